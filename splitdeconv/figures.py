@@ -1,0 +1,199 @@
+"""Figures on disk: a picture as PDF and PNG, the numbers behind it as CSV, a manifest row that says where it came from.
+
+The same figure and data give the same bytes: nothing written carries a date. The manifest, `manifest.json` beside the
+figures, is a list of rows sorted by name, so that `pandas.read_json` reads it. matplotlib is imported here alone.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+from .errors import SplitDeconvError
+from .extras import require
+
+#: One colour a method, the same in every figure. Okabe and Ito's palette, distinguishable to colour-blind readers
+#: ("Color Universal Design", jfly.uni-koeln.de/color), and a grey for the framework's own operator.
+COLOURS = {
+    "native": "#595959",
+    "nzp": "#D55E00",
+    "split": "#0072B2",
+    "rows": "#009E73",
+    "stacked": "#CC79A7",
+    "paper": "#E69F00",
+}
+
+_PACKAGES = ("splitdeconv", "numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax")
+_METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
+
+
+def style():
+    """Set the look of every figure: seaborn ticks, the colours above, no upper and right spines, sizes for print.
+
+    Raises:
+        SplitDeconvError: matplotlib or seaborn is not installed.
+    """
+    require("matplotlib", "notebooks")
+    require("seaborn", "notebooks").set_theme(
+        context="notebook",
+        style="ticks",
+        palette=list(COLOURS.values()),
+        rc={
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 110,
+            "font.size": 11,
+            "axes.labelsize": 11,
+            "axes.titlesize": 12,
+            "legend.fontsize": 10,
+            "legend.frameon": False,
+            "xtick.labelsize": 10,
+            "ytick.labelsize": 10,
+        },
+    )
+
+
+def save_figure(fig, name, data, *, inputs=(), caption="", directory=None, seed=None):
+    """Write `name`.png, `name`.pdf and `name`.csv, and the figure's row of `manifest.json`.
+
+    Each file is replaced in one step; several processes may write to one folder at the same time.
+
+    Args:
+        fig: a matplotlib figure, or an axes or seaborn grid of one.
+        name: lower-case letters, digits, "_" and "-", such as "03_benchmark_dcgan_times".
+        data: what the figure shows: a DataFrame, or what `pandas.DataFrame` accepts. A named index is written too.
+        inputs: paths of the files the numbers came from. The notebook run's own inputs need not be listed.
+        caption: what a reader sees, in a sentence.
+        directory: where to write; by default the environment variable SPLITDECONV_FIGURES, else "figures".
+        seed: of the random numbers in it; by default the notebook run's `seed` parameter.
+
+    Raises:
+        SplitDeconvError: the name is not one, there are no data, an input is missing, or matplotlib is.
+    """
+    matplotlib = require("matplotlib", "notebooks")
+    name, table = _name(name), _table(data, name)
+    folder = Path(directory or os.environ.get("SPLITDECONV_FIGURES") or "figures")
+    run = json.loads(os.environ.get("SPLITDECONV_RUN", "{}"))
+    parameters = run.get("parameters", {})
+    row = {
+        "name": name,
+        "caption": caption,
+        "notebook": run.get("notebook") or Path(os.environ.get("JPY_SESSION_NAME", "")).stem or None,
+        "run": run.get("run"),
+        "parameters": parameters,
+        "quick": bool(parameters.get("quick", False)),
+        "seed": parameters.get("seed") if seed is None else seed,
+        "inputs": _inputs([*run.get("inputs", ()), *inputs], folder.resolve().parent),
+        "versions": _versions(),
+        "device": _device(),
+        "files": {},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    # Type 42 embeds TrueType outlines, which print shops and text search want, in place of matplotlib's Type 3.
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        for kind, entries in _METADATA.items():
+            with _replacing(folder / f"{name}.{kind}") as part:
+                # Axes and seaborn grids know their figure; a figure's `figure` is itself.
+                fig.figure.savefig(part, format=kind, dpi=200, bbox_inches="tight", metadata=entries)
+    with _replacing(folder / f"{name}.csv") as part:
+        table.to_csv(part, index=any(level is not None for level in table.index.names), lineterminator="\n")
+    row["files"] = {path.name: sha256(path) for path in (folder / f"{name}.{kind}" for kind in ("csv", "pdf", "png"))}
+    _update_manifest(folder, row)
+
+
+def sha256(path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _name(name):
+    if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        return name
+    raise SplitDeconvError(
+        "this cannot be a figure's name",
+        where="save_figure",
+        expected='lower-case letters, digits, "_" and "-"',
+        got=repr(name),
+        fix="give the name alone, without folder and extension",
+    )
+
+
+def _table(data, name):
+    table = pd.DataFrame(data)
+    if table.empty:
+        raise SplitDeconvError(
+            "a figure needs the numbers behind it",
+            where=f"save_figure, figure {name!r}",
+            expected="at least one row and one column of data",
+            got=f"{table.shape[0]} rows, {table.shape[1]} columns",
+            fix="pass the table that was plotted",
+        )
+    return table
+
+
+def _inputs(paths, root):
+    """SHA-256 of each input, under its path relative to `root` or, outside of it, its bare name."""
+    hashes = {}
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise SplitDeconvError(
+                "an input of the figure does not exist",
+                where="save_figure",
+                expected="paths of files",
+                got=str(path),
+                fix="run `make data`, or correct the path",
+            )
+        full = path.resolve()
+        hashes[full.relative_to(root).as_posix() if full.is_relative_to(root) else full.name] = sha256(full)
+    return dict(sorted(hashes.items()))
+
+
+def _versions():
+    installed = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            installed[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def _device():
+    """The processor's name as Linux gives it, and how many logical cores this machine has."""
+    try:
+        described = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        described = None
+    name = described[1] if described else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} logical cores"
+
+
+@contextmanager
+def _replacing(path):
+    """A temporary file beside `path`, renamed to it if the block ends well and removed if not."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _update_manifest(folder, row):
+    """Replace the row of that name, alone among all processes that write to this folder."""
+    manifest = folder / "manifest.json"
+    with open(folder / ".manifest.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by a process that dies
+        rows = json.loads(manifest.read_text()) if manifest.exists() else []
+        rows = [*(other for other in rows if other["name"] != row["name"]), row]
+        with _replacing(manifest) as part:
+            part.write_text(json.dumps(sorted(rows, key=lambda r: r["name"]), indent=2) + "\n")

@@ -1,0 +1,37 @@
+"""What every test shares: a quiet, seeded, CPU-only environment, set before any framework is imported."""
+
+import os
+import sys
+
+# Assigned, not defaulted: a developer's shell must not change what the tests see.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "tensorflow")
+os.environ["MPLBACKEND"] = "agg"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+for leak in ("SPLITDECONV_FIGURES", "SPLITDECONV_RUN", "JPY_SESSION_NAME"):
+    os.environ.pop(leak, None)
+
+import hypothesis  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+# Derandomized: a run is the same everywhere, and a failure stays one. No deadline: a framework's first call compiles.
+hypothesis.settings.register_profile("splitdeconv", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("splitdeconv")
+
+
+@pytest.fixture
+def rng():
+    """A generator of its own for each test, always from the same seed."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Global generators seeded before each test: NumPy's, and TensorFlow's and Keras' where a test has loaded them."""
+    np.random.seed(0)  # noqa: NPY002 - libraries still draw from it
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(0)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
