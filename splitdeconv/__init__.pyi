@@ -1,0 +1,10 @@
+from . import layers as layers
+from . import networks as networks
+from . import pretrained as pretrained
+from .apply import apply as apply
+from .errors import SplitDeconvError as SplitDeconvError
+from .ops import conv1d_transpose as conv1d_transpose
+from .ops import conv2d_transpose as conv2d_transpose
+from .ops import conv3d_transpose as conv3d_transpose
+from .plan import SplitPlan as SplitPlan
+from .plan import plan as plan

@@ -1,0 +1,58 @@
+"""What a plan amounts to: exact tap counts, and the account that `print(plan)` shows."""
+
+from math import prod
+
+import numpy as np
+
+
+def exact_taps(axis) -> int:
+    """Pairs of an input and a tap whose product lands inside the output, along one axis.
+
+    The structural count: taps on padding, on inserted zeros and on cropped outputs are left out.
+    """
+    landing = np.arange(axis.n)[:, None] * axis.s + axis.d * np.arange(axis.k)[None, :] - axis.p
+    return int(np.count_nonzero((landing >= 0) & (landing < axis.o)))
+
+
+def describe(plan) -> str:
+    """The printable account of a plan: geometry, convolutions with windows and pads, crop, operations."""
+    rank = len(plan.axes)
+    lines = [f"{rank}-D transposed convolution, form {plan.form}" + (f", {plan.groups} groups" * (plan.groups > 1))]
+    lines += [f"  axis {i}: {axis}" for i, axis in enumerate(plan.axes)]
+    lines += _convolution_lines(plan)
+    if any(map(any, plan.crop)):
+        lines.append("  crop after the interleave: " + " ".join(f"{start}:{end}" for start, end in plan.crop))
+    if None not in plan.output_shape:
+        counts = plan.macs(plan.groups, plan.groups)
+        useful = counts["useful"]
+        lines.append("  multiply-accumulates per channel pair, and relative to useful:")
+        lines.append(
+            "    " + "  ".join(f"{name} {n // plan.groups:,} ({n / useful:.2f})" for name, n in counts.items())
+        )
+    return "\n".join(lines)
+
+
+def _convolution_lines(plan, most=16):
+    """One line per convolution, the first `most` of them."""
+    convolutions = plan.convolutions
+    if not convolutions:
+        return ["  the framework's own operator; nothing is split"]
+    zeros = f" over the input with {'x'.join(map(str, plan.insertion))} zero insertion" * (max(plan.insertion) > 1)
+    lines = [f"  {prod(plan.strides)} output phase(s) from {len(convolutions)} stride-1 convolution(s){zeros}:"]
+    for convolution in convolutions[:most]:
+        size = "x".join(map(str, convolution.kernel_size))
+        if 0 in convolution.kernel_size:
+            lines.append(f"    phase {_phases(convolution)}: empty, bias only")
+            continue
+        pads = " ".join(f"{before}:{after}" for before, after in convolution.pads)
+        spread = f" dilation {'x'.join(map(str, convolution.dilations))}" * (max(convolution.dilations) > 1)
+        lines.append(f"    phase {_phases(convolution)}: {size} taps{spread}, pad {pads}")
+    if len(convolutions) > most:
+        lines.append(f"    and {len(convolutions) - most} more")
+    return lines
+
+
+def _phases(convolution):
+    """Phases of one convolution, per axis: a number, or a range where several are stacked."""
+    names = (str(p[0]) if len(p) == 1 else f"0-{p[-1]}" for p in (w.phases for w in convolution.windows))
+    return "(" + ", ".join(names) + ")"

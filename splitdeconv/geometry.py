@@ -1,0 +1,198 @@
+"""Every dialect of padding, reduced to one geometry per spatial axis.
+
+The letters are those of the convolution-arithmetic report (Dumoulin and Visin, arXiv 1603.07285): input length ``n``,
+kernel ``k``, stride ``s``, dilation ``d``, output length ``o``, and ``p``, how many leading outputs are cropped. A
+transposed convolution along one axis is then
+
+    y[q] = sum over i, u of x[i] * w[u]    with    i*s = q + p - d*u,  0 <= i < n,  0 <= u < k.
+
+Frameworks differ only in how they arrive at ``p`` and ``o``; with ``k_e = d*(k - 1) + 1``:
+
+=============  ==================================  =====================================================
+dialect        p                                   o
+=============  ==================================  =====================================================
+SAME           max((n-1)*s + k_e - o, 0) // 2      n*s, or any of (n-1)*s + 1 .. n*s
+VALID          0                                   n*s + max(k_e - s, 0), or (n-1)*s + k_e .. n*s + k_e - 1
+(before, end)  before                              (n-1)*s + k_e - before - end, and up to s - 1 more
+=============  ==================================  =====================================================
+
+``output_padding`` is Keras' under SAME and VALID (``o = (n-1)*s + k_e % 2 + output_padding``, ``(n-1)*s + k_e +
+output_padding``), PyTorch's and ONNX' with explicit pads (it lengthens ``o``).
+"""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+from .errors import SplitDeconvError
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The geometry of one spatial axis.
+
+    Args:
+        n: input length, or None where it is only known at run time.
+        k: kernel length.
+        s: stride.
+        d: dilation of the kernel.
+        p: leading outputs cropped; may be negative.
+        tail: output length minus ``n * s``; a constant even where ``n`` is not known.
+    """
+
+    n: int | None
+    k: int
+    s: int
+    d: int
+    p: int
+    tail: int
+
+    @property
+    def o(self) -> int | None:
+        """The output length, or None where the input length is not known."""
+        return None if self.n is None else self.n * self.s + self.tail
+
+    @property
+    def k_e(self) -> int:
+        """The effective kernel: from first to last tap, dilation included."""
+        return effective_kernel(self.k, self.d)
+
+    def __str__(self):
+        size = "?" if self.n is None else self.n
+        result = f"?*{self.s}{self.tail:+d}" if self.n is None else self.o
+        dilation = f" d={self.d}" if self.d > 1 else ""
+        return f"{size} -> {result} (k={self.k} s={self.s}{dilation} p={self.p})"
+
+
+def effective_kernel(k, d):
+    """Length from the first to the last tap of ``k`` taps at dilation ``d``."""
+    return d * (k - 1) + 1
+
+
+def resolve(input_shape, kernel_size, strides, padding, output_shape=None, output_padding=None, dilations=1):
+    """Reduce a transposed convolution's arguments to one `Axis` per spatial dimension.
+
+    Args:
+        input_shape: spatial input lengths, 1 to 3 of them; None where unknown.
+        kernel_size, strides, dilations: an int, or one per dimension.
+        padding: "SAME", "VALID" (any case), or one ``(before, end)`` pair of crops per dimension.
+        output_shape: spatial output lengths; None for the default size (per dimension or altogether).
+        output_padding: extra trailing outputs, an int or one per dimension; excludes `output_shape`.
+
+    Returns:
+        A tuple of `Axis`.
+
+    Raises:
+        SplitDeconvError: for a geometry no framework accepts; it names the dimension and the legal range.
+    """
+    if not isinstance(input_shape, list | tuple) or not 1 <= len(input_shape) <= 3:
+        raise SplitDeconvError(
+            "the input shape must list the spatial lengths only",
+            where="input_shape",
+            expected="1 to 3 lengths, such as (16, 16); None where unknown",
+            got=repr(input_shape),
+            fix="leave out batch and channels",
+        )
+    rank = len(input_shape)
+    sizes = per_axis(input_shape, rank, "input_shape", optional=True)
+    kernels = per_axis(kernel_size, rank, "kernel_size")
+    steps = per_axis(strides, rank, "strides")
+    spreads = per_axis(dilations, rank, "dilations")
+    outputs = per_axis(output_shape, rank, "output_shape", optional=True)
+    extras = per_axis(output_padding, rank, "output_padding", least=0, optional=True)
+    rule = _standardize_padding(padding, rank)
+    return tuple(
+        _axis(i, *values)
+        for i, values in enumerate(zip(sizes, kernels, steps, spreads, rule, outputs, extras, strict=True))
+    )
+
+
+def per_axis(value, rank, name, *, least=1, optional=False):
+    """Spread an int over `rank` dimensions, or check a sequence of them; None is kept where `optional`."""
+    values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
+    legal = all((v is None and optional) or (_is_int(v) and v >= least) for v in values)
+    if len(values) != rank or not legal:
+        raise SplitDeconvError(
+            f"{name} does not fit a {rank}-D transposed convolution",
+            where=name,
+            expected=f"an int >= {least}, or {rank} of them" + (", or None" if optional else ""),
+            got=repr(value),
+        )
+    return tuple(None if v is None else int(v) for v in values)
+
+
+def _is_int(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _standardize_padding(padding, rank):
+    """One of "SAME", "VALID" or a (before, end) pair for each dimension."""
+    if isinstance(padding, str) and padding.upper() in ("SAME", "VALID"):
+        return (padding.upper(),) * rank
+    pairs = padding if isinstance(padding, list | tuple) else ()
+    legal = all(isinstance(p, list | tuple) and len(p) == 2 and all(_is_int(v) and v >= 0 for v in p) for p in pairs)
+    if len(pairs) != rank or not legal:
+        raise SplitDeconvError(
+            "the padding is not understood",
+            where="padding",
+            expected=f'"SAME", "VALID" or {rank} (before, end) pair(s) of crops >= 0',
+            got=repr(padding),
+        )
+    return tuple((int(before), int(end)) for before, end in pairs)
+
+
+def _axis(index, n, k, s, d, rule, o, extra):
+    """Apply one dialect's rule to one dimension."""
+    if o is not None and extra is not None:
+        raise SplitDeconvError(
+            "output_shape and output_padding both fix the output size",
+            where=f"spatial dimension {index}",
+            expected="one of the two",
+            got=f"output_shape={o}, output_padding={extra}",
+            fix="leave one of them out",
+        )
+    if o is not None and n is None:
+        raise SplitDeconvError(
+            "an explicit output size needs a known input size",
+            where=f"spatial dimension {index}",
+            expected="the default output size (output_shape=None), or an input length",
+            got=f"input length None, output_shape={o}",
+        )
+    k_e = effective_kernel(k, d)
+    if rule == "SAME":
+        default, least, most = 0, 1 - s, 0
+        padded = k_e % 2 - s + (extra or 0)
+    else:
+        before, end = (0, 0) if rule == "VALID" else rule
+        least = k_e - s - before - end
+        most = least + s - 1
+        default = max(k_e - s, 0) if rule == "VALID" else least
+        padded = least + (extra or 0)
+    # PyTorch and ONNX let output_padding reach the dilation; Keras' and TensorFlow's paddings stop at the stride.
+    bound = s if isinstance(rule, str) else max(s, d)
+    if extra is not None and extra >= bound:
+        raise SplitDeconvError(
+            "the output padding is too large",
+            where=f"spatial dimension {index}",
+            expected=f"output_padding < {bound} (stride {s}, dilation {d})",
+            got=f"output_padding={extra}",
+        )
+    tail = padded if extra is not None else default if o is None else o - n * s
+    if o is not None and not least <= tail <= most:
+        raise SplitDeconvError(
+            "no input of this length yields that output length",
+            where=f"spatial dimension {index}: n={n} k={k} s={s} d={d} padding={rule}",
+            expected=f"output length {max(n * s + least, 1)} to {n * s + most}",
+            got=f"output length {o}",
+            fix="pass a length in that range, or None for the default",
+        )
+    if n is not None and n * s + tail < 1:
+        raise SplitDeconvError(
+            "the padding crops the whole output away",
+            where=f"spatial dimension {index}: n={n} k={k} s={s} d={d} padding={rule}",
+            expected="an output of at least one element",
+            got=f"output length {n * s + tail}",
+            fix="crop less or enlarge the input",
+        )
+    # The SAME crop is max((n-1)*s + k_e - o, 0) // 2, written with tail = o - n*s so that n need not be known.
+    p = max(k_e - s - tail, 0) // 2 if rule == "SAME" else before
+    return Axis(n=n, k=k, s=s, d=d, p=p, tail=tail)

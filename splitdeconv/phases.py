@@ -1,0 +1,129 @@
+"""One axis split: its phases, the taps each takes, and the windows of input they read.
+
+In the letters of `splitdeconv.geometry`: shift the output by an alignment ``a >= 0``, ``q' = q + a``, and write
+``q' = b*s + r``: block ``b``, phase ``r``. With ``t = r - a + p``, ``g = gcd(d, s)``, ``S = s/g``, ``D = d/g``, the outputs
+of one phase are
+
+    t mod g != 0   ->  an empty phase: no tap reaches it
+    u0 = (t/g * D^-1) mod S,   taps u = u0 + S*j,   j = 0 .. J-1,   J = max(0, ceil((k - u0) / S))
+    i  = b + (t - d*u0)/s - D*j,
+
+that is, a stride-1 convolution of dilation ``D`` over the input with every S-th tap, reversed. This is the split of
+Xu et al., arXiv 1907.01773, for any crop and dilation. Everything is counted relative to ``n``, which need not be known.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, gcd
+
+from .geometry import Axis
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one convolution reads along one axis, for one phase or for several that share it.
+
+    Position ``m`` of the window reads input ``b + start + m*dilation`` for block ``b``.
+
+    Args:
+        phases: the phases served, in the order of their output channels.
+        start: first input read, relative to the block.
+        dilation: distance between positions.
+        taps: for each phase, the filter tap at each position; None where the filter is extended by a zero.
+    """
+
+    phases: tuple[int, ...]
+    start: int
+    dilation: int
+    taps: tuple[tuple[int | None, ...], ...]
+
+    @property
+    def length(self) -> int:
+        """Positions per output, zeros included; 0 for a phase that no tap reaches."""
+        return len(self.taps[0])
+
+    @property
+    def stop(self) -> int:
+        """Last input read, relative to the block."""
+        return self.start + (self.length - 1) * self.dilation
+
+
+@dataclass(frozen=True, slots=True)
+class AxisPlan:
+    """One axis split: its alignment ``a`` and the windows that together serve every phase."""
+
+    axis: Axis
+    alignment: int
+    windows: tuple[Window, ...]
+
+    @property
+    def surplus(self) -> int:
+        """Blocks computed beyond the ``n`` of the input: all phases run over ``n + surplus`` blocks."""
+        return ceil((self.alignment + self.axis.tail) / self.axis.s)
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """Interleaved outputs dropped at the start and at the end."""
+        return self.alignment, self.surplus * self.axis.s - self.alignment - self.axis.tail
+
+    @property
+    def taps(self) -> int:
+        """Taps issued per block, all windows and phases together."""
+        return sum(window.length * len(window.phases) for window in self.windows)
+
+    def pads(self, window) -> tuple[int, int]:
+        """Zeros `window` needs before and after the input; a negative number is a slice."""
+        return -window.start, self.surplus + window.stop
+
+    def issued(self) -> int:
+        """Taps issued over the whole axis, per channel pair."""
+        return (self.axis.n + self.surplus) * self.taps
+
+
+@lru_cache(maxsize=4096)
+def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
+    """Split one axis as `form` does; `last` tells whether it is the innermost, which "rows" stacks."""
+    if form in ("nzp", "native"):
+        # Zero insertion is a longer input under a kernel of stride 1. Its only phase is the whole output.
+        size = None if axis.n is None else axis.n * axis.s
+        return plan_axis(Axis(n=size, k=axis.k, s=1, d=axis.d, p=axis.p, tail=axis.tail), "split")
+    if form == "paper":
+        return AxisPlan(axis, axis.p % axis.s, _windows(axis, axis.p % axis.s, extend=True))
+    if form == "split" or (form == "rows" and not last):
+        return AxisPlan(axis, 0, _windows(axis, 0))
+    # "rows" keeps a = 0, so that its result needs no crop; "stacked" takes the alignment that issues fewer taps.
+    alignments = (0,) if form == "rows" else (0, axis.p % axis.s)
+    stacked = [AxisPlan(axis, a, (_union(_windows(axis, a)),)) for a in alignments]
+    return min(stacked, key=lambda split: split.taps if axis.n is None else split.issued())
+
+
+def _windows(axis, alignment, *, extend=False):
+    """One window per phase, trimmed to its real taps or, where `extend`, zero-extended to the longest phase's."""
+    g = gcd(axis.d, axis.s)
+    S, D = axis.s // g, axis.d // g
+    inverse = pow(D, -1, S) if S > 1 else 0
+    longest = ceil(axis.k / S)
+    windows = []
+    for r in range(axis.s):
+        t = r - alignment + axis.p
+        u0 = t // g * inverse % S
+        count = 0 if t % g else max(0, ceil((axis.k - u0) / S))
+        length = longest if extend and not t % g else count
+        # A convolution reads its window forwards while the taps run backwards, hence the reversal.
+        taps = tuple(u0 + S * j if j < count else None for j in reversed(range(length)))
+        start = (t - axis.d * u0) // axis.s - D * (length - 1) if length else 0
+        windows.append(Window((r,), start, D, (taps,)))
+    return tuple(windows)
+
+
+def _union(windows):
+    """One window that serves all phases: from the first input any of them reads to the last, zeros elsewhere."""
+    real = [w for w in windows if w.length]
+    start, stop = min(w.start for w in real), max(w.stop for w in real)
+    aligned = all((w.start - start) % w.dilation == 0 for w in real)
+    dilation = real[0].dilation if aligned else 1
+    taps = []
+    for window in windows:
+        reads = {window.start + m * window.dilation: tap for m, tap in enumerate(window.taps[0])}
+        taps.append(tuple(reads.get(i) for i in range(start, stop + 1, dilation)))
+    return Window(tuple(w.phases[0] for w in windows), start, dilation, tuple(taps))

@@ -1,0 +1,199 @@
+"""Plan a transposed convolution as stride-1 convolutions and an interleave: pure geometry, no framework.
+
+Split deconvolution (Xu et al., arXiv 1907.01773) is separable: `splitdeconv.phases` splits each axis, and a plan is the
+product of the axes. The phases' results, interleaved, are the transposed convolution; nothing is approximated.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+from math import prod
+
+from .account import describe, exact_taps
+from .errors import SplitDeconvError
+from .geometry import Axis, per_axis, resolve
+from .phases import AxisPlan, Window, plan_axis
+
+FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """One stride-1 convolution of a plan: a window per axis, and the output phases it yields, row-major."""
+
+    windows: tuple[Window, ...]
+    pads: tuple[tuple[int, int], ...]
+
+    @property
+    def phases(self) -> tuple[tuple[int, ...], ...]:
+        """Phase indices in the order of the output channel blocks."""
+        return tuple(product(*(window.phases for window in self.windows)))
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Taps per axis; a zero means that the phases are empty and nothing is computed."""
+        return tuple(window.length for window in self.windows)
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """Dilation per axis."""
+        return tuple(window.dilation for window in self.windows)
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """A transposed convolution of one geometry, planned in one form. Made by `plan`; immutable; prints an account.
+
+    Args:
+        axes: the geometry per spatial axis.
+        groups: channel groups.
+        form: "split", "rows", "stacked", "paper", "nzp" or "native".
+    """
+
+    axes: tuple[Axis, ...]
+    groups: int
+    form: str
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Spatial output lengths, None where the input's is not known."""
+        return tuple(axis.o for axis in self.axes)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Phases per axis: the stride; 1 where the form inserts zeros instead ("nzp") or splits nothing ("native")."""
+        return tuple(plan.axis.s for plan in self.axis_plans)
+
+    @property
+    def insertion(self) -> tuple[int, ...]:
+        """Spacing at which the input is laid out among zeros before convolving: the stride for "nzp", else 1."""
+        return tuple(axis.s if self.form == "nzp" else 1 for axis in self.axes)
+
+    @cached_property
+    def axis_plans(self) -> tuple[AxisPlan, ...]:
+        """The split of each axis; of the zero-inserted axis for "nzp"."""
+        last = len(self.axes) - 1
+        return tuple(plan_axis(axis, self.form, last=index == last) for index, axis in enumerate(self.axes))
+
+    @cached_property
+    def convolutions(self) -> tuple[Convolution, ...]:
+        """The stride-1 convolutions, leading axes' windows slowest; none for "native"."""
+        if self.form == "native":
+            return ()
+        return tuple(
+            Convolution(windows, tuple(p.pads(w) for p, w in zip(self.axis_plans, windows, strict=True)))
+            for windows in product(*(p.windows for p in self.axis_plans))
+        )
+
+    @cached_property
+    def phases(self) -> tuple[Convolution, ...]:
+        """Every output phase on its own, trimmed to its real taps, row-major: what the "split" form computes."""
+        return SplitPlan(self.axes, self.groups, "split").convolutions
+
+    @property
+    def crop(self) -> tuple[tuple[int, int], ...]:
+        """Interleaved outputs dropped at the start and end of each axis."""
+        return tuple(p.crop for p in self.axis_plans)
+
+    def macs(self, in_channels: int, out_channels: int) -> dict[str, int]:
+        """Multiply-accumulates per image, by how they are counted.
+
+        Args:
+            in_channels, out_channels: channels of the transposed convolution's input and output.
+
+        Returns:
+            "useful": ``n * k`` per axis, the paper's count; "exact": taps that touch a real input and a kept output;
+            and what each form issues: "nzp", "split", "rows", "stacked", "paper".
+
+        Raises:
+            SplitDeconvError: the input size is not known, or the groups do not divide the channels.
+        """
+        if None in self.output_shape:
+            raise SplitDeconvError(
+                "operations cannot be counted without the input size",
+                where="plan.macs",
+                expected="known spatial lengths",
+                got=f"input_shape={tuple(axis.n for axis in self.axes)}",
+                fix="plan again with the lengths of interest",
+            )
+        (cin, cout) = per_axis((in_channels, out_channels), 2, "in_channels and out_channels")
+        if cin % self.groups or cout % self.groups:
+            raise SplitDeconvError(
+                "the groups do not divide the channels",
+                where="plan.macs",
+                expected=f"multiples of {self.groups}",
+                got=f"in_channels={cin}, out_channels={cout}",
+            )
+        pairs = cin * cout // self.groups
+        counts = {
+            "useful": prod(axis.n * axis.k for axis in self.axes),
+            "exact": prod(exact_taps(axis) for axis in self.axes),
+        }
+        for form in ("nzp", "split", "rows", "stacked", "paper"):
+            counts[form] = prod(p.issued() for p in SplitPlan(self.axes, self.groups, form).axis_plans)
+        return {name: count * pairs for name, count in counts.items()}
+
+    def __str__(self):
+        return describe(self)
+
+
+def plan(
+    input_shape,
+    kernel_size,
+    strides=1,
+    padding="SAME",
+    output_shape=None,
+    output_padding=None,
+    dilations=1,
+    groups=1,
+    form="split",
+) -> SplitPlan:
+    """Plan a 1-D, 2-D or 3-D transposed convolution.
+
+    Args:
+        input_shape: spatial input lengths, such as (16, 16); None entries where unknown (default output size only).
+        kernel_size, strides, dilations: an int, or one per dimension.
+        padding: "SAME", "VALID", or ``[(before, end), ...]`` crops of the full output, one pair per dimension.
+        output_shape: spatial output lengths; None for the default.
+        output_padding: Keras', PyTorch's and ONNX' way to lengthen the output; excludes `output_shape`.
+        groups: channel groups.
+        form: "split": one convolution per phase, trimmed to its real taps; "rows": the last axis' phases stacked on
+            the output channels; "stacked": all phases in one convolution; "paper": one convolution per phase, each
+            zero-extended to ceil(k/s) taps, and a crop; "nzp": one convolution over the zero-inserted input, the
+            baseline; "native": the framework's own operator.
+
+    Returns:
+        A `SplitPlan`; equal arguments give the same object.
+
+    Raises:
+        SplitDeconvError: for an unknown form or an illegal geometry, with the legal range.
+
+    >>> print(plan((16, 16), 5, 2).output_shape)
+    (32, 32)
+    """
+    if form not in FORMS:
+        raise SplitDeconvError("unknown form", where="form", expected=", ".join(FORMS), got=repr(form))
+    (groups,) = per_axis(groups, 1, "groups")
+    axes = resolve(input_shape, kernel_size, strides, padding, output_shape, output_padding, dilations)
+    return _cached(axes, groups, form)
+
+
+@lru_cache(maxsize=4096)
+def _cached(axes, groups, form):
+    return SplitPlan(axes, groups, form)
+
+
+def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:
+    """The form to run where nobody chose one.
+
+    "stacked" where every kernel equals its stride and nothing is cropped: then one convolution issues no tap in vain.
+    "rows" from stride 8 on, where s^2 convolutions are too many, and for up to four output channels, which leave a
+    convolution's inner loop almost empty. Else "split", also for groups: their stacked channels need a transpose.
+    """
+    if groups > 1:
+        return "split"
+    if all(axis.k == axis.s and axis.d == 1 and axis.p == 0 for axis in axes):
+        return "stacked"
+    if max(axis.s for axis in axes) >= 8 or out_channels <= 4:
+        return "rows"
+    return "split"
