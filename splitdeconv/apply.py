@@ -1,0 +1,207 @@
+"""Run a plan on arrays: split the filters, convolve, interleave, crop.
+
+Everything here is channels-last and written against the few operations a backend offers
+(`splitdeconv.backends`), so NumPy, TensorFlow and JAX compute the same thing from the same plan.
+"""
+
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from . import backends
+from .errors import SplitDeconvError
+
+INTERLEAVES = ("concat", "depth_to_space", "transpose")
+
+
+@backends.untranslated
+def apply(plan, x, filters, *, interleave="concat"):
+    """Compute a planned transposed convolution by its stride-1 convolutions.
+
+    Args:
+        plan: a `SplitPlan` of any form.
+        x: NumPy array, TensorFlow tensor or JAX array ``(batch, *spatial, in_channels)``.
+        filters: ``(*kernel_size, out_channels // groups, in_channels)``, TensorFlow's layout. Given as a NumPy array
+            they are split on the host, once, outside any traced function.
+        interleave: how phases become pixels: "concat" (concatenations and reshapes only), "depth_to_space" (equal
+            strides only), "transpose".
+
+    Returns:
+        An array of x's library ``(batch, *output_shape, out_channels)``.
+
+    Raises:
+        SplitDeconvError: shapes that do not fit the plan, or an interleave the strides rule out.
+    """
+    xp = backends.of(x)
+    _check(plan, x, filters, interleave)
+    if plan.form == "native":
+        return xp.conv_transpose(x, filters, plan)
+    constant = isinstance(filters, np.ndarray)
+    weights = split_filters(plan, filters)
+    if constant:
+        weights = tuple(None if w is None else xp.asarray(w, like=x) for w in weights)
+    x = _insert_zeros(xp, x, plan)
+    outputs = [
+        None if w is None else xp.conv(x, w, c.pads, c.dilations, plan.groups)
+        for c, w in zip(plan.convolutions, weights, strict=True)
+    ]
+    outputs = _fill_empty(xp, outputs)
+    if plan.groups > 1:
+        outputs = [
+            _phases_first(xp, y, len(c.phases), plan.groups) for c, y in zip(plan.convolutions, outputs, strict=True)
+        ]
+    join = _join_by_concat if interleave == "concat" else _join_by_transpose
+    return _crop(xp, join(xp, plan, outputs, interleave), plan)
+
+
+def split_filters(plan, filters):
+    """The convolution filters of a plan, cut from those of the transposed convolution.
+
+    Args:
+        plan: a `SplitPlan`.
+        filters: ``(*kernel_size, out_channels // groups, in_channels)``.
+
+    Returns:
+        For each of ``plan.convolutions`` an array ``(*taps, in_channels // groups, channels)`` of the filters' library,
+        or None for an empty phase. ``channels`` counts (group, phase, output channel), slowest first.
+    """
+    xp = backends.of(filters)
+    rank = len(plan.axes)
+    # One plane of zeros behind each kernel axis is what a tap of None gathers.
+    extended = xp.pad(filters, [(0, 1)] * rank + [(0, 0), (0, 0)])
+    return tuple(_gather_taps(xp, extended, convolution, plan) for convolution in plan.convolutions)
+
+
+def _gather_taps(xp, extended, convolution, plan):
+    """Filters of one convolution: taps gathered per axis, phases moved next to the output channels."""
+    if 0 in convolution.kernel_size:
+        return None
+    rank, groups = len(plan.axes), plan.groups
+    w = extended
+    for i, (window, axis) in enumerate(zip(convolution.windows, plan.axes, strict=True)):
+        # Each gather turns one kernel axis into two: (phase, position).
+        w = xp.take(w, [[axis.k if tap is None else tap for tap in taps] for taps in window.taps], axis=2 * i)
+    *_, cout, cin = xp.shape(w)
+    w = xp.reshape(w, (*xp.shape(w)[: 2 * rank], cout, groups, cin // groups))
+    positions, phases = range(1, 2 * rank, 2), range(0, 2 * rank, 2)
+    w = xp.transpose(w, (*positions, 2 * rank + 2, 2 * rank + 1, *phases, 2 * rank))
+    return xp.reshape(w, (*convolution.kernel_size, cin // groups, groups * len(convolution.phases) * cout))
+
+
+def _insert_zeros(xp, x, plan):
+    """Follow every input by stride - 1 zeros, per axis: pad a new axis, then flatten it. The NZP baseline's input."""
+    for axis, step in enumerate(plan.insertion, start=1):
+        if step > 1:
+            shape = xp.shape(x)
+            x = xp.reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
+            x = xp.pad(x, [(0, 0)] * (axis + 1) + [(0, step - 1)] + [(0, 0)] * (len(shape) - axis - 1))
+            x = xp.reshape(x, (*shape[:axis], shape[axis] * step, *shape[axis + 1 :]))
+    return x
+
+
+def _fill_empty(xp, outputs):
+    """Zeros for the empty phases. All results of one plan have one shape, and one phase at least is not empty."""
+    if all(y is not None for y in outputs):
+        return outputs
+    zeros = xp.zeros_like(next(y for y in outputs if y is not None))
+    return [zeros if y is None else y for y in outputs]
+
+
+def _phases_first(xp, y, phases, groups):
+    """Reorder channels from (group, phase, channel), all a grouped convolution can give, to (phase, group, channel)."""
+    if phases == 1:
+        return y
+    *lead, channels = xp.shape(y)
+    y = xp.reshape(y, (*lead, groups, phases, channels // (groups * phases)))
+    rank = len(lead)
+    y = xp.transpose(y, (*range(rank), rank + 1, rank, rank + 2))
+    return xp.reshape(y, (*lead, channels))
+
+
+def _join_by_concat(xp, plan, outputs, _):
+    """Interleave with CONCATENATION and one RESHAPE: memory order does the work.
+
+    With the phases of the last axis side by side on the channels, and those of every outer axis side by side on the
+    next inner axis, the elements already lie in the order of the output's pixels: (b0)(s0 b1)(s1 b2)(s2 c).
+    """
+    rows = _phase_rows(xp, plan, outputs)
+    strides = plan.strides
+    for axis in reversed(range(len(strides) - 1)):
+        leads = product(*map(range, strides[:axis]))
+        rows = {lead: xp.concat([rows[*lead, r] for r in range(strides[axis])], axis + 2) for lead in leads}
+    y = rows[()]
+    if max(strides) == 1:
+        return y
+    batch, *lengths, channels = xp.shape(y)
+    blocks = [n // s for n, s in zip(lengths, (1, *strides), strict=False)]
+    return xp.reshape(y, (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // strides[-1]))
+
+
+def _phase_rows(xp, plan, outputs):
+    """All phases of the last axis side by side on the channels, per phase of the outer axes."""
+    rows = {}
+    for convolution, y in zip(plan.convolutions, outputs, strict=True):
+        leads = list(product(*(w.phases for w in convolution.windows[:-1])))
+        for lead, part in zip(leads, xp.split_channels(y, len(leads)), strict=True):
+            rows.setdefault(lead, []).append(part)
+    return {lead: xp.concat(parts, -1) for lead, parts in rows.items()}
+
+
+def _join_by_transpose(xp, plan, outputs, interleave):
+    """Interleave by DEPTH_TO_SPACE, or by one transpose of rank 1 + 2 * spatial + 1."""
+    y = xp.concat(outputs, -1)
+    strides = plan.strides
+    if max(strides) == 1:
+        return y
+    if interleave == "depth_to_space":
+        return xp.depth_to_space(y, strides[0])
+    batch, *blocks, channels = xp.shape(y)
+    rank = len(blocks)
+    y = xp.reshape(y, (batch, *blocks, *strides, channels // prod(strides)))
+    pairs = [axis for i in range(rank) for axis in (1 + i, 1 + rank + i)]
+    y = xp.transpose(y, (0, *pairs, 1 + 2 * rank))
+    return xp.reshape(y, (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // prod(strides)))
+
+
+def _crop(xp, y, plan):
+    """Drop the outputs that the alignment put before the first and the block grid behind the last."""
+    if not any(map(any, plan.crop)):
+        return y
+    return xp.pad(y, [(0, 0), *((-start, -end) for start, end in plan.crop), (0, 0)])
+
+
+def _check(plan, x, filters, interleave):
+    """Refuse what does not fit the plan before any framework sees it."""
+    where = "apply"
+    if interleave not in INTERLEAVES:
+        raise SplitDeconvError("unknown interleave", where=where, expected=", ".join(INTERLEAVES), got=repr(interleave))
+    if interleave == "depth_to_space" and (len(plan.strides) != 2 or len(set(plan.strides)) != 1):
+        raise SplitDeconvError(
+            "depth_to_space interleaves two axes of equal stride only",
+            where=where,
+            expected="a 2-D transposed convolution with equal strides",
+            got=f"strides {plan.strides}",
+            fix='use interleave="concat" or "transpose"',
+        )
+    rank = len(plan.axes)
+    kernel = tuple(axis.k for axis in plan.axes)
+    if len(filters.shape) != rank + 2 or tuple(filters.shape[:rank]) != kernel:
+        raise SplitDeconvError(
+            "the filters do not fit the plan",
+            where=where,
+            expected=f"shape {(*kernel, 'out_channels // groups', 'in_channels')}",
+            got=f"shape {tuple(filters.shape)}",
+        )
+    spatial = tuple(x.shape[1:-1])
+    fits = len(x.shape) == rank + 2 and all(
+        a.n in (n, None) or n is None for a, n in zip(plan.axes, spatial, strict=True)
+    )
+    channels = filters.shape[-1]
+    if not fits or x.shape[-1] != channels or channels % plan.groups:
+        raise SplitDeconvError(
+            "the input does not fit the plan and its filters",
+            where=where,
+            expected=f"shape {('batch', *(a.n for a in plan.axes), channels)}, channels in {plan.groups} group(s)",
+            got=f"shape {tuple(x.shape)}",
+        )

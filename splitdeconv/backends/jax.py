@@ -1,0 +1,80 @@
+"""JAX: every operation exists, on every device, with gradients; nothing needs working around."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from .numpy import depth_to_space, shape  # noqa: F401 - written with array methods that JAX shares
+
+reshape, transpose, zeros_like = jnp.reshape, jnp.transpose, jnp.zeros_like
+
+
+as_tensor, scope = jnp.asarray, jax.named_scope
+
+
+def static_values(vector):
+    """The entries of a shape; JAX knows them all."""
+    return tuple(int(v) for v in vector)
+
+
+def asarray(array, like):
+    """`array` in the library and type of `like`."""
+    return jnp.asarray(array, dtype=like.dtype)
+
+
+def pad(x, pads):
+    """Zeros before and after each axis; negative numbers slice."""
+    return lax.pad(x, jnp.zeros((), x.dtype), [(before, after, 0) for before, after in pads])
+
+
+def take(x, indices, axis):
+    """Gather along `axis`; it becomes the axes of `indices`."""
+    return jnp.take(x, jnp.asarray(indices), axis)
+
+
+def concat(parts, axis):
+    """Join along `axis`."""
+    return jnp.concatenate(parts, axis)
+
+
+def split_channels(x, parts):
+    """Equal parts of the last axis."""
+    return jnp.split(x, parts, -1)
+
+
+def conv(x, w, pads, dilations, groups):
+    """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
+    return lax.conv_general_dilated(
+        x,
+        w,
+        (1,) * len(pads),
+        pads,
+        rhs_dilation=dilations,
+        dimension_numbers=_layouts(len(pads)),
+        feature_group_count=groups,
+    )
+
+
+def conv_transpose(x, filters, plan):
+    """XLA's own transposed convolution: one convolution with `lhs_dilation`."""
+    rank, groups = len(plan.axes), plan.groups
+    *kernel, cout, cin = filters.shape
+    w = jnp.flip(filters, range(rank)).reshape(*kernel, cout, groups, cin // groups)
+    w = jnp.moveaxis(w, -1, rank).swapaxes(-1, -2).reshape(*kernel, cin // groups, groups * cout)
+    # Window starts at the first product that is kept; its stop follows from the output length.
+    pads = [(a.k_e - 1 - a.p, a.s - 1 + a.tail + a.p) for a in plan.axes]
+    return lax.conv_general_dilated(
+        x,
+        w,
+        (1,) * rank,
+        pads,
+        lhs_dilation=[a.s for a in plan.axes],
+        rhs_dilation=[a.d for a in plan.axes],
+        dimension_numbers=_layouts(rank),
+        feature_group_count=groups,
+    )
+
+
+def _layouts(rank):
+    spatial = "DHW"[3 - rank :]
+    return f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"

@@ -1,0 +1,64 @@
+"""NumPy: the backend without a framework; the plainest reading of each operation."""
+
+import numpy as np
+
+from ..reference import conv_transpose as _definition
+
+
+def asarray(array, like):
+    """`array` in the library and type of `like`."""
+    return np.asarray(array, dtype=like.dtype)
+
+
+def shape(x):
+    """Lengths of all axes."""
+    return x.shape
+
+
+reshape, transpose, zeros_like = np.reshape, np.transpose, np.zeros_like
+
+
+def pad(x, pads):
+    """Zeros before and after each axis; negative numbers slice."""
+    x = np.pad(x, [(max(before, 0), max(after, 0)) for before, after in pads])
+    return x[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in pads)]
+
+
+def take(x, indices, axis):
+    """Gather along `axis`; it becomes the axes of `indices`."""
+    return np.take(x, np.asarray(indices), axis)
+
+
+def concat(parts, axis):
+    """Join along `axis`."""
+    return np.concatenate(parts, axis)
+
+
+def split_channels(x, parts):
+    """Equal parts of the last axis."""
+    return np.split(x, parts, -1)
+
+
+def depth_to_space(x, s):
+    """(N, H, W, s*s*C) -> (N, H*s, W*s, C), the phase slowest in the channels."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h, w, s, s, c // s**2).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * s, w * s, c // s**2)
+
+
+def conv(x, w, pads, dilations, groups):
+    """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
+    rank = len(pads)
+    x = pad(x, [(0, 0), *pads, (0, 0)])
+    lengths = [n - d * (k - 1) for n, d, k in zip(x.shape[1:-1], dilations, w.shape[:rank], strict=True)]
+    x = x.reshape(*x.shape[:-1], groups, -1)
+    w = w.reshape(*w.shape[:-1], groups, -1)
+    y = np.zeros((x.shape[0], *lengths, groups, w.shape[-1]), np.result_type(x, w))
+    for tap in np.ndindex(*w.shape[:rank]):
+        reach = tuple(slice(t * d, t * d + n) for t, d, n in zip(tap, dilations, lengths, strict=True))
+        y += np.einsum("...gc,cgm->...gm", x[:, *reach], w[tap], optimize=True)
+    return y.reshape(*y.shape[:-2], -1)
+
+
+def conv_transpose(x, filters, plan):
+    """The definition."""
+    return _definition(x, filters, plan)

@@ -1,0 +1,125 @@
+"""TensorFlow: tf.nn.conv{1,2,3}d, with what its CPU kernels lack worked around.
+
+On a CPU, TensorFlow 2.21 has no gradient for dilated or grouped convolutions outside XLA. Both are therefore built
+from plain ones: dilation by space-to-batch, groups by one convolution each (or a depthwise one).
+"""
+
+import tensorflow as tf
+
+transpose, zeros_like, scope, as_tensor = tf.transpose, tf.zeros_like, tf.name_scope, tf.convert_to_tensor
+
+
+def asarray(array, like):
+    """`array` in the library and type of `like`."""
+    return tf.constant(array, dtype=like.dtype)
+
+
+def shape(x):
+    """Lengths of all axes: ints where known, else scalar tensors."""
+    lengths = x.shape.as_list()
+    if None in lengths:
+        dynamic = tf.shape(x)
+        lengths = [dynamic[i] if n is None else n for i, n in enumerate(lengths)]
+    return tuple(lengths)
+
+
+def static_values(vector):
+    """The entries of a shape given as list or tensor, None where only known at run time."""
+    vector = tf.convert_to_tensor(vector)
+    values = tf.get_static_value(vector, partial=True)
+    return tuple(None if v is None else int(v) for v in (values if values is not None else [None] * vector.shape[0]))
+
+
+def check_shape(x, expected):
+    """x, once it is known to have the expected shape; the batch is the input's."""
+    check = tf.debugging.assert_equal(
+        tf.shape(x)[1:], tf.cast(expected, tf.int32)[1:], "output_shape is not the default"
+    )
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(x)
+
+
+def reshape(x, lengths):
+    """Reshape; one unknown length becomes -1, so that a dynamic batch leaves no shape arithmetic in the graph."""
+    unknown = [i for i, n in enumerate(lengths) if tf.is_tensor(n)]
+    if len(unknown) == 1:
+        lengths = [-1 if i in unknown else n for i, n in enumerate(lengths)]
+    return tf.reshape(x, lengths)
+
+
+def pad(x, pads):
+    """Zeros before and after each axis; negative numbers slice, after the zeros are there."""
+    if any(before > 0 or after > 0 for before, after in pads):
+        x = tf.pad(x, [(max(before, 0), max(after, 0)) for before, after in pads])
+    if any(before < 0 or after < 0 for before, after in pads):
+        x = x[tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in pads)]
+    return x
+
+
+def take(x, indices, axis):
+    """Gather along `axis`; it becomes the axes of `indices`."""
+    return tf.gather(x, indices, axis=axis)
+
+
+def concat(parts, axis):
+    """Join along `axis`."""
+    return parts[0] if len(parts) == 1 else tf.concat(parts, axis)
+
+
+def split_channels(x, parts):
+    """Equal parts of the last axis."""
+    return [x] if parts == 1 else tf.split(x, parts, -1)
+
+
+def depth_to_space(x, s):
+    """(N, H, W, s*s*C) -> (N, H*s, W*s, C), the phase slowest in the channels."""
+    return tf.nn.depth_to_space(x, s)
+
+
+def conv(x, w, pads, dilations, groups):
+    """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
+    if max(dilations) > 1:
+        return _dilated(x, w, pads, dilations, groups)
+    if groups > 1:
+        return _grouped(x, w, pads, groups)
+    if len(pads) == 2 and all(before * after >= 0 for before, after in pads):
+        # conv2d pads by itself, which saves a padded copy of the input per phase; it cannot slice.
+        x = pad(x, [(0, 0), *((min(before, 0), min(after, 0)) for before, after in pads), (0, 0)])
+        return tf.nn.conv2d(x, w, 1, [(0, 0), *((max(before, 0), max(after, 0)) for before, after in pads), (0, 0)])
+    x = pad(x, [(0, 0), *pads, (0, 0)])
+    return (tf.nn.conv1d, tf.nn.conv2d, tf.nn.conv3d)[len(pads) - 1](x, w, _ones(x), "VALID")
+
+
+def conv_transpose(x, filters, plan):
+    """TensorFlow's own operator. Its VALID form is the only one all ranks share; the crop is done after it."""
+    batch, *sizes, _ = shape(x)
+    full = [(n - 1) * a.s + a.k_e for n, a in zip(sizes, plan.axes, strict=True)]
+    output = tf.stack([batch, *full, filters.shape[-2] * plan.groups])
+    strides, dilations = ([getattr(a, letter) for a in plan.axes] for letter in "sd")
+    y = tf.nn.conv_transpose(x, tf.cast(filters, x.dtype), output, strides, "VALID", dilations=dilations)
+    return pad(y, [(0, 0), *((-a.p, a.tail + a.s - a.k_e + a.p) for a in plan.axes), (0, 0)])
+
+
+def _ones(x):
+    """A stride of 1 along every axis of x."""
+    return (1,) * len(x.shape)
+
+
+def _dilated(x, w, pads, dilations, groups):
+    """Gather every d-th input into images of their own, convolve those, and put the results back."""
+    rank = len(pads)
+    x = pad(x, [(0, 0), *pads, (0, 0)])
+    # What fills the last image up to full length comes back as surplus results at the end, and is cropped.
+    fills = [(0, -n % d) for n, d in zip(shape(x)[1:-1], dilations, strict=True)]
+    y = conv(tf.space_to_batch(x, dilations, fills), w, ((0, 0),) * rank, (1,) * rank, groups)
+    return tf.batch_to_space(y, dilations, fills)
+
+
+def _grouped(x, w, pads, groups):
+    """One convolution per group; a depthwise one where each group has a single input channel."""
+    rank = len(pads)
+    if w.shape[-2] == 1 and rank == 2:
+        x = pad(x, [(0, 0), *pads, (0, 0)])
+        return tf.nn.depthwise_conv2d(x, tf.reshape(w, (*w.shape[:2], groups, -1)), _ones(x), "VALID")
+    parts = zip(tf.split(x, groups, -1), tf.split(w, groups, -1), strict=True)
+    return tf.concat([conv(part, filters, pads, (1,) * rank, 1) for part, filters in parts], -1)

@@ -1,0 +1,37 @@
+"""The definition of a transposed convolution, in NumPy: what everything else is compared with.
+
+Written from the equation of `splitdeconv.geometry` as a scatter-add over taps, it shares nothing with the plan: no
+phases, no windows, no gathers.
+"""
+
+import numpy as np
+
+
+def conv_transpose(x, filters, plan):
+    """Scatter each input times each tap to where it lands, and crop.
+
+    Args:
+        x: array ``(batch, *spatial, in_channels)``.
+        filters: array ``(*kernel_size, out_channels // groups, in_channels)``.
+        plan: a `SplitPlan`, of which only ``axes`` and ``groups`` are read; or anything that has both.
+
+    Returns:
+        Array ``(batch, *output_shape, out_channels)``.
+    """
+    axes, groups = plan.axes, plan.groups
+    batch, *sizes, cin = x.shape
+    cout = filters.shape[-2]
+    x = x.reshape(batch, *sizes, groups, cin // groups)
+    w = filters.reshape(*filters.shape[:-1], groups, cin // groups)
+    # Room for every landing place: p more outputs in front than are kept, and as many behind as taps reach.
+    lengths = [n * a.s + abs(a.p) + a.k_e + abs(a.tail) for n, a in zip(sizes, axes, strict=True)]
+    canvas = np.zeros((batch, *lengths, groups, cout), np.result_type(x, filters))
+    for u in np.ndindex(*(a.k for a in axes)):
+        product = np.einsum("...gc,mgc->...gm", x, w[u], optimize=True)
+        # Input i times tap u lands on i*s + d*u, which is output q = i*s + d*u - p; the canvas starts at min(p, 0).
+        first = [a.d * t - min(a.p, 0) for t, a in zip(u, axes, strict=True)]
+        landing = tuple(slice(f, f + n * a.s, a.s) for f, n, a in zip(first, sizes, axes, strict=True))
+        canvas[:, *landing] += product
+    outputs = [n * a.s + a.tail for n, a in zip(sizes, axes, strict=True)]
+    kept = tuple(slice(max(a.p, 0), max(a.p, 0) + o) for o, a in zip(outputs, axes, strict=True))
+    return canvas[:, *kept].reshape(batch, *outputs, groups * cout)
