@@ -1,0 +1,84 @@
+"""Keras 3 layers: twins of Conv1D/2D/3DTranspose that compute by split deconvolution.
+
+A twin has the original's arguments, weights, initial values and configuration, so it loads the original's weights and
+trains like it; only the computation differs. It runs on Keras' tensorflow and jax backends.
+"""
+
+from . import backends
+from .apply import INTERLEAVES, apply
+from .errors import SplitDeconvError
+from .extras import require
+from .ops import plan_for
+from .plan import FORMS
+
+keras = require("keras", "tensorflow")
+
+
+class _SplitConvTranspose:
+    """What the three ranks share; mixed in front of Keras' own layer."""
+
+    def __init__(self, *args, form="auto", interleave="concat", **kwargs):
+        super().__init__(*args, **kwargs)
+        for name, value, known in (("form", form, ("auto", *FORMS)), ("interleave", interleave, INTERLEAVES)):
+            if value not in known:
+                raise SplitDeconvError(
+                    f"unknown {name}", where=type(self).__name__, expected=", ".join(known), got=repr(value)
+                )
+        self.form, self.interleave = form, interleave
+
+    def call(self, inputs):
+        """Transposed convolution, bias, activation."""
+        if self.form == "native":
+            return super().call(inputs)
+        outputs = self._convolve(inputs)
+        if self.use_bias:
+            shape = [1] * (self.rank + 2)
+            shape[1 if self.data_format == "channels_first" else -1] = self.filters
+            outputs = keras.ops.add(outputs, keras.ops.reshape(self.bias, shape))
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _convolve(self, inputs):
+        x, kernel = keras.ops.convert_to_tensor(inputs), keras.ops.convert_to_tensor(self.kernel)
+        xp, channels_first = backends.of(x), self.data_format == "channels_first"
+        if channels_first:
+            x = xp.transpose(x, (0, *range(2, self.rank + 2), 1))
+        plan = plan_for(
+            x,
+            kernel,
+            self.strides,
+            self.padding,
+            output_padding=self.output_padding,
+            dilations=self.dilation_rate,
+            form=self.form,
+        )
+        y = apply(plan, x, kernel, interleave=self.interleave)
+        return xp.transpose(y, (0, self.rank + 1, *range(1, self.rank + 1))) if channels_first else y
+
+    def get_config(self):
+        """The original's configuration, `form` and `interleave`."""
+        return {**super().get_config(), "form": self.form, "interleave": self.interleave}
+
+
+@keras.saving.register_keras_serializable("splitdeconv")
+class SplitConv1DTranspose(_SplitConvTranspose, keras.layers.Conv1DTranspose):
+    """Twin of `keras.layers.Conv1DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`."""
+
+
+@keras.saving.register_keras_serializable("splitdeconv")
+class SplitConv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
+    """Twin of `keras.layers.Conv2DTranspose` that computes by split deconvolution, exactly.
+
+    Args:
+        *args, **kwargs: those of `keras.layers.Conv2DTranspose`, in its order.
+        form: "auto" (see `splitdeconv.plan.auto_form`), "split", "rows", "stacked", "paper", "nzp", or "native" for
+            Keras' own computation.
+        interleave: "concat", "depth_to_space" or "transpose".
+
+    Raises:
+        SplitDeconvError: an unknown form or interleave, or a geometry that has no output.
+    """
+
+
+@keras.saving.register_keras_serializable("splitdeconv")
+class SplitConv3DTranspose(_SplitConvTranspose, keras.layers.Conv3DTranspose):
+    """Twin of `keras.layers.Conv3DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`."""
