@@ -67,26 +67,31 @@ def split_filters(plan, filters):
         or None for an empty phase. ``channels`` counts (group, phase, output channel), slowest first.
     """
     xp = backends.of(filters)
-    rank = len(plan.axes)
-    # One plane of zeros behind each kernel axis is what a tap of None gathers.
-    extended = xp.pad(filters, [(0, 1)] * rank + [(0, 0), (0, 0)])
-    return tuple(_gather_taps(xp, extended, convolution, plan) for convolution in plan.convolutions)
+    *kernel, cout, cin = xp.shape(filters)
+    rank = len(kernel)
+    # Input channels before output channels, as convolutions want them: once for all phases, then only planes are picked.
+    planes = xp.reshape(filters, (*kernel, cout, plan.groups, cin // plan.groups))
+    planes = xp.transpose(planes, (*range(rank), rank + 2, rank + 1, rank))
+    # A plane of zeros behind each kernel axis is what a tap of None picks.
+    if any(None in taps for split in plan.axis_plans for window in split.windows for taps in window.taps):
+        planes = xp.pad(planes, [(0, 1)] * rank + [(0, 0)] * 3)
+    return tuple(_pick_taps(xp, planes, convolution, plan) for convolution in plan.convolutions)
 
 
-def _gather_taps(xp, extended, convolution, plan):
-    """Filters of one convolution: taps gathered per axis, phases moved next to the output channels."""
+def _pick_taps(xp, planes, convolution, plan):
+    """Filters of one convolution: its taps per axis, the phases moved next to the output channels."""
     if 0 in convolution.kernel_size:
         return None
-    rank, groups = len(plan.axes), plan.groups
-    w = extended
+    rank = len(plan.axes)
+    *_, cin, groups, cout = xp.shape(planes)
     for i, (window, axis) in enumerate(zip(convolution.windows, plan.axes, strict=True)):
-        # Each gather turns one kernel axis into two: (phase, position).
-        w = xp.take(w, [[axis.k if tap is None else tap for tap in taps] for taps in window.taps], axis=2 * i)
-    *_, cout, cin = xp.shape(w)
-    w = xp.reshape(w, (*xp.shape(w)[: 2 * rank], cout, groups, cin // groups))
-    positions, phases = range(1, 2 * rank, 2), range(0, 2 * rank, 2)
-    w = xp.transpose(w, (*positions, 2 * rank + 2, 2 * rank + 1, *phases, 2 * rank))
-    return xp.reshape(w, (*convolution.kernel_size, cin // groups, groups * len(convolution.phases) * cout))
+        # Picking turns one kernel axis into two: (phase, position).
+        picked = [[axis.k if tap is None else tap for tap in taps] for taps in window.taps]
+        planes = xp.take(planes, picked, axis=2 * i)
+    if len(convolution.phases) > 1:
+        phases, positions = range(0, 2 * rank, 2), range(1, 2 * rank, 2)
+        planes = xp.transpose(planes, (*positions, 2 * rank, 2 * rank + 1, *phases, 2 * rank + 2))
+    return xp.reshape(planes, (*convolution.kernel_size, cin, groups * len(convolution.phases) * cout))
 
 
 def _insert_zeros(xp, x, plan):

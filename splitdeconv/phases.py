@@ -1,15 +1,15 @@
 """One axis split: its phases, the taps each takes, and the windows of input they read.
 
-In the letters of `splitdeconv.geometry`: shift the output by an alignment ``a >= 0``, ``q' = q + a``, and write
-``q' = b*s + r``: block ``b``, phase ``r``. With ``t = r - a + p``, ``g = gcd(d, s)``, ``S = s/g``, ``D = d/g``, the outputs
-of one phase are
+In the letters of `splitdeconv.geometry`: shift the output by an alignment ``a >= 0``, ``q' = q + a``, and write it as
+``q' = b*s + r``: block ``b``, phase ``r``. With ``t = r - a + p``, ``g = gcd(d, s)``, ``S = s/g``, ``D = d/g``, the
+outputs of one phase are
 
     t mod g != 0   ->  an empty phase: no tap reaches it
     u0 = (t/g * D^-1) mod S,   taps u = u0 + S*j,   j = 0 .. J-1,   J = max(0, ceil((k - u0) / S))
     i  = b + (t - d*u0)/s - D*j,
 
 that is, a stride-1 convolution of dilation ``D`` over the input with every S-th tap, reversed. This is the split of
-Xu et al., arXiv 1907.01773, for any crop and dilation. Everything is counted relative to ``n``, which need not be known.
+Xu et al., arXiv 1907.01773, for any crop and dilation. All is counted relative to ``n``, which need not be known.
 """
 
 from dataclasses import dataclass

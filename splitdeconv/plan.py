@@ -186,14 +186,14 @@ def _cached(axes, groups, form):
 def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:
     """The form to run where nobody chose one.
 
-    "stacked" where every kernel equals its stride and nothing is cropped: then one convolution issues no tap in vain.
-    "rows" from stride 8 on, where s^2 convolutions are too many, and for up to four output channels, which leave a
-    convolution's inner loop almost empty. Else "split", also for groups: their stacked channels need a transpose.
+    "stacked" where every kernel equals its stride and nothing is cropped, because one convolution then issues no tap in
+    vain, and for up to four output channels, because on their own they leave a convolution's inner loop almost empty.
+    "rows" from stride 8 on, where s^2 convolutions are too many. Else "split", also for groups: their stacked channels
+    need a transpose. `benchmarks/forms.py` times the forms that this rule chooses between.
     """
     if groups > 1:
         return "split"
-    if all(axis.k == axis.s and axis.d == 1 and axis.p == 0 for axis in axes):
-        return "stacked"
-    if max(axis.s for axis in axes) >= 8 or out_channels <= 4:
+    if max(axis.s for axis in axes) >= 8:
         return "rows"
-    return "split"
+    whole = all(axis.k == axis.s and axis.d == 1 and axis.p == 0 for axis in axes)
+    return "stacked" if whole or out_channels <= 4 else "split"
