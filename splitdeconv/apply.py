@@ -69,7 +69,7 @@ def split_filters(plan, filters):
     xp = backends.of(filters)
     *kernel, cout, cin = xp.shape(filters)
     rank = len(kernel)
-    # Input channels before output channels, as convolutions want them: once for all phases, then only planes are picked.
+    # Input channels before output channels, as convolutions want them: once for all, then only planes are picked.
     planes = xp.reshape(filters, (*kernel, cout, plan.groups, cin // plan.groups))
     planes = xp.transpose(planes, (*range(rank), rank + 2, rank + 1, rank))
     # A plane of zeros behind each kernel axis is what a tap of None picks.
