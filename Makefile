@@ -1,0 +1,127 @@
+# `make` prints what there is to do. Every target starts from a bare clone; README.md tells the story.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.SUFFIXES:
+.DEFAULT_GOAL := help
+# What a shell has set for other work must not be found before this project's packages.
+unexport PYTHONPATH PYTHONHOME
+
+PYTHON ?= python3
+VENV := .venv
+UV ?= uv
+PYTEST ?= -n 2 --dist loadgroup
+quick := $(filter-out 0 no false,$(QUICK))
+
+# ---- the environment ------------------------------------------------------------------------------------------------
+
+# `make ENVIRONMENT=DIR ...` works in an environment that is already there (conda's, for instance) and installs nothing.
+ifeq ($(origin ENVIRONMENT),command line)
+BIN := $(ENVIRONMENT)/bin
+READY :=
+else
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+endif
+RUN := $(BIN)/python
+
+# The copy of the lock in the environment says what was installed there; see tools/setup.sh.
+$(VENV)/requirements.lock: requirements.lock
+	@tools/setup.sh "$(PYTHON)" $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(VENV)/requirements.lock
+	@PIP_USER=0 $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Another Python asked for by name is another environment.
+ifeq ($(origin PYTHON),command line)
+version = $(shell $(1) -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)
+ifneq ($(call version,$(PYTHON)),$(call version,$(VENV)/bin/python))
+$(VENV)/requirements.lock: FORCE
+endif
+endif
+
+.PHONY: FORCE help setup data test test-lowest lint lab reproduce bench measure lock clean
+
+help: ## Print this help
+	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## Make .venv from requirements.lock and install the package into it
+
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+DATA := data/cache/.fetched
+
+data: $(READY) ## Fetch the trained weights into data/cache and check them; offline once they are there
+	@$(RUN) -m splitdeconv.pretrained
+	@mkdir -p $(dir $(DATA)) && touch $(DATA)
+
+$(DATA): $(wildcard splitdeconv/pretrained/*.yaml) | $(READY)
+	@$(RUN) -m splitdeconv.pretrained
+	@mkdir -p $(dir $@) && touch $@
+
+# ---- checks ---------------------------------------------------------------------------------------------------------
+
+test: $(READY) $(DATA) ## Run the tests; PYTEST="-k plan" selects
+	@$(RUN) -m pytest $(PYTEST)
+
+lint: $(READY) ## Check style and format of code and notebooks
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+# ---- notebooks ------------------------------------------------------------------------------------------------------
+
+ALL := $(patsubst params/%.yaml,%,$(wildcard params/*.yaml))
+# One value of a params file; a list loses its punctuation. tools/runs.py reads the same files and checks them.
+key = $(shell sed -n 's/^$(1): *//p' params/$(2).yaml | tr '[],"' '    ')
+RUNS := $(foreach run,$(ALL),$(if $(if $(quick),$(filter true,$(call key,quick,$(run))),all),$(run)))
+LIBRARY := $(shell find splitdeconv -name '*.py' -o -name '*.yaml' -o -name '*.csv')
+
+build/executed/%.ipynb: params/%.yaml requirements.lock $(LIBRARY) | $(READY) $(DATA)
+	@$(RUN) -m tools.run_notebook $< $@ $(if $(quick),--quick)
+
+# Each run's own notebook and inputs. A run that has lost a figure is run again.
+figures = $(foreach name,$(call key,figures,$(1)),$(addprefix figures/$(name).,csv pdf png))
+lost = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
+$(foreach run,$(ALL),$(eval build/executed/$(run).ipynb: \
+    notebooks/$(strip $(call key,notebook,$(run))).ipynb \
+    $(wildcard $(call key,inputs,$(run))) $(call lost,$(call figures,$(run)))))
+
+# A full result serves QUICK=1 as well; a quick one, marked by tools/run_notebook.py, is made again for a full run.
+ifeq ($(quick),)
+$(patsubst %.quick,%.ipynb,$(wildcard build/executed/*.quick)): FORCE
+endif
+
+reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks and make every figure; QUICK=1 for a small selection
+	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
+
+lab: $(READY) $(DATA) ## Open JupyterLab on notebooks/; LAB="--no-browser" passes options
+	@SPLITDECONV_FIGURES=$(CURDIR)/figures JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab \
+	    --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks $(LAB)
+
+# ---- measurements ---------------------------------------------------------------------------------------------------
+
+# Each script of a list, one after the other, with the machine to itself.
+define scripts
+	@test -n "$(strip $(1))" || echo "there is no $(2): nothing to run"
+	@for script in $(1); do echo "== $$script"; $(RUN) -m tools.machine $(RUN) $$script; done
+endef
+
+MEASURE := $(sort $(wildcard benchmarks/measure_*.py))
+
+bench: $(READY) $(DATA) ## Time the library on this machine: the other scripts in benchmarks/
+	$(call scripts,$(filter-out $(MEASURE),$(sort $(wildcard benchmarks/*.py))),script in benchmarks/)
+
+measure: $(READY) $(DATA) ## Measure what takes long: benchmarks/measure_*.py, which write data/measured/*.csv
+	$(call scripts,$(MEASURE),benchmarks/measure_*.py)
+
+# ---- upkeep ---------------------------------------------------------------------------------------------------------
+
+lock: ## Compile requirements.lock again; needs uv. LOCK=--upgrade takes newer versions
+	@$(UV) pip compile requirements.in --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-package splitdeconv --no-annotate --no-header --quiet -o requirements.lock $(LOCK)
+
+clean: ## Remove what was built: build/, figures/ and caches; .venv and data/cache stay
+	rm -rf build dist figures *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

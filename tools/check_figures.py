@@ -1,0 +1,105 @@
+"""After `make reproduce`: every figure the documents name is there, whole, and says where it came from.
+
+``python -m tools.check_figures [--quick]``: with ``--quick`` only the figures of the runs that QUICK=1 selects.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from splitdeconv.figures import sha256
+from tools import docs, runs
+
+ORIGIN = ("notebook", "parameters", "inputs", "versions", "device", "seed")
+
+
+def main(arguments=None) -> int:
+    """Print what is wrong; 0 nothing, 1 something."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args(arguments).quick
+    try:
+        wrong = [*undocumented(), *incomplete(quick=quick)]
+        count = len(promised(quick=quick))
+    except ValueError as error:
+        wrong = [str(error)]
+    for problem in wrong:
+        print(f"FAILED {problem}", file=sys.stderr)
+    if not wrong:
+        print(f"{count} figures in figures/, each as PDF, PNG and CSV, with its origin in figures/manifest.json")
+    return bool(wrong)
+
+
+def promised(root=Path(), *, quick=False) -> dict[str, runs.Run]:
+    """The figures that the params files promise, each with the run that makes it.
+
+    Raises:
+        ValueError: there are none, or two runs make one of the same name.
+    """
+    found = {}
+    for run in runs.read_all(root):
+        for name in run.figures if run.quick or not quick else ():
+            if name in found:
+                raise ValueError(f"figure {name} is made by two runs, {found[name].name} and {run.name}")
+            found[name] = run
+    if not found:
+        raise ValueError("no params file promises a figure")
+    return found
+
+
+def undocumented(root=Path()) -> list[str]:
+    """Where the documents and the params files disagree about which figures there are."""
+    made, named, wrong = promised(root), set(), []
+    for notebook, row in docs.notebook_table(root).items():
+        parameters = [run.parameters for run in runs.read_all(root) if run.notebook.stem == notebook]
+        for template in docs.figure_names(row):
+            names = {template.format_map(values) for values in parameters}
+            named |= names
+            if not names & made.keys():
+                wrong.append(f"figure {template}: named in notebooks/README.md, but no run of {notebook} makes it")
+    wrong += [
+        f"figure {name}: shown in {document}, but no run makes it"
+        for name, document in docs.linked_figures(root).items()
+        if name not in made
+    ]
+    wrong += [
+        f"figure {name}: made by {run.name}, but not named in notebooks/README.md"
+        for name, run in made.items()
+        if name not in named
+    ]
+    return wrong
+
+
+def incomplete(root=Path(), *, quick=False) -> list[str]:
+    """Figures that are not there as PDF, PNG and CSV, or whose manifest row does not tell their origin."""
+    folder = Path(root) / "figures"
+    manifest = folder / "manifest.json"
+    rows = {row["name"]: row for row in json.loads(manifest.read_text())} if manifest.is_file() else {}
+    return [
+        f"figure {name}: {problem}"
+        for name, run in promised(root, quick=quick).items()
+        for problem in _problems(folder, name, run, rows.get(name, {}), quick)
+    ]
+
+
+def _problems(folder, name, run, row, quick):
+    for path in (folder / f"{name}.{kind}" for kind in ("pdf", "png", "csv")):
+        if not path.is_file():
+            yield f"{path.name} is missing"
+        elif row and row["files"].get(path.name) != sha256(path):
+            yield f"{path.name} is not the file that its manifest row describes"
+    if not row:
+        yield "it has no row in manifest.json"
+        return
+    for key in ORIGIN:
+        if row.get(key) in (None, "", {}):
+            yield f"its manifest row lacks {key}"
+    if row.get("run") != run.name:
+        yield f"it was made by {row.get('run')}, not by {run.name}"
+    if row.get("quick") and not quick:
+        yield "it comes from a quick run"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What the documents say: the table of notebooks, and the figures that are named."""
+
+import re
+from pathlib import Path
+
+#: Documents that readers see and that tests hold to the truth.
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "notebooks/README.md")
+
+
+def notebook_table(root=Path()) -> dict[str, dict[str, str]]:
+    """The rows of notebooks/README.md's table by notebook name, each a dictionary by column heading.
+
+    Raises:
+        ValueError: there is no table with the columns notebook, inputs, figures, minutes.
+    """
+    path = Path(root) / "notebooks" / "README.md"
+    lines = [
+        line.strip().strip("|").split("|") for line in path.read_text().splitlines() if line.lstrip().startswith("|")
+    ]
+    rows = [[cell.strip() for cell in line] for line in lines if not re.fullmatch(r"[\s:|-]*", "|".join(line))]
+    header = [heading.lower() for heading in rows[0]] if rows else []
+    if not {"notebook", "inputs", "figures", "minutes"} <= set(header):
+        raise ValueError(f"{path}: a table with the columns notebook, inputs, figures, minutes is expected")
+    table = [dict(zip(header, row, strict=True)) for row in rows[1:]]
+    return {re.search(r"[\w-]+", row["notebook"])[0]: row for row in table}
+
+
+def figure_names(row) -> list[str]:
+    """The figures that a row of the table names; in a name, {network} stands for a run's parameter."""
+    return re.findall(r"`([^`]+)`", row["figures"])
+
+
+def linked_figures(root=Path()) -> dict[str, str]:
+    """Figures that the documents show or link to, each with the document that does."""
+    found = {}
+    for document in DOCUMENTS:
+        path = Path(root) / document
+        if path.is_file():
+            targets = re.findall(r"""(?:\]\(|src=["'])(?:\.\./)*figures/([\w-]+)\.\w+""", path.read_text())
+            found |= dict.fromkeys(targets, document)
+    return found

@@ -1,0 +1,154 @@
+"""Execute a notebook as a params file says, and publish the result in one step.
+
+``python -m tools.run_notebook params/NAME.yaml build/executed/NAME.ipynb [--quick]``
+
+A run that fails leaves no target behind: what it came to is kept in build/failed/, and the message names notebook, cell
+and error. A quick run's result is marked by NAME.quick beside it, which tells make that it does not serve a full run.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+
+from tools import runs
+from tools.machine import hold
+
+# Kernels inherit these. PREFER_ENV_PATH: the kernel is this environment's, whatever kernels the user has installed.
+ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "JAX_PLATFORMS": "cpu",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONHASHSEED": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+
+
+def main(arguments=None) -> int:
+    """Run what the command line names; 0 done, 1 failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("params", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--quick", action="store_true", help="pass quick=True")
+    options = parser.parse_args(arguments)
+    # From here on the figures of an earlier run may be overwritten, so its result no longer stands for them.
+    options.target.unlink(missing_ok=True)
+    try:
+        run = runs.read(options.params)
+    except ValueError as error:
+        print(f"FAILED {error}", file=sys.stderr)
+        return 1
+    reason = "everything else has finished" if run.exclusive else "a timed run has finished"
+    with hold(alone=run.exclusive, waiting=partial(say, run, f"waiting until {reason}")):
+        return execute(run, options.target, options.quick)
+
+
+def execute(run, target, quick) -> int:
+    """Execute `run` in a kernel of this environment and rename the result to `target`; 0 done, 1 failed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    running, failed = (target.parent.parent / folder / target.name for folder in ("running", "failed"))
+    for path in (running, failed):
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+    cells = nbformat.read(run.notebook, as_version=4).cells
+    place = Place(run, cells)
+    prepare_environment(run, quick)
+    started = time.monotonic()
+    try:
+        papermill.execute_notebook(
+            run.notebook,
+            running,
+            parameters=run.parameters | {"quick": quick},
+            kernel_name="python3",
+            cwd=run.notebook.parent,
+            progress_bar=False,
+            # ipykernel remarks that it listens on TCP, and that nbclient stops it by an interrupt; errors are in cells.
+            extra_arguments=["--log-level=CRITICAL"],
+            on_cell_execute=place.enter,
+        )
+    except (papermill.PapermillExecutionError, DeadKernelError) as error:
+        running.replace(failed)
+        print(place.failure(error, failed), file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        say(run, f"interrupted in cell {place.number}")
+        return 130  # as shells count it
+    minutes = (time.monotonic() - started) / 60
+    say(run, f"done in {minutes:.1f} of {run.minutes:g} minutes")
+    if minutes > run.minutes:
+        say(run, f"WARNING: longer than the {run.minutes:g} minutes that {run.path.name} grants it")
+    publish(running, target, quick)
+    return 0
+
+
+def prepare_environment(run, quick):
+    """Set what the kernel inherits: quiet, repeatable libraries; where figures go; what their manifest rows tell."""
+    root = run.notebook.parent.parent
+    os.environ.pop("JUPYTER_PATH", None)
+    os.environ.pop("JPY_SESSION_NAME", None)
+    os.environ |= ENVIRONMENT | {
+        "SPLITDECONV_FIGURES": str(root / "figures"),
+        "SPLITDECONV_RUN": json.dumps(
+            {
+                "run": run.name,
+                "notebook": run.notebook.stem,
+                "parameters": run.parameters | {"quick": quick},
+                "inputs": [str(path) for path in (run.notebook, run.path.resolve(), *run.inputs)],
+            }
+        ),
+    }
+
+
+def publish(running, target, quick):
+    """Rename into place. The mark is there whenever the result is a quick one, also if this is interrupted."""
+    mark = target.with_suffix(".quick")
+    if quick:
+        mark.touch()
+    running.replace(target)
+    if not quick:
+        mark.unlink(missing_ok=True)
+
+
+class Place:
+    """Where in the notebook the execution is, counted in the notebook's own cells from 1."""
+
+    def __init__(self, run, cells):
+        self.run, self.total, self.number, self.line = run, len(cells), 0, ""
+        self.parameters = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", ()))
+
+    def enter(self, cell, cell_index):
+        """Note and tell that a cell starts."""
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            return
+        # papermill has put that cell behind the one tagged `parameters`.
+        self.number = cell_index + (cell_index <= self.parameters)
+        self.line = next((line for line in cell.source.splitlines() if line.strip()), "")
+        say(self.run, f"cell {self.number}/{self.total}: {self.line}")
+
+    def failure(self, error, kept):
+        """The message: which cell of which notebook, its first line, the error, and where to look."""
+        if isinstance(error, papermill.PapermillExecutionError):
+            reason, trace = f"{error.ename}: {error.evalue}", "\n".join(error.traceback)
+        else:
+            reason, trace = "the kernel died (out of memory?)", ""
+        return (
+            f"{trace}\nFAILED {self.run.name}: notebooks/{self.run.notebook.name}, cell {self.number}: {self.line}\n"
+            f"  {reason}\n  executed so far: {os.path.relpath(kept)}"
+        )
+
+
+def say(run, text):
+    """One line, prefixed by run and time of day: readable on a terminal, in a log and under ``make -j``."""
+    print(f"{time.strftime('%H:%M:%S')} [{run.name}] {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
