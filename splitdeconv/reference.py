@@ -35,3 +35,21 @@ def conv_transpose(x, filters, plan):
     outputs = [n * a.s + a.tail for n, a in zip(sizes, axes, strict=True)]
     kept = tuple(slice(max(a.p, 0), max(a.p, 0) + o) for o, a in zip(outputs, axes, strict=True))
     return canvas[:, *kept].reshape(batch, *outputs, groups * cout)
+
+
+def rounding_bound(x, filters, plan, epsilon):
+    """How far two exact orders of summation may differ, per output: what "equal" means in floating point.
+
+    A sum of m products, in any order, is off by at most ``gamma_m * sum |x||w|`` with ``gamma_m = m*epsilon / (1 -
+    m*epsilon)`` (Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, equation 3.5); two such sums by twice that.
+
+    Args:
+        x, filters, plan: as for `conv_transpose`.
+        epsilon: unit roundoff of the arithmetic, half of ``numpy.finfo(dtype).eps``.
+
+    Returns:
+        Array ``(batch, *output_shape, out_channels)``.
+    """
+    terms = np.prod([axis.k for axis in plan.axes]) * filters.shape[-1] // plan.groups
+    gamma = terms * epsilon / (1 - terms * epsilon)
+    return 2 * gamma * conv_transpose(np.abs(x), np.abs(filters), plan)

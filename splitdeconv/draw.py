@@ -1,0 +1,175 @@
+"""Pictures of a plan: the filter coloured by phase, the windows each phase reads, the interleave.
+
+Every function takes a `SplitPlan`, draws what the plan says, nothing else, and returns a matplotlib figure and the
+table behind it, ready for `splitdeconv.figures.save_figure`.
+"""
+
+from itertools import product
+from math import prod
+
+import pandas as pd
+
+from .errors import SplitDeconvError
+from .extras import require
+
+
+def filter_by_phase(plan):
+    """The filter of a 2-D transposed convolution with every tap in its phase's colour, and the filters it falls into.
+
+    Args:
+        plan: a 2-D `SplitPlan`; its single phases are drawn, whatever its form.
+
+    Returns:
+        (figure, table): one row a tap, with the phase it serves and its position in that phase's filter.
+    """
+    _need_rank(plan, 2)
+    table = pd.DataFrame(
+        {"phase_y": py, "phase_x": px, "tap_y": u, "tap_x": v, "row": row, "column": column}
+        for wy, wx in (phase.windows for phase in plan.phases)
+        for (py,), (px,) in [(wy.phases, wx.phases)]
+        for (row, u), (column, v) in product(enumerate(wy.taps[0]), enumerate(wx.taps[0]))
+    )
+    (ky, kx), (sy, sx) = (tuple(getattr(axis, letter) for axis in plan.axes) for letter in "ks")
+    colours = _colours(plan)
+    plt = require("matplotlib.pyplot", "notebooks")
+    fig = plt.figure(figsize=(9.5, 4.6))
+    whole, parts = fig.subfigures(1, 2, width_ratios=(1, 1.25))
+    ax = whole.subplots()
+    _grid(ax, ky, kx, f"one {ky}x{kx} filter, stride {sy}x{sx}")
+    panels = parts.subplots(sy, sx, squeeze=False)
+    longest = [max(phase.kernel_size[axis] for phase in plan.phases) for axis in (0, 1)]
+    for phase in plan.phases:
+        (y, x), (height, width) = phase.phases[0], phase.kernel_size
+        title = f"phase ({y}, {x}): {height}x{width}" if height and width else f"phase ({y}, {x}): empty"
+        _grid(panels[y, x], *longest, title)
+    for tap in table.itertuples():
+        colour = colours[tap.phase_y, tap.phase_x]
+        _cell(ax, tap.tap_y, tap.tap_x, colour, f"{tap.tap_y},{tap.tap_x}")
+        _cell(panels[tap.phase_y, tap.phase_x], tap.row, tap.column, colour, f"{tap.tap_y},{tap.tap_x}")
+    parts.suptitle(f"= {prod((sy, sx))} filters of stride 1, taps reversed", fontsize=12)
+    return fig, table
+
+
+def windows(plan, axis=0):
+    """Which inputs the outputs of one block read, along one axis: a line for each tap, in its phase's colour.
+
+    Args:
+        plan: a `SplitPlan` with known lengths.
+        axis: the spatial axis to draw.
+
+    Returns:
+        (figure, table): one row an output and tap of the whole axis, with the input read and whether it is real.
+    """
+    geometry = plan.axes[axis]
+    if geometry.n is None:
+        raise SplitDeconvError(
+            "an axis of unknown length cannot be drawn",
+            where="draw.windows",
+            expected="a known length",
+            got=str(geometry),
+        )
+    windows = [phase.windows[axis] for phase in plan.phases]
+    windows = list({window.phases[0]: window for window in windows}.values())
+    table = pd.DataFrame(
+        {"output": q, "phase": q % geometry.s, "tap": tap, "input": i, "real": 0 <= i < geometry.n}
+        for q in range(geometry.o)
+        for w in [windows[q % geometry.s]]
+        for m, tap in enumerate(w.taps[0])
+        for i in [q // geometry.s + w.start + m * w.dilation]
+    )
+    block = geometry.n // 2
+    colours = _palette(geometry.s)
+    fig, ax = require("matplotlib.pyplot", "notebooks").subplots(figsize=(9.5, 3.4))
+    reach = (min(0, table.input.min()), max(geometry.n - 1, table.input.max()))
+    for i in range(reach[0], reach[1] + 1):
+        real = 0 <= i < geometry.n
+        _box(ax, (i + 0.5) * geometry.s, 0, 0.84 * geometry.s, "0.88" if real else "white", f"x[{i}]" if real else "0")
+    for q in range(geometry.o):
+        _box(ax, q + 0.5, 3, 0.84, colours[q % geometry.s], str(q))
+    # Phases of one block share inputs: spread the ends of their lines, so that none hides another.
+    for tap in table[table.output // geometry.s == block].itertuples():
+        spread = (tap.phase - (geometry.s - 1) / 2) * 0.36 * geometry.s / max(geometry.s - 1, 1)
+        end = (tap.input + 0.5) * geometry.s + spread
+        ax.plot([end, tap.output + 0.5], [0.42, 2.58], color=colours[tap.phase], lw=2)
+        ax.annotate(
+            f"w[{tap.tap}]", (end + (tap.output + 0.5 - end) * 0.28, 1.02), ha="center", va="center", fontsize=8.5,
+            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": colours[tap.phase], "lw": 0.8},
+        )  # fmt: skip
+    ax.set(xlim=(reach[0] * geometry.s - 0.3, max(reach[1] + 1, geometry.n) * geometry.s + 0.3), ylim=(-0.7, 3.7))
+    ax.set_yticks([0, 3], ["input", "output"])
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(f"the {geometry.s} outputs of block {block} and what they read: {geometry}", fontsize=11)
+    return fig, table
+
+
+def interleave(plan, most=4):
+    """Where the phases' results go: small maps by phase on the left, the interleaved output on the right.
+
+    Args:
+        plan: a 2-D `SplitPlan`.
+        most: blocks drawn per axis.
+
+    Returns:
+        (figure, table): one row an output pixel, with its phase and block.
+    """
+    _need_rank(plan, 2)
+    (sy, sx), blocks = (axis.s for axis in plan.axes), [min(most, axis.n or most) for axis in plan.axes]
+    table = pd.DataFrame(
+        {"phase_y": py, "phase_x": px, "block_y": by, "block_x": bx, "output_y": by * sy + py, "output_x": bx * sx + px}
+        for py, px, by, bx in product(range(sy), range(sx), *map(range, blocks))
+    )
+    colours = _colours(plan)
+    fig = require("matplotlib.pyplot", "notebooks").figure(figsize=(9.5, 4.6))
+    left, right = fig.subfigures(1, 2, width_ratios=(1.1, 1))
+    panels = left.subplots(sy, sx, squeeze=False)
+    for y, x in product(range(sy), range(sx)):
+        _grid(panels[y, x], *blocks, f"phase ({y}, {x})")
+    ax = right.subplots()
+    _grid(ax, blocks[0] * sy, blocks[1] * sx, "output: pixel (y, x) is phase (y mod s, x mod s)")
+    for pixel in table.itertuples():
+        colour, text = colours[pixel.phase_y, pixel.phase_x], f"{pixel.block_y},{pixel.block_x}"
+        _cell(panels[pixel.phase_y, pixel.phase_x], pixel.block_y, pixel.block_x, colour, text)
+        _cell(ax, pixel.output_y, pixel.output_x, colour, text)
+    left.suptitle("each convolution's result, by block", fontsize=12)
+    return fig, table
+
+
+def _need_rank(plan, rank):
+    if len(plan.axes) != rank:
+        raise SplitDeconvError(
+            f"this picture is of a {rank}-D plan", where="draw", expected=f"{rank} axes", got=f"{len(plan.axes)} axes"
+        )
+
+
+def _palette(count):
+    seaborn = require("seaborn", "notebooks")
+    return seaborn.color_palette("colorblind", count) if count <= 10 else seaborn.husl_palette(count)
+
+
+def _colours(plan):
+    phases = list(product(*(range(axis.s) for axis in plan.axes)))
+    return dict(zip(phases, _palette(len(phases)), strict=True))
+
+
+def _grid(ax, height, width, title):
+    """Axes that show `height` x `width` cells, first row on top."""
+    ax.set(xlim=(0, max(width, 1)), ylim=(max(height, 1), 0), aspect="equal", xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.set_title(title, fontsize=10.5)
+
+
+def _cell(ax, row, column, colour, text):
+    _box(ax, column + 0.5, row + 0.5, 0.94, colour, text, height=0.94)
+
+
+def _box(ax, x, y, width, colour, text, height=0.8):
+    """A labelled cell around (x, y)."""
+    patches = require("matplotlib.patches", "notebooks")
+    ax.add_patch(patches.Rectangle((x - width / 2, y - height / 2), width, height, fc=colour, ec="0.35", lw=0.8))
+    to_rgb = require("matplotlib.colors", "notebooks").to_rgb
+    # Relative luminance, ITU-R BT.709: white letters on dark cells.
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(colour), strict=True))
+    ink = "white" if luminance < 0.5 else "black"
+    ax.text(x, y, text, ha="center", va="center", fontsize=8.5, color=ink)

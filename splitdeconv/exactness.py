@@ -1,0 +1,112 @@
+"""Check the operator against its definition on random geometries, and that the check can fail."""
+
+import numpy as np
+import pandas as pd
+
+from .apply import apply
+from .errors import SplitDeconvError
+from .extras import require
+from .plan import plan
+from .reference import conv_transpose, rounding_bound
+
+FORMS = ("split", "rows", "stacked", "paper", "nzp")
+
+
+def survey(count, *, seed=0, forms=FORMS, library="tensorflow"):
+    """Run random transposed convolutions in float64 and compare each value with the definition.
+
+    Args:
+        count: geometries: 1-D to 3-D, any kernel, stride, dilation, padding, groups.
+        seed: of the geometries and of the signed data.
+        forms: the forms to run on each.
+        library: "tensorflow", "jax" or "numpy".
+
+    Returns:
+        DataFrame, one row a geometry and form: the geometry, convolutions run, ``error`` (largest difference),
+        ``bound`` (the most that rounding allows, see `splitdeconv.reference.rounding_bound`), ``ratio`` (largest error
+        over its own bound; 1 or less is exact), and ``control``, the same ratio when the definition is given a filter turned around.
+
+    Raises:
+        SplitDeconvError: the library is not installed or not known.
+    """
+    convert = _converter(library)
+    rng = np.random.default_rng(seed)
+    rows = []
+    for case in range(count):
+        geometry, groups = random_geometry(rng)
+        planned = plan(**geometry, groups=groups)
+        kernel = [axis.k for axis in planned.axes]
+        x = rng.standard_normal((2, *geometry["input_shape"], 2 * groups))
+        filters = rng.standard_normal((*kernel, 3, 2 * groups))
+        expected = conv_transpose(x, filters, planned)
+        bound = rounding_bound(x, filters, planned, np.finfo(x.dtype).eps / 2)
+        wrong = conv_transpose(x, np.flip(filters, range(len(kernel))), planned)
+        for form in forms:
+            shaped = plan(**geometry, groups=groups, form=form)
+            y = np.asarray(apply(shaped, convert(x), convert(filters)))
+            rows.append(
+                {
+                    "case": case,
+                    "form": form,
+                    "geometry": "; ".join(map(str, shaped.axes)),
+                    "groups": groups,
+                    "kernel": max(kernel),
+                    "stride": max(axis.s for axis in planned.axes),
+                    "convolutions": len(shaped.convolutions),
+                    "error": np.abs(y - expected).max(),
+                    "bound": bound.max(),
+                    "ratio": _ratio(y - expected, bound),
+                    "control": _ratio(y - wrong, bound) if max(kernel) > 1 else None,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def random_geometry(rng):
+    """Arguments of `plan` for a random legal geometry, and its groups.
+
+    Args:
+        rng: a `numpy.random.Generator`.
+
+    Returns:
+        (dict of arguments, number of groups).
+    """
+    while True:
+        rank = int(rng.choice([1, 2, 2, 2, 3]))
+        most = 3 if rank == 3 else 5
+        pads = [tuple(int(v) for v in rng.integers(0, 3, 2)) for _ in range(rank)]
+        geometry = {
+            "input_shape": _ints(rng, 1, most + 2, rank),
+            "kernel_size": _ints(rng, 1, most + 3, rank),
+            "strides": _ints(rng, 1, most, rank),
+            "dilations": tuple(int(v) for v in rng.choice([1, 1, 1, 2, 3], rank)),
+            "padding": ("SAME", "VALID", pads)[rng.integers(3)],
+        }
+        try:
+            plan(**geometry)
+        except SplitDeconvError:
+            continue  # explicit pads may crop a small output away: draw again
+        return geometry, int(rng.choice([1, 1, 1, 2]))
+
+
+def _ints(rng, least, most, count):
+    return tuple(int(v) for v in rng.integers(least, most + 1, count))
+
+
+def _ratio(difference, bound):
+    """Largest difference over its bound. Where nothing is summed the bound is zero, and so must the difference be."""
+    difference = np.abs(difference)
+    return np.divide(difference, bound, out=np.where(difference > 0, np.inf, 0.0), where=bound > 0).max()
+
+
+def _converter(library):
+    if library == "tensorflow":
+        return require("tensorflow", "tensorflow").constant
+    if library == "jax":
+        require("jax", "tpu").config.update("jax_enable_x64", True)
+        return require("jax.numpy", "tpu").asarray
+    if library == "numpy":
+        return np.asarray
+    raise SplitDeconvError(
+        "unknown array library", where="survey", expected="tensorflow, jax or numpy", got=repr(library)
+    )
