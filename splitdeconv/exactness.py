@@ -22,9 +22,9 @@ def survey(count, *, seed=0, forms=FORMS, library="tensorflow"):
         library: "tensorflow", "jax" or "numpy".
 
     Returns:
-        DataFrame, one row a geometry and form: the geometry, convolutions run, ``error`` (largest difference),
-        ``bound`` (the most that rounding allows, see `splitdeconv.reference.rounding_bound`), ``ratio`` (largest error
-        over its own bound; 1 or less is exact), and ``control``, the same ratio when the definition is given a filter turned around.
+        DataFrame, one row a geometry and form: the geometry; convolutions run; ``error``, the largest difference;
+        ``bound``, the most that rounding allows (`splitdeconv.reference.rounding_bound`); ``ratio``, the largest error
+        over its own bound, exact up to 1; ``control``, the same ratio when the definition gets a filter turned around.
 
     Raises:
         SplitDeconvError: the library is not installed or not known.

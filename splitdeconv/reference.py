@@ -40,8 +40,8 @@ def conv_transpose(x, filters, plan):
 def rounding_bound(x, filters, plan, epsilon):
     """How far two exact orders of summation may differ, per output: what "equal" means in floating point.
 
-    A sum of m products, in any order, is off by at most ``gamma_m * sum |x||w|`` with ``gamma_m = m*epsilon / (1 -
-    m*epsilon)`` (Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, equation 3.5); two such sums by twice that.
+    A sum of m products, in any order, is off by at most ``gamma * sum |x||w|``, ``gamma = m*epsilon / (1 - m*epsilon)``
+    (Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, equation 3.5); two such sums by twice that.
 
     Args:
         x, filters, plan: as for `conv_transpose`.
