@@ -1,0 +1,28 @@
+"""`python -m splitdeconv.pretrained [NAME ...]`: fetch trained generators into the cache, all of them by default."""
+
+import argparse
+import sys
+
+from splitdeconv.errors import SplitDeconvError
+from splitdeconv.pretrained.download import cached, fetch
+from splitdeconv.pretrained.registry import entry, names
+
+
+def main(arguments=None) -> int:
+    """Fetch what is named and say what was done; 0 done, 1 failed."""
+    parser = argparse.ArgumentParser(prog="python -m splitdeconv.pretrained", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(names())}")
+    try:
+        for name in parser.parse_args(arguments).names or names():
+            path = cached(name)
+            done = "already there, nothing to do" if path else "fetched and checked"
+            path = path or fetch(name)
+            print(f"{name}: {done}: {path} ({entry(name).bytes / 1e6:.1f} MB, {entry(name).about})", flush=True)
+    except SplitDeconvError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

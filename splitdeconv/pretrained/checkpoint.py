@@ -1,0 +1,189 @@
+"""PyTorch checkpoints as NumPy arrays, without PyTorch and without executing anything that is in them.
+
+Two containers are in use. Since PyTorch 1.6 a checkpoint is a zip archive: `PREFIX/data.pkl` describes the tensors,
+`PREFIX/data/KEY` holds each storage's bytes. Before, it was a file of pickles (magic number, protocol, system, object,
+storage keys) followed by each storage's length and bytes. See torch/serialization.py for both. The pickles are read by
+`splitdeconv.pretrained.pickles`; here the bytes are found, measured and turned into arrays.
+"""
+
+import io
+import math
+import re
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from splitdeconv.errors import SplitDeconvError
+from splitdeconv.pretrained.pickles import Storage, Tensor, parse
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+MAX_BYTES = 1 << 30  # of the file, and of all storages and arrays together: members and views may overlap and multiply
+MAX_LEAVES = 100_000
+MAX_DEPTH = 16
+# what zipfile raises on damaged archives; NotImplementedError (a RuntimeError) for versions and flags it does not know
+_ZIP_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, OSError, struct.error)
+
+
+def read_checkpoint(path: str | Path) -> dict:
+    """The tensors of a PyTorch checkpoint, as it nests them.
+
+    Args:
+        path: a file that `torch.save` wrote, zip or legacy format, up to 1 GiB.
+
+    Returns:
+        A dictionary of NumPy arrays (native byte order, C order, own memory) and nested dictionaries of them, in the
+        file's order; plain numbers, texts, None, lists and tuples are kept. bfloat16 has no NumPy type and becomes
+        float32, which holds every bfloat16 exactly; every other type is kept.
+
+    Raises:
+        SplitDeconvError: the file cannot be read, is no checkpoint, is damaged or cut short, names anything but
+            tensors, or asks for more than its storages hold.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _damaged(path, "a file of at most 1 GiB", f"{path.stat().st_size} bytes")
+        content = path.read_bytes()
+    except OSError as error:
+        raise SplitDeconvError(
+            "the checkpoint cannot be read", where=str(path), got=error.strerror, fix="check the path"
+        ) from error
+    described, storage_bytes = (_open_zip if content[:2] == b"PK" else _open_legacy)(content, path)
+    if not isinstance(described, dict):
+        raise _damaged(path, "a dictionary of tensors", type(described).__name__)
+    return _Arrays(storage_bytes, path).of(described)
+
+
+def _open_zip(content, path):
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        members = {info.filename: info for info in archive.infolist()}
+        (pickle_name,) = (name for name in members if name == "data.pkl" or name.endswith("/data.pkl"))
+    except _ZIP_ERRORS as error:
+        raise _damaged(path, "a zip archive with one data.pkl", str(error)) from error
+    prefix = pickle_name.removesuffix("data.pkl")
+
+    def read(name):
+        info = members.get(prefix + name)
+        # torch.save never compresses, so a member is no larger than the file it is in
+        if info is None or info.compress_type != zipfile.ZIP_STORED or info.file_size > len(content):
+            raise _damaged(path, f"an uncompressed member {prefix}{name}", "none" if info is None else "another kind")
+        try:
+            return archive.read(info)
+        except _ZIP_ERRORS as error:
+            raise _damaged(path, f"the member {prefix}{name} unharmed", str(error)) from error
+
+    order = read("byteorder").decode("ascii", "replace") if prefix + "byteorder" in members else "little"
+    if order != "little":
+        raise _damaged(path, "little-endian storages", f"byte order {order!r}")
+    return parse(io.BytesIO(read("data.pkl")), str(path)), lambda storage: read(f"data/{storage.key}")
+
+
+def _open_legacy(content, path):
+    if not re.match(rb"\x80[\x02-\x05]\x8a\n", content):  # the magic number as every binary protocol writes it
+        raise _damaged(path, "a PyTorch checkpoint, zip or legacy", "a file that begins otherwise")
+    stream, name = io.BytesIO(content), str(path)
+    magic, _protocol, _system, described, keys = (parse(stream, name) for _ in range(5))
+    if magic != LEGACY_MAGIC or not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
+        raise _damaged(path, "the legacy header of torch.save", "another one")
+    start, dtypes, places = stream.tell(), _storages(described), {}
+    for key in keys:
+        if key not in dtypes:
+            raise _damaged(path, "storages of the tensors described", f"a storage {key!r} of unknown type")
+        count = int.from_bytes(content[start : start + 8], "little", signed=True)
+        size = count * _stored(dtypes[key]).itemsize
+        if count < 0 or start + 8 + size > len(content):
+            raise _damaged(path, f"storage {key!r} with {count} elements", "the end of the file")
+        places[key] = slice(start + 8, start + 8 + size)
+        start += 8 + size
+
+    def read(storage):
+        if storage.key not in places:
+            raise _damaged(path, f"a storage {storage.key!r}", "none")
+        return content[places[storage.key]]
+
+    return described, read
+
+
+def _storages(described):
+    """Element type of every storage the tensors refer to."""
+    found, waiting, seen = {}, [described], set()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Tensor):
+            found[item.storage.key] = item.storage.dtype
+        elif isinstance(item, dict | list | tuple) and id(item) not in seen:
+            seen.add(id(item))
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+    return found
+
+
+class _Arrays:
+    """Turn descriptions into arrays, within the limits."""
+
+    def __init__(self, storage_bytes, path):
+        self._storage_bytes, self._path = storage_bytes, path
+        self._storages, self._leaves, self._bytes = {}, 0, 0
+
+    def of(self, item, depth=0):
+        self._leaves += 1
+        if depth > MAX_DEPTH or self._leaves > MAX_LEAVES:
+            raise _damaged(self._path, f"at most {MAX_LEAVES:,} entries, {MAX_DEPTH} levels deep", "more")
+        match item:
+            case Tensor():
+                return self._array(item)
+            case dict():
+                return {key: self.of(value, depth + 1) for key, value in item.items()}
+            case list() | tuple():
+                return type(item)(self.of(value, depth + 1) for value in item)
+            case None | bool() | int() | float() | str():
+                return item
+        raise _damaged(self._path, "tensors and plain values", f"a bare {type(item).__name__}")
+
+    def _array(self, tensor):
+        storage = self._elements(tensor.storage)
+        shape, last = tensor.shape, tensor.offset
+        last += sum((n - 1) * step for n, step in zip(shape, tensor.strides, strict=True))
+        if len(shape) > 32 or (tensor.offset > len(storage) if 0 in shape else last >= len(storage)):
+            raise _damaged(self._path, f"a view inside its {len(storage)} elements", f"shape {shape} up to {last}")
+        self._spend(math.prod(max(n, 1) for n in shape) * storage.itemsize)
+        steps = tuple(step * storage.itemsize if n > 1 else 0 for n, step in zip(shape, tensor.strides, strict=True))
+        view = np.lib.stride_tricks.as_strided(storage[tensor.offset :], shape, steps, writeable=False)
+        return view.astype(storage.dtype.newbyteorder("="), order="C", copy=True)
+
+    def _elements(self, storage: Storage):
+        if storage not in self._storages:
+            content, kind = self._storage_bytes(storage), _stored(storage.dtype)
+            if len(content) != storage.numel * kind.itemsize:
+                expected = f"{storage.numel} elements of {storage.dtype} in storage {storage.key!r}"
+                raise _damaged(self._path, expected, f"{len(content)} bytes")
+            self._spend(len(content))
+            elements = np.frombuffer(content, kind)
+            if storage.dtype == "bf16":  # the upper half of a float32
+                elements = (elements.astype("<u4") << 16).view("<f4")
+            elif storage.dtype == "?":
+                elements = elements != 0
+            self._storages[storage] = elements
+        return self._storages[storage]
+
+    def _spend(self, count):
+        self._bytes += count
+        if self._bytes > MAX_BYTES:
+            raise _damaged(self._path, "at most 1 GiB of tensors", "more")
+
+
+def _stored(dtype):
+    """The NumPy type of a storage's bytes; bfloat16 and bool are read as integers first."""
+    return np.dtype({"bf16": "u2", "?": "u1"}.get(dtype, dtype)).newbyteorder("<")
+
+
+def _damaged(path, expected, got):
+    return SplitDeconvError(
+        "the file is no PyTorch checkpoint this reader accepts: damaged, cut short or forged",
+        where=str(path),
+        expected=expected,
+        got=got,
+        fix="fetch the file again, or write it with torch.save(model.state_dict(), path)",
+    )

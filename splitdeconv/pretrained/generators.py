@@ -1,0 +1,189 @@
+"""The trained generators as Keras models, their transposed convolutions native or rewritten.
+
+Channel counts come from the checkpoint's own tensors, and every tensor must find its place. PyTorch's layouts to Keras:
+Conv2d (out, in, h, w) -> (h, w, in, out), ConvTranspose2d (in, out, h, w) -> (h, w, out, in), neither flipped.
+"""
+
+import re
+from functools import partial
+
+import numpy as np
+
+from splitdeconv.errors import SplitDeconvError
+from splitdeconv.extras import require
+from splitdeconv.pretrained.checkpoint import read_checkpoint
+from splitdeconv.pretrained.download import fetch
+from splitdeconv.pretrained.registry import entry
+
+keras = require("keras", "tensorflow")
+
+EPSILON = 1e-5  # of PyTorch's BatchNorm2d and InstanceNorm2d; Keras' default is 1e-3
+
+
+def load(name: str, deconv: str = "native", dtype: str = "float32") -> "keras.Model":
+    """A trained generator, channels last, dynamic batch; its weights are fetched if the cache does not hold them.
+
+    Args:
+        name: one of `splitdeconv.pretrained.names()`.
+        deconv: "native" for `keras.layers.Conv2DTranspose`, or the form in which `SplitConv2DTranspose` computes it:
+            "split", "rows", "stacked", "paper", "nzp" or "auto".
+        dtype: of weights and computation; the checkpoints hold float32. Two forms add in another order, so in float32
+            an 8-bit level changes with probability 127.5 x their difference, where a value lies next to a half step.
+            In float64 that does not happen: every form gives the same 8-bit image.
+
+    Returns:
+        DCGANs: (batch, latents) -> (batch, 64 or 128, 64 or 128, 3). CycleGAN: (batch, 256, 256, 3) -> the same.
+        Images in [-1, 1]; see `to_uint8`. `splitdeconv.pretrained.samples` makes inputs.
+
+    Raises:
+        SplitDeconvError: no such name or form, no weights to be had, or weights that do not fit the architecture.
+    """
+    wanted = entry(name)
+    state = read_checkpoint(fetch(name))
+    state = state[wanted.state] if wanted.state else state
+    return {"dcgan": dcgan, "cyclegan": cyclegan}[wanted.architecture](state, deconv, dtype, name=name)
+
+
+def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "dcgan") -> "keras.Model":
+    """A DCGAN generator (arXiv 1511.06434) from a PyTorch `state_dict` in the layout of PyTorch's tutorial.
+
+    `main.N.weight` of rank 4 are its transposed convolutions, 4x4: the first of stride 1 without padding, the others of
+    stride 2 and padding 1, which is SAME. All but the last are followed by batch normalisation N + 1 and ReLU.
+
+    Args:
+        state: NumPy arrays under PyTorch's keys.
+        deconv: as in `load`.
+        dtype: as in `load`.
+        name: the model's name.
+
+    Raises:
+        SplitDeconvError: a tensor is missing, left over or of another shape; or no such form.
+    """
+    build = _Builder(state, name, dtype)
+    named = (re.fullmatch(r"main\.(\d+)\.weight", key) for key in state if np.ndim(state[key]) == 4)
+    kernels = [int(match[1]) for match in named if match]
+    if not kernels:
+        raise _misfit(name, "transposed convolutions' weights, rank 4", "none")
+    x = latent = keras.Input((state[f"main.{kernels[0]}.weight"].shape[0],), dtype=dtype, name="latent")
+    x = keras.layers.Reshape((1, 1, -1), dtype=dtype, name="pixel")(x)
+    for index in kernels:
+        geometry = {"strides": 1, "padding": "valid"} if index == kernels[0] else {"strides": 2, "padding": "same"}
+        x = build.deconv(x, f"main.{index}", deconv, use_bias=False, **geometry)
+        if index != kernels[-1]:
+            x = build.batch_norm(x, f"main.{index + 1}")
+            x = keras.layers.ReLU(dtype=dtype, name=f"main_{index + 2}")(x)
+    x = keras.layers.Activation("tanh", dtype=dtype, name="tanh")(x)
+    return build.finish(keras.Model(latent, x, name=name))
+
+
+def cyclegan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "cyclegan", size: int = 256):
+    """CycleGAN's residual generator (arXiv 1703.10593, section 7.2) from a PyTorch `state_dict`.
+
+    Reflection padding, affine instance normalisation (here `GroupNormalization` with a group a channel), two
+    convolutions down, residual blocks, two transposed convolutions up (3x3, stride 2, padding 1, output padding 1).
+
+    Args:
+        state: NumPy arrays under PyTorch's keys `model.N.*`, in the layers' order; blocks are `model.N.block.M.*`.
+        deconv: as in `load`.
+        dtype: as in `load`.
+        name: the model's name.
+        size: height and width of the images, a multiple of 4.
+
+    Raises:
+        SplitDeconvError: a tensor is missing, left over or of another shape; or no such form.
+    """
+    build = _Builder(state, name, dtype)
+    relu = partial(keras.layers.ReLU, dtype=dtype)
+    blocks = len({key.split(".")[1] for key in state if ".block." in key})
+    x = image = keras.Input((size, size, 3), dtype=dtype, name="photograph")
+    x = relu(name="model_3")(build.instance_norm(build.conv(_reflect(x, 3), "model.1"), "model.2"))
+    for index in (4, 7):
+        x = keras.layers.ZeroPadding2D(1, dtype=dtype, name=f"model_{index}_pad")(x)
+        x = build.instance_norm(build.conv(x, f"model.{index}", strides=2), f"model.{index + 1}")
+        x = relu(name=f"model_{index + 2}")(x)
+    for index in range(10, 10 + blocks):
+        block = f"model.{index}.block"
+        y = build.instance_norm(build.conv(_reflect(x, 1), f"{block}.1"), f"{block}.2")
+        y = relu(name=_name(f"{block}.3"))(y)
+        y = build.instance_norm(build.conv(_reflect(y, 1), f"{block}.5"), f"{block}.6")
+        x = keras.layers.Add(dtype=dtype, name=f"model_{index}")([x, y])
+    for index in (10 + blocks, 13 + blocks):
+        # PyTorch crops one row and column at the start; Keras' padding="same" would crop them at the end
+        x = build.deconv(x, f"model.{index}", deconv, use_bias=True, strides=2, padding="valid")
+        x = keras.layers.Cropping2D(((1, 0), (1, 0)), dtype=dtype, name=f"model_{index}_crop")(x)
+        x = relu(name=f"model_{index + 2}")(build.instance_norm(x, f"model.{index + 1}"))
+    x = build.conv(_reflect(x, 3), f"model.{17 + blocks}")
+    x = keras.layers.Activation("tanh", dtype=dtype, name="tanh")(x)
+    return build.finish(keras.Model(image, x, name=name))
+
+
+def _reflect(x, width):
+    return keras.ops.pad(x, ((0, 0), (width, width), (width, width), (0, 0)), mode="reflect")
+
+
+class _Builder:
+    """Makes layers named after the checkpoint's keys and gives them its weights; knows what is left over."""
+
+    def __init__(self, state, model, dtype):
+        self._left, self._model, self._dtype = dict(state), model, dtype
+
+    def conv(self, x, key, strides=1):
+        kernel, bias = self._take(key, "weight", (2, 3, 1, 0)), self._take(key, "bias")
+        make = keras.layers.Conv2D
+        return self._apply(
+            make, key, x, [kernel, bias], filters=kernel.shape[3], kernel_size=kernel.shape[:2], strides=strides
+        )
+
+    def deconv(self, x, key, form, use_bias, **geometry):
+        kernel = self._take(key, "weight", (2, 3, 1, 0))
+        arrays = [kernel, self._take(key, "bias")] if use_bias else [kernel]
+        options = {"filters": kernel.shape[2], "kernel_size": kernel.shape[:2], "use_bias": use_bias, **geometry}
+        if form == "native":
+            return self._apply(keras.layers.Conv2DTranspose, key, x, arrays, **options)
+        from splitdeconv.layers import SplitConv2DTranspose
+
+        return self._apply(SplitConv2DTranspose, key, x, arrays, form=form, **options)
+
+    def batch_norm(self, x, key):
+        arrays = [self._take(key, part) for part in ("weight", "bias", "running_mean", "running_var")]
+        return self._apply(keras.layers.BatchNormalization, key, x, arrays, epsilon=EPSILON)
+
+    def instance_norm(self, x, key):
+        arrays = [self._take(key, part) for part in ("weight", "bias")]
+        return self._apply(keras.layers.GroupNormalization, key, x, arrays, groups=-1, epsilon=EPSILON)
+
+    def finish(self, model):
+        """The model, if every tensor was used; PyTorch's count of training batches has no use here."""
+        left = [key for key in self._left if not key.endswith(".num_batches_tracked")]
+        if left:
+            raise _misfit(self._model, "tensors of this architecture only", f"also {', '.join(left[:3])}")
+        return model
+
+    def _take(self, key, part, axes=None):
+        array = self._left.pop(f"{key}.{part}", None)
+        if array is None or (axes and np.ndim(array) != len(axes)):
+            raise _misfit(self._model, f"a tensor {key}.{part}", "none" if array is None else f"rank {np.ndim(array)}")
+        return np.transpose(array, axes) if axes else array
+
+    def _apply(self, make, key, x, arrays, **options):
+        layer = make(name=_name(key), dtype=self._dtype, **options)
+        y = layer(x)
+        wanted, got = [tuple(weight.shape) for weight in layer.weights], [np.shape(array) for array in arrays]
+        if wanted != got:
+            raise _misfit(f"{self._model}, {key}", f"shapes {wanted}", f"{got}")
+        layer.set_weights(arrays)
+        return y
+
+
+def _name(key):
+    return key.replace(".", "_")
+
+
+def _misfit(where, expected, got):
+    return SplitDeconvError(
+        "the checkpoint does not fit the generator",
+        where=where,
+        expected=expected,
+        got=got,
+        fix="use the pinned checkpoint, splitdeconv.pretrained.fetch",
+    )

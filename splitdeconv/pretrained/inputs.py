@@ -1,0 +1,55 @@
+"""Inputs for the trained generators, and their outputs as 8-bit images: seeded, NumPy alone."""
+
+import numpy as np
+
+from splitdeconv.errors import SplitDeconvError
+from splitdeconv.extras import require
+from splitdeconv.pretrained.registry import entry
+
+LATENTS = 100
+PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")  # those that scikit-image's wheel holds: no download
+SIZE = 256
+
+
+def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
+    """Inputs for the generator `name`.
+
+    Args:
+        name: one of `splitdeconv.pretrained.names()`.
+        count: how many. A prefix of a longer list with the same seed is the same.
+        seed: of the latents, or of the photographs' crops.
+
+    Returns:
+        float32. DCGANs: (count, latents), standard normals; in a conditional one each sample's class, one after the
+        other, follows as one-hot. CycleGAN: (count, 256, 256, 3) in [-1, 1], square crops of scikit-image's astronaut,
+        coffee, chelsea and rocket in turn, the first four of full height, later ones closer.
+
+    Raises:
+        SplitDeconvError: no such name, a count below 1, or scikit-image is missing where photographs are needed.
+    """
+    wanted = entry(name)
+    if count < 1:
+        raise SplitDeconvError("there is nothing to make", where="count", expected="1 or more", got=count)
+    random = np.random.default_rng(seed)
+    if wanted.architecture == "cyclegan":
+        return np.stack([_photograph(index, random) for index in range(count)])
+    latents, classes = random.standard_normal((count, LATENTS)), len(wanted.classes)
+    one_hot = np.eye(classes)[np.arange(count) % classes] if classes else np.empty((count, 0))
+    return np.concatenate([latents, one_hot], axis=1).astype("float32")
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Images in [-1, 1] as 8-bit: 127.5 * (x + 1) in float64, rounded to nearest (ties to even), clipped to 0..255."""
+    return np.clip(np.rint((np.asarray(images, "float64") + 1) * 127.5), 0, 255).astype("uint8")
+
+
+def _photograph(index, random):
+    data, transform = (require(f"skimage.{part}", "notebooks") for part in ("data", "transform"))
+    image = getattr(data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])()
+    closeness, down, right = random.random(3)
+    side = min(image.shape[:2])
+    if index >= len(PHOTOGRAPHS):
+        side = round(side * (0.5 + 0.5 * closeness))
+    top, left = (round((length - side) * part) for length, part in zip(image.shape[:2], (down, right), strict=True))
+    crop = image[top : top + side, left : left + side] / 255.0
+    return (transform.resize(crop, (SIZE, SIZE), order=1, anti_aliasing=True) * 2 - 1).astype("float32")

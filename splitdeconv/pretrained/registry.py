@@ -1,0 +1,72 @@
+"""What can be fetched, from where, and how to know it arrived unharmed: `registry.yaml` as typed entries."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePosixPath
+
+import yaml
+
+from splitdeconv.errors import SplitDeconvError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One trained generator inside one wheel.
+
+    Attributes:
+        name: what `load`, `samples` and `fetch` call it.
+        package, version: the distribution on the package registry.
+        wheel_sha256, wheel_bytes: of the wheel.
+        member: path of the weight file inside the wheel.
+        sha256, bytes: of the weight file.
+        licence: as the package's metadata states it.
+        architecture: the builder in `generators` that knows the network.
+        about: what it is, in one line.
+        state: key of the generator's tensors in the checkpoint, or None if the checkpoint is that dictionary.
+        classes: names of the one-hot classes appended to the latent vector.
+    """
+
+    name: str
+    package: str
+    version: str
+    wheel_sha256: str
+    wheel_bytes: int
+    member: str
+    sha256: str
+    bytes: int
+    licence: str
+    architecture: str
+    about: str
+    state: str | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def filename(self) -> str:
+        """Name of the weight file without its folder."""
+        return PurePosixPath(self.member).name
+
+
+@cache
+def _entries() -> dict[str, Entry]:
+    table = yaml.safe_load((files(__package__) / "registry.yaml").read_text(encoding="utf-8"))
+    return {name: Entry(name=name, **row | {"classes": tuple(row.get("classes", ()))}) for name, row in table.items()}
+
+
+def names() -> list[str]:
+    """The trained generators that `load`, `samples` and `fetch` know, in the registry's order."""
+    return list(_entries())
+
+
+def entry(name: str) -> Entry:
+    """The registry's entry for `name`; `SplitDeconvError` if there is none."""
+    try:
+        return _entries()[name]
+    except KeyError:
+        raise SplitDeconvError(
+            "there is no trained generator of that name",
+            where="splitdeconv.pretrained",
+            expected=", ".join(names()),
+            got=repr(name),
+            fix="choose one of splitdeconv.pretrained.names()",
+        ) from None
