@@ -1,0 +1,259 @@
+import io
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+from splitdeconv.errors import SplitDeconvError
+from splitdeconv.pretrained import checkpoint, read_checkpoint
+from tests.pretrained import torch_files as torch
+
+RANDOM = np.random.default_rng(20)
+TYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "?"]
+
+
+def _array(kind, shape):
+    values = RANDOM.normal(0, 50, shape)
+    return (values > 0) if kind == "?" else values.astype("i1" if kind == "u1" else kind).astype(kind)
+
+
+def _one(path, stored, shape, strides, content, offset=0):
+    """A zip checkpoint with one tensor `w` of storage `0`."""
+    return torch.zip_file(
+        path, torch.ordered(torch.text("w") + torch.tensor(stored, shape, strides, offset)), {"0": content}
+    )
+
+
+@pytest.mark.parametrize("container", ["zip", "legacy"])
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_storage_type_comes_back_unchanged(tmp_path, kind, container):
+    arrays = {"a.weight": _array(kind, (2, 3, 5)), "a.scalar": _array(kind, ()), "a.none": _array(kind, (0, 4))}
+    read = read_checkpoint(torch.save(tmp_path / "w.pth", arrays, container))
+    assert list(read) == list(arrays)
+    for name, array in arrays.items():
+        assert read[name].dtype == array.dtype
+        np.testing.assert_array_equal(read[name], array)
+        assert read[name].flags.c_contiguous
+        assert read[name].flags.writeable
+
+
+@pytest.mark.parametrize("container", ["zip", "legacy"])
+def test_bfloat16_becomes_the_same_numbers_in_float32(tmp_path, container):
+    exact = np.array(
+        [1.0, -2.5, 3.140625, 2.0**-126, -(2.0**127), np.inf], "f4"
+    )  # 8 significant bits: bfloat16 holds them
+    content = (exact.view("u4") >> 16).astype("<u2").tobytes()
+    body = torch.ordered(torch.text("w") + torch.tensor(torch.storage("0", "BFloat16", 6), (6,), (1,)))
+    if container == "zip":
+        path = torch.zip_file(tmp_path / "w.pth", body, {"0": content})
+    else:
+        path = torch.legacy_file(tmp_path / "w.pth", body, {"0": (6, content)})
+    read = read_checkpoint(path)["w"]
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, exact)
+
+
+def test_strided_offset_and_overlapping_views(tmp_path):
+    base = RANDOM.normal(size=24).astype("f4")
+    views = {  # name: shape, strides, offset in elements
+        "transposed": ((3, 2), (1, 3), 6),
+        "every_second": ((4,), (2,), 1),
+        "windows": ((5, 3), (1, 1), 2),
+        "expanded": ((4, 3), (0, 1), 21),
+        "last": ((1,), (900,), 23),
+    }
+    items = [
+        torch.text(name) + torch.tensor(torch.storage("0", "Float", 24), shape, strides, offset)
+        for name, (shape, strides, offset) in views.items()
+    ]
+    read = read_checkpoint(torch.zip_file(tmp_path / "w.pth", torch.ordered(*items), {"0": base.tobytes()}))
+    for name, (shape, strides, offset) in views.items():
+        wanted = [base[offset + np.dot(index, strides)] for index in np.ndindex(*shape)]
+        np.testing.assert_array_equal(read[name].ravel(), wanted, err_msg=name)
+        read[name][...] = 0  # memory of its own: writing to one leaves the next as it was
+
+
+def test_nested_dictionaries_and_plain_values(tmp_path):
+    inner = torch.ordered(torch.text("w") + torch.tensor(torch.storage("0", "Float", 2), (2,), (1,)))
+    plain = torch.text("epoch") + torch.number(7) + torch.text("loss") + b"G" + struct.pack(">d", 0.25)
+    plain += torch.text("more") + b"]" + b"(" + torch.number(2**40) + b"N\x88\x89" + b"e"
+    path = torch.zip_file(
+        tmp_path / "w.tar", b"}(" + torch.text("net") + inner + plain + b"u", {"0": np.array([1, -2], "f4").tobytes()}
+    )
+    read = read_checkpoint(path)
+    np.testing.assert_array_equal(read.pop("net")["w"], [1, -2])
+    assert read == {"epoch": 7, "loss": 0.25, "more": [2**40, None, True, False]}
+
+
+def test_a_parameter_is_its_tensor(tmp_path):
+    inner = torch.tensor(torch.storage("0", "Float", 1), (1,), (1,))
+    parameter = (
+        torch.named("torch._utils", "_rebuild_parameter") + torch.pack(inner, b"\x88", torch.ordered()) + torch.REDUCE
+    )
+    path = torch.zip_file(tmp_path / "w", torch.ordered(torch.text("w") + parameter), {"0": struct.pack("<f", 1.5)})
+    assert read_checkpoint(path)["w"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "offset"), [((6,), (1,), 0), ((2, 2), (4, 1), 0), ((1,), (1,), 5), ((0,), (1,), 6)]
+)
+def test_a_view_beyond_its_storage_is_refused(tmp_path, shape, strides, offset):
+    path = _one(tmp_path / "w", torch.storage("0", "Float", 5), shape, strides, bytes(20), offset)
+    with pytest.raises(SplitDeconvError, match="a view inside its 5 elements"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "offset"), [((2,), (-1,), 4), ((-2,), (1,), 0), ((2,), (1,), -1), ((2, 2), (1,), 0)]
+)
+def test_negative_or_ragged_views_are_refused(tmp_path, shape, strides, offset):
+    path = _one(tmp_path / "w", torch.storage("0", "Float", 5), shape, strides, bytes(20), offset)
+    with pytest.raises(SplitDeconvError, match=r"a call of torch\._utils\._rebuild_tensor_v2"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("shape", [(1 << 30,), (1 << 20, 1 << 20), (0, 1 << 39, 1 << 39)])
+def test_views_that_multiply_beyond_the_limit_are_refused(tmp_path, shape):
+    path = _one(tmp_path / "w", torch.storage("0", "Float", 5), shape, (0,) * len(shape), bytes(20))
+    with pytest.raises(SplitDeconvError, match="at most 1 GiB of tensors"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(("kind", "numel"), [("Float", 4), ("Float", 6), ("Double", 5), ("Half", 5)])
+def test_a_storage_of_another_size_is_refused(tmp_path, kind, numel):
+    path = _one(tmp_path / "w", torch.storage("0", kind, numel), (1,), (1,), bytes(20))
+    with pytest.raises(SplitDeconvError, match=f"{numel} elements of .* in storage '0'"):
+        read_checkpoint(path)
+
+
+def test_a_missing_storage_is_refused(tmp_path):
+    body = torch.ordered(torch.text("w") + torch.tensor(torch.storage("1", "Float", 1), (1,), (1,)))
+    with pytest.raises(SplitDeconvError, match="uncompressed member archive/data/1"):
+        read_checkpoint(torch.zip_file(tmp_path / "zip", body, {"0": bytes(4)}))
+    with pytest.raises(SplitDeconvError, match="a storage '0' of unknown type"):
+        read_checkpoint(torch.legacy_file(tmp_path / "old", body, {"0": (1, bytes(4))}))
+    with pytest.raises(SplitDeconvError, match="a storage '1'\n  got: none"):
+        read_checkpoint(torch.legacy_file(tmp_path / "older", body, {}))
+
+
+def test_compression_bombs_are_refused_before_they_grow(tmp_path):
+    body = torch.ordered(torch.text("w") + torch.tensor(torch.storage("0", "Float", 1 << 24), (1,), (1,)))
+    path = torch.zip_file(tmp_path / "w", body, {"0": bytes(1 << 26)}, compression=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 1 << 18
+    with pytest.raises(SplitDeconvError, match="an uncompressed member"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("container", ["zip", "legacy"])
+def test_every_truncation_is_refused(tmp_path, container):
+    whole = torch.save(tmp_path / "w", {"a": RANDOM.normal(size=(3, 4)), "b": np.arange(5)}, container).read_bytes()
+    cut = tmp_path / "cut"
+    for length in range(0, len(whole), 7):
+        cut.write_bytes(whole[:length])
+        with pytest.raises(SplitDeconvError, match=r"no PyTorch checkpoint|damaged"):
+            read_checkpoint(cut)
+
+
+@pytest.mark.parametrize("container", ["zip", "legacy"])
+def test_damaged_bytes_are_read_or_refused_never_anything_else(tmp_path, container):
+    whole = torch.save(tmp_path / "w", {"a": RANDOM.normal(size=(3, 4)), "b": np.arange(5)}, container).read_bytes()
+    hit, refused = tmp_path / "hit", 0
+    for position in RANDOM.integers(0, len(whole), 400):
+        damaged = bytearray(whole)
+        damaged[position] ^= int(RANDOM.integers(1, 256))
+        hit.write_bytes(damaged)
+        try:
+            assert isinstance(read_checkpoint(hit), dict)
+        except SplitDeconvError:
+            refused += 1
+    assert refused > 100  # most bytes of so small a file are structure
+
+
+def test_random_bytes_are_refused(tmp_path):
+    path = tmp_path / "noise"
+    for start in (b"", b"PK", b"PK\x03\x04", b"\x80\x02\x8a\n"):
+        for _ in range(50):
+            path.write_bytes(start + RANDOM.bytes(200))
+            with pytest.raises(SplitDeconvError, match=r"no PyTorch checkpoint|damaged|other than tensors"):
+                read_checkpoint(path)
+
+
+def test_a_flipped_bit_in_a_zip_storage_is_noticed(tmp_path):
+    path = torch.save(tmp_path / "w", {"a": np.full(64, 1.2345, "f4")})
+    content = bytearray(path.read_bytes())
+    content[content.index(struct.pack("<f", 1.2345)) + 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SplitDeconvError, match="Bad CRC-32"):
+        read_checkpoint(path)
+
+
+def test_containers_that_are_not_quite(tmp_path):
+    body, path = torch.ordered(), tmp_path / "w"
+    for call, expected in (
+        (lambda: torch.zip_file(path, body, {}, extra=[("byteorder", b"big")]), "little-endian storages"),
+        (lambda: torch.zip_file(path, body, {}, extra=[("more/data.pkl", b"")]), "a zip archive with one data.pkl"),
+        (lambda: torch.legacy_file(path, body, {}, magic=0x1950A86A20F9469CFC6D), "the legacy header"),
+        (lambda: torch.zip_file(path, torch.number(3), {}), "a dictionary of tensors"),
+        (lambda: torch.legacy_file(path, body, {"0": (-1, b"")}), "of unknown type"),
+        (
+            lambda: torch.zip_file(path, b"}" + torch.text("s") + torch.storage("0", "Float", 1) + b"s", {}),
+            "plain values",
+        ),
+    ):
+        with pytest.raises(SplitDeconvError, match=expected):
+            read_checkpoint(call())
+
+
+def test_a_negative_length_in_a_legacy_file_is_refused(tmp_path):
+    body = torch.ordered(torch.text("w") + torch.tensor(torch.storage("0", "Float", 1), (1,), (1,)))
+    with pytest.raises(SplitDeconvError, match="storage '0' with -1 elements"):
+        read_checkpoint(torch.legacy_file(tmp_path / "w", body, {"0": (-1, bytes(4))}))
+
+
+def test_structures_nested_without_end_are_refused(tmp_path):
+    circle = b"}q\x00" + torch.text("me") + b"h\x00" + b"s"
+    wide = b"}" + b"".join(torch.number(key) + b"]" + b"s" for key in range(200))
+    with pytest.raises(SplitDeconvError, match="16 levels deep"):
+        read_checkpoint(torch.zip_file(tmp_path / "w", circle, {}))
+    assert len(read_checkpoint(torch.zip_file(tmp_path / "w", wide, {}))) == 200
+
+
+def test_the_number_of_leaves_is_limited(tmp_path):
+    # tuples that hold the tuple before ten times over: 10**6 leaves in under 300 bytes
+    body = torch.number(1)
+    for level in range(6):
+        body += b"q" + bytes([level]) + b"(" + b"h" + bytes([level]) + (b"h" + bytes([level])) * 9 + b"t"
+    items = b"](" + body + b"e"
+    with pytest.raises(SplitDeconvError, match="at most 100,000 entries"):
+        read_checkpoint(torch.zip_file(tmp_path / "w", b"}" + torch.text("w") + items + b"s", {}))
+
+
+def test_a_file_beyond_the_limit_is_refused_unread(tmp_path, monkeypatch):
+    path = torch.save(tmp_path / "w", {"a": np.zeros(100)})
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 500)
+    with pytest.raises(SplitDeconvError, match="a file of at most 1 GiB"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("path", ["missing.pth", "."])
+def test_a_path_that_cannot_be_read(tmp_path, path):
+    with pytest.raises(SplitDeconvError, match="the checkpoint cannot be read"):
+        read_checkpoint(tmp_path / path)
+
+
+def test_storages_count_towards_the_limit(tmp_path, monkeypatch):
+    stored = [torch.storage(str(key), "Float", 25) for key in range(4)]
+    items = [torch.text(str(key)) + torch.tensor(item, (1,), (1,)) for key, item in enumerate(stored)]
+    path = torch.zip_file(tmp_path / "w", torch.ordered(*items), {str(key): bytes(100) for key in range(4)})
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", path.stat().st_size)
+    assert len(read_checkpoint(path)) == 4
+    # the same bytes named four times in the archive's directory: overlapping members
+    buffer = io.BytesIO(path.read_bytes())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for key in range(1, 4):
+            archive.getinfo(f"archive/data/{key}").header_offset = archive.getinfo("archive/data/0").header_offset
+        archive.comment = b"forged"
+    path.write_bytes(buffer.getvalue())
+    with pytest.raises(SplitDeconvError, match="no PyTorch checkpoint"):
+        read_checkpoint(path)
