@@ -66,6 +66,12 @@ $(DATA): $(wildcard splitdeconv/pretrained/*.yaml) | $(READY)
 test: $(READY) $(DATA) ## Run the tests; PYTEST="-k plan" selects
 	@$(RUN) -m pytest $(PYTEST)
 
+test-lowest: ## Run the tests with the oldest versions that pyproject.toml declares, in build/lowest
+	@"$(PYTHON)" -m venv --clear build/lowest
+	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r tests/lowest.txt
+	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@build/lowest/bin/python -m pytest $(PYTEST) -W default::DeprecationWarning -W default::PendingDeprecationWarning
+
 lint: $(READY) ## Check style and format of code and notebooks
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
@@ -118,9 +124,12 @@ measure: $(READY) $(DATA) ## Measure what takes long: benchmarks/measure_*.py, w
 
 # ---- upkeep ---------------------------------------------------------------------------------------------------------
 
-lock: ## Compile requirements.lock again; needs uv. LOCK=--upgrade takes newer versions
-	@$(UV) pip compile requirements.in --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-emit-package splitdeconv --no-annotate --no-header --quiet -o requirements.lock $(LOCK)
+COMPILE = $(UV) pip compile requirements.in --python-version 3.11 --no-emit-index-url --no-emit-package splitdeconv \
+    --no-annotate --no-header --quiet
+
+lock: ## Compile requirements.lock and tests/lowest.txt again; needs uv. LOCK=--upgrade takes newer versions
+	@$(COMPILE) --universal --fork-strategy fewest --generate-hashes -o requirements.lock $(LOCK)
+	@$(COMPILE) --resolution lowest-direct -o tests/lowest.txt $(LOCK)
 
 clean: ## Remove what was built: build/, figures/ and caches; .venv and data/cache stay
 	rm -rf build dist figures *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -28,6 +28,7 @@ COLOURS = {
     "rows": "#009E73",
     "stacked": "#CC79A7",
     "paper": "#E69F00",
+    "auto": "#56B4E9",
 }
 
 _PACKAGES = ("splitdeconv", "numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax")
