@@ -1,0 +1,118 @@
+"""Layers with seeded weights, so that each network is a short list of them."""
+
+from math import prod, sqrt
+
+import keras
+import numpy as np
+
+from ..errors import SplitDeconvError
+
+NORMS = {
+    "batch": lambda name: keras.layers.BatchNormalization(name=name),
+    "instance": lambda name: keras.layers.GroupNormalization(groups=-1, epsilon=1e-5, name=name),
+}
+RECTIFIERS = ("relu", "leaky_relu", "elu")
+
+
+class Blocks:
+    """Makes convolution, normalisation and activation in one call; every deconvolution in the form asked for.
+
+    Kernels are normal of variance g / fan-in, g = 2 before a rectifier and 1 elsewhere (He et al., arXiv 1502.01852,
+    equations 10 and 12), so activations keep their scale at any depth. Biases are drawn too, a twentieth as wide: at
+    zero they would be missing from every comparison. Each layer has a stream of its own, whatever the others' shapes.
+
+    Args:
+        deconv: "native", or a form of `SplitConv2DTranspose`.
+        seed: of the weights; None leaves them zero.
+    """
+
+    def __init__(self, deconv: str = "split", seed: int | None = 0):
+        self._deconv, self._seed, self._drawn = deconv, seed, 0
+
+    def conv(self, x, name, filters, kernel, strides=1, padding="same", norm=None, activation=None, use_bias=True):
+        """A 2-D convolution, then `norm` ("batch", "instance" or None), then `activation`."""
+        layer = keras.layers.Conv2D(filters, kernel, strides, padding, use_bias=use_bias, **_zeros(name))
+        fan_in = prod(layer.kernel_size) * x.shape[-1]
+        return self._apply(layer, x, fan_in, norm, activation)
+
+    def deconv(
+        self,
+        x,
+        name,
+        filters,
+        kernel,
+        strides=2,
+        padding="same",
+        norm=None,
+        activation=None,
+        use_bias=True,
+        bilinear=False,
+    ):
+        """A 2-D transposed convolution, as `conv`; `bilinear` makes it each channel's interpolation."""
+        arguments = (filters, kernel, strides, padding)
+        if self._deconv == "native":
+            layer = keras.layers.Conv2DTranspose(*arguments, use_bias=use_bias, **_zeros(name))
+        else:
+            from ..layers import SplitConv2DTranspose
+
+            layer = SplitConv2DTranspose(*arguments, use_bias=use_bias, form=self._deconv, **_zeros(name))
+        # An output sees one input in `stride` along each axis, hence the division.
+        fan_in = prod(layer.kernel_size) * x.shape[-1] / prod(layer.strides)
+        return self._apply(layer, x, fan_in, norm, activation, bilinear)
+
+    def dense(self, x, name, units, norm=None, activation=None, use_bias=True):
+        """A fully connected layer, as `conv`."""
+        layer = keras.layers.Dense(units, use_bias=use_bias, **_zeros(name))
+        return self._apply(layer, x, x.shape[-1], norm, activation)
+
+    def _apply(self, layer, x, fan_in, norm, activation, bilinear=False):
+        x = layer(x)
+        if self._seed is not None:
+            rng = np.random.default_rng([self._seed, self._drawn])
+            scale = sqrt((2 if activation in RECTIFIERS else 1) / fan_in)
+            shape = layer.kernel.shape
+            layer.kernel.assign(bilinear_kernel(shape) if bilinear else scale * _normal(rng, shape))
+            if layer.use_bias:
+                layer.bias.assign(_normal(rng, layer.bias.shape) / 20)
+        self._drawn += 1
+        if norm:
+            x = NORMS[norm](f"{layer.name}_norm")(x)
+        if activation:
+            x = keras.layers.Activation(activation, name=f"{layer.name}_{activation}")(x)
+        return x
+
+
+def bilinear_kernel(shape) -> np.ndarray:
+    """A transposed convolution's kernel (k, k, channels, channels) that interpolates every channel by itself.
+
+    A tap weighs one minus its distance from the kernel's centre, over half the kernel's length, along each axis
+    (Long, Shelhamer and Darrell, CVPR 2015, section 3.3).
+    """
+    size, half = shape[0], (shape[0] + 1) // 2
+    tent = 1 - np.abs(np.arange(size) - (half - 1 if size % 2 else half - 0.5)) / half
+    return np.einsum("i,j,oc->ijoc", tent, tent, np.eye(shape[2], shape[3]))
+
+
+def image_size(size, multiple: int = 1) -> tuple[int, int]:
+    """Height and width from an int or a pair.
+
+    Raises:
+        SplitDeconvError: there are not two of them, or not multiples of `multiple`.
+    """
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or any(length % multiple for length in pair):
+        raise SplitDeconvError(
+            "the image size does not fit the network",
+            where="size",
+            expected=f"an int or (height, width), multiples of {multiple}",
+            got=repr(size),
+        )
+    return pair
+
+
+def _zeros(name):
+    return {"kernel_initializer": "zeros", "name": name}
+
+
+def _normal(rng, shape):
+    return rng.standard_normal(tuple(shape), dtype=np.float32)

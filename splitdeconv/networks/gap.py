@@ -1,0 +1,75 @@
+"""The published operation counts beside those of the networks built here."""
+
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+
+from .registry import NETWORKS
+from .table import layer_table
+
+
+def published() -> pd.DataFrame:
+    """Published sums per network, in millions of multiply-accumulates, each with its provenance and status."""
+    return _read("mac_counts.csv")
+
+
+def published_layers() -> pd.DataFrame:
+    """Layers whose operations add up to the published sums, as far as these reproduce; each with its source."""
+    return _read("layers.csv")
+
+
+def gap_table() -> pd.DataFrame:
+    """Published and computed operation counts of every network, the gap between them and its reason.
+
+    Returns:
+        One row per network. Columns: network, title, published_deconv_mmac, computed_deconv_mmac, published_total_mmac,
+        computed_total_mmac (millions of useful multiply-accumulates per image; NaN where nothing is published),
+        unpublished_mmac (the part of the computed total in layers that the published sum leaves out although a working
+        network needs them), gap_mmac (computed less published total) and reason, in words.
+    """
+    sums = published().set_index("network")
+    return pd.DataFrame([_compare(name, network, sums) for name, network in NETWORKS.items()])
+
+
+def _compare(name, network, sums):
+    table = layer_table(name)
+    mmac = table["macs"] / 1e6
+    beyond = table[table["name"].isin(network.unpublished)]
+    deconv, total = sums.reindex([network.title])[["published_deconv_mmac", "published_total_mmac"]].iloc[0]
+    gap = mmac.sum() - total
+    return {
+        "network": name,
+        "title": network.title,
+        "published_deconv_mmac": deconv,
+        "computed_deconv_mmac": mmac[table["kind"] == "deconv"].sum(),
+        "published_total_mmac": total,
+        "computed_total_mmac": mmac.sum(),
+        "unpublished_mmac": beyond["macs"].sum() / 1e6,
+        "gap_mmac": gap,
+        "reason": network.remark or _reason(beyond, gap - beyond["macs"].sum() / 1e6),
+    }
+
+
+def _reason(beyond, rest):
+    """Words for a network whose published layers are all known; `rest` is what even they leave open."""
+    if abs(rest) >= 0.005:  # published to two decimals
+        return f"{rest:+.2f} M are unexplained"
+    if beyond.empty:
+        return "none: reproduced to the last published digit"
+    layers = ", ".join(f"{row.name_} ({row.kind}, {row.macs / 1e6:.2f} M)" for row in _rows(beyond))
+    return f"the published sum leaves out {layers}, which a working network needs; the rest is reproduced"
+
+
+def _rows(table):
+    return table.rename(columns={"name": "name_"}).itertuples()  # pandas keeps `name` to itself
+
+
+@cache
+def _csv(name):
+    with (files(__package__) / "reference" / name).open(encoding="utf-8") as file:
+        return pd.read_csv(file, keep_default_na=False)
+
+
+def _read(name):
+    return _csv(name).copy()

@@ -1,0 +1,112 @@
+"""What a built model computes: one row per use of a convolution, transposed convolution or dense layer."""
+
+import gc
+from functools import lru_cache
+from math import prod
+
+import pandas as pd
+
+from ..errors import SplitDeconvError
+from ..extras import require
+from .registry import build
+
+COLUMNS = [
+    *("name", "kind", "in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w"),
+    *("dilation_h", "dilation_w", "groups", "padding", "out_h", "out_w", "macs"),
+]
+
+
+def layer_table(model, **options) -> pd.DataFrame:
+    """The layers of a model that multiply, in the order of execution.
+
+    Args:
+        model: a network's name, which is built for the purpose, or a functional or sequential `keras.Model` of static
+            spatial size. Models within it are walked, too; a layer used twice has two rows.
+        **options: the network's own, such as `size`, with a name.
+
+    Returns:
+        A table of `COLUMNS`. `kind` is "conv", "deconv" or "dense"; `padding` is "SAME", "VALID", or empty for dense
+        layers; lengths along a missing axis are 1. `macs` are useful multiply-accumulates per image: a deconvolution's
+        ``in_h * in_w * k_h * k_w * c_in * c_out / groups``, a convolution's the same over its outputs. For a
+        deconvolution `padding`, ``output_shape=(out_h, out_w)`` and the lengths are all that `splitdeconv.plan` needs.
+
+    Raises:
+        SplitDeconvError: an unknown name; a model whose layers cannot be walked, whose sizes are not static, or with a
+            layer this table cannot describe.
+    """
+    if isinstance(model, str):
+        return _named(model, tuple(sorted(options.items()))).copy()
+    return pd.DataFrame([_row(*use) for use in _uses(model)], columns=COLUMNS)
+
+
+@lru_cache(maxsize=32)
+def _named(name, options):
+    table = layer_table(build(name, "native", seed=None, **dict(options)))
+    # A model is a cycle of references: its weights, half a gigabyte for an FCN, would wait for the next collection.
+    gc.collect()
+    return table
+
+
+def _uses(model, path=""):
+    """(name, layer, input shape, output shape) for every use of a layer with a kernel."""
+    keras = require("keras", "tensorflow")
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs, model.outputs)
+    # Keras has no public list of a model's calls in order; this is the one that it executes and prints summaries from.
+    nodes = getattr(model, "_nodes_by_depth", None)
+    if nodes is None:
+        raise SplitDeconvError(
+            "the model's layers cannot be walked",
+            where="layer_table",
+            expected="a network's name, or a built functional or sequential keras.Model",
+            got=f"{type(model).__name__} {getattr(model, 'name', '')}".strip(),
+        )
+    for node in (node for depth in sorted(nodes, reverse=True) for node in nodes[depth] if not node.is_input):
+        layer, name = node.operation, path + node.operation.name
+        if isinstance(layer, keras.Model):
+            yield from _uses(layer, f"{name}/")
+        elif any(len(weight.shape) > 1 for weight in getattr(layer, "weights", ())):
+            yield name, layer, node.input_tensors[0].shape, node.output_tensors[0].shape
+
+
+def _row(name, layer, in_shape, out_shape):
+    layers = require("keras", "tensorflow").layers
+    deconv = isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose)
+    conv = isinstance(layer, layers.Conv1D | layers.Conv2D)
+    if not (deconv or conv or isinstance(layer, layers.Dense)) or len(in_shape) > 4:
+        raise SplitDeconvError(
+            "a layer is not of a kind this table describes",
+            where=name,
+            expected="1-D and 2-D convolutions and transposed convolutions, and dense layers",
+            got=f"{type(layer).__name__}",
+        )
+    channels = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+    in_size, out_size = _spatial(in_shape, channels, name), _spatial(out_shape, channels, name)
+    geometry = {"k": (), "stride": (), "dilation": ()}
+    if deconv or conv:
+        geometry = {"k": layer.kernel_size, "stride": layer.strides, "dilation": layer.dilation_rate}
+    row = {"name": name, "kind": "deconv" if deconv else "conv" if conv else "dense"}
+    row |= {"c_in": in_shape[channels], "c_out": out_shape[channels], "groups": getattr(layer, "groups", 1)}
+    row |= {"padding": layer.padding.upper() if deconv or conv else ""}
+    for key, value in {"in": in_size, "out": out_size, **geometry}.items():
+        row[f"{key}_h"], row[f"{key}_w"] = _pair(value)
+    positions = prod(in_size if deconv else out_size)
+    row["macs"] = positions * row["k_h"] * row["k_w"] * row["c_in"] * row["c_out"] // row["groups"]
+    return row
+
+
+def _spatial(shape, channels, name):
+    size = tuple(length for axis, length in enumerate(shape) if axis not in (0, channels % len(shape)))
+    if None in size:
+        raise SplitDeconvError(
+            "operations cannot be counted without the spatial size",
+            where=name,
+            expected="a model of static height and width",
+            got=f"shape {tuple(shape)}",
+            fix="build it with a fixed input size",
+        )
+    return size
+
+
+def _pair(values):
+    return (1,) * (2 - len(values)) + tuple(values)
