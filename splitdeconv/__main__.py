@@ -1,0 +1,5 @@
+"""`python -m splitdeconv`: the command line."""
+
+from .cli import main
+
+main()

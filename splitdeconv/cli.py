@@ -1,0 +1,149 @@
+"""The command line: the library's verbs.
+
+Exit code 0: done; 1: refused, with the reason on stderr; 2: wrong usage. What `--json` prints carries its schema's
+version, which grows whenever a key changes its meaning or goes.
+"""
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from . import networks
+from .errors import SplitDeconvError
+from .plan import FORMS, plan
+
+SCHEMA_VERSION = 1
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Exact split deconvolution: transposed convolutions as small stride-1 convolutions.",
+)
+
+
+def main(arguments: list[str] | None = None):
+    """Run the command line and exit.
+
+    Args:
+        arguments: those of the command line; the process' own if None.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings are no part of our output
+    try:
+        app(arguments)
+    except SplitDeconvError as error:
+        typer.echo(f"splitdeconv: {error}", err=True)
+        sys.exit(1)
+
+
+def _lengths(text):
+    """Ints of "16x16"; None for a "?". A ValueError becomes a usage error."""
+    return tuple(None if part == "?" else int(part) for part in text.split("x"))
+
+
+def _padding(text):
+    """Same, valid, or the (before, end) pairs of "1:1x1:0"."""
+    if text.lower() in ("same", "valid"):
+        return text.upper()
+    return [tuple(int(crop) for crop in pair.split(":")) for pair in text.split("x")]
+
+
+def _option(example, what, *names, parser=_lengths):
+    return typer.Option(*names, parser=parser, metavar=example, help=what)
+
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.command("plan")
+def _plan(
+    input_shape: Annotated[tuple, _option("16x16", "input size; ? if unknown", "--input")],
+    kernel: Annotated[tuple, _option("5x5", "kernel size; one length is for every dimension")],
+    stride: Annotated[tuple, _option("2x2", "stride")] = "1",
+    padding: Annotated[str, _option("same", "same, valid, or crops 1:1x1:0", parser=_padding)] = "same",
+    output: Annotated[tuple | None, _option("32x32", "output size")] = None,
+    output_padding: Annotated[tuple | None, _option("1x1", "extra trailing outputs")] = None,
+    dilation: Annotated[tuple, _option("1x1", "dilation")] = "1",
+    groups: Annotated[int, typer.Option(help="channel groups")] = 1,
+    form: Annotated[str, typer.Option(help=" | ".join(FORMS))] = "split",
+    as_json: Json = False,
+):
+    """Plan one transposed convolution and print the account."""
+    result = plan(
+        input_shape, _one(kernel), _one(stride), padding, output, _one(output_padding), _one(dilation), groups, form
+    )
+    if not as_json:
+        return typer.echo(str(result))
+    keys = ("phases", "kernel_size", "dilations", "pads")
+    _print_json(
+        input_shape=input_shape,
+        output_shape=result.output_shape,
+        padding=padding,
+        form=form,
+        groups=groups,
+        convolutions=[{key: getattr(c, key) for key in keys} for c in result.convolutions],
+        crop=result.crop,
+        macs_per_channel_pair=_macs(result),
+    )
+
+
+@app.command("networks")
+def _networks(
+    name: Annotated[str | None, typer.Argument(help="a network, for its layers; none, for the list")] = None,
+    as_json: Json = False,
+):
+    """List the benchmark networks, or the layers of one."""
+    if name is None:
+        known = networks.titles()
+        if as_json:
+            return _print_json(networks=[{"name": key, "title": title} for key, title in known.items()])
+        return _print_table(("name", "network"), known.items())
+    table = networks.layer_table(name)
+    if as_json:
+        return _print_json(network=name, layers=table.to_dict("records"))
+    shown = {
+        "layer": "{name}",
+        "kind": "{kind}",
+        "input": "{in_h}x{in_w}x{c_in}",
+        "kernel": "{k_h}x{k_w}",
+        "stride": "{stride_h}x{stride_w}",
+        "padding": "{padding}",
+        "output": "{out_h}x{out_w}x{c_out}",
+        "MMAC": "{mmac:,.2f}",
+    }
+    rows = table.assign(mmac=table["macs"] / 1e6).to_dict("records")
+    _print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows))
+    total, deconv = table["macs"].sum() / 1e6, table.loc[table["kind"] == "deconv", "macs"].sum() / 1e6
+    typer.echo(f"useful MMAC per image: {total:,.2f}, in deconvolutions {deconv:,.2f} ({deconv / total:.1%})")
+
+
+def _macs(result):
+    """Counts for one input and one output channel; None where the size is unknown."""
+    if None in result.output_shape:
+        return None
+    return {name: count // result.groups for name, count in result.macs(result.groups, result.groups).items()}
+
+
+def _one(values):
+    """A single length stands for every dimension."""
+    return values[0] if values is not None and len(values) == 1 else values
+
+
+def _print_json(**content):
+    typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=1))
+
+
+def _print_table(header, rows):
+    from rich import box
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    columns = (Column(title, justify="right" if title == "MMAC" else "left") for title in header)
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width to fit; a terminal has.
+    Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False).print(table)

@@ -1,0 +1,114 @@
+"""The command line: what it prints, and its exit codes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import splitdeconv as sd
+from splitdeconv import cli
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(list(arguments))
+        out, err = capsys.readouterr()
+        return exit_.value.code, out, err
+
+    return run
+
+
+def test_the_list_of_networks(run):
+    code, out, err = run("networks")
+    assert (code, err) == (0, "")
+    assert all(name in out for name in sd.networks.names())
+    code, out, _ = run("networks", "--json")
+    content = json.loads(out)
+    assert (code, content["schema_version"]) == (0, 1)
+    assert content["networks"][3] == {"name": "gpgan", "title": "GP-GAN"}
+
+
+def test_the_layers_of_a_network(run):
+    code, out, _ = run("networks", "dcgan")
+    assert code == 0
+    assert "16x16x128" in out
+    assert "useful MMAC per image: 111.41, in deconvolutions 109.77 (98.5%)" in out
+    code, out, _ = run("networks", "dcgan", "--json")
+    content = json.loads(out)
+    assert (code, content["schema_version"], content["network"]) == (0, 1, "dcgan")
+    assert content["layers"] == sd.networks.layer_table("dcgan").to_dict("records")
+
+
+def test_a_plan(run):
+    code, out, _ = run(
+        "plan", "--input", "16x12", "--kernel", "5x4", "--stride", "2", "--output", "31x24", "--form", "rows"
+    )
+    assert code == 0
+    assert out == f"{sd.plan((16, 12), (5, 4), 2, output_shape=(31, 24), form='rows')}\n"
+
+
+def test_a_plan_with_crops_and_unknown_size_as_json(run):
+    code, out, _ = run(
+        *("plan", "--input", "?x9", "--kernel", "4", "--stride", "2", "--padding", "1:1x0:2"),
+        *("--output-padding", "1x0", "--dilation", "1", "--json"),
+    )
+    content = json.loads(out)
+    plan = sd.plan((None, 9), 4, 2, [(1, 1), (0, 2)], output_padding=(1, 0))
+    assert (code, content["schema_version"], content["macs_per_channel_pair"]) == (0, 1, None)
+    assert content["output_shape"] == [None, plan.output_shape[1]]
+    assert [c["kernel_size"] for c in content["convolutions"]] == [list(c.kernel_size) for c in plan.convolutions]
+
+
+def test_counts_in_json_are_per_channel_pair(run):
+    _, out, _ = run(
+        "plan", "--input", "16", "--kernel", "5", "--stride", "2", "--padding", "VALID", "--groups", "2", "--json"
+    )
+    content = json.loads(out)
+    assert (content["padding"], content["groups"]) == ("VALID", 2)
+    assert content["macs_per_channel_pair"] == sd.plan((16,), 5, 2, "VALID").macs(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["networks", "gan"], "splitdeconv: unknown network\n"),
+        (["plan", "--input", "16", "--kernel", "5", "--output", "99"], "output length 16 to 16"),
+        (["plan", "--input", "16", "--kernel", "5", "--form", "sd"], "unknown form"),
+    ],
+)
+def test_a_refusal_exits_with_1_and_no_traceback(run, arguments, message):
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nope"],
+        ["plan"],
+        ["plan", "--input", "axb", "--kernel", "5"],
+        ["networks", "--nope"],
+        ["networks", "a", "b"],
+    ],
+)
+def test_wrong_usage_exits_with_2(run, arguments):
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert "Usage" in out + err
+
+
+def test_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "splitdeconv", "plan", "--input", "4", "--kernel", "3"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{sd.plan((4,), 3)}\n"
