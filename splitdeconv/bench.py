@@ -12,6 +12,9 @@ import pandas as pd
 from .errors import SplitDeconvError
 from .extras import require
 
+#: Bytes: above every transposed convolution's filters of the benchmark networks, below VGG16's dense layers.
+LARGEST_CONSTANT = 64 * 2**20
+
 
 def interleaved(functions, *, turns=15, warmup=2, budget=None):
     """Call every function once a turn and time each call.
@@ -81,7 +84,8 @@ def frozen(model, *inputs):
     """A function without arguments that runs a Keras model on fixed inputs with its weights as constants.
 
     This is how a model is deployed: TensorFlow folds what depends on weights alone, the splitting of filters
-    included, once, when the function is traced.
+    included, once, when the function is traced. Weights of `LARGEST_CONSTANT` bytes or more stay variables: of each
+    constant TensorFlow keeps several copies.
 
     Args:
         model: a Keras model on the tensorflow backend, or a layer that has been built.
@@ -91,16 +95,18 @@ def frozen(model, *inputs):
         A function that returns the output when it has been computed, as NumPy array or list of them.
     """
     tf = require("tensorflow", "tensorflow")
-    trainable = [v.numpy() for v in model.trainable_variables]
-    fixed = [v.numpy() for v in model.non_trainable_variables]
+    weights = [
+        [v.value if tf.size(v.value) * v.value.dtype.size >= LARGEST_CONSTANT else v.numpy() for v in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
     arguments = [tf.constant(x, "float32") for x in inputs]
     arguments = arguments[0] if len(arguments) == 1 else arguments
 
     @tf.function(autograph=False)
     def run(arguments):
         # Constants made in here are part of the graph; made outside they would be inputs, which nothing can fold.
-        weights = [list(map(tf.constant, values)) for values in (trainable, fixed)]
-        outputs, _ = model.stateless_call(*weights, arguments, training=False)
+        constants = [list(map(tf.convert_to_tensor, values)) for values in weights]
+        outputs, _ = model.stateless_call(*constants, arguments, training=False)
         return outputs
 
     graph = run.get_concrete_function(arguments)

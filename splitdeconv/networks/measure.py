@@ -1,0 +1,118 @@
+"""Run a network's transposed convolutions in every form on this CPU: are the values equal, how long does it take."""
+
+import numpy as np
+import pandas as pd
+
+from .. import bench
+from ..extras import require
+from ..ops import conv2d_transpose
+from ..plan import auto_form
+from ..reference import rounding_bound
+from .counts import layer_plan
+from .registry import build
+from .table import layer_table
+
+FORMS = ("native", "nzp", "split", "auto")
+
+
+def unreasonable(row, form):
+    """Why a transposed convolution should not be run in a form, or None.
+
+    Args:
+        row: a row of `layer_table` of kind "deconv".
+        form: a form of `splitdeconv.plan`, or "auto".
+    """
+    planned = layer_plan(row, "split")
+    if form == "auto":
+        form = auto_form(planned.axes, row.c_out, row.groups)
+    count = len(layer_plan(row, form).convolutions)
+    if count > 256:
+        return f"{count:,} convolutions: more calls than work"
+    waste = row.stride_h * row.stride_w
+    if form == "nzp" and waste > 100:
+        return f"{waste:,} times the useful operations"
+    return None
+
+
+def time_layers(name, *, forms=FORMS, turns=15, budget=20.0, seed=0):
+    """Time each transposed convolution of a network alone, forms in turn, and check its values.
+
+    Args:
+        name: a benchmark network.
+        forms: "native" (the baseline of the speedups) and others.
+        turns, budget: as for `splitdeconv.bench.interleaved`, for each layer.
+        seed: of inputs and filters, standard normal.
+
+    Returns:
+        DataFrame, one row a layer and form: layer, form, the columns of `splitdeconv.bench.summarize`, ``error``, the
+        largest difference from the native result in float32, ``ratio``, that difference over what rounding allows
+        (`splitdeconv.reference.rounding_bound`), and ``skipped``, the reason where a form was not run.
+    """
+    tf = require("tensorflow", "tensorflow")
+    rng = np.random.default_rng(seed)
+    parts = []
+    for row in layer_table(name).query("kind == 'deconv'").itertuples():
+        x = rng.standard_normal((1, row.in_h, row.in_w, row.c_in), "float32")
+        filters = rng.standard_normal((row.k_h, row.k_w, row.c_out // row.groups, row.c_in), "float32")
+        reasons = {form: unreasonable(row, form) for form in forms}
+        functions = {form: _layer(tf, row, x, filters, form) for form in forms if not reasons[form]}
+        values = {form: function() for form, function in functions.items()}
+        bound = rounding_bound(x, filters, layer_plan(row), np.finfo("float32").eps / 2)
+        part = bench.summarize(bench.interleaved(functions, turns=turns, budget=budget), seed=seed)
+        part["error"] = [np.abs(values[form] - values["native"]).max() for form in part["name"]]
+        part["ratio"] = [(np.abs(values[form] - values["native"]) / bound.clip(1e-30)).max() for form in part["name"]]
+        parts.append(_with_skipped(part, reasons).assign(layer=row.name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def time_network(name, *, forms=FORMS, turns=15, budget=60.0, seed=0):
+    """Time a whole network, batch 1, weights constant, with its transposed convolutions in each form.
+
+    Args:
+        name, forms, turns, budget, seed: as for `time_layers`; the budget is for the network.
+
+    Returns:
+        DataFrame, one row a form: form, the columns of `splitdeconv.bench.summarize`, ``error``, the largest difference
+        from the native network's outputs, ``magnitude``, the largest of those outputs, and ``skipped``.
+    """
+    deconvs = list(layer_table(name).query("kind == 'deconv'").itertuples())
+    reasons = {form: next(filter(None, (unreasonable(row, form) for row in deconvs)), None) for form in forms}
+    rng = np.random.default_rng(seed)
+    functions, inputs = {}, None
+    for form in (form for form in forms if not reasons[form]):
+        model = build(name, form, seed=seed)
+        if inputs is None:
+            inputs = [rng.standard_normal((1, *x.shape[1:]), "float32") for x in model.inputs]
+        functions[form] = bench.frozen(model, *inputs)
+    values = {form: _flat(function()) for form, function in functions.items()}
+    part = bench.summarize(bench.interleaved(functions, turns=turns, budget=budget), seed=seed)
+    part["error"] = [np.abs(values[form] - values["native"]).max() for form in part["name"]]
+    part["magnitude"] = np.abs(values["native"]).max()
+    return _with_skipped(part, reasons).assign(layer="whole network")
+
+
+def _layer(tf, row, x, filters, form):
+    """A function without arguments that runs one layer, its filters constant."""
+    output = (1, row.out_h, row.out_w, row.c_out)
+    options = {
+        "strides": (row.stride_h, row.stride_w),
+        "padding": row.padding,
+        "dilations": (row.dilation_h, row.dilation_w),
+        "form": form,
+    }
+    x = tf.constant(x)
+    run = tf.function(lambda x: conv2d_transpose(x, filters, output, **options), autograph=False)
+    graph = run.get_concrete_function(x)
+    return lambda: graph(x).numpy()
+
+
+def _flat(outputs):
+    """All outputs of a network in one vector."""
+    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+    return np.concatenate([np.ravel(y) for y in outputs])
+
+
+def _with_skipped(part, reasons):
+    """One row for each form, in order; those that were not run have a reason in place of numbers."""
+    part = part.set_index("name").reindex(list(reasons)).rename_axis("form").reset_index()
+    return part.assign(skipped=part["form"].map(reasons))

@@ -1,0 +1,60 @@
+"""Measurements of a network: every form is run or skipped with a reason, and its values are compared."""
+
+import numpy as np
+import pytest
+
+from splitdeconv.networks import layer_table, measure
+
+
+def deconvs(name):
+    return list(layer_table(name).query("kind == 'deconv'").itertuples())
+
+
+def test_what_cannot_be_sensible_is_skipped_with_its_reason():
+    (last,) = deconvs("fcn32s")
+    assert measure.unreasonable(last, "nzp") == "1,024 times the useful operations"
+    assert measure.unreasonable(last, "split") == "1,024 convolutions: more calls than work"
+    assert measure.unreasonable(last, "native") is None
+    assert measure.unreasonable(last, "auto") is None
+    for row in deconvs("dcgan"):
+        assert [measure.unreasonable(row, form) for form in measure.FORMS] == [None] * 4
+
+
+def test_layers_are_timed_and_compared():
+    table = measure.time_layers("sngan", turns=3)
+    layers = layer_table("sngan").query("kind == 'deconv'")["name"].tolist()
+    assert table["layer"].tolist() == [layer for layer in layers for _ in measure.FORMS]
+    assert table["form"].tolist() == list(measure.FORMS) * len(layers)
+    assert (table["seconds"] > 0).all()
+    assert (table["ratio"] <= 1).all()
+    assert (table.query("form == 'nzp'")["error"] > 0).any()
+    assert table["skipped"].isna().all()
+
+
+def test_a_wrong_form_would_be_found_out(monkeypatch):
+    right = measure.conv2d_transpose
+
+    def wrong(x, filters, *arguments, form, **options):
+        return right(x, filters[::-1] if form == "split" else filters, *arguments, form=form, **options)
+
+    monkeypatch.setattr(measure, "conv2d_transpose", wrong)
+    ratios = measure.time_layers("sngan", forms=("native", "split"), turns=3).groupby("form")["ratio"].max()
+    assert ratios["native"] == 0
+    assert ratios["split"] > 1
+
+
+def test_networks_are_timed_and_compared():
+    table = measure.time_network("dcgan", forms=("native", "split"), turns=3).set_index("form")
+    assert table.loc["native", "error"] == 0
+    # tanh keeps outputs within 1; a dozen float32 roundings through four layers of up to 6,400 terms stay below 1e-4.
+    assert 0 < table.loc["split", "error"] < 1e-4 * table["magnitude"].max()
+    assert np.isfinite(table[["seconds", "speedup", "low", "high"]].to_numpy()).all()
+
+
+@pytest.mark.parametrize("form", ["nzp", "split"])
+def test_a_network_with_an_unreasonable_layer_is_skipped(form, monkeypatch):
+    monkeypatch.setattr(measure.bench, "frozen", lambda model, *inputs: lambda: np.ones(3))
+    monkeypatch.setattr(measure, "build", lambda name, form, seed: type("Model", (), {"inputs": []}))
+    table = measure.time_network("fcn32s", forms=("native", form), turns=3).set_index("form")
+    assert "1,024" in table.loc[form, "skipped"]
+    assert np.isnan(table.loc[form, "seconds"])
