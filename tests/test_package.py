@@ -1,0 +1,67 @@
+"""The package's front: light to import, lazy, and its public names what they say."""
+
+import json
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+import splitdeconv
+
+FRAMEWORKS = {"tensorflow", "keras", "jax", "torch", "onnx", "onnxruntime", "openvino", "ai_edge_litert", "matplotlib"}
+SECONDS = 0.3  # what `import splitdeconv` may take
+
+MEASURE = """\
+import json, sys, time
+start = time.perf_counter()
+import splitdeconv
+seconds = time.perf_counter() - start
+print(json.dumps({"seconds": seconds, "modules": sorted({name.partition(".")[0] for name in sys.modules})}))
+"""
+
+
+def child(code):
+    """What a fresh Python prints when it runs `code`."""
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_importing_is_quick_and_loads_no_framework():
+    runs = [json.loads(child(MEASURE)) for _ in range(7)]
+    assert not FRAMEWORKS & set(runs[0]["modules"])
+    # The median: a busy machine delays some of the runs, not what the import costs.
+    assert statistics.median(run["seconds"] for run in runs) < SECONDS
+
+
+def test_planning_and_counting_load_no_framework():
+    code = """
+import sys, splitdeconv as sd
+print(sd.plan((16, 16), 5, 2).macs(in_channels=128, out_channels=64)["useful"])
+print(sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+    macs, modules = child(code).splitlines()
+    assert int(macs) == 16 * 16 * 5 * 5 * 128 * 64
+    assert not FRAMEWORKS & set(modules[2:-2].split("', '"))
+
+
+@pytest.mark.parametrize("name", sorted(splitdeconv.__all__))
+def test_every_public_name_is_there(name):
+    assert getattr(splitdeconv, name).__doc__
+
+
+def test_functions_are_not_hidden_by_the_modules_they_live_in():
+    code = "import splitdeconv.plan, splitdeconv.apply, splitdeconv as sd; print(callable(sd.plan), callable(sd.apply))"
+    assert child(code) == "True True\n"
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="deconvolve"):
+        splitdeconv.deconvolve  # noqa: B018
+
+
+def test_errors_keep_their_parts_between_processes():
+    import pickle
+
+    error = splitdeconv.SplitDeconvError("no", where="here", expected="a", got="b", fix="c")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.fix) == ("no\n  where: here\n  expected: a\n  got: b\n  what to do: c", "c")

@@ -1,0 +1,162 @@
+"""Every notebook is thin, clean, listed and run; and the checks that say so are shown to fail where they must."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import check_figures, docs, runs
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOST_LINES = 15
+
+
+def problems(notebook):
+    """What is wrong with a notebook, given as nbformat's dictionary."""
+    try:
+        nbformat.validate(notebook, relax_add_props=False)
+    except nbformat.ValidationError as error:
+        return [f"not a valid notebook: {error.message}"]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    found = []
+    if notebook.nbformat != 4 or notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        found.append("format 4 and the kernel python3 are expected")
+    if notebook.cells[0].cell_type != "markdown" or not notebook.cells[0].source.startswith("# "):
+        found.append("the first cell must be a heading")
+    if sum("parameters" in cell.metadata.get("tags", ()) for cell in code) != 1:
+        found.append("exactly one cell must be tagged `parameters`")
+    for cell in code:
+        line = cell.source.partition("\n")[0]
+        if cell.outputs or cell.execution_count is not None:
+            found.append(f"outputs are kept at: {line}")
+        if len(cell.source.splitlines()) > MOST_LINES:
+            found.append(f"more than {MOST_LINES} lines at: {line}")
+        if _defines(ast.parse(cell.source)):
+            found.append(f"a function or class is defined at: {line}")
+    return found
+
+
+def _defines(tree):
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    named = (ast.Assign, ast.AnnAssign, ast.NamedExpr)
+    return any(
+        isinstance(node, definitions) or (isinstance(node, named) and isinstance(node.value, ast.Lambda))
+        for node in ast.walk(tree)
+    )
+
+
+def test_every_notebook_is_thin_and_clean():
+    assert NOTEBOOKS
+    found = {path.name: problems(nbformat.read(path, as_version=nbformat.NO_CONVERT)) for path in NOTEBOOKS}
+    assert not {name: wrong for name, wrong in found.items() if wrong}
+
+
+def test_every_notebook_is_listed_and_run():
+    names = {path.stem for path in NOTEBOOKS}
+    assert set(docs.notebook_table(ROOT)) == names
+    assert {run.notebook.stem for run in runs.read_all(ROOT)} == names
+
+
+def test_the_table_tells_the_budgets():
+    for name, row in docs.notebook_table(ROOT).items():
+        minutes = [run.minutes for run in runs.read_all(ROOT) if run.notebook.stem == name]
+        assert {float(number) for number in re.findall(r"[\d.]+", row["minutes"])} == {min(minutes), max(minutes)}, name
+
+
+def test_every_notebook_can_be_quick_and_seeded():
+    for path in NOTEBOOKS:
+        declared = runs.parameters(path)
+        assert {"quick", "seed"} <= declared.keys(), path.name
+        assert declared["quick"] is False, path.name
+        assert isinstance(declared["seed"], int), path.name
+
+
+def test_documents_and_params_files_agree_about_the_figures():
+    assert check_figures.undocumented(ROOT) == []
+
+
+def test_budgets_and_the_quick_selection():
+    every = runs.read_all(ROOT)
+    assert sum(run.minutes for run in every) <= 40
+    assert sum(run.minutes for run in every if run.quick) <= 8
+    for notebook in {run.notebook for run in every}:
+        # One run of each notebook, so that the quick selection passes through all of them.
+        assert sum(run.quick for run in every if run.notebook == notebook) == 1, notebook.name
+
+
+@pytest.fixture
+def notebook():
+    cells = [
+        nbformat.v4.new_markdown_cell("# A notebook"),
+        nbformat.v4.new_code_cell("quick = False\nseed = 0", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("values = sorted([2, 1], key=lambda value: -value)"),
+    ]
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python"}})
+
+
+def test_a_good_notebook_has_no_problems(notebook):
+    assert problems(notebook) == []
+
+
+def spoil_structure(notebook):
+    notebook.cells[2]["unknown"] = 1
+
+
+def spoil_kernel(notebook):
+    notebook.metadata.kernelspec.name = "conda-env-mine"
+
+
+def spoil_heading(notebook):
+    notebook.cells[0].source = "A notebook"
+
+
+def spoil_parameters(notebook):
+    notebook.cells[2].metadata = nbformat.NotebookNode(tags=["parameters"])
+
+
+def spoil_by_running(notebook):
+    notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="2")]
+
+
+def spoil_by_counting(notebook):
+    notebook.cells[2].execution_count = 1
+
+
+def spoil_by_length(notebook):
+    notebook.cells[2].source = "x = 1\n" * (MOST_LINES + 1)
+
+
+def spoil_by_function(notebook):
+    notebook.cells[2].source = "if True:\n    def f():\n        return 1"
+
+
+def spoil_by_class(notebook):
+    notebook.cells[2].source = "class A:\n    pass"
+
+
+def spoil_by_lambda(notebook):
+    notebook.cells[2].source = "f = lambda: 1"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (spoil_structure, "not a valid notebook"),
+        (spoil_kernel, "the kernel python3"),
+        (spoil_heading, "must be a heading"),
+        (spoil_parameters, "exactly one cell"),
+        (spoil_by_running, "outputs are kept at: values"),
+        (spoil_by_counting, "outputs are kept at: values"),
+        (spoil_by_length, "more than 15 lines at: x = 1"),
+        (spoil_by_function, "is defined at: if True:"),
+        (spoil_by_class, "is defined at: class A:"),
+        (spoil_by_lambda, "is defined at: f = lambda"),
+    ],
+)
+def test_a_spoiled_notebook_is_found_out(notebook, spoil, problem):
+    spoil(notebook)
+    (found,) = problems(notebook)
+    assert problem in found

@@ -1,0 +1,118 @@
+"""The built wheel in an environment that holds nothing else, used away from the checkout."""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 0.3  # what `import splitdeconv` may take
+
+USE = """\
+import json, sys, time
+start = time.perf_counter()
+import splitdeconv as sd
+seconds = time.perf_counter() - start
+lazy = sorted({name.partition(".")[0] for name in sys.modules})
+plan = sd.plan((16, 16), 5, 2)
+from splitdeconv import pretrained
+errors = {}
+for name in ("layers", "conv2d_transpose"):
+    try:
+        used = getattr(sd, name)
+        used([[[[1.0]]]], [[[[1.0]]]], None, 2)
+    except sd.SplitDeconvError as error:
+        errors[name] = str(error)
+print(json.dumps({
+    "file": sd.__file__,
+    "seconds": seconds,
+    "modules": lazy,
+    "version": sd.__version__,
+    "output_shape": plan.output_shape,
+    "account": str(plan),
+    "pretrained": list(pretrained.names()),
+    "errors": errors,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy, so that nothing left over in the checkout gets into it."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "splitdeconv", source / "splitdeconv", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", source / "dist", source]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = (source / "dist").glob("splitdeconv-*-py3-none-any.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory):
+    """The Python of a new environment with the wheel and its dependencies, at the versions this environment has."""
+    folder = tmp_path_factory.mktemp("environment")
+    constraints = folder / "constraints.txt"
+    known = {found.name: found.version for found in distributions() if found.name != "splitdeconv"}
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(known.items())))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "-c", constraints, wheel]
+    subprocess.run(command, check=True, capture_output=True)
+    return python
+
+
+@pytest.fixture(scope="module")
+def used(python, tmp_path_factory):
+    """What several fresh processes of that environment tell, away from the checkout."""
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    options = {"cwd": tmp_path_factory.mktemp("elsewhere"), "env": environment, "check": True, "text": True}
+    runs = [subprocess.run([python, "-I", "-c", USE], capture_output=True, **options).stdout for _ in range(5)]
+    return [json.loads(run) for run in runs]
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel):
+    files = {path for path in (ROOT / "splitdeconv").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("splitdeconv-")}
+    assert held == {path.relative_to(ROOT).as_posix() for path in files}
+    assert {"splitdeconv/py.typed", "splitdeconv/__init__.pyi", "splitdeconv/pretrained/registry.yaml"} <= held
+
+
+@pytest.mark.xdist_group("wheel")
+def test_an_installed_wheel_imports_quickly_and_lazily(python, used):
+    assert all(Path(run["file"]).is_relative_to(python.parents[1]) for run in used)
+    assert not {"tensorflow", "keras", "jax", "matplotlib", "onnx"} & set(used[0]["modules"])
+    assert statistics.median(run["seconds"] for run in used) < SECONDS
+
+
+@pytest.mark.xdist_group("wheel")
+def test_an_installed_wheel_plans_and_reads_its_data(used):
+    assert used[0]["version"] == "0.1.0"
+    assert used[0]["output_shape"] == [32, 32]
+    assert "4 output phase(s)" in used[0]["account"]
+    assert "face_dcgan" in used[0]["pretrained"]
+
+
+@pytest.mark.xdist_group("wheel")
+@pytest.mark.parametrize("feature", ["layers", "conv2d_transpose"])
+def test_a_feature_that_lacks_its_extra_names_it(used, feature):
+    assert "is not installed" in used[0]["errors"][feature]
+    assert "pip install 'splitdeconv[tensorflow]'" in used[0]["errors"][feature]
+
+
+@pytest.mark.xdist_group("wheel")
+def test_the_wheel_brings_no_framework(python):
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "--python", python, "list", "--format=json"], check=True, capture_output=True
+    )
+    names = {entry["name"].lower() for entry in json.loads(listed.stdout)}
+    assert {"splitdeconv", "numpy", "pandas"} <= names
+    assert not {"tensorflow", "tensorflow-cpu", "keras", "jax", "onnx", "matplotlib", "jupyterlab"} & names
