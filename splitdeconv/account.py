@@ -2,16 +2,19 @@
 
 from math import prod
 
-import numpy as np
-
 
 def exact_taps(axis) -> int:
     """Pairs of an input and a tap whose product lands inside the output, along one axis.
 
     The structural count: taps on padding, on inserted zeros and on cropped outputs are left out.
     """
-    landing = np.arange(axis.n)[:, None] * axis.s + axis.d * np.arange(axis.k)[None, :] - axis.p
-    return int(np.count_nonzero((landing >= 0) & (landing < axis.o)))
+    count = 0
+    for u in range(axis.k):
+        # Input i lands on i*s + d*u - p, which is to lie in 0 .. o - 1.
+        shift = axis.p - axis.d * u
+        first, last = max(0, -(-shift // axis.s)), min(axis.n - 1, (axis.o - 1 + shift) // axis.s)
+        count += max(0, last - first + 1)
+    return count
 
 
 def describe(plan) -> str:

@@ -1,4 +1,4 @@
-"""The one exception of the library."""
+"""The one exception of the library, and the check that every module makes."""
 
 
 class SplitDeconvError(ValueError):
@@ -12,6 +12,9 @@ class SplitDeconvError(ValueError):
         fix: what the reader can do next.
     """
 
+    # TensorFlow's AutoGraph replaces exceptions whose constructor it does not know, unless they carry this mark.
+    ag_pass_through = True
+
     def __init__(self, problem, *, where=None, expected=None, got=None, fix=None):
         self.problem, self.where, self.expected, self.got, self.fix = problem, where, expected, got, fix
         details = (("where", where), ("expected", expected), ("got", got), ("what to do", fix))
@@ -20,6 +23,16 @@ class SplitDeconvError(ValueError):
     def __reduce__(self):
         # Exceptions are rebuilt from `args` by default, which would lose the keyword fields between processes.
         return _rebuild, (self.problem, self.where, self.expected, self.got, self.fix)
+
+
+def check_choice(value, known, name, where=None):
+    """Refuse a `value` that is none of the `known` strings.
+
+    Raises:
+        SplitDeconvError: it is not, or is no string at all.
+    """
+    if not isinstance(value, str) or value not in known:
+        raise SplitDeconvError(f"unknown {name}", where=where or name, expected=", ".join(known), got=repr(value))
 
 
 def _rebuild(problem, where, expected, got, fix):

@@ -14,7 +14,7 @@ Xu et al., arXiv 1907.01773, for any crop and dilation. All is counted relative 
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, gcd
+from math import gcd
 
 from .geometry import Axis
 
@@ -28,7 +28,7 @@ class Window:
     Args:
         phases: the phases served, in the order of their output channels.
         start: first input read, relative to the block.
-        dilation: distance between positions.
+        dilation: distance between positions; 1 where there is only one.
         taps: for each phase, the filter tap at each position; None where the filter is extended by a zero.
     """
 
@@ -59,7 +59,7 @@ class AxisPlan:
     @property
     def surplus(self) -> int:
         """Blocks computed beyond the ``n`` of the input: all phases run over ``n + surplus`` blocks."""
-        return ceil((self.alignment + self.axis.tail) / self.axis.s)
+        return -(-(self.alignment + self.axis.tail) // self.axis.s)
 
     @property
     def crop(self) -> tuple[int, int]:
@@ -102,17 +102,17 @@ def _windows(axis, alignment, *, extend=False):
     g = gcd(axis.d, axis.s)
     S, D = axis.s // g, axis.d // g
     inverse = pow(D, -1, S) if S > 1 else 0
-    longest = ceil(axis.k / S)
+    longest = -(-axis.k // S)
     windows = []
     for r in range(axis.s):
         t = r - alignment + axis.p
         u0 = t // g * inverse % S
-        count = 0 if t % g else max(0, ceil((axis.k - u0) / S))
+        count = 0 if t % g else max(0, -((u0 - axis.k) // S))
         length = longest if extend and not t % g else count
         # A convolution reads its window forwards while the taps run backwards, hence the reversal.
         taps = tuple(u0 + S * j if j < count else None for j in reversed(range(length)))
         start = (t - axis.d * u0) // axis.s - D * (length - 1) if length else 0
-        windows.append(Window((r,), start, D, (taps,)))
+        windows.append(Window((r,), start, D if length > 1 else 1, (taps,)))
     return tuple(windows)
 
 
@@ -120,8 +120,8 @@ def _union(windows):
     """One window that serves all phases: from the first input any of them reads to the last, zeros elsewhere."""
     real = [w for w in windows if w.length]
     start, stop = min(w.start for w in real), max(w.stop for w in real)
-    aligned = all((w.start - start) % w.dilation == 0 for w in real)
-    dilation = real[0].dilation if aligned else 1
+    # The widest step that meets every read.
+    dilation = gcd(*(w.start - start for w in real), *(w.dilation for w in real if w.length > 1)) or 1
     taps = []
     for window in windows:
         reads = {window.start + m * window.dilation: tap for m, tap in enumerate(window.taps[0])}

@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 
 from .account import describe, exact_taps
-from .errors import SplitDeconvError
+from .errors import SplitDeconvError, check_choice
 from .geometry import Axis, per_axis, resolve
 from .phases import AxisPlan, Window, plan_axis
 
@@ -171,8 +171,7 @@ def plan(
     >>> print(plan((16, 16), 5, 2).output_shape)
     (32, 32)
     """
-    if form not in FORMS:
-        raise SplitDeconvError("unknown form", where="form", expected=", ".join(FORMS), got=repr(form))
+    check_choice(form, FORMS, "form")
     (groups,) = per_axis(groups, 1, "groups")
     axes = resolve(input_shape, kernel_size, strides, padding, output_shape, output_padding, dilations)
     return _cached(axes, groups, form)

@@ -1,0 +1,318 @@
+"""Plans: operations counted, the account printed, and what makes them safe to share and to keep."""
+
+import copy
+import dataclasses
+import pickle
+from itertools import product
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import splitdeconv as sd
+from splitdeconv.backends import numpy as backend
+from splitdeconv.geometry import resolve
+from splitdeconv.plan import FORMS, auto_form
+from tests.geometries import CASES
+from tests.refusals import refused
+
+COUNTED = ("nzp", "split", "rows", "stacked", "paper")
+
+
+# Relative to the useful count, 16 x 16 with SAME: whole taps per phase and axis, times (17/16)^2 where a crop adds a
+# row and a column of blocks. 5x5 s2: 6/5 per stacked axis; 4x4 s2: 6/4 at a = 0; 3x3 s2: 4/3; "paper": ceil(k/s)*s/k.
+@pytest.mark.parametrize(
+    ("k", "expected"),
+    [
+        (5, {"split": 1, "rows": 1.2, "stacked": 1.44, "paper": 1.44 * (17 / 16) ** 2, "nzp": 4}),
+        (4, {"split": 1, "rows": 1.5, "stacked": (17 / 16) ** 2, "paper": (17 / 16) ** 2, "nzp": 4}),
+        (3, {"split": 1, "rows": 4 / 3, "stacked": 16 / 9, "paper": 16 / 9, "nzp": 4}),
+    ],
+)
+def test_table_of_forms(k, expected):
+    counts = sd.plan((16, 16), k, 2).macs(1, 1)
+    assert counts["useful"] == 16 * 16 * k * k
+    assert {form: counts[form] / counts["useful"] for form in expected} == pytest.approx(expected, rel=1e-12)
+
+
+# The extremes of the published table: a crop weighs more on a small map.
+@pytest.mark.parametrize(
+    ("n", "k", "form", "ratio"),
+    [
+        (8, 5, "paper", 1.82),
+        (32, 5, "paper", 1.53),
+        (4, 4, "paper", 1.56),
+        (32, 4, "paper", 1.06),
+        (2, 4, "stacked", 2.25),
+        (4, 4, "stacked", 1.56),
+    ],
+)
+def test_table_of_forms_by_size(n, k, form, ratio):
+    counts = sd.plan((n, n), k, 2).macs(1, 1)
+    assert round(counts[form] / counts["useful"], 2) == ratio
+
+
+def test_exact_count_of_the_textbook_layer():
+    # Per axis of 16 with k = 5, s = 2, p = 1 and o = 32: input 0 loses tap 0; input 15, on 29..33, loses taps 3 and 4.
+    assert sd.plan((16, 16), 5, 2).macs(1, 1)["exact"] == (80 - 3) ** 2
+
+
+@pytest.mark.parametrize("case", CASES[::4], ids=str)
+def test_exact_count_is_the_brute_force_one(case):
+    planned = case.plan()
+    counts = []
+    for a in planned.axes:
+        landing = [i * a.s + a.d * u - a.p for i in range(a.n) for u in range(a.k)]
+        counts.append(sum(0 <= q < a.o for q in landing))
+    pairs = case.cin * case.cout // case.groups
+    account = planned.macs(case.cin, case.cout)
+    assert account["exact"] == prod(counts) * pairs
+    assert account["useful"] == prod(a.n * a.k for a in planned.axes) * pairs
+    for form in COUNTED:
+        assert account[form] >= account["exact"]
+
+
+@pytest.mark.parametrize("form", COUNTED)
+def test_counts_are_those_of_the_convolutions_run(form, monkeypatch):
+    """Multiplications are counted where they are made: in the convolution that the NumPy backend is asked for."""
+    convolve, issued = backend.conv, []
+
+    def counting(x, w, pads, dilations, groups):
+        y = convolve(x, w, pads, dilations, groups)
+        issued.append(y.size * prod(w.shape[:-1]))
+        return y
+
+    monkeypatch.setattr(backend, "conv", counting)
+    for case in CASES[:200]:
+        x, w = case.arrays()
+        issued.clear()
+        planned = case.plan(form)
+        sd.apply(planned, x, w)
+        assert sum(issued) == case.batch * planned.macs(case.cin, case.cout)[form], case
+        assert len(issued) == sum(0 not in c.kernel_size for c in planned.convolutions)
+
+
+def test_useful_is_issued_at_least_where_nothing_is_cropped():
+    for case in (c for c in CASES if isinstance(c.padding, str) and c.output_padding is None):
+        counts = case.plan().macs(case.cin, case.cout)
+        assert all(counts["useful"] <= counts[form] for form in COUNTED)
+        if case.padding == "SAME" and set(case.dilations) == {1}:
+            assert counts["split"] == counts["useful"]
+
+
+def test_groups_divide_the_counts():
+    whole, grouped = (sd.plan((5, 4), 3, 2, groups=g).macs(6, 12) for g in (1, 3))
+    assert whole == {name: 3 * count for name, count in grouped.items()}
+
+
+@pytest.mark.parametrize(
+    ("match", "arguments", "channels"),
+    [
+        ("cannot be counted without the input size", {"input_shape": (4, None)}, (1, 1)),
+        ("groups do not divide the channels", {"groups": 2}, (4, 3)),
+        ("groups do not divide the channels", {"groups": 2}, (3, 4)),
+        ("in_channels and out_channels", {}, (0, 1)),
+        ("in_channels and out_channels", {}, (2.5, 1)),
+    ],
+)
+def test_counts_refused(match, arguments, channels):
+    planned = sd.plan(**{"input_shape": (4, 4), "kernel_size": 3, "strides": 2, **arguments})
+    with refused(match):
+        planned.macs(*channels)
+
+
+def test_equal_arguments_give_the_same_plan():
+    first = sd.plan((6, 7), 3, 2, padding="SAME", output_shape=(12, 14))
+    second = sd.plan([np.int64(6), 7], (3, 3), [2, np.int32(2)], padding="same", dilations=(1, 1))
+    assert first is second
+    assert first != sd.plan((6, 7), 3, 2, output_shape=(12, 13))
+    assert first != sd.plan((6, 7), 3, 2, form="rows")
+    assert first != sd.plan((6, 7), 3, 2, groups=2)
+
+
+def test_plans_are_immutable_hashable_and_travel():
+    planned = sd.plan((6, 7), 5, (2, 3), form="rows", groups=2)
+    assert len(planned.convolutions) == 2
+    for name, value in (("form", "split"), ("groups", 1), ("axes", ()), ("anything", 0)):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(planned, name, value)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        planned.axes[0].p = 3
+    for twin in (pickle.loads(pickle.dumps(planned)), copy.deepcopy(planned)):
+        assert twin == planned
+        assert hash(twin) == hash(planned)
+        assert twin.convolutions == planned.convolutions
+        assert str(twin) == str(planned)
+
+
+def test_phases_are_the_split_forms_convolutions_whatever_the_form():
+    for form in FORMS:
+        planned = sd.plan((6, 7), 5, (2, 3), form=form)
+        assert planned.phases == sd.plan((6, 7), 5, (2, 3)).convolutions
+        assert [c.phases for c in planned.phases] == [((i, j),) for i in range(2) for j in range(3)]
+        assert planned.output_shape == (12, 21)
+    assert [c.kernel_size for c in planned.phases] == [(2, 2), (2, 1), (2, 2), (3, 2), (3, 1), (3, 2)]
+    assert sd.plan((None, 7), 5, (2, 3)).output_shape == (None, 21)
+
+
+@pytest.mark.parametrize(
+    ("form", "convolutions", "strides", "insertion"),
+    [
+        ("split", 6, (2, 3), (1, 1)),
+        ("rows", 2, (2, 3), (1, 1)),
+        ("stacked", 1, (2, 3), (1, 1)),
+        ("paper", 6, (2, 3), (1, 1)),
+        ("nzp", 1, (1, 1), (2, 3)),
+        ("native", 0, (1, 1), (1, 1)),
+    ],
+)
+def test_what_a_form_is_made_of(form, convolutions, strides, insertion):
+    planned = sd.plan((6, 7), 5, (2, 3), form=form)
+    assert (len(planned.convolutions), planned.strides, planned.insertion) == (convolutions, strides, insertion)
+
+
+ACCOUNTS = {
+    "split": """\
+2-D transposed convolution, form split
+  axis 0: 4 -> 8 (k=5 s=2 p=1)
+  axis 1: 3 -> 9 (k=2 s=3 p=0)
+  6 output phase(s) from 6 stride-1 convolution(s):
+    phase (0, 0): 2x1 taps, pad 1:0 0:0
+    phase (0, 1): 2x1 taps, pad 1:0 0:0
+    phase (0, 2): empty, bias only
+    phase (1, 0): 3x1 taps, pad 1:1 0:0
+    phase (1, 1): 3x1 taps, pad 1:1 0:0
+    phase (1, 2): empty, bias only""",
+    "rows": """\
+2-D transposed convolution, form rows
+  axis 0: 4 -> 8 (k=5 s=2 p=1)
+  axis 1: 3 -> 9 (k=2 s=3 p=0)
+  6 output phase(s) from 2 stride-1 convolution(s):
+    phase (0, 0-2): 2x1 taps, pad 1:0 0:0
+    phase (1, 0-2): 3x1 taps, pad 1:1 0:0""",
+    "stacked": """\
+2-D transposed convolution, form stacked
+  axis 0: 4 -> 8 (k=5 s=2 p=1)
+  axis 1: 3 -> 9 (k=2 s=3 p=0)
+  6 output phase(s) from 1 stride-1 convolution(s):
+    phase (0-1, 0-2): 3x1 taps, pad 1:1 0:0""",
+    "paper": """\
+2-D transposed convolution, form paper
+  axis 0: 4 -> 8 (k=5 s=2 p=1)
+  axis 1: 3 -> 9 (k=2 s=3 p=0)
+  6 output phase(s) from 6 stride-1 convolution(s):
+    phase (0, 0): 3x1 taps, pad 2:1 0:0
+    phase (0, 1): 3x1 taps, pad 2:1 0:0
+    phase (0, 2): 3x1 taps, pad 2:1 0:0
+    phase (1, 0): 3x1 taps, pad 2:1 0:0
+    phase (1, 1): 3x1 taps, pad 2:1 0:0
+    phase (1, 2): 3x1 taps, pad 2:1 0:0
+  crop after the interleave: 1:1 0:0""",
+    "nzp": """\
+2-D transposed convolution, form nzp
+  axis 0: 4 -> 8 (k=5 s=2 p=1)
+  axis 1: 3 -> 9 (k=2 s=3 p=0)
+  1 output phase(s) from 1 stride-1 convolution(s) over the input with 2x3 zero insertion:
+    phase (0, 0): 5x2 taps, pad 3:1 1:0""",
+    "native": """\
+2-D transposed convolution, form native
+  axis 0: 4 -> 8 (k=5 s=2 p=1)
+  axis 1: 3 -> 9 (k=2 s=3 p=0)
+  the framework's own operator; nothing is split""",
+}
+
+
+OPERATIONS = (
+    "  multiply-accumulates per channel pair, and relative to useful:\n"
+    "    useful 120 (1.00)  exact 102 (0.85)  nzp 720 (6.00)  split 120 (1.00)  rows 180 (1.50)  "
+    "stacked 216 (1.80)  paper 270 (2.25)"
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_printed_account(form):
+    assert str(sd.plan((4, 3), (5, 2), (2, 3), form=form)) == f"{ACCOUNTS[form]}\n{OPERATIONS}"
+
+
+def test_printed_account_of_what_is_not_known_dilated_grouped_or_long():
+    text = str(sd.plan((None, 6), 3, 5, "VALID", dilations=2, groups=3))
+    assert text.splitlines() == [
+        "2-D transposed convolution, form split, 3 groups",
+        "  axis 0: ? -> ?*5+0 (k=3 s=5 d=2 p=0)",
+        "  axis 1: 6 -> 30 (k=3 s=5 d=2 p=0)",
+        "  25 output phase(s) from 25 stride-1 convolution(s):",
+        *(
+            f"    phase ({i}, {j}): " + ("empty, bias only" if {i, j} & {1, 3} else "1x1 taps, pad 0:0 0:0")
+            for i, j in list(product(range(5), repeat=2))[:16]
+        ),
+        "    and 9 more",
+    ]
+    assert "phase (0, 0): 2x2 taps dilation 3x3, pad 3:3 3:3" in str(sd.plan((6, 6), 3, 2, "VALID", dilations=3))
+    # (6*3)^2, per pair of channels that meet: groups change the channels, not this.
+    assert "useful 324 (1.00)" in str(sd.plan((6, 6), 3, 2, groups=3))
+
+
+# auto_form's documented rule, and each of its limits from both sides.
+@pytest.mark.parametrize(
+    ("arguments", "cout", "form"),
+    [
+        ({"kernel_size": 5, "strides": 2}, 64, "split"),
+        ({"kernel_size": 5, "strides": 2}, 5, "split"),
+        ({"kernel_size": 5, "strides": 2}, 4, "stacked"),
+        ({"kernel_size": 2, "strides": 2}, 64, "stacked"),
+        ({"kernel_size": 2, "strides": 2, "dilations": 2}, 64, "split"),
+        ({"kernel_size": 2, "strides": 2, "padding": [(1, 0), (0, 0)]}, 64, "split"),
+        ({"kernel_size": (2, 3), "strides": 2}, 64, "split"),
+        ({"kernel_size": 14, "strides": 7}, 64, "split"),
+        ({"kernel_size": 16, "strides": 8}, 64, "rows"),
+        ({"kernel_size": 16, "strides": (1, 8)}, 3, "rows"),
+        ({"kernel_size": 16, "strides": 8, "groups": 2}, 64, "split"),
+        ({"kernel_size": 5, "strides": 2, "groups": 2}, 4, "split"),
+    ],
+    ids=str,
+)
+def test_automatic_form(arguments, cout, form):
+    planned = sd.plan((8, 8), **arguments)
+    assert auto_form(planned.axes, cout, planned.groups) == form
+
+
+@pytest.mark.parametrize("form", ["auto", "Split", "", None, 3, ["split"], np.array(["split", "rows"])], ids=repr)
+def test_unknown_form(form):
+    with refused("unknown form"):
+        sd.plan((4, 4), 3, form=form)
+
+
+ODD = st.sampled_from(
+    [None, 0, -1, 1, 3, 2**70, True, 1.5, float("nan"), float("inf"), 1j, "SAME", "2", b"2", (), [], {}, {1, 2},
+     object(), np.int64(2), np.uint8(0), np.float32(2), np.bool_(True), np.array(2), np.array([2, 2]), range(2), sd.plan]
+)  # fmt: skip
+ANYTHING = st.one_of(ODD, st.lists(st.one_of(ODD, st.tuples(ODD, ODD)), max_size=4), st.tuples(ODD, ODD))
+
+
+ARGUMENTS = ("input_shape", "kernel_size", "strides", "padding", "output_shape", "output_padding", "dilations")
+
+
+@given(odd=st.dictionaries(st.sampled_from((*ARGUMENTS, "groups", "form")), ANYTHING, min_size=1))
+def test_odd_arguments_are_planned_or_refused(odd):
+    """Whatever comes, a plan with an output of at least one element or one SplitDeconvError."""
+    try:
+        planned = sd.plan(**{"input_shape": (6, 6), "kernel_size": 3, "strides": 2, **odd})
+    except sd.SplitDeconvError as error:
+        told = (error.where, error.expected, error.got)
+    else:
+        told = [o is None or o >= 1 for o in planned.output_shape]
+        assert all(type(v) in (int, type(None)) for a in planned.axes for v in dataclasses.astuple(a))
+    assert all(told)
+
+
+def test_huge_sizes_are_counted_exactly():
+    n = 10**18
+    counts = sd.plan((n, n), 5, 2).macs(512, 256)
+    assert counts["exact"] == (5 * n - 3) ** 2 * 512 * 256
+    assert counts["rows"] == 30 * n * n * 512 * 256
+
+
+def test_plan_equals_geometry_resolved():
+    assert sd.plan((6, None), 3, (2, 1), "VALID").axes == resolve((6, None), 3, (2, 1), "VALID")
