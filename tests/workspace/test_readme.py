@@ -1,0 +1,31 @@
+"""The README's examples give what the README says."""
+
+import doctest
+import re
+from pathlib import Path
+
+import splitdeconv
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_examples_print_what_is_written():
+    # The account's lines are longer than the page; everything else must match to the letter.
+    failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert (failed, tried) == (0, 4)
+
+
+def test_names_in_the_examples_are_public():
+    names = re.findall(r"\bsd\.([a-z_0-9]+)", README)
+    assert {"plan", "conv2d_transpose", "layers"} <= set(names) <= set(splitdeconv.__all__)
+
+
+def test_the_table_of_forms_is_what_plans_count():
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.+) \|$", README, re.MULTILINE))
+    # Large enough for borders to vanish from the two digits shown.
+    counts = [splitdeconv.plan((4096, 4096), k, 2).macs(1, 1) for k in (5, 4, 3)]
+    for form, cell in rows.items():
+        shown = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", cell)]
+        assert shown == [round(count[form] / count["useful"], 2) for count in counts], form
+    assert list(rows) == ["split", "rows", "stacked", "paper", "nzp"]
