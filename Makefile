@@ -103,8 +103,9 @@ reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks an
 	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
 
 lab: $(READY) $(DATA) ## Open JupyterLab on notebooks/; LAB="--no-browser" passes options
-	@SPLITDECONV_FIGURES=$(CURDIR)/figures JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab \
-	    --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks $(LAB)
+	@SPLITDECONV_FIGURES=$(CURDIR)/figures JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/jupyter lab \
+	    --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks \
+	    $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
 
 # ---- measurements ---------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
-#: Documents that readers see and that tests hold to the truth.
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "notebooks/README.md")
+
+def documents(root=Path()) -> list[Path]:
+    """What readers read: the Markdown at the top, and the README of every folder."""
+    patterns = ("*.md", "[!.]*/README.md", "data/*/README.md")
+    return sorted(path for pattern in patterns for path in Path(root).glob(pattern))
 
 
 def notebook_table(root=Path()) -> dict[str, dict[str, str]]:
@@ -33,9 +36,7 @@ def figure_names(row) -> list[str]:
 def linked_figures(root=Path()) -> dict[str, str]:
     """Figures that the documents show or link to, each with the document that does."""
     found = {}
-    for document in DOCUMENTS:
-        path = Path(root) / document
-        if path.is_file():
-            targets = re.findall(r"""(?:\]\(|src=["'])(?:\.\./)*figures/([\w-]+)\.\w+""", path.read_text())
-            found |= dict.fromkeys(targets, document)
+    for path in documents(root):
+        targets = re.findall(r"""(?:\]\(|src=["'])(?:\.\./)*figures/([\w-]+)\.\w+""", path.read_text())
+        found |= dict.fromkeys(targets, path.relative_to(root).as_posix())
     return found

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# One build and one installation serve all of these tests, so they stay in one process.
+pytestmark = pytest.mark.xdist_group("wheel")
+
 SECONDS = 0.3  # what `import splitdeconv` may take
 
 USE = """\
@@ -86,14 +89,12 @@ def test_the_wheel_holds_every_file_of_the_package(wheel):
     assert {"splitdeconv/py.typed", "splitdeconv/__init__.pyi", "splitdeconv/pretrained/registry.yaml"} <= held
 
 
-@pytest.mark.xdist_group("wheel")
 def test_an_installed_wheel_imports_quickly_and_lazily(python, used):
     assert all(Path(run["file"]).is_relative_to(python.parents[1]) for run in used)
     assert not {"tensorflow", "keras", "jax", "matplotlib", "onnx"} & set(used[0]["modules"])
     assert statistics.median(run["seconds"] for run in used) < SECONDS
 
 
-@pytest.mark.xdist_group("wheel")
 def test_an_installed_wheel_plans_and_reads_its_data(used):
     assert used[0]["version"] == "0.1.0"
     assert used[0]["output_shape"] == [32, 32]
@@ -101,14 +102,12 @@ def test_an_installed_wheel_plans_and_reads_its_data(used):
     assert "face_dcgan" in used[0]["pretrained"]
 
 
-@pytest.mark.xdist_group("wheel")
 @pytest.mark.parametrize("feature", ["layers", "conv2d_transpose"])
 def test_a_feature_that_lacks_its_extra_names_it(used, feature):
     assert "is not installed" in used[0]["errors"][feature]
     assert "pip install 'splitdeconv[tensorflow]'" in used[0]["errors"][feature]
 
 
-@pytest.mark.xdist_group("wheel")
 def test_the_wheel_brings_no_framework(python):
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "--python", python, "list", "--format=json"], check=True, capture_output=True
