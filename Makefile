@@ -70,7 +70,7 @@ test-lowest: ## Run the tests with the oldest versions that pyproject.toml decla
 	@"$(PYTHON)" -m venv --clear build/lowest
 	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r tests/lowest.txt
 	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@build/lowest/bin/python -m pytest $(PYTEST) -W default::DeprecationWarning -W default::PendingDeprecationWarning
+	@build/lowest/bin/python -m pytest $(PYTEST) -W default
 
 lint: $(READY) ## Check style and format of code and notebooks
 	@$(RUN) -m ruff check .
