@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -61,22 +62,22 @@ def execute(run, target, quick) -> int:
     cells = nbformat.read(run.notebook, as_version=4).cells
     place = Place(run, cells)
     prepare_environment(run, quick)
+    log = running.with_suffix(".log")
     started = time.monotonic()
     try:
-        papermill.execute_notebook(
-            run.notebook,
-            running,
-            parameters=run.parameters | {"quick": quick},
-            kernel_name="python3",
-            cwd=run.notebook.parent,
-            progress_bar=False,
-            # ipykernel remarks that it listens on TCP, and that nbclient stops it by an interrupt; errors are in cells.
-            extra_arguments=["--log-level=CRITICAL"],
-            on_cell_execute=place.enter,
-        )
+        with errors_to(log):
+            papermill.execute_notebook(
+                run.notebook,
+                running,
+                parameters=run.parameters | {"quick": quick},
+                kernel_name="python3",
+                cwd=run.notebook.parent,
+                progress_bar=False,
+                on_cell_execute=place.enter,
+            )
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         running.replace(failed)
-        print(place.failure(error, failed), file=sys.stderr, flush=True)
+        print(place.failure(error, failed, log.read_text(errors="replace")), file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:
         say(run, f"interrupted in cell {place.number}")
@@ -107,6 +108,24 @@ def prepare_environment(run, quick):
     }
 
 
+@contextmanager
+def errors_to(path):
+    """Send the error stream, the kernel's included, to a file for the block.
+
+    Frameworks greet there, whatever their log level; Python's own errors are in the cells. It matters if a kernel dies.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(path, "wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def publish(running, target, quick):
     """Rename into place. The mark is there whenever the result is a quick one, also if this is interrupted."""
     mark = target.with_suffix(".quick")
@@ -133,12 +152,12 @@ class Place:
         self.line = next((line for line in cell.source.splitlines() if line.strip()), "")
         say(self.run, f"cell {self.number}/{self.total}: {self.line}")
 
-    def failure(self, error, kept):
+    def failure(self, error, kept, log):
         """The message: which cell of which notebook, its first line, the error, and where to look."""
         if isinstance(error, papermill.PapermillExecutionError):
             reason, trace = f"{error.ename}: {error.evalue}", "\n".join(error.traceback)
         else:
-            reason, trace = "the kernel died (out of memory?)", ""
+            reason, trace = "the kernel died (out of memory?)", "".join(log.splitlines(keepends=True)[-20:])
         return (
             f"{trace}\nFAILED {self.run.name}: notebooks/{self.run.notebook.name}, cell {self.number}: {self.line}\n"
             f"  {reason}\n  executed so far: {os.path.relpath(kept)}"
