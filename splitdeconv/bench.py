@@ -1,7 +1,8 @@
 """Time functions against each other on this machine: interleaved, repeated, as ratios with bootstrap intervals.
 
-A machine's speed drifts, so functions are called in turn, A B C A B C, and compared within a turn: what is reported is
-the median of the paired ratios. Timings are results, never tests.
+A machine's speed drifts, so functions are called in turn and compared within a turn: what is reported is the median of
+the paired ratios. What runs before a function leaves its traces in the caches, so each turn starts with another one:
+A B C, B C A, C A B. Timings are results, never tests.
 """
 
 from time import perf_counter
@@ -31,13 +32,13 @@ def interleaved(functions, *, turns=15, warmup=2, budget=None):
     for _ in range(warmup):
         for function in functions.values():
             function()
-    rows, start = [], perf_counter()
+    names, rows, start = list(functions), [], perf_counter()
     for turn in range(turns):
         if budget is not None and turn >= 3 and perf_counter() - start > budget:
             break
-        for name, function in functions.items():
+        for name in (*names[turn % len(names) :], *names[: turn % len(names)]):
             begin = perf_counter()
-            function()
+            functions[name]()
             rows.append({"turn": turn, "name": name, "seconds": perf_counter() - begin})
     return pd.DataFrame(rows)
 
