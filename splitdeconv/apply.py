@@ -10,9 +10,11 @@ from math import prod
 import numpy as np
 
 from . import backends
-from .errors import SplitDeconvError
+from .errors import SplitDeconvError, check_choice
 
 INTERLEAVES = ("concat", "depth_to_space", "transpose")
+# What a kind of number can hold without losing its nature; "V" is bfloat16, which NumPy does not know as a float.
+_LEVELS = {"b": 0, "u": 0, "i": 0, "f": 1, "V": 1, "c": 2}
 
 
 @backends.untranslated
@@ -31,13 +33,13 @@ def apply(plan, x, filters, *, interleave="concat"):
         An array of x's library ``(batch, *output_shape, out_channels)``.
 
     Raises:
-        SplitDeconvError: shapes that do not fit the plan, or an interleave the strides rule out.
+        SplitDeconvError: shapes or types that do not fit, or an interleave the strides rule out.
     """
     xp = backends.of(x)
     _check(plan, x, filters, interleave)
-    if plan.form == "native":
-        return xp.conv_transpose(x, filters, plan)
     constant = isinstance(filters, np.ndarray)
+    if plan.form == "native":
+        return xp.conv_transpose(x, xp.asarray(filters, like=x) if constant else filters, plan)
     weights = split_filters(plan, filters)
     if constant:
         weights = tuple(None if w is None else xp.asarray(w, like=x) for w in weights)
@@ -179,8 +181,8 @@ def _crop(xp, y, plan):
 def _check(plan, x, filters, interleave):
     """Refuse what does not fit the plan before any framework sees it."""
     where = "apply"
-    if interleave not in INTERLEAVES:
-        raise SplitDeconvError("unknown interleave", where=where, expected=", ".join(INTERLEAVES), got=repr(interleave))
+    check_choice(interleave, INTERLEAVES, "interleave", where)
+    _check_types(x, filters, where)
     if interleave == "depth_to_space" and (len(plan.strides) != 2 or len(set(plan.strides)) != 1):
         raise SplitDeconvError(
             "depth_to_space interleaves two axes of equal stride only",
@@ -191,22 +193,47 @@ def _check(plan, x, filters, interleave):
         )
     rank = len(plan.axes)
     kernel = tuple(axis.k for axis in plan.axes)
-    if len(filters.shape) != rank + 2 or tuple(filters.shape[:rank]) != kernel:
+    shape = backends.static_shape(filters)
+    if len(shape) != rank + 2 or shape[:rank] != kernel or not all(shape):
         raise SplitDeconvError(
             "the filters do not fit the plan",
             where=where,
-            expected=f"shape {(*kernel, 'out_channels // groups', 'in_channels')}",
-            got=f"shape {tuple(filters.shape)}",
+            expected=f"shape {(*kernel, 'out_channels // groups', 'in_channels')}, no length 0 or unknown",
+            got=f"shape {filters.shape}",
         )
-    spatial = tuple(x.shape[1:-1])
-    fits = len(x.shape) == rank + 2 and all(
-        a.n in (n, None) or n is None for a, n in zip(plan.axes, spatial, strict=True)
+    lengths, channels = backends.static_shape(x), shape[-1]
+    fits = len(lengths) == rank + 2 and all(
+        a.n in (n, None) or n is None for a, n in zip(plan.axes, lengths[1:-1], strict=True)
     )
-    channels = filters.shape[-1]
-    if not fits or x.shape[-1] != channels or channels % plan.groups:
+    if not fits or lengths[-1] != channels or channels % plan.groups:
         raise SplitDeconvError(
             "the input does not fit the plan and its filters",
             where=where,
             expected=f"shape {('batch', *(a.n for a in plan.axes), channels)}, channels in {plan.groups} group(s)",
-            got=f"shape {tuple(x.shape)}",
+            got=f"shape {x.shape}",
+        )
+
+
+def _check_types(x, filters, where):
+    """Refuse filters that cannot be multiplied with x as they are: of another library, or of another type.
+
+    NumPy filters take the type of x, unless that would change their values altogether.
+    """
+    constant = isinstance(filters, np.ndarray)
+    if not constant and backends.of(filters) is not backends.of(x):
+        raise SplitDeconvError(
+            "input and filters are arrays of different libraries",
+            where=where,
+            expected="arrays of one library, or NumPy filters",
+            got=f"input {type(x).__name__}, filters {type(filters).__name__}",
+            fix="convert one of them",
+        )
+    level, other = (_LEVELS.get(np.dtype(getattr(a.dtype, "as_numpy_dtype", a.dtype)).kind) for a in (x, filters))
+    if None in (level, other) or (other > level if constant else x.dtype != filters.dtype):
+        raise SplitDeconvError(
+            "input and filters are of types that do not go together",
+            where=where,
+            expected="one type, or NumPy filters that the input's type can hold",
+            got=f"input {x.dtype}, filters {filters.dtype}",
+            fix="cast one of them",
         )

@@ -6,7 +6,7 @@ trains like it; only the computation differs. It runs on Keras' tensorflow and j
 
 from . import backends
 from .apply import INTERLEAVES, apply
-from .errors import SplitDeconvError
+from .errors import check_choice
 from .extras import require
 from .ops import plan_for
 from .plan import FORMS
@@ -20,10 +20,7 @@ class _SplitConvTranspose:
     def __init__(self, *args, form="auto", interleave="concat", **kwargs):
         super().__init__(*args, **kwargs)
         for name, value, known in (("form", form, ("auto", *FORMS)), ("interleave", interleave, INTERLEAVES)):
-            if value not in known:
-                raise SplitDeconvError(
-                    f"unknown {name}", where=type(self).__name__, expected=", ".join(known), got=repr(value)
-                )
+            check_choice(value, known, name, type(self).__name__)
         self.form, self.interleave = form, interleave
 
     def call(self, inputs):
@@ -43,7 +40,7 @@ class _SplitConvTranspose:
         if channels_first:
             x = xp.transpose(x, (0, *range(2, self.rank + 2), 1))
         plan = plan_for(
-            x,
+            tuple(x.shape[1:-1]),
             kernel,
             self.strides,
             self.padding,

@@ -3,8 +3,8 @@
 import numpy as np
 
 from . import backends
-from .apply import apply
-from .errors import SplitDeconvError
+from .apply import INTERLEAVES, apply
+from .errors import SplitDeconvError, check_choice
 from .extras import require
 from .plan import auto_form, plan
 
@@ -102,48 +102,69 @@ def conv3d_transpose(
 def _conv_transpose(rank, x, filters, output_shape, strides, padding, data_format, dilations, name, form, interleave):
     """The body that the three ranks share."""
     data_format = data_format or _LAYOUTS[rank][0]
-    if data_format not in _LAYOUTS[rank]:
-        raise SplitDeconvError(
-            "unknown data format", where="data_format", expected=" or ".join(_LAYOUTS[rank]), got=repr(data_format)
-        )
+    check_choice(data_format, _LAYOUTS[rank], "data_format")
+    check_choice(interleave, INTERLEAVES, "interleave")
     channels_first = data_format == _LAYOUTS[rank][1]
-    x, filters = _arrays(x, filters)
+    spatial = slice(2, None) if channels_first else slice(1, -1)
+    x, filters = _arrays(x, filters, rank)
     xp = backends.of(x)
     with xp.scope(name or f"split_conv{rank}d_transpose"):
-        if form == "native" and xp.__name__.endswith("tensorflow"):
-            operator = getattr(require("tensorflow", "tensorflow").nn, f"conv{rank}d_transpose")
-            return operator(x, filters, output_shape, strides, padding, data_format, dilations)
-        if channels_first:
-            x = xp.transpose(x, (0, *range(2, rank + 2), 1))
-        spatial = slice(2, None) if channels_first else slice(1, -1)
-        channels, lengths = _read_output_shape(xp, output_shape, rank, spatial, x.shape[1:-1])
+        known = _read_output_shape(xp, output_shape, tuple(x.shape))
+        padding = _spatial(padding, rank, spatial, "padding")
         planned = plan_for(
-            x,
+            tuple(x.shape[spatial]),
             filters,
-            _spatial(strides, rank, spatial),
-            _spatial(padding, rank, spatial),
-            output_shape=lengths,
-            dilations=1 if dilations is None else _spatial(dilations, rank, spatial),
-            groups=_groups(channels, filters.shape[-2]),
+            _spatial(strides, rank, spatial, "strides"),
+            padding,
+            # A length asked of an unknown one cannot be planned with; it is checked on the result.
+            output_shape=tuple(
+                o if n is not None else None for o, n in zip(known[spatial], x.shape[spatial], strict=True)
+            ),
+            dilations=1 if dilations is None else _spatial(dilations, rank, spatial, "dilations"),
+            groups=_groups(known[1 if channels_first else -1], filters.shape[-2]),
             form=form,
         )
+        if form == "native" and xp.__name__.endswith("tensorflow"):
+            return _native(xp, x, filters, planned, output_shape, padding, data_format)
+        if channels_first:
+            x = xp.transpose(x, (0, *range(2, rank + 2), 1))
         y = apply(planned, x, filters, interleave=interleave)
         if channels_first:
             y = xp.transpose(y, (0, rank + 1, *range(1, rank + 1)))
         # What could not be read now is checked when it is known: the default size was assumed, never guessed.
-        return y if output_shape is None or (channels and None not in lengths) else xp.check_shape(y, output_shape)
+        unsure = output_shape is not None and (None in known[1:] or None in y.shape)
+        return xp.check_shape(y, output_shape, known) if unsure else y
 
 
-def plan_for(x, filters, strides, padding, *, form="auto", **geometry):
+def _native(xp, x, filters, plan, output_shape, padding, data_format):
+    """tf.nn's own operator, with every argument in the form that it takes."""
+    filters = xp.asarray(filters, like=x) if isinstance(filters, np.ndarray) else filters
+    channels_first = not data_format.endswith("C")
+    sizes = xp.shape(x)
+
+    def whole(batch, spatial, channels):
+        return [batch, channels, *spatial] if channels_first else [batch, *spatial, channels]
+
+    if output_shape is None:
+        lengths = [
+            n * a.s + a.tail for n, a in zip(sizes[2:] if channels_first else sizes[1:-1], plan.axes, strict=True)
+        ]
+        output_shape = whole(sizes[0], lengths, filters.shape[-2] * plan.groups)
+    padding = padding.upper() if isinstance(padding, str) else whole((0, 0), padding, (0, 0))
+    strides, dilations = ([getattr(a, letter) for a in plan.axes] for letter in "sd")
+    return xp.native(len(plan.axes))(x, filters, output_shape, strides, padding, data_format, dilations)
+
+
+def plan_for(sizes, filters, strides, padding, *, form="auto", **geometry):
     """Plan for arrays that are at hand; "auto" is resolved by `splitdeconv.plan.auto_form`.
 
     Args:
-        x: channels-last array; its unknown lengths stay open.
+        sizes: spatial lengths of the input; None where unknown.
         filters: ``(*kernel_size, out_channels // groups, in_channels)``.
         strides, padding, geometry: as for `splitdeconv.plan`.
         form: a form of `splitdeconv.plan`, or "auto".
     """
-    sizes, kernel = tuple(x.shape[1:-1]), tuple(filters.shape[:-2])
+    kernel = tuple(filters.shape[:-2])
     planned = plan(sizes, kernel, strides, padding, **geometry, form="split" if form == "auto" else form)
     if form != "auto":
         return planned
@@ -151,49 +172,94 @@ def plan_for(x, filters, strides, padding, *, form="auto", **geometry):
     return plan(sizes, kernel, strides, padding, **geometry, form=form)
 
 
-def _arrays(x, filters):
+def _arrays(x, filters, rank):
     """The input as array of TensorFlow or JAX; NumPy filters stay as they are, to be split on the host."""
     try:
         library = backends.of(x).__name__
     except SplitDeconvError:
         library = ""
     if not library.endswith(("tensorflow", "jax")):
-        x = require("tensorflow", "tensorflow").convert_to_tensor(x)
+        x = _convert(require("tensorflow", "tensorflow").convert_to_tensor, x, "input")
     if not isinstance(filters, np.ndarray):
-        filters = backends.of(x).as_tensor(filters)
+        filters = _convert(backends.of(x).as_tensor, filters, "filters")
+    for name, array in (("input", x), ("filters", filters)):
+        lengths = backends.static_shape(array)
+        if len(lengths) != rank + 2 or (name == "filters" and not all(lengths)):
+            raise SplitDeconvError(
+                f"the {name} cannot have this shape",
+                where=f"conv{rank}d_transpose",
+                expected=f"{rank + 2} dimensions" + ", all known and at least 1" * (name == "filters"),
+                got=f"shape {array.shape}",
+            )
     return x, filters
 
 
-def _spatial(value, rank, spatial):
+def _convert(convert, value, name):
+    """`value` as an array of the library that `convert` belongs to."""
+    try:
+        return convert(value)
+    except (TypeError, ValueError) as error:
+        raise SplitDeconvError(
+            f"the {name} cannot be made an array",
+            where=name,
+            expected="an array of floats",
+            got=f"{type(value)}: {error}",
+        ) from error
+
+
+def _spatial(value, rank, spatial, name):
     """The spatial part of an argument that may be given for every dimension of the input, as tf.nn allows."""
-    if isinstance(value, list | tuple) and len(value) == rank + 2:
-        return tuple(value)[spatial]
-    if isinstance(value, list | tuple) and len(value) == 1:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        return value
+    if len(value) == 1 and name != "padding":
         return tuple(value) * rank
-    return value
+    if len(value) != rank + 2:
+        return value
+    neutral = "[0, 0]" if name == "padding" else "1"
+    others = [v for i, v in enumerate(value) if i not in range(rank + 2)[spatial]]
+    if any(str(list(v) if isinstance(v, tuple) else v) != neutral for v in others):
+        raise SplitDeconvError(
+            f"{name} may not touch batch or channels",
+            where=name,
+            expected=f"{neutral} for both",
+            got=repr(value),
+        )
+    return tuple(value)[spatial]
 
 
-def _read_output_shape(xp, output_shape, rank, spatial, sizes):
-    """Channels and spatial lengths of an output shape; None for what is not known before running."""
+def _read_output_shape(xp, output_shape, sizes):
+    """All entries of an output shape, None for those that are not known before running."""
+    rank = len(sizes) - 2
     if output_shape is None:
-        return None, None
-    known = xp.static_values(output_shape)
+        return (None,) * (rank + 2)
+    try:
+        known = xp.static_values(output_shape, rank + 2)
+    except (TypeError, ValueError):
+        known = ()
     if len(known) != rank + 2:
         raise SplitDeconvError(
-            "the output shape has the wrong rank",
+            "the output shape is not understood",
             where="output_shape",
-            expected=f"{rank + 2} lengths, batch and channels included",
+            expected=f"{rank + 2} lengths, batch and channels included, as list or tensor of integers; or None",
             got=repr(output_shape),
         )
-    channels = known[1] if spatial.stop is None else known[-1]
-    return channels, tuple(o if n is not None else None for o, n in zip(known[spatial], sizes, strict=True))
+    if None not in (known[0], sizes[0]) and known[0] != sizes[0]:
+        raise SplitDeconvError(
+            "the output's batch is not the input's",
+            where="output_shape",
+            expected=f"{sizes[0]} images",
+            got=f"{known[0]} images",
+        )
+    return known
 
 
 def _groups(channels, per_group):
     """Channel groups, from the output's channels and those of one group of the filters."""
     if channels is None:
         return 1
-    if channels % per_group:
+    if channels < 1 or channels % per_group:
         raise SplitDeconvError(
             "the output's channels do not fit the filters",
             where="output_shape",

@@ -36,6 +36,11 @@ def of(array):
     )
 
 
+def static_shape(array):
+    """Lengths of all axes as far as they are known without running; empty where not even the rank is."""
+    return () if getattr(array.shape, "rank", 0) is None else tuple(array.shape)
+
+
 def untranslated(function):
     """Keep TensorFlow's AutoGraph from rewriting `function`: nothing in it depends on a tensor's value.
 

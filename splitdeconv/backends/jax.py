@@ -1,5 +1,7 @@
 """JAX: every operation exists, on every device, with gradients; nothing needs working around."""
 
+from operator import index
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -12,9 +14,13 @@ reshape, transpose, zeros_like = jnp.reshape, jnp.transpose, jnp.zeros_like
 as_tensor, scope = jnp.asarray, jax.named_scope
 
 
-def static_values(vector):
-    """The entries of a shape; JAX knows them all."""
-    return tuple(int(v) for v in vector)
+def static_values(vector, _):
+    """The entries of a shape; JAX knows them all.
+
+    Raises:
+        TypeError: it is not made of integers.
+    """
+    return tuple(index(v) for v in vector)
 
 
 def asarray(array, like):

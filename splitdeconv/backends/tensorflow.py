@@ -23,20 +23,31 @@ def shape(x):
     return tuple(lengths)
 
 
-def static_values(vector):
-    """The entries of a shape given as list or tensor, None where only known at run time."""
+def static_values(vector, count):
+    """The entries of a shape given as list or tensor, None where only known at run time; `count` of them if unknown.
+
+    Raises:
+        TypeError, ValueError: it is not a vector of integers.
+    """
     vector = tf.convert_to_tensor(vector)
+    if not vector.dtype.is_integer or vector.shape.rank not in (1, None):
+        raise TypeError(f"a shape cannot be {vector}")
     values = tf.get_static_value(vector, partial=True)
-    return tuple(None if v is None else int(v) for v in (values if values is not None else [None] * vector.shape[0]))
+    if values is None:
+        values = [None] * (vector.shape.num_elements() or count)
+    return tuple(None if v is None else int(v) for v in values)
 
 
-def check_shape(x, expected):
-    """x, once it is known to have the expected shape; the batch is the input's."""
-    check = tf.debugging.assert_equal(
-        tf.shape(x)[1:], tf.cast(expected, tf.int32)[1:], "output_shape is not the default"
-    )
+def check_shape(x, expected, known):
+    """x, once it is known to have the expected shape, of which `known` is static."""
+    x = tf.ensure_shape(x, known)
+    if None not in known[1:]:
+        return x
+    actual, expected = tf.shape(x), tf.cast(expected, tf.int32)
+    check = tf.debugging.assert_equal(actual, expected, "output_shape is not the default")
     with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(x)
+        # XLA drops assertions. It keeps a slice, which cannot enlarge, and a reshape, which cannot shrink.
+        return tf.reshape(tf.slice(x, tf.zeros_like(actual), expected), actual)
 
 
 def reshape(x, lengths):
@@ -90,13 +101,18 @@ def conv(x, w, pads, dilations, groups):
     return (tf.nn.conv1d, tf.nn.conv2d, tf.nn.conv3d)[len(pads) - 1](x, w, _ones(x), "VALID")
 
 
+def native(rank):
+    """tf.nn's own operator of a rank."""
+    return (tf.nn.conv1d_transpose, tf.nn.conv2d_transpose, tf.nn.conv3d_transpose)[rank - 1]
+
+
 def conv_transpose(x, filters, plan):
     """TensorFlow's own operator. Its VALID form is the only one all ranks share; the crop is done after it."""
     batch, *sizes, _ = shape(x)
     full = [(n - 1) * a.s + a.k_e for n, a in zip(sizes, plan.axes, strict=True)]
     output = tf.stack([batch, *full, filters.shape[-2] * plan.groups])
     strides, dilations = ([getattr(a, letter) for a in plan.axes] for letter in "sd")
-    y = tf.nn.conv_transpose(x, tf.cast(filters, x.dtype), output, strides, "VALID", dilations=dilations)
+    y = tf.nn.conv_transpose(x, filters, output, strides, "VALID", dilations=dilations)
     return pad(y, [(0, 0), *((-a.p, a.tail + a.s - a.k_e + a.p) for a in plan.axes), (0, 0)])
 
 

@@ -1,0 +1,116 @@
+"""The one exception, the check that every module makes, and missing extras."""
+
+import ast
+import copy
+import pickle
+from pathlib import Path
+
+import keras
+import pytest
+import tensorflow as tf
+
+import splitdeconv as sd
+from splitdeconv import SplitDeconvError, extras
+from splitdeconv.errors import check_choice
+from tests.refusals import refused
+
+FULL = {"where": "layer 3", "expected": "an int", "got": "2.5", "fix": "round it"}
+
+
+def test_message_tells_everything_in_order():
+    assert str(SplitDeconvError("cannot do this", **FULL)).splitlines() == [
+        "cannot do this",
+        "  where: layer 3",
+        "  expected: an int",
+        "  got: 2.5",
+        "  what to do: round it",
+    ]
+
+
+def test_what_is_not_known_is_left_out():
+    assert str(SplitDeconvError("no")) == "no"
+    assert str(SplitDeconvError("no", got=0)) == "no\n  got: 0"
+
+
+def test_it_is_a_value_error():
+    assert issubclass(SplitDeconvError, ValueError)
+    assert sd.SplitDeconvError is SplitDeconvError
+
+
+@pytest.mark.parametrize("travel", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy], ids=["pickle", "copy"])
+def test_it_travels_between_processes(travel):
+    error = SplitDeconvError("cannot do this", **FULL)
+    twin = travel(error)
+    assert type(twin) is SplitDeconvError
+    assert str(twin) == str(error)
+    assert (twin.problem, twin.where, twin.expected, twin.got, twin.fix) == ("cannot do this", *FULL.values())
+
+
+def test_it_comes_unchanged_out_of_a_traced_function():
+    """AutoGraph would otherwise replace it by an error of its own."""
+
+    @tf.function
+    def run(x):
+        return sd.conv2d_transpose(x, tf.ones((3, 3, 1, 1)), (1, 9, 8, 1), 2)
+
+    with refused("no input of this length yields that output length") as caught:
+        run(tf.ones((1, 4, 4, 1)))
+    assert caught.value.fix
+
+
+def test_it_comes_out_of_a_keras_model_as_itself():
+    layer = sd.layers.SplitConv2DTranspose(2, 3, strides=(1, 2), interleave="depth_to_space")
+    with pytest.raises(SplitDeconvError, match="two axes of equal stride only"):
+        keras.Sequential([layer])(tf.ones((1, 4, 4, 1)))
+
+
+def test_choices():
+    check_choice("a", ("a", "b"), "letter")
+    for value in ("c", "A", "", None, 1, ["a"], ("a", "b")):
+        with refused("unknown letter") as caught:
+            check_choice(value, ("a", "b"), "letter", "alphabet")
+        assert (caught.value.where, caught.value.expected, caught.value.got) == ("alphabet", "a, b", repr(value))
+
+
+def test_an_extra_that_is_there():
+    assert extras.require("json.decoder", "tflite").JSONDecoder
+
+
+def test_a_missing_extra_is_named_with_the_command(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name="ai_edge_litert")
+
+    monkeypatch.setattr(extras, "import_module", missing)
+    with pytest.raises(SplitDeconvError, match="ai_edge_litert is not installed") as caught:
+        extras.require("ai_edge_litert.interpreter", "tflite")
+    error = caught.value
+    assert error.where == "a feature that needs ai_edge_litert.interpreter"
+    assert error.expected == "the extra 'tflite'"
+    assert error.fix.startswith("pip install 'splitdeconv[tflite]'")
+    assert error.__suppress_context__
+
+
+CORE = ["account", "apply", "errors", "extras", "geometry", "layers", "ops", "phases", "plan", "reference"]
+
+
+def _problems(path):
+    """First argument of every SplitDeconvError raised in a file; replacement fields become a wildcard."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "SplitDeconvError":
+            parts = getattr(node.args[0], "values", [node.args[0]])
+            yield "".join(getattr(part, "value", "*") if isinstance(part, ast.Constant) else "*" for part in parts)
+
+
+def test_every_message_of_the_core_is_matched_by_a_test():
+    package, tests = Path(sd.__file__).parent, Path(__file__).parent
+    sources = [package / f"{name}.py" for name in CORE] + sorted((package / "backends").glob("*.py"))
+    problems = {problem for source in sources for problem in _problems(source)} - {"*"}
+    assert len(problems) > 20
+    strings = set()
+    for test in [*tests.glob("test_*.py"), *tests.glob("backends/test_*.py")]:
+        nodes = ast.walk(ast.parse(test.read_text(encoding="utf-8")))
+        strings |= {
+            n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str) and len(n.value) > 11
+        }
+    unmatched = {p for p in problems if not any(s in p or max(p.split("*"), key=len).strip() in s for s in strings)}
+    assert unmatched == set()
