@@ -1,6 +1,7 @@
 """What is found in a model, what is decided about it, and what came of it: the records every format shares."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
 
 from ..geometry import Axis
 from ..plan import SplitPlan
@@ -34,7 +35,7 @@ class Site:
     dtype: str
     batch: int | None = 1
     problem: str | None = None
-    key: object = None
+    key: object = field(default=None, compare=False, repr=False)
 
     @property
     def geometry(self) -> str:
@@ -66,3 +67,122 @@ class Decision:
     form: str | None
     interleave: str | None
     reason: str
+
+    def row(self) -> dict:
+        """One flat record: the columns of `inspect`."""
+        site = self.site
+        return {
+            "name": site.name,
+            "operator": site.operator,
+            "geometry": site.geometry,
+            "groups": site.groups,
+            "in_channels": site.in_channels,
+            "out_channels": site.out_channels,
+            "dtype": site.dtype,
+            "batch": site.batch,
+            **site.macs(),
+            "verdict": self.verdict,
+            "form": self.form,
+            "interleave": self.interleave,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a conversion found, decided and changed.
+
+    Args:
+        format: "tflite", "onnx" or "keras".
+        target: name of the target.
+        decisions: one per transposed convolution, in the model's order.
+        operators_before, operators_after: how many of each operator the model holds.
+        bytes_before, bytes_after: file size; None for a model in memory.
+        arena_before, arena_after: peak of the TFLite interpreter's memory arena in bytes; None for other formats.
+        objections: (operator, reason) for what the target would refuse of the resulting model.
+        verification: the `Verification`, or None if it was not asked for or nothing was converted.
+        notes: what else a reader should know.
+    """
+
+    format: str
+    target: str
+    decisions: tuple[Decision, ...]
+    operators_before: dict[str, int]
+    operators_after: dict[str, int] = field(default_factory=dict)
+    bytes_before: int | None = None
+    bytes_after: int | None = None
+    arena_before: int | None = None
+    arena_after: int | None = None
+    objections: tuple[tuple[str, str], ...] = ()
+    verification: object = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def converted(self) -> int:
+        """How many transposed convolutions were rewritten."""
+        return self.count("convert")
+
+    def count(self, verdict) -> int:
+        """How many decisions have this verdict."""
+        return sum(decision.verdict == verdict for decision in self.decisions)
+
+    def rows(self) -> list[dict]:
+        """One flat record per transposed convolution."""
+        return [decision.row() for decision in self.decisions]
+
+    def frame(self):
+        """The rows as a pandas DataFrame, with whole numbers or missing where they are counts."""
+        import pandas
+
+        columns = list(Decision(Site("", "", None, 1, None, None, ""), "", None, None, "").row())
+        frame = pandas.DataFrame(self.rows(), columns=columns)
+        whole = ("groups", "in_channels", "out_channels", "batch", *COUNTS)
+        return frame.astype(dict.fromkeys(whole, "Int64"))
+
+    def to_dict(self) -> dict:
+        """Everything as plain values, fit for JSON, with the version of this schema."""
+        content = {name: value for name, value in vars(self).items() if name not in ("decisions", "verification")}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **content,
+            "layers": [
+                d.row() | {"axes": d.site.axes and [asdict(a) for a in d.site.axes], "problem": d.site.problem}
+                for d in self.decisions
+            ],
+            "verification": None if self.verification is None else self.verification.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, content) -> "Report":
+        """The report that `to_dict` described."""
+        from .verify import Verification
+
+        content = dict(content)
+        verification, layers = content.pop("verification"), content.pop("layers")
+        content.pop("schema_version")
+        return cls(
+            **content
+            | {
+                "decisions": tuple(map(_decision, layers)),
+                "objections": tuple(map(tuple, content["objections"])),
+                "notes": tuple(content["notes"]),
+                "verification": None if verification is None else Verification.from_dict(verification),
+            }
+        )
+
+    def with_(self, **changes) -> "Report":
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+def tally(operators) -> dict[str, int]:
+    """How many of each operator, by name, from (name, version) pairs."""
+    return dict(sorted(Counter(name for name, _ in operators).items()))
+
+
+def _decision(layer):
+    """The decision that one of `to_dict`'s layers described."""
+    axes = layer["axes"] and tuple(Axis(**axis) for axis in layer["axes"])
+    names = ("name", "operator", "groups", "in_channels", "out_channels", "dtype", "batch", "problem")
+    site = Site(axes=axes, **{name: layer[name] for name in names})
+    return Decision(site, *(layer[name] for name in ("verdict", "form", "interleave", "reason")))

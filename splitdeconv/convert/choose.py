@@ -1,0 +1,93 @@
+"""What is to happen to each transposed convolution, and why: the model's facts against the target's."""
+
+import re
+from sys import maxsize
+
+from ..errors import SplitDeconvError, check_choice
+from ..plan import auto_form
+from .report import Decision
+from .targets import load_target
+
+FORMS = ("split", "rows", "stacked")
+INTERLEAVES = ("concat", "depth_to_space", "transpose")
+
+
+def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list[Decision]:
+    """Decide every site; those whose name `layers`, a regular expression, does not find are left.
+
+    Raises:
+        SplitDeconvError: an unknown target, form or interleave, or an expression that is none.
+    """
+    target = load_target(target) if isinstance(target, str) else target
+    check_choice(form, ("auto", *FORMS), "form")
+    if interleave is not None:
+        check_choice(interleave, INTERLEAVES, "interleave")
+    try:
+        pattern = re.compile(layers or "")
+    except re.error as error:
+        raise SplitDeconvError(
+            "the layers are not a regular expression", where="layers", expected="a pattern", got=f"{layers!r}: {error}"
+        ) from None
+    return [
+        decide(site, target, form, interleave)
+        if pattern.search(site.name)
+        else Decision(site, "leave", None, None, f"not selected: its name does not match {layers!r}")
+        for site in sites
+    ]
+
+
+def decide(site, target, form="auto", interleave=None) -> Decision:
+    """Convert, leave or refuse one site.
+
+    Args:
+        site: a `Site`.
+        target: a `Target`. It may leave a site native only by a rule that carries its measurement, and only while
+            the form is "auto": who names a form has chosen.
+        form: "auto", "split", "rows" or "stacked".
+        interleave: "concat", "depth_to_space", "transpose"; None for the target's preference, else "concat".
+
+    Returns:
+        A `Decision` whose reason tells what decided.
+    """
+    if site.problem is not None:
+        return Decision(site, "refuse", None, None, site.problem)
+    if site.axes is None:
+        return Decision(site, "refuse", None, None, "its geometry cannot be told from the file")
+    if interleave == "depth_to_space" and not _square(site):
+        reason = "depth_to_space interleaves two axes of one stride; use concat or transpose"
+        return Decision(site, "refuse", None, None, reason)
+    if form == "auto":
+        for rule in target.leave:
+            if rule.when.holds(site):
+                return Decision(site, "leave", None, None, f"{rule.reason} ({rule.source})")
+    reasons = []
+    if form != "auto":
+        reasons.append(f"form {form} was asked for")
+    chosen = None if form == "auto" else form
+    for rule in target.prefer:
+        applies = rule.when.holds(site) and (rule.interleave != "depth_to_space" or _square(site))
+        gives = (rule.form and chosen is None) or (rule.interleave and interleave is None)
+        if applies and gives:
+            chosen, interleave = chosen or rule.form, interleave or rule.interleave
+            reasons.append(f"{rule.reason} ({rule.source})")
+    if chosen is None:
+        # A count that is not known is no small one.
+        chosen = auto_form(site.axes, site.out_channels or maxsize, site.groups)
+        reasons.append(_account(site, chosen))
+    return Decision(site, "convert", chosen, interleave or "concat", "; ".join(reasons))
+
+
+def _square(site):
+    """Whether DEPTH_TO_SPACE can interleave it."""
+    return len(site.axes) == 2 and len({axis.s for axis in site.axes}) == 1
+
+
+def _account(site, form):
+    """What the default form issues, in words."""
+    counts = site.macs()
+    if counts["useful"] is None:
+        return f"form {form} by the library's default rule"
+    saved = counts["nzp"] / counts[form]
+    return (
+        f"form {form} by default: {counts[form] / counts['useful']:.2f}x the useful operations, 1/{saved:.2f} of NZP's"
+    )

@@ -1,0 +1,190 @@
+"""Which format a model is in, told by what it holds and never by its name; for every other kind, the next command."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+from ..errors import SplitDeconvError
+
+FORMATS = {"tflite": ".tflite", "onnx": ".onnx", "keras": ".keras"}
+_EXPECTED = "a .tflite, .onnx or .keras model"
+_TO_KERAS = "python -c \"import keras; keras.models.load_model('{}').save('model.keras')\", then splitdeconv convert it"
+_TO_ONNX = "torch.onnx.export(model, example_inputs, 'model.onnx', dynamo=True), then splitdeconv convert model.onnx"
+_TO_TFLITE = (
+    'python -c "import tensorflow as tf; '
+    "open('model.tflite', 'wb').write(tf.lite.TFLiteConverter.from_saved_model('{}').convert())\", "
+    "then splitdeconv convert model.tflite"
+)
+
+
+def read_model(model) -> tuple[bytes, str | None]:
+    """The bytes of a model given as bytes or as a path, and the path.
+
+    Raises:
+        SplitDeconvError: there is no such file, it is a directory, empty, or cannot be read.
+    """
+    if isinstance(model, bytes | bytearray | memoryview):
+        return bytes(model), None
+    if not isinstance(model, str | os.PathLike):
+        raise SplitDeconvError(
+            "this is no model",
+            where="model",
+            expected=f"{_EXPECTED} as path or bytes, or a keras.Model",
+            got=f"{type(model).__module__}.{type(model).__name__}",
+        )
+    path = Path(model)
+    if path.is_dir():
+        raise _refuse_directory(path)
+    try:
+        return path.read_bytes(), str(path)
+    except OSError as error:
+        raise SplitDeconvError(
+            "the model cannot be read", where=str(path), expected=_EXPECTED, got=error.strerror or str(error)
+        ) from None
+
+
+def detect(data: bytes, where="the model") -> str:
+    """The format of a model: "tflite", "onnx" or "keras".
+
+    Args:
+        data: its bytes.
+        where: what to call it in a refusal.
+
+    Raises:
+        SplitDeconvError: it is empty, or of another kind; with the command that leads on where one is known.
+    """
+    if data[4:8] == b"TFL3":
+        return "tflite"
+    if data[:4] == b"PK\x03\x04":
+        return _in_zip(data, where)
+    if _is_onnx(data):
+        return "onnx"
+    name = Path(str(where)).name
+    for matches, what, fix in (
+        (not data, "an empty file", None),
+        (data[:8] == b"\x89HDF\r\n\x1a\n", "an HDF5 file: legacy Keras", _TO_KERAS.format(name)),
+        (_is_pickle(data), "a pickle: legacy PyTorch or another; it is never opened", _TO_ONNX),
+        (_is_frozen_graph(data), "a TensorFlow protocol buffer: a frozen graph or SavedModel", _FROZEN),
+        (_is_flatbuffer(data), "a flatbuffer without TFLite's identifier TFL3", None),
+    ):
+        if matches:
+            raise _refuse(what, where, fix)
+    raise _refuse(f"{len(data)} bytes that begin with {data[:8].hex(' ')}", where)
+
+
+_FROZEN = (
+    "export it again with tf.keras, or python -m tf2onnx.convert --graphdef model.pb --inputs NAME:0 --outputs NAME:0 "
+    "--output model.onnx, then splitdeconv convert model.onnx"
+)
+
+
+def _in_zip(data, where):
+    """A .keras file holds its configuration and metadata at the top; PyTorch's zip holds a pickle in a folder."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        raise _refuse(f"a zip archive that is broken: {error}", where) from None
+    if {"config.json", "metadata.json"} <= set(names):
+        return "keras"
+    if any(name.endswith("data.pkl") for name in names):
+        raise _refuse("a PyTorch checkpoint; its pickle is never opened", where, _TO_ONNX)
+    raise _refuse(f"a zip archive of {len(names)} other file(s)", where)
+
+
+def _is_onnx(data):
+    """Whether this is the protobuf of a ModelProto: top-level fields of the right numbers and types, graph included.
+
+    Read from the wire format itself, so that no parser sees what is not a model: each field begins with a varint of
+    number and type (0 varint, 1 eight bytes, 2 length and that many bytes, 5 four bytes).
+    """
+    # ModelProto: ir_version=1 opset_import=8 producer_name=2 producer_version=3 domain=4 model_version=5 doc_string=6
+    # graph=7 metadata_props=14 training_info=20 functions=25
+    known = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2}
+    seen = set()
+    try:
+        for number, wire, _, _ in _fields(data):
+            if known.get(number, wire) != wire:
+                return False
+            seen.add(number)
+    except ValueError:
+        pass  # a truncated model is still one: its parser can say more
+    return 7 in seen
+
+
+def _is_frozen_graph(data):
+    """Whether this is a GraphDef (nodes in field 1, a name first in each) or a SavedModel (meta graphs in field 2)."""
+    try:
+        number, wire, start, stop = next(_fields(data))
+        if number == 1 and wire == 0:
+            number, wire, start, stop = list(_fields(data))[1]
+            return (number, wire) == (2, 2)
+        return (number, wire) == (1, 2) and next(_fields(data[start:stop]))[:2] == (1, 2)
+    except (ValueError, StopIteration, IndexError):
+        return False
+
+
+def _fields(data, most=64):
+    """(number, wire type, start, stop) of the top-level fields of a protobuf, the first `most` of them."""
+    position = 0
+    for _ in range(most):
+        if position == len(data):
+            return
+        tag, position = _varint(data, position)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            start, stop = position, _varint(data, position)[1]
+        elif wire == 2:
+            length, start = _varint(data, position)
+            stop = start + length
+        else:
+            start, stop = position, position + {1: 8, 5: 4}.get(wire, len(data) + 1)
+        if number == 0 or (stop > len(data) and wire != 2):
+            raise ValueError("no protobuf")
+        yield number, wire, start, stop
+        if stop > len(data):
+            raise ValueError("truncated")
+        position = stop
+
+
+def _varint(data, position):
+    """A base-128 number and where it ends."""
+    value = 0
+    for i in range(10):
+        if position + i >= len(data):
+            break
+        byte = data[position + i]
+        value |= (byte & 127) << 7 * i
+        if byte < 128:
+            return value, position + i + 1
+    raise ValueError("no varint")
+
+
+def _is_pickle(data):
+    """Whether it begins with the PROTO opcode and a protocol; legacy PyTorch files begin with a pickled number."""
+    return len(data) > 2 and data[0] == 0x80 and 2 <= data[1] <= 5
+
+
+def _is_flatbuffer(data):
+    """Whether the first offset leads to a table whose own offset leads back to a plausible vtable."""
+    root = int.from_bytes(data[:4], "little")
+    if not 4 <= root <= len(data) - 4:
+        return False
+    table = root - int.from_bytes(data[root : root + 4], "little", signed=True)
+    if not 4 <= table <= len(data) - 4:
+        return False
+    size = int.from_bytes(data[table : table + 2], "little")
+    return size % 2 == 0 and 4 <= size <= 256 and table + size <= len(data)
+
+
+def _refuse_directory(path):
+    if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
+        return _refuse("a SavedModel folder", path, _TO_TFLITE.format(path.name))
+    return _refuse("a directory", path)
+
+
+def _refuse(what, where, fix=None):
+    return SplitDeconvError(
+        "this is no model that can be converted", where=where, expected=_EXPECTED, got=what, fix=fix
+    )

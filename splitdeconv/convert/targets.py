@@ -1,0 +1,225 @@
+"""What a device or runtime takes and prefers: `targets/*.yaml`, or a file of the user's own, as typed records.
+
+Every statement in such a file carries its source, and "unknown" is a legal value: nothing is assumed about a target.
+"""
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from math import prod
+from pathlib import Path
+from typing import Literal
+
+from .. import schema
+from ..errors import SplitDeconvError
+
+Unknown = Literal["unknown"]
+Range = tuple[int | float | None, int | float | None]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator that the target takes.
+
+    Args:
+        source: where that is stated.
+        versions: first and last version accepted, or "unknown".
+        inputs: most inputs accepted.
+        limits: what else it demands, in words.
+    """
+
+    source: str
+    versions: tuple[int, int] | Unknown = "unknown"
+    inputs: int | Unknown = "unknown"
+    limits: str | Unknown = "unknown"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An operator that the target is known not to take, with the reason and where that is stated."""
+
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True)
+class When:
+    """The sites a rule holds for: every range, ends included, must contain the site's value; null is an open end.
+
+    Args:
+        dtypes: element types, as `Site.dtype` names them.
+        rank, groups, batch, in_channels, out_channels: of the site.
+        stride, kernel: the greatest over the axes.
+        pixels: product of the input lengths.
+        weights: number of filter weights.
+        waste: multiply-accumulates of the form "rows" over the useful ones.
+        whole: kernel equal to stride, nothing cropped.
+    """
+
+    dtypes: tuple[str, ...] | None = None
+    rank: Range | None = None
+    groups: Range | None = None
+    batch: Range | None = None
+    in_channels: Range | None = None
+    out_channels: Range | None = None
+    stride: Range | None = None
+    kernel: Range | None = None
+    pixels: Range | None = None
+    weights: Range | None = None
+    waste: Range | None = None
+    whole: bool | None = None
+
+    def holds(self, site) -> bool:
+        """Whether `site` is known to be of this kind; what is not known about it is no match."""
+        if self.dtypes is not None and site.dtype not in self.dtypes:
+            return False
+        facts = _facts(site)
+        if self.whole is not None and facts["whole"] is not self.whole:
+            return False
+        ranges = {name: getattr(self, name) for name in facts if name != "whole"}
+        return all(_within(facts[name], range_) for name, range_ in ranges.items() if range_ is not None)
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A form, an interleave or both for the sites of a kind, and the evidence for it."""
+
+    reason: str
+    source: str
+    form: Literal["split", "rows", "stacked"] | None = None
+    interleave: Literal["concat", "depth_to_space", "transpose"] | None = None
+    when: When = field(default_factory=When)
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Sites that the target computes better as they are, and the measurement that says so."""
+
+    reason: str
+    source: str
+    when: When
+
+
+@dataclass(frozen=True)
+class Target:
+    """One device or runtime.
+
+    Args:
+        name, title: what it is called, on the command line and in full.
+        formats: model formats it reads.
+        others: what it does with operators that are not listed: "refused" (or run elsewhere), "taken" or "unknown".
+        others_source: where that is stated.
+        types: element types of transposed convolutions it takes, or "unknown"; `types_source` says where that is.
+        static_shapes: whether every length must be fixed; `static_source` says where that is stated.
+        operators: the operators it takes.
+        refused: operators it is known not to take.
+        prefer: forms and interleaves, the first that holds wins.
+        leave: sites to leave as they are.
+        notes: what a user should know, each with its source.
+    """
+
+    name: str
+    title: str
+    formats: tuple[Literal["tflite", "onnx", "keras"], ...]
+    others: Literal["refused", "taken", "unknown"]
+    others_source: str
+    types: tuple[str, ...] | Unknown = "unknown"
+    types_source: str | None = None
+    static_shapes: bool | Unknown = "unknown"
+    static_source: str | None = None
+    operators: dict[str, Operator] = field(default_factory=dict)
+    refused: dict[str, Refused] = field(default_factory=dict)
+    prefer: tuple[Preference, ...] = ()
+    leave: tuple[Leave, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def objections(self, operators) -> list[tuple[str, str]]:
+        """What the target would refuse among `operators`: (name, version) pairs.
+
+        Returns:
+            (operator, reason and source) for each that is refused or too new, in order of name.
+        """
+        found = {}
+        for name, version in operators:
+            entry = self.operators.get(name)
+            if name in self.refused:
+                found[name] = f"{self.refused[name].reason} ({self.refused[name].source})"
+            elif entry is None and self.others == "refused":
+                found[name] = f"not among the operators it takes ({self.others_source})"
+            elif entry and entry.versions != "unknown" and not entry.versions[0] <= version <= entry.versions[1]:
+                first, last = entry.versions
+                found[name] = f"version {version}, where it takes {first} to {last} ({entry.source})"
+        return sorted(found.items())
+
+
+def names() -> list[str]:
+    """The targets that come with the package."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_target(name_or_path) -> Target:
+    """A target by name, or from a YAML file of the user's own.
+
+    Args:
+        name_or_path: one of `names()`, or the path of a file ending in .yaml or .yml.
+
+    Raises:
+        SplitDeconvError: there is no such target or file, or the file does not fit; with the dotted path of the misfit.
+    """
+    text = str(name_or_path)
+    if text.endswith((".yaml", ".yml")):
+        return _checked(schema.read(Target, Path(name_or_path)), text)
+    if text not in names():
+        raise SplitDeconvError(
+            "there is no target of that name",
+            where="target",
+            expected=", ".join(names()) + ", or the path of a .yaml file",
+            got=repr(text),
+        )
+    return _shipped(text)
+
+
+@cache
+def _shipped(name):
+    target = schema.read(Target, _folder() / f"{name}.yaml", f"targets/{name}.yaml")
+    return _checked(target, f"targets/{name}.yaml")
+
+
+def _folder():
+    return files(__package__) / "targets"
+
+
+def _checked(target, where):
+    """A statement about types or shapes needs a source like every other."""
+    for name, source in (("types", "types_source"), ("static_shapes", "static_source")):
+        if getattr(target, name) != "unknown" and getattr(target, source) is None:
+            raise SplitDeconvError(
+                f"a key is missing in a data file: {source}", where=where, expected="a text", got=f"{name} without it"
+            )
+    return target
+
+
+def _facts(site):
+    """What rules can ask about a site; None where it is not known."""
+    axes = site.axes
+    counts = site.macs()
+    channels = None if None in (site.in_channels, site.out_channels) else site.in_channels * site.out_channels
+    sized = axes is not None and all(axis.n is not None for axis in axes)
+    return {
+        "rank": None if axes is None else len(axes),
+        "groups": site.groups,
+        "batch": site.batch,
+        "in_channels": site.in_channels,
+        "out_channels": site.out_channels,
+        "stride": None if axes is None else max(axis.s for axis in axes),
+        "kernel": None if axes is None else max(axis.k for axis in axes),
+        "pixels": prod(axis.n for axis in axes) if sized else None,
+        "weights": None if None in (axes, channels) else prod(axis.k for axis in axes) * channels // site.groups,
+        "waste": counts["rows"] / counts["useful"] if counts["useful"] else None,
+        "whole": None if axes is None else all(a.k == a.s and a.d == 1 and a.p == 0 for a in axes),
+    }
+
+
+def _within(value, range_):
+    low, high = range_
+    return value is not None and (low is None or value >= low) and (high is None or value <= high)
