@@ -1,0 +1,93 @@
+"""Hand a model to the child process of `sandbox`: an exchange folder, a job, limits."""
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from . import sandbox
+from .detect import read_model
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work prepared for the child.
+
+    Args:
+        content: what `splitdeconv.convert.jobs.run` is told.
+        folder: where child and parent exchange files.
+        limits: `Limits` of the child.
+    """
+
+    content: dict
+    folder: Path
+    limits: sandbox.Limits
+
+    def run(self, progress=None):
+        """Do it, and return what it returns; raises `SplitDeconvError` for whatever goes wrong."""
+        return sandbox.run(self.content, self.folder, self.limits, progress)
+
+
+@contextmanager
+def job(verb, model, timeout=None, memory=None, inputs=None, converted=None, **more):
+    """A `Job` on a model, whose exchange folder lives as long as the context.
+
+    Args:
+        verb: "inspect", "convert" or "verify".
+        model: path or bytes.
+        timeout, memory: limits in seconds and GiB; None for those that fit the file's size.
+        inputs: arrays by name, or the path of an .npz file.
+        converted: path or bytes of the model to compare with.
+        **more: what else the verb needs.
+
+    Raises:
+        SplitDeconvError: the model cannot be read.
+    """
+    with TemporaryDirectory(prefix="splitdeconv-") as folder:
+        folder = Path(folder)
+        path = _as_path(model, folder / "model")
+        with open(path, "rb") as file:
+            keras = file.read(4) == b"PK\x03\x04"
+        given = isinstance(model, str | os.PathLike)
+        content = {
+            "verb": verb,
+            "model": path,
+            "path": path if given else None,
+            "where": str(model) if given else "the model",
+            "inputs": None if inputs is None else _as_npz(inputs, folder / "inputs.npz"),
+            "converted": None if converted is None else _as_path(converted, folder / "converted"),
+            **more,
+        }
+        yield Job(content, folder, sandbox.Limits.of(os.path.getsize(path), keras, timeout, memory))
+
+
+def is_keras(model) -> bool:
+    """Whether this is a `keras.Model`; who has one has imported keras."""
+    return "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model)
+
+
+def target_name(target) -> str:
+    """A target's name, or the absolute path of its file."""
+    text = str(target)
+    return os.path.abspath(text) if text.endswith((".yaml", ".yml")) else text
+
+
+def _as_path(model, path):
+    """The absolute path of a model that is a readable file, or of one made of its bytes."""
+    data, given = read_model(model)
+    if given is not None:
+        return os.path.abspath(given)
+    path.write_bytes(data)
+    return str(path)
+
+
+def _as_npz(inputs, path):
+    """Inputs as the path of an .npz file."""
+    if isinstance(inputs, str | os.PathLike):
+        return os.path.abspath(inputs)
+    np.savez(path, **{name: np.asarray(values) for name, values in inputs.items()})
+    return str(path)

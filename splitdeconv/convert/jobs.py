@@ -1,0 +1,102 @@
+"""What the child process does: read a file, and inspect, convert or verify it. In and out go plain values and files."""
+
+from pathlib import Path
+
+from ..errors import SplitDeconvError
+from .detect import detect, read_model
+from .rewrite import Options, examine, rewrite
+
+
+def run(job) -> dict:
+    """Do one job.
+
+    Args:
+        job: "verb" ("inspect", "convert" or "verify"), "folder" for results and stages, "model" (a path), "where" (what
+            to call it), and what the verb needs of "options" (of `Options`), "verify", "samples", "seed", "inputs"
+            (path of an .npz file), "converted" (a path) and "path" (where the model's external data are).
+
+    Returns:
+        The report or the verification, as plain values. "convert" also leaves the model in the file "output".
+    """
+    return {"inspect": _inspect, "convert": _convert, "verify": _verify}[job["verb"]](job, Path(job["folder"]))
+
+
+def _inspect(job, folder):
+    data, kind = _read(job, folder)
+    _, report = examine(kind, data, job["path"], Options(**job["options"]))
+    return report.to_dict()
+
+
+def _convert(job, folder):
+    options = Options(**job["options"])
+    options.check()
+    data, kind = _read(job, folder)
+    _enter(folder, "rewriting the model")
+    result, report = rewrite(kind, data, job["path"], options)
+    if kind == "keras" and result is not data:
+        from .keras import to_bytes
+
+        result = to_bytes(result)
+        report = report.with_(bytes_after=len(result))
+    if job["verify"] and result is not data:
+        _enter(folder, "verifying the result")
+        report = report.with_(verification=_compare(kind, data, result, job, report))
+        check(report.verification, job["where"])
+    (folder / "output").write_bytes(result)
+    return report.to_dict()
+
+
+def _verify(job, folder):
+    data, kind = _read(job, folder)
+    converted, path = read_model(job["converted"])
+    other = detect(converted, path)
+    if other != kind:
+        raise SplitDeconvError(
+            "the two models are of different formats", where=path, expected=f"a {kind} model", got=f"a {other} model"
+        )
+    _enter(folder, "verifying")
+    return _compare(kind, data, converted, job).to_dict()
+
+
+def check(verification, where):
+    """Refuse a conversion whose result does not compute what the original does.
+
+    Raises:
+        SplitDeconvError: with the first output that differs.
+    """
+    if not verification:
+        first = next(output for output in verification.outputs if not output.passed)
+        raise SplitDeconvError(
+            "the converted model does not compute what the original does; it was not written",
+            where=f"{where}, output {first.name}",
+            expected=f"a difference of at most {first.tolerance:.3g}",
+            got=first.finding,
+            fix="please report the model; splitdeconv convert --layers converts a part of it",
+        )
+
+
+def _read(job, folder):
+    _enter(folder, "reading the model")
+    data, _ = read_model(job["model"])
+    return data, detect(data, job["where"])
+
+
+def _compare(kind, original, converted, job, report=None):
+    from .verify import compare
+
+    return compare(
+        kind,
+        original,
+        converted,
+        path=job["path"],
+        converted_path=job.get("converted"),
+        samples=job["samples"],
+        seed=job["seed"],
+        inputs=job["inputs"],
+        decisions=None if report is None else report.decisions,
+    )
+
+
+def _enter(folder, stage):
+    """Say what is being done; the parent reads it."""
+    (folder / "stage").write_text(stage)

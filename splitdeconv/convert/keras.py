@@ -1,0 +1,273 @@
+"""Keras models: a copy whose transposed convolutions have become their twins of `splitdeconv.layers`.
+
+A layer is swapped by giving the object its twin's class. Name, weights, trainable flag, dtype policy, its place in
+every graph, list and attribute, and the optimizer's view of its variables thereby stay what they were; only the
+computation changes. Sequential and functional models are copied first; of a subclassed model, whose code only its
+author knows, the layers are swapped in place.
+"""
+
+import io
+import json
+import os
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .. import layers as twins
+from ..errors import SplitDeconvError
+from ..extras import require
+from ..geometry import resolve
+from .report import Site
+
+keras = require("keras", "tensorflow")
+
+_TWINS = {
+    getattr(keras.layers, f"Conv{rank}DTranspose"): getattr(twins, f"SplitConv{rank}DTranspose") for rank in (1, 2, 3)
+}
+
+
+_OURS = ("keras.", "splitdeconv.")  # what Keras finds by itself
+
+
+class KerasModel:
+    """A Keras model and where its transposed convolutions are; see `parse`."""
+
+    def __init__(self, model, path=None):
+        self._model, self._path = model, path
+        self._own = path is not None or not _is_graph(model)  # whether it may be changed
+
+    @classmethod
+    def parse(cls, data, *, path=None) -> "KerasModel":
+        """Hold a model.
+
+        Args:
+            data: a `keras.Model`, or the bytes of a .keras file, which is loaded with Keras' safe mode on.
+            path: ignored: a .keras file is complete.
+
+        Raises:
+            SplitDeconvError: the file is broken, holds code, or needs classes that only its author has.
+        """
+        if keras.backend.backend() not in ("tensorflow", "jax"):
+            raise SplitDeconvError(
+                "the split layers do not run on this backend of Keras",
+                where="KERAS_BACKEND",
+                expected="tensorflow or jax",
+                got=keras.backend.backend(),
+            )
+        if isinstance(data, keras.Model):
+            return cls(data)
+        return cls(_load(data), "a file")
+
+    def sites(self) -> list[Site]:
+        """Every transposed convolution of Keras' own, nested and wrapped ones included; a shared layer once."""
+        return [_site(index, layer) for index, layer in enumerate(_layers(self._model)) if _kind(layer)]
+
+    def operators(self) -> list[tuple[str, int]]:
+        """The layers that contain no others, by class; Keras has no versions, so 1."""
+        leaves = [layer for layer in _layers(self._model) if not list(layer._flatten_layers(include_self=False))]
+        return [(f"Split{type(leaf).__name__}" if _is_twin(leaf) else type(leaf).__name__, 1) for leaf in leaves]
+
+    def static_batch(self, n):
+        """Fix the batch of every input to `n`; a subclassed model has no inputs of its own to fix."""
+        if not _is_graph(self._model):
+            raise SplitDeconvError(
+                "a subclassed Keras model has no batch to fix",
+                where=self._model.name,
+                expected="a Sequential or functional model",
+                got=type(self._model).__name__,
+                fix="call it on batches of the size you want",
+            )
+        inputs = keras.tree.map_structure(
+            lambda x: keras.Input(batch_shape=(n, *x.shape[1:]), dtype=x.dtype, name=x.name), self._model.input
+        )
+        self._model, self._own = _copy(self._model, inputs), True
+
+    def apply(self, decisions):
+        """Swap the layers whose verdict is "convert"."""
+        if not self._own:
+            self._model, self._own = _copy(self._model), True
+        layers = _layers(self._model)
+        for decision in decisions:
+            if decision.verdict == "convert":
+                layer = layers[decision.site.key]
+                layer.__class__ = _TWINS[type(layer)]
+                layer.form, layer.interleave = decision.form, decision.interleave
+        for model in (layer for layer in layers if isinstance(layer, keras.Model)):
+            # What these compiled before would go on computing the old way.
+            model.train_function = model.test_function = model.predict_function = None
+
+    def serialize(self):
+        """The model."""
+        return self._model
+
+
+def to_bytes(model, date=None) -> bytes:
+    """The .keras file of a model: the same bytes for the same model.
+
+    Args:
+        model: a `keras.Model`.
+        date: what the file is to say of when it was saved; None for a fixed date.
+    """
+    with TemporaryDirectory(prefix="splitdeconv-") as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        target = io.BytesIO()
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as archive:
+            for entry in sorted(source.namelist()):
+                content = source.read(entry)
+                if entry == "metadata.json":
+                    content = _dated(content, date or "1980-01-01@00:00:00")
+                archive.writestr(zipfile.ZipInfo(entry), content)
+        return target.getvalue()
+
+
+@contextmanager
+def natively(model):
+    """Within this context the model's split layers compute as Keras' own do."""
+    split = [layer for layer in _layers(model) if _is_twin(layer)]
+    forms = [layer.form for layer in split]
+    try:
+        for layer in split:
+            layer.form = "native"
+        yield model
+    finally:
+        for layer, form in zip(split, forms, strict=True):
+            layer.form = form
+
+
+def _dated(metadata, date):
+    return json.dumps({**json.loads(metadata), "date_saved": date}).encode()
+
+
+def _load(data):
+    """The model of a .keras file. Keras tells in many ways what is wrong with one, all of them exceptions."""
+    with TemporaryDirectory(prefix="splitdeconv-") as folder:
+        path = os.path.join(folder, "model.keras")
+        Path(path).write_bytes(data)
+        try:
+            model = keras.saving.load_model(path, safe_mode=True)
+        except MemoryError:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).replace(path, "the file").split())
+            raise SplitDeconvError(
+                "Keras cannot load the model",
+                where="a .keras file",
+                expected="a sound model of Keras' own layers; code in the file is never executed (safe mode)",
+                got=f"{type(error).__name__}: {said[:400]}",
+                fix="for a model with classes, losses or lambdas of your own: load it in Python with "
+                "keras.saving.load_model(path, custom_objects={...}) and give the model to splitdeconv.convert",
+            ) from None
+    if not isinstance(model, keras.Model):
+        raise SplitDeconvError(
+            "the file holds no model", where="a .keras file", expected="a keras.Model", got=type(model).__name__
+        )
+    return model
+
+
+def _layers(model):
+    """The model and every layer in it, each once, always in the same order."""
+    return list(model._flatten_layers(include_self=True, recursive=True))
+
+
+def _is_graph(model):
+    """Whether the model is only a graph of layers: of Keras' own classes, with no code of its author's."""
+    return type(model).__module__.startswith("keras.")
+
+
+def _is_twin(layer):
+    """Whether a layer is split already. The twins are subclasses of Keras' own layers, and named like them."""
+    return isinstance(layer, tuple(_TWINS.values()))
+
+
+def _kind(layer):
+    """Keras' class of a transposed convolution that is to be listed; None for every other layer."""
+    return None if _is_twin(layer) else next((cls for cls in _TWINS if isinstance(layer, cls)), None)
+
+
+def _site(index, layer):
+    """What the report says of one layer."""
+    shape = _input_shape(layer)
+    channels = None if shape is None else shape[1 if layer.data_format == "channels_first" else -1]
+    problem = axes = None
+    if type(layer) not in _TWINS:
+        problem = f"{type(layer).__name__} is a class of its author's; only Keras' own computation is known"
+    elif not layer.built or shape is None:
+        problem = "it has no weights yet: build the model, or call it once on data"
+    else:
+        axes = resolve(
+            tuple(shape[2:] if layer.data_format == "channels_first" else shape[1:-1]),
+            layer.kernel_size,
+            layer.strides,
+            layer.padding,
+            output_padding=layer.output_padding,
+            dilations=layer.dilation_rate,
+        )
+    return Site(
+        name=layer.path if getattr(layer, "path", None) else layer.name,
+        operator=_kind(layer).__name__,
+        axes=axes,
+        groups=1,
+        in_channels=channels,
+        out_channels=layer.filters,
+        dtype=layer.compute_dtype,
+        batch=shape[0] if shape else None,
+        problem=problem,
+        key=index,
+    )
+
+
+def _input_shape(layer):
+    """The shape a layer is called on, None where it differs between calls; None if it was never called nor built."""
+    shapes = [tuple(tensor.shape) for node in layer._inbound_nodes for tensor in node.input_tensors]
+    if not shapes and layer.built:
+        built = layer.get_build_config() or {}
+        shapes = [tuple(built["input_shape"])] if built.get("input_shape") else []
+    if not shapes:
+        return None
+    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True))
+
+
+def _copy(model, inputs=None):
+    """A copy of a Sequential or functional model: structure, sharing, weights, flags, compile state."""
+    known = {cls.__name__: cls for cls in map(type, _layers(model)) if not cls.__module__.startswith(_OURS)}
+    known |= _compiled_with(model)
+    try:
+        with keras.saving.custom_object_scope(known):
+            clone = keras.models.clone_model(
+                model,
+                input_tensors=inputs,
+                clone_function=lambda layer: type(layer).from_config(layer.get_config()),
+                recursive=True,
+            )
+        _copy_state(model, clone)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SplitDeconvError(
+            "Keras cannot copy the model",
+            where=model.name,
+            expected="layers, losses and metrics whose get_config() is complete",
+            got=" ".join(str(error).split())[:400],
+            fix="register its classes with keras.saving.register_keras_serializable, or save and load it first",
+        ) from error
+    return clone
+
+
+def _copy_state(model, clone):
+    """Values of all variables, and the trainable flag of each layer."""
+    for old, new in zip(_layers(model), _layers(clone), strict=True):
+        new.trainable = old.trainable
+    for old, new in zip(model.variables, clone.variables, strict=True):
+        new.assign(old)
+    optimizer = getattr(model, "optimizer", None) if model.compiled else None
+    if optimizer is not None and optimizer.built:
+        clone.optimizer.build(clone.trainable_variables)
+        for old, new in zip(optimizer.variables, clone.optimizer.variables, strict=True):
+            new.assign(old)
+
+
+def _compiled_with(model):
+    """Functions and classes of its author's that a model was compiled with, by name, for its copy to find."""
+    config = getattr(getattr(model, "_compile_config", None), "config", {})
+    given = [item for item in keras.tree.flatten(list(config.values())) if not isinstance(item, str | int | None)]
+    return {getattr(item, "__name__", type(item).__name__): item if callable(item) else type(item) for item in given}

@@ -1,0 +1,173 @@
+"""One model, in this process: find its transposed convolutions, decide, rewrite. No files, no limits, no proof."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from numbers import Integral
+
+from ..errors import SplitDeconvError
+from .choose import decide_all
+from .report import Report, tally
+from .targets import Target, load_target
+
+_CLASSES = {"tflite": "TFLiteModel", "onnx": "OnnxModel", "keras": "KerasModel"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user asks for; see `splitdeconv.convert` for each."""
+
+    target: str = "generic"
+    form: str = "auto"
+    interleave: str | None = None
+    layers: str | None = None
+    static_batch: int | None = None
+
+    @cached_property
+    def device(self) -> Target:
+        """The target, read."""
+        return load_target(self.target)
+
+    def decide(self, sites):
+        """One decision per site."""
+        return tuple(decide_all(sites, self.device, self.form, self.interleave, self.layers))
+
+    def check(self):
+        """Refuse what is no legal value, before any model is read.
+
+        Raises:
+            SplitDeconvError: naming the option.
+        """
+        self.decide(())
+        batch = self.static_batch
+        if batch is not None and (not isinstance(batch, Integral) or isinstance(batch, bool) or batch < 1):
+            raise SplitDeconvError(
+                "the batch is no positive integer", where="static_batch", expected="1 or more", got=repr(batch)
+            )
+
+
+def parse(kind, data, path=None):
+    """The model class of a format, holding the model `data`: bytes, or a `keras.Model`."""
+    return getattr(import_module(f".{kind}", __package__), _CLASSES[kind]).parse(data, path=path)
+
+
+def examine(kind, data, path=None, options=None):
+    """Parse a model and decide every transposed convolution in it.
+
+    Args:
+        kind: "tflite", "onnx" or "keras".
+        data: bytes, or a `keras.Model`.
+        path: where the bytes came from; external data are found beside it.
+        options: `Options`.
+
+    Returns:
+        (the parsed model, a `Report` of it as it is).
+
+    Raises:
+        SplitDeconvError: no sound model, an illegal option, or a target that does not read this format.
+    """
+    options = options or Options()
+    options.check()
+    target = options.device
+    if kind not in target.formats:
+        raise SplitDeconvError(
+            f"the target {target.name} does not read {kind} models",
+            where="target",
+            expected=", ".join(target.formats),
+            got=kind,
+            fix="choose another target, or bring the model into that format first",
+        )
+    model = parse(kind, data, path)
+    sites, operators = model.sites(), model.operators()
+    return model, Report(
+        format=kind,
+        target=target.name,
+        decisions=options.decide(sites),
+        operators_before=tally(operators),
+        operators_after=tally(operators),
+        bytes_before=_size(data),
+        objections=tuple(target.objections(operators)),
+        notes=_notes(target, sites),
+    )
+
+
+def rewrite(kind, data, path=None, options=None):
+    """Rewrite a model as decided; arguments are those of `examine`.
+
+    Returns:
+        (bytes or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no batch to fix.
+        Of Keras models only a subclassed one is changed itself: its layers are swapped in place.
+
+    Raises:
+        SplitDeconvError: as `examine`; or every transposed convolution there is has to be refused.
+    """
+    options = options or Options()
+    model, report = examine(kind, data, path, options)
+    if options.static_batch is not None:
+        model.static_batch(int(options.static_batch))
+        sites = model.sites()
+        report = report.with_(decisions=options.decide(sites), notes=_notes(options.device, sites))
+    _refuse_if_nothing_can_be_done(report)
+    report = report.with_(arena_before=_arena(kind, data))
+    if not report.converted and options.static_batch is None:
+        return data, report.with_(
+            bytes_after=report.bytes_before,
+            arena_after=report.arena_before,
+            notes=(*report.notes, nothing_to_do(report)),
+        )
+    model.apply(list(report.decisions))
+    result, operators = model.serialize(), model.operators()
+    return result, report.with_(
+        operators_after=tally(operators),
+        objections=tuple(options.device.objections(operators)),
+        bytes_after=_size(result),
+        arena_after=_arena(kind, result),
+    )
+
+
+def nothing_to_do(report) -> str:
+    """Why a model comes out as it went in."""
+    if not report.decisions:
+        return "the model holds no transposed convolution: nothing to convert"
+    return f"none of the {len(report.decisions)} transposed convolution(s) was to be converted: see the reasons"
+
+
+def _refuse_if_nothing_can_be_done(report):
+    """A model whose every transposed convolution is refused is no conversion; of a part the report tells."""
+    refused = [decision for decision in report.decisions if decision.verdict == "refuse"]
+    if refused and len(refused) == len(report.decisions):
+        first = refused[0]
+        raise SplitDeconvError(
+            f"no transposed convolution of the model can be converted ({len(refused)} refused)",
+            where=f"{first.site.operator} {first.site.name}",
+            expected="at least one that can be",
+            got=first.reason,
+            fix="splitdeconv inspect gives the reason for each",
+        )
+
+
+def _notes(target, sites):
+    """What the target asks of the whole model, and what its file wants known."""
+    notes = list(target.notes)
+    odd = sorted({site.dtype for site in sites if target.types != "unknown" and site.dtype not in target.types})
+    if odd:
+        taken = ", ".join(target.types)
+        notes.append(f"{target.name} takes {taken}; the model computes in {', '.join(odd)} ({target.types_source})")
+    if target.static_shapes is True and any(_is_dynamic(site) for site in sites):
+        notes.append(f"{target.name} needs fixed shapes ({target.static_source}); --static-batch 1 fixes the batch")
+    return tuple(notes)
+
+
+def _is_dynamic(site):
+    return site.batch is None or (site.axes is not None and any(axis.n is None for axis in site.axes))
+
+
+def _size(data):
+    return len(data) if isinstance(data, bytes) else None
+
+
+def _arena(kind, data):
+    """Peak of the interpreter's memory arena in bytes, for the one format that has it."""
+    if kind != "tflite":
+        return None
+    return import_module(".tflite_arena", __package__).arena_peak(data)
