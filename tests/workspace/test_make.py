@@ -139,13 +139,13 @@ def test_a_failed_notebook_leaves_no_target_and_names_its_cell(checkout):
 
 def test_a_dead_kernel_and_an_interrupt_leave_no_target(checkout):
     # ipykernel passes the error stream on from a thread of its own, which needs a moment.
-    checkout.notebook("dies", "import os, time\nos.write(2, b'last words\\n')", "time.sleep(1)\nos._exit(3)")
+    checkout.notebook("dies", "import os, time\nos.write(2, b'last words\\n')", "time.sleep(3)\nos._exit(3)")
     checkout.notebook("waits", "import time", "time.sleep(60)")
     for name in ("dies", "waits"):
         checkout.write(f"params/{name}.yaml", f"notebook: {name}\nminutes: 1\n")
     result = checkout.make("build/executed/dies.ipynb")
     assert result.returncode != 0
-    assert "FAILED dies: notebooks/dies.ipynb, cell 4: time.sleep(1)\n  the kernel died" in result.stderr
+    assert "FAILED dies: notebooks/dies.ipynb, cell 4: time.sleep(3)\n  the kernel died" in result.stderr
     assert re.search("^last words$", result.stderr, re.MULTILINE)
 
     command = [sys.executable, "-m", "tools.run_notebook", "params/waits.yaml", "build/executed/waits.ipynb"]
