@@ -1,7 +1,8 @@
 """Keras 3 layers: twins of Conv1D/2D/3DTranspose that compute by split deconvolution.
 
 A twin has the original's arguments, weights, initial values and configuration, so it loads the original's weights and
-trains like it; only the computation differs. It runs on Keras' tensorflow and jax backends.
+trains like it; only the computation differs. It runs on Keras' tensorflow and jax backends. Import this module before
+`keras.models.load_model` opens a file that holds one of its layers.
 """
 
 from . import backends
@@ -20,7 +21,7 @@ class _SplitConvTranspose:
     def __init__(self, *args, form="auto", interleave="concat", **kwargs):
         super().__init__(*args, **kwargs)
         for name, value, known in (("form", form, ("auto", *FORMS)), ("interleave", interleave, INTERLEAVES)):
-            check_choice(value, known, name, type(self).__name__)
+            check_choice(value, known, name, f"SplitConv{self.rank}DTranspose")
         self.form, self.interleave = form, interleave
 
     def call(self, inputs):
@@ -56,13 +57,17 @@ class _SplitConvTranspose:
         return {**super().get_config(), "form": self.form, "interleave": self.interleave}
 
 
-@keras.saving.register_keras_serializable("splitdeconv")
-class SplitConv1DTranspose(_SplitConvTranspose, keras.layers.Conv1DTranspose):
+# Keras files a layer's weights under the name of its class. The twins are therefore named as their originals, so that
+# either reads the weight files of the other; what is registered, and offered, is the name that tells them apart.
+
+
+@keras.saving.register_keras_serializable("splitdeconv", "SplitConv1DTranspose")
+class Conv1DTranspose(_SplitConvTranspose, keras.layers.Conv1DTranspose):
     """Twin of `keras.layers.Conv1DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`."""
 
 
-@keras.saving.register_keras_serializable("splitdeconv")
-class SplitConv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
+@keras.saving.register_keras_serializable("splitdeconv", "SplitConv2DTranspose")
+class Conv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
     """Twin of `keras.layers.Conv2DTranspose` that computes by split deconvolution, exactly.
 
     Args:
@@ -76,6 +81,9 @@ class SplitConv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
     """
 
 
-@keras.saving.register_keras_serializable("splitdeconv")
-class SplitConv3DTranspose(_SplitConvTranspose, keras.layers.Conv3DTranspose):
+@keras.saving.register_keras_serializable("splitdeconv", "SplitConv3DTranspose")
+class Conv3DTranspose(_SplitConvTranspose, keras.layers.Conv3DTranspose):
     """Twin of `keras.layers.Conv3DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`."""
+
+
+SplitConv1DTranspose, SplitConv2DTranspose, SplitConv3DTranspose = Conv1DTranspose, Conv2DTranspose, Conv3DTranspose

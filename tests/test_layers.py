@@ -1,0 +1,297 @@
+"""Keras layers as twins of the originals: weights, values, training, files. Runs on both of Keras' backends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import splitdeconv as sd
+from splitdeconv.reference import conv_transpose
+from tests.refusals import refused
+
+BACKEND = keras.backend.backend()
+FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
+SIZES, KERNEL, STRIDES, CIN, COUT = (5, 4, 3), (4, 3, 2), (2, 3, 2), 3, 4
+# Outputs of these layers sum at most T = 5*5*3 products x*w with |x| about 1 and |w| below 1, as initial values are:
+# T * eps * T * 0.3 = 1e-4 in the worst order, sqrt(T) * eps * 3 = 2e-6 in a real one.
+TOLERANCE = 1e-5
+
+# Keras 3.15 copies its variables in a way that NumPy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+
+def _pair(rank, *arguments, form="auto", interleave="concat", **options):
+    """Keras' layer and its twin, each made after the same seed."""
+    original, twin = getattr(keras.layers, f"Conv{rank}DTranspose"), getattr(sd.layers, f"SplitConv{rank}DTranspose")
+    keras.utils.set_random_seed(4)
+    original = original(*arguments, **options)
+    keras.utils.set_random_seed(4)
+    return original, twin(*arguments, form=form, interleave=interleave, **options)
+
+
+def _input(*shape, dtype=np.float32):
+    return np.random.default_rng(7).standard_normal(shape).astype(dtype)
+
+
+def _array(y):
+    return keras.ops.convert_to_numpy(y)
+
+
+def _definition(layer, x):
+    """The layer's linear part and bias by the definition, in float64."""
+    first = layer.data_format == "channels_first"
+    x = np.moveaxis(x, 1, -1) if first else x
+    kernel, *bias = (w.astype(np.float64) for w in layer.get_weights())
+    plan = sd.plan(
+        x.shape[1:-1],
+        layer.kernel_size,
+        layer.strides,
+        layer.padding,
+        output_padding=layer.output_padding,
+        dilations=layer.dilation_rate,
+    )
+    y = conv_transpose(x.astype(np.float64), kernel, plan) + sum(bias)
+    return np.moveaxis(y, -1, 1) if first else y
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "same"},
+        {"padding": "valid", "use_bias": False},
+        {"padding": "same", "activation": "tanh", "kernel_initializer": "he_normal", "bias_initializer": "ones"},
+    ],
+    ids=["same", "valid", "activation"],
+)
+def test_twins(rank, options):
+    """One seed, one configuration: the same weights and the same result."""
+    x = _input(2, *SIZES[:rank], CIN)
+    original, twin = _pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], **options)
+    expected, y = original(x), twin(x)
+    assert [w.shape for w in twin.get_weights()] == [w.shape for w in original.get_weights()]
+    for a, b in zip(twin.get_weights(), original.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(_array(y), _array(expected), rtol=0, atol=TOLERANCE)
+    assert isinstance(twin, type(original))
+    assert [w.path.split("/")[-1] for w in twin.weights] == [w.path.split("/")[-1] for w in original.weights]
+    added = {"form": "auto", "interleave": "concat"}
+    assert {**twin.get_config(), "name": ""} == {**original.get_config(), **added, "name": ""}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("interleave", ["concat", "depth_to_space", "transpose"])
+def test_forms_and_interleaves(form, interleave):
+    x = _input(2, 5, 4, CIN)
+    original, twin = _pair(2, COUT, (5, 3), 2, "same", form=form, interleave=interleave)
+    np.testing.assert_allclose(_array(twin(x)), _array(original(x)), rtol=0, atol=TOLERANCE)
+
+
+def test_positional_arguments_and_configuration_are_kerass():
+    arguments = (COUT, (3, 2), (2, 1), "same", (1, 0), "channels_last", (1, 1), "relu", False)
+    original, twin = _pair(2, *arguments)
+    config = twin.get_config()
+    assert {k: v for k, v in config.items() if k not in ("form", "interleave", "name")} == {
+        k: v for k, v in original.get_config().items() if k != "name"
+    }
+    again = sd.layers.SplitConv2DTranspose.from_config(config)
+    assert again.get_config() == config
+    assert sd.layers.SplitConv2DTranspose.from_config(original.get_config()).form == "auto"
+    json.dumps(config)
+
+
+@pytest.mark.parametrize("extra", [None, 0, 1, 2])
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_every_output_padding(padding, k, extra):
+    x = _input(2, 4, CIN)
+    original, twin = _pair(1, COUT, k, 3, padding, output_padding=extra)
+    y = _array(twin(x))
+    np.testing.assert_allclose(y, _definition(twin, x), rtol=0, atol=TOLERANCE)
+    assert twin.compute_output_shape(x.shape) == original.compute_output_shape(x.shape)
+    assert tuple(twin.compute_output_shape(x.shape)) == y.shape
+    # Keras on TensorFlow hands one size to a kernel that aborts.
+    if BACKEND == "jax" or (padding, k % 2, extra) != ("same", 0, 0):
+        np.testing.assert_allclose(y, _array(original(x)), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("form", FORMS[:-1])
+def test_channels_first(rank, form):
+    """Keras' own has no kernel for it on TensorFlow's CPU: against the definition, and against Keras' on JAX."""
+    x = _input(2, CIN, *SIZES[:rank])
+    options = {"padding": "same", "data_format": "channels_first", "bias_initializer": "normal"}
+    original, twin = _pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], form=form, **options)
+    y = _array(twin(x))
+    np.testing.assert_allclose(y, _definition(twin, x), rtol=0, atol=TOLERANCE)
+    assert tuple(twin.compute_output_shape(x.shape)) == y.shape
+    if BACKEND == "jax":
+        np.testing.assert_allclose(y, _array(original(x)), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_dilation(rank, padding):
+    x = _input(2, *SIZES[:rank], CIN)
+    _, twin = _pair(rank, COUT, KERNEL[:rank], padding=padding, dilation_rate=(2, 3, 1)[:rank])
+    y = _array(twin(x))
+    np.testing.assert_allclose(y, _definition(twin, x), rtol=0, atol=TOLERANCE)
+    assert tuple(twin.compute_output_shape(x.shape)) == y.shape
+
+
+@pytest.mark.parametrize(
+    ("policy", "eps"),
+    [("mixed_float16", 2.0**-11), ("mixed_bfloat16", 2.0**-8), ("float16", 2.0**-11)]
+    + [("float64", 2.0**-53)] * (BACKEND == "tensorflow"),
+)
+def test_dtype_policies(policy, eps):
+    x = _input(2, 5, 4, CIN)
+    original, twin = _pair(2, COUT, 3, 2, "same", dtype=policy, form="split")
+    y = twin(x)
+    dtype = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}.get(policy, policy)
+    assert keras.backend.standardize_dtype(y.dtype) == dtype
+    original.build(x.shape)
+    assert twin.kernel.dtype == original.kernel.dtype == ("float32" if policy.startswith("mixed") else policy)
+    rounded = [_array(keras.ops.cast(a, dtype)).astype(np.float64) for a in (x, twin.kernel)]
+    exact = conv_transpose(*rounded, sd.plan((5, 4), 3, 2))
+    # T = 2*2*3 products and one rounding of the sum: 13 * eps * sum |x w|.
+    bound = 13 * eps * conv_transpose(*map(abs, rounded), sd.plan((5, 4), 3, 2))
+    assert np.all(abs(_array(y).astype(np.float64) - exact) <= bound)
+
+
+def _model(layers, sizes=(None, None)):
+    inputs = keras.Input((*sizes, CIN))
+    y = layers[1](keras.layers.Activation("tanh")(layers[0](inputs)))
+    return keras.Model(inputs, y)
+
+
+def _pair_of_models(**options):
+    pairs = [_pair(2, 5, (5, 4), 2, "same", name="a", **options), _pair(2, 2, 3, (1, 2), name="b", **options)]
+    return [_model(layers) for layers in zip(*pairs, strict=True)]
+
+
+def test_unknown_sizes_in_a_functional_model():
+    original, twin = _pair_of_models()
+    assert twin.output_shape == original.output_shape
+    assert [layer.output.shape for layer in twin.layers] == [layer.output.shape for layer in original.layers]
+    for height, width in ((3, 4), (5, 2)):
+        x = _input(2, height, width, CIN)
+        y = twin.predict(x, verbose=0)
+        assert y.shape == tuple(twin.compute_output_shape(x.shape))
+        np.testing.assert_allclose(y, original.predict(x, verbose=0), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("form", ["auto", "stacked"])
+def test_training_takes_the_same_steps(form):
+    x, target = _input(4, 4, 3, CIN), _input(4, 10, 13, 2)
+    losses, weights = [], []
+    for model in _pair_of_models(form=form):
+        model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse", jit_compile=BACKEND == "jax")
+        losses.append([float(model.train_on_batch(x, target)) for _ in range(4)])
+        weights.append(model.get_weights())
+    assert losses[0][-1] < losses[0][0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    # Four steps of 0.05 times a gradient whose float32 error is about 1e-6 of its size, which is below 1.
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+    assert max(np.abs(a - b).max() for a, b in zip(weights[1], _pair_of_models()[1].get_weights(), strict=True)) > 1e-3
+
+
+def test_weights_are_loaded_from_the_original_and_back(tmp_path):
+    original, twin = _pair_of_models()
+    x = _input(2, 3, 4, CIN)
+    for model in (original, twin):
+        model.set_weights([_input(*w.shape) / 4 for w in model.get_weights()])
+    before = original.predict(x, verbose=0)
+    original.save_weights(tmp_path / "original.weights.h5")
+    twin.set_weights([0 * w for w in twin.get_weights()])
+    twin.load_weights(tmp_path / "original.weights.h5")
+    np.testing.assert_allclose(twin.predict(x, verbose=0), before, rtol=0, atol=TOLERANCE)
+    twin.save_weights(tmp_path / "twin.weights.h5")
+    original.set_weights([0 * w for w in original.get_weights()])
+    original.load_weights(tmp_path / "twin.weights.h5")
+    np.testing.assert_array_equal(original.predict(x, verbose=0), before)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_saved_and_loaded(rank, tmp_path):
+    inputs = keras.Input((*SIZES[:rank], CIN))
+    _, layer = _pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], "same", form="rows", interleave="transpose")
+    model = keras.Model(inputs, layer(inputs))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded.layers[-1]) is type(layer)
+    assert loaded.layers[-1].get_config() == layer.get_config()
+    x = _input(2, *SIZES[:rank], CIN)
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    clone = keras.models.clone_model(model)
+    assert (clone.layers[-1].form, clone.layers[-1].interleave) == ("rows", "transpose")
+
+
+@pytest.mark.parametrize(
+    ("match", "options"),
+    [
+        ("unknown form", {"form": "fast"}),
+        ("unknown form", {"form": None}),
+        ("unknown interleave", {"interleave": "shuffle"}),
+        ("unknown interleave", {"interleave": ["concat"]}),
+    ],
+)
+def test_refusals(match, options):
+    with refused(match) as caught:
+        sd.layers.SplitConv2DTranspose(COUT, 3, **options)
+    assert caught.value.where == "SplitConv2DTranspose"
+
+
+def test_a_geometry_without_output_is_refused_when_called():
+    layer = sd.layers.SplitConv1DTranspose(COUT, 2, 1, "same", output_padding=0)
+    with pytest.raises(sd.SplitDeconvError, match="crops the whole output away"):
+        layer(_input(1, 1, CIN))
+
+
+def test_kerass_own_checks_remain():
+    with pytest.raises(ValueError, match="dilation_rate"):
+        sd.layers.SplitConv2DTranspose(COUT, 3, strides=2, dilation_rate=2)
+    with pytest.raises(ValueError, match="filters"):
+        sd.layers.SplitConv2DTranspose(0, 3)
+
+
+LOAD = """
+import sys
+import numpy as np
+import splitdeconv.layers
+import keras
+folder = sys.argv[1]
+model = keras.models.load_model(folder + "/model.keras")
+assert type(model.layers[-1]) is splitdeconv.layers.SplitConv2DTranspose
+np.save(folder + "/y.npy", model.predict(np.load(folder + "/x.npy"), verbose=0))
+"""
+
+# What needs processes of its own is not run by the one that runs this file on JAX.
+if BACKEND == "tensorflow":
+
+    def test_a_saved_model_opens_where_the_package_is_imported(tmp_path):
+        """In a new process, in Keras' safe mode, without naming custom objects."""
+        inputs = keras.Input((5, 4, CIN))
+        _, layer = _pair(2, COUT, 3, 2, "same", activation="relu", form="stacked")
+        model = keras.Model(inputs, layer(inputs))
+        model.save(tmp_path / "model.keras")
+        x = _input(2, 5, 4, CIN)
+        np.save(tmp_path / "x.npy", x)
+        subprocess.run([sys.executable, "-c", LOAD, tmp_path], check=True, capture_output=True, text=True)
+        np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model.predict(x, verbose=0))
+
+    def test_all_of_this_on_kerass_jax_backend():
+        """Keras has one backend per process, so the other one gets a process of its own."""
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", __file__]
+        environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+        root = Path(__file__).parents[1]
+        done = subprocess.run(command, check=False, env=environment, cwd=root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+        assert " passed" in done.stdout
+        assert "skipped" not in done.stdout
