@@ -157,7 +157,7 @@ def _fixed_list(count):
     return list(cases.values())
 
 
-CASES = _fixed_list(1100)
+CASES = _fixed_list(1030)
 
 
 @st.composite
