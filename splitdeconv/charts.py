@@ -21,7 +21,8 @@ def speedups(table, *, label="layer", baseline="native"):
     plt = require("matplotlib.pyplot", "notebooks")
     labels = list(dict.fromkeys(table[label]))
     forms = [form for form in dict.fromkeys(table["form"]) if form != baseline]
-    fig, ax = plt.subplots(figsize=(7.5, 1.3 + 0.16 * len(labels) * (len(forms) + 1)))
+    size = (7.5, 1.3 + 0.16 * len(labels) * (len(forms) + 1))
+    fig, ax = plt.subplots(figsize=size, layout="constrained")
     for offset, form in enumerate(forms):
         rows = table[table["form"] == form].set_index(label).reindex(labels)
         y = np.arange(len(labels)) + (offset - (len(forms) - 1) / 2) * 0.8 / len(forms)
@@ -56,7 +57,8 @@ def image_grid(images, *, reference="native"):
     """
     plt = require("matplotlib.pyplot", "notebooks")
     count = len(images[reference])
-    fig, axes = plt.subplots(len(images), count, figsize=(1.35 * count + 1.4, 1.45 * len(images)), squeeze=False)
+    size = (1.35 * count + 1.4, 1.45 * len(images))
+    fig, axes = plt.subplots(len(images), count, figsize=size, layout="constrained", squeeze=False)
     for row, (form, batch) in zip(axes, images.items(), strict=True):
         differing = int(np.count_nonzero(batch != images[reference]))
         remark = "" if form == reference else f"\n{differing:,} of {batch.size:,}\nvalues differ"

@@ -32,7 +32,7 @@ def filter_by_phase(plan):
     (ky, kx), (sy, sx) = (tuple(getattr(axis, letter) for axis in plan.axes) for letter in "ks")
     colours = _colours(plan)
     plt = require("matplotlib.pyplot", "notebooks")
-    fig = plt.figure(figsize=(9.5, 4.6))
+    fig = plt.figure(figsize=(9.5, 4.6), layout="constrained")
     whole, parts = fig.subfigures(1, 2, width_ratios=(1, 1.25))
     ax = whole.subplots()
     _grid(ax, ky, kx, f"one {ky}x{kx} filter, stride {sy}x{sx}")
@@ -79,7 +79,7 @@ def windows(plan, axis=0):
     )
     block = geometry.n // 2
     colours = _palette(geometry.s)
-    fig, ax = require("matplotlib.pyplot", "notebooks").subplots(figsize=(9.5, 3.4))
+    fig, ax = require("matplotlib.pyplot", "notebooks").subplots(figsize=(9.5, 3.4), layout="constrained")
     reach = (min(0, table.input.min()), max(geometry.n - 1, table.input.max()))
     for i in range(reach[0], reach[1] + 1):
         real = 0 <= i < geometry.n
@@ -121,7 +121,7 @@ def interleave(plan, most=4):
         for py, px, by, bx in product(range(sy), range(sx), *map(range, blocks))
     )
     colours = _colours(plan)
-    fig = require("matplotlib.pyplot", "notebooks").figure(figsize=(9.5, 4.6))
+    fig = require("matplotlib.pyplot", "notebooks").figure(figsize=(9.5, 4.6), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=(1.1, 1))
     panels = left.subplots(sy, sx, squeeze=False)
     for y, x in product(range(sy), range(sx)):

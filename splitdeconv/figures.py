@@ -49,7 +49,6 @@ def style():
         rc={
             "axes.spines.right": False,
             "axes.spines.top": False,
-            "figure.constrained_layout.use": True,
             "figure.dpi": 110,
             "font.size": 11,
             "axes.labelsize": 11,
