@@ -7,6 +7,7 @@ Opcodes and their arguments are decoded by the standard library's pickletools, w
 """
 
 import pickletools
+import warnings
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -75,12 +76,14 @@ def parse(stream: BinaryIO, where: str):
     """
     machine = _Machine(where)
     try:
-        for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-            if opcode.name == "STOP":
-                break
-            if step >= MAX_STEPS:
-                raise machine.refusal("a pickle that is too long", f"at most {MAX_STEPS:,} operations")
-            machine.step(opcode.name, argument)
+        # Decoding the strings of a damaged pickle, the standard library may warn of their escape sequences.
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+                if opcode.name == "STOP":
+                    break
+                if step >= MAX_STEPS:
+                    raise machine.refusal("a pickle that is too long", f"at most {MAX_STEPS:,} operations")
+                machine.step(opcode.name, argument)
         return machine.pop()
     except SplitDeconvError:
         raise
