@@ -1,0 +1,125 @@
+"""TFLite models: every transposed convolution found, decided elsewhere, rewritten in place on the flatbuffer.
+
+No TensorFlow is needed and nothing of a model is run. What is not rewritten stays as it is: other operators, custom
+ones and their options, metadata, signatures, quantization.
+"""
+
+import numpy as np
+
+from ..errors import SplitDeconvError
+from .report import Decision, Site
+from .tflite_check import check
+from .tflite_edit import Editor, substitute, sweep, used
+from .tflite_file import read, write
+from .tflite_graph import dimensions, operator_name, producers
+from .tflite_sites import find_sites
+from .tflite_split import split_site
+
+
+class TFLiteModel:
+    """A .tflite model in memory. Made by `parse`."""
+
+    def __init__(self, model, tail, where):
+        self._model, self._tail, self._where = model, tail, where
+
+    @classmethod
+    def parse(cls, data, *, path=None) -> "TFLiteModel":
+        """Read a model from its bytes, checked as data: nothing is run, no part is trusted.
+
+        Args:
+            data: the file's bytes; its constants are used in place, so they must not change.
+            path: what to call the file in a refusal.
+
+        Raises:
+            SplitDeconvError: these are not the bytes of a sound TFLite model, or it keeps weights outside them.
+        """
+        where = "the TFLite model" if path is None else str(path)
+        model, tail = read(bytes(data) if not isinstance(data, bytes) else data, where)
+        check(model, where)
+        return cls(model, tail, where)
+
+    def sites(self) -> list[Site]:
+        """Every transposed convolution, in the order of the file."""
+        return find_sites(self._model)
+
+    def operators(self) -> list[tuple[str, int]]:
+        """(name, version) of every operator, subgraph by subgraph."""
+        codes = self._model.operatorCodes
+        return [
+            (operator_name(self._model, operator), codes[operator.opcodeIndex].version)
+            for graph in self._model.subgraphs
+            for operator in graph.operators or ()
+        ]
+
+    def static_batch(self, n: int) -> None:
+        """Fix a batch that is known only at run time, in every subgraph.
+
+        Args:
+            n: images per run.
+
+        Raises:
+            SplitDeconvError: a dimension other than the first is open, too, or `n` is no count.
+        """
+        if n < 1:
+            raise SplitDeconvError("the batch must be a count", where="static batch", expected="1 or more", got=str(n))
+        for graph in self._model.subgraphs:
+            for tensor in graph.tensors or ():
+                if None in dimensions(tensor)[1:]:
+                    raise SplitDeconvError(
+                        "more than the batch is known only at run time",
+                        where=f"{self._where}, tensor {(tensor.name or b'').decode(errors='replace')}",
+                        expected="-1 in the first dimension alone",
+                        got=f"shape {dimensions(tensor)}",
+                        fix="export the model with a fixed image size",
+                    )
+            for tensor in graph.tensors or ():
+                if None in dimensions(tensor):
+                    # The file states shapes for a batch of one.
+                    tensor.shape = np.array([n * int(tensor.shape[0]), *tensor.shape[1:]], "<i4")
+                    tensor.shapeSignature = None
+
+    def apply(self, decisions: list[Decision]) -> None:
+        """Rewrite the sites whose verdict is "convert"; the decisions are on what `sites` returned last.
+
+        Raises:
+            SplitDeconvError: an interleave without a kernel for the type. Nothing has been changed then.
+        """
+        wanted = [decision for decision in decisions if decision.verdict == "convert"]
+        for decision in wanted:
+            if decision.interleave == "depth_to_space" and decision.site.dtype == "int16x8":
+                raise SplitDeconvError(
+                    "DEPTH_TO_SPACE has no int16 kernel",
+                    where=decision.site.name,
+                    expected="interleave concat or transpose",
+                    got=decision.interleave,
+                )
+        before, replacements = used(self._model), {}
+        for decision in wanted:
+            handle = decision.site.key
+            replacements.setdefault(handle.subgraph, {})[handle.operator] = self._rewrite(decision)
+        for number, of_graph in replacements.items():
+            substitute(self._model, self._model.subgraphs[number], of_graph)
+        if replacements:
+            sweep(self._model, before)
+
+    def _rewrite(self, decision):
+        site, handle = decision.site, decision.site.key
+        graph = self._model.subgraphs[handle.subgraph]
+        makers = producers(graph)
+        unpackers = {
+            stored: makers[tensor]
+            for stored, tensor in ((handle.stored_weights, handle.weights), (handle.stored_bias, handle.bias))
+            if stored != tensor
+        }
+        # TensorFlow's converter names a fused operator after all its parts: NAME;NAME.
+        prefix = site.name.split(";")[0] + "/split"
+        editor = Editor(self._model, graph, prefix, site.batch is None)
+        return split_site(editor, site, decision.form, decision.interleave or "concat", unpackers)
+
+    def serialize(self) -> bytes:
+        """The model as the bytes of a .tflite file, the same for the same model and decisions.
+
+        Raises:
+            SplitDeconvError: it has become too large for one flatbuffer.
+        """
+        return write(self._model, self._tail)

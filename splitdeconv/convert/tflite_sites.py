@@ -1,0 +1,219 @@
+"""The transposed convolutions of a TFLite model: where they are, their geometry, and why one cannot be converted.
+
+Two operators are known. The builtin TRANSPOSE_CONV takes (output shape, weights, input[, bias]); MediaPipe's custom
+Convolution2DTransposeBias takes (input, weights, bias) and keeps padding and strides in its options, three int32:
+padding (1 SAME, 2 VALID), stride of the width, stride of the height (TfLiteTransposeConvParams, as
+mediapipe/util/tflite/operations/transpose_conv_bias.cc reads it). Weights are (Cout, kh, kw, Cin) in both.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import SplitDeconvError
+from ..geometry import Axis, resolve
+from .report import Site
+from .tflite_graph import (
+    dimensions,
+    names,
+    operator_name,
+    ports,
+    producers,
+    scales,
+    shape_values,
+    stored,
+    type_name,
+    zero_points,
+)
+
+CUSTOM = "Convolution2DTransposeBias"
+# (input, weights, output), what to call it, and the biases that CONV_2D's kernels take with it.
+_KINDS = {
+    ("FLOAT32", "FLOAT32", "FLOAT32"): ("float32", ("FLOAT32",)),
+    ("INT8", "INT8", "INT8"): ("int8", ("INT32",)),
+    ("UINT8", "UINT8", "UINT8"): ("uint8", ("INT32",)),
+    ("INT16", "INT8", "INT16"): ("int16x8", ("INT64", "INT32")),
+}
+# The kernels' CalculateActivationRange passes over the others in silence.
+_ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
+# Bounds on what a hostile file can ask for, far above any model: the largest known are 64x64 s32 and 1x4096 s1024.
+_LONGEST_KERNEL, _MOST_PHASES = 2**16, 2**12
+# What converters call a graph's output says nothing about the layer.
+_SAYS_NOTHING = re.compile(r"((Stateful)?PartitionedCall|Identity)(_\d+)?(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Handle:
+    """Where a site lies in its model: indices of the subgraph, the operator and its tensors.
+
+    Args:
+        weights, bias: the tensors the operator takes; bias None where there is none.
+        stored_weights, stored_bias: the constants behind them, the same unless a DEQUANTIZE lies between.
+        activation: the fused activation's number.
+        bias_type: the options' quantizedBiasType.
+    """
+
+    subgraph: int
+    operator: int
+    x: int
+    output: int
+    weights: int
+    bias: int | None
+    stored_weights: int | None = None
+    stored_bias: int | None = None
+    activation: int = 0
+    bias_type: int = 0
+
+
+class _ObstacleError(Exception):
+    """Why a site cannot be converted, in a user's words."""
+
+
+def find_sites(model) -> list[Site]:
+    """All transposed convolutions, in the order of the file; what cannot be converted says why in `problem`."""
+    sites = []
+    for number, graph in enumerate(model.subgraphs):
+        makers = producers(graph)
+        for position, operator in enumerate(graph.operators or ()):
+            name = operator_name(model, operator)
+            if name in ("TRANSPOSE_CONV", CUSTOM):
+                sites.append(_site(model, graph, makers, operator, name, (number, position)))
+    return sites
+
+
+def _site(model, graph, makers, operator, name, place):
+    """One site: as much as can be told about it, until an obstacle or the end."""
+    site = Site(f"{name} {place[1]}", name, None, 1, None, None, "unknown", None)
+    try:
+        shape, handle = _arrange(operator, name, place)
+        x, weights, output = (graph.tensors[i] for i in (handle.x, handle.weights, handle.output))
+        site = replace(site, name=_label(output, weights), dtype=type_name(x).lower())
+        padding, strides, handle = _options(operator, name, handle)
+        sizes, filters = dimensions(x), dimensions(weights)
+        if len(sizes) != 4 or len(filters) != 4 or None in filters:
+            raise _ObstacleError(f"input and weights must have 4 known dimensions, not {sizes} and {filters}")
+        site = replace(site, batch=sizes[0], in_channels=filters[3], out_channels=filters[0])
+        wanted = None if shape is None else shape_values(model, graph, makers, shape)
+        site = replace(site, axes=_axes(sizes, filters, dimensions(output), wanted, padding, strides))
+        site, handle = _types(model, graph, makers, site, handle)
+        _check_quantization(graph, handle)
+    except _ObstacleError as obstacle:
+        return replace(site, problem=str(obstacle))
+    return replace(site, key=handle)
+
+
+def _arrange(operator, name, place):
+    """The tensor that holds the output shape, if the operator takes one, and a handle on its other tensors."""
+    inputs, outputs = ports(operator.inputs), ports(operator.outputs)
+    order = ("shape", "weights", "x") if name == "TRANSPOSE_CONV" else ("x", "weights")
+    given = dict(zip((*order, "bias"), inputs, strict=False))
+    if not len(order) <= len(inputs) <= len(order) + 1 or len(outputs) != 1 or any(given[part] < 0 for part in order):
+        raise _ObstacleError(f"inputs {inputs} and outputs {outputs}, which no kernel of {name} takes")
+    bias = given.get("bias", -1)
+    handle = Handle(*place, given["x"], outputs[0], given["weights"], None if bias < 0 else bias)
+    return given.get("shape"), handle
+
+
+def _label(output, weights):
+    """The output's name, or the weights' where a converter named the output for its place only."""
+    output, weights = ((tensor.name or b"").decode(errors="replace") for tensor in (output, weights))
+    return weights if weights and (not output or _SAYS_NOTHING.fullmatch(output)) else output
+
+
+def _options(operator, name, handle):
+    """Padding, strides (height, width) and the handle with what else the options say."""
+    if name == CUSTOM:
+        raw = np.zeros(0, np.uint8) if operator.customOptions is None else np.asarray(operator.customOptions, np.uint8)
+        if len(raw) < 12:
+            raise _ObstacleError(f"options of {len(raw)} bytes; padding and two strides take 12")
+        padding, width, height = (int(v) for v in raw[:12].view("<i4"))
+        padding = {1: "SAME", 2: "VALID"}.get(padding)
+    else:
+        options = operator.builtinOptions
+        if type(options).__name__ != "TransposeConvOptionsT":
+            raise _ObstacleError("it has no options, so its strides are unknown")
+        padding, width, height = names("Padding").get(options.padding), options.strideW, options.strideH
+        activation = getattr(options, "fusedActivationFunction", 0)
+        if names("ActivationFunctionType").get(activation) not in _ACTIVATIONS:
+            raise _ObstacleError(f"fused activation {activation}, which no kernel applies")
+        handle = replace(handle, activation=activation, bias_type=getattr(options, "quantizedBiasType", 0))
+    if padding is None or min(width, height) < 1:
+        raise _ObstacleError(f"options that no kernel takes: padding {padding}, strides {(height, width)}")
+    return padding, (height, width), handle
+
+
+def _types(model, graph, makers, site, handle):
+    """The site with its type, the handle with its constants."""
+    tensors = graph.tensors
+    kinds = tuple(type_name(tensors[i]) for i in (handle.x, handle.weights, handle.output))
+    if kinds not in _KINDS:
+        raise _ObstacleError(
+            f"input {kinds[0]}, weights {kinds[1]}, output {kinds[2]}: no CONV_2D kernel computes the same"
+        )
+    dtype, biases = _KINDS[kinds]
+    weights = stored(model, graph, makers, handle.weights)
+    if weights is None:
+        why = "are sparse" if tensors[handle.weights].sparsity is not None else "are computed when the model runs"
+        raise _ObstacleError(f"its weights {why}, so they cannot be split beforehand")
+    dtype = "float16" if type_name(tensors[weights]) == "FLOAT16" else dtype
+    bias = None
+    if handle.bias is not None:
+        if type_name(tensors[handle.bias]) not in biases:
+            raise _ObstacleError(
+                f"a bias of type {type_name(tensors[handle.bias])}, where {' or '.join(biases)} is computed"
+            )
+        bias = stored(model, graph, makers, handle.bias)
+        if bias is None or dimensions(tensors[bias]) != [site.out_channels]:
+            raise _ObstacleError("its bias is no constant with one value per output channel")
+    return replace(site, dtype=dtype), replace(handle, stored_weights=weights, stored_bias=bias)
+
+
+def _axes(x, filters, output, wanted, padding, strides) -> tuple[Axis, ...]:
+    """The geometry: sizes from the tensors' shapes, the output's also from the vector that the operator takes."""
+    if x[3] != filters[3]:
+        raise _ObstacleError(f"an input of {x[3]} channels under weights for {filters[3]}")
+    if wanted is not None:
+        if len(wanted) != 4:
+            raise _ObstacleError(f"an output shape of {len(wanted)} numbers")
+        output = output if len(output) == 4 else wanted
+        if any(None not in pair and len(set(pair)) > 1 for pair in zip(output, wanted, strict=True)):
+            raise _ObstacleError(f"the output's shape {output} and the shape asked for {wanted} differ")
+        output = [b if a is None else a for a, b in zip(output, wanted, strict=True)]
+    if len(output) != 4 or output[3] not in (filters[0], None):
+        raise _ObstacleError(f"an output of shape {output} under weights for {filters[0]} channels")
+    if None in (*x[1:3], *output[1:3]):
+        raise _ObstacleError(
+            f"height or width are known only at run time (input {x}, output {output}); "
+            "export the model with a fixed image size"
+        )
+    if max(filters[1:3]) > _LONGEST_KERNEL or strides[0] * strides[1] > _MOST_PHASES:
+        raise _ObstacleError(
+            f"kernel {filters[1:3]} with strides {list(strides)} would take more operators than is sane"
+        )
+    if 0 in (*x, *filters, *output):
+        raise _ObstacleError(f"a dimension of 0 (input {x}, weights {filters}, output {output})")
+    try:
+        return resolve(tuple(x[1:3]), tuple(filters[1:3]), strides, padding, tuple(output[1:3]))
+    except SplitDeconvError as error:
+        raise _ObstacleError(f"{error.problem}: {error.where}, expected {error.expected}, got {error.got}") from None
+
+
+def _check_quantization(graph, handle):
+    """Refuse scales that do not fit, or that only a kernel of the original operator could interpret."""
+    tensors = graph.tensors
+    filters = tensors[handle.stored_weights]
+    if filters.quantization is not None and filters.quantization.details is not None:
+        raise _ObstacleError("its weights are quantized in blocks or on several axes")
+    count, of_filters = dimensions(filters)[0], scales(filters)
+    lengths = [0 if of_filters is None else len(of_filters), len(zero_points(filters))]
+    axis = 0 if filters.quantization is None else filters.quantization.quantizedDimension
+    if max(lengths) > 1 and (axis != 0 or not set(lengths) <= {1, count}):
+        raise _ObstacleError(f"weights with {lengths[0]} scales on axis {axis}, for {count} output channels")
+    if type_name(tensors[handle.x]) == "FLOAT32":
+        return
+    for index, what in ((handle.x, "input"), (handle.weights, "weights"), (handle.output, "output")):
+        if scales(tensors[index]) is None or not len(scales(tensors[index])):
+            raise _ObstacleError(f"its {what} is of an integer type without a scale")
+    if type_name(filters) == "INT8" and zero_points(filters).any():
+        raise _ObstacleError("int8 weights with a zero point, which kernels ignore")
