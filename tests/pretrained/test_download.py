@@ -23,15 +23,15 @@ def _sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def _wheel(folder, members, name="demo_net", version="1.0"):
+def _wheel(folder, members, name="demo_net", version="1.0", tag="py3-none-any"):
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: <3.12\n"
     files = members | {
         f"{info}/METADATA": metadata.encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: " + tag.encode() + b"\n",
         f"{info}/RECORD": b"",
     }
-    path = folder / f"{name}-{version}-py3-none-any.whl"
+    path = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, content in files.items():
             archive.writestr(member, content)
@@ -95,7 +95,7 @@ def test_the_command_says_what_it_does(index, capsys):
     assert main([]) == 0
     assert "demo: already there, nothing to do: " in capsys.readouterr().out
     assert main(["demo", "other"]) == 1
-    assert "no trained generator of that name" in capsys.readouterr().err
+    assert "no trained file of that name" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["--other"])
 
@@ -202,6 +202,17 @@ def test_a_cache_that_cannot_be_written(index, monkeypatch, tmp_path):
         fetch("demo")
 
 
+def test_a_wheel_for_another_platform_is_fetched_where_the_registry_names_it(index, monkeypatch):
+    (wheel,) = index.glob("*.whl")
+    wheel.unlink()
+    wheel = _wheel(index, {"demo_net/w.pth": WEIGHTS}, tag="cp311-cp311-win_arm64")
+    _change(monkeypatch, wheel_sha256=_sha256(wheel.read_bytes()))
+    with pytest.raises(SplitDeconvError, match="could not be downloaded"):
+        fetch("demo")
+    _change(monkeypatch, platform="win_arm64")
+    assert fetch("demo").read_bytes() == WEIGHTS
+
+
 def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("SPLITDECONV_DATA", raising=False)
     checkout = tmp_path / "checkout"
@@ -221,17 +232,18 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
 
 
 def test_the_registry_is_complete():
-    for name in registry.names():
+    assert set(registry.names()) < set(registry.files())
+    for name in registry.files():
         entry = registry.entry(name)
         assert len(bytes.fromhex(entry.wheel_sha256)) == len(bytes.fromhex(entry.sha256)) == 32
-        assert entry.architecture in {"dcgan", "cyclegan"}
+        assert entry.architecture in {"dcgan", "cyclegan", None}
         assert entry.member.endswith(entry.filename)
         assert entry.licence
 
 
 def test_the_data_readme_states_the_registry():
     lines = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8").splitlines()
-    for name in registry.names():
+    for name in registry.files():
         entry = registry.entry(name)
         (row,) = (line for line in lines if line.startswith(f"| `{name}` |"))
         for fact in (f"{entry.package} {entry.version}", entry.member, str(entry.bytes), entry.sha256, entry.licence):

@@ -76,3 +76,8 @@ loaded = {"keras", "tensorflow", "jax", "torch", "skimage"} & set(sys.modules)
 assert not loaded, loaded
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_file_is_no_generator():
+    with pytest.raises(SplitDeconvError, match=r"no trained generator of that name(.|\n)*got: 'selfie_segmentation'"):
+        samples("selfie_segmentation")
