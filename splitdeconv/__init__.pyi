@@ -2,6 +2,9 @@ from . import layers as layers
 from . import networks as networks
 from . import pretrained as pretrained
 from .apply import apply as apply
+from .convert.front import convert as convert
+from .convert.front import inspect as inspect
+from .convert.verify import verify as verify
 from .errors import SplitDeconvError as SplitDeconvError
 from .ops import conv1d_transpose as conv1d_transpose
 from .ops import conv2d_transpose as conv2d_transpose

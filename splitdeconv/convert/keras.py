@@ -61,11 +61,11 @@ class KerasModel:
 
     def sites(self) -> list[Site]:
         """Every transposed convolution of Keras' own, nested and wrapped ones included; a shared layer once."""
-        return [_site(index, layer) for index, layer in enumerate(_layers(self._model)) if _kind(layer)]
+        return [_site(index, layer) for index, layer in enumerate(layers_of(self._model)) if _kind(layer)]
 
     def operators(self) -> list[tuple[str, int]]:
         """The layers that contain no others, by class; Keras has no versions, so 1."""
-        leaves = [layer for layer in _layers(self._model) if not list(layer._flatten_layers(include_self=False))]
+        leaves = [layer for layer in layers_of(self._model) if not list(layer._flatten_layers(include_self=False))]
         return [(f"Split{type(leaf).__name__}" if _is_twin(leaf) else type(leaf).__name__, 1) for leaf in leaves]
 
     def static_batch(self, n):
@@ -79,7 +79,7 @@ class KerasModel:
                 fix="call it on batches of the size you want",
             )
         inputs = keras.tree.map_structure(
-            lambda x: keras.Input(batch_shape=(n, *x.shape[1:]), dtype=x.dtype, name=x.name), self._model.input
+            lambda x: keras.Input(batch_shape=(n, *x.shape[1:]), dtype=x.dtype, name=x.name), inputs_of(self._model)
         )
         self._model, self._own = _copy(self._model, inputs), True
 
@@ -87,7 +87,7 @@ class KerasModel:
         """Swap the layers whose verdict is "convert"."""
         if not self._own:
             self._model, self._own = _copy(self._model), True
-        layers = _layers(self._model)
+        layers = layers_of(self._model)
         for decision in decisions:
             if decision.verdict == "convert":
                 layer = layers[decision.site.key]
@@ -125,7 +125,7 @@ def to_bytes(model, date=None) -> bytes:
 @contextmanager
 def natively(model):
     """Within this context the model's split layers compute as Keras' own do."""
-    split = [layer for layer in _layers(model) if _is_twin(layer)]
+    split = [layer for layer in layers_of(model) if _is_twin(layer)]
     forms = [layer.form for layer in split]
     try:
         for layer in split:
@@ -166,9 +166,16 @@ def _load(data):
     return model
 
 
-def _layers(model):
+def layers_of(model):
     """The model and every layer in it, each once, always in the same order."""
     return list(model._flatten_layers(include_self=True, recursive=True))
+
+
+def inputs_of(model):
+    """The symbolic inputs of a model in the structure it is called with; None of a model that does not say."""
+    if isinstance(model, keras.Sequential):
+        return model.inputs and model.inputs[0]
+    return getattr(model, "_inputs_struct", None) or None
 
 
 def _is_graph(model):
@@ -231,7 +238,7 @@ def _input_shape(layer):
 
 def _copy(model, inputs=None):
     """A copy of a Sequential or functional model: structure, sharing, weights, flags, compile state."""
-    known = {cls.__name__: cls for cls in map(type, _layers(model)) if not cls.__module__.startswith(_OURS)}
+    known = {cls.__name__: cls for cls in map(type, layers_of(model)) if not cls.__module__.startswith(_OURS)}
     known |= _compiled_with(model)
     try:
         with keras.saving.custom_object_scope(known):
@@ -255,7 +262,7 @@ def _copy(model, inputs=None):
 
 def _copy_state(model, clone):
     """Values of all variables, and the trainable flag of each layer."""
-    for old, new in zip(_layers(model), _layers(clone), strict=True):
+    for old, new in zip(layers_of(model), layers_of(clone), strict=True):
         new.trainable = old.trainable
     for old, new in zip(model.variables, clone.variables, strict=True):
         new.assign(old)

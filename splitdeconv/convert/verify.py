@@ -1,0 +1,130 @@
+"""Compare two models by value: the same inputs through both, every output; what may differ says `verify_measure`.
+
+Where no synthetic input suits the original, or two runs of it differ, every rewritten operator is run alone, cut out of
+both models (`verify_alone`); so it is where a model's outputs would not show a difference.
+"""
+
+from dataclasses import dataclass
+
+from ..errors import SplitDeconvError
+from . import exchange
+from .exchange import is_keras
+from .rewrite import parse
+from .verify_alone import SAMPLES, compare_alone
+from .verify_measure import Output, rounding
+from .verify_whole import Pair, compare_whole
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a comparison found; true if everything agrees.
+
+    Args:
+        passed: whether every output agrees.
+        outputs: one `Output` per output of the model, or per operator where those were run alone.
+        method: "model" for whole models, "operators" for rewritten operators alone, or "model and operators".
+        samples: how many inputs were run.
+        seed: of the synthetic inputs.
+        notes: what a reader should know.
+    """
+
+    passed: bool
+    outputs: tuple[Output, ...]
+    method: str
+    samples: int
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self):
+        return self.passed
+
+    def to_dict(self) -> dict:
+        """Plain values, fit for JSON."""
+        return {**vars(self), "outputs": [output.to_dict() for output in self.outputs]}
+
+    @classmethod
+    def from_dict(cls, content) -> "Verification":
+        """The verification that `to_dict` described."""
+        outputs = tuple(map(Output.from_dict, content["outputs"]))
+        return cls(**content | {"outputs": outputs, "notes": tuple(content["notes"])})
+
+
+def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None, memory=None, progress=None):
+    """Compare two models by value: the same inputs through both, every output.
+
+    Args:
+        original, converted: paths or bytes of two models of one format, or two `keras.Model`.
+        samples: how many inputs to draw.
+        seed: of the inputs.
+        inputs: arrays by input name, samples stacked along a new first axis; a mapping, or the path of an .npz file.
+            None for synthetic ones: normal and uniform floats, integers 0 and 1 first, the full range if quantized.
+        timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.
+        progress: called with the name of each stage the child enters.
+
+    Returns:
+        A `Verification`, true if all outputs agree: integers exactly, floats within a tolerance derived from how the
+        rewritten sums are rounded.
+
+    Raises:
+        SplitDeconvError: not two sound models of one format, or inputs that do not fit; never for a difference.
+    """
+    keras = [is_keras(model) for model in (original, converted)]
+    if all(keras):
+        return compare("keras", original, converted, samples=samples, seed=seed, inputs=inputs)
+    if any(keras):
+        raise SplitDeconvError(
+            "a keras.Model can be compared with another only",
+            where="verify",
+            expected="two paths, or two keras.Model",
+            got=f"{type(original).__name__} and {type(converted).__name__}",
+            fix="save it with model.save('model.keras') and compare the files",
+        )
+    _check_samples(samples)
+    with exchange.job("verify", original, timeout, memory, inputs, converted, samples=samples, seed=seed) as job:
+        return Verification.from_dict(job.run(progress))
+
+
+def compare(
+    kind, original, converted, *, path=None, converted_path=None, samples=8, seed=0, inputs=None, decisions=None
+) -> Verification:
+    """As `verify`, in this process.
+
+    Args:
+        kind: "tflite", "onnx" or "keras".
+        original, converted: bytes, or `keras.Model`; the same model twice if its layers were swapped in place.
+        path, converted_path: where the bytes came from.
+        samples, seed, inputs: as for `verify`.
+        decisions: what was done; None to find it out by comparing what the two models hold.
+    """
+    _check_samples(samples)
+    if kind == "keras":
+        original, converted = (parse(kind, model).serialize() for model in (original, converted))
+    sites = _rewritten(kind, original, converted, path, converted_path, decisions)
+    pair = Pair(kind, original, converted, path, converted_path or path, rounding(sites, half=kind != "tflite"), seed)
+    whole = compare_whole(pair, samples, inputs)
+    outputs, notes, ran = list(whole.outputs), list(whole.notes), whole.samples
+    method = "model"
+    if whole.doubt:
+        method = "model and operators" if outputs else "operators"
+        checked, said = compare_alone(pair, sites)
+        outputs += checked
+        notes += [whole.doubt, *said]
+        ran = ran or SAMPLES
+    passed = bool(outputs) and all(output.passed for output in outputs)
+    return Verification(passed, tuple(outputs), method, ran, seed, tuple(notes))
+
+
+def _rewritten(kind, original, converted, path, converted_path, decisions):
+    """The sites that only one of the two models holds."""
+    if decisions is not None:
+        return [decision.site for decision in decisions if decision.verdict == "convert"]
+    ours, theirs = parse(kind, original, path).sites(), parse(kind, converted, converted_path).sites()
+    names = [{site.name for site in sites} for sites in (ours, theirs)]
+    return [s for s in ours if s.name not in names[1]] + [s for s in theirs if s.name not in names[0]]
+
+
+def _check_samples(samples):
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
+        raise SplitDeconvError(
+            "the number of samples is no positive integer", where="samples", expected="1 or more", got=repr(samples)
+        )

@@ -1,0 +1,144 @@
+"""What to feed a model with that nobody gave inputs for, and how to read those that somebody gave."""
+
+import zipfile
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from ..errors import SplitDeconvError
+from .verify_run import RejectedError
+
+# Lengths to try for dynamic dimensions: 64 suits what halves an image six times, the rest what does not.
+_LENGTHS = (64, 32, 16, 8, 224, 7, 1)
+_BATCHES = (2, 1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How inputs are drawn: what was found to suit a model.
+
+    Args:
+        length: of dynamic dimensions other than the first.
+        batch: of a dynamic first dimension.
+        most: greatest value of integers that are not quantized.
+    """
+
+    length: int = 64
+    batch: int = 2
+    most: int = 1
+
+    def draw(self, inputs, index, seed):
+        """The `index`-th sample: arrays by name, always the same for one seed."""
+        rng = np.random.default_rng([seed, index])
+        return {port.name: self._values(rng, port, index) for port in inputs}
+
+    def _values(self, rng, port, index):
+        shape = self.shape(port)
+        kind = port.dtype.kind
+        if kind == "f":
+            # Latents and standardized images; images in 0 .. 1; tanh-like ones.
+            low, high = ((None, None), (0, 1), (-1, 1))[index % 3]
+            values = rng.standard_normal(shape) if low is None else rng.uniform(low, high, shape)
+        elif kind == "b":
+            values = rng.integers(0, 2, shape)
+        elif port.quantized:
+            limits = np.iinfo(port.dtype)
+            values = rng.integers(limits.min, limits.max, shape, endpoint=True)
+        else:
+            values = rng.integers(0, self.most, shape, endpoint=True)
+        return np.asarray(values).astype(port.dtype)
+
+    def shape(self, port):
+        """The concrete shape of an input."""
+        shape = port.shape or ()
+        return tuple(n if n is not None else self.batch if i == 0 else self.length for i, n in enumerate(shape))
+
+
+def find_recipe(run, inputs, seed):
+    """The first recipe whose inputs a model takes.
+
+    Args:
+        run: from arrays by name to arrays by name; raises `RejectedError`.
+        inputs: the model's inputs.
+
+    Returns:
+        (`Recipe`, None), or (None, what the runtime said last).
+    """
+    odd = [port.name for port in inputs if port.dtype is None]
+    if odd:
+        return None, f"input {odd[0]!r} is no array of numbers"
+    dynamic = [i for port in inputs for i, n in enumerate(port.shape or ()) if n is None]
+    counted = any(port.dtype.kind in "iu" and not port.quantized for port in inputs)
+    recipes = product(
+        _LENGTHS if any(i > 0 for i in dynamic) else _LENGTHS[:1],
+        _BATCHES if 0 in dynamic else _BATCHES[:1],
+        # 0 and 1 are legal nearly everywhere: ids, lengths, flags, masks; larger ones suit sizes.
+        (1, 100) if counted else (1,),
+    )
+    said = "it has no inputs"
+    for values in recipes:
+        recipe = Recipe(*values)
+        try:
+            run(recipe.draw(inputs, 0, seed))
+        except RejectedError as error:
+            said = str(error)
+        else:
+            return recipe, None
+    return None, said
+
+
+def read_inputs(given, inputs) -> list[dict]:
+    """A user's own samples.
+
+    Args:
+        given: arrays by input name, samples stacked along a new first axis; or the path of an .npz file of them.
+        inputs: the model's inputs.
+
+    Returns:
+        One mapping from name to array per sample.
+
+    Raises:
+        SplitDeconvError: the file cannot be read, or names, lengths, shapes or types do not fit.
+    """
+    arrays = given if isinstance(given, dict) else _read_npz(given)
+    names = [port.name for port in inputs]
+    if sorted(arrays) != sorted(names):
+        raise _misfit("names", ", ".join(names), ", ".join(map(str, arrays)) or "none")
+    arrays = {name: np.asarray(values) for name, values in arrays.items()}
+    for port in inputs:
+        values = arrays[port.name]
+        wanted = None if port.shape is None else ("samples", *port.shape)
+        fits = wanted is None or (
+            values.ndim == len(wanted)
+            and all(n in (None, m) for n, m in zip(port.shape, values.shape[1:], strict=True))
+        )
+        if not fits:
+            raise _misfit(f"shape of {port.name!r}", str(wanted), str(values.shape))
+        if port.dtype is None or not np.can_cast(values.dtype, port.dtype, "same_kind"):
+            raise _misfit(f"type of {port.name!r}", str(port.dtype), str(values.dtype))
+    counts = {len(values) for values in arrays.values()}
+    if len(counts) != 1 or 0 in counts:
+        raise _misfit("number of samples", "the same for every input, one at least", str(sorted(counts)))
+    return [
+        {port.name: np.ascontiguousarray(arrays[port.name][i].astype(port.dtype)) for port in inputs}
+        for i in range(counts.pop())
+    ]
+
+
+def _read_npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise SplitDeconvError(
+            "the inputs cannot be read",
+            where=str(path),
+            expected="an .npz file of plain arrays, one per input, samples stacked along a new first axis",
+            got=" ".join(str(error).split())[:200],
+            fix="numpy.savez('inputs.npz', NAME=array)",
+        ) from None
+
+
+def _misfit(what, expected, got):
+    return SplitDeconvError(f"the inputs do not fit the model: {what}", where="inputs", expected=expected, got=got)

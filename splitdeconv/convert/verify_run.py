@@ -1,0 +1,236 @@
+"""Models that can be run: one small class per runtime, all called with arrays by name."""
+
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..extras import require
+
+KERNELS = ("default", "reference")  # each runtime's fastest, and its plainest
+
+
+class RejectedError(Exception):
+    """A runtime does not load a model, or does not take an input. No refusal of ours: other inputs may be tried."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a model.
+
+    Args:
+        name: as the model names it.
+        dtype: NumPy type; None for strings, sequences and the like.
+        shape: lengths, None where dynamic; None altogether where not even the rank is known.
+        quantized: integers that stand for real numbers.
+    """
+
+    name: str
+    dtype: np.dtype | None
+    shape: tuple[int | None, ...] | None
+    quantized: bool = False
+
+
+def load(kind, model, path=None, kernels="default", native=False) -> dict:
+    """The entry points of a model, each ready to run.
+
+    Args:
+        kind: "tflite", "onnx", "keras" or "layer".
+        model: bytes, or a `keras.Model`, or (a Keras layer, its input's shape).
+        path: where the bytes came from, for external data.
+        kernels: "default" or "reference"; Keras has no other.
+        native: compute split Keras layers as Keras' own.
+
+    Returns:
+        By entry point (a signature's name, or ""), objects with ``inputs`` and a call from arrays by name to arrays
+        by name.
+
+    Raises:
+        RejectedError: the runtime does not take the model.
+    """
+    if kind in ("keras", "layer"):
+        return {"": {"keras": _Keras, "layer": _Layer}[kind](model, native)}
+    return {"tflite": _load_tflite, "onnx": _load_onnx}[kind](model, path, kernels)
+
+
+def _load_tflite(data, _, kernels):
+    interpreter = require("ai_edge_litert.interpreter", "tflite")
+    resolvers = interpreter.OpResolverType
+    try:
+        loaded = interpreter.Interpreter(
+            model_content=data,
+            num_threads=os.cpu_count(),
+            experimental_op_resolver_type=resolvers.AUTO if kernels == "default" else resolvers.BUILTIN_REF,
+        )
+        signatures = loaded.get_signature_list()
+        if not signatures:
+            loaded.allocate_tensors()
+            return {"": _TFLite(loaded)}
+        return {name: _Signature(loaded.get_signature_runner(name), ports) for name, ports in signatures.items()}
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise RejectedError(_short(error)) from None
+
+
+class _TFLite:
+    """A model without signatures: its main subgraph."""
+
+    def __init__(self, interpreter):
+        self._interpreter = interpreter
+        self._ports = dict(_named(interpreter.get_input_details()))
+        self.inputs = tuple(_tflite_input(name, detail) for name, detail in self._ports.items())
+
+    def __call__(self, feed):
+        run = self._interpreter
+        try:
+            for name, detail in self._ports.items():
+                if tuple(detail["shape"]) != feed[name].shape:
+                    run.resize_tensor_input(detail["index"], feed[name].shape)
+            run.allocate_tensors()
+            for name, detail in self._ports.items():
+                run.set_tensor(detail["index"], feed[name])
+            run.invoke()
+            return {name: run.get_tensor(detail["index"]) for name, detail in _named(run.get_output_details())}
+        except (ValueError, RuntimeError, TypeError, KeyError) as error:
+            raise RejectedError(_short(error)) from None
+
+
+class _Signature:
+    """One signature of a TFLite model."""
+
+    def __init__(self, runner, _):
+        self._runner = runner
+        self.inputs = tuple(_tflite_input(name, detail) for name, detail in runner.get_input_details().items())
+
+    def __call__(self, feed):
+        try:
+            return {name: np.array(value) for name, value in self._runner(**feed).items()}
+        except (ValueError, RuntimeError, TypeError, KeyError) as error:
+            raise RejectedError(_short(error)) from None
+
+
+def _named(details):
+    """Details with their names; numbered where the file repeats a name or has none."""
+    names = [detail["name"] for detail in details]
+    unique = len(set(names)) == len(names) and all(names)
+    return [
+        (name if unique else f"{i}:{name}", detail) for i, (name, detail) in enumerate(zip(names, details, strict=True))
+    ]
+
+
+def _tflite_input(name, detail):
+    shape = tuple(None if n < 0 else int(n) for n in detail.get("shape_signature", detail["shape"]))
+    if len(shape) == 0 and len(detail["shape"]):
+        shape = tuple(int(n) for n in detail["shape"])
+    return Input(name, _dtype(detail["dtype"]), shape, detail["quantization"][0] != 0)
+
+
+def _load_onnx(data, path, kernels):
+    ort = require("onnxruntime", "onnx")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    levels = ort.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if kernels == "default" else levels.ORT_DISABLE_ALL
+    if path:
+        folder = os.path.dirname(os.path.abspath(path))
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    try:
+        return {"": _Onnx(ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]))}
+    except Exception as error:  # ONNX Runtime's exceptions share no base but this
+        raise _rejected(error) from None
+
+
+class _Onnx:
+    """An ONNX model in ONNX Runtime on the CPU."""
+
+    def __init__(self, session):
+        self._session = session
+        self.inputs = tuple(
+            Input(port.name, _onnx_dtype(port.type), tuple(n if isinstance(n, int) else None for n in port.shape or ()))
+            for port in session.get_inputs()
+        )
+
+    def __call__(self, feed):
+        try:
+            values = self._session.run(None, feed)
+        except Exception as error:  # as above
+            raise _rejected(error) from None
+        names = [port.name for port in self._session.get_outputs()]
+        return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
+
+
+def _onnx_dtype(text):
+    names = {"float": "float32", "double": "float64"}
+    inner = text[7:-1] if text.startswith("tensor(") else None
+    return None if inner in (None, "string") else _dtype(names.get(inner, inner))
+
+
+class _Keras:
+    """A Keras model, run eagerly: what it has compiled before plays no part."""
+
+    def __init__(self, model, native):
+        from .keras import inputs_of
+
+        self._model, self._native, self._struct = model, native, inputs_of(model)
+        if self._struct is None:
+            raise RejectedError("it does not say what its inputs are")
+        tensors = require("keras", "tensorflow").tree.flatten(self._struct)
+        # The name of the layer, for a Sequential model's tensor changes its name when it is copied.
+        names = [getattr(getattr(x, "_keras_history", None), "operation", x).name for x in tensors]
+        self.inputs = tuple(Input(n, _dtype(x.dtype), tuple(x.shape)) for n, x in zip(names, tensors, strict=True))
+
+    def __call__(self, feed):
+        from .keras import natively
+
+        keras = require("keras", "tensorflow")
+        arrays = [feed[port.name] for port in self.inputs]
+        try:
+            with natively(self._model) if self._native else nullcontext():
+                y = self._model(keras.tree.pack_sequence_as(self._struct, arrays), training=False)
+        except Exception as error:  # a layer's code may raise anything
+            raise _rejected(error) from None
+        values = keras.tree.flatten(y)
+        names = getattr(self._model, "output_names", None) or [str(i) for i in range(len(values))]
+        if len(set(names)) < len(values):
+            names = [str(i) for i in range(len(values))]
+        return {name: _numpy(value) for name, value in zip(names, values, strict=True)}
+
+
+class _Layer:
+    """One Keras layer, run by itself."""
+
+    def __init__(self, part, native):
+        (self._layer, shape), self._native = part, native
+        self.inputs = (Input("x", _dtype(self._layer.compute_dtype) or np.dtype(np.float32), shape),)
+
+    def __call__(self, feed):
+        from .keras import natively
+
+        with natively(self._layer) if self._native else nullcontext():
+            y = self._layer(feed["x"])
+        return {"y": _numpy(y)}
+
+
+def _numpy(tensor):
+    """A tensor's values; bfloat16, which NumPy does not count among the floats, widened without loss."""
+    values = np.asarray(require("keras", "tensorflow").ops.convert_to_numpy(tensor))
+    return values.astype(np.float32) if values.dtype.kind == "V" else values
+
+
+def _dtype(name):
+    """A NumPy type; None for what NumPy cannot hold."""
+    try:
+        dtype = np.dtype(name)
+    except TypeError:
+        return None
+    return dtype if dtype.kind in "fiub" else None
+
+
+def _rejected(error):
+    if isinstance(error, MemoryError):
+        raise error
+    return RejectedError(_short(error))
+
+
+def _short(error):
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
