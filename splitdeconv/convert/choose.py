@@ -87,7 +87,5 @@ def _account(site, form):
     counts = site.macs()
     if counts["useful"] is None:
         return f"form {form} by the library's default rule"
-    saved = counts["nzp"] / counts[form]
-    return (
-        f"form {form} by default: {counts[form] / counts['useful']:.2f}x the useful operations, 1/{saved:.2f} of NZP's"
-    )
+    issued, inserted = (counts[name] / counts["useful"] for name in (form, "nzp"))
+    return f"form {form} by default: {issued:.2f} times the useful operations, zero insertion {inserted:.2f} times"

@@ -25,7 +25,12 @@ def check(path, overwrite=False) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _refuse(path, "a folder that can be written", f"no permission in {folder}", "choose another folder")
     if path.exists() and not overwrite:
-        raise _refuse(path, "a new file", "a file that is already there", "choose another name, or overwrite=True")
+        raise _refuse(
+            path,
+            "a new file",
+            "a file that is already there",
+            "choose another name, or allow it with --overwrite (overwrite=True)",
+        )
     return path
 
 

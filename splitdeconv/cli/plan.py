@@ -1,42 +1,12 @@
-"""The command line: the library's verbs.
+"""The verbs on geometry and networks: plan, networks."""
 
-Exit code 0: done; 1: refused, with the reason on stderr; 2: wrong usage. What `--json` prints carries its schema's
-version, which grows whenever a key changes its meaning or goes.
-"""
-
-import json
-import os
-import sys
 from typing import Annotated
 
 import typer
 
-from . import networks
-from .errors import SplitDeconvError
-from .plan import FORMS, plan
-
-SCHEMA_VERSION = 1
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Exact split deconvolution: transposed convolutions as small stride-1 convolutions.",
-)
-
-
-def main(arguments: list[str] | None = None):
-    """Run the command line and exit.
-
-    Args:
-        arguments: those of the command line; the process' own if None.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings are no part of our output
-    try:
-        app(arguments)
-    except SplitDeconvError as error:
-        typer.echo(f"splitdeconv: {error}", err=True)
-        sys.exit(1)
+from .. import networks
+from ..plan import FORMS, plan
+from .show import Json, print_json, print_table
 
 
 def _lengths(text):
@@ -55,10 +25,6 @@ def _option(example, what, *names, parser=_lengths):
     return typer.Option(*names, parser=parser, metavar=example, help=what)
 
 
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-
-
-@app.command("plan")
 def _plan(
     input_shape: Annotated[tuple, _option("16x16", "input size; ? if unknown", "--input")],
     kernel: Annotated[tuple, _option("5x5", "kernel size; one length is for every dimension")],
@@ -78,7 +44,7 @@ def _plan(
     if not as_json:
         return typer.echo(str(result))
     keys = ("phases", "kernel_size", "dilations", "pads")
-    _print_json(
+    print_json(
         input_shape=input_shape,
         output_shape=result.output_shape,
         padding=padding,
@@ -90,7 +56,6 @@ def _plan(
     )
 
 
-@app.command("networks")
 def _networks(
     name: Annotated[str | None, typer.Argument(help="a network, for its layers; none, for the list")] = None,
     as_json: Json = False,
@@ -99,11 +64,11 @@ def _networks(
     if name is None:
         known = networks.titles()
         if as_json:
-            return _print_json(networks=[{"name": key, "title": title} for key, title in known.items()])
-        return _print_table(("name", "network"), known.items())
+            return print_json(networks=[{"name": key, "title": title} for key, title in known.items()])
+        return print_table(("name", "network"), known.items())
     table = networks.layer_table(name)
     if as_json:
-        return _print_json(network=name, layers=table.to_dict("records"))
+        return print_json(network=name, layers=table.to_dict("records"))
     shown = {
         "layer": "{name}",
         "kind": "{kind}",
@@ -115,7 +80,7 @@ def _networks(
         "MMAC": "{mmac:,.2f}",
     }
     rows = table.assign(mmac=table["macs"] / 1e6).to_dict("records")
-    _print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows))
+    print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows))
     total, deconv = table["macs"].sum() / 1e6, table.loc[table["kind"] == "deconv", "macs"].sum() / 1e6
     typer.echo(f"useful MMAC per image: {total:,.2f}, in deconvolutions {deconv:,.2f} ({deconv / total:.1%})")
 
@@ -132,18 +97,4 @@ def _one(values):
     return values[0] if values is not None and len(values) == 1 else values
 
 
-def _print_json(**content):
-    typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=1))
-
-
-def _print_table(header, rows):
-    from rich import box
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    columns = (Column(title, justify="right" if title == "MMAC" else "left") for title in header)
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
-    # A pipe has no width to fit; a terminal has.
-    Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False).print(table)
+VERBS = (_plan, _networks)

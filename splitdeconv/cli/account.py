@@ -1,0 +1,85 @@
+"""A conversion's report and a verification, for a person to read."""
+
+import typer
+
+from .show import print_table
+
+
+def print_report(report, done=False):
+    """What was found and decided; `done`: what it came to as well."""
+    if not report.decisions:
+        typer.echo(f"{report.format} model: no transposed convolution")
+    else:
+        _print_layers(report)
+        _print_reasons(report.decisions)
+    if done:
+        _print_changes(report)
+    for name, why in report.objections:
+        typer.echo(f"{report.target} would refuse {name}: {why}")
+    if report.verification is not None:
+        print_verification(report.verification)
+    for note in report.notes:
+        typer.echo(f"note: {note}")
+
+
+def print_verification(verification):
+    """The records of a comparison."""
+    passed = "passed" if verification else "FAILED"
+    typer.echo(f"verification by {verification.method} {passed}, {verification.samples} sample(s):")
+    rows = (
+        (o.name or "(model)", o.dtype, f"{o.values:,}", f"{o.tolerance:.2g}", "yes" if o.passed else "NO", o.finding)
+        for o in verification.outputs
+    )
+    print_table(("output", "type", "values", "allowed", "agrees", "finding"), rows, right=("values", "allowed"))
+    for record in verification.outputs:
+        if record.lsb and set(record.lsb) != {0}:
+            counts = ", ".join(f"{step}: {count:,}" for step, count in sorted(record.lsb.items()))
+            typer.echo(f"{record.name}: values by LSB of difference: {counts}")
+    for note in verification.notes:
+        typer.echo(f"note: {note}")
+
+
+def _print_layers(report):
+    """One row per transposed convolution; operations in millions."""
+    numbers = ("useful", "exact", "NZP", "form")
+    rows = []
+    for decision, row in zip(report.decisions, report.rows(), strict=True):
+        counts = (row["useful"], row["exact"], row["nzp"], row[decision.form] if decision.form else None)
+        rows.append(
+            (
+                row["name"],
+                row["geometry"],
+                f"{row['in_channels'] or '?'} -> {row['out_channels'] or '?'}"
+                + f", {row['groups']} groups" * (row["groups"] > 1),
+                row["dtype"],
+                *("" if count is None else f"{count / 1e6:,.3f}" for count in counts),
+                f"{decision.verdict} {decision.form}, {decision.interleave}" if decision.form else decision.verdict,
+            )
+        )
+    print_table(("layer", "axes", "channels", "type", *numbers, "verdict"), rows, right=numbers)
+    typer.echo("useful, exact, NZP, form: millions of multiply-accumulates per image")
+
+
+def _print_reasons(decisions):
+    """Every reason once, with the layers it is for."""
+    reasons = {}
+    for decision in decisions:
+        reasons.setdefault((decision.verdict, decision.reason), []).append(decision.site.name)
+    for (verdict, reason), names in reasons.items():
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        typer.echo(f"{verdict} {shown}: {reason}")
+
+
+def _print_changes(report):
+    """Operators, file size and arena before and after."""
+    before, after = report.operators_before, report.operators_after
+    changed = (name for name in sorted(before | after) if before.get(name) != after.get(name))
+    counts = ", ".join(f"{name} {before.get(name, 0)} -> {after.get(name, 0)}" for name in changed)
+    total = f"{sum(before.values())} -> {sum(after.values())}"
+    typer.echo(f"operators: {total}" + (f" ({counts})" if counts else ""))
+    for what, was, now in (
+        ("file", report.bytes_before, report.bytes_after),
+        ("memory arena at its peak", report.arena_before, report.arena_after),
+    ):
+        if was and now:
+            typer.echo(f"{what}: {was:,} -> {now:,} bytes ({now / was - 1:+.1%})")

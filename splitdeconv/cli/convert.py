@@ -1,0 +1,116 @@
+"""The verbs on model files: inspect, convert, verify."""
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..convert import front, output
+from ..convert import verify as verify_models
+from ..convert.choose import FORMS, INTERLEAVES
+from ..errors import SplitDeconvError
+from .account import print_report, print_verification
+from .show import Json, print_json, progress
+
+Form = Enum("Form", {name: name for name in ("auto", *FORMS)}, type=str)
+Interleave = Enum("Interleave", {name: name for name in INTERLEAVES}, type=str)
+
+
+def _pattern(text):
+    """A regular expression; what is none is a usage error."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise typer.BadParameter(f"no regular expression: {error}") from None
+    return text
+
+
+Model = Annotated[Path, typer.Argument(help="a .tflite, .onnx or .keras model", show_default=False)]
+Target = Annotated[str, typer.Option(help="a target's name, or a .yaml file that describes one")]
+Samples = Annotated[int, typer.Option(min=1, help="how many inputs to compare on")]
+Inputs = Annotated[Path | None, typer.Option(help="an .npz file of inputs by name, stacked along a new first axis")]
+Timeout = Annotated[float | None, typer.Option(min=1, help="seconds that reading, rewriting and running may take")]
+Memory = Annotated[float | None, typer.Option(min=0.25, help="GiB of address space that they may take")]
+
+
+def _inspect(
+    model: Model, target: Target = "generic", timeout: Timeout = None, memory: Memory = None, as_json: Json = False
+):
+    """List a model's transposed convolutions, what would become of each, and why."""
+    report = front.report(model, target, timeout=timeout, memory=memory)
+    if as_json:
+        return print_json(**report.to_dict())
+    print_report(report)
+
+
+def _convert(
+    model: Model,
+    to: Annotated[Path, typer.Option("--output", "-o", help="the file to write", show_default=False)],
+    target: Target = "generic",
+    form: Annotated[Form, typer.Option(help="how to split; auto: what suits the target")] = Form.auto,
+    interleave: Annotated[Interleave | None, typer.Option(help="how phases become pixels")] = None,
+    static_batch: Annotated[int | None, typer.Option(min=1, help="fix a dynamic batch to this size")] = None,
+    layers: Annotated[str | None, typer.Option(parser=_pattern, metavar="REGEX", help="only layers it finds")] = None,
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="compare with the original by value")] = True,
+    samples: Samples = 8,
+    inputs: Inputs = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that is already there")] = False,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    as_json: Json = False,
+):
+    """Rewrite a model's transposed convolutions as stride-1 convolutions; the same format out, verified by value."""
+    output.check(to, overwrite)
+    with progress() as stage:
+        result = front.convert(
+            model,
+            target,
+            form.value,
+            interleave and interleave.value,
+            static_batch,
+            layers,
+            verify,
+            samples=samples,
+            inputs=inputs,
+            timeout=timeout,
+            memory=memory,
+            progress=stage,
+        )
+    result.save(to, overwrite)
+    if as_json:
+        return print_json(**result.report.to_dict(), output=str(to))
+    print_report(result.report, done=True)
+    typer.echo(f"wrote {to}")
+
+
+def _verify(
+    original: Model,
+    converted: Annotated[Path, typer.Argument(help="the model to compare with it", show_default=False)],
+    samples: Samples = 8,
+    inputs: Inputs = None,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    as_json: Json = False,
+):
+    """Run two models on the same inputs and compare every output by value; exit code 1 if they differ."""
+    with progress() as stage:
+        verification = verify_models(
+            original, converted, samples, inputs=inputs, timeout=timeout, memory=memory, progress=stage
+        )
+    if as_json:
+        print_json(**verification.to_dict())
+    else:
+        print_verification(verification)
+    if not verification:
+        first = next((record for record in verification.outputs if not record.passed), None)
+        raise SplitDeconvError(
+            "the two models do not compute the same",
+            where=f"output {first.name}" if first else "no output",
+            expected=f"a difference of at most {first.tolerance:.3g}" if first else "one output at least",
+            got=first.finding if first else "nothing to compare",
+        )
+
+
+VERBS = (_inspect, _convert, _verify)

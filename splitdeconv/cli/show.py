@@ -1,0 +1,51 @@
+"""How the command line prints: tables, JSON, progress."""
+
+import json
+import sys
+from contextlib import contextmanager
+from threading import Timer
+from typing import Annotated
+
+import typer
+
+SCHEMA_VERSION = 1
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def print_json(**content):
+    """One object on stdout, with the schema's version."""
+    typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=1, allow_nan=False))
+
+
+def print_table(header, rows, right=("MMAC",)):
+    """A table on stdout; columns named in `right` are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    columns = (Column(title, justify="right" if title in right else "left", overflow="fold") for title in header)
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width to fit; a terminal has.
+    Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False).print(table)
+
+
+@contextmanager
+def progress(seconds=1.0):
+    """What is being done, on a terminal, once it has taken a while; yields what to call with each stage, or None."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    status = Console(stderr=True).status("starting")
+    timer = Timer(seconds, status.start)
+    timer.start()
+    try:
+        yield status.update
+    finally:
+        timer.cancel()
+        timer.join()
+        status.stop()
