@@ -1,0 +1,146 @@
+"""ONNX models: their transposed convolutions found, and rewritten as stride-1 convolutions in the same model.
+
+Everything is done on the protocol buffer in memory. What is not a transposed convolution stays as it is: names,
+metadata, operator sets, functions, training information. New values and nodes are named after those they come from.
+
+*Weights.* Initializers and Constant nodes, also behind Identity, Cast, QuantizeLinear or DequantizeLinear, are cut in
+NumPy as they are stored. All others (inputs, computed ones, initializers a caller may override or training updates)
+are cut by nodes of the graph, if their shape is known.
+
+*Quantized models* in the QDQ format keep their scales: the filters stay integers behind DequantizeLinear, and where a
+transposed convolution's only reader is a QuantizeLinear, each of its convolutions is followed by the same
+QuantizeLinear and its inverse, so that a runtime can compute all of them in integers. Quantizing twice with one scale
+changes nothing; but an integer convolution sums exactly, where ONNX Runtime computes the ConvTranspose it replaces in
+float32, so that a value halfway between two steps may fall to either side.
+
+*External data* is read from files inside the model's folder only, and no sooner than needed; what `OnnxModel.serialize`
+returns holds everything inside, up to protobuf's limit of 2 GiB.
+"""
+
+from pathlib import Path
+
+from ..errors import SplitDeconvError
+from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
+from .onnx_parse import LARGEST, inlined, is_external, locate, parse, tensors_of
+from .onnx_rewrite import rewrite
+from .onnx_sites import find
+from .onnx_types import declared, known_types
+
+
+class OnnxModel:
+    """An ONNX model in memory; made by `parse`."""
+
+    def __init__(self, model, data, folder):
+        self._model, self._data, self._folder = model, data, folder
+        self._scopes, self._found = [], []
+
+    @classmethod
+    def parse(cls, data, *, path=None):
+        """Read a model without executing or loading anything else.
+
+        Args:
+            data: the bytes of the file, or an onnx.ModelProto, which is left as it is.
+            path: where it lies; external data is looked for beside it.
+
+        Raises:
+            SplitDeconvError: it is no sound model.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            data = data.SerializeToString(deterministic=True)
+        where = str(path) if path is not None else "the model"
+        return cls(parse(bytes(data), where), bytes(data), None if path is None else Path(path).parent)
+
+    def sites(self):
+        """The transposed convolutions, in the order of the graphs, as `Site` records."""
+        self._scopes = scopes(self._model)
+        pairs = find(self._scopes, known_types(self._model, self._scopes), self._readable)
+        self._found = [this for this, _ in pairs]
+        return [site for _, site in pairs]
+
+    def operators(self):
+        """Every operator of the model, functions included, with the version of its operator set."""
+        operators = []
+        for holder, graph in ((self._model, self._model.graph), *((f, f) for f in self._model.functions)):
+            versions = {o.domain: o.version for o in holder.opset_import}
+            stack = [graph]
+            while stack:
+                for node in stack.pop().node:
+                    plain = node.domain in DEFAULT_DOMAINS
+                    version = next((versions[d] for d in (node.domain, *DEFAULT_DOMAINS * plain) if d in versions), 1)
+                    operators.append((node.op_type if plain else f"{node.domain}.{node.op_type}", version))
+                    stack.extend(subgraphs(node))
+        return operators
+
+    def static_batch(self, n):
+        """Fix the first axis of every input that leaves it open, and what the model calls by the same symbol.
+
+        Raises:
+            SplitDeconvError: `n` is no positive number.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+            raise SplitDeconvError(
+                "the batch has to be a positive number", where="static_batch", expected="1 or more", got=repr(n)
+            )
+        stored = {t.name for t in self._model.graph.initializer}
+        symbols = set()
+        for value in self._model.graph.input:
+            shape = value.type.tensor_type.shape
+            if value.name not in stored and shape.dim and not shape.dim[0].HasField("dim_value"):
+                symbols.add(shape.dim[0].dim_param)
+                shape.dim[0].dim_value = n
+        for scope in scopes(self._model):
+            for value in declared(scope.graph):
+                for dim in value.type.tensor_type.shape.dim:
+                    if dim.dim_param and dim.dim_param in symbols:
+                        dim.dim_value = n
+        self._data = None
+
+    def apply(self, decisions):
+        """Rewrite, in memory, the sites whose verdict is "convert".
+
+        Args:
+            decisions: `Decision` records about the sites of the last call of `sites`.
+
+        Raises:
+            SplitDeconvError: a site is not of this model, or cannot be rewritten as decided.
+        """
+        chosen = [d for d in decisions if d.verdict == "convert"]
+        for decision in chosen:
+            if not any(decision.site.key is this for this in self._found) or decision.site.problem:
+                raise SplitDeconvError(
+                    "this transposed convolution is none that can be rewritten here",
+                    where=decision.site.name,
+                    expected="a decision about the latest sites() of this model, and a site without a problem",
+                    got=decision.site.problem or "another site",
+                )
+        if chosen:
+            rewrite(self._model, self._scopes, [(d.site.key, d.form, d.interleave) for d in chosen], self._folder)
+            self._data, self._scopes, self._found = None, [], []
+
+    def serialize(self):
+        """The model as one file, external data inside; unchanged if nothing was changed.
+
+        Raises:
+            SplitDeconvError: external data cannot be read, or the file would exceed protobuf's 2 GiB.
+        """
+        outside = [t for scope in scopes(self._model) for t in tensors_of(scope.graph) if is_external(t)]
+        if self._data is not None and not outside:
+            return self._data
+        size = self._model.ByteSize() + sum(locate(tensor, self._folder)[2] for tensor in outside)
+        if size > LARGEST:
+            raise SplitDeconvError(
+                "the model is too large for one file",
+                where="OnnxModel.serialize",
+                expected=f"up to {LARGEST} bytes, external data included",
+                got=f"{size} bytes",
+                fix="convert fewer layers, or choose the form split, which adds no weights",
+            )
+        for tensor in outside:
+            tensor.CopyFrom(inlined(tensor, self._folder))
+        self._data = None
+        return self._model.SerializeToString(deterministic=True)
+
+    def _readable(self, tensor):
+        """Refuse an external tensor that could not be read when it comes to that."""
+        if is_external(tensor):
+            locate(tensor, self._folder)

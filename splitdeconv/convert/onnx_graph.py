@@ -1,0 +1,178 @@
+"""The scopes of an ONNX model: which graph sees which names, and where a name's value comes from.
+
+A model is a tree of graphs (those in the attributes of If, Loop and Scan see their surroundings) and, apart from it,
+one scope for each local function.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+#: Operators without a domain of their own have either of these.
+DEFAULT_DOMAINS = ("", "ai.onnx")
+# These treat every element, or every channel, on its own: they can follow the filters through a split.
+_ELEMENTWISE = {
+    *((domain, kind) for domain in DEFAULT_DOMAINS for kind in ("Identity", "Cast")),
+    *((d, kind) for d in (*DEFAULT_DOMAINS, "com.microsoft") for kind in ("DequantizeLinear", "QuantizeLinear")),
+}
+
+
+@dataclass(eq=False)
+class Scope:
+    """One graph or function, and what it can see.
+
+    Args:
+        graph: GraphProto or FunctionProto.
+        parent: the surrounding scope, or None.
+        function: whether this is, or is inside, a local function.
+        opset: version of the default operator set; 0 where none is imported.
+        overridable: initializers that a caller may replace, as inputs of the main graph.
+    """
+
+    graph: object
+    parent: "Scope | None"
+    function: bool
+    opset: int
+    overridable: frozenset = frozenset()
+    producers: dict = field(init=False)
+    initializers: dict = field(init=False)
+    inputs: frozenset = field(init=False)
+    prelude: list = field(init=False, default_factory=list)  # nodes to put in front of all others
+
+    def __post_init__(self):
+        self.producers = {name: node for node in self.graph.node for name in node.output if name}
+        self.initializers = {t.name: t for t in getattr(self.graph, "initializer", ())}
+        values = [v if isinstance(v, str) else v.name for v in self.graph.input]
+        # Sparse initializers are known by name only, which is what an input is.
+        self.inputs = frozenset(values + [t.values.name for t in getattr(self.graph, "sparse_initializer", ())])
+
+    @property
+    def outputs(self):
+        """Names of what it yields."""
+        return [v if isinstance(v, str) else v.name for v in self.graph.output]
+
+    def home(self, name):
+        """The scope that defines `name`, or None."""
+        known = name in self.producers or name in self.initializers or name in self.inputs
+        return self if known else self.parent and self.parent.home(name)
+
+    def producer(self, name):
+        """The node that yields `name`, or None for an input or initializer."""
+        scope = self.home(name)
+        return scope and scope.producers.get(name)
+
+    def constant(self, name):
+        """The TensorProto behind an initializer or the output of a Constant node; None for anything else."""
+        scope = self.home(name)
+        if scope is None or name in scope.overridable:
+            return None
+        node = scope.producers.get(name)
+        if node is None:
+            return scope.initializers.get(name)
+        if node.op_type == "Constant" and node.domain in DEFAULT_DOMAINS:
+            return next((a.t for a in node.attribute if a.name == "value" and a.HasField("t")), None)
+        return None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A constant and the elementwise operators between it and its use, the last of them first."""
+
+    name: str
+    tensor: object
+    home: Scope
+    chain: tuple
+
+
+def scopes(model):
+    """All scopes of a model, every graph before those inside it; always in the same order."""
+    version = _opset(model)
+    inputs = {v.name for v in model.graph.input}
+    # Up to version 3 every initializer is listed as an input, and is a constant all the same.
+    open_ = {t.name for t in model.graph.initializer} & inputs if model.ir_version >= 4 else set()
+    found = _inside(Scope(model.graph, None, False, version, frozenset(open_ | trained(model))))
+    for function in model.functions:
+        found += _inside(Scope(function, None, True, _opset(function)))
+    return found
+
+
+def trained(model):
+    """Names that the model's training information reads or updates: no constants."""
+    names = set()
+    for info in model.training_info:
+        for binding in (*info.initialization_binding, *info.update_binding):
+            names |= {binding.key, binding.value}
+        for graph in (info.initialization, info.algorithm):
+            names |= {name for node in graph.node for name in node.input}
+    return names
+
+
+def subgraphs(node):
+    """The graphs in a node's attributes."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def trace(scope, name):
+    """The `Source` of a value, or None where it is computed in another way, or given from outside."""
+    chain = []
+    while (tensor := scope.constant(name)) is None:
+        node = scope.producer(name)
+        if node is None or (node.domain, node.op_type) not in _ELEMENTWISE or name != node.output[0] or len(chain) > 9:
+            return None
+        chain.append(node)
+        scope, name = scope.home(name), node.input[0]
+    return Source(name, tensor, scope.home(name), tuple(chain))
+
+
+def uses(found):
+    """How often each name is read, over all of some scopes."""
+    count = Counter()
+    for scope in found:
+        count.update(name for node in scope.graph.node for name in node.input)
+        count.update(scope.outputs)
+        for annotation in getattr(scope.graph, "quantization_annotation", ()):
+            count.update(entry.value for entry in annotation.quant_parameter_tensor_names)
+    return count
+
+
+def sweep(model, names):
+    """Remove, of `names`, initializers, nodes and inputs that nothing uses any more, and what is said about them."""
+    while True:
+        found = scopes(model)
+        count = uses(found)
+        count.update(trained(model))
+        gone = set()
+        for scope in found:
+            dead = [n for n in scope.graph.node if n.output and all(o in names and not count[o] for o in n.output)]
+            for node in dead:
+                gone.update(node.output)
+                scope.graph.node.remove(node)
+            unused = {name for name in scope.initializers if name in names and not count[name]} - scope.overridable
+            gone |= unused
+            for values in (scope.graph.initializer, scope.graph.input) if unused else ():
+                _drop(values, unused, "name")
+        if not gone:
+            return
+        for scope in found:
+            for values, key in (("value_info", "name"), ("quantization_annotation", "tensor_name")):
+                _drop(getattr(scope.graph, values, []), gone, key)
+
+
+def _drop(values, names, key):
+    """Remove the messages of a repeated field whose `key` is one of `names`."""
+    for index in reversed([i for i, value in enumerate(values) if getattr(value, key) in names]):
+        del values[index]
+
+
+def _inside(scope):
+    found = [scope]
+    for node in scope.graph.node:
+        for graph in subgraphs(node):
+            found += _inside(Scope(graph, scope, scope.function, scope.opset))
+    return found
+
+
+def _opset(holder):
+    return next((o.version for o in holder.opset_import if o.domain in DEFAULT_DOMAINS), 0)

@@ -1,0 +1,117 @@
+"""Replace ConvTranspose nodes by what `splitdeconv.convert.onnx_lower` emits, and clear away what is then unused."""
+
+from functools import cache
+
+from ..extras import require
+from ..plan import SplitPlan
+from .onnx_emit import GraphOps, Names
+from .onnx_graph import sweep, uses
+from .onnx_lower import lower
+from .onnx_parse import array
+from .onnx_types import declared
+from .onnx_weights import Follower, cut, cut_in_graph, stack, stack_in_graph
+
+
+def rewrite(model, every, chosen, folder):
+    """Rewrite some sites of a model in place.
+
+    Args:
+        model: the ModelProto.
+        every: its scopes, those the sites were found in.
+        chosen: (`Found`, form, interleave) for each.
+        folder: where external data lies.
+
+    Raises:
+        SplitDeconvError: an interleave does not fit, or external data cannot be read.
+    """
+    names, constants, count = Names(model), {}, uses(every)
+    replaced = {scope: {} for scope in every}
+    unused = set()
+    for this, form, interleave in chosen:
+        ops = GraphOps(this.scope, names, this.name, constants, model.ir_version)
+        y = _emit(ops, this, SplitPlan(this.axes, this.groups, form), interleave, folder, count)
+        replaced[this.scope][this.node.output[0]] = ops.finish(y, this.node.output[0])
+        unused |= _feeding(this)
+        _declare(this)
+    # Inner graphs first: putting a node back copies the graphs in it.
+    for scope in reversed(every):
+        if replaced[scope] or scope.prelude:
+            old = len(scope.graph.node)
+            kept = (replaced[scope].get(node.output[0], [node]) if node.output else [node] for node in scope.graph.node)
+            scope.graph.node.extend([*scope.prelude, *(node for nodes in kept for node in nodes)])
+            del scope.graph.node[:old]
+    sweep(model, unused)
+
+
+def _emit(ops, this, plan, interleave, folder, count):
+    """The nodes for one site; returns the value that takes the place of its output."""
+    onnx = require("onnx", "onnx")
+    groups, rank, phases = plan.groups, len(this.shape), len(plan.convolutions[0].phases)
+    channels = this.shape[1] * groups
+
+    def read(tensor):
+        return array(tensor, folder)
+
+    if this.weights is None:
+        filters = cut_in_graph(ops, plan, this.node.input[1], this.shape)
+    else:
+        follower = Follower(ops, this.weights, read, groups, rank)
+        filters = follower.parts(cut(plan, read(this.weights.tensor)), phases)
+
+    @cache
+    def bias(phases):
+        if phases == 1:
+            return this.node.input[2]
+        if this.bias is None:
+            return stack_in_graph(ops, this.node.input[2], groups, phases, channels)
+        follower = Follower(ops, this.bias, read, groups, 1)
+        return follower.parts([stack(read(this.bias.tensor), groups, phases)], phases)[0]
+
+    biased = len(this.node.input) > 2 and this.node.input[2]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(this.computes)
+    quantize = _quantizer(ops, this, plan, count)
+    x = this.node.input[0]
+    return lower(ops, plan, interleave, x, filters, bias if biased else None, channels, dtype, quantize=quantize)
+
+
+def _quantizer(ops, this, plan, count):
+    """What rounds each convolution's result to the steps of the QuantizeLinear that reads the whole; None if none does.
+
+    Only where input and filters are quantized too, so that a runtime can compute the convolution in integers.
+    """
+    scope, output = this.scope, this.node.output[0]
+    reader = next((n for n in scope.graph.node if n.op_type == "QuantizeLinear" and n.input[0] == output), None)
+    kinds = [node.op_type for node in this.weights.chain] if this.weights else []
+    before = scope.producer(this.node.input[0])
+    if reader is None or count[output] > 1 or output in scope.outputs or "DequantizeLinear" not in kinds:
+        return None
+    if before is None or before.op_type != "DequantizeLinear" or len(plan.convolutions) + max(plan.strides) == 2:
+        return None
+    scales = [scope.constant(name) for name in reader.input[1:] if name]
+    if any(scale is None or list(scale.dims) not in ([], [1]) for scale in scales):
+        return None
+
+    def quantize(value):
+        steps = ops.repeat(reader, [value, *reader.input[1:]])
+        return ops.emit("DequantizeLinear", [steps, *reader.input[1:]], domain=reader.domain)
+
+    return quantize
+
+
+def _feeding(this):
+    """Names that only the filters and bias may need."""
+    names = set(this.node.input[1:])
+    for source in filter(None, (this.weights, this.bias)):
+        names.add(source.name)
+        names.update(name for node in source.chain for name in (*node.input, *node.output))
+    return names
+
+
+def _declare(this):
+    """Correct declared output lengths that are not those ONNX Runtime computes: the converted model will have these."""
+    for value in declared(this.scope.graph):
+        dims = value.type.tensor_type.shape.dim
+        if value.name == this.node.output[0] and len(dims) == len(this.shape):
+            for dim, axis in zip(dims[2:], this.axes, strict=True):
+                if axis.o is not None and dim.HasField("dim_value"):
+                    dim.dim_value = axis.o

@@ -1,0 +1,204 @@
+"""What an ONNX model says about each of its transposed convolutions, and why one cannot be converted."""
+
+from dataclasses import dataclass
+from math import prod
+
+from ..errors import SplitDeconvError
+from ..extras import require
+from ..geometry import effective_kernel
+from ..geometry_onnx import from_onnx
+from .onnx_graph import DEFAULT_DOMAINS, Source, trace
+from .onnx_ops import FIRST_OPSET
+from .onnx_weights import can_follow
+from .report import Site
+
+_INTS = ("dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides")
+_KNOWN = {*_INTS, "auto_pad", "group"}
+#: Beyond these a model is a mistake or an attack: the rewritten graph would have that many operators or taps.
+MOST_PHASES, LONGEST_KERNEL = 4096, 65536
+_FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
+_READABLE = {**_FLOATS, 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32"}
+
+
+@dataclass(eq=False)
+class Found:
+    """A ConvTranspose node with all that is needed to replace it; fields are None as far as `problem` hides them."""
+
+    scope: object
+    node: object
+    axes: tuple | None = None
+    groups: int = 1
+    shape: tuple | None = None  # of the filters
+    weights: Source | None = None  # None: cut in the graph
+    bias: Source | None = None  # None: none, or stacked in the graph
+    computes: int = 0  # data type of the sums
+    problem: str | None = None
+
+    @property
+    def name(self):
+        """The node's name, or that of its output."""
+        return self.node.name or self.node.output[0]
+
+
+def find(found, types, readable):
+    """A `Found` for every ConvTranspose node.
+
+    Args:
+        found: the scopes.
+        types: for each scope, ``name -> (data type, shape)``, as far as they are known.
+        readable: ``tensor -> None``; raises where an external tensor cannot be read.
+
+    Returns:
+        List of (`Found`, `Site`), in the order of the scopes.
+    """
+    return [
+        _look(scope, node, known, readable)
+        for scope, known in zip(found, types, strict=True)
+        for node in scope.graph.node
+        if node.op_type == "ConvTranspose" and node.domain in DEFAULT_DOMAINS and node.output
+    ]
+
+
+def _look(scope, node, known, readable):
+    this = Found(scope, node)
+    batch = cin = cout = None
+    stored = 0
+    try:
+        data_type, x = _lookup(scope, known, node.input[0])
+        batch = x[0] if x else None
+        _check_opset(scope)
+        attributes = _attributes(node)
+        this.groups = attributes.pop("group", 1)
+        stored = _take_weights(this, known, readable)
+        cin, cout = this.shape[0], this.shape[1] * this.groups
+        this.computes = this.computes or data_type
+        _check_channels(this, known, x, attributes)
+        sizes = x[2:] if x else (None,) * (len(this.shape) - 2)
+        attributes["kernel_shape"] = this.shape[2:]
+        this.axes = from_onnx(sizes, **attributes)
+        _check_size(this.axes)
+        _check_type(this)
+        _check_operators(scope, this.axes)
+    except SplitDeconvError as error:
+        details = [f"{label} {text}" for label, text in (("expected", error.expected), ("got", error.got)) if text]
+        this.problem = ": ".join([error.problem, ", ".join(details)]) if details else error.problem
+    dtype = _READABLE.get(stored or this.computes, "unknown")
+    site = Site(this.name, "ConvTranspose", this.axes, this.groups, cin, cout, dtype, batch, this.problem, this)
+    return this, site
+
+
+def _cannot(problem, expected, got):
+    return SplitDeconvError(problem, where="ConvTranspose", expected=expected, got=got)
+
+
+def _check_opset(scope):
+    newest = require("onnx", "onnx").defs.onnx_opset_version()
+    if not FIRST_OPSET <= scope.opset <= newest:
+        raise _cannot(
+            "the model's operator set is not supported", f"opset {FIRST_OPSET} to {newest}", f"opset {scope.opset}"
+        )
+
+
+def _check_operators(scope, axes):
+    if scope.opset < 8 and any(axis.k < axis.s for axis in axes):
+        raise _cannot("phases without taps need the operator Expand", "opset 8 or later", f"opset {scope.opset}")
+    if scope.opset < 9 and scope.function:
+        raise _cannot("a function's constants are floats only", "opset 9 or later", f"opset {scope.opset}")
+
+
+def _attributes(node):
+    """The attributes as Python values, under the names `from_onnx` and ONNX share."""
+    values = {}
+    for attribute in node.attribute:
+        name = attribute.name
+        if attribute.ref_attr_name:
+            raise _cannot(f"{name} is a parameter of the function it is in", "a number", attribute.ref_attr_name)
+        if name not in _KNOWN or name in values:
+            raise _cannot("an attribute is unknown or repeated", ", ".join(sorted(_KNOWN)), repr(name))
+        if name in _INTS and attribute.type == attribute.INTS:
+            values[name] = tuple(attribute.ints)
+        elif name == "auto_pad" and attribute.type == attribute.STRING:
+            values[name] = attribute.s.decode("utf-8", "replace")
+        elif name == "group" and attribute.type == attribute.INT:
+            values[name] = attribute.i
+        else:
+            raise _cannot(f"{name} is of another type than it has to be", "ONNX' own", f"type {attribute.type}")
+    return values
+
+
+def _take_weights(this, known, readable):
+    """Where filters and bias come from; returns the type they are stored in, 0 where they are not constant."""
+    scope, node = this.scope, this.node
+    if len(node.input) < 2 or not node.input[1]:
+        raise _cannot("it has no filters", "two or three inputs", str(len(node.input)))
+    source = trace(scope, node.input[1])
+    this.shape = tuple(source.tensor.dims) if source else _lookup(scope, known, node.input[1])[1]
+    if this.shape is None or None in this.shape or len(this.shape) < 3 or not all(this.shape):
+        fix = "; inline the functions first, with onnx.inliner" if scope.function else ""
+        raise _cannot(f"the shape of its filters cannot be told{fix}", "known lengths", str(this.shape))
+    if this.groups < 1 or this.shape[0] % this.groups:
+        raise _cannot("the groups do not divide the input channels", "a divisor", f"{this.groups} of {this.shape[0]}")
+    if source is None:
+        this.computes = _lookup(scope, known, node.input[1])[0]
+        return 0
+    readable(source.tensor)
+    this.computes = _type_behind(source, scope)
+    if source.tensor.data_type in _READABLE and can_follow(source, scope, len(this.shape), this.groups):
+        this.weights = source
+    if len(node.input) > 2 and node.input[2]:
+        bias = trace(scope, node.input[2])
+        if bias and bias.tensor.data_type in _READABLE and can_follow(bias, scope, 1, this.groups):
+            readable(bias.tensor)
+            this.bias = bias
+    return source.tensor.data_type
+
+
+def _type_behind(source, scope):
+    """Data type of a constant's value where it is used: the last operator that sets one decides."""
+    for node in source.chain:
+        if node.op_type == "Cast":
+            return next((a.i for a in node.attribute if a.name == "to"), 0)
+        if node.op_type == "DequantizeLinear":
+            scale = scope.constant(node.input[1])
+            return scale.data_type if scale is not None else 0
+    return source.tensor.data_type
+
+
+def _check_channels(this, known, x, attributes):
+    kernel = attributes.get("kernel_shape")
+    if kernel is not None and kernel != this.shape[2:]:
+        raise _cannot("kernel_shape is not that of the filters", str(this.shape[2:]), str(kernel))
+    if x and (len(x) != len(this.shape) or x[1] not in (None, this.shape[0])):
+        raise _cannot(
+            "the input does not fit the filters", f"{len(this.shape)} axes, {this.shape[0]} channels", f"shape {x}"
+        )
+    if len(this.node.input) > 2 and this.node.input[2]:
+        channels = this.shape[1] * this.groups
+        shape = _lookup(this.scope, known, this.node.input[2])[1]
+        if shape and (len(shape) != 1 or shape[0] not in (None, channels)):
+            raise _cannot("the bias does not fit the filters", f"{channels} numbers", f"shape {shape}")
+
+
+def _check_size(axes):
+    phases, span = prod(a.s for a in axes), max(effective_kernel(a.k, a.d) for a in axes)
+    if phases > MOST_PHASES or span > LONGEST_KERNEL:
+        raise _cannot(
+            "its stride or kernel is too large to split",
+            f"up to {MOST_PHASES} phases and {LONGEST_KERNEL} positions under the kernel",
+            f"{phases} and {span}",
+        )
+
+
+def _check_type(this):
+    if this.computes not in _FLOATS:
+        raise _cannot(
+            "the type it computes in is none ONNX knows it for", ", ".join(_FLOATS.values()), str(this.computes)
+        )
+
+
+def _lookup(scope, known, name):
+    """(data type, shape) of a value; (0, None) where nothing is known."""
+    tensor = scope.constant(name)
+    if tensor is not None:
+        return tensor.data_type, tuple(tensor.dims)
+    return known.get(name, (0, None))
