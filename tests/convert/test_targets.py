@@ -1,0 +1,121 @@
+"""Target files: every one is sound and every statement in it has a source; a user's own is checked."""
+
+import pytest
+
+from splitdeconv.convert import targets
+from splitdeconv.convert.targets import Operator, Refused, Target, load_target
+from tests.refusals import refused
+
+ETHOS = ["ethos_u55", "ethos_u65", "ethos_u85"]
+NAMES = ["edge_tpu", *ETHOS, "generic", "onnxruntime", "openvino", "tflite_gpu", "xnnpack"]
+# What each interleave and form emits, by format.
+EMITTED = {
+    "tflite": {"CONV_2D", "PAD", "CONCATENATION", "RESHAPE", "STRIDED_SLICE", "DEPTH_TO_SPACE", "TRANSPOSE"},
+    "onnx": {"Conv", "Concat", "Reshape", "Slice", "DepthToSpace", "Transpose"},
+}
+
+
+def test_the_targets():
+    assert targets.names() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_target_says_where_everything_comes_from(name):
+    target = load_target(name)
+    assert (target.name, load_target(name)) == (name, target)
+    assert target.title
+    entries = [*target.operators.values(), *target.refused.values(), *target.prefer, *target.leave]
+    sources = [entry.source for entry in entries] + [target.others_source]
+    assert all(len(source) > 8 for source in sources)
+    assert all(rule.form or rule.interleave for rule in target.prefer)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "generic"])
+def test_a_named_target_takes_what_its_preferred_interleave_emits(name):
+    target = load_target(name)
+    preferred = next((rule.interleave for rule in target.prefer if rule.interleave), "concat")
+    operator = {
+        "concat": {"CONCATENATION", "Concat", "RESHAPE", "Reshape"},
+        "depth_to_space": {"DEPTH_TO_SPACE", "DepthToSpace"},
+        "transpose": {"TRANSPOSE", "Transpose"},
+    }[preferred]
+    emitted = set().union(*(EMITTED[kind] for kind in target.formats if kind in EMITTED))
+    assert not target.objections([(name, 1) for name in emitted & operator])
+    assert not target.objections([("CONV_2D" if "tflite" in target.formats else "Conv", 1)])
+
+
+def test_only_named_targets_leave_anything():
+    generic = load_target("generic")
+    assert not generic.leave
+    assert generic.formats == ("tflite", "onnx", "keras")
+
+
+def test_objections():
+    target = Target(
+        name="t",
+        title="T",
+        formats=("tflite",),
+        others="refused",
+        others_source="the list",
+        operators={"CONV_2D": Operator("the list", (1, 5)), "PAD": Operator("the list")},
+        refused={"DEPTH_TO_SPACE": Refused("it aborts", "a thread")},
+    )
+    found = target.objections([("CONV_2D", 6), ("PAD", 9), ("TANH", 1), ("DEPTH_TO_SPACE", 1), ("CONV_2D", 1)])
+    assert found == [
+        ("CONV_2D", "version 6, where it takes 1 to 5 (the list)"),
+        ("DEPTH_TO_SPACE", "it aborts (a thread)"),
+        ("TANH", "not among the operators it takes (the list)"),
+    ]
+
+
+def test_where_others_are_unknown_nothing_is_objected_to():
+    assert not load_target("generic").objections([("ANYTHING", 99)])
+
+
+OWN = """\
+name: board
+title: A board
+formats: [tflite]
+others: unknown
+others_source: a letter
+"""
+
+
+def test_a_users_own_target(tmp_path):
+    path = tmp_path / "board.yaml"
+    path.write_text(OWN + "leave: [{reason: slow, source: my log, when: {stride: [4, null]}}]\n")
+    target = load_target(path)
+    assert (target.name, target.leave[0].when.stride) == ("board", (4, None))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("operators: {CONV_2D: {versions: [1, 2]}}", "a key is missing in a data file: operators.CONV_2D.source"),
+        (
+            "operators: {CONV_2D: {source: x, versions: many}}",
+            "another type in a data file: operators.CONV_2D.versions",
+        ),
+        ("prefer: [{reason: r, source: s, form: paper}]", "another type in a data file: prefer.0.form"),
+        (
+            "leave: [{reason: r, source: s, when: {strides: [1, 2]}}]",
+            "unknown key in a data file: leave.0.when.step",
+        ),
+        ("types: [int8]", "a key is missing in a data file: types_source"),
+        ("static_shapes: true", "a key is missing in a data file: static_source"),
+        ("speed: high", "unknown key in a data file: speed"),
+    ],
+)
+def test_a_target_that_does_not_fit_is_refused(tmp_path, text, message):
+    path = tmp_path / "board.yml"
+    path.write_text(OWN + text + "\n")
+    with refused(message):
+        load_target(str(path))
+
+
+def test_there_is_no_such_target(tmp_path):
+    with refused("no target of that name") as caught:
+        load_target("../secrets")
+    assert "xnnpack" in caught.value.expected
+    with refused("cannot be read"):
+        load_target(tmp_path / "none.yaml")

@@ -1,0 +1,83 @@
+"""Data files as typed records: what fits, and the dotted path of what does not."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from splitdeconv import schema
+from tests.refusals import refused
+
+
+@dataclass(frozen=True)
+class Part:
+    size: int
+    name: str = "none"
+
+
+@dataclass(frozen=True)
+class Whole:
+    title: str
+    parts: tuple[Part, ...]
+    pair: tuple[int | None, float]
+    table: dict[str, Part] = field(default_factory=dict)
+    level: Literal["low", "high"] | int = "low"
+    rate: float | None = None
+    open: bool = False
+    extra: Any = None
+
+
+GOOD = {"title": "a", "parts": [{"size": 1}, {"size": 2, "name": "b"}], "pair": [None, 3]}
+
+
+def test_what_fits_becomes_a_record():
+    whole = schema.build(Whole, GOOD | {"table": {"x": {"size": 4}}, "level": 7, "rate": 2, "open": True}, "file")
+    assert whole == Whole("a", (Part(1), Part(2, "b")), (None, 3.0), {"x": Part(4)}, 7, 2.0, True)
+    assert isinstance(whole.rate, float)
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "expected"),
+    [
+        ({"parts": [{"size": 1}, {"size": "2"}]}, "another type in a data file: parts.1.size", "an integer"),
+        ({"parts": [{"size": 1, "weight": 3}]}, "an unknown key in a data file: parts.0.weight", "size, name"),
+        ({"parts": [{"name": "x"}]}, "a key is missing in a data file: parts.0.size", "an integer"),
+        ({"parts": 5}, "another type in a data file: parts", "a list of a mapping"),
+        ({"pair": [1]}, "another type in a data file: pair", "a list of an integer or null, a number"),
+        ({"pair": [1.5, 2]}, "another type in a data file: pair.0", "an integer or null"),
+        ({"table": {"x": {"size": True}}}, "another type in a data file: table.x.size", "an integer"),
+        ({"table": {"x": 1}}, "another type in a data file: table.x", "a mapping"),
+        ({"level": "middle"}, "another type in a data file: level", "'low' or 'high' or an integer"),
+        ({"rate": "fast"}, "another type in a data file: rate", "a number or null"),
+        ({"open": 1}, "another type in a data file: open", "true or false"),
+        ({"colour": "red"}, "an unknown key in a data file: colour", "title, parts"),
+    ],
+)
+def test_what_does_not_fit_is_named_by_its_path(change, message, expected):
+    with refused(message) as caught:
+        schema.build(Whole, GOOD | change, Path("folder/file.yaml"))
+    assert expected in caught.value.expected
+    assert caught.value.where == "file.yaml"
+
+
+def test_a_list_is_no_record():
+    with refused("another type in a data file: the whole file"):
+        schema.build(Whole, [1], "file")
+
+
+def test_files_are_read_and_refused(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("title: a\nparts: []\npair: [1, 2.5]\n")
+    assert schema.read(Whole, path) == Whole("a", (), (1, 2.5))
+    path.write_text("title: [unclosed\n")
+    with refused("not valid YAML"):
+        schema.read(Whole, path)
+    path.write_text("!!python/object/apply:os.system ['false']\n")
+    with refused("not valid YAML"):
+        schema.read(Whole, path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with refused("cannot be read"):
+        schema.read(Whole, path)
+    with refused("cannot be read"):
+        schema.read(Whole, tmp_path / "missing.yaml")
