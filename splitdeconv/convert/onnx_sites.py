@@ -66,44 +66,70 @@ def _look(scope, node, known, readable):
     try:
         data_type, x = _lookup(scope, known, node.input[0])
         batch = x[0] if x else None
-        _check_opset(scope)
-        attributes = _attributes(node)
-        this.groups = attributes.pop("group", 1)
-        stored = _take_weights(this, known, readable)
+        source = _take_weights(this, known, readable)
+        stored = source.tensor.data_type if source else 0
+        bias = node.input[2] if len(node.input) > 2 else ""
+        this.groups = next((a.i for a in node.attribute if a.name == "group"), 1)
         cin, cout = this.shape[0], this.shape[1] * this.groups
+        this.axes, this.groups = geometry(node, scope.opset, x, this.shape, _lookup(scope, known, bias)[1])
         this.computes = this.computes or data_type
-        _check_channels(this, known, x, attributes)
-        sizes = x[2:] if x else (None,) * (len(this.shape) - 2)
-        attributes["kernel_shape"] = this.shape[2:]
-        this.axes = from_onnx(sizes, **attributes)
-        _check_size(this.axes)
-        _check_type(this)
-        _check_operators(scope, this.axes)
+        _check_function(this)
+        if source and source.tensor.data_type in _READABLE and can_follow(source, scope, len(this.shape), this.groups):
+            this.weights = source
+        _take_bias(this, bias, readable)
     except SplitDeconvError as error:
-        details = [f"{label} {text}" for label, text in (("expected", error.expected), ("got", error.got)) if text]
-        this.problem = ": ".join([error.problem, ", ".join(details)]) if details else error.problem
+        this.problem = in_words(error)
     dtype = _READABLE.get(stored or this.computes, "unknown")
     site = Site(this.name, "ConvTranspose", this.axes, this.groups, cin, cout, dtype, batch, this.problem, this)
     return this, site
 
 
+def in_words(error):
+    """A refusal in one line."""
+    details = [f"{label} {text}" for label, text in (("expected", error.expected), ("got", error.got)) if text]
+    return ": ".join([error.problem, ", ".join(details)]) if details else error.problem
+
+
+def geometry(node, opset, x, filters, bias):
+    """The axes and groups of a ConvTranspose.
+
+    Args:
+        node: the NodeProto.
+        opset: version of the default operator set.
+        x, filters, bias: their shapes; open lengths of `x` and `bias` are None, and so are shapes not known at all.
+
+    Returns:
+        Tuple of `Axis`, and the groups.
+
+    Raises:
+        SplitDeconvError: it is none that can be split, in these operators.
+    """
+    newest = require("onnx", "onnx").defs.onnx_opset_version()
+    if not FIRST_OPSET <= opset <= newest:
+        raise _cannot("the model's operator set is not supported", f"opset {FIRST_OPSET} to {newest}", f"opset {opset}")
+    attributes = _attributes(node)
+    groups = attributes.pop("group", 1)
+    if groups < 1 or filters[0] % groups:
+        raise _cannot("the groups do not divide the input channels", f"a divisor of {filters[0]}", str(groups))
+    kernel = attributes.setdefault("kernel_shape", filters[2:])
+    if kernel != filters[2:]:
+        raise _cannot("kernel_shape is not that of the filters", str(filters[2:]), str(kernel))
+    if x and (len(x) != len(filters) or x[1] not in (None, filters[0])):
+        raise _cannot("the input does not fit the filters", f"{len(filters)} axes, {filters[0]} channels", f"shape {x}")
+    if bias and (len(bias) != 1 or bias[0] not in (None, filters[1] * groups)):
+        raise _cannot("the bias does not fit the filters", f"{filters[1] * groups} numbers", f"shape {bias}")
+    axes = from_onnx(x[2:] if x else (None,) * (len(filters) - 2), **attributes)
+    phases, span = prod(a.s for a in axes), max(effective_kernel(a.k, a.d) for a in axes)
+    if phases > MOST_PHASES or span > LONGEST_KERNEL:
+        limits = f"up to {MOST_PHASES} phases and {LONGEST_KERNEL} positions under the kernel"
+        raise _cannot("its stride or kernel is too large to split", limits, f"{phases} and {span}")
+    if opset < 8 and any(axis.k < axis.s for axis in axes):
+        raise _cannot("phases without taps need the operator Expand", "opset 8 or later", f"opset {opset}")
+    return axes, groups
+
+
 def _cannot(problem, expected, got):
     return SplitDeconvError(problem, where="ConvTranspose", expected=expected, got=got)
-
-
-def _check_opset(scope):
-    newest = require("onnx", "onnx").defs.onnx_opset_version()
-    if not FIRST_OPSET <= scope.opset <= newest:
-        raise _cannot(
-            "the model's operator set is not supported", f"opset {FIRST_OPSET} to {newest}", f"opset {scope.opset}"
-        )
-
-
-def _check_operators(scope, axes):
-    if scope.opset < 8 and any(axis.k < axis.s for axis in axes):
-        raise _cannot("phases without taps need the operator Expand", "opset 8 or later", f"opset {scope.opset}")
-    if scope.opset < 9 and scope.function:
-        raise _cannot("a function's constants are floats only", "opset 9 or later", f"opset {scope.opset}")
 
 
 def _attributes(node):
@@ -127,30 +153,28 @@ def _attributes(node):
 
 
 def _take_weights(this, known, readable):
-    """Where filters and bias come from; returns the type they are stored in, 0 where they are not constant."""
+    """Note shape and type of the filters; returns their `Source`, None where they are not constant."""
     scope, node = this.scope, this.node
     if len(node.input) < 2 or not node.input[1]:
         raise _cannot("it has no filters", "two or three inputs", str(len(node.input)))
     source = trace(scope, node.input[1])
-    this.shape = tuple(source.tensor.dims) if source else _lookup(scope, known, node.input[1])[1]
-    if this.shape is None or None in this.shape or len(this.shape) < 3 or not all(this.shape):
+    this.computes, shape = _lookup(scope, known, node.input[1])
+    if source:
+        this.computes, shape = _type_behind(source, scope), tuple(source.tensor.dims)
+        readable(source.tensor)
+    if shape is None or None in shape or len(shape) < 3 or not all(shape):
         fix = "; inline the functions first, with onnx.inliner" if scope.function else ""
-        raise _cannot(f"the shape of its filters cannot be told{fix}", "known lengths", str(this.shape))
-    if this.groups < 1 or this.shape[0] % this.groups:
-        raise _cannot("the groups do not divide the input channels", "a divisor", f"{this.groups} of {this.shape[0]}")
-    if source is None:
-        this.computes = _lookup(scope, known, node.input[1])[0]
-        return 0
-    readable(source.tensor)
-    this.computes = _type_behind(source, scope)
-    if source.tensor.data_type in _READABLE and can_follow(source, scope, len(this.shape), this.groups):
-        this.weights = source
-    if len(node.input) > 2 and node.input[2]:
-        bias = trace(scope, node.input[2])
-        if bias and bias.tensor.data_type in _READABLE and can_follow(bias, scope, 1, this.groups):
-            readable(bias.tensor)
-            this.bias = bias
-    return source.tensor.data_type
+        raise _cannot(f"the shape of its filters cannot be told{fix}", "known lengths", str(shape))
+    this.shape = shape
+    return source
+
+
+def _take_bias(this, name, readable):
+    """Note where the bias can be read."""
+    source = trace(this.scope, name) if name else None
+    if source and source.tensor.data_type in _READABLE and can_follow(source, this.scope, 1, this.groups):
+        readable(source.tensor)
+        this.bias = source
 
 
 def _type_behind(source, scope):
@@ -164,36 +188,13 @@ def _type_behind(source, scope):
     return source.tensor.data_type
 
 
-def _check_channels(this, known, x, attributes):
-    kernel = attributes.get("kernel_shape")
-    if kernel is not None and kernel != this.shape[2:]:
-        raise _cannot("kernel_shape is not that of the filters", str(this.shape[2:]), str(kernel))
-    if x and (len(x) != len(this.shape) or x[1] not in (None, this.shape[0])):
-        raise _cannot(
-            "the input does not fit the filters", f"{len(this.shape)} axes, {this.shape[0]} channels", f"shape {x}"
-        )
-    if len(this.node.input) > 2 and this.node.input[2]:
-        channels = this.shape[1] * this.groups
-        shape = _lookup(this.scope, known, this.node.input[2])[1]
-        if shape and (len(shape) != 1 or shape[0] not in (None, channels)):
-            raise _cannot("the bias does not fit the filters", f"{channels} numbers", f"shape {shape}")
-
-
-def _check_size(axes):
-    phases, span = prod(a.s for a in axes), max(effective_kernel(a.k, a.d) for a in axes)
-    if phases > MOST_PHASES or span > LONGEST_KERNEL:
-        raise _cannot(
-            "its stride or kernel is too large to split",
-            f"up to {MOST_PHASES} phases and {LONGEST_KERNEL} positions under the kernel",
-            f"{phases} and {span}",
-        )
-
-
-def _check_type(this):
+def _check_function(this):
+    """What only matters to protobuf graphs: the type of zeros, and constants in functions."""
     if this.computes not in _FLOATS:
-        raise _cannot(
-            "the type it computes in is none ONNX knows it for", ", ".join(_FLOATS.values()), str(this.computes)
-        )
+        known = ", ".join(_FLOATS.values())
+        raise _cannot("the type it computes in is none ONNX knows it for", known, f"type {this.computes}")
+    if this.scope.opset < 9 and this.scope.function:
+        raise _cannot("a function's constants are floats only", "opset 9 or later", f"opset {this.scope.opset}")
 
 
 def _lookup(scope, known, name):
