@@ -9,7 +9,7 @@ from .onnx_graph import sweep, uses
 from .onnx_lower import lower
 from .onnx_parse import array
 from .onnx_types import declared
-from .onnx_weights import Follower, cut, cut_in_graph, stack, stack_in_graph
+from .onnx_weights import Follower, cut_in_graph, stack_in_graph
 
 
 def rewrite(model, every, chosen, folder):
@@ -46,7 +46,7 @@ def rewrite(model, every, chosen, folder):
 def _emit(ops, this, plan, interleave, folder, count):
     """The nodes for one site; returns the value that takes the place of its output."""
     onnx = require("onnx", "onnx")
-    groups, rank, phases = plan.groups, len(this.shape), len(plan.convolutions[0].phases)
+    groups, rank = plan.groups, len(this.shape)
     channels = this.shape[1] * groups
 
     def read(tensor):
@@ -55,8 +55,7 @@ def _emit(ops, this, plan, interleave, folder, count):
     if this.weights is None:
         filters = cut_in_graph(ops, plan, this.node.input[1], this.shape)
     else:
-        follower = Follower(ops, this.weights, read, groups, rank)
-        filters = follower.parts(cut(plan, read(this.weights.tensor)), phases)
+        filters = Follower(ops, this.weights, read, groups, rank).filters(plan)
 
     @cache
     def bias(phases):
@@ -64,8 +63,7 @@ def _emit(ops, this, plan, interleave, folder, count):
             return this.node.input[2]
         if this.bias is None:
             return stack_in_graph(ops, this.node.input[2], groups, phases, channels)
-        follower = Follower(ops, this.bias, read, groups, 1)
-        return follower.parts([stack(read(this.bias.tensor), groups, phases)], phases)[0]
+        return Follower(ops, this.bias, read, groups, 1).bias(phases)
 
     biased = len(this.node.input) > 2 and this.node.input[2]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(this.computes)

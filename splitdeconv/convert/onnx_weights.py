@@ -80,6 +80,35 @@ class Follower:
     def __init__(self, ops, source, read, groups, rank):
         self.ops, self.source, self._read, self._groups, self._rank = ops, source, read, groups, rank
 
+    def filters(self, plan):
+        """Values for the filters of each of ``plan.convolutions``, None where a phase is empty."""
+        stored, phases = self._read(self.source.tensor), len(plan.convolutions[0].phases)
+        arrays = cut(plan, stored)
+        zero = self._zero(phases)
+        if zero is not None:
+            # Where a window is wider than a phase's taps it holds zeros: stored, they are the zero point.
+            real = cut(plan, np.ones(stored.shape, bool))
+            arrays = [a if a is None else np.where(r, a, zero) for a, r in zip(arrays, real, strict=True)]
+        return self.parts(arrays, phases)
+
+    def bias(self, phases):
+        """The value of the bias of so many stacked phases."""
+        return self.parts([stack(self._read(self.source.tensor), self._groups, phases)], phases)[0]
+
+    def _zero(self, phases):
+        """The stored number that stands for zero, shaped to fill parts of the filters with; None if it is zero."""
+        node = self.source.chain[-1] if self.source.chain else None
+        if node is None or node.op_type != "DequantizeLinear" or len(node.input) < 3 or not node.input[2]:
+            return None
+        zero = self._read(self.ops.scope.constant(node.input[2]))
+        axis = channel_axis(node, self.ops.scope, self._rank)
+        if not zero.any():
+            return None
+        if axis == 1:
+            zero = stack(np.tile(zero, self._groups), self._groups, phases)
+        # Input channels are the second axis of a convolution's filters, output channels the first.
+        return zero.reshape([-1 if i == (1 if axis == 0 else 0) else 1 for i in range(self._rank)])
+
     def parts(self, arrays, phases):
         """Values for the parts of the constant, each behind a copy of the operators; None stays None.
 
