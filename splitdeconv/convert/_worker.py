@@ -1,6 +1,7 @@
 """The child process of `sandbox`: limit yourself, read the job, do it, leave the answer in a file."""
 
 import json
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,7 @@ def _limit(limits):
     with suppress(ImportError):  # only POSIX has it
         import resource
 
-        cores = 64
+        cores = os.cpu_count()
         for which, most in (
             (resource.RLIMIT_AS, limits["bytes"]),
             (resource.RLIMIT_CPU, int(limits["seconds"] * cores) + 1),

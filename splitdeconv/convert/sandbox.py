@@ -68,9 +68,8 @@ def run(job, folder, limits, progress=None):
     (folder / "job.json").write_text(json.dumps({**job, "folder": str(folder), "limits": asdict(limits)}))
     where = job.get("where", "the model")
     with (folder / "log").open("wb") as log:
-        # -P: a file called numpy.py beside the model must not be imported.
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"{__package__}._worker", str(folder)],
+            _command(folder),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -93,6 +92,11 @@ def run(job, folder, limits, progress=None):
     if "error" in answer:
         raise SplitDeconvError(**answer["error"])
     return answer["result"]
+
+
+def _command(folder):
+    """What the child runs. -P: a file called numpy.py beside the model must not be imported."""
+    return [sys.executable, "-P", "-m", f"{__package__}._worker", str(folder)]
 
 
 def _wait(child, folder, limits, progress):

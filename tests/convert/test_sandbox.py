@@ -1,0 +1,158 @@
+"""The child process: its limits, and whatever becomes of it told as one error."""
+
+import json
+import os
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from splitdeconv.convert import exchange, sandbox
+from splitdeconv.convert.sandbox import Limits
+from tests.convert.tflite_models import Deconv, deconv_model
+from tests.refusals import refused
+
+ROOMY = Limits(60, 4 << 30)
+
+
+@pytest.fixture
+def child(monkeypatch, tmp_path):
+    """Run a script in place of the worker, with ROOMY limits or others."""
+
+    def run(script, limits=ROOMY, progress=None):
+        code = f"import sys\nfrom pathlib import Path\nfolder = Path({str(tmp_path)!r})\n" + textwrap.dedent(script)
+        monkeypatch.setattr(sandbox, "_command", lambda _: [sys.executable, "-c", code])
+        return sandbox.run({"verb": "inspect", "where": "up.tflite"}, tmp_path, limits, progress)
+
+    return run
+
+
+def test_the_result_comes_back(child):
+    assert child("(folder / 'result.json').write_text('{\"result\": [1, 2]}')") == [1, 2]
+
+
+def test_a_refusal_comes_back_with_its_parts(child):
+    error = {"problem": "p", "where": "w", "expected": "e", "got": "g", "fix": "f"}
+    with refused("^p\n") as caught:
+        child(f"(folder / 'result.json').write_text({json.dumps({'error': error})!r})")
+    assert vars(caught.value) == error
+
+
+@pytest.mark.parametrize(
+    ("script", "got"),
+    [
+        ("import os; os.abort()", "crashed with SIGABRT"),
+        ("import ctypes; ctypes.string_at(0)", "crashed with SIGSEGV"),
+        ("sys.exit(3)", "exit code 3"),
+        ("print('the last words'); sys.exit(4)", "exit code 4: the last words"),
+        ("raise RuntimeError('unforeseen')", "exit code 1: RuntimeError: unforeseen"),
+        ("(folder / 'result.json').write_text('{\"result\": ')", "exit code 0"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            "killed, by the system for its memory or by somebody",
+        ),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "out of processor time"),
+    ],
+)
+def test_a_child_that_dies_is_one_error(child, script, got):
+    with refused("ended without a result while starting; nothing was written") as caught:
+        child(script)
+    assert caught.value.got == got
+    assert caught.value.where == "up.tflite"
+    assert "--memory" in caught.value.fix
+
+
+def test_a_child_that_hangs_is_killed_with_its_children(child, tmp_path):
+    start = time.monotonic()
+    with refused("took longer than the limit while verifying") as caught:
+        child(
+            """
+            import os, time
+            (folder / "stage").write_text("verifying")
+            other = os.fork()
+            if other:
+                (folder / "pids").write_text(f"{os.getpid()} {other}")
+            time.sleep(60)
+            """,
+            Limits(1, 4 << 30),
+        )
+    assert time.monotonic() - start < 10
+    assert caught.value.expected == "a result within 1 s and 4.0 GiB"
+    for pid in map(int, (tmp_path / "pids").read_text().split()):
+        assert _gone(pid)
+
+
+def _gone(pid):
+    """Whether a process has ended, waiting a little: killing takes effect when it is scheduled."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_stages_are_reported(child):
+    seen = []
+    child(
+        """
+        import time
+        for stage in ("reading", "rewriting"):
+            (folder / "stage").write_text(stage)
+            time.sleep(0.7)
+        (folder / "result.json").write_text('{"result": null}')
+        """,
+        progress=seen.append,
+    )
+    assert seen[-2:] == ["reading", "rewriting"]
+
+
+def test_memory_is_limited(child):
+    script = """
+        from splitdeconv.convert._worker import _limit
+        _limit({"bytes": 2**30, "seconds": 5})
+        try:
+            bytearray(2**31)
+        except MemoryError:
+            import resource
+            cpu, core = resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_CORE)
+            (folder / "result.json").write_text(f'{{"result": [{cpu[0]}, {core[0]}]}}')
+        """
+    assert child(script) == [5 * os.cpu_count() + 1, 0]
+
+
+def test_the_worker_reports_memory_it_lacks():
+    problem = "needs more memory than it is allowed; nothing was written"
+    with exchange.job("inspect", bytes(500 << 20), memory=0.5, options={}) as job, refused(problem) as caught:
+        job.run()
+    assert caught.value.expected == "at most 0.5 GiB"
+
+
+def test_a_child_imports_nothing_from_beside_the_model(tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("raise SystemExit('imported from the working folder')")
+    (tmp_path / "up.tflite").write_bytes(deconv_model(Deconv()))
+    monkeypatch.chdir(tmp_path)
+    with exchange.job("inspect", "up.tflite", options={}) as job:
+        assert job.run()["format"] == "tflite"
+
+
+def test_the_folder_of_the_exchange_goes_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with exchange.job("inspect", deconv_model(Deconv()), options={}) as job:
+        assert job.folder.parent == tmp_path
+        job.run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_limits_grow_with_the_file():
+    small, large = Limits.of(1000), Limits.of(10**9)
+    assert (small.seconds, small.bytes >> 30) == (pytest.approx(300, abs=1), 4)
+    assert large.seconds > small.seconds + 900
+    assert large.bytes - small.bytes == 16 * (10**9 - 1000)
+    assert Limits.of(1000, keras=True).bytes >> 30 == 8
+    assert Limits.of(1000, seconds=5, memory=1.5) == Limits(5, 3 << 29)
