@@ -1,7 +1,9 @@
 """Replace ConvTranspose nodes by what `splitdeconv.convert.onnx_lower` emits, and clear away what is then unused."""
 
 from functools import cache
+from math import prod
 
+from ..errors import SplitDeconvError
 from ..extras import require
 from ..plan import SplitPlan
 from .onnx_emit import GraphOps, Names
@@ -10,6 +12,9 @@ from .onnx_lower import lower
 from .onnx_parse import array
 from .onnx_types import declared
 from .onnx_weights import Follower, cut_in_graph, stack_in_graph
+
+#: Filters up to this many numbers are extended as far as a form asks for.
+MOST_FILTERS = 2**26
 
 
 def rewrite(model, every, chosen, folder):
@@ -48,6 +53,7 @@ def _emit(ops, this, plan, interleave, folder, count):
     onnx = require("onnx", "onnx")
     groups, rank = plan.groups, len(this.shape)
     channels = this.shape[1] * groups
+    _check_growth(this, plan)
 
     def read(tensor):
         return array(tensor, folder)
@@ -70,6 +76,20 @@ def _emit(ops, this, plan, interleave, folder, count):
     quantize = _quantizer(ops, this, plan, count)
     x = this.node.input[0]
     return lower(ops, plan, interleave, x, filters, bias if biased else None, channels, dtype, quantize=quantize)
+
+
+def _check_growth(this, plan):
+    """Refuse forms that would extend the filters by zeros beyond measure, as a small file with a large dilation can."""
+    before = prod(this.shape)
+    after = sum(prod(c.kernel_size) * len(c.phases) for c in plan.convolutions) * prod(this.shape[:2])
+    if after > max(4 * before, MOST_FILTERS):
+        raise SplitDeconvError(
+            f"the form {plan.form} would extend the filters by zeros beyond measure",
+            where=this.name,
+            expected=f"up to {max(4 * before, MOST_FILTERS)} numbers",
+            got=f"{after}, from {before}",
+            fix="choose the form split, which adds none",
+        )
 
 
 def _quantizer(ops, this, plan, count):
