@@ -9,6 +9,7 @@ author knows, the layers are swapped in place.
 import io
 import json
 import os
+import warnings
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,11 +147,13 @@ def _load(data):
         path = os.path.join(folder, "model.keras")
         Path(path).write_bytes(data)
         try:
-            model = keras.saving.load_model(path, safe_mode=True)
+            with warnings.catch_warnings(action="ignore"):  # of an optimizer that has not begun, for instance
+                model = keras.saving.load_model(path, safe_mode=True)
         except MemoryError:
             raise
         except Exception as error:
-            said = " ".join(str(error).replace(path, "the file").split())
+            # Keras quotes the whole configuration before it says what happened.
+            said = " ".join(str(error).replace(path, "the file").split()).rpartition("Exception encountered: ")[2]
             raise SplitDeconvError(
                 "Keras cannot load the model",
                 where="a .keras file",
@@ -175,7 +178,7 @@ def inputs_of(model):
     """The symbolic inputs of a model in the structure it is called with; None of a model that does not say."""
     if isinstance(model, keras.Sequential):
         return model.inputs and model.inputs[0]
-    return getattr(model, "_inputs_struct", None) or None
+    return getattr(model, "_inputs_struct", None)
 
 
 def _is_graph(model):

@@ -32,7 +32,7 @@ class Input:
     quantized: bool = False
 
 
-def load(kind, model, path=None, kernels="default", native=False) -> dict:
+def load(kind, model, path=None, kernels="default", native=False, threads=None) -> dict:
     """The entry points of a model, each ready to run.
 
     Args:
@@ -41,6 +41,7 @@ def load(kind, model, path=None, kernels="default", native=False) -> dict:
         path: where the bytes came from, for external data.
         kernels: "default" or "reference"; Keras has no other.
         native: compute split Keras layers as Keras' own.
+        threads: of a .tflite's or .onnx' kernels; None for all of the machine's.
 
     Returns:
         By entry point (a signature's name, or ""), objects with ``inputs`` and a call from arrays by name to arrays
@@ -51,16 +52,16 @@ def load(kind, model, path=None, kernels="default", native=False) -> dict:
     """
     if kind in ("keras", "layer"):
         return {"": {"keras": _Keras, "layer": _Layer}[kind](model, native)}
-    return {"tflite": _load_tflite, "onnx": _load_onnx}[kind](model, path, kernels)
+    return {"tflite": _load_tflite, "onnx": _load_onnx}[kind](model, path, kernels, threads or os.cpu_count())
 
 
-def _load_tflite(data, _, kernels):
+def _load_tflite(data, _, kernels, threads):
     interpreter = require("ai_edge_litert.interpreter", "tflite")
     resolvers = interpreter.OpResolverType
     try:
         loaded = interpreter.Interpreter(
             model_content=data,
-            num_threads=os.cpu_count(),
+            num_threads=threads,
             experimental_op_resolver_type=resolvers.AUTO if kernels == "default" else resolvers.BUILTIN_REF,
         )
         signatures = loaded.get_signature_list()
@@ -125,10 +126,11 @@ def _tflite_input(name, detail):
     return Input(name, _dtype(detail["dtype"]), shape, detail["quantization"][0] != 0)
 
 
-def _load_onnx(data, path, kernels):
+def _load_onnx(data, path, kernels, threads):
     ort = require("onnxruntime", "onnx")
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = threads
     levels = ort.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if kernels == "default" else levels.ORT_DISABLE_ALL
     if path:
@@ -183,17 +185,15 @@ class _Keras:
         from .keras import natively
 
         keras = require("keras", "tensorflow")
-        arrays = [feed[port.name] for port in self.inputs]
+        # Keras names inputs by a count of its own: a model that was built again has others at the same places.
+        arrays = [feed.get(port.name, value) for port, value in zip(self.inputs, feed.values(), strict=True)]
         try:
             with natively(self._model) if self._native else nullcontext():
                 y = self._model(keras.tree.pack_sequence_as(self._struct, arrays), training=False)
         except Exception as error:  # a layer's code may raise anything
             raise _rejected(error) from None
-        values = keras.tree.flatten(y)
-        names = getattr(self._model, "output_names", None) or [str(i) for i in range(len(values))]
-        if len(set(names)) < len(values):
-            names = [str(i) for i in range(len(values))]
-        return {name: _numpy(value) for name, value in zip(names, values, strict=True)}
+        parts = keras.tree.flatten_with_path(y)
+        return {"/".join(map(str, path)) or "output": _numpy(value) for path, value in parts}
 
 
 class _Layer:

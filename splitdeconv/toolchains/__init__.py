@@ -1,0 +1,1 @@
+"""Real toolchains: what they are given, and what they say. Importing this loads none of them."""
