@@ -71,8 +71,8 @@ def rounding(sites, half=True) -> float:
 
     Args:
         sites: the rewritten transposed convolutions.
-        half: whether types of half precision are computed as such: accumulated in float32 and rounded once, as the
-            runtimes' kernels do. TFLite only stores them.
+        half: whether types of half precision are computed as such: accumulated in float32, then rounded after the sum,
+            the bias and the activation, in either model. TFLite only stores them.
     """
     delta = 0.0
     for site in sites:
@@ -81,7 +81,7 @@ def rounding(sites, half=True) -> float:
         taps = prod(max(w.length for w in p.windows) for p in SplitPlan(site.axes, 1, "split").axis_plans)
         terms = taps * (site.in_channels or 1) // site.groups + 2
         u = _ROUNDOFF.get(site.dtype, 2.0**-24)
-        delta += 2 * terms * u / (1 - terms * u) + 2 * half * _HALF.get(site.dtype, 0.0)
+        delta += 2 * terms * u / (1 - terms * u) + 6 * half * _HALF.get(site.dtype, 0.0)
     return delta
 
 
