@@ -8,6 +8,7 @@ mediapipe/util/tflite/operations/transpose_conv_bias.cc reads it). Weights are (
 
 import re
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..errors import SplitDeconvError
 from ..geometry import Axis, resolve
 from .report import Site
 from .tflite_graph import (
+    constant,
     dimensions,
     names,
     operator_name,
@@ -38,7 +40,7 @@ _KINDS = {
 # The kernels' CalculateActivationRange passes over the others in silence.
 _ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
 # Bounds on what a hostile file can ask for, far above any model: the largest known are 64x64 s32 and 1x4096 s1024.
-_LONGEST_KERNEL, _MOST_PHASES = 2**16, 2**12
+_LONGEST_KERNEL, _MOST_PHASES, _MOST_ELEMENTS = 2**16, 2**12, 2**30
 # What converters call a graph's output says nothing about the layer.
 _SAYS_NOTHING = re.compile(r"((Stateful)?PartitionedCall|Identity)(_\d+)?(:\d+)?")
 
@@ -156,15 +158,16 @@ def _types(model, graph, makers, site, handle):
     if weights is None:
         why = "are sparse" if tensors[handle.weights].sparsity is not None else "are computed when the model runs"
         raise _ObstacleError(f"its weights {why}, so they cannot be split beforehand")
+    stated = dimensions(tensors[handle.weights])
+    if list(constant(model, tensors[weights]).shape) != stated:
+        raise _ObstacleError(f"weights stored as {dimensions(tensors[weights])} but used as {stated}")
     dtype = "float16" if type_name(tensors[weights]) == "FLOAT16" else dtype
     bias = None
     if handle.bias is not None:
         if type_name(tensors[handle.bias]) not in biases:
-            raise _ObstacleError(
-                f"a bias of type {type_name(tensors[handle.bias])}, where {' or '.join(biases)} is computed"
-            )
+            raise _ObstacleError(f"a bias of type {type_name(tensors[handle.bias])} instead of {' or '.join(biases)}")
         bias = stored(model, graph, makers, handle.bias)
-        if bias is None or dimensions(tensors[bias]) != [site.out_channels]:
+        if bias is None or constant(model, tensors[bias]).shape != (site.out_channels,):
             raise _ObstacleError("its bias is no constant with one value per output channel")
     return replace(site, dtype=dtype), replace(handle, stored_weights=weights, stored_bias=bias)
 
@@ -180,19 +183,19 @@ def _axes(x, filters, output, wanted, padding, strides) -> tuple[Axis, ...]:
         if any(None not in pair and len(set(pair)) > 1 for pair in zip(output, wanted, strict=True)):
             raise _ObstacleError(f"the output's shape {output} and the shape asked for {wanted} differ")
         output = [b if a is None else a for a, b in zip(output, wanted, strict=True)]
-    if len(output) != 4 or output[3] not in (filters[0], None):
-        raise _ObstacleError(f"an output of shape {output} under weights for {filters[0]} channels")
+    if len(output) != 4 or output[3] not in (filters[0], None) or len({x[0], output[0], None}) > 2:
+        raise _ObstacleError(f"an output of shape {output} from an input of {x} and weights of {filters}")
     if None in (*x[1:3], *output[1:3]):
         raise _ObstacleError(
             f"height or width are known only at run time (input {x}, output {output}); "
             "export the model with a fixed image size"
         )
     if max(filters[1:3]) > _LONGEST_KERNEL or strides[0] * strides[1] > _MOST_PHASES:
-        raise _ObstacleError(
-            f"kernel {filters[1:3]} with strides {list(strides)} would take more operators than is sane"
-        )
+        raise _ObstacleError(f"kernel {filters[1:3]} with strides {list(strides)} would take too many operators")
     if 0 in (*x, *filters, *output):
         raise _ObstacleError(f"a dimension of 0 (input {x}, weights {filters}, output {output})")
+    if any(prod(n or 1 for n in shape) > _MOST_ELEMENTS for shape in (x, output)):
+        raise _ObstacleError(f"a tensor of more than 2**30 elements (input {x}, output {output})")
     try:
         return resolve(tuple(x[1:3]), tuple(filters[1:3]), strides, padding, tuple(output[1:3]))
     except SplitDeconvError as error:

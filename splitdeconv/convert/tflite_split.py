@@ -37,7 +37,7 @@ class _Rewrite:
     def __init__(self, editor, site, form, unpackers):
         self.editor, self.site, self.handle, self.unpackers = editor, site, site.key, unpackers
         self.plan = SplitPlan(site.axes, 1, form)
-        self.batch = editor.shape(self.handle.output)[0]
+        self.batch = site.batch or 1
         self.blocks = tuple(split.axis.n + split.surplus for split in self.plan.axis_plans)
         tensor = editor.graph.tensors[self.handle.stored_weights]
         self.kernel = constant(editor.model, tensor)
@@ -59,7 +59,9 @@ class _Rewrite:
         """
         planes = self.kernel - self.zero if self.zero else self.kernel
         for part in split_filters(self.plan, np.transpose(planes, (1, 2, 0, 3))):
-            yield None if part is None else np.transpose(part, (3, 0, 1, 2)) + self.zero
+            if part is not None:
+                part = np.transpose(part, (3, 0, 1, 2))
+            yield part + self.zero if part is not None and self.zero else part
 
     def convolution(self, convolution, filters):
         """One of the plan's convolutions, bias and activation included."""
