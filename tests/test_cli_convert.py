@@ -259,7 +259,19 @@ def test_unknown_targets(run, model, arguments, message):
 def test_help_names_everything():
     result = CliRunner().invoke(cli.app, ["convert", "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert result.exit_code == 0
-    for option in "output target form interleave static-batch layers no-verify samples inputs overwrite json".split():
+    for option in [
+        "output",
+        "target",
+        "form",
+        "interleave",
+        "static-batch",
+        "layers",
+        "no-verify",
+        "samples",
+        "inputs",
+        "overwrite",
+        "json",
+    ]:
         assert f"--{option}" in result.output
 
 
