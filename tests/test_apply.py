@@ -12,7 +12,7 @@ import splitdeconv as sd
 from splitdeconv.apply import INTERLEAVES, split_filters
 from splitdeconv.reference import conv_transpose
 from tests import references
-from tests.geometries import CASES, cases
+from tests.geometries import CASES, Case, cases
 from tests.refusals import refused
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp")
@@ -109,6 +109,17 @@ def test_the_list_covers_the_hard_cases():
         )
     assert len(kinds) == 23
     assert min(kinds.values()) >= 60, kinds
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("padding", ["SAME", "VALID", ((30, 0), (0, 25)), ((1, 20), (25, 1))], ids=str)
+def test_windows_that_miss_the_input(padding, form):
+    """Dilated far beyond the input, some phases read nothing but zeros, or a border of it."""
+    case = Case((2, 3), (4, 5), (3, 2), (13, 9), padding, None, None, groups=1, batch=2, cin=2, cout=3)
+    x, w = case.arrays()
+    y = _run(case, tf.constant(x), w, form, "concat").numpy()
+    np.testing.assert_allclose(y, conv_transpose(x, w, case.plan()), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(y, references.tf_nn(case, tf.constant(x), tf.constant(w)), rtol=0, atol=TOLERANCE)
 
 
 @settings(max_examples=60)

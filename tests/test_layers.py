@@ -86,10 +86,19 @@ def test_twins(rank, options):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("interleave", ["concat", "depth_to_space", "transpose"])
-def test_forms_and_interleaves(form, interleave):
+def test_forms_and_interleaves(form, interleave, monkeypatch):
+    """All give the original's values; what is asked for is what runs, and "native" is Keras' own computation."""
+    apply, ran = sd.layers.apply, []
+
+    def watching(plan, x, kernel, *, interleave):
+        ran.append((plan.form, interleave))
+        return apply(plan, x, kernel, interleave=interleave)
+
+    monkeypatch.setattr(sd.layers, "apply", watching)
     x = _input(2, 5, 4, CIN)
     original, twin = _pair(2, COUT, (5, 3), 2, "same", form=form, interleave=interleave)
     np.testing.assert_allclose(_array(twin(x)), _array(original(x)), rtol=0, atol=TOLERANCE)
+    assert ran == ([] if form == "native" else [(form, interleave)])
 
 
 def test_positional_arguments_and_configuration_are_kerass():

@@ -116,7 +116,10 @@ def test_output_shape_known_when_run(compiled):
     np.testing.assert_allclose(partly(x), default, rtol=0, atol=1e-13)
     assert partly.get_concrete_function().output_shapes.as_list() == [None, 10, 12, COUT]
     for wrong in ([2, 9, 12, COUT], [2, 12, 10, COUT], [3, 10, 12, COUT], [2, 10, 12, 2 * COUT], [2, 10, 6, 2 * COUT]):
-        with pytest.raises(tf.errors.InvalidArgumentError):
+        # XLA, which knows no assertions, words it differently.
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=None if compiled else "output_shape is not the default"
+        ):
             unknown(x, wrong)
     with pytest.raises(tf.errors.InvalidArgumentError):
         partly(x[:, :4])

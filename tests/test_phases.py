@@ -11,11 +11,10 @@ from splitdeconv.phases import plan_axis
 
 FORMS = ("split", "rows", "stacked", "paper")
 # n, k, s, d, crop p and length relative to n*s: more than any dialect can ask for, p < 0 and long slices included.
+# Only from s = 5 on does a dilation differ from its own inverse modulo the stride.
 AXES = [
     Axis(n=n, k=k, s=s, d=d, p=p, tail=tail)
-    for n, k, s, d, p, tail in product(
-        (1, 3, 4), (1, 2, 3, 5, 6), (1, 2, 3, 4), (1, 2, 3, 4), (-2, 0, 1, 4), (-2, 0, 3)
-    )
+    for n, k, s, d, p, tail in product((1, 4), (1, 2, 3, 6), (1, 2, 3, 4, 5), (1, 2, 3, 4), (-2, 0, 1, 4), (-2, 0, 3))
     if n * s + tail > 0
 ]
 
@@ -41,7 +40,7 @@ def _performed(split):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_windows_perform_the_definition(form):
-    assert len(AXES) > 2000
+    assert len(AXES) > 1500
     wrong = [axis for axis in AXES if _performed(plan_axis(axis, form)) != _definition(axis)]
     assert wrong == []
 
