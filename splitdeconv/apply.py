@@ -24,8 +24,8 @@ def apply(plan, x, filters, *, interleave="concat"):
     Args:
         plan: a `SplitPlan` of any form.
         x: NumPy array, TensorFlow tensor or JAX array ``(batch, *spatial, in_channels)``.
-        filters: ``(*kernel_size, out_channels // groups, in_channels)``, TensorFlow's layout. Given as a NumPy array
-            they are split on the host, once, outside any traced function.
+        filters: ``(*kernel_size, out_channels // groups, in_channels)``, TensorFlow's layout. They are split at every
+            call; but NumPy filters only once where a function is traced, whose constants the parts then are.
         interleave: how phases become pixels: "concat" (concatenations and reshapes only), "depth_to_space" (equal
             strides only), "transpose".
 
@@ -37,9 +37,12 @@ def apply(plan, x, filters, *, interleave="concat"):
     """
     xp = backends.of(x)
     _check(plan, x, filters, interleave)
+    # While a function is traced NumPy splits constant filters, once; where all runs at once x's library is quicker.
     constant = isinstance(filters, np.ndarray)
+    if constant and (plan.form == "native" or xp.eager()):
+        filters, constant = xp.asarray(filters, like=x), False
     if plan.form == "native":
-        return xp.conv_transpose(x, xp.asarray(filters, like=x) if constant else filters, plan)
+        return xp.conv_transpose(x, filters, plan)
     weights = split_filters(plan, filters)
     if constant:
         weights = tuple(None if w is None else xp.asarray(w, like=x) for w in weights)

@@ -106,6 +106,13 @@ def resolve(input_shape, kernel_size, strides, padding, output_shape=None, outpu
     )
 
 
+def positive(value, name):
+    """`value` as an int, or a refusal if it is not a whole number of at least 1."""
+    if not _is_int(value) or value < 1:
+        raise SplitDeconvError(f"{name} must be a positive whole number", where=name, expected=">= 1", got=repr(value))
+    return int(value)
+
+
 def per_axis(value, rank, name, *, least=1, optional=False):
     """Spread an int over `rank` dimensions, or check a sequence of them; None is kept where `optional`."""
     values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank

@@ -6,7 +6,7 @@ from . import backends
 from .apply import INTERLEAVES, apply
 from .errors import SplitDeconvError, check_choice
 from .extras import require
-from .plan import auto_form, plan
+from .plan import plan, with_form
 
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
@@ -52,9 +52,10 @@ def conv2d_transpose(
     Args:
         input: tensor ``(batch, height, width, in_channels)``, or channels first with "NCHW"; any float type. JAX
             arrays are computed with JAX.
-        filters: ``(height, width, out_channels // groups, in_channels)``; the groups follow from the output's channels.
-            NumPy filters are split once, on the host, outside a traced function.
-        output_shape: the full output shape, batch and channels included, as list or tensor; None for the default size.
+        filters: ``(height, width, out_channels // groups, in_channels)``; the groups follow from the channels of
+            `output_shape`. They are split at every call; NumPy filters once in a traced function, as its constants.
+        output_shape: the full output shape, batch and channels included, as list or tensor; None for the default size
+            and one group. A length that is only known when it runs must be the default; this is checked then.
         strides: an int, one per spatial dimension, or one per dimension of the input.
         padding: "SAME", "VALID", or (before, end) pairs per spatial dimension or per dimension of the input.
         data_format: "NHWC" or "NCHW".
@@ -65,7 +66,8 @@ def conv2d_transpose(
         interleave: "concat" (concatenations and a reshape), "depth_to_space" (equal strides only) or "transpose".
 
     Returns:
-        Tensor of `output_shape`.
+        Tensor of `output_shape`. NaN and infinity spread as far as in `tf.nn` with forms "split" and "nzp"; where
+        phases share a window ("rows", "stacked") or are zero-extended ("paper") to neighbours, too: 0 * NaN is NaN.
 
     Raises:
         SplitDeconvError: an illegal geometry or argument, with what was expected.
@@ -124,7 +126,7 @@ def _conv_transpose(rank, x, filters, output_shape, strides, padding, data_forma
             groups=_groups(known[1 if channels_first else -1], filters.shape[-2]),
             form=form,
         )
-        if form == "native" and xp.__name__.endswith("tensorflow"):
+        if form == "native" and hasattr(xp, "native"):
             return _native(xp, x, filters, planned, output_shape, padding, data_format)
         if channels_first:
             x = xp.transpose(x, (0, *range(2, rank + 2), 1))
@@ -164,12 +166,10 @@ def plan_for(sizes, filters, strides, padding, *, form="auto", **geometry):
         strides, padding, geometry: as for `splitdeconv.plan`.
         form: a form of `splitdeconv.plan`, or "auto".
     """
-    kernel = tuple(filters.shape[:-2])
-    planned = plan(sizes, kernel, strides, padding, **geometry, form="split" if form == "auto" else form)
-    if form != "auto":
-        return planned
-    form = auto_form(planned.axes, filters.shape[-2] * planned.groups, planned.groups)
-    return plan(sizes, kernel, strides, padding, **geometry, form=form)
+    planned = plan(
+        sizes, tuple(filters.shape[:-2]), strides, padding, **geometry, form="split" if form == "auto" else form
+    )
+    return with_form(planned, filters.shape[-2] * planned.groups) if form == "auto" else planned
 
 
 def _arrays(x, filters, rank):

@@ -11,7 +11,7 @@ from math import prod
 
 from .account import describe, exact_taps
 from .errors import SplitDeconvError, check_choice
-from .geometry import Axis, per_axis, resolve
+from .geometry import Axis, positive, resolve
 from .phases import AxisPlan, Window, plan_axis
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
@@ -116,7 +116,7 @@ class SplitPlan:
                 got=f"input_shape={tuple(axis.n for axis in self.axes)}",
                 fix="plan again with the lengths of interest",
             )
-        (cin, cout) = per_axis((in_channels, out_channels), 2, "in_channels and out_channels")
+        cin, cout = positive(in_channels, "in_channels"), positive(out_channels, "out_channels")
         if cin % self.groups or cout % self.groups:
             raise SplitDeconvError(
                 "the groups do not divide the channels",
@@ -172,7 +172,7 @@ def plan(
     (32, 32)
     """
     check_choice(form, FORMS, "form")
-    (groups,) = per_axis(groups, 1, "groups")
+    groups = positive(groups, "groups")
     axes = resolve(input_shape, kernel_size, strides, padding, output_shape, output_padding, dilations)
     return _cached(axes, groups, form)
 
@@ -180,6 +180,16 @@ def plan(
 @lru_cache(maxsize=4096)
 def _cached(axes, groups, form):
     return SplitPlan(axes, groups, form)
+
+
+def with_form(planned: SplitPlan, out_channels: int) -> SplitPlan:
+    """The same geometry in the form that `auto_form` chooses.
+
+    Args:
+        planned: a plan of any form.
+        out_channels: channels of the output, all groups together.
+    """
+    return _cached(planned.axes, planned.groups, auto_form(planned.axes, out_channels, planned.groups))
 
 
 def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:

@@ -215,3 +215,42 @@ def test_the_rank_is_the_operators(rank):
         x, w = data(other)
         with refused(f"input cannot have this shape\n  where: conv{rank}d_transpose"):
             operator(rank)(x, w, None, 2)
+
+
+@pytest.mark.parametrize("form", ["auto", "split", "rows", "stacked", "paper", "nzp", "native"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_an_empty_batch_has_the_output_s_shape_and_gradients(form, stride):
+    x, w = tf.zeros((0, 6, 7, 4)), tf.random.stateless_normal((5, 4, 8, 4), (1, 2))
+    output = (0, 6 * stride, 7 * stride, 8)
+    with tf.GradientTape() as tape:
+        tape.watch([x, w])
+        y = sd.conv2d_transpose(x, w, output, stride, form=form)
+    assert y.shape == output
+    if form != "native":  # whose gradient has the wrong shape
+        gradients = tape.gradient(y, [x, w])
+        assert [g.shape for g in gradients] == [x.shape, w.shape]
+        assert not gradients[1].numpy().any()
+    line = sd.conv1d_transpose(x[:, 0], w[0], (0, 7 * stride, 8), stride, form=form)
+    assert line.shape == (0, 7 * stride, 8)
+    if form not in ("auto", "native"):
+        assert sd.apply(sd.plan((6, 7), (5, 4), stride, form=form), x.numpy(), w.numpy()).shape == output
+
+
+def test_nan_and_infinity_stay_where_native_leaves_them_in_the_split_form(rng):
+    x, w = rng.standard_normal((1, 6, 7, 3)), tf.constant(rng.standard_normal((5, 4, 2, 3)))
+    x[0, 2, 3, 1], x[0, 4, 1, 0] = np.nan, np.inf
+    native, split, rows = (
+        sd.conv2d_transpose(tf.constant(x), w, (1, 12, 14, 2), 2, form=form).numpy()
+        for form in ("native", "split", "rows")
+    )
+    for seen in (np.isnan, np.isinf):
+        np.testing.assert_array_equal(seen(split), seen(native))
+    # As documented: phases that share a window multiply NaN by the zeros that widen it.
+    assert np.isnan(rows).sum() > np.isnan(native).sum()
+
+
+def test_pads_that_reach_past_the_input():
+    # The window of a phase lies wholly behind the input: it is padded first and sliced then.
+    plan = sd.plan((1, 1), 1, 4, [(0, 0)] * 2, dilations=3, form="paper")
+    x, w = np.full((1, 1, 1, 2), 3.0), np.full((1, 1, 2, 2), -2.0)
+    np.testing.assert_array_equal(sd.apply(plan, tf.constant(x), w), sd.reference.conv_transpose(x, w, plan))

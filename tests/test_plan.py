@@ -113,8 +113,8 @@ def test_groups_divide_the_counts():
         ("cannot be counted without the input size", {"input_shape": (4, None)}, (1, 1)),
         ("groups do not divide the channels", {"groups": 2}, (4, 3)),
         ("groups do not divide the channels", {"groups": 2}, (3, 4)),
-        ("in_channels and out_channels", {}, (0, 1)),
-        ("in_channels and out_channels", {}, (2.5, 1)),
+        ("in_channels must be a positive whole number", {}, (0, 1)),
+        ("out_channels must be a positive whole number", {}, (1, 2.5)),
     ],
 )
 def test_counts_refused(match, arguments, channels):
@@ -317,3 +317,10 @@ def test_huge_sizes_are_counted_exactly():
 
 def test_plan_equals_geometry_resolved():
     assert sd.plan((6, None), 3, (2, 1), "VALID").axes == resolve((6, None), 3, (2, 1), "VALID")
+
+
+def test_empty_phases_cost_nothing_even_zero_extended():
+    # gcd(d, s) = 2: of two phases one is empty; the other has all three taps, over six blocks and a border of one.
+    plan = sd.plan((6,), 3, 2, dilations=2, form="paper")
+    assert [c.kernel_size for c in plan.convolutions].count((0,)) == 1
+    assert plan.macs(1, 1)["paper"] == (6 + plan.axis_plans[0].surplus) * 3

@@ -45,18 +45,23 @@ def depth_to_space(x, s):
     return x.reshape(n, h, w, s, s, c // s**2).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * s, w * s, c // s**2)
 
 
+def eager():
+    """Whether operations run at once; NumPy's always do."""
+    return True
+
+
 def conv(x, w, pads, dilations, groups):
     """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
     rank = len(pads)
     x = pad(x, [(0, 0), *pads, (0, 0)])
     lengths = [n - d * (k - 1) for n, d, k in zip(x.shape[1:-1], dilations, w.shape[:rank], strict=True)]
-    x = x.reshape(*x.shape[:-1], groups, -1)
-    w = w.reshape(*w.shape[:-1], groups, -1)
+    x = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    w = w.reshape(*w.shape[:-1], groups, w.shape[-1] // groups)
     y = np.zeros((x.shape[0], *lengths, groups, w.shape[-1]), np.result_type(x, w))
     for tap in np.ndindex(*w.shape[:rank]):
         reach = tuple(slice(t * d, t * d + n) for t, d, n in zip(tap, dilations, lengths, strict=True))
         y += np.einsum("...gc,cgm->...gm", x[:, *reach], w[tap], optimize=True)
-    return y.reshape(*y.shape[:-2], -1)
+    return y.reshape(*y.shape[:-2], groups * y.shape[-1])
 
 
 def conv_transpose(x, filters, plan):

@@ -8,6 +8,11 @@ import tensorflow as tf
 
 transpose, zeros_like, scope, as_tensor = tf.transpose, tf.zeros_like, tf.name_scope, tf.convert_to_tensor
 
+_LATE = (
+    "output_shape is not the default: a size that is only known when it runs must be what input and padding give; "
+    "for another one pass known lengths, of an input whose size is known"
+)
+
 
 def asarray(array, like):
     """`array` in the library and type of `like`."""
@@ -44,7 +49,7 @@ def check_shape(x, expected, known):
     if None not in known[1:]:
         return x
     actual, expected = tf.shape(x), tf.cast(expected, tf.int32)
-    check = tf.debugging.assert_equal(actual, expected, "output_shape is not the default")
+    check = tf.debugging.assert_equal(actual, expected, _LATE)
     with tf.control_dependencies([] if check is None else [check]):
         # XLA drops assertions. It keeps a slice, which cannot enlarge, and a reshape, which cannot shrink.
         return tf.reshape(tf.slice(x, tf.zeros_like(actual), expected), actual)
@@ -93,12 +98,27 @@ def conv(x, w, pads, dilations, groups):
         return _dilated(x, w, pads, dilations, groups)
     if groups > 1:
         return _grouped(x, w, pads, groups)
+    if x.shape[0] == 0:
+        # For an empty batch oneDNN's kernels, gradients too, take the input's shape for the result's. There is nothing
+        # to compute, only to say which shape it has and what it would depend on.
+        lengths = [n + sum(p) - k + 1 for n, p, k in zip(shape(x)[1:-1], pads, w.shape, strict=False)]
+        return tf.broadcast_to(tf.reduce_sum(x) + tf.reduce_sum(w), (0, *lengths, w.shape[-1]))
+    return _convolve(x, w, pads)
+
+
+def _convolve(x, w, pads):
+    """A plain convolution by the operator of its rank."""
     if len(pads) == 2 and all(before * after >= 0 for before, after in pads):
         # conv2d pads by itself, which saves a padded copy of the input per phase; it cannot slice.
         x = pad(x, [(0, 0), *((min(before, 0), min(after, 0)) for before, after in pads), (0, 0)])
         return tf.nn.conv2d(x, w, 1, [(0, 0), *((max(before, 0), max(after, 0)) for before, after in pads), (0, 0)])
     x = pad(x, [(0, 0), *pads, (0, 0)])
     return (tf.nn.conv1d, tf.nn.conv2d, tf.nn.conv3d)[len(pads) - 1](x, w, _ones(x), "VALID")
+
+
+def eager():
+    """Whether operations run at once, so that constants had better be handled by TensorFlow than by NumPy."""
+    return tf.executing_eagerly()
 
 
 def native(rank):
