@@ -6,6 +6,8 @@ from ..errors import SplitDeconvError
 from .detect import detect, read_model
 from .rewrite import Options, examine, rewrite
 
+UNLIKE = "does not compute what the original does"
+
 
 def run(job) -> dict:
     """Do one job.
@@ -64,15 +66,18 @@ def check(verification, where):
     Raises:
         SplitDeconvError: with the first output that differs.
     """
-    if not verification:
-        first = next(output for output in verification.outputs if not output.passed)
-        raise SplitDeconvError(
-            "the converted model does not compute what the original does; it was not written",
-            where=f"{where}, output {first.name}",
-            expected=f"a difference of at most {first.tolerance:.3g}",
-            got=first.finding,
-            fix="please report the model; splitdeconv convert --layers converts a part of it",
-        )
+    if verification:
+        return
+    first = next((output for output in verification.outputs if not output.passed), None)
+    unknown = first is None or (first.values == 0 and "operators" in verification.method)
+    raise SplitDeconvError(
+        f"the converted model {'could not be verified' if unknown else UNLIKE}; it was not written",
+        where=f"{where}, output {first.name}" if first else where,
+        expected=f"a difference of at most {first.tolerance:.3g}" if first else "an output to compare",
+        got=first.finding if first else "none",
+        fix="give inputs that suit the model (--inputs), or convert a part of it (--layers)"
+        + ("" if unknown else "; please report the model"),
+    )
 
 
 def _read(job, folder):

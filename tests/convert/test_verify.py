@@ -398,6 +398,17 @@ def test_an_output_that_is_missing_fails():
     assert [o.finding for o in bad.outputs] == ["the converted model has no such output"]
 
 
+def test_what_cannot_be_verified_is_not_written(here):
+    # Neither the model nor its operator can be run: nothing says how many channels there are.
+    noise = helper.make_node("NoSuchOperator", ["x"], ["a"])
+    model = onnx_up(before=[noise], inputs=[onnx_models.value("x", "f4", [1, 3, 6, 6])])
+    with refused("the converted model could not be verified; it was not written") as caught:
+        sd.convert(model.SerializeToString())
+    assert "output up" in caught.value.where
+    assert "--inputs" in caught.value.fix
+    assert sd.convert(model.SerializeToString(), verify=False).report.converted == 1
+
+
 def test_two_different_models_differ():
     a, b = (deconv_model(CASE.with_(cout=n)) for n in (6, 7))
     verification = compare("tflite", a, b)
