@@ -104,8 +104,8 @@ def _converter(library):
     if library == "tensorflow":
         return require("tensorflow", "tensorflow").constant
     if library == "jax":
-        require("jax", "tpu").config.update("jax_enable_x64", True)
-        return require("jax.numpy", "tpu").asarray
+        require("jax", "jax").config.update("jax_enable_x64", True)
+        return require("jax.numpy", "jax").asarray
     if library == "numpy":
         return np.asarray
     raise SplitDeconvError(

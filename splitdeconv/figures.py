@@ -1,23 +1,20 @@
 """Figures on disk: a picture as PDF and PNG, the numbers behind it as CSV, a manifest row that says where it came from.
 
 The same figure and data give the same bytes: nothing written carries a date. The manifest, `manifest.json` beside the
-figures, is a list of rows sorted by name, so that `pandas.read_json` reads it. matplotlib is imported here alone.
+figures, is a list of rows sorted by name, so that `pandas.read_json` reads it.
 """
 
 import fcntl
-import hashlib
 import json
 import os
-import platform
 import re
-from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 
 from .errors import SplitDeconvError
 from .extras import require
+from .provenance import device, replacing, sha256, versions
 
 #: One colour a method, the same in every figure. Okabe and Ito's palette, distinguishable to colour-blind readers
 #: ("Color Universal Design", jfly.uni-koeln.de/color), and a grey for the framework's own operator.
@@ -31,7 +28,6 @@ COLOURS = {
     "auto": "#56B4E9",
 }
 
-_PACKAGES = ("splitdeconv", "numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax")
 _METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 
 
@@ -92,27 +88,21 @@ def save_figure(fig, name, data, *, inputs=(), caption="", directory=None, seed=
         "quick": bool(parameters.get("quick", False)),
         "seed": parameters.get("seed") if seed is None else seed,
         "inputs": _inputs([*run.get("inputs", ()), *inputs], folder.resolve().parent),
-        "versions": _versions(),
-        "device": _device(),
+        "versions": versions(),
+        "device": device(),
         "files": {},
     }
     folder.mkdir(parents=True, exist_ok=True)
     # Type 42 embeds TrueType outlines, which print shops and text search want, in place of matplotlib's Type 3.
     with matplotlib.rc_context({"pdf.fonttype": 42}):
         for kind, entries in _METADATA.items():
-            with _replacing(folder / f"{name}.{kind}") as part:
+            with replacing(folder / f"{name}.{kind}") as part:
                 # Axes and seaborn grids know their figure; a figure's `figure` is itself.
                 fig.figure.savefig(part, format=kind, dpi=200, bbox_inches="tight", metadata=entries)
-    with _replacing(folder / f"{name}.csv") as part:
+    with replacing(folder / f"{name}.csv") as part:
         table.to_csv(part, index=any(level is not None for level in table.index.names), lineterminator="\n")
     row["files"] = {path.name: sha256(path) for path in (folder / f"{name}.{kind}" for kind in ("csv", "pdf", "png"))}
     _update_manifest(folder, row)
-
-
-def sha256(path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _name(name):
@@ -157,37 +147,6 @@ def _inputs(paths, root):
     return dict(sorted(hashes.items()))
 
 
-def _versions():
-    installed = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            installed[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return installed
-
-
-def _device():
-    """The processor's name as Linux gives it, and how many logical cores this machine has."""
-    try:
-        described = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        described = None
-    name = described[1] if described else platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} logical cores"
-
-
-@contextmanager
-def _replacing(path):
-    """A temporary file beside `path`, renamed to it if the block ends well and removed if not."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _update_manifest(folder, row):
     """Replace the row of that name, alone among all processes that write to this folder."""
     manifest = folder / "manifest.json"
@@ -195,5 +154,5 @@ def _update_manifest(folder, row):
         fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by a process that dies
         rows = json.loads(manifest.read_text()) if manifest.exists() else []
         rows = [*(other for other in rows if other["name"] != row["name"]), row]
-        with _replacing(manifest) as part:
+        with replacing(manifest) as part:
             part.write_text(json.dumps(sorted(rows, key=lambda r: r["name"]), indent=2) + "\n")

@@ -198,7 +198,7 @@ def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str
     "stacked" where every kernel equals its stride and nothing is cropped, because one convolution then issues no tap in
     vain, and for up to four output channels, because on their own they leave a convolution's inner loop almost empty.
     "rows" from stride 8 on, where s^2 convolutions are too many. Else "split", also for groups: their stacked channels
-    need a transpose. `benchmarks/forms.py` times the forms that this rule chooses between.
+    need a transpose. `benchmarks/measure_forms.py` times the forms that this rule chooses between.
     """
     if groups > 1:
         return "split"

@@ -1,5 +1,6 @@
 """Timing helpers: turns are interleaved, ratios are paired, budgets stop; no test here asserts a speed."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,7 +58,6 @@ def test_a_missing_baseline_is_refused():
 
 @pytest.mark.parametrize("limit", [bench.LARGEST_CONSTANT, 1])
 def test_a_frozen_model_computes_what_the_model_does(rng, monkeypatch, limit):
-    keras = pytest.importorskip("keras")
     monkeypatch.setattr(bench, "LARGEST_CONSTANT", limit)
     x = keras.Input((5, 4, 3))
     shared = keras.layers.Conv2DTranspose(2, 3, strides=2)
@@ -71,7 +71,6 @@ def test_a_frozen_model_computes_what_the_model_does(rng, monkeypatch, limit):
 
 
 def test_a_frozen_model_takes_several_inputs(rng):
-    keras = pytest.importorskip("keras")
     a, b = keras.Input((3,)), keras.Input((3,))
     model = keras.Model([a, b], keras.layers.Subtract()([a, b]))
     x, y = rng.standard_normal((2, 1, 3), "float32")

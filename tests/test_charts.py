@@ -1,12 +1,11 @@
 """Charts show every number of their table, and say why one is missing."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from splitdeconv import charts
-
-plt = pytest.importorskip("matplotlib.pyplot")
 
 
 @pytest.fixture(autouse=True)

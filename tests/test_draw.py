@@ -1,12 +1,13 @@
 """Pictures of a plan: their tables say what the plan says, and every cell is drawn."""
 
+import matplotlib
 import numpy as np
 import pytest
 
 import splitdeconv as sd
 from splitdeconv import draw
 
-pytest.importorskip("matplotlib").use("Agg")
+matplotlib.use("Agg")
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None):
     Args:
         arguments: those of the command line; the process' own if None.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings are no part of our output
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # as quiet as TensorFlow lets itself be made
     try:
         app(arguments)
     except SplitDeconvError as error:

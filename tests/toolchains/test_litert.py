@@ -1,13 +1,12 @@
 """Exported files compute what the Keras model does; full int8 holds no float tensor."""
 
+import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.toolchains import litert
-
-keras = pytest.importorskip("keras")
-Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning"),

@@ -1,0 +1,43 @@
+"""Which form runs fastest on this CPU, transposed convolution by transposed convolution: the evidence for `auto_form`.
+
+python benchmarks/measure_forms.py
+
+Times every layer of the benchmark networks in each form against TensorFlow's own operator (float32, batch 1, medians of
+interleaved turns), writes data/measured/forms.csv, and prints the geometric mean of each form, of the choice that
+`splitdeconv.plan.auto_form` makes, and of the best choice there is.
+"""
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from splitdeconv import measured, networks
+from splitdeconv.networks import measure
+from splitdeconv.networks.counts import layer_plan
+from splitdeconv.plan import auto_form
+
+FORMS = ("native", "split", "rows", "stacked")
+
+
+def main():
+    """Time all layers, keep the table, print what it amounts to."""
+    tables = [_time(name) for name in track(networks.names(), "timing layers")]
+    times = pd.concat(tables, ignore_index=True)
+    print("written to", measured.write("forms", times).name)
+    layers = times.pivot(index=["network", "layer", "auto"], columns="form", values="speedup")[list(FORMS)]
+    print(layers.round(2).to_string())
+    # A form that is not run cannot be chosen; for the means it stands at native's speed.
+    chosen = [row[index[-1]] for index, row in layers.iterrows()]
+    means = np.exp(np.log(layers.fillna(1).assign(auto=chosen, best=layers.max(axis=1))).mean())
+    print("\ngeometric mean speedup over native\n" + means.round(3).to_string())
+
+
+def _time(name):
+    rows = networks.layer_table(name).query("kind == 'deconv'").itertuples(index=False)
+    auto = {row.name: auto_form(layer_plan(row).axes, row.c_out, row.groups) for row in rows}
+    times = measure.time_layers(name, forms=FORMS, turns=31, budget=6.0)
+    return times.assign(network=name, auto=times["layer"].map(auto))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Measurements that take long, kept as tables with the machine, the day and the versions that made them.
+
+`make measure` writes them to data/measured/, which is in git; notebooks replay them, labelled, beside what they measure
+themselves. An installed wheel has none.
+"""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from .provenance import device, replacing, versions
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "measured"
+
+
+def write(name, table, folder=FOLDER) -> Path:
+    """Keep a table as ``NAME.csv``, each row with the columns device, date and versions (JSON).
+
+    Args:
+        name: of the measurement.
+        table: a DataFrame.
+        folder: where to.
+
+    Returns:
+        The file's path.
+    """
+    path = Path(folder) / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stamped = table.assign(device=device(), date=date.today().isoformat(), versions=json.dumps(versions()))
+    with replacing(path) as part:
+        stamped.to_csv(part, index=False, lineterminator="\n", float_format="%.6g")
+    return path
+
+
+def read(name, folder=FOLDER) -> pd.DataFrame:
+    """A measurement that was kept; an empty table where there is none."""
+    path = Path(folder) / f"{name}.csv"
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame()

@@ -1,0 +1,49 @@
+"""Where results come from: the machine, the versions, the files; and files that are replaced in one step."""
+
+import hashlib
+import os
+import platform
+import re
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+_PACKAGES = ("splitdeconv", "numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax")
+
+
+def sha256(path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on, as far as they are installed."""
+    installed = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            installed[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def device() -> str:
+    """The processor's name as Linux gives it, and how many logical cores this machine has."""
+    try:
+        described = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        described = None
+    name = described[1] if described else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} logical cores"
+
+
+@contextmanager
+def replacing(path):
+    """A temporary file beside `path`, renamed to it if the block ends well and removed if not."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
