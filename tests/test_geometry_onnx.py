@@ -96,17 +96,25 @@ def _run_or_none(model, x):
         return None
 
 
+def _plan_or_problem(n, k, attributes):
+    """The plan and None, or None and why there is none."""
+    try:
+        return SplitPlan(from_onnx((n,), (k,), **attributes), 1, "split"), None
+    except SplitDeconvError as error:
+        return None, error.problem
+
+
 def test_onnx_runtime_agrees_on_values_and_on_what_is_refused():
     draw, agreed, refused_by_both = random.Random(0), 0, 0
     for seed in range(700):
         n, k, attributes = _random_attributes(draw)
         x, w = _arrays(seed, n, k)
         expected = _run_or_none(single(x, w, **attributes), x)
-        try:
-            plan = SplitPlan(from_onnx((n,), (k,), **attributes), 1, "split")
-        except SplitDeconvError:
-            assert expected is None, attributes
-            refused_by_both += 1
+        plan, problem = _plan_or_problem(n, k, attributes)
+        if problem:
+            # Older versions of ONNX Runtime (1.20, say) append zeros to reach any output_shape.
+            assert expected is None or "no input of this length" in problem, attributes
+            refused_by_both += expected is None
             continue
         if expected is None:
             # The one thing ONNX Runtime does not compute and PyTorch does.

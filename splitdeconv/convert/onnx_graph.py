@@ -121,6 +121,8 @@ def trace(scope, name):
         node = scope.producer(name)
         if node is None or (node.domain, node.op_type) not in _ELEMENTWISE or name != node.output[0] or len(chain) > 9:
             return None
+        if not all(node.input[:2]) or len(node.input) < (2 if node.op_type.endswith("Linear") else 1):
+            return None
         chain.append(node)
         scope, name = scope.home(name), node.input[0]
     return Source(name, tensor, scope.home(name), tuple(chain))

@@ -3,6 +3,8 @@
 from functools import cache
 from math import prod
 
+import numpy as np
+
 from ..errors import SplitDeconvError
 from ..extras import require
 from ..plan import SplitPlan
@@ -73,7 +75,7 @@ def _emit(ops, this, plan, interleave, folder, count):
 
     biased = len(this.node.input) > 2 and this.node.input[2]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(this.computes)
-    quantize = _quantizer(ops, this, plan, count)
+    quantize = _quantizer(ops, this, plan, count, read)
     x = this.node.input[0]
     return lower(ops, plan, interleave, x, filters, bias if biased else None, channels, dtype, quantize=quantize)
 
@@ -92,21 +94,25 @@ def _check_growth(this, plan):
         )
 
 
-def _quantizer(ops, this, plan, count):
+def _quantizer(ops, this, plan, count, read):
     """What rounds each convolution's result to the steps of the QuantizeLinear that reads the whole; None if none does.
 
-    Only where input and filters are quantized too, so that a runtime can compute the convolution in integers.
+    Only where input and filters are quantized too, so that a runtime can compute the convolution in integers; and not
+    where the filters' zero points differ, which ONNX Runtime then tries, and up to 1.20 fails to run.
     """
     scope, output = this.scope, this.node.output[0]
-    reader = next((n for n in scope.graph.node if n.op_type == "QuantizeLinear" and n.input[0] == output), None)
-    kinds = [node.op_type for node in this.weights.chain] if this.weights else []
+    reader = next((n for n in scope.graph.node if n.op_type == "QuantizeLinear" and output in n.input[:1]), None)
+    inner = this.weights.chain[0] if this.weights and this.weights.chain else None
     before = scope.producer(this.node.input[0])
-    if reader is None or count[output] > 1 or output in scope.outputs or "DequantizeLinear" not in kinds:
+    if reader is None or count[output] > 1 or output in scope.outputs:
         return None
-    if before is None or before.op_type != "DequantizeLinear" or len(plan.convolutions) + max(plan.strides) == 2:
+    if any(node is None or node.op_type != "DequantizeLinear" for node in (inner, before)):
         return None
     scales = [scope.constant(name) for name in reader.input[1:] if name]
     if any(scale is None or list(scale.dims) not in ([], [1]) for scale in scales):
+        return None
+    zeros = [read(scope.constant(name)) for name in inner.input[2:] if name]
+    if any(np.ptp(zero.astype(int)) for zero in zeros) or len(plan.convolutions) + max(plan.strides) == 2:
         return None
 
     def quantize(value):

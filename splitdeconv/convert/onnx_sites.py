@@ -64,6 +64,8 @@ def _look(scope, node, known, readable):
     batch = cin = cout = None
     stored = 0
     try:
+        if len(node.input) < 2 or not all(node.input[:2]):
+            raise _cannot("it lacks input or filters", "two or three inputs", str(list(node.input)))
         data_type, x = _lookup(scope, known, node.input[0])
         batch = x[0] if x else None
         source = _take_weights(this, known, readable)
@@ -155,8 +157,6 @@ def _attributes(node):
 def _take_weights(this, known, readable):
     """Note shape and type of the filters; returns their `Source`, None where they are not constant."""
     scope, node = this.scope, this.node
-    if len(node.input) < 2 or not node.input[1]:
-        raise _cannot("it has no filters", "two or three inputs", str(len(node.input)))
     source = trace(scope, node.input[1])
     this.computes, shape = _lookup(scope, known, node.input[1])
     if source:

@@ -42,6 +42,8 @@ def _inferred(model):
     copy = type(model)()
     copy.CopyFrom(model)
     for scope in scopes(copy):
+        if hasattr(scope.graph, "sparse_initializer"):
+            scope.graph.ClearField("sparse_initializer")  # up to onnx 1.19 inference crashes where one is a filter
         for tensor in tensors_of(scope.graph):
             held = sum(len(getattr(tensor, name)) for name in _VALUES)
             if held > 8 * _SMALL or tensor.external_data:

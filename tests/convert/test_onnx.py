@@ -441,6 +441,13 @@ def test_problems_are_told_site_by_site(change, match):
     assert match in problem(single(**parts))
 
 
+@pytest.mark.parametrize("inputs", [[], ["x"], ["x", ""], ["", "w"]])
+def test_missing_inputs_are_a_problem(inputs):
+    source = single(np.zeros((1, 3, 5), "f"), np.zeros((3, 2, 3), "f"))
+    source.graph.node[0].input[:] = inputs
+    assert "it lacks input or filters" in problem(source)
+
+
 def test_a_problem_is_no_failure_of_the_others():
     source, _ = _chain()
     source.graph.node[2].attribute[0].ints[:] = [2, 3, 4]

@@ -197,6 +197,12 @@ def test_a_constant_is_found_through_a_chain_and_no_further():
     assert trace(scope, "nothing") is None
 
 
+def test_operators_that_lack_inputs_lead_nowhere():
+    nodes = [_node("Identity", [], ["a"]), _node("DequantizeLinear", ["w"], ["c"]), _node("Cast", [""], ["d"], to=1)]
+    (scope,) = scopes(model(nodes, [], [value("a", "f", OPEN)], {"w": W}))
+    assert [trace(scope, name) for name in "acd"] == [None] * 3
+
+
 def test_a_circle_of_identities_ends():
     nodes = [_node("Identity", ["b"], ["a"]), _node("Identity", ["a"], ["b"])]
     (scope,) = scopes(model(nodes, [], [value("a", "f", OPEN)]))

@@ -253,7 +253,7 @@ def test_quantizing_twice_changes_nothing():
     assert quantizers[-1].output == ["y_q"]
 
 
-@pytest.mark.parametrize("change", ["second reader", "output", "float input", "scale per channel"])
+@pytest.mark.parametrize("change", ["second reader", "output", "float input", "scale per channel", "zero points"])
 def test_results_are_not_quantized_early_for_others(change):
     source, x = _quantized(np.random.default_rng(5))
     if change == "second reader":
@@ -263,6 +263,8 @@ def test_results_are_not_quantized_early_for_others(change):
         source.graph.output.append(value("y_f", "f", [None] * 4))
     elif change == "float input":
         source.graph.node[4].input[0] = "x"
+    elif change == "zero points":
+        source.graph.initializer[2].CopyFrom(tensor("w_zero", np.array([0, 1, 0], "i1")))
     else:
         source.graph.initializer[7].CopyFrom(tensor("y_scale", np.array([0.1, 0.2, 0.3], "f")))
         source.graph.initializer[8].CopyFrom(tensor("y_zero", np.array([100, 101, 102], "u1")))
@@ -316,6 +318,18 @@ def test_fake_quantized_float_weights(form):
         _up(["x", "w_d", "b"]),
     ]
     _same(_model(nodes, {"w": W, "scale": scale, "zero": zero, "b": BIAS}), form)
+
+
+def test_fake_quantized_weights_are_computed_in_integers_too():
+    source, x = _quantized(np.random.default_rng(5))
+    scale = numpy_helper.to_array(source.graph.initializer[1])
+    weights = numpy_helper.to_array(source.graph.initializer[0]) * scale[:, None, None]
+    source.graph.initializer[0].CopyFrom(tensor("w", weights.astype("f")))
+    source.graph.node[2].input[0] = "w_q"
+    source.graph.node.insert(2, _node("QuantizeLinear", ["w", "w_scale", "w_zero"], "w_q", axis=1))
+    converted = convert(source)
+    assert kinds(converted).count("QuantizeLinear") == 4 + 1 + 4 + 1
+    assert set(_steps(source, converted, x)) <= {0, 1}
 
 
 def test_the_type_of_a_site():
