@@ -47,7 +47,7 @@ def _print_layers(report):
         counts = (row["useful"], row["exact"], row["nzp"], row[decision.form] if decision.form else None)
         rows.append(
             (
-                row["name"],
+                _short(row["name"]),
                 row["geometry"],
                 f"{row['in_channels'] or '?'} -> {row['out_channels'] or '?'}"
                 + f", {row['groups']} groups" * (row["groups"] > 1),
@@ -64,10 +64,16 @@ def _print_reasons(decisions):
     """Every reason once, with the layers it is for."""
     reasons = {}
     for decision in decisions:
-        reasons.setdefault((decision.verdict, decision.reason), []).append(decision.site.name)
+        reasons.setdefault((decision.verdict, decision.reason), []).append(_short(decision.site.name))
     for (verdict, reason), names in reasons.items():
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         typer.echo(f"{verdict} {shown}: {reason}")
+
+
+def _short(name, most=32):
+    """A name to recognize a layer by: of the many that TFLite gives a fused operator the last, and of that the end."""
+    name = name.split(";")[-1] if ";" in name else name
+    return name if len(name) <= most else "..." + name[3 - most :]
 
 
 def _print_changes(report):
