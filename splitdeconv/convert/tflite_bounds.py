@@ -53,6 +53,14 @@ def schema():
     return require("ai_edge_litert.schema_py_generated", "tflite")
 
 
+def make(table, /, **fields):
+    """An object of the schema's object API by its table's name; the constructors of early versions take no fields."""
+    part = getattr(schema(), f"{table}T")()
+    for field, value in fields.items():
+        setattr(part, field, value)
+    return part
+
+
 def damaged(where, got):
     """The refusal of bytes that are no sound model."""
     return SplitDeconvError(

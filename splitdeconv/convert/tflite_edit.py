@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .tflite_bounds import schema
+from .tflite_bounds import make, schema
 from .tflite_check import builtin
 from .tflite_graph import operator_name, ports, type_name
 
@@ -45,7 +45,7 @@ class Editor:
 
     def constant(self, values, label, kind, quantization=None) -> int:
         """A new constant tensor of type `kind` (the schema's number) with the quantization given."""
-        buffer = self.schema.BufferT(data=np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+        buffer = make("Buffer", data=np.ascontiguousarray(values).reshape(-1).view(np.uint8))
         self.model.buffers.append(buffer)
         tensor = self._tensor(label, values.shape, kind, quantization)
         tensor.buffer = len(self.model.buffers) - 1
@@ -73,7 +73,8 @@ class Editor:
         kind = type(options).__name__.removesuffix("T")
         number = getattr(self.schema.BuiltinOptions, kind) if options is not None else 0
         self.new.append(
-            self.schema.OperatorT(
+            make(
+                "Operator",
                 opcodeIndex=code,
                 inputs=np.array(inputs, "<i4"),
                 outputs=np.array([output], "<i4"),
@@ -98,7 +99,8 @@ class Editor:
         return self.new
 
     def _tensor(self, label, shape, kind, quantization):
-        return self.schema.TensorT(
+        return make(
+            "Tensor",
             name=self._name(label),
             shape=np.array(shape, "<i4"),
             type=kind,
@@ -126,7 +128,7 @@ class Editor:
         for index, code in enumerate(self.model.operatorCodes):
             if builtin(code) == kind and code.version == version:
                 return index
-        code = self.schema.OperatorCodeT(deprecatedBuiltinCode=min(kind, 127), version=version, builtinCode=kind)
+        code = make("OperatorCode", deprecatedBuiltinCode=min(kind, 127), version=version, builtinCode=kind)
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
 

@@ -65,9 +65,11 @@ def write(model, tail=b"") -> bytes:
             got=f"{constants:,} bytes of constants",
             fix="convert with form split, which adds no weights",
         )
-    builder = _builder(constants + (1 << 16))
+    # Room enough at once: a builder that is too small copies itself into one of twice the size.
+    parts = sum(len(g.tensors or ()) + len(g.operators or ()) for g in model.subgraphs)
+    builder = _builder(constants + 600 * parts + (1 << 16))
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-    body = bytes(builder.Output())
+    body = bytes(memoryview(builder.Bytes)[builder.Head() :])
     return body + _moved(tail, len(body)) if len(tail) else body
 
 

@@ -3,7 +3,8 @@
 Two operators are known. The builtin TRANSPOSE_CONV takes (output shape, weights, input[, bias]); MediaPipe's custom
 Convolution2DTransposeBias takes (input, weights, bias) and keeps padding and strides in its options, three int32:
 padding (1 SAME, 2 VALID), stride of the width, stride of the height (TfLiteTransposeConvParams, as
-mediapipe/util/tflite/operations/transpose_conv_bias.cc reads it). Weights are (Cout, kh, kw, Cin) in both.
+mediapipe/util/tflite/operations/transpose_conv_bias.cc reads it). Weights are (Cout, kh, kw, Cin) in both. A third,
+CONV_3D_TRANSPOSE, is found and refused.
 """
 
 import re
@@ -79,7 +80,7 @@ def find_sites(model) -> list[Site]:
         makers = producers(graph)
         for position, operator in enumerate(graph.operators or ()):
             name = operator_name(model, operator)
-            if name in ("TRANSPOSE_CONV", CUSTOM):
+            if name in ("TRANSPOSE_CONV", CUSTOM, "CONV_3D_TRANSPOSE"):
                 sites.append(_site(model, graph, makers, operator, name, (number, position)))
     return sites
 
@@ -88,6 +89,8 @@ def _site(model, graph, makers, operator, name, place):
     """One site: as much as can be told about it, until an obstacle or the end."""
     site = Site(f"{name} {place[1]}", name, None, 1, None, None, "unknown", None)
     try:
+        if name == "CONV_3D_TRANSPOSE":
+            raise _ObstacleError("three dimensions: rewrite the Keras or ONNX model it came from")
         shape, handle = _arrange(operator, name, place)
         x, weights, output = (graph.tensors[i] for i in (handle.x, handle.weights, handle.output))
         site = replace(site, name=_label(output, weights), dtype=type_name(x).lower())

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..apply import split_filters
 from ..plan import SplitPlan
+from .tflite_bounds import make
 from .tflite_graph import constant, scales, type_name, zero_points
 
 
@@ -90,7 +91,8 @@ class _Rewrite:
         """CONV_2D, with the weights stored as the original's are."""
         editor, schema = self.editor, self.editor.schema
         weights = self.weights(filters, phases, label)
-        options = schema.Conv2DOptionsT(
+        options = make(
+            "Conv2DOptions",
             padding=getattr(schema.Padding, padding),
             strideW=1,
             strideH=1,
@@ -100,7 +102,7 @@ class _Rewrite:
         )
         shape = (self.batch, *self.blocks, len(filters))
         inputs, version = [x, weights, self.bias(phases)], None
-        if self.handle.bias_type == schema.TensorType.INT32:
+        if self.site.dtype == "int16x8" and self.handle.bias_type == schema.TensorType.INT32:
             # An int16 convolution's bias is int64 unless the options say so, from version 8 on.
             options.quantizedBiasType, version = self.handle.bias_type, 8
         return editor.operator("CONV_2D", inputs, self.handle.output, shape, f"phase_{label}", options, version)
@@ -144,7 +146,7 @@ class _Rewrite:
         kind = schema.TensorType.INT64 if wide else schema.TensorType.INT32
         product = scales(x)[0] * scales(weights)
         product = np.tile(product, phases) if len(product) > 1 else product
-        quantization = schema.QuantizationParametersT(scale=product, zeroPoint=np.zeros(len(product), "<i8"))
+        quantization = make("QuantizationParameters", scale=product, zeroPoint=np.zeros(len(product), "<i8"))
         return editor.constant(np.zeros(count, "<i8" if wide else "<i4"), "bias", kind, quantization)
 
     # What a convolution reads
@@ -165,18 +167,18 @@ class _Rewrite:
         n, h, w, c = self.editor.shape(x)
         shape = (n, h + sum(pads[0]), w + sum(pads[1]), c)
         paddings = self.editor.helper([(0, 0), *pads, (0, 0)], "paddings")
-        return self.editor.operator("PAD", [x, paddings], x, shape, label, self.editor.schema.PadOptionsT())
+        return self.editor.operator("PAD", [x, paddings], x, shape, label, make("PadOptions"))
 
     def slice(self, x, ranges, label):
         """A part of x: (begin, end) per dimension, None for all of it."""
         if not any(ranges):
             return x
-        editor, schema = self.editor, self.editor.schema
+        editor = self.editor
         whole = sum(1 << i for i, r in enumerate(ranges) if r is None)
         begin, end = ([0 if r is None else r[i] for r in ranges] for i in (0, 1))
         shape = tuple(n if r is None else r[1] - r[0] for n, r in zip(editor.shape(x), ranges, strict=True))
         inputs = [x, editor.helper(begin, "begin"), editor.helper(end, "end"), editor.helper([1] * 4, "ones")]
-        options = schema.StridedSliceOptionsT(beginMask=whole, endMask=whole)
+        options = make("StridedSliceOptions", beginMask=whole, endMask=whole)
         return editor.operator("STRIDED_SLICE", inputs, x, shape, label, options)
 
     # The interleave
@@ -197,17 +199,17 @@ class _Rewrite:
     def join_by_transpose(self, outputs, interleave):
         """All phases on the channels, then DEPTH_TO_SPACE, or (image row, column, row phase, rest) transposed."""
         y = self.concat(outputs, 3, "phases")
-        strides, schema = self.plan.strides, self.editor.schema
+        strides = self.plan.strides
         if max(strides) == 1:
             return y
         if interleave == "depth_to_space":
-            options = schema.DepthToSpaceOptionsT(blockSize=strides[0])
+            options = make("DepthToSpaceOptions", blockSize=strides[0])
             return self.editor.operator("DEPTH_TO_SPACE", [y], y, self.grid(), "interleaved", options)
         (rows, columns), width = self.blocks, strides[1] * self.site.out_channels
         y = self.reshape(y, (self.batch * rows, columns, strides[0], width), "phases_apart")
         order = self.editor.helper([0, 2, 1, 3], "order")
         shape = (self.batch * rows, strides[0], columns, width)
-        y = self.editor.operator("TRANSPOSE", [y, order], y, shape, "rows_apart", schema.TransposeOptionsT())
+        y = self.editor.operator("TRANSPOSE", [y, order], y, shape, "rows_apart", make("TransposeOptions"))
         return self.reshape(y, self.grid(), "interleaved")
 
     def grid(self):
@@ -220,13 +222,13 @@ class _Rewrite:
             return parts[0]
         shape = list(self.editor.shape(parts[0]))
         shape[axis] = sum(self.editor.shape(part)[axis] for part in parts)
-        options = self.editor.schema.ConcatenationOptionsT(axis=axis)
+        options = make("ConcatenationOptions", axis=axis)
         return self.editor.operator("CONCATENATION", parts, parts[0], tuple(shape), label, options)
 
     def reshape(self, y, shape, label):
         target = (-1, *shape[1:]) if self.editor.dynamic else shape
         inputs = [y, self.editor.helper(target, "shape")]
-        options = self.editor.schema.ReshapeOptionsT(newShape=np.array(target, "<i4"))
+        options = make("ReshapeOptions", newShape=np.array(target, "<i4"))
         return self.editor.operator("RESHAPE", inputs, y, shape, label, options)
 
     def crop(self, y):

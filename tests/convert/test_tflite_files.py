@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from splitdeconv.convert.report import Decision
 from splitdeconv.convert.tflite import TFLiteModel
+from splitdeconv.convert.tflite_bounds import make
 from splitdeconv.convert.tflite_file import read, write
 from tests.convert.tflite_models import (
     REFERENCE,
@@ -151,7 +152,7 @@ def test_names_do_not_collide():
     taken = unpack(convert(data)).subgraphs[0].tensors
     model = unpack(data)
     model.subgraphs[0].tensors += [
-        schema.TensorT(name=t.name, shape=np.zeros(0, "<i4"), hasRank=True) for t in taken if b"split" in t.name
+        make("Tensor", name=t.name, shape=np.zeros(0, "<i4"), hasRank=True) for t in taken if b"split" in t.name
     ]
     names = [t.name for t in unpack(convert(pack(model))).subgraphs[0].tensors]
     assert len(set(names)) == len(names)
@@ -313,17 +314,18 @@ def _two_signatures():
         tensor.buffer += shift
     for operator in second.subgraphs[0].operators:
         operator.opcodeIndex += codes
-    first.buffers += [*second.buffers, schema.BufferT(data=np.frombuffer(b"about this model", np.uint8))]
+    first.buffers += [*second.buffers, make("Buffer", data=np.frombuffer(b"about this model", np.uint8))]
     first.operatorCodes += second.operatorCodes
     first.subgraphs += second.subgraphs
-    first.metadata = [schema.MetadataT(name=b"ABOUT", buffer=len(first.buffers) - 1)]
+    first.metadata = [make("Metadata", name=b"ABOUT", buffer=len(first.buffers) - 1)]
     first.signatureDefs = []
     for number, (name, graph) in enumerate(zip((b"real", b"whole"), first.subgraphs, strict=True)):
         graph.name = name
         first.signatureDefs.append(
-            schema.SignatureDefT(
-                inputs=[schema.TensorMapT(name=b"x", tensorIndex=int(graph.inputs[0]))],
-                outputs=[schema.TensorMapT(name=b"y", tensorIndex=int(graph.outputs[0]))],
+            make(
+                "SignatureDef",
+                inputs=[make("TensorMap", name=b"x", tensorIndex=int(graph.inputs[0]))],
+                outputs=[make("TensorMap", name=b"y", tensorIndex=int(graph.outputs[0]))],
                 signatureKey=name,
                 subgraphIndex=number,
             )
@@ -362,8 +364,8 @@ def test_one_site_alone_may_be_converted():
 def test_weights_that_another_operator_still_uses_stay():
     model = unpack(deconv_model(FOUR))
     graph = model.subgraphs[0]
-    again = schema.OperatorT(**vars(graph.operators[0]))
-    twin = schema.TensorT(**vars(graph.tensors[-1]) | {"name": b"twin"})
+    again = make("Operator", **vars(graph.operators[0]))
+    twin = make("Tensor", **vars(graph.tensors[-1]) | {"name": b"twin"})
     graph.tensors.append(twin)
     again.outputs = np.array([len(graph.tensors) - 1], "<i4")
     graph.operators.append(again)
@@ -386,7 +388,7 @@ def test_unknown_operators_and_appended_files_survive():
     middle, y = builder.tensor("middle", (1, 10, 8, 2), "f4"), builder.tensor("picture", (7,), "f4")
     weights = builder.constant("weights", np.ones((2, 4, 4, 3), "f4"))
     shape = builder.constant("shape", np.array([1, 10, 8, 2], "<i4"))
-    options = schema.TransposeConvOptionsT(padding=schema.Padding.SAME, strideW=2, strideH=2)
+    options = make("TransposeConvOptions", padding=schema.Padding.SAME, strideW=2, strideH=2)
     builder.operator("TRANSPOSE_CONV", [shape, weights, x], [middle], options)
     builder.operator("OursAlone", [middle], [y], custom=b"\x01\x02private")
     data = builder.build([x], [y])

@@ -16,6 +16,7 @@ from splitdeconv.convert import tflite_file
 from splitdeconv.convert.report import Decision
 from splitdeconv.convert.tflite import TFLiteModel
 from splitdeconv.convert.tflite_arena import arena_peak
+from splitdeconv.convert.tflite_bounds import make
 from tests.convert.tflite_models import Builder, Deconv, deconv_model, operators, pack, unpack
 from tests.refusals import refused
 
@@ -164,10 +165,10 @@ NONSENSE = {
     r"subgraph 0: tensors \[77\] of 5": lambda m, g: _set(g, outputs=np.array([77], "<i4")),
     r"operator 0: tensors \[3, 1, 0, 9\] of 5": lambda m, g: _set(g.operators[0], inputs=np.array([3, 1, 0, 9], "<i4")),
     "operator 0: operator code 5 of 1": lambda m, g: _set(g.operators[0], opcodeIndex=5),
-    "metadata: buffer 40 of": lambda m, g: _set(m, metadata=[schema.MetadataT(name=b"x", buffer=40)]),
-    "a signature: subgraph 3 of 1": lambda m, g: _set(m, signatureDefs=[schema.SignatureDefT(subgraphIndex=3)]),
+    "metadata: buffer 40 of": lambda m, g: _set(m, metadata=[make("Metadata", name=b"x", buffer=40)]),
+    "a signature: subgraph 3 of 1": lambda m, g: _set(m, signatureDefs=[make("SignatureDef", subgraphIndex=3)]),
     "a signature: tensor 50 of 5": lambda m, g: _set(
-        m, signatureDefs=[schema.SignatureDefT(inputs=[schema.TensorMapT(tensorIndex=50)])]
+        m, signatureDefs=[make("SignatureDef", inputs=[make("TensorMap", tensorIndex=50)])]
     ),
 }
 
@@ -183,7 +184,7 @@ def _computed(model, graph):
 
 
 def _sparse(model, graph):
-    graph.tensors[1].sparsity = schema.SparsityParametersT(traversalOrder=np.arange(4, dtype="<i4"))
+    graph.tensors[1].sparsity = make("SparsityParameters", traversalOrder=np.arange(4, dtype="<i4"))
 
 
 def _shape(index, *sizes):
@@ -272,7 +273,7 @@ PROBLEMS = {
     ),
     "quantized in blocks or on several axes": (
         SMALL,
-        _quantized(1, detailsType=1, details=schema.CustomQuantizationT(custom=np.ones(3, "u1"))),
+        _quantized(1, detailsType=1, details=make("CustomQuantization", custom=np.ones(3, "u1"))),
     ),
     "int8 weights with a zero point": (SMALL, _quantized(1, zeroPoint=np.array([0, 3], "<i8"))),
     "its input is of an integer type without a scale": (SMALL, lambda m, g: _set(g.tensors[0], quantization=None)),
@@ -297,6 +298,19 @@ def test_a_site_that_cannot_be_converted_says_why(match):
     model = TFLiteModel.parse(data)
     model.apply([Decision(site, "refuse", None, None, site.problem)])
     assert operators(model.serialize()) == operators(data)
+
+
+def test_three_dimensions_are_found_and_refused():
+    builder = Builder()
+    x, y = builder.tensor("volume", (1, 2, 2, 2, 1), "f4"), builder.tensor("larger", (1, 4, 4, 4, 1), "f4")
+    shape = builder.constant("shape", np.array([1, 4, 4, 4, 1], "<i4"))
+    weights = builder.constant("weights", np.ones((2, 2, 2, 1, 1), "f4"))
+    builder.operator(
+        "CONV_3D_TRANSPOSE", [shape, weights, x], [y], make("Conv3DOptions", strideD=2, strideH=2, strideW=2)
+    )
+    (site,) = TFLiteModel.parse(builder.build([x], [y])).sites()
+    assert site.operator == "CONV_3D_TRANSPOSE"
+    assert "three dimensions" in site.problem
 
 
 def test_the_custom_operators_options_are_read_with_care():

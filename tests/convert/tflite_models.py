@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from splitdeconv.convert.report import Decision
 from splitdeconv.convert.tflite import TFLiteModel
+from splitdeconv.convert.tflite_bounds import make
 from splitdeconv.geometry import resolve
 from splitdeconv.reference import conv_transpose
 
@@ -26,40 +27,42 @@ class Builder:
     """A model of one subgraph, tensor by tensor."""
 
     def __init__(self):
-        self.model = schema.ModelT(version=3, operatorCodes=[], buffers=[schema.BufferT()], description=b"made to test")
-        self.graph = schema.SubGraphT(tensors=[], operators=[], name=b"main")
+        self.model = make("Model", version=3, operatorCodes=[], buffers=[make("Buffer")], description=b"made to test")
+        self.graph = make("SubGraph", tensors=[], operators=[], name=b"main")
         self.model.subgraphs = [self.graph]
 
     def tensor(self, name, shape, dtype, scale=None, zero=None, dynamic=False):
         """An activation tensor; scale and zero may be numbers or one per channel of dimension 0."""
-        tensor = schema.TensorT(name=name.encode(), shape=np.array(shape, "<i4"), type=_type(dtype), hasRank=True)
+        tensor = make("Tensor", name=name.encode(), shape=np.array(shape, "<i4"), type=_type(dtype), hasRank=True)
         if dynamic:
             tensor.shapeSignature = np.array([-1, *shape[1:]], "<i4")
         if scale is not None:
             scale, zero = np.broadcast_arrays(np.float32(scale), np.int64(zero))
-            tensor.quantization = schema.QuantizationParametersT(
-                scale=scale.reshape(-1).copy(), zeroPoint=zero.reshape(-1).copy()
+            tensor.quantization = make(
+                "QuantizationParameters", scale=scale.reshape(-1).copy(), zeroPoint=zero.reshape(-1).copy()
             )
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
     def constant(self, name, values, scale=None, zero=0):
         index = self.tensor(name, values.shape, values.dtype.str[1:], scale, zero)
-        self.model.buffers.append(schema.BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
+        self.model.buffers.append(make("Buffer", data=np.frombuffer(values.tobytes(), np.uint8)))
         self.graph.tensors[index].buffer = len(self.model.buffers) - 1
         return index
 
     def operator(self, name, inputs, outputs, options=None, version=1, custom=None):
         """`name` of a builtin, or of a custom operator with `custom` bytes as its options."""
         kind = schema.BuiltinOperator.CUSTOM if custom is not None else getattr(schema.BuiltinOperator, name)
-        code = schema.OperatorCodeT(
+        code = make(
+            "OperatorCode",
             deprecatedBuiltinCode=min(kind, 127),
             builtinCode=kind,
             version=version,
             customCode=name.encode() if custom is not None else None,
         )
         self.model.operatorCodes.append(code)
-        operator = schema.OperatorT(
+        operator = make(
+            "Operator",
             opcodeIndex=len(self.model.operatorCodes) - 1,
             inputs=np.array(inputs, "<i4"),
             outputs=np.array(outputs, "<i4"),
@@ -155,7 +158,8 @@ def deconv_model(case: Deconv) -> bytes:
     shape = (case.batch, *(axis.o for axis in case.axes), case.cout)
     wanted = _wanted(builder, x, shape) if case.dynamic else builder.constant("shape", np.array(shape, "<i4"))
     y = builder.tensor("picture", shape, *parts.y, dynamic=case.dynamic)
-    options = schema.TransposeConvOptionsT(
+    options = make(
+        "TransposeConvOptions",
         padding=getattr(schema.Padding, case.padding),
         strideH=case.strides[0],
         strideW=case.strides[1],
@@ -218,9 +222,9 @@ def _wanted(builder, x, shape):
     batch, packed = builder.tensor("chain/batch", (), "i4"), builder.tensor("chain/packed", (4,), "i4")
     zero, one = builder.constant("chain/0", np.array([0], "<i4")), builder.constant("chain/1", np.array([1], "<i4"))
     sizes = [builder.constant(f"chain/size{i}", np.array(n, "<i4")) for i, n in enumerate(shape[1:])]
-    builder.operator("SHAPE", [x], [vector], schema.ShapeOptionsT(outType=schema.TensorType.INT32))
-    builder.operator("STRIDED_SLICE", [vector, zero, one, one], [batch], schema.StridedSliceOptionsT(shrinkAxisMask=1))
-    builder.operator("PACK", [batch, *sizes], [packed], schema.PackOptionsT(valuesCount=4))
+    builder.operator("SHAPE", [x], [vector], make("ShapeOptions", outType=schema.TensorType.INT32))
+    builder.operator("STRIDED_SLICE", [vector, zero, one, one], [batch], make("StridedSliceOptions", shrinkAxisMask=1))
+    builder.operator("PACK", [batch, *sizes], [packed], make("PackOptions", valuesCount=4))
     return packed
 
 
