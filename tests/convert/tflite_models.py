@@ -95,6 +95,19 @@ def unpack(data):
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
 
 
+def change(part, **fields):
+    """Set fields of a part of a model."""
+    for name, value in fields.items():
+        setattr(part, name, value)
+
+
+def edit(data, how):
+    """A file after `how(model, subgraph)` has changed its model."""
+    model = unpack(data)
+    how(model, model.subgraphs[0])
+    return pack(model)
+
+
 def _type(dtype):
     return getattr(schema.TensorType, TYPES[dtype])
 
