@@ -1,5 +1,7 @@
 """Check the operator against its definition on random geometries, and that the check can fail."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 
@@ -30,7 +32,11 @@ def survey(count, *, seed=0, forms=FORMS, library="tensorflow"):
     Raises:
         SplitDeconvError: the library is not installed or not known.
     """
-    convert = _converter(library)
+    with _arrays_of(library) as convert:
+        return _survey(count, seed, forms, convert)
+
+
+def _survey(count, seed, forms, convert):
     rng = np.random.default_rng(seed)
     rows = []
     for case in range(count):
@@ -100,14 +106,22 @@ def _ratio(difference, bound):
     return np.divide(difference, bound, out=np.where(difference > 0, np.inf, 0.0), where=bound > 0).max()
 
 
-def _converter(library):
+@contextmanager
+def _arrays_of(library):
+    """What makes arrays of a library, in double precision."""
     if library == "tensorflow":
-        return require("tensorflow", "tensorflow").constant
-    if library == "jax":
-        require("jax", "jax").config.update("jax_enable_x64", True)
-        return require("jax.numpy", "jax").asarray
-    if library == "numpy":
-        return np.asarray
-    raise SplitDeconvError(
-        "unknown array library", where="survey", expected="tensorflow, jax or numpy", got=repr(library)
-    )
+        yield require("tensorflow", "tensorflow").constant
+    elif library == "jax":
+        config = require("jax", "jax").config
+        double = config.jax_enable_x64
+        config.update("jax_enable_x64", True)
+        try:
+            yield require("jax.numpy", "jax").asarray
+        finally:
+            config.update("jax_enable_x64", double)
+    elif library == "numpy":
+        yield np.asarray
+    else:
+        raise SplitDeconvError(
+            "unknown array library", where="survey", expected="tensorflow, jax or numpy", got=repr(library)
+        )

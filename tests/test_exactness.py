@@ -1,5 +1,6 @@
 """The survey finds the operator exact, and finds out an operator that is not."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -9,7 +10,9 @@ from splitdeconv import exactness
 
 @pytest.mark.parametrize(("library", "count"), [("tensorflow", 25), ("numpy", 150), ("jax", 3)])
 def test_every_form_is_exact_and_the_control_is_not(library, count):
+    double = jax.config.jax_enable_x64
     survey = exactness.survey(count, seed=1, library=library)
+    assert jax.config.jax_enable_x64 == double
     assert len(survey) == count * len(exactness.FORMS)
     assert (survey["ratio"] <= 1).all()
     assert (survey["control"].dropna() > 1e6).all()

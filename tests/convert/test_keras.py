@@ -317,9 +317,14 @@ def test_a_file_that_needs_its_authors_classes_is_refused(tmp_path):
 
     model = keras.Sequential([keras.Input((4, 4, 2)), Alien(), layers.Conv2DTranspose(3, 3)])
     model.save(tmp_path / "in.keras")
-    keras.saving.get_custom_objects().clear()
-    with refused("Keras cannot load the model") as caught:
-        sd.inspect(tmp_path / "in.keras")
+    known = keras.saving.get_custom_objects()
+    registered = dict(known)
+    known.clear()
+    try:
+        with refused("Keras cannot load the model") as caught:
+            sd.inspect(tmp_path / "in.keras")
+    finally:
+        known.update(registered)
     assert "Alien" in caught.value.got
 
 
