@@ -216,6 +216,8 @@ def _check_quantization(graph, handle):
     axis = 0 if filters.quantization is None else filters.quantization.quantizedDimension
     if max(lengths) > 1 and (axis != 0 or not set(lengths) <= {1, count}):
         raise _ObstacleError(f"weights with {lengths[0]} scales on axis {axis}, for {count} output channels")
+    if len(set(zero_points(filters).tolist())) > 1:
+        raise _ObstacleError("weights with several zero points")
     if type_name(tensors[handle.x]) == "FLOAT32":
         return
     for index, what in ((handle.x, "input"), (handle.weights, "weights"), (handle.output, "output")):

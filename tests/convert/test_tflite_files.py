@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -239,3 +241,17 @@ def _plain(part):
     if isinstance(part, np.ndarray):
         return part.tolist()
     return {k: _plain(v) for k, v in vars(part).items()} if hasattr(part, "__dict__") else part
+
+
+def test_no_framework_is_loaded():
+    code = (
+        "import sys\n"
+        "from splitdeconv.convert.report import Decision\n"
+        "from splitdeconv.convert.tflite import TFLiteModel\n"
+        "assert 'ai_edge_litert' not in sys.modules\n"
+        "model = TFLiteModel.parse(sys.stdin.buffer.read())\n"
+        "model.apply([Decision(site, 'convert', 'split', 'concat', '') for site in model.sites()])\n"
+        "assert model.serialize()\n"
+        "assert not {'tensorflow', 'keras', 'jax', 'onnx', 'ai_edge_litert.interpreter'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], input=deconv_model(FOUR), check=True, timeout=60)

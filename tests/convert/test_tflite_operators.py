@@ -12,6 +12,7 @@ from tests.convert.tflite_models import (
     Deconv,
     convert,
     deconv_model,
+    edit,
     operators,
     pack,
     run,
@@ -105,6 +106,30 @@ def test_float16_weights_stay_float16_behind_their_own_dequantize():
     weights = [t for t in unpack(rewritten).subgraphs[0].tensors if b"weights" in t.name]
     assert {t.type for t in weights if b"unpacked" not in t.name} == {schema.TensorType.FLOAT16}
     assert _constant_bytes(rewritten) <= _constant_bytes(original) + 200
+
+
+@pytest.mark.parametrize("zero", [0, 5])
+@pytest.mark.parametrize("form", ["split", "rows", "stacked"])
+def test_int8_weights_behind_a_dequantize_stay_int8(form, zero):
+    """Weights quantized for size alone: scales go with their channels, and an added tap is the zero point."""
+
+    def quantize(model, graph):
+        (weights,) = (tensor for tensor in graph.tensors if tensor.name == b"weights")
+        values = model.buffers[weights.buffer].data.view("<f2")
+        model.buffers[weights.buffer].data = np.clip(values * 30, -127, 127).astype("i1").view("u1")
+        weights.type, scale = schema.TensorType.INT8, np.array([0.03, 0.04], "<f4")
+        weights.quantization = make("QuantizationParameters", scale=scale, zeroPoint=np.full(2, zero, "<i8"))
+
+    case = Deconv(kernel=(3, 1), strides=(2, 2), kind="float16")
+    original = edit(deconv_model(case), quantize)
+    rewritten = convert(original, form)
+    kinds = {
+        t.type for t in unpack(rewritten).subgraphs[0].tensors if b"weights" in t.name and b"unpacked" not in t.name
+    }
+    assert kinds == {schema.TensorType.INT8}
+    y, expected = (run(data, case.input(), kernels=REFERENCE) for data in (rewritten, original))
+    assert np.ptp(expected) > 1
+    np.testing.assert_array_equal(y, expected)
 
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8", "int16x8", "uint8"])

@@ -111,7 +111,8 @@ PROBLEMS = {
         SMALL,
         _quantized(1, detailsType=1, details=make("CustomQuantization", custom=np.ones(3, "u1"))),
     ),
-    "int8 weights with a zero point": (SMALL, _quantized(1, zeroPoint=np.array([0, 3], "<i8"))),
+    "weights with several zero points": (SMALL, _quantized(1, zeroPoint=np.array([0, 3], "<i8"))),
+    "int8 weights with a zero point": (SMALL, _quantized(1, zeroPoint=np.array([3, 3], "<i8"))),
     "its input is of an integer type without a scale": (SMALL, lambda m, g: change(g.tensors[0], quantization=None)),
     r"weights stored as \[2, 2, 2, 3\] but used as \[2, 3, 2, 2\]": (
         SMALL.with_(kind="float16"),
