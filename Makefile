@@ -18,12 +18,21 @@ quick := $(filter-out 0 no false,$(QUICK))
 # `make ENVIRONMENT=DIR ...` works in an environment that is already there (conda's, for instance) and installs nothing.
 ifeq ($(origin ENVIRONMENT),command line)
 BIN := $(ENVIRONMENT)/bin
-READY :=
+READY := environment
 else
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+# The shell's variable of this name may be meant for anything; one that is an environment is probably meant for here.
+ifneq ($(and $(ENVIRONMENT),$(shell test -x "$$ENVIRONMENT/bin/python" && echo it is)),)
+$(error ENVIRONMENT is set in the shell, where make does not look. To work in it: make ENVIRONMENT="$(ENVIRONMENT)" ...; \
+    for .venv: unset ENVIRONMENT)
 endif
-RUN := $(BIN)/python
+endif
+RUN := "$(BIN)/python"
+
+.PHONY: environment
+environment:
+	@test -x $(RUN) || { echo "ENVIRONMENT=$(ENVIRONMENT) is no environment: it has no bin/python" >&2; exit 1; }
 
 # The copy of the lock in the environment says what was installed there; see tools/setup.sh.
 $(VENV)/requirements.lock: requirements.lock
@@ -35,7 +44,7 @@ $(VENV)/.installed: pyproject.toml $(VENV)/requirements.lock
 
 # Another Python asked for by name is another environment.
 ifeq ($(origin PYTHON),command line)
-version = $(shell $(1) -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)
+version = $(shell "$(1)" -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)
 ifneq ($(call version,$(PYTHON)),$(call version,$(VENV)/bin/python))
 $(VENV)/requirements.lock: FORCE
 endif
@@ -51,13 +60,15 @@ setup: $(READY) ## Make .venv from requirements.lock and install the package int
 
 # ---- data -----------------------------------------------------------------------------------------------------------
 
-DATA := data/cache/.fetched
+FETCHED := data/cache/.fetched
+# That mark speaks of data/cache alone: a folder that SPLITDECONV_DATA names is looked through each time.
+DATA := $(if $(SPLITDECONV_DATA),data,$(FETCHED))
 
 data: $(READY) ## Fetch the trained weights into data/cache and check them; offline once they are there
 	@$(RUN) -m splitdeconv.pretrained
-	@mkdir -p $(dir $(DATA)) && touch $(DATA)
+	@$(if $(SPLITDECONV_DATA),,mkdir -p $(dir $(FETCHED)) && touch $(FETCHED))
 
-$(DATA): $(wildcard splitdeconv/pretrained/*.yaml) | $(READY)
+$(FETCHED): $(wildcard splitdeconv/pretrained/*.yaml) | $(READY)
 	@$(RUN) -m splitdeconv.pretrained
 	@mkdir -p $(dir $@) && touch $@
 
@@ -79,8 +90,9 @@ lint: $(READY) ## Check style and format of code and notebooks
 # ---- notebooks ------------------------------------------------------------------------------------------------------
 
 ALL := $(patsubst params/%.yaml,%,$(wildcard params/*.yaml))
-# One value of a params file; a list loses its punctuation. tools/runs.py reads the same files and checks them.
-key = $(shell sed -n 's/^$(1): *//p' params/$(2).yaml | tr '[],"' '    ')
+# One value of a params file; a list loses its punctuation. tools/runs.py refuses files that this would read otherwise.
+hash := \#
+key = $(shell sed -n 's/[[:space:]]$(hash).*//; s/^$(1): *//p' params/$(2).yaml | tr '[],"' '    ')
 RUNS := $(foreach run,$(ALL),$(if $(if $(quick),$(filter true,$(call key,quick,$(run))),all),$(run)))
 LIBRARY := $(shell find splitdeconv -name '*.py' -o -name '*.yaml' -o -name '*.csv')
 
@@ -103,8 +115,8 @@ reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks an
 	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
 
 lab: $(READY) $(DATA) ## Open JupyterLab on notebooks/; LAB="--no-browser" passes options
-	@SPLITDECONV_FIGURES=$(CURDIR)/figures JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/jupyter lab \
-	    --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks \
+	@SPLITDECONV_FIGURES="$(CURDIR)/figures" JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 "$(BIN)/jupyter" lab \
+	    --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
 
 # ---- measurements ---------------------------------------------------------------------------------------------------

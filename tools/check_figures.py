@@ -1,4 +1,4 @@
-"""After `make reproduce`: every figure the documents name is there, whole, and says where it came from.
+"""After `make reproduce`: every figure the documents name or keep is there, whole, and says where it came from.
 
 ``python -m tools.check_figures [--quick]``: with ``--quick`` only the figures of the runs that QUICK=1 selects.
 """
@@ -8,9 +8,15 @@ import json
 import sys
 from pathlib import Path
 
-from splitdeconv.figures import sha256
+import numpy as np
+from PIL import Image
+
+from splitdeconv.provenance import sha256
 from tools import docs, runs
 
+# Pictures are averaged over 96 x 48 fields, about 20 pixels each way, and each field may differ by so many grey levels:
+# what a library that sets its text one pixel aside, both ways, can do to a field, 255 / 20 twice.
+GRID, LEVELS = (96, 48), 26
 ORIGIN = ("notebook", "parameters", "inputs", "versions", "device", "seed")
 
 
@@ -20,7 +26,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args(arguments).quick
     try:
-        wrong = [*undocumented(), *incomplete(quick=quick)]
+        wrong = [*undocumented(), *incomplete(quick=quick), *outdated(quick=quick)]
         count = len(promised(quick=quick))
     except ValueError as error:
         wrong = [str(error)]
@@ -64,6 +70,11 @@ def undocumented(root=Path()) -> list[str]:
         if name not in made
     ]
     wrong += [
+        f"figure {path.stem}: kept as docs/{path.name}, but no run makes it"
+        for path in _kept(root)
+        if path.stem not in made
+    ]
+    wrong += [
         f"figure {name}: made by {run.name}, but not named in notebooks/README.md"
         for name, run in made.items()
         if name not in named
@@ -81,6 +92,29 @@ def incomplete(root=Path(), *, quick=False) -> list[str]:
         for name, run in promised(root, quick=quick).items()
         for problem in _problems(folder, name, run, rows.get(name, {}), quick)
     ]
+
+
+def outdated(root=Path(), *, quick=False) -> list[str]:
+    """Figures kept in docs/ for the documents that do not look like those of the same name in figures/."""
+    made = {name: Path(root) / "figures" / f"{name}.png" for name in promised(root, quick=quick)}
+    return [
+        f"figure {path.stem}: docs/{path.name} is not what figures/{path.name} shows; if that is right, copy it"
+        for path in _kept(root)
+        if path.stem in made and made[path.stem].is_file() and not _alike(path, made[path.stem])
+    ]
+
+
+def _kept(root):
+    return sorted((Path(root) / "docs").glob("*.png"))
+
+
+def _alike(*pictures):
+    try:
+        small = [Image.open(path).convert("RGB").resize(GRID, Image.Resampling.BOX) for path in pictures]
+    except OSError:
+        return False  # not a whole picture
+    one, other = (np.asarray(picture, dtype=int) for picture in small)
+    return np.abs(one - other).max() <= LEVELS
 
 
 def _problems(folder, name, run, row, quick):

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ KEYS = {
     "figures": list,
     "parameters": dict,
 }
+# What the Makefile reads of a params file too, with means of its own.
+MAKE_READS = ("notebook", "quick", "inputs", "figures")
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,7 @@ def read(path) -> Run:
     """
     path = Path(path)
     root = path.resolve().parent.parent
-    keys = yaml.safe_load(path.read_text())
-    _refuse_unless(isinstance(keys, dict), path, f"a mapping with the keys {', '.join(KEYS)} is expected")
-    _refuse_unless(keys.keys() <= KEYS.keys(), path, f"unknown keys: {', '.join(sorted(keys.keys() - KEYS.keys()))}")
-    _refuse_unless({"notebook", "minutes"} <= keys.keys(), path, "notebook and minutes are needed")
-    for key, value in keys.items():
-        _refuse_unless(isinstance(value, KEYS[key]), path, f"{key} is {value!r}")
+    keys = _keys(path)
     notebook = root / "notebooks" / f"{keys['notebook']}.ipynb"
     _refuse_unless(notebook.is_file(), path, f"there is no notebooks/{notebook.name}")
     declared = parameters(notebook)
@@ -72,6 +70,7 @@ def read(path) -> Run:
     _refuse_unless("quick" not in wanted, path, "quick is set by make, not here")
     inputs = []
     for pattern in keys.get("inputs", ()):
+        _refuse_unless(not Path(pattern).is_absolute(), path, f"inputs: {pattern} is not within the repository")
         found = sorted(root.glob(pattern))
         _refuse_unless(found, path, f"inputs: nothing is called {pattern}")
         inputs += found
@@ -103,12 +102,18 @@ def parameters(notebook) -> dict:
     Raises:
         ValueError: there is not exactly one such cell, or it holds more than assignments of plain values.
     """
-    cells = [
-        cell for cell in nbformat.read(notebook, as_version=4).cells if "parameters" in cell.metadata.get("tags", ())
-    ]
+    try:
+        every = nbformat.read(notebook, as_version=4).cells
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise ValueError(f"{notebook}: not a notebook: {error}") from None
+    cells = [cell for cell in every if "parameters" in cell.metadata.get("tags", ())]
     _refuse_unless(len(cells) == 1, notebook, f"one cell tagged `parameters` is expected, there are {len(cells)}")
+    try:
+        statements = ast.parse(cells[0].source).body
+    except SyntaxError as error:
+        raise ValueError(f"{notebook}: its parameters cell is not Python: {error}") from None
     values = {}
-    for statement in ast.parse(cells[0].source).body:
+    for statement in statements:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         try:
             values[target.id] = ast.literal_eval(statement.value)
@@ -116,6 +121,39 @@ def parameters(notebook) -> dict:
             line = ast.unparse(statement)
             raise ValueError(f"{notebook}: its parameters cell may only assign plain values, not `{line}`") from None
     return values
+
+
+def _keys(path):
+    """What a params file says, each key of its type."""
+    try:
+        text = path.read_text()
+        keys = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path}: not YAML: {error}") from None
+    _refuse_unless(isinstance(keys, dict), path, f"a mapping with the keys {', '.join(KEYS)} is expected")
+    unknown = ", ".join(sorted(str(key) for key in keys.keys() - KEYS.keys()))
+    _refuse_unless(not unknown, path, f"unknown keys: {unknown}")
+    _refuse_unless({"notebook", "minutes"} <= keys.keys(), path, "notebook and minutes are needed")
+    for key, value in keys.items():
+        _refuse_unless(isinstance(value, KEYS[key]), path, f"{key} is {value!r}")
+    _refuse_unless(keys["minutes"] is not True and keys["minutes"] > 0, path, f"minutes is {keys['minutes']!r}")
+    for key in MAKE_READS:
+        wanted, found = _words(keys.get(key, [])), _words_by_make(text, key)
+        problem = f"{key} must stand on one line in plain words, for make reads {found} there, not {wanted}"
+        _refuse_unless(found == wanted, path, problem)
+    return keys
+
+
+def _words(value):
+    if isinstance(value, list):
+        return value
+    return [str(value).lower() if isinstance(value, bool) else value]
+
+
+def _words_by_make(text, key):
+    """What the Makefile's `key` finds in a params file."""
+    lines = re.findall(rf"^{key}: *(.*)$", re.sub(r"[ \t]#.*", "", text), re.MULTILINE)
+    return re.sub(r'[][,"]', " ", " ".join(lines)).split()
 
 
 def _refuse_unless(condition, path, problem):

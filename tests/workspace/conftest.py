@@ -22,7 +22,7 @@ class Checkout:
         shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
         self.write("requirements.lock", "")
         self.write("splitdeconv/__init__.py", "from .errors import SplitDeconvError\n")
-        for module in ("errors", "extras", "figures"):
+        for module in ("errors", "extras", "figures", "provenance"):
             shutil.copy(ROOT / "splitdeconv" / f"{module}.py", root / "splitdeconv")
         self.write("splitdeconv/pretrained/__init__.py", "")
         self.write("splitdeconv/pretrained/__main__.py", "print('weights fetched')\n")
@@ -54,7 +54,10 @@ class Checkout:
             table.write(f"| [{name}]({name}.ipynb) | - | {figures} | 1 |\n")
 
     def run(self, *command, **options):
-        """Run a command in the checkout, with nothing of this process' environment but the path."""
+        """Run a command in the checkout, with nothing of this process' environment but the path.
+
+        `set` adds variables to that.
+        """
         environment = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
@@ -63,14 +66,18 @@ class Checkout:
             "MPLBACKEND": "TkAgg",
             "MPLCONFIGDIR": matplotlib.get_cachedir(),  # else every new home indexes the fonts again
         }
+        environment |= options.pop("set", {})
         options = {"capture_output": True, "text": True, "cwd": self.root, "env": environment} | options
         return subprocess.run(command, check=False, **options)
 
-    def make(self, *arguments):
+    def make(self, *arguments, **options):
         """Run make in the environment of these tests."""
-        return self.run("make", f"ENVIRONMENT={sys.prefix}", *arguments)
+        return self.run("make", f"ENVIRONMENT={sys.prefix}", *arguments, **options)
 
 
 @pytest.fixture
 def checkout(tmp_path):
-    return Checkout(tmp_path)
+    # A folder as users have them: nothing may mind the space.
+    root = tmp_path / "a checkout"
+    root.mkdir()
+    return Checkout(root)

@@ -5,8 +5,10 @@ import re
 
 import matplotlib.pyplot as plt
 import pytest
+from PIL import Image, ImageDraw, ImageFilter
 
 from splitdeconv.figures import save_figure
+from splitdeconv.provenance import sha256
 from tools import check_figures, docs
 
 
@@ -41,6 +43,10 @@ def change_row(root, name, **changes):
     path = root / "figures" / "manifest.json"
     rows = [row | changes if row["name"] == name else row for row in json.loads(path.read_text())]
     path.write_text(json.dumps([{key: value for key, value in row.items() if value != "gone"} for row in rows]))
+
+
+def row_files(root, name="bench_dcgan"):
+    return {path.name: sha256(path) for path in sorted((root / "figures").glob(f"{name}.*"))}
 
 
 def test_complete_figures_pass(reproduced, capsys):
@@ -89,6 +95,35 @@ def test_a_figure_that_no_run_makes_must_not_be_shown(reproduced, capsys):
         "figure other: shown in README.md, but no run makes it",
         "figure third: shown in README.md, but no run makes it",
     ]
+
+
+def test_a_figure_kept_in_docs_looks_like_the_one_that_was_made(reproduced, capsys):
+    made, kept = (reproduced.root / folder / "bench_dcgan.png" for folder in ("figures", "docs"))
+    kept.parent.mkdir()
+    wrong = [
+        "figure bench_dcgan: docs/bench_dcgan.png is not what figures/bench_dcgan.png shows; if that is right, copy it"
+    ]
+    picture = Image.new("RGB", (1920, 960), "white")
+    ImageDraw.Draw(picture).rectangle((500, 300, 900, 600), fill="steelblue")
+
+    def found(there):
+        picture.save(made)
+        change_row(reproduced.root, "bench_dcgan", files=row_files(reproduced.root))
+        there.save(kept)
+        return problems(capsys, "--quick")
+
+    assert found(picture).startswith("1 figures")
+    # As another version of a library may draw it: softer, one pixel aside.
+    assert found(picture.filter(ImageFilter.BoxBlur(1))).startswith("1 figures")
+    assert found(picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, 1, 0, 1, 1))).startswith("1 figures")
+    other = picture.copy()
+    ImageDraw.Draw(other).rectangle((880, 580, 920, 620), fill="steelblue")
+    assert found(other) == wrong
+    assert found(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == wrong
+    kept.write_text("no picture")
+    assert problems(capsys, "--quick") == wrong
+    kept.rename(kept.with_name("stray.png"))
+    assert problems(capsys) == ["figure stray: kept as docs/stray.png, but no run makes it"]
 
 
 def test_the_table_and_the_params_files_must_agree(reproduced, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools import docs
+from tools import check_figures, docs
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -57,6 +57,13 @@ def test_documents_mention_only_what_there_is():
         "absent.md",
         "tools/absent.py",
     ]
+
+
+def test_the_readme_shows_only_figures_that_runs_make():
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    promised = check_figures.promised(ROOT, quick=True)
+    assert shown == [f"docs/{Path(path).stem}.png" for path in shown if Path(path).stem in promised]
+    assert len(shown) == 2
 
 
 def test_nothing_names_a_registry_or_a_path_of_one_machine():

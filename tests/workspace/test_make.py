@@ -38,7 +38,7 @@ def executed(result):
 
 def selected(*arguments):
     """The params files whose notebooks make would execute in this repository."""
-    command = ["make", "--dry-run", "--always-make", "reproduce", "ENVIRONMENT=none", *arguments]
+    command = ["make", "--dry-run", "--always-make", "reproduce", f"ENVIRONMENT={sys.prefix}", *arguments]
     options = {"cwd": ROOT, "env": {"PATH": os.environ["PATH"]}, "text": True}
     printed = subprocess.run(command, check=True, capture_output=True, **options).stdout
     return sorted(re.findall(r"run_notebook params/(\S+)\.yaml build/executed/\1\.ipynb *(--quick)?", printed))
@@ -57,6 +57,38 @@ def test_make_selects_the_runs_of_this_repository():
     assert selected() == [(run.name, "") for run in every]
     assert selected("QUICK=1") == [(run.name, "--quick") for run in every if run.quick]
     assert selected("QUICK=0") == selected()
+
+
+def test_an_environment_must_be_one_and_named_to_make(checkout):
+    nowhere = checkout.run("make", "ENVIRONMENT=no where", "lint")
+    assert nowhere.returncode != 0
+    assert "ENVIRONMENT=no where is no environment: it has no bin/python" in nowhere.stderr
+    exported = checkout.run("make", "lint", set={"ENVIRONMENT": sys.prefix})
+    assert exported.returncode != 0
+    assert f'To work in it: make ENVIRONMENT="{sys.prefix}"' in exported.stderr
+    # The same variable with another meaning is none of our business.
+    assert checkout.run("make", set={"ENVIRONMENT": "production"}).returncode == 0
+
+
+def test_lab_opens_this_folder(checkout):
+    checkout.write("an environment/bin/python", "#!/bin/sh\n")
+    checkout.write("an environment/bin/jupyter", '#!/bin/bash\nprintf "%s\\n" "$SPLITDECONV_FIGURES" "$@"\n')
+    for name in ("python", "jupyter"):
+        (checkout.root / "an environment" / "bin" / name).chmod(0o755)
+    result = checkout.run("make", f"ENVIRONMENT={checkout.root}/an environment", "lab", "LAB=--version")
+    assert result.returncode == 0, result.stderr
+    figures, lab, root, url, *rest = result.stdout.splitlines()
+    assert (figures, lab) == (f"{checkout.root}/figures", "lab")
+    assert (root, url) == (f"--ServerApp.root_dir={checkout.root}", "--LabApp.default_url=/lab/tree/notebooks")
+    assert rest == ["--allow-root"] * (os.getuid() == 0) + ["--version"]
+
+
+def test_data_elsewhere_is_not_taken_for_data_here(checkout):
+    mark = checkout.root / "data" / "cache" / ".fetched"
+    for _ in range(2):  # elsewhere is looked through each time
+        result = checkout.make("data", set={"SPLITDECONV_DATA": "else where"})
+        assert (result.returncode, result.stdout, mark.exists()) == (0, "weights fetched\n", False)
+    assert (checkout.make("data").stdout, mark.exists()) == ("weights fetched\n", True)
 
 
 @pytest.fixture
@@ -120,6 +152,33 @@ def test_every_input_of_a_run_is_one_to_make(figures):
         lost.unlink()
         assert re.findall(r"build/executed/(\w+)\.ipynb", figures.make("--dry-run", "reproduce").stdout) == ["one_a"]
         lost.touch()
+
+
+def test_the_params_file_that_contributing_shows_works(checkout):
+    (block,) = re.findall(r"^```yaml\n(.+?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block.count("#") == len(block.splitlines())  # a comment on each line
+    checkout.write("params/03_example.yaml", block)
+    checkout.write("data/measured/kept.csv", "a\n1\n")
+    checkout.notebook("03_benchmark", parameters="quick = False\nseed = 0\nnetwork = ''")
+    run = runs.read(checkout.root / "params" / "03_example.yaml")
+    assert [path.name for path in run.inputs] == ["kept.csv"]
+    made = [f"figures/{name}.{kind}" for name in run.figures for kind in ("csv", "pdf", "png")]
+
+    def to_run():
+        result = checkout.make("--dry-run", "reproduce", "QUICK=1")
+        assert result.returncode == 0, result.stderr
+        return re.findall(r"build/executed/(\w+)\.ipynb", result.stdout)
+
+    assert to_run() == [run.name]
+    for path in (*made, "data/cache/.fetched", "build/executed/03_example.ipynb"):
+        checkout.touch(path)
+    assert to_run() == []
+    (checkout.root / made[0]).unlink()
+    assert to_run() == [run.name]
+    checkout.touch(made[0])
+    time.sleep(0.02)  # file times advance in steps of a few milliseconds
+    checkout.touch("data/measured/kept.csv")
+    assert to_run() == [run.name]
 
 
 def test_a_failed_notebook_leaves_no_target_and_names_its_cell(checkout):
@@ -209,6 +268,18 @@ WRONG = {
     "- one\n": "a mapping with the keys notebook, minutes",
     "notebook: one\nminutes: 1\nminute: 2\n": "unknown keys: minute",
     "notebook: one\nminutes: soon\n": "minutes is 'soon'",
+    "notebook: one\nminutes: true\n": "minutes is True",
+    "notebook: one\nminutes: -1\n": "minutes is -1",
+    "notebook: one\nminutes: 1\n1: 2\nb: 3\n": "unknown keys: 1, b",
+    "notebook: [one\n": "not YAML: ",
+    "notebook: one\nminutes: 2026-13-01\n": "not YAML: month must be in 1..12",
+    "notebook: one\nminutes: 1\ninputs: [3]\n": "make reads ['3'] there, not [3]",
+    "notebook: one\nminutes: 1\ninputs: [/data/a.csv]\n": "inputs: /data/a.csv is not within the repository",
+    "notebook: one\nminutes: 1\nfigures:\n  - a\n": "figures must stand on one line in plain words, for make reads []",
+    "notebook: one\nminutes: 1\nfigures: [a,\n  b]\n": "make reads ['a'] there, not ['a', 'b']",
+    "notebook: one\nminutes: 1\nfigures: [a b]\n": "make reads ['a', 'b'] there, not ['a b']",
+    "notebook: one\nminutes: 1\nquick: yes\n": "make reads ['yes'] there, not ['true']",
+    "notebook: 'one'\nminutes: 1\n": """make reads ["'one'"] there, not ['one']""",
     "notebook: two\nminutes: 1\n": "there is no notebooks/two.ipynb",
     "notebook: one\nminutes: 1\nparameters: {sed: 1}\n": "declares no parameter sed",
     "notebook: one\nminutes: 1\nparameters: {quick: true}\n": "quick is set by make, not here",
@@ -237,3 +308,10 @@ def test_parameters_are_plain_values_in_one_cell(checkout):
         runs.parameters(folder / "computed.ipynb")
     with pytest.raises(ValueError, match="one cell tagged `parameters` is expected, there are 2"):
         runs.parameters(path)
+    checkout.notebook("broken", parameters="seed = (")
+    with pytest.raises(ValueError, match=r"broken\.ipynb: its parameters cell is not Python: '\(' was never closed"):
+        runs.parameters(folder / "broken.ipynb")
+    for text in ("seed = 0", "[]", "{}"):
+        checkout.write("notebooks/broken.ipynb", text)
+        with pytest.raises(ValueError, match=r"broken\.ipynb: not a notebook: "):
+            runs.parameters(folder / "broken.ipynb")

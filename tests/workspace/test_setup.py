@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Answers what tools/setup.sh asks: its version, whether it can make environments, to make one, and to install.
 PYTHON = """\
 #!/bin/bash
-echo "$*" >> {log}
+echo "$*" >> "{log}"
 case "$*" in
     *version_info*) echo {version} ;;
     *ensurepip*) exit {ensurepip} ;;
