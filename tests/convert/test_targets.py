@@ -98,7 +98,7 @@ def test_a_users_own_target(tmp_path):
         ),
         ("prefer: [{reason: r, source: s, form: paper}]", "another type in a data file: prefer.0.form"),
         (
-            "leave: [{reason: r, source: s, when: {strides: [1, 2]}}]",
+            "leave: [{reason: r, source: s, when: {step: [1, 2]}}]",
             "unknown key in a data file: leave.0.when.step",
         ),
         ("types: [int8]", "a key is missing in a data file: types_source"),
