@@ -1,9 +1,15 @@
 """Target files: every one is sound and every statement in it has a source; a user's own is checked."""
 
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from splitdeconv.convert import targets
+from splitdeconv.convert.choose import decide
 from splitdeconv.convert.targets import Operator, Refused, Target, load_target
+from tests.convert.sites import site
 from tests.refusals import refused
 
 ETHOS = ["ethos_u55", "ethos_u65", "ethos_u85"]
@@ -42,6 +48,43 @@ def test_a_named_target_takes_what_its_preferred_interleave_emits(name):
     emitted = set().union(*(EMITTED[kind] for kind in target.formats if kind in EMITTED))
     assert not target.objections([(name, 1) for name in emitted & operator])
     assert not target.objections([("CONV_2D" if "tflite" in target.formats else "Conv", 1)])
+
+
+MEASURED = Path(__file__).resolve().parents[2] / "data" / "measured" / "targets.csv"
+
+
+def measured():
+    """What was measured of each target: per layer, the gain of each form and interleave over native."""
+    table = pd.read_csv(MEASURED, keep_default_na=False)
+    for (target, dtype, layer, geometry), rows in table.groupby(["target", "dtype", "layer", "geometry"], sort=False):
+        (h, w, cin), cout = map(int, layer.split("-")[0].split("x")), int(layer.split("-")[1])
+        kernel, stride, padding = geometry.split()
+        one = site((h, w), int(kernel.split("x")[0]), int(stride[1:]), padding, cin, cout, dtype=dtype)
+        gains = dict(zip(rows["form"], map(float, rows["gain"]), strict=True))
+        yield target, one, {name: gain for name, gain in gains.items() if name != "native"}
+
+
+def gain_of(decision, gains):
+    if decision.verdict == "leave":
+        return 1.0
+    return gains[decision.form + (" d2s" if decision.interleave == "depth_to_space" else "")]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in set(pd.read_csv(MEASURED)["target"])])
+def test_rules_follow_the_measurements(name):
+    """No layer that was measured is converted at a loss, none left that would have gained, none far from its best."""
+    ratios = []
+    for target, one, gains in measured():
+        if target != name:
+            continue
+        decision = decide(one, load_target(name))
+        chosen, best = gain_of(decision, gains), max(gains.values())
+        # 3 % is what repeated medians on one machine differ by.
+        assert chosen > 0.97, (one.geometry, decision)
+        assert decision.verdict == "convert" or best < 1.03, (one.geometry, best)
+        ratios.append(1.0 if best == chosen else chosen / best)
+    assert len(ratios) >= 26
+    assert float(np.exp(np.mean(np.log(ratios)))) > 0.95
 
 
 def test_only_named_targets_leave_anything():
