@@ -22,7 +22,7 @@ def layer_plan(row, form="split"):
         (row.in_h, row.in_w),
         (row.k_h, row.k_w),
         (row.stride_h, row.stride_w),
-        row.padding,
+        ((row.before_h, row.end_h), (row.before_w, row.end_w)),
         output_shape=(row.out_h, row.out_w),
         dilations=(row.dilation_h, row.dilation_w),
         groups=row.groups,

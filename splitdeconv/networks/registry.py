@@ -3,8 +3,9 @@
 import inspect
 from dataclasses import dataclass
 from importlib import import_module
+from numbers import Integral
 
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_choice
 from ..extras import require
 from ..plan import FORMS
 
@@ -26,6 +27,8 @@ class Network:
     remark: str = ""
 
 
+WHERE = "splitdeconv.networks"
+DTYPES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 FCN = "no count is published; layers and sizes are those of the authors' Caffe definition for a 500x500 image"
 
 NETWORKS = {
@@ -75,44 +78,54 @@ def build(name: str, deconv: str = "split", seed: int | None = 0, dtype: str | N
             "split", "rows", "stacked", "paper", "nzp" or "auto".
         seed: of the initial weights, which do not depend on `deconv` nor on Keras' backend. None leaves them zero,
             which is quick: enough for shapes and counts, or to load weights into.
-        dtype: Keras' dtype policy for all layers, such as "float64"; None for the one in force.
+        dtype: Keras' dtype policy for all layers, one of `DTYPES`; None for the one in force.
         **options: the network's own, such as `size`; see its function, for instance `splitdeconv.networks.fst.fst`.
 
     Returns:
         A `keras.Model`.
 
     Raises:
-        SplitDeconvError: no such network, form or option, or an option's value that does not fit.
+        SplitDeconvError: no such network, form, dtype or option, or an option's value that does not fit.
     """
-    _known("network", name, NETWORKS)
-    _known("deconv", deconv, ("native", "auto", *(form for form in FORMS if form != "native")))
+    options = checked(name, options)
+    check_choice(deconv, ("native", "auto", *(form for form in FORMS if form != "native")), "deconv", WHERE)
+    if dtype is not None:
+        check_choice(dtype, DTYPES, "dtype", WHERE)
+    seed = None if seed is None else _whole("seed", seed, least=0)
     keras = require("keras", "tensorflow")
-    function = getattr(import_module(f".{NETWORKS[name].module}", __package__), name)
-    for option, value in options.items():
-        _known(f"option of {name}", option, tuple(inspect.signature(function).parameters)[1:])
-        _check(option, value, least=1)
-    _check("seed", 0 if seed is None else seed, least=0)
     from .blocks import Blocks
 
     policy = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy(dtype or policy)
-        return function(Blocks(deconv, seed), **options)
+        return _function(name)(Blocks(deconv, seed), **options)
     finally:
         keras.config.set_dtype_policy(policy)
 
 
-def _check(what, value, least):
-    """Refuse anything but an int, or several, from `least` on."""
-    values = value if isinstance(value, list | tuple) else (value,)
-    if not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in values):
-        raise SplitDeconvError(
-            f"{what} does not fit", where="splitdeconv.networks", expected=f"int >= {least}", got=repr(value)
-        )
+def checked(name: str, options: dict) -> dict:
+    """A network's options, checked, as ints and tuples of ints, so that they can be compared and hashed.
+
+    Raises:
+        SplitDeconvError: no such network or option, or a value that does not fit.
+    """
+    check_choice(name, NETWORKS, "network", WHERE)
+    known = dict(list(inspect.signature(_function(name)).parameters.items())[1:])
+    for option in options:
+        check_choice(option, known, f"option of {name}", WHERE)
+    # An option that is no plain int in the network's signature may have a value for each dimension.
+    return {key: _whole(key, value, 1, several=known[key].annotation is not int) for key, value in options.items()}
 
 
-def _known(what, value, known):
-    if value not in known:
-        raise SplitDeconvError(
-            f"unknown {what}", where="splitdeconv.networks", expected=", ".join(known), got=repr(value)
-        )
+def _function(name):
+    require("keras", "tensorflow")
+    return getattr(import_module(f".{NETWORKS[name].module}", __package__), name)
+
+
+def _whole(what, value, least, several=False):
+    """`value` as an int of at least `least`, or as a tuple of them where `several` are allowed; else refused."""
+    several = several and isinstance(value, list | tuple)
+    values = value if several else [value]
+    if not all(isinstance(v, Integral) and not isinstance(v, bool) and v >= least for v in values):
+        raise SplitDeconvError(f"{what} does not fit", where=WHERE, expected=f"int >= {least}", got=repr(value))
+    return tuple(map(int, values)) if several else int(value)

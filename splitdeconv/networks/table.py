@@ -8,11 +8,13 @@ import pandas as pd
 
 from ..errors import SplitDeconvError
 from ..extras import require
-from .registry import build
+from ..geometry import resolve
+from .registry import build, checked
 
 COLUMNS = [
     *("name", "kind", "in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w"),
     *("dilation_h", "dilation_w", "groups", "padding", "out_h", "out_w", "macs"),
+    *("before_h", "before_w", "end_h", "end_w"),
 ]
 
 
@@ -27,15 +29,17 @@ def layer_table(model, **options) -> pd.DataFrame:
     Returns:
         A table of `COLUMNS`. `kind` is "conv", "deconv" or "dense"; `padding` is "SAME", "VALID", or empty for dense
         layers; lengths along a missing axis are 1. `macs` are useful multiply-accumulates per image: a deconvolution's
-        ``in_h * in_w * k_h * k_w * c_in * c_out / groups``, a convolution's the same over its outputs. For a
-        deconvolution `padding`, ``output_shape=(out_h, out_w)`` and the lengths are all that `splitdeconv.plan` needs.
+        ``in_h * in_w * k_h * k_w * c_in * c_out / groups``, a convolution's the same over its outputs. `before_h`
+        to `end_w` are a deconvolution's padding in numbers, the outputs it crops (0 in other rows): with them,
+        ``output_shape=(out_h, out_w)`` and the lengths, `splitdeconv.plan` has all it needs. The word alone is not
+        enough, because Keras' `output_padding` moves the crop of "SAME".
 
     Raises:
         SplitDeconvError: an unknown name; a model whose layers cannot be walked, whose sizes are not static, or with a
             layer this table cannot describe.
     """
     if isinstance(model, str):
-        return _named(model, tuple(sorted(options.items()))).copy()
+        return _named(model, tuple(sorted(checked(model, options).items()))).copy()
     return pd.DataFrame([_row(*use) for use in _uses(model)], columns=COLUMNS)
 
 
@@ -73,23 +77,28 @@ def _row(name, layer, in_shape, out_shape):
     layers = require("keras", "tensorflow").layers
     deconv = isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose)
     conv = isinstance(layer, layers.Conv1D | layers.Conv2D)
-    if not (deconv or conv or isinstance(layer, layers.Dense)) or len(in_shape) > 4:
+    padding = layer.padding.upper() if deconv or conv else ""
+    if not (deconv or conv or isinstance(layer, layers.Dense)) or len(in_shape) > 4 or padding == "CAUSAL":
         raise SplitDeconvError(
             "a layer is not of a kind this table describes",
             where=name,
-            expected="1-D and 2-D convolutions and transposed convolutions, and dense layers",
-            got=f"{type(layer).__name__}",
+            expected="1-D and 2-D convolutions and transposed convolutions, SAME or VALID, and dense layers",
+            got=f"{type(layer).__name__} {padding}".strip() + f", input shape {tuple(in_shape)}",
         )
     channels = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
     in_size, out_size = _spatial(in_shape, channels, name), _spatial(out_shape, channels, name)
-    geometry = {"k": (), "stride": (), "dilation": ()}
+    geometry, crops = {"k": (), "stride": (), "dilation": ()}, {"before": (0, 0), "end": (0, 0)}
     if deconv or conv:
         geometry = {"k": layer.kernel_size, "stride": layer.strides, "dilation": layer.dilation_rate}
+    if deconv:
+        crops = _crops(in_size, *geometry.values(), padding, layer.output_padding)
     row = {"name": name, "kind": "deconv" if deconv else "conv" if conv else "dense"}
     row |= {"c_in": in_shape[channels], "c_out": out_shape[channels], "groups": getattr(layer, "groups", 1)}
-    row |= {"padding": layer.padding.upper() if deconv or conv else ""}
+    row |= {"padding": padding}
     for key, value in {"in": in_size, "out": out_size, **geometry}.items():
         row[f"{key}_h"], row[f"{key}_w"] = _pair(value)
+    for key, value in crops.items():
+        row[f"{key}_h"], row[f"{key}_w"] = _pair(value, missing=0)
     positions = prod(in_size if deconv else out_size)
     row["macs"] = positions * row["k_h"] * row["k_w"] * row["c_in"] * row["c_out"] // row["groups"]
     return row
@@ -108,5 +117,14 @@ def _spatial(shape, channels, name):
     return size
 
 
-def _pair(values):
-    return (1,) * (2 - len(values)) + tuple(values)
+def _crops(size, kernel, strides, dilations, padding, output_padding):
+    """What a transposed convolution crops at either end of each axis."""
+    axes = resolve(size, kernel, strides, padding, output_padding=output_padding, dilations=dilations)
+    return {
+        "before": [a.p for a in axes],
+        "end": [max((a.n - 1) * a.s + a.k_e - a.p - a.o, 0) for a in axes],
+    }
+
+
+def _pair(values, missing=1):
+    return (missing,) * (2 - len(values)) + tuple(values)

@@ -20,7 +20,7 @@ from splitdeconv.pretrained.pickles import Storage, Tensor, parse
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 MAX_BYTES = 1 << 30  # of the file, and of all storages and arrays together: members and views may overlap and multiply
-MAX_LEAVES = 100_000
+MAX_LEAVES = 100_000  # tensors and values, and members of an archive
 MAX_DEPTH = 16
 # what zipfile raises on damaged archives; NotImplementedError (a RuntimeError) for versions and flags it does not know
 _ZIP_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, OSError, struct.error)
@@ -41,14 +41,21 @@ def read_checkpoint(path: str | Path) -> dict:
         SplitDeconvError: the file cannot be read, is no checkpoint, is damaged or cut short, names anything but
             tensors, or asks for more than its storages hold.
     """
-    path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _damaged(path, "a file of at most 1 GiB", f"{path.stat().st_size} bytes")
-        content = path.read_bytes()
-    except OSError as error:
+        path = Path(path)
+        size = path.stat().st_size
+        if not path.is_file():
+            raise OSError("not a regular file")  # a pipe or a device may never end
+        if size > MAX_BYTES:
+            raise _damaged(path, "a file of at most 1 GiB", f"{size} bytes")
+        with path.open("rb") as file:
+            content = file.read(size)  # no more than was measured: a file may grow, and the system's own never end
+    except SplitDeconvError:
+        raise
+    except (OSError, ValueError, TypeError) as error:
+        got = getattr(error, "strerror", None) or str(error)
         raise SplitDeconvError(
-            "the checkpoint cannot be read", where=str(path), got=error.strerror, fix="check the path"
+            "the checkpoint cannot be read", where=str(path), expected="a file", got=got, fix="check the path"
         ) from error
     described, storage_bytes = (_open_zip if content[:2] == b"PK" else _open_legacy)(content, path)
     if not isinstance(described, dict):
@@ -57,9 +64,14 @@ def read_checkpoint(path: str | Path) -> dict:
 
 
 def _open_zip(content, path):
+    # Every entry of the directory bears this mark: the entries are counted before they cost a second per 100,000.
+    if content.count(b"PK\x01\x02") > MAX_LEAVES:
+        raise _damaged(path, f"an archive of at most {MAX_LEAVES:,} members", "more")
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         members = {info.filename: info for info in archive.infolist()}
+        if len(members) < len(archive.infolist()):  # which of them counts, readers would decide differently
+            raise ValueError("two members of one name")
         (pickle_name,) = (name for name in members if name == "data.pkl" or name.endswith("/data.pkl"))
     except _ZIP_ERRORS as error:
         raise _damaged(path, "a zip archive with one data.pkl", str(error)) from error
@@ -67,8 +79,8 @@ def _open_zip(content, path):
 
     def read(name):
         info = members.get(prefix + name)
-        # torch.save never compresses, so a member is no larger than the file it is in
-        if info is None or info.compress_type != zipfile.ZIP_STORED or info.file_size > len(content):
+        # torch.save never compresses, and a stored member gives no more bytes than the file has, whatever it claims
+        if info is None or info.compress_type != zipfile.ZIP_STORED:
             raise _damaged(path, f"an uncompressed member {prefix}{name}", "none" if info is None else "another kind")
         try:
             return archive.read(info)
@@ -149,7 +161,7 @@ class _Arrays:
         if len(shape) > 32 or (tensor.offset > len(storage) if 0 in shape else last >= len(storage)):
             raise _damaged(self._path, f"a view inside its {len(storage)} elements", f"shape {shape} up to {last}")
         self._spend(math.prod(max(n, 1) for n in shape) * storage.itemsize)
-        steps = tuple(step * storage.itemsize if n > 1 else 0 for n, step in zip(shape, tensor.strides, strict=True))
+        steps = tuple(step * storage.itemsize for step in tensor.strides)
         view = np.lib.stride_tricks.as_strided(storage[tensor.offset :], shape, steps, writeable=False)
         return view.astype(storage.dtype.newbyteorder("="), order="C", copy=True)
 
