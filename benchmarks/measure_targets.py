@@ -42,29 +42,52 @@ VELA = {  # accelerator, system configuration, memory mode
 }
 
 
+DTYPES = {"xnnpack": ("float32", "int8"), "onnxruntime": ("float32",), "openvino": ("float32",)}
+# Those of the text detector and the segmentation model in splitdeconv.pretrained, and two as in U-Nets.
+WHOLE = [
+    {
+        "in_h": h,
+        "in_w": h,
+        "c_in": cin,
+        "c_out": cout,
+        "k_h": 2,
+        "k_w": 2,
+        "stride_h": 2,
+        "stride_w": 2,
+        "padding": "SAME",
+    }
+    for h, cin, cout in ((160, 24, 24), (320, 24, 1), (128, 16, 1), (32, 256, 128), (64, 128, 64))
+]
+
+
 def layers():
-    """The different transposed convolutions of the benchmark networks."""
+    """The different transposed convolutions of the benchmark networks, and some whose kernel equals the stride."""
     table = pd.concat({name: networks.layer_table(name) for name in networks.names()}, names=["network"])
     table = table[table["kind"] == "deconv"].reset_index()
-    keys = ["in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w", "padding"]
-    return table.drop_duplicates(keys)
+    return pd.concat([table, pd.DataFrame(WHOLE)]).drop_duplicates(list(WHOLE[0]))
 
 
 def main(targets):
-    """Measure `targets`, or all; rows of others that were measured before are kept."""
-    known = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame({"target": []})
-    wanted = targets or ["xnnpack", "onnxruntime", "openvino", *VELA]
-    rows = []
+    """Measure `targets`, or all. What the table holds already is not measured again: delete its rows for that."""
+    table = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=["target", "layer", "geometry"])
     for _, layer in track(list(layers().iterrows()), "measuring layers"):
-        for target in wanted:
-            for dtype in ("float32", "int8") if target == "xnnpack" else ("int8",) if target in VELA else ("float32",):
-                rows += measure(target, dtype, layer)
-    table = pd.concat([known[~known["target"].isin(wanted)], pd.DataFrame(rows)])
+        for target in targets or ["xnnpack", "onnxruntime", "openvino", *VELA]:
+            rows = []
+            if not (table[["target", "layer", "geometry"]] == [target, *names(layer)]).all(axis=1).any():
+                for dtype in DTYPES.get(target, ("int8",)):
+                    rows += measure(target, dtype, layer)
+            table = pd.concat([table, pd.DataFrame(rows)]) if rows else table
     OUT.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(OUT, index=False, lineterminator="\n")
     forms = table[table["form"] != "native"]
     gains = forms.pivot_table(index=["target", "dtype"], columns="form", values="gain", aggfunc=_mean)
     print("geometric mean of native / form\n" + gains.round(2).to_string())
+
+
+def names(layer):
+    """A layer's size and geometry as the table writes them."""
+    size = f"{layer['in_h']}x{layer['in_w']}x{layer['c_in']}-{layer['c_out']}"
+    return size, f"{layer['k_h']}x{layer['k_w']} s{layer['stride_h']} {layer['padding']}"
 
 
 def measure(target, dtype, layer):
@@ -74,9 +97,7 @@ def measure(target, dtype, layer):
     for name, interleave in FORMS.items():
         with contextlib.suppress(sd.SplitDeconvError):  # depth_to_space where it cannot be
             models[name] = sd.convert(native, form=name.split()[0], interleave=interleave, verify=False).model
-    size = f"{layer['in_h']}x{layer['in_w']}x{layer['c_in']}-{layer['c_out']}"
-    geometry = f"{layer['k_h']}x{layer['k_w']} s{layer['stride_h']} {layer['padding']}"
-    first = {"target": target, "dtype": dtype, "layer": size, "geometry": geometry}
+    first = {"target": target, "dtype": dtype} | dict(zip(("layer", "geometry"), names(layer), strict=True))
     if target in VELA:
         costs = {name: cycles(model, *VELA[target]) for name, model in models.items()}
         gains = {name: costs["native"] / cost if np.isfinite(cost) else 0.0 for name, cost in costs.items()}

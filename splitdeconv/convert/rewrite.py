@@ -1,5 +1,6 @@
 """One model, in this process: find its transposed convolutions, decide, rewrite. No files, no limits, no proof."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -79,14 +80,15 @@ def examine(kind, data, path=None, options=None):
         )
     model = parse(kind, data, path)
     sites, operators = model.sites(), model.operators()
+    decisions = options.decide(sites)
     return model, Report(
         format=kind,
         target=target.name,
-        decisions=options.decide(sites),
+        decisions=decisions,
         operators_before=tally(operators),
         operators_after=tally(operators),
         bytes_before=_size(data),
-        objections=tuple(target.objections(operators)),
+        objections=tuple(target.objections(_rest(operators, decisions))),
         notes=_notes(target, sites),
     )
 
@@ -160,6 +162,18 @@ def _notes(target, sites):
 
 def _is_dynamic(site):
     return site.batch is None or (site.axes is not None and any(axis.n is None for axis in site.axes))
+
+
+def _rest(operators, decisions):
+    """The operators that will still be there once the decisions are carried out."""
+    going = Counter(decision.site.operator for decision in decisions if decision.verdict == "convert")
+    rest = []
+    for name, version in operators:
+        if going[name]:
+            going[name] -= 1
+        else:
+            rest.append((name, version))
+    return rest
 
 
 def _size(data):

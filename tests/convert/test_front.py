@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.convert import output
+from splitdeconv.convert import front, output
 from tests.convert.tflite_models import Builder, Deconv, deconv_model, operators, run
 from tests.refusals import refused
 
@@ -150,6 +150,16 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
         "board takes int8; the model computes in float32 (its manual)",
         "board needs fixed shapes (its manual); --static-batch 1 fixes the batch",
     )
+
+
+def test_inspect_objects_to_the_rest_of_the_model_only(path, tmp_path):
+    text = "{name: b, title: B, formats: [tflite], others: refused, others_source: a letter, operators: {}}"
+    (tmp_path / "b.yaml").write_text(text)
+    assert front.report(path, tmp_path / "b.yaml").objections == ()
+    assert [name for name, _ in front.report(no_deconv(), tmp_path / "b.yaml").objections] == ["RELU"]
+    leaves = text.replace("operators: {}", "leave: [{reason: r, source: s, when: {rank: [2, 2]}}]")
+    (tmp_path / "b.yaml").write_text(leaves)
+    assert [name for name, _ in front.report(path, tmp_path / "b.yaml").objections] == ["TRANSPOSE_CONV"]
 
 
 def refusing_model():

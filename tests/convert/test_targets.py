@@ -33,6 +33,8 @@ def test_a_target_says_where_everything_comes_from(name):
     entries = [*target.operators.values(), *target.refused.values(), *target.prefer, *target.leave]
     sources = [entry.source for entry in entries] + [target.others_source]
     assert all(len(source) > 8 for source in sources)
+    # An unquoted " #" begins a comment: a list of threads would lose its end.
+    assert not [source for source in [*sources, target.static_source, target.types_source] if str(source).endswith(",")]
     assert all(rule.form or rule.interleave for rule in target.prefer)
 
 
@@ -83,8 +85,8 @@ def test_rules_follow_the_measurements(name):
         assert chosen > 0.97, (one.geometry, decision)
         assert decision.verdict == "convert" or best < 1.03, (one.geometry, best)
         ratios.append(1.0 if best == chosen else chosen / best)
-    assert len(ratios) >= 26
-    assert float(np.exp(np.mean(np.log(ratios)))) > 0.95
+    assert len(ratios) >= 31
+    assert float(np.exp(np.mean(np.log(ratios)))) > 0.94
 
 
 def test_only_named_targets_leave_anything():
