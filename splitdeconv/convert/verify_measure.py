@@ -12,8 +12,8 @@ signs: no more values may exceed it, and by no more, than then do. This is also 
 such as a class, may do.
 
 Runtimes have several kernels for one operator, which round differently, integers too. Where the outputs still differ,
-both models are run with the runtime's other kernels: they must agree there, and the original must differ from itself
-between the two at least half as much as the models did.
+both models are run with the runtime's other kernels: they must agree with the plainest, and the original must differ
+from itself between some two of them at least half as much as the models did.
 """
 
 from collections import Counter

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..extras import require
 
-KERNELS = ("default", "reference")  # each runtime's fastest, and its plainest
+KERNELS = ("default", "reference", "builtin")  # each runtime's fastest, its plainest, and those between
 
 
 class RejectedError(Exception):
@@ -39,7 +39,7 @@ def load(kind, model, path=None, kernels="default", native=False, threads=None) 
         kind: "tflite", "onnx", "keras" or "layer".
         model: bytes, or a `keras.Model`, or (a Keras layer, its input's shape).
         path: where the bytes came from, for external data.
-        kernels: "default" or "reference"; Keras has no other.
+        kernels: one of KERNELS; Keras has only the first.
         native: compute split Keras layers as Keras' own.
         threads: of a .tflite's or .onnx' kernels; None for all of the machine's.
 
@@ -62,7 +62,11 @@ def _load_tflite(data, _, kernels, threads):
         loaded = interpreter.Interpreter(
             model_content=data,
             num_threads=threads,
-            experimental_op_resolver_type=resolvers.AUTO if kernels == "default" else resolvers.BUILTIN_REF,
+            experimental_op_resolver_type={
+                "default": resolvers.AUTO,
+                "reference": resolvers.BUILTIN_REF,
+                "builtin": resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            }[kernels],
         )
         signatures = loaded.get_signature_list()
         if not signatures:
@@ -132,7 +136,11 @@ def _load_onnx(data, path, kernels, threads):
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     levels = ort.GraphOptimizationLevel
-    options.graph_optimization_level = levels.ORT_ENABLE_ALL if kernels == "default" else levels.ORT_DISABLE_ALL
+    options.graph_optimization_level = {
+        "default": levels.ORT_ENABLE_ALL,
+        "reference": levels.ORT_DISABLE_ALL,
+        "builtin": levels.ORT_ENABLE_BASIC,
+    }[kernels]
     if path:
         folder = os.path.dirname(os.path.abspath(path))
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
