@@ -64,7 +64,7 @@ def read_checkpoint(path: str | Path) -> dict:
 
 
 def _open_zip(content, path):
-    # Every entry of the directory bears this mark: the entries are counted before they cost a second per 100,000.
+    # Every entry of the directory bears this mark: they are counted before a million of them take ten seconds.
     if content.count(b"PK\x01\x02") > MAX_LEAVES:
         raise _damaged(path, f"an archive of at most {MAX_LEAVES:,} members", "more")
     try:
@@ -85,7 +85,8 @@ def _open_zip(content, path):
         try:
             return archive.read(info)
         except _ZIP_ERRORS as error:
-            raise _damaged(path, f"the member {prefix}{name} unharmed", str(error)) from error
+            got = str(error) or type(error).__name__
+            raise _damaged(path, f"the member {prefix}{name} unharmed", got) from error
 
     order = read("byteorder").decode("ascii", "replace") if prefix + "byteorder" in members else "little"
     if order != "little":

@@ -38,11 +38,12 @@ def cached(name: str) -> Path | None:
     """Path of the weight file if it is in the cache and unharmed (its sha256 is computed), else None.
 
     Raises:
-        SplitDeconvError: the registry has no such name.
+        SplitDeconvError: the registry has no such name, or the cache folder cannot be read.
     """
     wanted = entry(name)
     path = cache_folder() / name / wanted.filename
-    return path if path.is_file() and _sha256(path) == wanted.sha256 else None
+    with _usable(path.parent):
+        return path if path.is_file() and _sha256(path) == wanted.sha256 else None
 
 
 def fetch(name: str) -> Path:
@@ -56,31 +57,37 @@ def fetch(name: str) -> Path:
 
     Raises:
         SplitDeconvError: no such name, no connection, a file that differs from the registry's checksum, or a cache
-            folder that cannot be written.
+            folder that cannot be read or written.
     """
     if path := cached(name):
         return path
     wanted = entry(name)
     folder = cache_folder() / name
+    with _usable(folder), _alone_in(folder):
+        if path := cached(name):  # another process fetched it while this one waited
+            return path
+        print(f"{name}: downloading {wanted.package} {wanted.version}, {_mb(wanted.wheel_bytes)}", file=sys.stderr)
+        partial = folder / "partial"
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        partial.mkdir()
+        try:
+            extracted = _extract(_download(wanted, partial), wanted, partial / wanted.filename)
+            return extracted.replace(folder / wanted.filename)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _usable(folder):
+    """Say which folder it was when the system refuses to read or write in it."""
     try:
-        with _alone_in(folder):
-            if path := cached(name):  # another process fetched it while this one waited
-                return path
-            print(f"{name}: downloading {wanted.package} {wanted.version}, {_mb(wanted.wheel_bytes)}", file=sys.stderr)
-            partial = folder / "partial"
-            shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-            partial.mkdir()
-            try:
-                extracted = _extract(_download(wanted, partial), wanted, partial / wanted.filename)
-                return extracted.replace(folder / wanted.filename)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+        yield
     except OSError as error:
         raise SplitDeconvError(
             "the cache folder cannot be used",
             where=str(folder),
             got=str(error),
-            fix="set SPLITDECONV_DATA to a folder that can be written",
+            fix="set SPLITDECONV_DATA to a folder that can be read and written",
         ) from error
 
 

@@ -9,14 +9,16 @@ from functools import partial
 
 import numpy as np
 
-from splitdeconv.errors import SplitDeconvError
+from splitdeconv.errors import SplitDeconvError, check_choice
 from splitdeconv.extras import require
+from splitdeconv.plan import FORMS
 from splitdeconv.pretrained.checkpoint import read_checkpoint
 from splitdeconv.pretrained.download import fetch
 from splitdeconv.pretrained.registry import generator
 
 keras = require("keras", "tensorflow")
 
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 EPSILON = 1e-5  # of PyTorch's BatchNorm2d and InstanceNorm2d; Keras' default is 1e-3
 
 
@@ -27,18 +29,21 @@ def load(name: str, deconv: str = "native", dtype: str = "float32") -> "keras.Mo
         name: one of `splitdeconv.pretrained.names()`.
         deconv: "native" for `keras.layers.Conv2DTranspose`, or the form in which `SplitConv2DTranspose` computes it:
             "split", "rows", "stacked", "paper", "nzp" or "auto".
-        dtype: of weights and computation; the checkpoints hold float32. Two forms add in another order, so in float32
-            an 8-bit level changes with probability 127.5 x their difference, where a value lies next to a half step.
-            In float64 that does not happen: every form gives the same 8-bit image.
+        dtype: of weights and computation, one of `DTYPES`; the checkpoints hold float32. Two forms add in another
+            order, so in float32 an 8-bit level changes with probability 127.5 x their difference, where a value lies
+            next to a half step. In float64 that does not happen: every form gives the same 8-bit image.
 
     Returns:
         DCGANs: (batch, latents) -> (batch, 64 or 128, 64 or 128, 3). CycleGAN: (batch, 256, 256, 3) -> the same.
         Images in [-1, 1]; see `to_uint8`. `splitdeconv.pretrained.samples` makes inputs.
 
     Raises:
-        SplitDeconvError: no such name or form, no weights to be had, or weights that do not fit the architecture.
+        SplitDeconvError: no such name, form or dtype, no weights to be had, or weights that do not fit the
+            architecture.
     """
     wanted = generator(name)
+    check_choice(deconv, ("auto", *FORMS), "deconv", "splitdeconv.pretrained")  # before anything is downloaded
+    check_choice(dtype, DTYPES, "dtype", "splitdeconv.pretrained")
     state = read_checkpoint(fetch(name))
     state = state[wanted.state] if wanted.state else state
     return {"dcgan": dcgan, "cyclegan": cyclegan}[wanted.architecture](state, deconv, dtype, name=name)

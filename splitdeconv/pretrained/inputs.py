@@ -4,6 +4,7 @@ import numpy as np
 
 from splitdeconv.errors import SplitDeconvError
 from splitdeconv.extras import require
+from splitdeconv.geometry import positive
 from splitdeconv.pretrained.registry import generator
 
 LATENTS = 100
@@ -25,12 +26,15 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
         coffee, chelsea and rocket in turn, the first four of full height, later ones closer.
 
     Raises:
-        SplitDeconvError: no such name, a count below 1, or scikit-image is missing where photographs are needed.
+        SplitDeconvError: no such name, a count or seed that is none, or scikit-image is missing where photographs are
+            needed.
     """
     wanted = generator(name)
-    if count < 1:
-        raise SplitDeconvError("there is nothing to make", where="count", expected="1 or more", got=count)
-    random = np.random.default_rng(seed)
+    count = positive(count, "count")
+    try:
+        random = np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise SplitDeconvError("the seed does not fit", where="seed", expected="int >= 0", got=repr(seed)) from error
     if wanted.architecture == "cyclegan":
         return np.stack([_photograph(index, random) for index in range(count)])
     latents, classes = random.standard_normal((count, LATENTS)), len(wanted.classes)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from splitdeconv.errors import SplitDeconvError
+from splitdeconv.errors import check_choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,24 +67,11 @@ def files() -> list[str]:
 
 def entry(name: str) -> Entry:
     """The registry's entry for `name`; `SplitDeconvError` if there is none."""
-    try:
-        return _entries()[name]
-    except KeyError:
-        raise _unknown("file", name, files()) from None
+    check_choice(name, files(), "trained generator or model file", "splitdeconv.pretrained")
+    return _entries()[name]
 
 
 def generator(name: str) -> Entry:
     """The registry's entry for the trained generator `name`; `SplitDeconvError` if it is none."""
-    if name not in names():
-        raise _unknown("generator", name, names())
+    check_choice(name, names(), "trained generator", "splitdeconv.pretrained")
     return entry(name)
-
-
-def _unknown(kind, name, known):
-    return SplitDeconvError(
-        f"there is no trained {kind} of that name",
-        where="splitdeconv.pretrained",
-        expected=", ".join(known),
-        got=repr(name),
-        fix="choose one of these",
-    )

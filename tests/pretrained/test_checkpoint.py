@@ -1,6 +1,9 @@
 import io
+import os
 import struct
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,12 +108,26 @@ def test_a_view_beyond_its_storage_is_refused(tmp_path, shape, strides, offset):
 
 
 @pytest.mark.parametrize(
-    ("shape", "strides", "offset"), [((2,), (-1,), 4), ((-2,), (1,), 0), ((2,), (1,), -1), ((2, 2), (1,), 0)]
+    ("shape", "strides", "offset"),
+    [
+        *[((2,), (-1,), 4), ((-2,), (1,), 0), ((2,), (1,), -1), ((2, 2), (1,), 0)],
+        *[((1,), (1 << 62,), 0), ((0,), (1,), 1 << 62), ((0, 1 << 62), (1, 1), 0)],  # beyond what an address can be
+    ],
 )
-def test_negative_or_ragged_views_are_refused(tmp_path, shape, strides, offset):
+def test_negative_ragged_or_absurd_views_are_refused(tmp_path, shape, strides, offset):
     path = _one(tmp_path / "w", torch.storage("0", "Float", 5), shape, strides, bytes(20), offset)
     with pytest.raises(SplitDeconvError, match=r"a call of torch\._utils\._rebuild_tensor_v2"):
         read_checkpoint(path)
+
+
+def test_the_number_of_axes_is_limited(tmp_path):
+    for axes in (32, 33):
+        path = _one(tmp_path / "w", torch.storage("0", "Float", 5), (1,) * axes, (7,) * axes, bytes(20))
+        if axes == 32:
+            assert read_checkpoint(path)["w"].shape == (1,) * axes
+        else:
+            with pytest.raises(SplitDeconvError, match="a view inside its 5 elements"):
+                read_checkpoint(path)
 
 
 @pytest.mark.parametrize("shape", [(1 << 30,), (1 << 20, 1 << 20), (0, 1 << 39, 1 << 39)])
@@ -142,6 +159,54 @@ def test_compression_bombs_are_refused_before_they_grow(tmp_path):
     path = torch.zip_file(tmp_path / "w", body, {"0": bytes(1 << 26)}, compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 1 << 18
     with pytest.raises(SplitDeconvError, match="an uncompressed member"):
+        read_checkpoint(path)
+
+
+def test_compressed_members_are_refused_however_small(tmp_path):
+    noise = np.arange(500, dtype="f4").tobytes()  # hardly compressible, and the description far smaller than the file
+    body = torch.ordered(torch.text("w") + torch.tensor(torch.storage("0", "Float", 500), (500,), (1,)))
+    assert read_checkpoint(torch.zip_file(tmp_path / "w", body, {"0": noise}))["w"][-1] == 499
+    path = torch.zip_file(tmp_path / "w", body, {"0": noise}, compression=zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.getinfo("archive/data.pkl").file_size < path.stat().st_size
+    with pytest.raises(SplitDeconvError, match=r"an uncompressed member archive/data\.pkl"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("forged", [slice(20, 24), slice(24, 28), slice(20, 28)])  # size in the file, size read, both
+def test_a_stored_member_gives_no_more_than_the_file_has(tmp_path, forged):
+    path = _one(tmp_path / "w", torch.storage("0", "Float", 1 << 27), (1,), (1,), bytes(20))
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")  # of the last member, the storage
+    content[entry + forged.start : entry + forged.stop] = struct.pack("<I", 1 << 29) * (
+        (forged.stop - forged.start) // 4
+    )
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SplitDeconvError, match=r"storage '0'\n  got: 20 bytes|archive/data/0 unharmed\n  got: \w+"):
+            read_checkpoint(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24  # half a gigabyte was claimed
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["data.pkl", "data/0"])
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_two_members_of_one_name_are_refused(tmp_path, name):
+    stored, body = torch.storage("0", "Float", 1), torch.text("w")
+    body = torch.ordered(body + torch.tensor(stored, (1,), (1,)))
+    path = torch.zip_file(tmp_path / "w", body, {"0": bytes(4)}, extra=[(name, torch.pickled(torch.ordered()))])
+    with pytest.raises(SplitDeconvError, match="two members of one name"):
+        read_checkpoint(path)
+
+
+def test_the_number_of_members_is_limited(tmp_path, monkeypatch):
+    path = torch.zip_file(tmp_path / "w", torch.ordered(), {str(key): b"" for key in range(20)})
+    monkeypatch.setattr(checkpoint, "MAX_LEAVES", 21)
+    assert read_checkpoint(path) == {}
+    monkeypatch.setattr(checkpoint, "MAX_LEAVES", 20)
+    with pytest.raises(SplitDeconvError, match="an archive of at most 20 members"):
         read_checkpoint(path)
 
 
@@ -236,10 +301,50 @@ def test_a_file_beyond_the_limit_is_refused_unread(tmp_path, monkeypatch):
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("path", ["missing.pth", "."])
+@pytest.mark.parametrize("path", ["missing.pth", ".", "a\0b"])
 def test_a_path_that_cannot_be_read(tmp_path, path):
     with pytest.raises(SplitDeconvError, match="the checkpoint cannot be read"):
         read_checkpoint(tmp_path / path)
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(SplitDeconvError, match=r"the checkpoint cannot be read(.|\n)*NoneType"):
+        read_checkpoint(None)
+
+
+def test_pipes_and_devices_are_refused_unread(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(SplitDeconvError, match=r"the checkpoint cannot be read(.|\n)*not a regular file"):
+            read_checkpoint(path)
+
+
+def test_a_file_that_grows_is_read_as_far_as_it_was_measured(tmp_path, monkeypatch):
+    path = torch.save(tmp_path / "w", {"a": np.arange(5.0)}, "legacy")
+    asked, content = [], path.read_bytes()
+
+    class Endless(io.BytesIO):
+        def read(self, size=-1):
+            asked.append(size)
+            return super().read(size)
+
+    monkeypatch.setattr(Path, "open", lambda *_: Endless(content * 2))
+    np.testing.assert_array_equal(read_checkpoint(path)["a"], np.arange(5.0))
+    assert asked == [len(content)]
+
+
+def test_a_storage_counts_as_often_as_it_is_read(tmp_path, monkeypatch):
+    kinds = {"Double": 8, "Float": 4, "Half": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1}
+    items = [  # one member under eight types, of which each tensor shows a single element
+        torch.text(kind) + torch.tensor(torch.storage("0", kind, 80_000 // size), (1,), (1,))
+        for kind, size in kinds.items()
+    ]
+    path = torch.zip_file(tmp_path / "w", torch.ordered(*items), {"0": bytes(80_000)})
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 640_100)
+    assert len(read_checkpoint(path)) == 8
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 639_900)
+    with pytest.raises(SplitDeconvError, match="at most 1 GiB of tensors"):
+        read_checkpoint(path)
 
 
 def test_storages_count_towards_the_limit(tmp_path, monkeypatch):

@@ -95,7 +95,7 @@ def test_the_command_says_what_it_does(index, capsys):
     assert main([]) == 0
     assert "demo: already there, nothing to do: " in capsys.readouterr().out
     assert main(["demo", "other"]) == 1
-    assert "no trained file of that name" in capsys.readouterr().err
+    assert "unknown trained generator or model file" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["--other"])
 
@@ -200,6 +200,24 @@ def test_a_cache_that_cannot_be_written(index, monkeypatch, tmp_path):
     monkeypatch.setenv("SPLITDECONV_DATA", str(tmp_path / "file" / "below"))
     with pytest.raises(SplitDeconvError, match=r"the cache folder cannot be used(.|\n)*SPLITDECONV_DATA"):
         fetch("demo")
+
+
+def test_a_cache_that_cannot_be_read(index, monkeypatch):
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    fetch("demo")
+    monkeypatch.setattr(download, "_sha256", forbidden)
+    for look in (cached, fetch):
+        with pytest.raises(SplitDeconvError, match=r"the cache folder cannot be used(.|\n)*got: .*Permission denied"):
+            look("demo")
+
+
+@pytest.mark.parametrize("name", [["demo"], None, {"demo"}])
+def test_a_name_that_is_no_text(index, name):
+    for look in (cached, fetch, registry.entry):
+        with pytest.raises(SplitDeconvError, match=r"unknown trained generator or model file(.|\n)*expected: demo\n"):
+            look(name)
 
 
 def test_a_wheel_for_another_platform_is_fetched_where_the_registry_names_it(index, monkeypatch):

@@ -150,3 +150,17 @@ def test_a_cyclegan_checkpoint_that_does_not_fit_is_refused(cyclegan_state):
 def test_an_unknown_form_is_refused(dcgan_state):
     with pytest.raises(SplitDeconvError, match=r"unknown form(.|\n)*nzp(.|\n)*got: 'winograd'"):
         generators.dcgan(dcgan_state, "winograd")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("winograd",), r"unknown deconv\n(.|\n)*expected: auto, .*native\n  got: 'winograd'"),
+        (("split", "floaty"), r"unknown dtype\n(.|\n)*expected: float16, .*\n  got: 'floaty'"),
+        ((["split"], "float32"), "unknown deconv"),
+    ],
+)
+def test_a_wrong_choice_is_refused_before_anything_is_fetched(monkeypatch, arguments, message):
+    monkeypatch.setattr(generators, "fetch", lambda name: pytest.fail("it was fetched"))
+    with pytest.raises(SplitDeconvError, match=message):
+        generators.load("face_dcgan", *arguments)

@@ -46,10 +46,17 @@ def test_8_bit_levels():
 
 
 def test_wrong_requests_are_refused():
-    with pytest.raises(SplitDeconvError, match=r"no trained generator of that name(.|\n)*face_dcgan(.|\n)*got: 'vgg'"):
+    with pytest.raises(SplitDeconvError, match=r"unknown trained generator\n(.|\n)*face_dcgan(.|\n)*got: 'vgg'"):
         samples("vgg")
-    with pytest.raises(SplitDeconvError, match="there is nothing to make"):
-        samples("face_dcgan", 0)
+    for name in (["face_dcgan"], None):
+        with pytest.raises(SplitDeconvError, match="unknown trained generator"):
+            samples(name)
+    for count in (0, -1, 2.5, "2", None, True):
+        with pytest.raises(SplitDeconvError, match="count must be a positive whole number"):
+            samples("face_dcgan", count)
+    for seed in (-1, 1.5, "1"):
+        with pytest.raises(SplitDeconvError, match=r"the seed does not fit\n(.|\n)*int >= 0\n"):
+            samples("face_dcgan", 1, seed)
 
 
 def test_photographs_without_scikit_image_name_the_extra(monkeypatch):
@@ -79,5 +86,5 @@ assert not loaded, loaded
 
 
 def test_a_model_file_is_no_generator():
-    with pytest.raises(SplitDeconvError, match=r"no trained generator of that name(.|\n)*got: 'selfie_segmentation'"):
+    with pytest.raises(SplitDeconvError, match=r"unknown trained generator\n(.|\n)*got: 'selfie_segmentation'"):
         samples("selfie_segmentation")

@@ -192,6 +192,7 @@ def test_forged_structures_are_refused_by_name(body, named):
         b"\x80\x02h\x05.",
         b"\x80\x02}(Nu.",
         b"\x80\x02(NR.",
+        b"\x80\x02N(\x85.",  # one value, taken from below a mark
         b"\x80\x02q\x00.",
         b"\x80\x02b.",
         b"\x80\x02X\xff\xff\xff\xffab.",
