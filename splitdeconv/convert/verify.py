@@ -100,7 +100,7 @@ def compare(
     if kind == "keras":
         original, converted = (parse(kind, model).serialize() for model in (original, converted))
     sites = _rewritten(kind, original, converted, path, converted_path, decisions)
-    pair = Pair(kind, original, converted, path, converted_path or path, rounding(sites, half=kind != "tflite"), seed)
+    pair = Pair(kind, original, converted, path, converted_path or path, rounding(sites, kind), seed)
     whole = compare_whole(pair, samples, inputs)
     outputs, notes, ran = list(whole.outputs), list(whole.notes), whole.samples
     method = "model"

@@ -46,7 +46,7 @@ def compare_alone(pair, sites):
             converted,
             pair.path,
             pair.converted_path,
-            rounding([site], half=kind != "tflite"),
+            rounding([site], kind),
             pair.seed,
         )
         whole = compare_whole(part, SAMPLES)

@@ -1,8 +1,8 @@
 """How far two outputs are apart, and how far they may be.
 
-**Integers** that a quantized model computes must be equal. **Floats** may differ by what rounding does: a transposed
-convolution and its split add up the same products in another order. Two sums of m products, in any order, differ by at
-most ``2*gamma(m) * sum |x||w|`` with ``gamma(m) = m*u / (1 - m*u)``, u the unit roundoff (Higham, Accuracy and
+**Integers** that a quantized .tflite model computes must be equal. **Floats** may differ by what rounding does: a
+transposed convolution and its split add up the same products in another order. Two sums of m products, in any order,
+differ by at most ``2*gamma(m) * sum |x||w|`` with ``gamma(m) = m*u / (1 - m*u)``, u the unit roundoff (Higham, Accuracy and
 Stability of Numerical Algorithms, 2nd edition, equation 3.5); bias and activation make it m + 2. The relative size of
 this over all rewritten layers is ``delta = sum 2*gamma(m + 2)``.
 
@@ -66,22 +66,25 @@ class Output:
         return cls(**content | gaps | {"lsb": lsb if lsb is None else {int(step): n for step, n in lsb.items()}})
 
 
-def rounding(sites, half=True) -> float:
-    """The relative rounding difference that rewriting these sites may make; see above. 0 where sums are of integers.
+def rounding(sites, kind="onnx") -> float:
+    """The relative rounding difference that rewriting these sites may make; see above.
 
     Args:
         sites: the rewritten transposed convolutions.
-        half: whether types of half precision are computed as such: accumulated in float32, then rounded after the sum,
-            the bias and the activation, in either model. TFLite only stores them.
+        kind: format of their model. TFLite sums integers as such, which is exact, and stores half precision only, while
+            ONNX Runtime computes a quantized ConvTranspose in float32. Computed in half precision, sums are taken to be
+            accumulated in float32, and to be rounded after the sum, the bias and the activation, in either model.
     """
     delta = 0.0
     for site in sites:
-        if site.axes is None or not site.dtype.startswith(("float", "bfloat")):
+        floats = site.dtype.startswith(("float", "bfloat"))
+        if site.axes is None or (kind == "tflite" and not floats):
             continue
         taps = prod(max(w.length for w in p.windows) for p in SplitPlan(site.axes, 1, "split").axis_plans)
         terms = taps * (site.in_channels or 1) // site.groups + 2
         u = _ROUNDOFF.get(site.dtype, 2.0**-24)
-        delta += 2 * terms * u / (1 - terms * u) + 6 * half * _HALF.get(site.dtype, 0.0)
+        halves = 0.0 if kind == "tflite" else 6 * _HALF.get(site.dtype, 0.0)
+        delta += 2 * terms * u / (1 - terms * u) + halves
     return delta
 
 
