@@ -10,7 +10,8 @@ unexport PYTHONPATH PYTHONHOME
 PYTHON ?= python3
 VENV := .venv
 UV ?= uv
-PYTEST ?= -n 2 --dist loadgroup
+# By file: what a file builds once for its tests (a wheel, an environment, a model) is built once.
+PYTEST ?= -n 2 --dist loadfile
 quick := $(filter-out 0 no false,$(QUICK))
 
 # ---- the environment ------------------------------------------------------------------------------------------------

@@ -13,9 +13,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# One build and one installation serve all of these tests, so they stay in one process.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 SECONDS = 0.3  # what `import splitdeconv` may take
 
 USE = """\
