@@ -1,7 +1,11 @@
 """Operation counts by method, against the layer table and against brute force."""
 
+from itertools import product
+
+import keras
 import pytest
 
+import splitdeconv as sd
 from splitdeconv.networks import counts, layer_table
 
 
@@ -23,6 +27,29 @@ def test_a_network_s_counts_are_its_layers():
 def test_plans_have_the_output_that_the_model_has(name):
     for row in layer_table(name).query("kind == 'deconv'").itertuples():
         assert counts.layer_plan(row).output_shape == (row.out_h, row.out_w)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_plans_are_those_of_the_layers_whatever_their_output_padding(padding):
+    for kernel, stride, extra in product((1, 2, 3, 4), (1, 2, 3), (None, 0, 1, 2)):
+        if extra is not None and extra >= stride:
+            continue
+        layer = keras.layers.Conv2DTranspose(3, (kernel, 2), (stride, 3), padding=padding, output_padding=extra)
+        model = keras.Sequential([keras.Input((6, 7, 2)), layer])
+        plan = counts.layer_plan(next(layer_table(model).itertuples()))
+        assert plan.output_shape == model.output_shape[1:3]
+        assert plan.axes == sd.plan((6, 7), (kernel, 2), (stride, 3), padding, output_padding=extra).axes
+
+
+def test_the_crop_of_same_moves_with_output_padding():
+    layers = [keras.layers.Conv1DTranspose(3, 4, 2, padding="same", output_padding=extra) for extra in (None, 0)]
+    rows = [layer_table(keras.Sequential([keras.Input((6, 2)), layer])).loc[0] for layer in layers]
+    # 4 taps at stride 2 reach (6 - 1) * 2 + 4 = 14 outputs: of 12 one is cropped at either end, of 10 two.
+    assert [row[["out_w", "before_w", "end_w", "before_h", "end_h"]].tolist() for row in rows] == [
+        [12, 1, 1, 0, 0],
+        [10, 2, 2, 0, 0],
+    ]
+    assert rows[1]["padding"] == "SAME"
 
 
 def test_exact_counts_are_brute_force_counts():

@@ -46,6 +46,13 @@ def test_names_and_published_tables_load_no_framework():
             r"unknown deconv\n.*\n  expected: native, auto, split, rows, stacked, paper, nzp\n",
         ),
         ("fst", {"width": 3}, r"unknown option of fst\n.*\n  expected: size, blocks\n  got: 'width'"),
+        (["dcgan"], {}, r"unknown network\n.*\n.*\n  got: \['dcgan'\]"),
+        ("dcgan", {"deconv": ["split"]}, r"unknown deconv\n"),
+        ("dcgan", {"dtype": "floaty"}, r"unknown dtype\n.*\n  expected: float16, .*float64.*\n  got: 'floaty'"),
+        ("dcgan", {"latent": (3, 4)}, r"latent does not fit\n.*\n  expected: int >= 1\n  got: \(3, 4\)"),
+        ("artgan", {"classes": [10]}, r"classes does not fit\n.*\n  expected: int >= 1\n  got: \[10\]"),
+        ("dcgan", {"latent": True}, "latent does not fit"),
+        ("dcgan", {"seed": (1, 2)}, r"seed does not fit\n.*\n  expected: int >= 0\n  got: \(1, 2\)"),
         ("dcgan", {"latent": 0}, r"latent does not fit\n.*\n  expected: int >= 1\n  got: 0"),
         ("fst", {"size": (32, 32.0)}, r"size does not fit\n.*\n  expected: int >= 1\n  got: \(32, 32.0\)"),
         ("dcgan", {"seed": -1}, r"seed does not fit\n.*\n  expected: int >= 0\n  got: -1"),
@@ -94,6 +101,13 @@ def test_weights_do_not_depend_on_the_backend():
     here = b"".join(w.tobytes() for w in networks.build("sngan", "native", seed=3).get_weights())
     other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
     assert run(code, KERAS_BACKEND=other).split() == [other, hashlib.sha256(here).hexdigest()]
+
+
+def test_whole_numbers_of_any_type_are_taken():
+    model = networks.build("fst", size=np.int64(8), blocks=np.int32(1), seed=np.uint8(3))
+    assert model.input_shape == (None, 8, 8, 3)
+    for a, b in zip(model.get_weights(), networks.build("fst", size=8, blocks=1, seed=3).get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_dtype_holds_for_every_layer_and_is_put_back():

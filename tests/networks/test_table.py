@@ -1,6 +1,7 @@
 """The layer table is read off the built model: each use of a layer once, in order, counted by its geometry."""
 
 import keras
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -47,6 +48,7 @@ def test_every_form_has_the_same_table_and_layers_of_its_form(name):
 def test_options_reach_the_network_and_tables_are_the_callers_own():
     small = networks.layer_table("fst", size=(8, 16))
     assert tuple(small.loc[0, ["in_h", "in_w"]]) == (8, 16)
+    pd.testing.assert_frame_equal(networks.layer_table("fst", size=[np.int64(8), 16]), small)
     small["macs"] = 0
     assert networks.layer_table("fst", size=(8, 16))["macs"].all()
 
@@ -88,6 +90,16 @@ def test_normalisation_and_activation_are_no_rows():
         ([L.Conv3D(2, 1, name="volume")], (2, 2, 2, 3), r"not of a kind.*\n  where: volume\n.*\n  got: Conv3D"),
         ([L.SeparableConv2D(2, 1, name="s")], (2, 2, 3), r"not of a kind.*\n  where: s\n.*\n  got: SeparableConv2D"),
         (
+            [L.Dense(2, name="d")],
+            (2, 2, 2, 3),
+            r"not of a kind.*\n  where: d\n.*\n  got: Dense, .*\(None, 2, 2, 2, 3\)",
+        ),
+        (
+            [L.Conv1D(2, 3, padding="causal", name="c")],
+            (6, 3),
+            r"not of a kind.*\n  where: c\n.*\n  got: Conv1D CAUSAL",
+        ),
+        (
             [L.Conv2D(2, 1, name="c")],
             (None, 2, 3),
             r"without the spatial size\n  where: c\n.*\n  got: shape \(None, None, 2, 3\)",
@@ -108,6 +120,9 @@ def test_a_model_without_a_graph_is_refused():
             networks.layer_table(model)
 
 
-def test_an_unknown_name_is_refused():
+def test_unknown_names_and_options_are_refused():
     with pytest.raises(SplitDeconvError, match="unknown network"):
         networks.layer_table("gan")
+    for size in ({}, [[8], 8], np.ones(2)):
+        with pytest.raises(SplitDeconvError, match="size does not fit"):
+            networks.layer_table("fst", size=size)
