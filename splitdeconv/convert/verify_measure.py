@@ -2,9 +2,9 @@
 
 **Integers** that a quantized .tflite model computes must be equal. **Floats** may differ by what rounding does: a
 transposed convolution and its split add up the same products in another order. Two sums of m products, in any order,
-differ by at most ``2*gamma(m) * sum |x||w|`` with ``gamma(m) = m*u / (1 - m*u)``, u the unit roundoff (Higham, Accuracy and
-Stability of Numerical Algorithms, 2nd edition, equation 3.5); bias and activation make it m + 2. The relative size of
-this over all rewritten layers is ``delta = sum 2*gamma(m + 2)``.
+differ by at most ``2*gamma(m) * sum |x||w|`` with ``gamma(m) = m*u / (1 - m*u)``, u the unit roundoff (Higham, Accuracy
+and Stability of Numerical Algorithms, 2nd edition, equation 3.5); bias and activation make it m + 2. The relative size
+of this over all rewritten layers is ``delta = sum 2*gamma(m + 2)``.
 
 What the rest of the model makes of a difference of that size is measured on the original. The tolerance is
 ``delta * max|y|``. Where values exceed it, the original's inputs are changed by the relative amount delta, with random
