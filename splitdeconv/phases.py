@@ -82,13 +82,19 @@ class AxisPlan:
 
 @lru_cache(maxsize=4096)
 def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
-    """Split one axis as `form` does; `last` tells whether it is the innermost, which "rows" stacks."""
+    """Split one axis as `form` does; `last` tells whether it is the innermost, which "rows" stacks.
+
+    Besides the forms of `splitdeconv.plan` there is "extended": "split" with each phase zero-extended to ceil(k/s) taps
+    in its own window, as a processor runs it that holds filters of one size.
+    """
     if form in ("nzp", "native"):
         # Zero insertion is a longer input under a kernel of stride 1. Its only phase is the whole output.
         size = None if axis.n is None else axis.n * axis.s
         return plan_axis(Axis(n=size, k=axis.k, s=1, d=axis.d, p=axis.p, tail=axis.tail), "split")
     if form == "paper":
         return AxisPlan(axis, axis.p % axis.s, _windows(axis, axis.p % axis.s, extend=True))
+    if form == "extended":
+        return AxisPlan(axis, 0, _windows(axis, 0, extend=True))
     if form == "split" or (form == "rows" and not last):
         return AxisPlan(axis, 0, _windows(axis, 0))
     # "rows" keeps a = 0, so that its result needs no crop; "stacked" takes the alignment that issues fewer taps.
