@@ -22,12 +22,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import SplitDeconvError, check_choice
-from ..networks.counts import layer_plan
+from ..geometry import Axis
 from ..phases import plan_axis
 from .masks import AxisMask
 
 METHODS = ("nzp", "sd", "sd_trimmed", "rows", "stacked", "paper", "native")
 _FORMS = {"sd": "extended", "sd_trimmed": "split"}
+_LENGTHS = ("in", "out", "k", "stride", "dilation")
+_SIZES = ("c_in", "c_out", "groups", *(f"{name}_{side}" for name in _LENGTHS for side in "hw"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,8 @@ def lower(table, method) -> Work:
     """The convolutions that a network's layers become.
 
     Args:
-        table: a table of layers, as `splitdeconv.networks.layer_table` returns it.
+        table: a table of layers, as `splitdeconv.networks.layer_table` returns it. The padding of a convolution is that
+            of "SAME", or else in `before_h` and `before_w`.
         method: one of `METHODS`.
 
     Returns:
@@ -113,44 +116,39 @@ def _work(entries):
 
 def _convolutions(row, method):
     """Each pair of axis masks that a layer runs, with its number."""
-    if row.kind not in ("conv", "deconv", "dense") or row.c_in % row.groups or row.c_out % row.groups:
+    sizes = [getattr(row, name) for name in _SIZES]
+    if row.kind not in ("conv", "deconv", "dense") or min(sizes) < 1 or row.c_in % row.groups or row.c_out % row.groups:
         raise SplitDeconvError(
             "a layer cannot be lowered",
             where=f"layer {row.name}",
-            expected="kind conv, deconv or dense, and groups that divide the channels",
-            got=f"kind {row.kind}, {row.groups} groups of {row.c_in} to {row.c_out} channels",
+            expected="kind conv, deconv or dense, sizes of at least 1, and groups that divide the channels",
+            got=f"kind {row.kind}, " + ", ".join(f"{n}={v}" for n, v in zip(_SIZES, sizes, strict=True)),
         )
-    height, width = _phases(row, method) if row.kind == "deconv" else _plain(row)
+    axes = (_phases, _plain)[row.kind != "deconv"]
+    height, width = axes(row, "h", method), axes(row, "w", method)
     return {(h, w): m * n for h, m in height.items() for w, n in width.items()}
 
 
-def _plain(row):
+def _geometry(row, side):
+    return [int(getattr(row, f"{name}_{side}")) for name in (*_LENGTHS, "before")]
+
+
+def _plain(row, side, _):
     """A layer as it is."""
-    for side in "hw":
-        n, o, k, s, d, before = (
-            getattr(row, f"{name}_{side}") for name in ("in", "out", "k", "stride", "dilation", "before")
-        )
-        if row.padding == "SAME":
-            before = max((o - 1) * s + d * (k - 1) + 1 - n, 0) // 2
-        yield {AxisMask(o, s, -before, d, n, 1, ((True,) * k,)): 1}
+    n, o, k, s, d, before = _geometry(row, side)
+    if row.padding == "SAME":
+        before = max((o - 1) * s + d * (k - 1) + 1 - n, 0) // 2
+    return {AxisMask(o, s, -before, d, n, 1, ((True,) * k,)): 1}
 
 
-def _phases(row, method):
-    """The distinct windows of a transposed convolution along each axis, with the number of phases that share each."""
-    form = _FORMS.get(method, method)
-    for last, axis in enumerate(layer_plan(row).axes):
-        split = plan_axis(axis, form, last=bool(last))
-        inserted = method in ("nzp", "native")
-        yield Counter(
-            AxisMask(
-                split.axis.n + split.surplus,
-                1,
-                window.start,
-                window.dilation,
-                axis.n,
-                axis.s if inserted else 1,
-                tuple(tuple(tap is not None for tap in taps) for taps in window.taps),
-            )
-            for window in split.windows
-            if window.length
-        )
+def _phases(row, side, method):
+    """The distinct windows of a transposed convolution along an axis, with the number of phases that share each."""
+    n, o, k, s, d, before = _geometry(row, side)
+    split = plan_axis(Axis(n, k, s, d, before, o - n * s), _FORMS.get(method, method), last=side == "w")
+    insertion = s if method in ("nzp", "native") else 1
+    outputs = split.axis.n + split.surplus
+    return Counter(
+        AxisMask(outputs, 1, w.start, w.dilation, n, insertion, tuple(tuple(t is not None for t in p) for p in w.taps))
+        for w in split.windows
+        if w.length
+    )

@@ -1,11 +1,15 @@
-"""Structural zeros of a convolution: which taps read a real input, and which are real taps.
+"""Structural zeros of a convolution, and what of an array's work remains when they are skipped.
 
-Both are exact and separable (a position is real if it is real along either axis), and both are decided by geometry
-alone. Activations are zero in the border padding and where zeros were inserted; weights where a filter was extended.
+Which taps read a real input, and which taps are real, is exact and decided by geometry alone. Activations are zero in
+the border padding and where zeros were inserted; weights where a filter was extended. Both are separable: real means
+real along both axes. Tiles of an array are not, because a run of outputs in row-major order spans rows and images.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import combinations
+from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,3 +55,128 @@ class AxisMask:
     def real(self) -> int:
         """Pairs of a real input and a real tap, over all outputs and phases."""
         return int((self.activations.sum(0) * np.array(self.weights)).sum())
+
+
+class PixelTiles(NamedTuple):
+    """Where tiles of output pixels read anything: per tap, row-major, shape (taps_h * taps_w,)."""
+
+    tiles: np.ndarray
+    """Tiles in which at least one pixel's tap reads a real input."""
+    pixels: np.ndarray
+    """Pixels in those tiles."""
+
+
+class ChannelTiles(NamedTuple):
+    """The kinds of tiles of output channels: a tap is real if it is in any phase that has a channel in the tile."""
+
+    masks: np.ndarray
+    """Real taps of each kind, row-major: (kinds, taps_h * taps_w), bool."""
+    tiles: np.ndarray
+    """Tiles of each kind: (kinds,)."""
+    channels: np.ndarray
+    """Channels in them: (kinds,)."""
+
+
+@lru_cache(maxsize=8192)
+def pixel_tiles(height: AxisMask, width: AxisMask, size: int, batch: int = 1) -> PixelTiles:
+    """Cut a batch of output maps into tiles of `size` consecutive pixels, and count for each tap where it is needed.
+
+    Args:
+        height, width: the convolution's axes.
+        size: pixels per tile, in row-major order; a tile runs on into the next row and the next image, the last may be
+            smaller.
+        batch: images.
+    """
+    if width.outputs % size == 0:
+        # No tile leaves its row, so that the count is as separable as the mask.
+        columns = width.activations.reshape(-1, size, width.taps).any(1)
+        tiles = batch * np.outer(height.activations.sum(0), columns.sum(0)).ravel()
+        return _frozen(PixelTiles(tiles, tiles * size))
+    # After this many images a tile ends where an image does.
+    period = size // gcd(height.outputs * width.outputs, size)
+    periods, rest = divmod(batch, period)
+    tiles, last = _tiles(height, width, size, min(period, batch))
+    if not periods:
+        return _frozen(PixelTiles(tiles, tiles * size - last))
+    tiles = periods * tiles
+    pixels = tiles * size
+    if rest:
+        counted = pixel_tiles(height, width, size, rest)
+        tiles, pixels = tiles + counted.tiles, pixels + counted.pixels
+    return _frozen(PixelTiles(tiles, pixels))
+
+
+def _tiles(height, width, size, images):
+    """Tiles per tap over `images`, and by how many pixels a last, smaller tile falls short, at the taps it needs."""
+    total = images * height.outputs * width.outputs
+    count, taps = -(-total // size), height.taps * width.taps
+    tiles = np.zeros(taps, np.int64)
+    # Some megabytes at a time. Counts stay far below 2^24, so that float32, and with it a fast product, is exact.
+    step = max(1, 2**18 // (height.taps + width.taps))
+    for first in range(0, count, step):
+        start = np.arange(first, min(first + step, count)) * size
+        tiles += _count(_parts(height, width, start, np.minimum(start + size, total)))
+    last = np.array([(count - 1) * size])
+    return tiles, (count * size - total) * _count(_parts(height, width, last, np.array([total])))
+
+
+def _parts(height, width, start, stop):
+    """The tiles ``start .. stop - 1`` as up to three rectangles each: the rest of a row, whole rows, a row's beginning.
+
+    Returns:
+        Pairs of what is needed along height and width: float32 of (tiles, taps); a rectangle that is empty has zeros.
+    """
+    (rows, columns), per_row = (height.activations, width.activations), width.outputs
+    seen = np.concatenate([np.zeros((1, width.taps), int), columns.cumsum(0)])
+    first, last = start // per_row, (stop - 1) // per_row
+    end = (stop - 1) % per_row + 1
+    spans = last > first
+    head = seen[np.where(spans, per_row, end)] - seen[start % per_row] > 0
+    parts = [(rows[first % height.outputs], head)]
+    if spans.any():
+        parts.append((rows[last % height.outputs], seen[np.where(spans, end, 0)] > 0))
+    between = np.minimum(np.maximum(last - first - 1, 0), height.outputs)
+    if between.any():
+        # Twice over, for the rows go on in the next image.
+        stacked = np.concatenate([np.zeros((1, height.taps), int), np.tile(rows, (2, 1)).cumsum(0)])
+        above = (first + 1) % height.outputs
+        whole = stacked[above + between] - stacked[above] > 0
+        parts.append((whole, np.broadcast_to(seen[-1] > 0, (len(start), width.taps))))
+    return [(a.astype(np.float32), b.astype(np.float32)) for a, b in parts]
+
+
+def _count(parts):
+    """Tiles per tap that any of the rectangles needs, by inclusion and exclusion: products of matrices, no 3-D mask."""
+    total = 0
+    for number in range(1, len(parts) + 1):
+        for chosen in combinations(parts, number):
+            rows, columns = (np.prod(side, axis=0) for side in zip(*chosen, strict=True))
+            total = total - (-1) ** number * (rows.T @ columns)
+    return total.ravel().astype(np.int64)
+
+
+@lru_cache(maxsize=8192)
+def channel_tiles(height: AxisMask, width: AxisMask, channels: int, size: int) -> ChannelTiles:
+    """Cut the output channels into tiles of `size`, and tell for each which taps it has.
+
+    Args:
+        height, width: the convolution's axes.
+        channels: of each phase; stacked phases follow one another, the width's fastest.
+        size: channels per tile; the last may be smaller.
+    """
+    rows, columns = (np.array(axis.weights, dtype=int) for axis in (height, width))
+    phases = np.einsum("ay,bx->abyx", rows, columns).reshape(len(rows) * len(columns), -1)
+    seen = np.concatenate([np.zeros_like(phases[:1]), phases.cumsum(0)])
+    start = np.arange(0, len(phases) * channels, size)
+    stop = np.minimum(start + size, len(phases) * channels)
+    kinds, which = np.unique(start // channels * len(phases) + (stop - 1) // channels, return_inverse=True)
+    first, last = np.divmod(kinds, len(phases))
+    widths = np.bincount(which, weights=stop - start).astype(np.int64)
+    return _frozen(ChannelTiles(seen[last + 1] - seen[first] > 0, np.bincount(which), widths))
+
+
+def _frozen(counts):
+    """The arrays are shared by all callers of a cache."""
+    for array in counts:
+        array.flags.writeable = False
+    return counts

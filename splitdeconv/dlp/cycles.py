@@ -1,0 +1,150 @@
+"""Cycles of the two arrays, and the multiplications that they issue.
+
+With ``P`` output pixels of the whole batch, ``T`` taps and an array of ``R`` rows and ``C`` columns, nothing skipped:
+
+===================  ===============================================================================================
+dataflow             cycles of one convolution
+===================  ===============================================================================================
+output stationary    ``ceil(P/R) * ceil(Cout/C) * (T*Cin + R + C - 2) - 1``; rows are pixels, columns output channels
+weight stationary    ``ceil(T*Cin/R) * ceil(Cout/C) * (P + 2*R + C - 2) - 1``; rows are filter rows
+dot product          ``ceil(Cin/R) * ceil(Cout/C) * P * T``; rows are the multipliers of a unit, columns the units
+===================  ===============================================================================================
+
+The first two include fill and drain and are the cycles of SCALE-Sim 3.0.0 (Samajdar et al., arXiv 1811.02883). They are
+stated for arrays of more than one multiplier; where there is neither fill nor drain, nothing is taken off.
+
+Skipping removes steps whose products are all zero by structure. Output stationary: a step is a tap of an input channel,
+for a tile of ``R`` consecutive pixels and one of ``C`` channels; "A" removes it if no pixel of the tile reads a real
+input, "W" if no channel of the tile has a real tap, "WA" if either. The tile is filled and drained all the same. Dot
+product: likewise, pixel by pixel, because a zero pixel is zero in all input channels. Weight stationary: "W" leaves out
+filter rows that are zero in all columns of a tile; rows of different taps advance together, so that activations cannot
+be skipped.
+"""
+
+import numpy as np
+
+from ..errors import SplitDeconvError, check_choice
+from .steps import issued, weight_tiles
+
+DATAFLOWS = ("output_stationary", "weight_stationary", "dot_product")
+SKIPS = ("none", "A", "W", "WA")
+
+
+def output_stationary(pixels, taps, c_in, c_out, rows, cols):
+    """Cycles of an output-stationary systolic array that skips nothing; arguments broadcast.
+
+    Args:
+        pixels: output pixels, of the whole batch.
+        taps: of the filter, in both axes together.
+        c_in, c_out: channels.
+        rows, cols: the array's pixels and output channels.
+    """
+    tiles = _ceil(pixels, rows) * _ceil(c_out, cols)
+    return _output_stationary(tiles, tiles * taps, c_in, rows, cols)
+
+
+def weight_stationary(pixels, taps, c_in, c_out, rows, cols):
+    """Cycles of a weight-stationary systolic array that skips nothing; arguments as for `output_stationary`.
+
+    Here `rows` are filter rows, the products of taps and input channels.
+    """
+    return _weight_stationary(_ceil(np.multiply(taps, c_in), rows) * _ceil(c_out, cols), pixels, rows, cols)
+
+
+def dot_product(pixels, taps, c_in, c_out, rows, cols):
+    """Cycles of a dot-product array that skips nothing; arguments as for `output_stationary`.
+
+    Here `rows` are the input channels that a unit multiplies at a time, `cols` the units.
+    """
+    return _ceil(c_in, rows) * _ceil(c_out, cols) * pixels * taps
+
+
+def compute_cycles(work, processor, skip="none", dataflow=None, batch=1):
+    """Cycles of the array, with fill and drain and without stalls for memory.
+
+    Args:
+        work: M convolutions, from `lower`.
+        processor: has `rows`, `cols`, `dataflows` and `skipping`; rows and columns are numbers, or arrays that
+            broadcast against shape (M,), such as (K, 1) for K processors.
+        skip: "none", "A" (activations), "W" (weights) or "WA".
+        dataflow: one of the processor's; None for its first.
+        batch: images, a number or an array like `rows`.
+
+    Returns:
+        int64 of shape (..., M): the cycles of each convolution, run once.
+
+    Raises:
+        SplitDeconvError: the processor has no such dataflow, or cannot skip so.
+    """
+    flow = check_run(processor, skip, dataflow)
+    rows, cols, batch = (np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch))
+    pixels = work.out_h * work.out_w * batch
+    if flow == "weight_stationary":
+        cycles = _weight_stationary(weight_tiles(work, rows, cols, skip), pixels, rows, cols)
+    elif flow == "output_stationary":
+        steps = issued(work, rows, cols, batch, skip, "tiles")
+        cycles = _output_stationary(_ceil(pixels, rows) * _ceil(work.c_out, cols), steps, work.c_in, rows, cols)
+    else:
+        cycles = _ceil(work.c_in, rows) * issued(work, 1, cols, batch, skip, "tiles")
+    return work.groups * cycles
+
+
+def issued_macs(work, processor, skip="none", dataflow=None, batch=1):
+    """Multiplications that are delivered operands: the occupied lanes of every step that is not skipped.
+
+    Arguments, shape and errors as for `compute_cycles`.
+    """
+    flow = check_run(processor, skip, dataflow)
+    # Only a tile of pixels makes lanes idle along: the other dataflows decide pixel by pixel, or skip no activations.
+    size = processor.rows if flow == "output_stationary" else 1
+    lanes = issued(work, size, processor.cols, batch, skip, "lanes")
+    shape = np.broadcast_shapes(lanes.shape, np.shape(processor.rows), np.shape(processor.cols))
+    return np.broadcast_to(work.c_in * work.groups * lanes, shape)
+
+
+def real_macs(work, batch=1):
+    """Multiplications of a real activation and a real weight: what no skipping can remove. Shape as for `batch`."""
+    pairs = np.array([h.real * w.real for h, w in work.axes], dtype=np.int64)
+    phases = np.array([len(h.weights) * len(w.weights) for h, w in work.axes])
+    return batch * work.groups * work.c_in * (work.c_out // phases) * pairs
+
+
+def check_run(processor, skip, dataflow=None):
+    """The dataflow to run, or a refusal.
+
+    Args:
+        processor: has `dataflows` and `skipping`, and perhaps a `name`.
+        skip: one of `SKIPS`.
+        dataflow: one of the processor's; None for its first.
+
+    Raises:
+        SplitDeconvError: as `compute_cycles`.
+    """
+    where = f"processor {getattr(processor, 'name', '')}".strip()
+    flow = processor.dataflows[0] if dataflow is None else dataflow
+    check_choice(flow, processor.dataflows, "dataflow", where)
+    check_choice(skip, SKIPS, "skip", where)
+    if skip not in processor.skipping:
+        raise SplitDeconvError(
+            "the processor cannot skip so", where=where, expected=", ".join(processor.skipping), got=f"skip {skip!r}"
+        )
+    if flow == "weight_stationary" and "A" in skip:
+        raise SplitDeconvError(
+            "a weight-stationary array cannot skip activations: its rows hold taps whose zeros do not coincide",
+            where=where,
+            expected="skip 'none' or 'W', or another dataflow",
+            got=f"skip {skip!r}",
+        )
+    return flow
+
+
+def _output_stationary(tiles, steps, c_in, rows, cols):
+    return steps * c_in + np.maximum(tiles * (rows + cols - 2) - 1, 0)
+
+
+def _weight_stationary(tiles, pixels, rows, cols):
+    return np.maximum(tiles * (pixels + 2 * rows + cols - 2) - 1, 0)
+
+
+def _ceil(value, size):
+    return -(-np.asarray(value) // size)

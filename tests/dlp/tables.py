@@ -1,0 +1,72 @@
+"""Tables of layers to test with, without building a model, and arrays that are nobody's processor."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+from hypothesis import strategies as st
+
+import splitdeconv as sd
+from splitdeconv.networks.gap import published_layers
+from splitdeconv.networks.table import COLUMNS
+from tests.geometries import cases
+
+ALL = ("none", "A", "W", "WA")
+
+
+def systolic(rows, cols):
+    return SimpleNamespace(
+        name="systolic", rows=rows, cols=cols, dataflows=("output_stationary", "weight_stationary"), skipping=ALL
+    )
+
+
+def dot_array(rows, cols):
+    return SimpleNamespace(name="dot", rows=rows, cols=cols, dataflows=("dot_product",), skipping=ALL)
+
+
+def layer(
+    kind, sizes, kernel, strides, outputs, c_in, c_out, padding="SAME", dilations=(1, 1), groups=1, before=(0, 0)
+):
+    """A row of a table; `before` is what a deconvolution crops at the start, or a convolution pads."""
+    row = {"name": "layer", "kind": kind, "c_in": c_in, "c_out": c_out, "groups": groups, "padding": padding}
+    pairs = {"in": sizes, "k": kernel, "stride": strides, "dilation": dilations, "out": outputs, "before": before}
+    row |= {f"{name}_{side}": pair[i] for name, pair in pairs.items() for i, side in enumerate("hw")}
+    return row
+
+
+def table(*rows):
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def of_case(case):
+    """A transposed convolution of at most two axes as a table of one layer."""
+    axes = case.plan().axes
+    flat = (1,) * (2 - len(axes))
+
+    def pair(name, missing=flat):
+        return (*missing, *(getattr(axis, name) for axis in axes))
+
+    crops = pair("p", tuple(0 for _ in flat))
+    sizes = (pair("n"), pair("k"), pair("s"), pair("o"), case.cin, case.cout)
+    return table(layer("deconv", *sizes, "", pair("d"), case.groups, crops))
+
+
+def networks(name):
+    """The published layers of a network, which are square in kernel and stride and padded as SAME."""
+    rows = []
+    for row in published_layers().query("network == @name").itertuples():
+        sizes, kernel, strides = (row.in_h, row.in_w), (row.k_h, row.k_w), (row.stride,) * 2
+        plan = sd.plan(sizes, kernel, strides) if row.kind == "deconv" else None
+        before = tuple(axis.p for axis in plan.axes) if plan else (0, 0)
+        made = layer(row.kind, sizes, kernel, strides, (row.out_h, row.out_w), row.c_in, row.c_out, before=before)
+        rows.append({**made, "name": row.layer, "padding": row.padding})
+    return table(*rows)
+
+
+def planar():
+    """Cases of one or two axes."""
+    return cases().filter(lambda case: case.rank < 3)
+
+
+def arrays():
+    """Rows and columns of an array, the degenerate ones included."""
+    return st.tuples(st.integers(1, 40), st.integers(1, 12))
