@@ -1,0 +1,85 @@
+"""A child process that answers one line of JSON with another, and a reason wherever it does not."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+
+
+class Child:
+    """A module of this package, run as a process of its own; started at the first task, again after it was lost.
+
+    Args:
+        module: dotted name; it answers each line on its standard input with a line.
+        environment: variables to set there, beside those of this process.
+    """
+
+    def __init__(self, module, environment):
+        self._command = [sys.executable, "-P", "-m", module]  # -P: a file named numpy.py here must not be imported
+        self._environment = environment
+        self._process = self._errors = self._lines = None
+
+    def ask(self, task, timeout):
+        """Its answer to a task, or ``{"reason": ...}`` where it crashed or took longer than `timeout` seconds."""
+        if self._process is None:
+            self._start()
+        try:
+            with contextlib.suppress(OSError):  # a pipe without reader: the end is in the queue
+                self._process.stdin.write(json.dumps(task) + "\n")
+                self._process.stdin.flush()
+            line = self._lines.get(timeout=timeout)
+        except Empty:
+            self.close()
+            return {"reason": f"took longer than {timeout:g} s"}
+        if line is None:
+            return {"reason": self._lost()}
+        try:
+            return json.loads(line)
+        except ValueError:
+            self.close()
+            return {"reason": f"an answer that is not understood: {line.strip()[:80]!r}"}
+
+    def close(self):
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._reader.join()
+            for stream in (self._process.stdin, self._process.stdout, self._errors):
+                with contextlib.suppress(OSError):
+                    stream.close()
+            self._process = None
+
+    def _start(self):
+        package = str(Path(__file__).resolve().parents[2])
+        paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        self._errors, self._lines = tempfile.TemporaryFile(), Queue()  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
+        )
+        self._reader = Thread(target=self._listen, args=(self._process.stdout, self._lines), daemon=True)
+        self._reader.start()
+
+    @staticmethod
+    def _listen(stream, lines):
+        for line in stream:
+            lines.put(line)
+        lines.put(None)
+
+    def _lost(self):
+        """Why the process ended: its exit code and the last thing it said."""
+        code = self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        self.close()
+        return f"the process ended with code {code}" + (f": {said[-1].strip()[:200]}" if said else "")

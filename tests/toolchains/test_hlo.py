@@ -1,0 +1,53 @@
+"""Compiled programs are read as the compiler wrote them, and what is not understood is refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from splitdeconv import SplitDeconvError
+from splitdeconv.toolchains import hlo
+
+# What libtpu 0.0.42.1 made, for v5e, of the form "rows" of DCGAN's deconv2 in bfloat16: 16x16x128 -> 32x32x64, 5x5 s2.
+REAL = (Path(__file__).parent / "libtpu_0.0.42.1_v5e.txt").read_text()
+
+
+def test_every_operation_that_does_something_is_listed():
+    table = hlo.operations(REAL)
+    assert len(table) == 18
+    assert not set(table["opcode"]) & set(hlo.FREE)
+    last = table.iloc[-1]
+    assert (last["opcode"], last["shape"], last["bytes"]) == ("reshape", "bf16[1,32,32,64]", 32 * 32 * 64 * 2)
+    assert table["cycles"].count() == len(re.findall(r'"estimated_cycles"', REAL[REAL.index("\nENTRY") :]))
+    # One convolution for each of two row phases; what surrounds them is layout.
+    assert table.loc[table["kind"] == "convolution", "cycles"].tolist() == [3319, 3031]
+    assert set(table.loc[table["kind"] == "asynchronous", "opcode"]) == {"copy-start", "copy-done"}
+
+
+def test_a_summary_tells_what_it_leaves_out():
+    found = hlo.summary(hlo.operations(REAL))
+    assert (found["cycles"], found["convolution_cycles"], found["lower_bound"]) == (27550, 6350, True)
+    assert found["unestimated"] == "3 copy-start, 3 copy-done, 1 reshape"
+    assert found["unestimated_bytes"] == 32 * 32 * 64 * 2
+    # Two filters of (2 or 3)x3x128x128 bfloat16, and a mask of 24 bytes.
+    assert found["asynchronous_bytes"] == (2 + 3) * 3 * 128 * 128 * 2 + 24
+    assert found["slowest"] == pytest.approx(2263 / (16 * 8 * 3 * 128 * 2))
+
+
+def test_without_the_reshape_nothing_is_left_out():
+    lines = [line for line in REAL.splitlines() if " reshape(" not in line]
+    assert not hlo.summary(hlo.operations("\n".join(lines)))["lower_bound"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda text: text.replace("ENTRY ", ""), "an ENTRY computation"),
+        (lambda text: text.replace("%copy-done = ", "%copy-done := "), "name = shape operation"),
+        (lambda text: text.replace("estimated_cycles", "cycle_estimate"), "at least one estimate in cycles"),
+    ],
+)
+def test_what_is_not_understood_is_refused(change, expected):
+    with pytest.raises(SplitDeconvError, match="compiler's output is not understood") as caught:
+        hlo.operations(change(REAL))
+    assert expected in caught.value.expected
