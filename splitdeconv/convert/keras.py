@@ -19,6 +19,7 @@ from .. import layers as twins
 from ..errors import SplitDeconvError
 from ..extras import require
 from ..geometry import resolve
+from .keras_copy import KNOWN, copy_of, layers_of
 from .report import Site
 
 keras = require("keras", "tensorflow")
@@ -26,9 +27,6 @@ keras = require("keras", "tensorflow")
 _TWINS = {
     getattr(keras.layers, f"Conv{rank}DTranspose"): getattr(twins, f"SplitConv{rank}DTranspose") for rank in (1, 2, 3)
 }
-
-
-_OURS = ("keras.", "splitdeconv.")  # what Keras finds by itself
 
 
 class KerasModel:
@@ -82,12 +80,12 @@ class KerasModel:
         inputs = keras.tree.map_structure(
             lambda x: keras.Input(batch_shape=(n, *x.shape[1:]), dtype=x.dtype, name=x.name), inputs_of(self._model)
         )
-        self._model, self._own = _copy(self._model, inputs), True
+        self._model, self._own = copy_of(self._model, inputs), True
 
     def apply(self, decisions):
         """Swap the layers whose verdict is "convert"."""
         if not self._own:
-            self._model, self._own = _copy(self._model), True
+            self._model, self._own = copy_of(self._model), True
         layers = layers_of(self._model)
         for decision in decisions:
             if decision.verdict == "convert":
@@ -101,6 +99,17 @@ class KerasModel:
     def serialize(self):
         """The model."""
         return self._model
+
+    def notes(self) -> tuple[str, ...]:
+        """What who saves the converted model has to know."""
+        layers = layers_of(self._model)
+        if not any(map(_is_twin, layers)):
+            return ()
+        authors = [x for x in layers if not type(x).__module__.startswith(KNOWN)]
+        holders = {type(x).__name__ for x in authors if any(map(_is_twin, x._flatten_layers(include_self=False)))}
+        loading = "import splitdeconv.layers before keras.saving.load_model opens the saved model"
+        again = [f"{name} makes its layers in its own code: convert again what was loaded" for name in sorted(holders)]
+        return (loading, *again)
 
 
 def to_bytes(model, date=None) -> bytes:
@@ -169,11 +178,6 @@ def _load(data):
     return model
 
 
-def layers_of(model):
-    """The model and every layer in it, each once, always in the same order."""
-    return list(model._flatten_layers(include_self=True, recursive=True))
-
-
 def inputs_of(model):
     """The symbolic inputs of a model in the structure it is called with; None of a model that does not say."""
     if isinstance(model, keras.Sequential):
@@ -237,47 +241,3 @@ def _input_shape(layer):
     if not shapes:
         return None
     return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True))
-
-
-def _copy(model, inputs=None):
-    """A copy of a Sequential or functional model: structure, sharing, weights, flags, compile state."""
-    known = {cls.__name__: cls for cls in map(type, layers_of(model)) if not cls.__module__.startswith(_OURS)}
-    known |= _compiled_with(model)
-    try:
-        with keras.saving.custom_object_scope(known):
-            clone = keras.models.clone_model(
-                model,
-                input_tensors=inputs,
-                clone_function=lambda layer: type(layer).from_config(layer.get_config()),
-                recursive=True,
-            )
-        _copy_state(model, clone)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise SplitDeconvError(
-            "Keras cannot copy the model",
-            where=model.name,
-            expected="layers, losses and metrics whose get_config() is complete",
-            got=" ".join(str(error).split())[:400],
-            fix="register its classes with keras.saving.register_keras_serializable, or save and load it first",
-        ) from error
-    return clone
-
-
-def _copy_state(model, clone):
-    """Values of all variables, and the trainable flag of each layer."""
-    for old, new in zip(layers_of(model), layers_of(clone), strict=True):
-        new.trainable = old.trainable
-    for old, new in zip(model.variables, clone.variables, strict=True):
-        new.assign(old)
-    optimizer = getattr(model, "optimizer", None) if model.compiled else None
-    if optimizer is not None and optimizer.built:
-        clone.optimizer.build(clone.trainable_variables)
-        for old, new in zip(optimizer.variables, clone.optimizer.variables, strict=True):
-            new.assign(old)
-
-
-def _compiled_with(model):
-    """Functions and classes of its author's that a model was compiled with, by name, for its copy to find."""
-    config = getattr(getattr(model, "_compile_config", None), "config", {})
-    given = [item for item in keras.tree.flatten(list(config.values())) if not isinstance(item, str | int | None)]
-    return {getattr(item, "__name__", type(item).__name__): item if callable(item) else type(item) for item in given}

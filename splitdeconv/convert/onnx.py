@@ -17,6 +17,7 @@ float32, so that a value halfway between two steps may fall to either side.
 returns holds everything inside, up to protobuf's limit of 2 GiB.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import SplitDeconvError
@@ -33,6 +34,8 @@ class OnnxModel:
     def __init__(self, model, data, folder):
         self._model, self._data, self._folder = model, data, folder
         self._scopes, self._found = [], []
+        #: What the model keeps in files beside its own, as far as they can be read.
+        self.bytes_outside = sum({(path, start): size for path, start, size in self._located()}.values())
 
     @classmethod
     def parse(cls, data, *, path=None):
@@ -123,7 +126,7 @@ class OnnxModel:
         Raises:
             SplitDeconvError: external data cannot be read, or the file would exceed protobuf's 2 GiB.
         """
-        outside = [t for scope in scopes(self._model) for t in tensors_of(scope.graph) if is_external(t)]
+        outside = self._outside()
         if self._data is not None and not outside:
             return self._data
         size = self._model.ByteSize() + sum(locate(tensor, self._folder)[2] for tensor in outside)
@@ -139,6 +142,22 @@ class OnnxModel:
             tensor.CopyFrom(inlined(tensor, self._folder))
         self._data = None
         return self._model.SerializeToString(deterministic=True)
+
+    def notes(self):
+        """What who keeps the file has to know."""
+        if self._outside():
+            return ("the model keeps tensors in other files, which have to stay beside it",)
+        return ("what the model kept in other files is inside it now",) if self.bytes_outside else ()
+
+    def _outside(self):
+        """The tensors that are kept in other files."""
+        return [t for scope in scopes(self._model) for t in tensors_of(scope.graph) if is_external(t)]
+
+    def _located(self):
+        """Where they are; those that cannot be read are left out here, and refused where they are needed."""
+        for tensor in self._outside():
+            with suppress(SplitDeconvError):
+                yield locate(tensor, self._folder)
 
     def _readable(self, tensor):
         """Refuse an external tensor that could not be read when it comes to that."""

@@ -87,7 +87,7 @@ def examine(kind, data, path=None, options=None):
         decisions=decisions,
         operators_before=tally(operators),
         operators_after=tally(operators),
-        bytes_before=_size(data),
+        bytes_before=_size(data, getattr(model, "bytes_outside", 0)),
         objections=tuple(target.objections(_rest(operators, decisions))),
         notes=_notes(target, sites),
     )
@@ -115,7 +115,7 @@ def rewrite(kind, data, path=None, options=None):
         return data, report.with_(
             bytes_after=report.bytes_before,
             arena_after=report.arena_before,
-            notes=(*report.notes, nothing_to_do(report)),
+            notes=(*report.notes, nothing_to_do(report), *_said_by(model)),
         )
     model.apply(list(report.decisions))
     result, operators = model.serialize(), model.operators()
@@ -124,6 +124,7 @@ def rewrite(kind, data, path=None, options=None):
         objections=tuple(options.device.objections(operators)),
         bytes_after=_size(result),
         arena_after=_arena(kind, result),
+        notes=(*report.notes, *_said_by(model)),
     )
 
 
@@ -176,8 +177,14 @@ def _rest(operators, decisions):
     return rest
 
 
-def _size(data):
-    return len(data) if isinstance(data, bytes) else None
+def _size(data, outside=0):
+    """Bytes of a model, with those it keeps in files beside its own; None for one in memory."""
+    return len(data) + outside if isinstance(data, bytes) else None
+
+
+def _said_by(model):
+    """What a format wants to be known about its files, if anything."""
+    return model.notes() if hasattr(model, "notes") else ()
 
 
 def _arena(kind, data):

@@ -1,5 +1,8 @@
 """Keras models: the same values, weights, names and flags after conversion, and the same training."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -229,6 +232,30 @@ def test_a_subclassed_model_is_converted_in_place():
     with natively(model):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(x)), before)
     assert [layer.form for layer in split_layers(model)] == [d.form for d in result.report.decisions]
+
+
+def test_who_saves_is_told_how_to_load():
+    model = Decoder()
+    model(np.ones((2, 5, 4, 3), "f4"))
+    notes = sd.convert(model).report.notes
+    assert notes == (
+        "import splitdeconv.layers before keras.saving.load_model opens the saved model",
+        "Decoder makes its layers in its own code: convert again what was loaded",
+    )
+    assert sd.convert(sequential(), verify=False).report.notes == notes[:1]
+    assert not any("splitdeconv.layers" in note for note in sd.convert(sequential(), layers="none").report.notes)
+
+
+def test_the_way_of_loading_that_is_told_works_in_a_new_process(tmp_path):
+    result = sd.convert(sequential(), verify=False)
+    result.save(tmp_path / "out.keras")
+    told = result.report.notes[0].partition(" before ")[0]
+    loading = f"import keras; keras.saving.load_model({str(tmp_path / 'out.keras')!r})"
+    codes = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True) for code in (f"{told}; {loading}", loading)
+    ]
+    assert [code.returncode for code in codes] == [0, 1]
+    assert b"SplitConv2DTranspose" in codes[1].stderr
 
 
 def test_a_model_that_has_seen_no_data_is_refused():

@@ -1,0 +1,68 @@
+"""What a report says of a model that keeps its tensors in other files: their bytes count."""
+
+import numpy as np
+import onnx
+import pytest
+
+import splitdeconv as sd
+from splitdeconv.convert import rewrite
+from tests.convert.onnx_models import arrays, model, node, single, value
+
+
+def kept_outside(source, folder):
+    """The model's path, its tensors in a file beside it."""
+    path = folder / "model.onnx"
+    onnx.save_model(source, path, save_as_external_data=True, location="model.data", size_threshold=0)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    x, w, b = arrays(1, (5, 4), (4, 3), 1, (30, 20))
+    return kept_outside(single(x, w, b, strides=[2, 2]), tmp_path)
+
+
+def convert(path):
+    return rewrite.rewrite("onnx", path.read_bytes(), path=str(path))
+
+
+def test_bytes_before_count_all_files(path):
+    data, report = convert(path)
+    files = path.stat().st_size + path.with_name("model.data").stat().st_size
+    # Filters and bias of float32; what is between them in the file is nobody's.
+    assert report.bytes_before == path.stat().st_size + 4 * (30 * 20 * 4 * 3 + 20)
+    assert report.bytes_before <= files
+    assert report.bytes_after == len(data) > report.bytes_before
+    assert report.notes == ("what the model kept in other files is inside it now",)
+
+
+def test_an_unchanged_model_still_needs_its_files(tmp_path):
+    w = np.arange(12, dtype="f4").reshape(3, 4)
+    source = model([node("MatMul", "xw", "y")], [value("x", "f4", [2, 3])], [value("y", "f4", [2, 4])], {"w": w})
+    path = kept_outside(source, tmp_path)
+    data, report = convert(path)
+    assert data == path.read_bytes()
+    assert report.bytes_before == report.bytes_after == len(data) + w.nbytes
+    assert report.notes[-1] == "the model keeps tensors in other files, which have to stay beside it"
+
+
+def test_tensors_in_one_place_count_once(tmp_path):
+    x, w, _ = arrays(1, (5, 4), (4, 3), 1, (3, 2))
+    names = ("a", "b")
+    nodes = [node("ConvTranspose", ["x", name], f"{name}_up") for name in names]
+    outputs = [value(f"{name}_up", "f4", [None] * 4) for name in names]
+    path = kept_outside(model(nodes, [value("x", "f4", x.shape)], outputs, dict.fromkeys(names, w)), tmp_path)
+    shared = onnx.load_model(path, load_external_data=False)
+    for kept, of in zip(
+        shared.graph.initializer[1].external_data, shared.graph.initializer[0].external_data, strict=True
+    ):
+        kept.CopyFrom(of)
+    path.write_bytes(shared.SerializeToString())
+    assert convert(path)[1].bytes_before == path.stat().st_size + w.nbytes
+
+
+def test_files_that_cannot_be_read_do_not_count(path):
+    path.with_name("model.data").unlink()
+    (row,) = sd.inspect(path).to_dict("records")
+    assert row["verdict"] == "refuse"
+    assert rewrite.examine("onnx", path.read_bytes(), str(path))[1].bytes_before == path.stat().st_size
