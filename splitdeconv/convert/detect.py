@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -9,12 +10,22 @@ from ..errors import SplitDeconvError
 
 FORMATS = {"tflite": ".tflite", "onnx": ".onnx", "keras": ".keras"}
 _EXPECTED = "a .tflite, .onnx or .keras model"
-_TO_KERAS = "python -c \"import keras; keras.models.load_model('{}').save('model.keras')\", then splitdeconv convert it"
-_TO_ONNX = "torch.onnx.export(model, example_inputs, 'model.onnx', dynamo=True), then splitdeconv convert model.onnx"
-_TO_TFLITE = (
-    'python -c "import tensorflow as tf; '
-    "open('model.tflite', 'wb').write(tf.lite.TFLiteConverter.from_saved_model('{}').convert())\", "
-    "then splitdeconv convert model.tflite"
+# Commands as a shell takes them; {} is the path that was given, quoted.
+_TO_KERAS = (
+    "python -c \"import keras, sys; keras.models.load_model(sys.argv[1]).save('model.keras')\" {}, "
+    "then splitdeconv convert model.keras -o split.keras"
+)
+_TO_ONNX = (
+    "in Python, torch.onnx.export(model, example_inputs, 'model.onnx', dynamo=True), "
+    "then splitdeconv convert model.onnx -o split.onnx"
+)
+_LITE = (
+    "python -c \"import sys, tensorflow as tf; open('model.tflite', 'wb').write(%s.convert())\" {}, "
+    "then splitdeconv convert model.tflite -o split.tflite"
+)
+_TO_TFLITE = _LITE % "tf.lite.TFLiteConverter.from_saved_model(sys.argv[1])"
+_FROZEN = "with the names of the graph's ends, " + (
+    _LITE % "tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(sys.argv[1], ['INPUT'], ['OUTPUT'])"
 )
 
 
@@ -60,23 +71,18 @@ def detect(data: bytes, where="the model") -> str:
         return _in_zip(data, where)
     if _is_onnx(data):
         return "onnx"
-    name = Path(str(where)).name
+    path, folder = (shlex.quote(str(p)) for p in (where, Path(str(where)).parent))
     for matches, what, fix in (
         (not data, "an empty file", None),
-        (data[:8] == b"\x89HDF\r\n\x1a\n", "an HDF5 file: legacy Keras", _TO_KERAS.format(name)),
+        (data[:8] == b"\x89HDF\r\n\x1a\n", "an HDF5 file: legacy Keras", _TO_KERAS.format(path)),
         (_is_pickle(data), "a pickle: legacy PyTorch or another; it is never opened", _TO_ONNX),
-        (_is_frozen_graph(data), "a TensorFlow protocol buffer: a frozen graph or SavedModel", _FROZEN),
+        (_is_frozen_graph(data), "a TensorFlow protocol buffer: a frozen graph", _FROZEN.format(path)),
+        (_is_saved_model(data), "a TensorFlow protocol buffer: part of a SavedModel folder", _TO_TFLITE.format(folder)),
         (_is_flatbuffer(data), "a flatbuffer without TFLite's identifier TFL3", None),
     ):
         if matches:
             raise _refuse(what, where, fix)
     raise _refuse(f"{len(data)} bytes that begin with {data[:8].hex(' ')}", where)
-
-
-_FROZEN = (
-    "export it again with tf.keras, or python -m tf2onnx.convert --graphdef model.pb --inputs NAME:0 --outputs NAME:0 "
-    "--output model.onnx, then splitdeconv convert model.onnx"
-)
 
 
 def _in_zip(data, where):
@@ -114,14 +120,19 @@ def _is_onnx(data):
 
 
 def _is_frozen_graph(data):
-    """Whether this is a GraphDef (nodes in field 1, a name first in each) or a SavedModel (meta graphs in field 2)."""
+    """Whether this is a GraphDef: nodes in field 1, a name first in each."""
     try:
         number, wire, start, stop = next(_fields(data))
-        if number == 1 and wire == 0:
-            number, wire, start, stop = list(_fields(data))[1]
-            return (number, wire) == (2, 2)
         return (number, wire) == (1, 2) and next(_fields(data[start:stop]))[:2] == (1, 2)
-    except (ValueError, StopIteration, IndexError):
+    except (ValueError, StopIteration):
+        return False
+
+
+def _is_saved_model(data):
+    """Whether this is a SavedModel's protobuf: a version in field 1, meta graphs in field 2."""
+    try:
+        return [field[:2] for field in _fields(data, 2)] == [(1, 0), (2, 2)]
+    except ValueError:
         return False
 
 
@@ -180,7 +191,7 @@ def _is_flatbuffer(data):
 
 def _refuse_directory(path):
     if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
-        return _refuse("a SavedModel folder", path, _TO_TFLITE.format(path.name))
+        return _refuse("a SavedModel folder", path, _TO_TFLITE.format(shlex.quote(str(path))))
     return _refuse("a directory", path)
 
 

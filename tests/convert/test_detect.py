@@ -1,10 +1,14 @@
 """Formats are told by content; for every other kind of file the next command."""
 
-import re
+import shlex
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from splitdeconv.cli import app
 from splitdeconv.convert.detect import detect, read_model
 from tests.convert import files
 from tests.refusals import refused
@@ -77,25 +81,54 @@ def keras_model(tmp_path, monkeypatch):
     return keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Conv2DTranspose(3, 3, 2)])
 
 
-def follow(text):
-    """Run the Python of a recipe's `python -c "..."`."""
-    exec(re.search(r'python -c "(.*?)"', text, re.DOTALL).group(1))
+def follow(text, monkeypatch):
+    """Run the Python of a recipe's command, split as a shell does it; returns the command it goes on with."""
+    command, _, then = text[text.index("python -c") :].rpartition(", then ")
+    _, _, code, *arguments = shlex.split(command)
+    monkeypatch.setattr(sys, "argv", ["-c", *arguments])
+    exec(code, {})
+    return shlex.split(then)
+
+
+def assert_leads_on(fix, monkeypatch):
+    """The recipe's own code and then the command it ends in write a converted model."""
+    program, *arguments = follow(fix, monkeypatch)
+    assert program == "splitdeconv"
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "verification by model passed" in result.output
+    assert Path(arguments[-1]).is_file()
 
 
 # The libraries' own warnings, about old formats and old interpreters, are not under test.
 @pytest.mark.filterwarnings("ignore")
-def test_the_recipe_for_an_h5_file_works(keras_model):
-    keras_model.save("old.h5")
+def test_the_recipe_for_an_h5_file_works(keras_model, monkeypatch):
+    Path("a folder").mkdir()
+    keras_model.save("a folder/old.h5")
     with refused("no model that can be converted") as caught:
-        detect(Path("old.h5").read_bytes(), "old.h5")
-    follow(caught.value.fix)
-    assert detect(Path("model.keras").read_bytes()) == "keras"
+        detect(Path("a folder/old.h5").read_bytes(), "a folder/old.h5")
+    assert_leads_on(caught.value.fix, monkeypatch)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_recipe_for_a_saved_model_works(keras_model):
-    keras_model.export("saved", verbose=False)
+@pytest.mark.parametrize("given", ["a saved one", "a saved one/saved_model.pb"])
+def test_the_recipe_for_a_saved_model_works(keras_model, monkeypatch, given):
+    keras_model.export("a saved one", verbose=False)
     with refused("no model that can be converted") as caught:
-        read_model("saved")
-    follow(caught.value.fix)
-    assert detect(Path("model.tflite").read_bytes()) == "tflite"
+        detect(*read_model(given))
+    assert_leads_on(caught.value.fix, monkeypatch)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_recipe_for_a_frozen_graph_works(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.chdir(tmp_path)
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [1, 4, 5, 3], name="first")
+        filters = np.random.default_rng(0).standard_normal((3, 3, 2, 3)).astype("f4")
+        tf.identity(tf.nn.conv2d_transpose(x, tf.constant(filters), [1, 8, 10, 2], 2), name="last")
+    Path("frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    with refused("no model that can be converted") as caught:
+        detect(*read_model("frozen.pb"))
+    assert_leads_on(caught.value.fix.replace("INPUT", "first").replace("OUTPUT", "last"), monkeypatch)
