@@ -58,7 +58,7 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         return Decision(site, "refuse", None, None, reason)
     if form == "auto":
         for rule in target.leave:
-            if rule.when.holds(site):
+            if rule.holds(site):
                 return Decision(site, "leave", None, None, f"{rule.reason} ({rule.source})")
     reasons = []
     if form != "auto":

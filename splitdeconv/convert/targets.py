@@ -93,11 +93,22 @@ class Preference:
 
 @dataclass(frozen=True)
 class Leave:
-    """Sites that the target computes better as they are, and the measurement that says so."""
+    """Sites that the target computes better as they are, and the measurement that says so.
+
+    Args:
+        reason, source: the measurement, and where it is kept.
+        when: the sites.
+        unless: exceptions to them. What is not known about a site makes it no exception: it is left.
+    """
 
     reason: str
     source: str
     when: When
+    unless: tuple[When, ...] = ()
+
+    def holds(self, site) -> bool:
+        """Whether `site` is to be left."""
+        return self.when.holds(site) and not any(when.holds(site) for when in self.unless)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,15 @@ def test_a_measured_rule_leaves_a_layer_with_its_evidence():
     assert decide(site(dtype="int8", kernel=4), LEAVES).verdict == "convert"
 
 
+def test_an_exception_must_be_known_to_hold():
+    leave = Leave("slower", "bench.csv", When(), unless=(When(batch=(1, 1), pixels=(None, 64)), When(stride=(8, None))))
+    target = replace(BARE, leave=(leave,))
+    assert decide(site(batch=1), target).verdict == "convert"
+    assert decide(site(batch=None), target).verdict == "leave"
+    assert decide(site(batch=1, size=(9, 9)), target).verdict == "leave"
+    assert decide(site(batch=None, kernel=16, strides=8), target).verdict == "convert"
+
+
 def test_who_names_a_form_has_chosen():
     decision = decide(site(dtype="int8"), LEAVES, form="rows")
     assert (decision.verdict, decision.form, decision.reason) == ("convert", "rows", "form rows was asked for")
