@@ -25,6 +25,7 @@ class Found:
     """A ConvTranspose node with all that is needed to replace it; fields are None as far as `problem` hides them."""
 
     scope: object
+    place: int  # of the scope among those of the model, the same in the converted one
     node: object
     axes: tuple | None = None
     groups: int = 1
@@ -52,15 +53,15 @@ def find(found, types, readable):
         List of (`Found`, `Site`), in the order of the scopes.
     """
     return [
-        _look(scope, node, known, readable)
-        for scope, known in zip(found, types, strict=True)
+        _look(scope, place, node, known, readable)
+        for place, (scope, known) in enumerate(zip(found, types, strict=True))
         for node in scope.graph.node
         if node.op_type == "ConvTranspose" and node.domain in DEFAULT_DOMAINS and node.output
     ]
 
 
-def _look(scope, node, known, readable):
-    this = Found(scope, node)
+def _look(scope, place, node, known, readable):
+    this = Found(scope, place, node)
     batch = cin = cout = None
     stored = 0
     try:

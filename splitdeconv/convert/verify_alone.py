@@ -48,6 +48,7 @@ def compare_alone(pair, sites):
             pair.converted_path,
             rounding([site], kind),
             pair.seed,
+            alone=True,
         )
         whole = compare_whole(part, SAMPLES)
         if not whole.outputs:
@@ -110,23 +111,48 @@ def _subgraph(model, number, reads, writes):
 
 
 def _cut_onnx(pair, site):
-    """The part of the graph between two values, as a model of its own."""
-    onnx = require("onnx", "onnx")
-    utils = require("onnx.utils", "onnx")
-    original, converted = (onnx.load_model_from_string(model) for model in (pair.original, pair.converted))
-    nodes = [node for node in original.graph.node if node.op_type == "ConvTranspose" and site.name in _names(node)]
-    if len(nodes) != 1:
-        raise _UncutError("it is not a node of the main graph, found by its name")
-    (node,) = nodes
-    parts = []
-    for model in (original, converted):
-        try:
-            inferred = onnx.shape_inference.infer_shapes(model)
-            parts.append(utils.Extractor(inferred).extract_model(list(node.input[:1]), list(node.output)))
-        except (ValueError, KeyError, RuntimeError, onnx.checker.ValidationError) as error:
-            raise _UncutError(" ".join(str(error).split())[:200]) from None
-    return "onnx", *(part.SerializeToString() for part in parts)
+    """The nodes between two values of one graph, that of a branch or a loop as well, as a model of its own."""
+    parse = require("onnx", "onnx").load_model_from_string
+    return "onnx", *(_subnet(parse(model), site) for model in (pair.original, pair.converted))
 
 
-def _names(node):
-    return {node.name, *node.output}
+def _subnet(model, site):
+    """A model of the nodes that lead from what the site reads to what it writes; other values it needs are inputs."""
+    from .onnx_graph import scopes
+    from .onnx_types import known_types
+
+    helper = require("onnx", "onnx").helper
+    this, found = site.key, scopes(model)
+    if this is None or len(found) <= this.place:
+        raise _UncutError("it is not where the original has it")
+    scope, source, sink = found[this.place], this.node.input[0], this.node.output[0]
+    sizes = [axis.n for axis in site.axes]
+    inputs = [helper.make_tensor_value_info(source, this.computes, [site.batch, site.in_channels, *sizes])]
+    known = known_types(model, found)[this.place]
+    needed, stored, wanted, seen = [], [], [sink], {source, ""}
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        home = scope.home(name)
+        if home is None or (home.inputs & {name} and name not in known):
+            raise _UncutError(f"nothing tells the type of {name!r}")
+        if name in home.inputs or name in home.overridable:
+            inputs.append(helper.make_tensor_value_info(name, *known[name]))
+            continue
+        node = home.producers.get(name)
+        if node is None:
+            stored.append(home.initializers[name])
+        elif node not in needed:
+            needed.append(node)
+            wanted += node.input
+    ordered = [node for each in found for node in each.graph.node if any(node is one for one in needed)]
+    y = helper.make_tensor_value_info(sink, this.computes, None)
+    graph = helper.make_graph(ordered, "operator", inputs, [y], stored)
+    # A function states the operators of its own nodes.
+    imports = (scope.graph if scope.function and hasattr(scope.graph, "opset_import") else model).opset_import
+    part = helper.make_model(
+        graph, opset_imports=imports, ir_version=max(model.ir_version, 4), functions=model.functions
+    )
+    return part.SerializeToString()
