@@ -2,6 +2,8 @@
 
 import os
 import sys
+import zipfile
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from ..errors import SplitDeconvError
 from . import sandbox
 from .detect import read_model
 
@@ -37,7 +40,7 @@ def job(verb, model, timeout=None, memory=None, inputs=None, converted=None, **m
     """A `Job` on a model, whose exchange folder lives as long as the context.
 
     Args:
-        verb: "inspect", "convert" or "verify".
+        verb: "inspect", "convert", "verify" or "layers".
         model: path or bytes.
         timeout, memory: limits in seconds and GiB; None for those that fit the file's size.
         inputs: arrays by name, or the path of an .npz file.
@@ -89,5 +92,19 @@ def _as_npz(inputs, path):
     """Inputs as the path of an .npz file."""
     if isinstance(inputs, str | os.PathLike):
         return os.path.abspath(inputs)
-    np.savez(path, **{name: np.asarray(values) for name, values in inputs.items()})
+    if not isinstance(inputs, Mapping):
+        raise _no_inputs(type(inputs).__name__)
+    try:
+        # As numpy.savez, which keeps some names for itself.
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, values in inputs.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, np.asarray(values), allow_pickle=False)
+    except (ValueError, TypeError) as error:  # ragged lists, objects
+        raise _no_inputs(f"{name}: {error}") from None
     return str(path)
+
+
+def _no_inputs(got):
+    expected = "plain arrays by input name, samples stacked along a new first axis, or the path of an .npz file"
+    return SplitDeconvError("the inputs cannot be read", where="inputs", expected=expected, got=got)

@@ -1,4 +1,6 @@
-"""What the child process does: read a file, and inspect, convert or verify it. In and out go plain values and files."""
+"""What the child process does: read a file; list its layers, inspect, convert or verify it. In and out go plain values
+and files.
+"""
 
 from pathlib import Path
 
@@ -9,18 +11,21 @@ from .rewrite import Options, examine, rewrite
 UNLIKE = "does not compute what the original does"
 
 
-def run(job) -> dict:
+def run(job) -> dict | list:
     """Do one job.
 
     Args:
-        job: "verb" ("inspect", "convert" or "verify"), "folder" for results and stages, "model" (a path), "where" (what
-            to call it), and what the verb needs of "options" (of `Options`), "verify", "samples", "seed", "inputs"
-            (path of an .npz file), "converted" (a path) and "path" (where the model's external data are).
+        job: "verb" ("inspect", "convert", "verify" or "layers"), "folder" for results and stages, "model" (a path),
+            "where" (what to call it), and what the verb needs of "options" (of `Options`; of `layer_rows`), "verify",
+            "samples", "seed", "inputs" (path of an .npz file), "converted" (a path) and "path" (where the model's
+            external data are).
 
     Returns:
-        The report or the verification, as plain values. "convert" also leaves the model in the file "output".
+        The report, the verification or the list of layers, as plain values. "convert" also leaves the model in the
+        file "output".
     """
-    return {"inspect": _inspect, "convert": _convert, "verify": _verify}[job["verb"]](job, Path(job["folder"]))
+    verbs = {"inspect": _inspect, "convert": _convert, "verify": _verify, "layers": _layers}
+    return verbs[job["verb"]](job, Path(job["folder"]))
 
 
 def _inspect(job, folder):
@@ -46,6 +51,13 @@ def _convert(job, folder):
         check(report.verification, job["where"])
     (folder / "output").write_bytes(result)
     return report.to_dict()
+
+
+def _layers(job, folder):
+    from .layer_rows import read
+
+    data, kind = _read(job, folder)
+    return read(kind, data, job["where"], job["path"], **job["options"])
 
 
 def _verify(job, folder):

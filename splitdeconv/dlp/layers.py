@@ -1,0 +1,197 @@
+"""Rows of sizes into a table of layers: what is left out follows from the rest, what is given is checked against it.
+
+The columns are those of `splitdeconv.networks.table`. Each layer needs name, kind, in_h, in_w, c_in and c_out; kernel,
+strides, dilations and groups are 1 where they are missing; outputs and multiply-accumulates are computed. How a layer
+is padded must be said: by `padding` ("SAME" or "VALID"), or by numbers in `before_h` to `end_w`: what a convolution
+adds and a transposed one crops. The numbers decide where both are there.
+"""
+
+import pandas as pd
+
+from ..errors import SplitDeconvError, check_choice
+from ..geometry import effective_kernel, resolve
+from ..networks.table import COLUMNS
+
+KINDS = ("conv", "deconv", "dense")
+PADDINGS = ("SAME", "VALID", "EXPLICIT", "")
+NEEDED = ("name", "kind", "in_h", "in_w", "c_in", "c_out")
+_ONES = ("k_h", "k_w", "stride_h", "stride_w", "dilation_h", "dilation_w", "groups")
+_CROPS = ("before_h", "before_w", "end_h", "end_w")
+# Beyond any layer there is; what is counted has to stay exact in 64-bit integers and floats.
+_LONGEST, _MOST_MACS = 2**24, 2**53
+
+
+def complete(rows, where) -> pd.DataFrame:
+    """A whole table of layers.
+
+    Args:
+        rows: mappings from columns to values; None, "" and NaN stand for what is left out.
+        where: what to call them in a refusal.
+
+    Returns:
+        DataFrame of `COLUMNS`. `padding` is "SAME", "VALID", "EXPLICIT" for convolutions that add and transposed
+        convolutions that crop otherwise, or empty for dense layers; `before_h` to `end_w` are a transposed
+        convolution's crops, or what an "EXPLICIT" convolution adds.
+
+    Raises:
+        SplitDeconvError: no layers, an unknown column, a value that is missing, no number, or does not fit the others;
+            it names row and column.
+    """
+    rows = list(rows)
+    if not rows:
+        raise SplitDeconvError("there are no layers", where=where, expected="a row per layer", got="an empty table")
+    for column in rows[0]:
+        if column not in COLUMNS:
+            raise SplitDeconvError("unknown column", where=where, expected=", ".join(COLUMNS), got=repr(column))
+    table = [_Row(row, number, where).completed() for number, row in enumerate(rows, start=1)]
+    return pd.DataFrame(table, columns=COLUMNS)
+
+
+class _Row:
+    """One row: reads values by column, and knows where it is."""
+
+    def __init__(self, row, number, where):
+        self.values = {key: value for key, value in row.items() if not _is_missing(value)}
+        name = self.values.get("name")
+        self.where = f"{where}, row {number}" + (f" ({name})" if name is not None else "")
+
+    def completed(self):
+        """The whole row."""
+        for column in NEEDED:
+            if column not in self.values:
+                raise self.refused("a value is missing", column, "a value", "nothing")
+        kind = self.values["kind"]
+        check_choice(kind, KINDS, "kind of layer", f"{self.where}, column kind")
+        row = {"name": str(self.values["name"]), "kind": kind}
+        row |= {column: self.number(column) for column in ("in_h", "in_w", "c_in", "c_out")}
+        row |= {column: self.number(column, 1) for column in _ONES}
+        for column in ("c_in", "c_out"):
+            if row[column] % row["groups"]:
+                raise self.refused(
+                    "the groups do not divide the channels", column, f"a multiple of {row['groups']}", row[column]
+                )
+        row |= {"dense": self.dense, "conv": self.conv, "deconv": self.deconv}[kind](row)
+        positions = ("in_h", "in_w") if kind == "deconv" else ("out_h", "out_w")
+        macs = row["c_in"] * row["c_out"] // row["groups"]
+        for column in (*positions, "k_h", "k_w"):
+            macs *= row[column]
+        if macs > _MOST_MACS:
+            raise self.refused(
+                "the layer is larger than any that can be counted", "macs", f"at most {_MOST_MACS}", macs
+            )
+        self.agree("macs", macs)
+        return row | {"macs": macs}
+
+    def dense(self, row):
+        """A dense layer: as many positions out as in."""
+        for column in _ONES:
+            if row[column] != 1:
+                raise self.refused("a dense layer has no window", column, 1, row[column])
+        for side in "hw":
+            self.agree(f"out_{side}", row[f"in_{side}"])
+        return {"padding": "", "out_h": row["in_h"], "out_w": row["in_w"]} | dict.fromkeys(_CROPS, 0)
+
+    def conv(self, row):
+        """Outputs and padding of a convolution."""
+        word, explicit = self.padding(), self.explicit()
+        outputs, same, valid = {}, [], []
+        for side in "hw":
+            n, k, s, d = (row[f"{name}_{side}"] for name in ("in", "k", "stride", "dilation"))
+            span = effective_kernel(k, d)
+            total = max((-(-n // s) - 1) * s + span - n, 0)
+            same.append((total // 2, total - total // 2, -(-n // s)))
+            valid.append((0, 0, (n - span) // s + 1))
+            if explicit:
+                before, end = (self.number(f"{name}_{side}", 0, 0) for name in ("before", "end"))
+                outputs[side] = before, end, (n + before + end - span) // s + 1
+            else:
+                outputs[side] = (same if word == "SAME" else valid)[-1]
+            if outputs[side][2] < 1:
+                raise self.refused(
+                    "the kernel is longer than the padded input", f"k_{side}", f"at most {n} and padding", span
+                )
+            self.agree(f"out_{side}", outputs[side][2])
+        found = [outputs["h"], outputs["w"]]
+        # Outputs decide what the end needs: padding that no window reaches changes nothing.
+        ends = [(before, o) for before, _, o in found]
+        words = [name for name, by in (("SAME", same), ("VALID", valid)) if ends == [(b, o) for b, _, o in by]]
+        if word not in words:
+            word = next(iter(words), "EXPLICIT")
+        crops = [(b, e) for b, e, _ in found] if word == "EXPLICIT" else [(0, 0)] * 2
+        return {"padding": word, **_pairs("out", [o for *_, o in found]), **_crops(crops)}
+
+    def deconv(self, row):
+        """Outputs and crops of a transposed convolution."""
+        word = self.padding()
+        pair = {name: tuple(row[f"{name}_{side}"] for side in "hw") for name in ("in", "k", "stride", "dilation")}
+        outputs = tuple(self.number(f"out_{side}", None) for side in "hw")
+        if self.explicit():
+            rule = tuple(tuple(self.number(f"{name}_{side}", 0, 0) for name in ("before", "end")) for side in "hw")
+        else:
+            rule = word
+        try:
+            axes = resolve(pair["in"], pair["k"], pair["stride"], rule, outputs, dilations=pair["dilation"])
+        except SplitDeconvError as error:
+            column = "padding" if isinstance(rule, str) else "before_h to end_w"
+            got = ", ".join(f"{name} {values}" for name, values in (*pair.items(), ("out", outputs)))
+            raise SplitDeconvError(
+                error.problem,
+                where=f"{self.where}, column {column}",
+                expected=error.expected,
+                got=f"{error.got}; {got}",
+            ) from None
+        crops = [(a.p, max((a.n - 1) * a.s + a.k_e - a.p - a.o, 0)) for a in axes]
+        return {"padding": word or "EXPLICIT", **_pairs("out", [a.o for a in axes]), **_crops(crops)}
+
+    def padding(self):
+        """The word for the padding; needed where there are no numbers."""
+        word = str(self.values.get("padding", "")).upper()
+        check_choice(word, PADDINGS, "padding", f"{self.where}, column padding")
+        if word not in ("SAME", "VALID") and not self.explicit():
+            raise self.refused(
+                "the padding is not said", "padding", "SAME, VALID, or numbers in before_h to end_w", repr(word)
+            )
+        return word
+
+    def explicit(self):
+        """Whether the padding is given in numbers: those of a word's row are zeros, and say nothing."""
+        given = [column for column in _CROPS if column in self.values]
+        if self.values["kind"] == "deconv" or self.values.get("padding") not in ("SAME", "VALID"):
+            return bool(given)
+        return any(self.number(column, 0, 0) for column in given)
+
+    def number(self, column, missing=0, least=1, most=_LONGEST):
+        """A whole number; `missing` where there is none."""
+        if column not in self.values:
+            return missing
+        value = self.values[column]
+        try:
+            found = int(value)
+            whole = not isinstance(value, bool) and (isinstance(value, str) or found == value)
+        except (TypeError, ValueError, OverflowError):
+            whole = False
+        if not whole or not least <= found <= most:
+            raise self.refused("a value is no whole number in range", column, f"{least} to {most}", repr(value))
+        return found
+
+    def agree(self, column, computed):
+        """Refuse a value that is given and is another."""
+        given = self.number(column, computed, 0, _MOST_MACS)
+        if given != computed:
+            raise self.refused("a value contradicts the rest of its row", column, computed, given)
+
+    def refused(self, problem, column, expected, got):
+        """The error of one cell."""
+        return SplitDeconvError(problem, where=f"{self.where}, column {column}", expected=str(expected), got=str(got))
+
+
+def _is_missing(value):
+    return value is None or value == "" or value != value  # NaN differs from itself
+
+
+def _pairs(name, values):
+    return {f"{name}_h": values[0], f"{name}_w": values[1]}
+
+
+def _crops(pairs):
+    return _pairs("before", [b for b, _ in pairs]) | _pairs("end", [e for _, e in pairs])

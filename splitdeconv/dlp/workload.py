@@ -1,0 +1,129 @@
+"""Any network as one table of layers: from its name, a Keras model, a model file, a CSV file or a table.
+
+A CSV file has the columns of `splitdeconv.dlp.layers`, or those of the published tables in `networks/reference/`:
+`layer` for name, `stride` for both strides, `mac` for macs, a column `network` if it holds several, and "(10x)" behind
+the name of a layer that runs ten times.
+"""
+
+import csv
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import SplitDeconvError
+from .layers import complete
+
+_ALIASES = {"layer": ("name",), "stride": ("stride_h", "stride_w"), "mac": ("macs",)}
+_TIMES = re.compile(r"(.*\S)\s+\((\d{1,4})x\)")
+_EXPECTED = "the name of a network, a keras.Model, a table of layers, or a .csv, .tflite, .onnx or .keras file"
+
+
+def workload(source, **options) -> pd.DataFrame:
+    """The layers of a network that multiply, in the order they run.
+
+    Args:
+        source: name of a benchmark network, functional or sequential `keras.Model`, path of a .csv, .tflite, .onnx or
+            .keras file, bytes of one of the last three, or a DataFrame with at least the columns name, kind, in_h,
+            in_w, c_in and c_out and what says the padding; see `splitdeconv.dlp.layers`.
+        **options: with a name, the network's own; with an ONNX file that leaves it open, `size` of the image as
+            (height, width); with a CSV file of several, the `network`.
+
+    Returns:
+        DataFrame, one row a layer, of the columns of `splitdeconv.networks.layer_table`.
+
+    Raises:
+        SplitDeconvError: no such network or file; a file or model that cannot be read or described; a table whose
+            values are missing or do not fit each other, by row and column.
+    """
+    from ..networks import layer_table, names
+
+    if isinstance(source, pd.DataFrame):
+        _allow(options, (), "a table")
+        return complete(source.to_dict("records"), "the table")
+    if isinstance(source, str) and source in names():
+        return layer_table(source, **options)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _model(source, options, "the model")
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if not path.is_file():
+            expected = f"a file, or one of {', '.join(names())}"
+            raise SplitDeconvError(
+                "there is no such network or file", where="workload", expected=expected, got=repr(str(source))
+            )
+        return _csv(path, options) if path.suffix.lower() == ".csv" else _model(path, options, str(path))
+    from ..convert.exchange import is_keras
+
+    if is_keras(source):
+        _allow(options, (), "a keras.Model")
+        return layer_table(source)
+    raise SplitDeconvError("this is no network", where="workload", expected=_EXPECTED, got=type(source).__name__)
+
+
+def _model(source, options, where):
+    """The table of a model file. Its reader, and with it any framework, is loaded in a child process."""
+    from ..convert.layer_rows import layer_rows
+
+    _allow(options, ("size",), where)
+    return complete(layer_rows(source, **options), where)
+
+
+def _csv(path, options):
+    """The table of a CSV file."""
+    _allow(options, ("network",), str(path))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns, rows = reader.fieldnames or [], list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SplitDeconvError(
+            "the table cannot be read", where=str(path), expected="a CSV file in UTF-8", got=str(error)
+        ) from None
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise SplitDeconvError("a column is there twice", where=str(path), expected="each column once", got=repr(twice))
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            cells = len(row) - (None in row) - list(row.values()).count(None) + len(row.get(None) or ())
+            where, expected = f"{path}, row {number}", f"{len(columns)} values, as there are columns"
+            raise SplitDeconvError("a row has another length", where=where, expected=expected, got=f"{cells} values")
+    return complete(_renamed(_chosen(rows, columns, path, **options)), str(path))
+
+
+def _chosen(rows, columns, path, network=None):
+    """The rows of one network, without the column that names it."""
+    found = list(dict.fromkeys(row["network"] for row in rows)) if "network" in columns else []
+    if network is None and len(found) < 2:
+        network = found[0] if found else None
+    elif network not in found:
+        raise SplitDeconvError(
+            "which network of the table is meant is not clear",
+            where=str(path),
+            expected=f"network= one of {', '.join(found)}" if found else "no network, for a table without that column",
+            got=repr(network),
+        )
+    for row in rows:
+        if row.pop("network", None) == network:
+            yield row
+
+
+def _renamed(rows):
+    """Rows with the columns of a layer table; a layer that runs several times is as many rows."""
+    for row in rows:
+        named = {name: value for column, value in row.items() for name in _ALIASES.get(column, (column,))}
+        repeated = _TIMES.fullmatch(row.get("layer", ""))
+        if repeated is None:
+            yield named
+        else:
+            name, times = repeated[1], int(repeated[2])
+            yield from ({**named, "name": f"{name} {index}"} for index in range(1, times + 1))
+
+
+def _allow(options, known, what):
+    """Refuse options that would be passed over in silence."""
+    for option in options:
+        if option not in known:
+            expected = ", ".join(known) or "no options"
+            raise SplitDeconvError("unknown option", where=f"workload of {what}", expected=expected, got=option)
