@@ -1,4 +1,4 @@
-"""What is known of the types and shapes in an ONNX model: what it declares, and what ONNX infers from that."""
+"""What is known of the types and shapes in an ONNX model: what ONNX infers from its inputs, else what it declares."""
 
 from collections import ChainMap
 
@@ -37,10 +37,14 @@ def _length(dim):
 
 
 def _inferred(model):
-    """A copy without large constants, its shapes inferred; as declared where inference gives up."""
+    """A copy without large constants, its shapes inferred from those of its inputs; none where inference gives up."""
     onnx = require("onnx", "onnx")
     copy = type(model)()
     copy.CopyFrom(model)
+    for value in (*copy.graph.value_info, *copy.graph.output):
+        value.type.tensor_type.ClearField(
+            "shape"
+        )  # claims that nothing enforces: who opens an input leaves them behind
     for scope in scopes(copy):
         if hasattr(scope.graph, "sparse_initializer"):
             scope.graph.ClearField("sparse_initializer")  # up to onnx 1.19 inference crashes where one is a filter

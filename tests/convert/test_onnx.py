@@ -10,7 +10,7 @@ from onnx import helper
 from splitdeconv.convert.onnx import OnnxModel
 from splitdeconv.convert.report import Decision
 from splitdeconv.geometry_onnx import from_onnx
-from tests.convert.onnx_models import arrays, convert, kinds, model, problem, run, single, value
+from tests.convert.onnx_models import arrays, convert, kinds, model, node, problem, run, single, value
 from tests.refusals import refused
 
 FORMS = ("split", "rows", "stacked")
@@ -209,3 +209,16 @@ def test_a_problem_is_no_failure_of_the_others():
     first, second = OnnxModel.parse(source).sites()
     assert first.problem is None
     assert "does not fit" in second.problem
+
+
+def test_shapes_left_behind_by_who_opened_an_input_are_not_believed():
+    x, w, b = arrays(1, (5, 4), (4, 3), 1, (3, 2))
+    up = helper.make_node("ConvTranspose", ["t", "w", "b"], ["y"], name="up", strides=[2, 2])
+    stale = [value("t", "f", [1, 3, 5, 4])]
+    outputs = [value("y", "f", [1, 2, 12, 9])]
+    source = model(
+        [node("Relu", "x", "t"), up], [value("x", "f", ["N", 3, "H", "W"])], outputs, {"w": w, "b": b}, value_info=stale
+    )
+    converted = convert(source, checked=False)
+    for feed in ({"x": x}, {"x": np.tile(x, (1, 1, 2, 3))}):
+        np.testing.assert_allclose(run(converted, feed)[0], run(source, feed)[0], rtol=1e-5, atol=1e-5)
