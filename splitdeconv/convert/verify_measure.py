@@ -13,7 +13,10 @@ such as a class, may do.
 
 Runtimes have several kernels for one operator, which round differently, integers too. Where the outputs still differ,
 both models are run with the runtime's other kernels: they must agree with the plainest, and the original must differ
-from itself between some two of them at least half as much as the models did.
+from itself between some two of them at least half as much as the models did. (A runtime may give the original to other
+kernels than the converted model: XNNPACK takes no TRANSPOSE_CONV whose output shape is computed, as that of an unknown
+batch is.) Where the rewritten sums are of integers and the plainest kernels agree on every value, the rest is rounding,
+which later layers amplify: then every rewritten operator is run alone, and may be off by one step.
 """
 
 from collections import Counter

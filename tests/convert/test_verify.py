@@ -60,16 +60,6 @@ def test_integers_give_a_histogram():
     )
 
 
-def test_kernels_that_differ_on_the_original_are_no_fault_of_the_conversion():
-    # The shape that is computed keeps XNNPACK from the original, not from the converted model.
-    model = deconv_model(Deconv(sizes=(9, 8), kernel=(5, 5), cin=16, cout=8, kind="int8", dynamic=True))
-    verification = compare("tflite", model, tflite_models.convert(model))
-    assert verification
-    assert set(verification.outputs[0].lsb) == {0, 1}
-    assert "other kernels agree on the two" in verification.outputs[0].finding
-    assert not compare("tflite", model, spoiled(tflite_models.convert(model), "i1"))
-
-
 def test_the_tolerance_is_that_of_the_sums():
     # 5x5 stride 2: at most 3x3 taps meet in one output; 16 channels; bias and activation: 146 terms.
     delta = rounding([site(cin=16)])
@@ -333,6 +323,28 @@ def test_repeated_names_are_numbered():
     data = tflite_models.pack(model)
     (entry,) = load("tflite", data).values()
     assert [port.name for port in entry.inputs] == ["same"]
+
+
+def test_own_inputs_may_have_any_name(here):
+    model = tflite_models.unpack(deconv_model(CASE))
+    model.subgraphs[0].tensors[0].name = b"file"  # which numpy.savez keeps for itself
+    data = tflite_models.pack(model)
+    assert sd.verify(data, data, inputs={"file": CASE.input()[None]}).samples == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "got"),
+    [
+        ([np.zeros(3)], "list"),
+        (np.zeros(3), "ndarray"),
+        ({"image": [[1, 2], [3]]}, "image: setting an array element with a sequence"),
+        ({"image": np.array([{"a": 1}], object)}, "image: Object arrays cannot be saved"),
+    ],
+)
+def test_own_inputs_are_plain_arrays_by_name(here, inputs, got):
+    with refused("the inputs cannot be read") as caught:
+        sd.verify(deconv_model(CASE), deconv_model(CASE), inputs=inputs)
+    assert caught.value.got.startswith(got)
 
 
 # ---- the public function --------------------------------------------------------------------------------------------
