@@ -53,9 +53,9 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         return Decision(site, "refuse", None, None, site.problem)
     if site.axes is None:
         return Decision(site, "refuse", None, None, "its geometry cannot be told from the file")
-    if interleave == "depth_to_space" and not _square(site):
-        reason = "depth_to_space interleaves two axes of one stride; use concat or transpose"
-        return Decision(site, "refuse", None, None, reason)
+    obstacle = _obstacle(site)
+    if interleave == "depth_to_space" and obstacle:
+        return Decision(site, "refuse", None, None, f"{obstacle}; use interleave concat or transpose")
     if form == "auto":
         for rule in target.leave:
             if rule.holds(site):
@@ -65,7 +65,7 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         reasons.append(f"form {form} was asked for")
     chosen = None if form == "auto" else form
     for rule in target.prefer:
-        applies = rule.when.holds(site) and (rule.interleave != "depth_to_space" or _square(site))
+        applies = rule.when.holds(site) and (rule.interleave != "depth_to_space" or not obstacle)
         gives = (rule.form and chosen is None) or (rule.interleave and interleave is None)
         if applies and gives:
             chosen, interleave = chosen or rule.form, interleave or rule.interleave
@@ -77,9 +77,11 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
     return Decision(site, "convert", chosen, interleave or "concat", "; ".join(reasons))
 
 
-def _square(site):
-    """Whether DEPTH_TO_SPACE can interleave it."""
-    return len(site.axes) == 2 and len({axis.s for axis in site.axes}) == 1
+def _obstacle(site):
+    """Why DEPTH_TO_SPACE cannot interleave it, or None."""
+    if len(site.axes) != 2 or len({axis.s for axis in site.axes}) != 1:
+        return "depth_to_space interleaves two axes of one stride"
+    return "depth_to_space has no kernel for int16" if site.dtype == "int16x8" else None
 
 
 def _account(site, form):

@@ -53,15 +53,6 @@ def test_a_problem_is_the_reason_of_a_refusal():
     assert decide(replace(site(), axes=None), GENERIC).verdict == "refuse"
 
 
-@pytest.mark.parametrize("strides", [(2, 3), 2])
-def test_depth_to_space_needs_equal_strides_of_two_axes(strides):
-    one = site(strides=strides) if strides == (2, 3) else site(size=(8,))
-    decision = decide(one, GENERIC, interleave="depth_to_space")
-    assert decision.verdict == "refuse"
-    assert "use concat or transpose" in decision.reason
-    assert decide(site(), GENERIC, interleave="depth_to_space").interleave == "depth_to_space"
-
-
 LEAVES = replace(BARE, leave=(Leave("slower by half", "bench.csv", When(dtypes=("int8",), kernel=(5, None))),))
 
 
@@ -99,6 +90,23 @@ def test_preferences_apply_in_order_and_only_where_they_hold():
     odd = decide(site(strides=(2, 3)), target)
     assert (odd.form, odd.interleave) == ("split", "concat")
     assert decide(site(), target, "split", "transpose").interleave == "transpose"
+    whole = decide(site(dtype="int16x8"), target)
+    assert (whole.verdict, whole.form, whole.interleave) == ("convert", "split", "concat")
+
+
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (site(strides=(2, 3)), "depth_to_space interleaves two axes of one stride"),
+        (site(size=(8,)), "depth_to_space interleaves two axes of one stride"),
+        (site(dtype="int16x8"), "depth_to_space has no kernel for int16"),
+    ],
+)
+def test_an_interleave_that_cannot_be_is_refused(one, reason):
+    decision = decide(one, GENERIC, interleave="depth_to_space")
+    assert (decision.verdict, decision.form, decision.interleave) == ("refuse", None, None)
+    assert decision.reason == f"{reason}; use interleave concat or transpose"
+    assert decide(site(), GENERIC, interleave="depth_to_space").interleave == "depth_to_space"
 
 
 FACTS = [
