@@ -11,7 +11,7 @@ from .report import Decision, Site
 from .tflite_check import check
 from .tflite_edit import Editor, substitute, sweep, used
 from .tflite_file import read, write
-from .tflite_graph import dimensions, operator_name, producers
+from .tflite_graph import dimensions, operator_name, ports, producers
 from .tflite_sites import find_sites
 from .tflite_split import split_site
 
@@ -58,10 +58,12 @@ class TFLiteModel:
             n: images per run.
 
         Raises:
-            SplitDeconvError: a dimension other than the first is open, too, or `n` is no count.
+            SplitDeconvError: a dimension other than the first is open, too; the batch is fixed to another size; or `n`
+                is no count.
         """
         if n < 1:
             raise SplitDeconvError("the batch must be a count", where="static batch", expected="1 or more", got=str(n))
+        self._refuse_fixed(n)
         for graph in self._model.subgraphs:
             for tensor in graph.tensors or ():
                 if None in dimensions(tensor)[1:]:
@@ -77,6 +79,19 @@ class TFLiteModel:
                     # The file states shapes for a batch of one.
                     tensor.shape = np.array([n * int(tensor.shape[0]), *tensor.shape[1:]], "<i4")
                     tensor.shapeSignature = None
+
+    def _refuse_fixed(self, n):
+        """Refuse a model none of whose inputs has an open batch, unless it is the one wanted."""
+        main = self._model.subgraphs[0]
+        shapes = [dimensions(main.tensors[i]) for i in ports(main.inputs)]
+        if not any(None in shape for shape in shapes) and any(shape[:1] not in ([], [n]) for shape in shapes):
+            raise SplitDeconvError(
+                "the batch is fixed already",
+                where=self._where,
+                expected=f"an input with an open batch, or one of {n}",
+                got=f"input(s) of shape {', '.join(map(str, shapes))}",
+                fix="leave --static-batch out, or export the model with another batch",
+            )
 
     def apply(self, decisions: list[Decision]) -> None:
         """Rewrite the sites whose verdict is "convert"; the decisions are on what `sites` returned last.

@@ -180,5 +180,12 @@ def test_a_fixed_batch_needs_fixed_images():
     data = edit(deconv_model(FLOAT), lambda m, g: change(g.tensors[0], shapeSignature=np.array([-1, -1, 2, 3], "<i4")))
     with refused("more than the batch is known only at run time(.|\n)*tensor image"):
         TFLiteModel.parse(data).static_batch(2)
+    with refused("the batch is fixed already") as caught:
+        TFLiteModel.parse(deconv_model(FLOAT)).static_batch(2)
+    assert caught.value.got == "input(s) of shape [1, 2, 2, 3]"
+    before = deconv_model(FLOAT)
+    model = TFLiteModel.parse(before)
+    model.static_batch(1)
+    assert operators(model.serialize()) == operators(before)
     with refused("the batch must be a count"):
         TFLiteModel.parse(deconv_model(FLOAT)).static_batch(0)
