@@ -3,6 +3,7 @@
 import io
 import os
 import shlex
+import stat
 import zipfile
 from pathlib import Path
 
@@ -45,14 +46,16 @@ def read_model(model) -> tuple[bytes, str | None]:
             got=f"{type(model).__module__}.{type(model).__name__}",
         )
     path = Path(model)
-    if path.is_dir():
-        raise _refuse_directory(path)
     try:
-        return path.read_bytes(), str(path)
-    except OSError as error:
-        raise SplitDeconvError(
-            "the model cannot be read", where=str(path), expected=_EXPECTED, got=error.strerror or str(error)
-        ) from None
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return path.read_bytes(), str(path)
+        what = _refuse_directory(path) if stat.S_ISDIR(mode) else None
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        got = getattr(error, "strerror", None) or str(error)
+        raise SplitDeconvError("the model cannot be read", where=str(path), expected=_EXPECTED, got=got) from None
+    # Pipes and devices need not end.
+    raise what or _refuse("a pipe, a socket or a device", path, "save the model in a file")
 
 
 def detect(data: bytes, where="the model") -> str:

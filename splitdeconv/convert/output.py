@@ -18,6 +18,10 @@ def check(path, overwrite=False) -> Path:
     """
     path = Path(path)
     folder = path.parent
+    try:
+        path.is_dir(), folder.is_dir(), path.exists()
+    except OSError as error:  # a name too long, a folder without permission
+        raise _refuse(path, "a path that can be written", error.strerror, "choose another name or folder") from None
     if path.is_dir():
         raise _refuse(path, "the name of a file", "a folder", "add a file name")
     if not folder.is_dir():
@@ -46,8 +50,8 @@ def write(path, content, overwrite=False) -> Path:
         SplitDeconvError: as `check`; or writing fails, with nothing left behind.
     """
     path = check(path, overwrite)
-    # Keras tells formats by the suffix, so the temporary name ends like a model's.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial.keras")
+    # Keras tells formats by the suffix, so the temporary name ends like a model's; a long one has to stay legal.
+    partial = path.with_name(f".{path.name[:40]}.{os.getpid()}.partial.keras")
     try:
         if isinstance(content, bytes):
             with partial.open("xb") as file:

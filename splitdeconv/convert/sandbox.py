@@ -41,7 +41,15 @@ class Limits:
             size: of the model file, in bytes.
             keras: whether TensorFlow will be loaded.
             seconds, memory: what to allow instead; memory in GiB.
+
+        Raises:
+            SplitDeconvError: a limit that is none.
         """
+        for name, value, most in (("timeout", seconds, 10**8), ("memory", memory, 2**20)):
+            if value is not None and not (isinstance(value, int | float) and 0 < value <= most):
+                raise SplitDeconvError(
+                    "the limit cannot be set", where=name, expected=f"more than 0, at most {most:,}", got=repr(value)
+                )
         default = (8 if keras else 4) * _GIB + 16 * size
         return cls(seconds or 300 + size / 1e6, int(memory * _GIB) if memory else default)
 

@@ -1,5 +1,6 @@
 """Formats are told by content; for every other kind of file the next command."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -71,6 +72,31 @@ def test_an_unreadable_file_is_refused(tmp_path):
     with refused("the model cannot be read") as caught:
         read_model(path)
     assert "symbolic links" in caught.value.got
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_an_impossible_name_is_refused(name):
+    with refused("the model cannot be read") as caught:
+        read_model(name)
+    assert caught.value.got in ("File name too long", "embedded null byte")
+
+
+def test_a_folder_without_permission_is_refused(monkeypatch):
+    def denied(path, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", denied)  # which root is never denied
+    with refused("the model cannot be read") as caught:
+        read_model("private/model.tflite")
+    assert caught.value.got == "Permission denied"
+
+
+def test_what_need_not_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with refused("this is no model that can be converted") as caught:
+            read_model(path)
+        assert caught.value.got == "a pipe, a socket or a device"
 
 
 @pytest.fixture

@@ -266,6 +266,16 @@ def test_a_folder_without_permission_is_refused(path, tmp_path, monkeypatch):
     assert caught.value.got.startswith("no permission")
 
 
+def test_names_may_be_as_long_as_the_system_allows(path):
+    out = path.with_name("x" * 255)
+    output.write(out, b"content")
+    assert sorted(p.name for p in path.parent.iterdir()) == ["up.tflite", out.name]
+    for name in ("x" * 256, "x" * 300 + "/out"):
+        with refused("the output cannot be written") as caught:
+            output.check(path.parent / name)
+        assert caught.value.got == "File name too long"
+
+
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     out = tmp_path / "out"
 

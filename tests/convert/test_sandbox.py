@@ -156,3 +156,12 @@ def test_limits_grow_with_the_file():
     assert large.bytes - small.bytes == 16 * (10**9 - 1000)
     assert Limits.of(1000, keras=True).bytes >> 30 == 8
     assert Limits.of(1000, seconds=5, memory=1.5) == Limits(5, 3 << 29)
+
+
+@pytest.mark.parametrize("name", ["seconds", "memory"])
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), 1e30, "5"])
+def test_limits_are_numbers_that_can_be_set(name, value):
+    with refused("the limit cannot be set") as caught:
+        Limits.of(1000, **{name: value})
+    assert caught.value.where == {"seconds": "timeout", "memory": "memory"}[name]
+    assert caught.value.got == repr(value)
