@@ -4,7 +4,7 @@ python benchmarks/measure_fuzz.py [FILES]
 
 Every file goes through what the converter's child process runs, in a process that is replaced when it dies; what
 kills or hangs it, and every 30th file, goes through the command line as well. Prints a summary and writes
-data/measured/fuzz.csv: outcomes and how often, the longest time, the most memory.
+data/measured/fuzz.csv: outcomes and how often, the longest time, the most memory; and the machine, day and versions.
 """
 
 import subprocess
@@ -24,7 +24,8 @@ from rich.progress import track
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.convert import fuzzing  # noqa: E402 - found by the line above
+from splitdeconv import measured  # noqa: E402 - found by the line above
+from tests.convert import fuzzing  # noqa: E402
 
 SECONDS = 10
 
@@ -60,9 +61,7 @@ def main(count):
     print(table.to_string(index=False))
     print(*(f"{n:6} {outcome}: {detail}" for (outcome, detail), n in details.most_common(40)), sep="\n")
     print(*odd, sep="\n")
-    folder = ROOT / "data" / "measured"
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / "fuzz.csv", index=False, lineterminator="\n")
+    measured.write("fuzz", table)
 
 
 def _pool():
