@@ -55,6 +55,7 @@ class Handle:
         stored_weights, stored_bias: the constants behind them, the same unless a DEQUANTIZE lies between.
         activation: the fused activation's number.
         bias_type: the options' quantizedBiasType.
+        place: the subgraph if operators call it, such as the branches of an IF; 0 if users do.
     """
 
     subgraph: int
@@ -67,6 +68,7 @@ class Handle:
     stored_bias: int | None = None
     activation: int = 0
     bias_type: int = 0
+    place: int = 0
 
 
 class _ObstacleError(Exception):
@@ -76,12 +78,15 @@ class _ObstacleError(Exception):
 def find_sites(model) -> list[Site]:
     """All transposed convolutions, in the order of the file; what cannot be converted says why in `problem`."""
     sites = []
+    entries = {0, *(signature.subgraphIndex for signature in model.signatureDefs or ())}
     for number, graph in enumerate(model.subgraphs):
         makers = producers(graph)
         for position, operator in enumerate(graph.operators or ()):
             name = operator_name(model, operator)
             if name in ("TRANSPOSE_CONV", CUSTOM, "CONV_3D_TRANSPOSE"):
-                sites.append(_site(model, graph, makers, operator, name, (number, position)))
+                site = _site(model, graph, makers, operator, name, (number, position))
+                called = site.key is not None and number not in entries
+                sites.append(replace(site, key=replace(site.key, place=number)) if called else site)
     return sites
 
 
