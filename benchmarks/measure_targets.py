@@ -11,10 +11,7 @@ form that leaves part of the model to the CPU has no cost and a gain of 0.
 
 import contextlib
 import io
-import re
-import subprocess
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from rich.progress import track
 
 import splitdeconv as sd
 from splitdeconv import bench, networks
+from splitdeconv.toolchains import vela
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "measured" / "targets.csv"
@@ -35,13 +33,7 @@ FORMS = {
     "stacked d2s": "depth_to_space",
 }
 GAINS = {"gain": "speedup", "low": "low", "high": "high"}
-VELA = {  # accelerator, system configuration, memory mode
-    "ethos_u55": ("ethos-u55-256", "Ethos_U55_High_End_Embedded", "Shared_Sram"),
-    "ethos_u65": ("ethos-u65-512", "Ethos_U65_High_End", "Dedicated_Sram_512KB"),
-    "ethos_u85": ("ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Dedicated_Sram_512KB"),
-}
-
-
+VELA = ("ethos_u55", "ethos_u65", "ethos_u85")
 DTYPES = {"xnnpack": ("float32", "int8"), "onnxruntime": ("float32",), "openvino": ("float32",)}
 # Those of the text detector and the segmentation model in splitdeconv.pretrained, and two as in U-Nets.
 WHOLE = [
@@ -99,7 +91,7 @@ def measure(target, dtype, layer):
             models[name] = sd.convert(native, form=name.split()[0], interleave=interleave, verify=False).model
     first = {"target": target, "dtype": dtype} | dict(zip(("layer", "geometry"), names(layer), strict=True))
     if target in VELA:
-        costs = {name: cycles(model, *VELA[target]) for name, model in models.items()}
+        costs = {name: cycles(model, target) for name, model in models.items()}
         gains = {name: costs["native"] / cost if np.isfinite(cost) else 0.0 for name, cost in costs.items()}
         return [{**first, "form": name, "cost": costs[name], "gain": round(gains[name], 3)} for name in models]
     run = {"xnnpack": _litert, "onnxruntime": _onnxruntime, "openvino": _openvino}[target]
@@ -199,18 +191,10 @@ def _values(shape, dtype):
     return rng.integers(-128, 128, shape, dtype) if dtype == np.int8 else rng.standard_normal(shape, dtype)
 
 
-def cycles(model, accelerator, system, memory):
+def cycles(model, configuration):
     """Total cycles that Vela estimates; infinite where a part is left to the CPU, which it does not count."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "layer.tflite"
-        path.write_bytes(model)
-        command = [Path(sys.executable).parent / "vela", path, f"--accelerator-config={accelerator}"]
-        command += [f"--system-config={system}", f"--memory-mode={memory}", f"--output-dir={folder}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        (summary,) = Path(folder).glob("*_summary_*.csv")
-        total = int(pd.read_csv(summary)["cycles_total"].iloc[-1])
-    on_cpu = int(re.search(r"CPU operators = (\d+)", done.stdout).group(1))
-    return float("inf") if on_cpu else total
+    totals, operators = vela.compile_model(model, configuration)
+    return totals["cycles"] if (operators["placed"] == "NPU").all() else float("inf")
 
 
 def _mean(gains):

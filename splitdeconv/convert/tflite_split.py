@@ -22,14 +22,15 @@ def split_site(editor, site, form, interleave, unpackers) -> list:
     Args:
         editor: an `Editor` on the site's subgraph; it receives the constants.
         site: a `Site` without a problem.
-        form: "split", "rows" or "stacked".
+        form: "split", "rows", "stacked"; or "nzp", the baseline, which has nothing to interleave.
         interleave: "concat", "depth_to_space" or "transpose".
         unpackers: the DEQUANTIZE operator behind each stored constant that has one, by tensor.
 
     Returns:
         Operators, in order; the last writes the site's output tensor.
     """
-    return _Rewrite(editor, site, form, unpackers).run(interleave)
+    kind = _ZeroInsertion if form == "nzp" else _Rewrite
+    return kind(editor, site, form, unpackers).run(interleave)
 
 
 class _Rewrite:
@@ -236,6 +237,34 @@ class _Rewrite:
         kept = [(start, n - end) for (start, end), n in zip(self.plan.crop, sizes, strict=True)]
         ranges = [None if r == (0, n) else r for r, n in zip(kept, sizes, strict=True)]
         return self.slice(y, (None, *ranges, None), "cropped")
+
+
+class _ZeroInsertion(_Rewrite):
+    """The baseline: the whole kernel over an input with stride - 1 zeros behind each row and each pixel."""
+
+    def run(self, _):
+        (convolution,), (filters,) = self.plan.convolutions, self.filters()
+        x, self.blocks = self.inserted(), self.plan.output_shape
+        sizes = self.editor.shape(x)[1:3]
+        kept = [(max(-b, 0), n + min(a, 0)) for (b, a), n in zip(convolution.pads, sizes, strict=True)]
+        ranges = [None if r == (0, n) else r for r, n in zip(kept, sizes, strict=True)]
+        x = self.slice(x, (None, *ranges, None), "cut")
+        x = self.pad(x, [(max(b, 0), max(a, 0)) for b, a in convolution.pads], "padded")
+        self.conv(x, filters, 1, "VALID", convolution.dilations, "whole")
+        return self.editor.finish(self.handle.output)
+
+    def inserted(self):
+        (rows, columns), channels = (axis.n for axis in self.site.axes), self.site.in_channels
+        x, (down, right) = self.handle.x, self.plan.insertion
+        if down > 1:
+            x = self.reshape(x, (self.batch, rows, 1, columns * channels), "rows_apart")
+            x = self.pad(x, [(0, 0), (0, down - 1)], "rows_of_zeros")
+            x = self.reshape(x, (self.batch, rows * down, columns, channels), "rows_inserted")
+        if right > 1:
+            x = self.reshape(x, (self.batch * rows * down, columns, 1, channels), "columns_apart")
+            x = self.pad(x, [(0, 0), (0, right - 1)], "columns_of_zeros")
+            x = self.reshape(x, (self.batch, rows * down, columns * right, channels), "columns_inserted")
+        return x
 
 
 def _implied(convolution):

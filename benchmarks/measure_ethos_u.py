@@ -1,0 +1,73 @@
+"""What Vela makes of every benchmark network, whole and layer by layer, in every form: data/measured/ethos_u.csv.
+
+python benchmarks/measure_ethos_u.py [NETWORK ...]
+
+Full int8, batch 1, calibrated by seeded latents or photographs; the forms are rewritten in place from the native file.
+"auto" is each target's choice. What the table holds already is not compiled again: delete its rows for that.
+"""
+
+import sys
+
+import pandas as pd
+from rich.progress import track
+
+import splitdeconv as sd
+from splitdeconv import measured, networks
+from splitdeconv.toolchains import gains, models, vela
+
+NAME = "ethos_u"
+FORMS = (*models.FORMS, "auto")
+STAMPS = ["device", "date", "versions"]
+
+
+def main(names):
+    """Compile what is missing, keep the table after each model, print what it amounts to."""
+    table = measured.read(NAME).drop(columns=STAMPS, errors="ignore").convert_dtypes()
+    names = names or networks.names()
+    steps = [(source, name) for source in (layers, whole) for name in names]  # whole networks take longest: last
+    for source, name in track(steps, "compiling networks"):
+        held = set(table.loc[table["network"] == name, "layer"]) if len(table) else set()
+        for layer, native in source(name, held):
+            rows = estimate(native)
+            rows.insert(0, "layer", layer)
+            rows.insert(0, "network", name)
+            table = pd.concat([table, rows], ignore_index=True)
+            measured.write(NAME, table)
+    print(gains.summary(table).round(2).to_string(index=False))
+    print("with the best form of each layer")
+    every = pd.concat([table, gains.best(table)])
+    print(gains.summary(every, form="best").round(2).to_string(index=False))
+
+
+def layers(name, held):
+    """(layer, native file) of the network's transposed convolutions, if any of them is not held."""
+    wanted = [row.name for row in networks.layer_table(name).query("kind == 'deconv'").itertuples(index=False)]
+    if not held.issuperset(wanted):
+        yield from ((layer, native) for layer, native in models.layers(name) if layer not in held)
+
+
+def whole(name, held):
+    """The whole network's native file, if it is not held and can be exported."""
+    if gains.WHOLE not in held:
+        try:
+            yield gains.WHOLE, models.network(name)
+        except sd.SplitDeconvError as error:
+            print(f"{name} as a whole is left out: {error.problem}")
+
+
+def estimate(native):
+    """A row for each form and configuration, and what auto chose."""
+    targets = {name: configuration.target for name, configuration in vela.CONFIGURATIONS.items()}
+    files = {form: models.rewritten(native, form)[0] for form in models.FORMS}
+    auto = {target: models.rewritten(native, "auto", target) for target in dict.fromkeys(targets.values())}
+    files["auto"] = {name: auto[target][0] for name, target in targets.items()}
+    table = vela.estimate(files)
+    forms = {name: auto[target][1] for name, target in targets.items()}
+    chosen = [forms[row.configuration] if row.form == "auto" else [] for row in table.itertuples()]
+    table["chosen"] = [", ".join(f"{form} {kept.count(form)}" for form in dict.fromkeys(kept)) for kept in chosen]
+    whole = [column for column in table if column.startswith("cycles") or column == "macs"]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,209 @@
+"""Vela: what Arm's compiler for Ethos-U NPUs makes of a .tflite file, in estimated cycles, memory and operators.
+
+The cycles are the compiler's estimate; no device is involved. It counts none for what it leaves to the CPU, so every
+row says whether a model is `complete`, all on the NPU: cycles of one that is not are no result.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+
+import pandas as pd
+
+from ..errors import SplitDeconvError, check_choice
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """An NPU and what surrounds it, as the file vela.ini that comes with Vela describes it.
+
+    Args:
+        target: the target in `splitdeconv.convert` whose rules were learnt on it.
+        accelerator, system, memory: Vela's accelerator configuration, system configuration and memory mode.
+    """
+
+    target: str
+    accelerator: str
+    system: str
+    memory: str
+
+
+CONFIGURATIONS = {
+    "ethos_u55": Configuration("ethos_u55", "ethos-u55-256", "Ethos_U55_High_End_Embedded", "Shared_Sram"),
+    "ethos_u65": Configuration("ethos_u65", "ethos-u65-512", "Ethos_U65_High_End", "Dedicated_Sram_512KB"),
+    "ethos_u85": Configuration("ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Dedicated_Sram_512KB"),
+    "ethos_u85_sram": Configuration("ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Sram_Only"),
+}
+# Before this version the tables that Vela writes have other columns.
+_OLDEST = (5, 0)
+# Columns of Vela's summary, in its order: cycles in all, of the NPU, of each memory; KiB used; MACs.
+_SUMMARY = {
+    "cycles_total": "cycles",
+    "cycles_npu": "cycles_npu",
+    "cycles_sram_access": "cycles_sram",
+    "cycles_dram_access": "cycles_dram",
+    "cycles_on_chip_flash_access": "cycles_on_chip_flash",
+    "cycles_off_chip_flash_access": "cycles_off_chip_flash",
+    "sram_memory_used": "sram_kib",
+    "dram_memory_used": "dram_kib",
+    "off_chip_flash_memory_used": "off_chip_flash_kib",
+    "nn_macs": "macs",
+}
+_OPERATORS = {
+    "Original Operator": "original",
+    "NNG Operator": "operator",
+    "Target": "placed",
+    "Op Cycles": "cycles",
+    "NPU": "cycles_npu",
+    "SRAM AC": "cycles_sram",
+    "DRAM AC": "cycles_dram",
+    "OffFlash AC": "cycles_off_chip_flash",
+    "MAC Count": "macs",
+    "Name": "output",
+}
+
+
+def executable() -> str | None:
+    """The path of Vela: beside this Python, else on PATH; None where there is none."""
+    beside = Path(sys.executable).parent / "vela"
+    return str(beside) if beside.is_file() else which("vela")
+
+
+def version(vela=None) -> str | None:
+    """Vela's version as it states it, None where it states none or does not answer within a minute."""
+    try:
+        said = subprocess.run([vela or executable(), "--version"], capture_output=True, text=True, timeout=60).stdout
+    except (OSError, TypeError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"^\s*(\d+(?:\.\d+)+)", said)
+    return found and found[1]
+
+
+def available(vela=None) -> str | None:
+    """Why nothing can be compiled here, as one sentence, or None if it can.
+
+    Args:
+        vela: path of the executable; None for `executable()`.
+    """
+    if (vela or executable()) is None:
+        return "Vela is not installed: pip install 'splitdeconv[npu]'"
+    found = version(vela)
+    if found is None:
+        return "Vela does not say its version when asked with --version"
+    if tuple(map(int, found.split(".")[:2])) < _OLDEST:
+        return f"Vela {found} is too old, {_OLDEST[0]}.{_OLDEST[1]} or later is needed: pip install -U ethos-u-vela"
+    return None
+
+
+def estimate(models, configurations=CONFIGURATIONS, *, timeout=600.0, vela=None) -> pd.DataFrame:
+    """Compile models for NPUs and take Vela's estimates.
+
+    Args:
+        models: dict of form to the bytes of a .tflite, or to a dict of configuration to bytes where they differ.
+        configurations: names in `CONFIGURATIONS`.
+        timeout: seconds for each compilation.
+        vela: path of the executable; None for `executable()`.
+
+    Returns:
+        One row a form and configuration: ``form, configuration, accelerator, system, memory, vela`` (version), cycles
+        in all and of NPU and each memory, the memories used in KiB, ``macs``, ``on_npu`` and ``on_cpu`` (operators
+        with their number, as ``Conv2D 4, MemoryCopy 2``), ``complete`` (nothing on the CPU) and ``skipped``: the reason
+        where there are no numbers. A failure costs its own row only; equal files are compiled once.
+
+    Raises:
+        SplitDeconvError: an unknown configuration.
+    """
+    rows, known, reason, found = [], {}, available(vela), version(vela)
+    for name in configurations:
+        check_choice(name, CONFIGURATIONS, "configuration", "vela.estimate")
+    for form, model in models.items():
+        for name in configurations:
+            chosen = CONFIGURATIONS[name]
+            row = {"form": form, "configuration": name, "accelerator": chosen.accelerator}
+            row |= {"system": chosen.system, "memory": chosen.memory, "vela": found, "complete": False}
+            try:
+                if reason is not None:
+                    raise SplitDeconvError(reason)
+                data = model[name] if isinstance(model, dict) else model
+                if (data, name) not in known:
+                    totals, placed = compile_model(data, name, timeout=timeout, vela=vela)
+                    known[data, name] = totals | _placement(placed) | {"skipped": None}
+                row |= known[data, name]
+            except SplitDeconvError as error:
+                row["skipped"] = error.problem
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def compile_model(model, configuration, *, timeout=600.0, vela=None):
+    """Compile one model.
+
+    Args:
+        model: bytes of a .tflite.
+        configuration: a name in `CONFIGURATIONS`, or a `Configuration`.
+        timeout: seconds.
+        vela: path of the executable; None for `executable()`.
+
+    Returns:
+        (dict of the totals in `estimate`, DataFrame of the operators that Vela made: ``original`` TFLite operator,
+        ``operator`` it became, ``placed`` NPU or CPU, cycles, MACs, name of its ``output``).
+
+    Raises:
+        SplitDeconvError: Vela is missing, failed, took too long, or wrote tables of a format that is not known.
+    """
+    chosen = CONFIGURATIONS[configuration] if isinstance(configuration, str) else configuration
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(model)
+        command = [vela or executable(), path, f"--accelerator-config={chosen.accelerator}", "--verbose-performance"]
+        command += [f"--system-config={chosen.system}", f"--memory-mode={chosen.memory}", f"--output-dir={folder}"]
+        _run(command, timeout)
+        totals = _table(folder, "model_summary_*.csv", _SUMMARY).iloc[-1].to_dict()
+        return totals, _table(folder, "model_per-layer.csv", _OPERATORS)
+
+
+def _run(command, timeout):
+    """Run Vela, or refuse with the last thing it said."""
+    if command[0] is None:
+        raise SplitDeconvError(available())
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise SplitDeconvError(f"Vela took longer than {timeout:g} s") from None
+    except OSError as error:
+        raise SplitDeconvError(f"Vela cannot be run: {error.strerror}") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise SplitDeconvError(f"Vela ended with code {done.returncode}" + (f": {said[-1][:300]}" if said else ""))
+
+
+def _table(folder, pattern, columns):
+    """A table that Vela wrote, its columns renamed."""
+    found = sorted(Path(folder).glob(pattern))
+    if not found:
+        raise SplitDeconvError(f"Vela wrote no file {pattern}: its output is of an unknown format")
+    try:
+        table = pd.read_csv(found[-1])
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        raise SplitDeconvError(f"Vela's file {pattern} is no table: its output is of an unknown format") from None
+    missing = [column for column in columns if column not in table]
+    if missing or table.empty:
+        lacking = f"no column {missing[0]}" if missing else "no row"
+        raise SplitDeconvError(f"Vela's file {pattern} has {lacking}: its output is of an unknown format")
+    return table[list(columns)].rename(columns=columns)
+
+
+def _placement(operators):
+    """Which operators are where, by what the CPU would run and the NPU does."""
+    on_npu = operators[operators["placed"] == "NPU"]["operator"]
+    on_cpu = operators[operators["placed"] != "NPU"]["original"]
+    return {"on_npu": _counted(on_npu), "on_cpu": _counted(on_cpu), "complete": on_cpu.empty}
+
+
+def _counted(names):
+    return ", ".join(f"{name} {count}" for name, count in sorted(Counter(names).items()))

@@ -1,0 +1,196 @@
+"""The compiler's real output is read right; the check needs nothing; what goes wrong becomes a reason in its row."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from splitdeconv import SplitDeconvError, convert
+from splitdeconv.convert.targets import load_target
+from splitdeconv.toolchains import edgetpu, litert
+from tests.toolchains.standins import executable
+
+LOGS = yaml.safe_load(Path(__file__).with_name("edgetpu_logs.yaml").read_text())
+FAILURES = [name for name, log in LOGS.items() if "reason" in log]
+pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def native():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5, 4, 8)), keras.layers.Conv2DTranspose(6, 3, 2, "same")])
+    return litert.export(model, calibration=np.random.default_rng(0).standard_normal((2, 5, 4, 8), "float32"))
+
+
+def printing(folder, log, then="exit 0"):
+    """A stand-in that prints a real log, then does something; the model's path is its last argument."""
+    (folder / "log").write_text(log)
+    return executable(folder / "compiler", f"cat {folder}/log\nfor last; do :; done\n{then}\n")
+
+
+def test_totals_and_operators_of_a_model_that_is_nearly_mapped():
+    totals, operators = edgetpu.parse(LOGS["all_but_one_mapped"]["text"])
+    assert totals == {
+        "compiler": "15.0.340273435",
+        "compiled_ms": 1379,
+        "input_bytes": round(4.41 * 2**20),
+        "output_bytes": round(5.49 * 2**20),
+        "on_chip_bytes": round(1.92 * 2**20),
+        "on_chip_left_bytes": 1792,
+        "off_chip_bytes": round(3.23 * 2**20),
+        "subgraphs": 1,
+        "operations": 136,
+        "mapped": 135,
+        "unmapped": 1,
+    }
+    assert operators["operator"].tolist() == ["RESHAPE", "CONCATENATION", "MAX_POOL_2D", "ADD"]
+    assert operators["count"].tolist() == [15, 3, 3, 10]
+    assert operators["mapped"].all()
+
+
+def test_what_is_not_mapped_has_the_compilers_reason():
+    # The thread quotes the end of the output; the line that a success begins with is another thread's.
+    start = "\n".join(LOGS["all_but_one_mapped"]["text"].splitlines()[:3])
+    totals, operators = edgetpu.parse(f"{start}\n{LOGS['reasons']['text']}")
+    assert (totals["mapped"], totals["unmapped"], totals["operations"]) == (2, 153, None)
+    assert operators.loc[operators["mapped"], "operator"].tolist() == ["PAD", "QUANTIZE"]
+    assert operators.loc[~operators["mapped"], "count"].sum() == 153
+    reasons = operators[~operators["mapped"]].set_index("operator")["status"]
+    assert reasons["TRANSPOSE"] == "Operation not supported"
+    assert reasons["QUANTIZE"].endswith("not mapped due to some unspecified limitation")
+
+
+def test_where_all_is_mapped_the_totals_are_counted():
+    totals, operators = edgetpu.parse(LOGS["all_mapped"]["text"])
+    assert totals["unmapped"] == 0
+    assert totals["mapped"] == operators["count"].sum() == 106  # the rows that the thread shows
+    assert totals["compiler"] == "16.0.384591198"
+
+
+def test_without_a_table_nothing_is_claimed():
+    totals, operators = edgetpu.parse(LOGS["no_table"]["text"])
+    assert operators.empty
+    assert totals["unmapped"] is None
+    assert totals["on_chip_bytes"] == round(604.5 * 2**10)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_are_told_in_the_compilers_words(name):
+    with pytest.raises(SplitDeconvError, match="edgetpu_compiler: ") as caught:
+        edgetpu.parse(LOGS[name]["text"])
+    assert LOGS[name]["reason"] in caught.value.problem
+
+
+def test_an_unknown_format_is_refused():
+    with pytest.raises(SplitDeconvError, match="neither a result nor an error of a known format"):
+        edgetpu.parse("Edge TPU Compiler version 17")
+
+
+def test_compiling_gives_one_row_a_form_whatever_happens(tmp_path, native):
+    write = 'echo compiled > "$(dirname "$last")/model_edgetpu.tflite"'
+    table, files = edgetpu.compiled(
+        {"native": native, "rows": native}, compiler=printing(tmp_path, LOGS["all_mapped"]["text"], write)
+    )
+    assert table["complete"].tolist() == [True, True]
+    assert files == {"native": b"compiled\n", "rows": b"compiled\n"}
+    table, _ = edgetpu.compiled({"native": native}, compiler=printing(tmp_path, LOGS["no_table"]["text"], write))
+    assert table["complete"].tolist() == [False]
+    start = "\n".join(LOGS["all_but_one_mapped"]["text"].splitlines()[:3]) + "\n"
+    table, _ = edgetpu.compiled({"a": native}, compiler=printing(tmp_path, start + LOGS["reasons"]["text"], write))
+    assert not table["complete"][0]
+    assert "TRANSPOSE 70: Operation not supported" in table["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("log", "then", "reason"),
+    [
+        (LOGS["unknown_version"]["text"], "exit 1", "TRANSPOSE_CONV' version '4'"),
+        (LOGS["no_table"]["text"], "exit 0", "reported success and wrote no file"),
+        ("", "exec sleep 60", "took longer than 0.5 s"),
+        ("Segmentation fault", "exit 139", "neither a result nor an error of a known format"),
+    ],
+)
+def test_a_compiler_that_fails_is_a_reason(tmp_path, native, log, then, reason):
+    table, files = edgetpu.compiled({"native": native}, timeout=0.5, compiler=printing(tmp_path, log, then))
+    assert reason in table["skipped"][0]
+    assert not table["complete"][0]
+    assert files == {}
+
+
+def test_without_a_compiler_there_is_a_reason(native):
+    assert edgetpu.available("no_such_compiler").startswith("no_such_compiler is not on PATH")
+    table, _ = edgetpu.compiled({"native": native}, compiler="no_such_compiler")
+    assert table["skipped"].str.contains("not on PATH").all()
+
+
+def test_the_check_needs_no_compiler(native):
+    table = edgetpu.check(native).set_index("operator")
+    profile = load_target("edge_tpu").operators["TRANSPOSE_CONV"]
+    version = table.loc["TRANSPOSE_CONV", "version"]
+    taken = profile.versions[0] <= version <= profile.versions[1]
+    assert table.loc["TRANSPOSE_CONV", "verdict"] == ("taken" if taken else "refused")
+    rows = edgetpu.check(convert(native, "edge_tpu", "rows", verify=False).model).set_index("operator")
+    assert "TRANSPOSE_CONV" not in rows.index
+    assert set(rows["verdict"]) <= {"taken", "unknown"}
+    assert rows.loc["CONV_2D", "verdict"] == "taken"
+    mixed = edgetpu.check(convert(native, "generic", "stacked", "depth_to_space", verify=False).model)
+    (refusal,) = mixed[mixed["verdict"] == "refused"].to_dict("records")
+    assert refusal["operator"] == "DEPTH_TO_SPACE"
+    assert "aborts the compilation (google-coral/edgetpu#386)" in refusal["reason"]
+    with pytest.raises(SplitDeconvError):
+        edgetpu.check(b"no model")
+
+
+def test_models_run_in_turn_in_a_process_of_their_own(native):
+    found = edgetpu.run({"native": native, "broken": b"no model"}, turns=2, rounds=2, delegate=None)
+    assert found["turns"].tolist() == [4, 0]
+    assert found["seconds"][0] > 0
+    assert found["skipped"][0] is None or found["skipped"].isna()[0]
+    assert found["skipped"][1]
+
+
+def test_without_a_device_there_is_a_reason(native):
+    found = edgetpu.run({"native": native}, delegate="libno_such_edgetpu.so.1")
+    assert "libno_such_edgetpu.so.1" in found["skipped"][0]
+    assert np.isnan(found["seconds"][0])
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [("sys.exit(7)", "the process ended with code 7"), ("time.sleep(60)", "took longer than 2 s")],
+)
+def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, then, reason):
+    """The stand-in answers the first task and is lost at the second; the third finds a new process."""
+    (tmp_path / "unplugged_tpu.py").write_text(
+        "import json, pathlib, sys, time\n"
+        f"count = pathlib.Path({str(tmp_path)!r}, 'count')\n"
+        "for line in sys.stdin:\n"
+        "    seen = len(count.read_text()) if count.exists() else 0\n"
+        "    count.write_text('x' * (seen + 1))\n"
+        f"    {then} if seen == 1 else None\n"
+        "    print(json.dumps({'seconds': [0.25, 0.5, 0.75]}), flush=True)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(edgetpu, "_RUNNER", "unplugged_tpu")
+    found = edgetpu.run({"native": native, "split": native, "rows": native}, rounds=1, timeout=2)
+    assert found["turns"].tolist() == [3, 0, 3]
+    assert found["seconds"].tolist()[::2] == [0.5, 0.5]
+    assert reason in found["skipped"][1]
+
+
+def test_what_was_published_is_labelled(tmp_path):
+    table = edgetpu.published()
+    assert table["origin"].eq("replayed").all()
+    assert table["source"].str.startswith("github.com/warmthless/split-deconvolution").all()
+    # The speedups are the quotients of the times within a hundredth: the authors' own rounding (FST: 2.07 as 2.06).
+    quotients = table["nzp_ms"] / table["sd_ms"]
+    np.testing.assert_allclose(table["speedup_nzp_over_sd"], quotients, rtol=0.01)
+    ncs2 = edgetpu.published("published_ncs2")
+    quotients = ncs2["transposed_conv_ms"] / ncs2["sd_ms"]
+    np.testing.assert_allclose(ncs2["speedup_native_over_sd"], quotients, rtol=0.01)
+    assert len(edgetpu.published("published_conv_efficiency_edge_tpu")) == 9
+    assert edgetpu.published(folder=tmp_path).empty
+    with pytest.raises(SplitDeconvError, match="unknown published table"):
+        edgetpu.published("published_gpu")

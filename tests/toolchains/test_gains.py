@@ -1,0 +1,62 @@
+"""Means of gains are right, and what has no comparable cost is in none of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from splitdeconv.toolchains import gains
+
+
+def row(network, layer, form, cycles, complete=True, configuration="npu"):
+    keys = {"network": network, "layer": layer, "configuration": configuration, "form": form}
+    return {**keys, "cycles": cycles, "complete": complete}
+
+
+TABLE = pd.DataFrame(
+    [
+        *(
+            row("dcgan", "a", form, cycles)
+            for form, cycles in (("native", 400), ("nzp", 900), ("auto", 100), ("rows", 80))
+        ),
+        *(
+            row("dcgan", "b", form, cycles)
+            for form, cycles in (("native", 90), ("nzp", 100), ("auto", 100), ("rows", 120))
+        ),
+        row("fcn8s", "c", "native", 0, complete=False),  # on the CPU, which costs nothing that is counted
+        *(row("fcn8s", "c", form, cycles) for form, cycles in (("nzp", 800), ("auto", 200))),
+        row("mde", "d", "native", 10),
+        row("mde", "d", "nzp", 10),
+        row("mde", "d", "auto", np.nan, complete=False),
+        row("dcgan", gains.WHOLE, "native", 10**6),
+        row("dcgan", gains.WHOLE, "auto", 1),
+        row("artgan", "e", "native", 10**6),
+        row("artgan", "e", "auto", 1),
+    ]
+)
+
+
+def test_gains_are_quotients_and_say_why_there_is_none():
+    found = gains.gains(TABLE).set_index(["network", "layer"])
+    assert found.loc[("dcgan", "a"), "gain"] == 4
+    assert found.loc[("dcgan", "b"), "gain"] == 0.9
+    assert found.loc[("fcn8s", "c"), "note"] == "native does not run on the accelerator alone"
+    assert found.loc[("mde", "d"), "note"] == "auto does not run on the accelerator alone"
+    assert found["gain"].notna().equals(found["note"] == "")
+
+
+def test_the_summary_is_over_the_layers_of_its_networks():
+    found = gains.summary(TABLE).set_index("baseline")
+    native, nzp = found.loc["native"], found.loc["nzp"]
+    assert native["mean"] == pytest.approx((4 * 0.9) ** (1 / 2), rel=1e-15)
+    assert native["median"] == pytest.approx(2.45, rel=1e-15)
+    assert (native["worst"], native["worst_layer"]) == (0.9, "dcgan b")
+    assert native[["layers", "rescued", "lost"]].tolist() == [2, 1, 1]
+    assert nzp["mean"] == pytest.approx((9 * 1 * 4) ** (1 / 3), rel=1e-15)
+    assert nzp[["layers", "rescued", "lost"]].tolist() == [3, 0, 1]
+
+
+def test_the_best_form_of_each_layer_takes_the_fewest_cycles():
+    found = gains.best(TABLE, forms=("native", "rows")).set_index(["network", "layer"])["best"]
+    assert found["dcgan", "a"] == "rows"
+    assert found["dcgan", "b"] == "native"
+    assert ("fcn8s", "c") not in found.index
