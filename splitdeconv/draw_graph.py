@@ -17,12 +17,13 @@ def before_after(original, converted, *, context=1, most=40):
         most: operators drawn per side, from the start; a title says if there are more.
 
     Returns:
-        (figure, table): one row a drawn operator, with its side, kind, depth and whether it is on that side only.
+        (figure, table): one row a drawn operator, with its side, kind, depth and whether it is on that side only;
+        empty where the main graph stayed as it was, as it does if all that changed is inside a branch.
     """
     sides = topology.changed(topology.nodes(original), topology.nodes(converted), context)
     networkx, plt = require("networkx", "notebooks"), require("matplotlib.pyplot", "notebooks")
     drawn = [_layers(networkx, side[:most]) for side in sides]
-    depth = 1 + max(layer for layers in drawn for layer in layers.values())
+    depth = 1 + max((layer for layers in drawn for layer in layers.values()), default=0)
     fig, axes = plt.subplots(1, 2, figsize=(11, 0.9 + 0.62 * depth), layout="constrained", width_ratios=_widths(drawn))
     rows = []
     for ax, side, layers, title, colour in zip(
@@ -36,11 +37,11 @@ def before_after(original, converted, *, context=1, most=40):
             ink = "white" if fresh else "0.25"
             ax.text(*places[i], node.operator, ha="center", va="center", fontsize=7.5, color=ink, bbox=box, zorder=2)
             rows.append({"side": title, "operator": node.operator, "depth": layers[i], "changed": fresh})
-        width = max(abs(x) for x, _ in places.values()) + 0.6
+        width = max((abs(x) for x, _ in places.values()), default=0) + 0.6
         ax.set(xlim=(-width, width), ylim=(0.5 - depth, 0.5), xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         ax.set_title(f"{title}: {len(side)} operators" + f", the first {most}" * (len(side) > most), fontsize=11)
-    return fig, pd.DataFrame(rows)
+    return fig, pd.DataFrame(rows, columns=["side", "operator", "depth", "changed"])
 
 
 def _edges(side):
@@ -58,7 +59,7 @@ def _layers(networkx, side):
 
 def _places(layers):
     """(x, y) of each operator: rows from top to bottom, centred."""
-    rows = pd.Series(layers).sort_index().groupby(layers.get).groups
+    rows = pd.Series(layers, dtype=int).sort_index().groupby(layers.get).groups
     return {i: (x, -depth) for depth, row in rows.items() for i, x in zip(row, _spread(len(row)), strict=True)}
 
 
@@ -68,4 +69,4 @@ def _spread(count):
 
 def _widths(drawn):
     """Widths of the sides, by their widest row."""
-    return [max(pd.Series(layers).value_counts().max(), 2) for layers in drawn]
+    return [max([2, *pd.Series(layers, dtype=int).value_counts()]) for layers in drawn]

@@ -8,6 +8,7 @@ import pytest
 import splitdeconv as sd
 from splitdeconv import draw_graph
 from splitdeconv.convert import topology
+from tests.convert.tflite_models import Deconv, deconv_model
 
 
 @pytest.fixture
@@ -73,3 +74,11 @@ def test_the_picture_holds_every_operator_and_edge(model):
 def test_other_things_are_refused():
     with pytest.raises(sd.SplitDeconvError, match="no model that can be converted"):
         topology.nodes(b"nonsense")
+
+
+def test_nothing_changed_is_an_empty_picture():
+    model = deconv_model(Deconv())
+    fig, table = draw_graph.before_after(model, model)
+    assert [ax.get_title() for ax in fig.axes] == ["before: 0 operators", "after: 0 operators"]
+    assert table.columns.tolist() == ["side", "operator", "depth", "changed"]
+    assert table.empty
