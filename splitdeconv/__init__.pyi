@@ -1,3 +1,4 @@
+from . import dlp as dlp
 from . import layers as layers
 from . import networks as networks
 from . import pretrained as pretrained

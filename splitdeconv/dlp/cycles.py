@@ -109,6 +109,22 @@ def real_macs(work, batch=1):
     return batch * work.groups * work.c_in * (work.c_out // phases) * pairs
 
 
+def fill_cycles(work, processor, skip="none", dataflow=None, batch=1):
+    """Cycles of `compute_cycles` in which the array is only filled or drained.
+
+    Arguments, shape and errors as for `compute_cycles`; a dot-product array has none.
+    """
+    flow = check_run(processor, skip, dataflow)
+    rows, cols, batch = (np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch))
+    if flow == "dot_product":
+        return np.zeros_like(work.groups)
+    if flow == "output_stationary":
+        tiles, length = _ceil(work.out_h * work.out_w * batch, rows) * _ceil(work.c_out, cols), rows + cols - 2
+    else:
+        tiles, length = weight_tiles(work, rows, cols, skip), 2 * rows + cols - 2
+    return work.groups * np.maximum(tiles * length - 1, 0)
+
+
 def check_run(processor, skip, dataflow=None):
     """The dataflow to run, or a refusal.
 

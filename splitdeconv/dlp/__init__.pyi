@@ -1,0 +1,12 @@
+from . import cycles as cycles
+from .lowering import METHODS as METHODS
+from .processor import Processor as Processor
+from .processor import Technology as Technology
+from .processor import load_processor as load_processor
+from .processor import load_technology as load_technology
+from .processor import processors as processors
+from .processor import technologies as technologies
+from .simulate import simulate as simulate
+from .speedup import mac_limit as mac_limit
+from .speedup import speedup as speedup
+from .workload import workload as workload

@@ -1,0 +1,73 @@
+"""Energy of a network on a processor: multiplications, registers, buffers, DRAM and leakage.
+
+``E = N_mac*e_mac + N_register*e_register + sum over buffers of N*e(size) + N_dram*e_dram + P_leakage*time``, each event
+at the cost that a technology profile gives it, per access of so many bits. What the profile does not know is its band:
+each part between `low` and `high` times its value, so that the total is, too.
+
+Registers, per multiplication: in a systolic array each operand is written into its element and read there, the sum is
+read and written; weight stationary, the weight is only read. In a dot-product array both operands are read, and the sum
+of a unit once for all its multipliers.
+"""
+
+import numpy as np
+
+from ..errors import SplitDeconvError
+from .processor import PARTS
+
+
+def energy(counts, processor, technology, flow):
+    """Energy in pJ, by part.
+
+    Args:
+        counts: dict of arrays (..., L): "active" (multiplications that cost energy), "buffer_input", "buffer_weight",
+            "buffer_output" and "dram" (bytes), and "us" (microseconds).
+        processor: a `Processor`, or anything with its fields; numbers, or arrays of shape (K, 1).
+        technology: a `Technology`.
+        flow: the dataflow.
+
+    Returns:
+        dict of arrays (..., L) by `splitdeconv.dlp.processor.PARTS`.
+
+    Raises:
+        SplitDeconvError: the technology does not know multiplications of that word length.
+    """
+    try:
+        mac = technology.mac_pj[str(processor.word_bits)]
+    except KeyError:
+        raise SplitDeconvError(
+            "the technology does not know this word length",
+            where=f"technology {technology.name}",
+            expected=f"word_bits one of {', '.join(technology.mac_pj)}",
+            got=str(processor.word_bits),
+        ) from None
+    sizes = {name: getattr(processor, f"{name}_buffer_kib") for name in ("input", "weight", "output")}
+    buffers = sum(counts[f"buffer_{name}"] / 8 * sram_pj(technology, size) for name, size in sizes.items())
+    leakage = technology.leakage_uw_per_kib * sum(sizes.values()) + technology.leakage_uw_per_mac * processor.peak
+    return {
+        "mac": counts["active"] * mac,
+        "register": counts["active"] * register_bits(processor, flow) / 8 * technology.register_pj,
+        "buffer": buffers,
+        "dram": counts["dram"] / 8 * technology.dram_pj,
+        "leakage": leakage * counts["us"],
+    }
+
+
+def band(parts, technology):
+    """The least and the greatest total that the technology's band allows, pJ."""
+    return tuple(sum(parts[name] * getattr(technology, side)[name] for name in PARTS) for side in ("low", "high"))
+
+
+def register_bits(processor, flow):
+    """Bits of registers read and written per multiplication."""
+    if flow == "dot_product":
+        return 2 * processor.word_bits + 2 * processor.accumulator_bits / processor.rows
+    return (4 if flow == "output_stationary" else 3) * processor.word_bits + 2 * processor.accumulator_bits
+
+
+def sram_pj(technology, kib):
+    """Energy of a 64-bit access to a memory of `kib` KiB: straight lines in the logarithms, beyond the ends too."""
+    sizes, values = np.log(np.array(technology.sram_pj, dtype=float)).T
+    at = np.log(np.asarray(kib, dtype=float))
+    segment = np.clip(np.searchsorted(sizes, at) - 1, 0, len(sizes) - 2)
+    slope = (values[segment + 1] - values[segment]) / (sizes[segment + 1] - sizes[segment])
+    return np.exp(values[segment] + slope * (at - sizes[segment]))

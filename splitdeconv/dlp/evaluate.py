@@ -1,0 +1,70 @@
+"""The chain of the model, on arrays: cycles, traffic, latency and energy of L layers on K processors at once."""
+
+import numpy as np
+
+from . import cycles as array
+from .energy import band, energy
+from .processor import PARTS, load_technology
+from .traffic import buffer_words, dram_bytes
+
+
+def evaluate(
+    work, table, processor, method, skip="none", dataflow=None, batch=1, zeros="generated", technology=None
+) -> dict:
+    """Everything that is known of each layer.
+
+    Args:
+        work: from `lower(table, method)`.
+        table: the layers.
+        processor: a `Processor`, or anything with its fields; numbers, or arrays of shape (K, 1).
+        method: of `splitdeconv.dlp.lowering.METHODS`.
+        skip, dataflow: as for `splitdeconv.dlp.cycles.compute_cycles`.
+        batch: images, a number or an array of shape (K, 1).
+        zeros: as for `splitdeconv.dlp.traffic.dram_bytes`.
+        technology: a `Technology` or its name; None for the processor's.
+
+    Returns:
+        dict of arrays that broadcast to (K, L), with the columns of `splitdeconv.dlp.simulate` that are numbers.
+
+    Raises:
+        SplitDeconvError: as `compute_cycles`, `dram_bytes` and `energy`.
+    """
+    flow = array.check_run(processor, skip, dataflow)
+    technology = load_technology(technology or processor.technology)
+    issued = array.issued_macs(work, processor, skip, flow, batch)
+    dense = work.out_h * work.out_w * batch * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups
+    run = array.compute_cycles(work, processor, skip, flow, batch)
+    words = buffer_words(work, processor, flow, issued / dense, batch)
+    layer = work.per_layer
+    moved = dram_bytes(work, table, processor, method, batch, zeros)
+    result = {
+        "macs_useful": table["macs"].to_numpy() * batch,
+        "macs_real": layer(array.real_macs(work, batch)),
+        "macs_issued": layer(issued),
+        "macs_dense": layer(dense),
+        "compute_cycles": layer(run),
+        "fill_cycles": layer(array.fill_cycles(work, processor, skip, flow, batch)),
+        **{f"dram_{name}_bytes": part for name, part in moved.items()},
+        "dram_bytes": sum(moved.values()),
+    }
+    result["macs_gated"] = (result["macs_issued"] - result["macs_real"]) * processor.zero_gating
+    result["macs_skipped"] = result["macs_dense"] - result["macs_issued"]
+    per_cycle = processor.dram_gb_s * 1e3 / processor.clock_mhz  # bytes
+    result["dram_cycles"] = result["dram_bytes"] / per_cycle
+    # Double buffering: the array works on one half of the buffers while the other is moved.
+    result["cycles"] = np.maximum(result["compute_cycles"], result["dram_cycles"])
+    result["latency_us"] = result["cycles"] / processor.clock_mhz
+    result["utilisation"] = result["macs_issued"] / (result["cycles"] * processor.peak)
+    word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
+    through = {"input": "dram_input_bytes", "weight": "dram_weight_bytes", "output": "dram_output_bytes"}
+    buffers = {name: layer(words[name]) * word + result[column] for name, column in through.items()}
+    buffers["output"] = buffers["output"] + layer(words["sums"]) * sum_
+    result["buffer_bytes"] = sum(buffers.values())
+    counts = {f"buffer_{name}": value for name, value in buffers.items()}
+    counts |= {"dram": result["dram_bytes"], "us": result["latency_us"]}
+    counts["active"] = result["macs_issued"] - result["macs_gated"]
+    parts = energy(counts, processor, technology, flow)
+    result |= {f"energy_{name}_pj": parts[name] for name in PARTS}
+    result["energy_pj"] = sum(parts[name] for name in PARTS)
+    result["energy_low_pj"], result["energy_high_pj"] = band(parts, technology)
+    return result

@@ -1,0 +1,100 @@
+"""A network on a processor, layer by layer, as a tidy table whose every row says what binds it."""
+
+import numpy as np
+import pandas as pd
+
+from ..errors import SplitDeconvError
+from .cycles import check_run
+from .evaluate import evaluate
+from .lowering import lower
+from .processor import load_processor
+from .workload import workload
+
+#: What binds a layer: multiplications, DRAM, filling and draining the array, or lanes left idle.
+BOUNDS = ("compute", "bandwidth", "fill", "utilisation")
+
+
+def simulate(
+    network, processor, method="sd", skip="none", dataflow=None, batch=1, zeros="generated", technology=None, **options
+) -> pd.DataFrame:
+    """Predict cycles, traffic and energy of every layer of a network.
+
+    The model, with its equations: `splitdeconv.dlp.cycles`, `traffic` and `energy`; what a method runs: `lowering`.
+
+    Args:
+        network: what `splitdeconv.dlp.workload` takes.
+        processor: a name, a path or a `Processor`.
+        method: of `splitdeconv.dlp.METHODS`; layers other than transposed convolutions are the same in all.
+        skip: structural zeros left out: "none", "A", "W" or "WA", as the processor allows.
+        dataflow: "output_stationary", "weight_stationary" or "dot_product"; None for the processor's default.
+        batch: images per run.
+        zeros: whether "nzp" finds its zeros "stored" in DRAM or has them "generated" beside the array.
+        technology: energy profile; None for the processor's.
+        **options: of `workload`.
+
+    Returns:
+        DataFrame, one row a layer. ``name``, ``kind``; ``method``, ``skip``, ``processor``, ``dataflow``, ``batch``,
+        ``zeros``, ``technology``. Multiply-accumulates: ``macs_useful`` (the paper's count), ``macs_real`` (both
+        operands real), ``macs_dense`` (the method's convolutions in full), ``macs_issued``, ``macs_skipped``, and
+        ``macs_gated`` of those issued. ``compute_cycles`` (with fill and drain, of which ``fill_cycles``; no stalls),
+        ``dram_cycles``, and ``cycles``, the greater of them; ``latency_us``; ``utilisation``, issued over peak.
+        ``dram_bytes``, the sum of ``dram_{input,weight,output,interleave}_bytes``; ``buffer_bytes``. ``energy_pj``, the
+        sum of ``energy_{mac,register,buffer,dram,leakage}_pj``, and its band ``energy_low_pj`` to ``energy_high_pj``.
+        ``operational_intensity``: useful multiply-accumulates per byte of DRAM, and ``achieved``, useful ones per
+        cycle. ``bound_by`` (one of `BOUNDS`) and ``why``, in words.
+
+    Raises:
+        SplitDeconvError: an unknown network, processor, method, skip, dataflow or technology; a layer that cannot be
+            lowered; "native" on a processor without transposed convolutions; a batch below 1.
+    """
+    processor = load_processor(processor)
+    check_native(processor, method)
+    flow = check_run(processor, skip, dataflow)
+    if not isinstance(batch, int | np.integer) or isinstance(batch, bool) or batch < 1:
+        raise SplitDeconvError("the batch does not fit", where="simulate", expected="an int >= 1", got=repr(batch))
+    table = workload(network, **options)
+    numbers = evaluate(lower(table, method), table, processor, method, skip, flow, batch, zeros, technology)
+    rows = pd.DataFrame({name: np.broadcast_to(values, len(table)) for name, values in numbers.items()})
+    rows["operational_intensity"] = rows["macs_useful"] / rows["dram_bytes"]
+    rows["achieved"] = rows["macs_useful"] / rows["cycles"]
+    rows["bound_by"] = _bounds(rows, processor)
+    rows["why"] = [_why(row, processor) for row in rows.itertuples()]
+    said = {"method": method, "skip": skip, "processor": processor.name, "dataflow": flow, "batch": batch}
+    said |= {"zeros": zeros, "technology": getattr(technology, "name", technology) or processor.technology}
+    return pd.concat([table[["name", "kind"]].reset_index(drop=True).assign(**said), rows], axis=1)
+
+
+def check_native(processor, method):
+    """Refuse "native" on a processor that cannot run transposed convolutions."""
+    if method == "native" and processor.native is None:
+        raise SplitDeconvError(
+            "the processor has no transposed convolution",
+            where=f"processor {processor.name}",
+            expected="a method other than 'native', or a processor whose `native` is not null",
+            got="method 'native'",
+        )
+
+
+def _bounds(rows, processor):
+    """What most of a layer's cycles go to."""
+    ideal = rows["macs_issued"] / processor.peak
+    idle = rows["compute_cycles"] - rows["fill_cycles"] - ideal
+    conditions = [rows["dram_cycles"] > rows["compute_cycles"], ideal >= np.maximum(rows["fill_cycles"], idle)]
+    return np.select(
+        [*conditions, rows["fill_cycles"] >= idle], ["bandwidth", "compute", "fill"], default="utilisation"
+    )
+
+
+def _why(row, processor):
+    """The bound in words."""
+    if row.bound_by == "bandwidth":
+        names = ("input", "weight", "output", "interleave")
+        most = max(names, key=lambda name: getattr(row, f"dram_{name}_bytes"))
+        share = getattr(row, f"dram_{most}_bytes") / row.dram_bytes
+        return (
+            f"DRAM takes {row.dram_cycles / row.compute_cycles:.2f} times as long as the array; "
+            f"{share:.0%} of the bytes are {most}"
+        )
+    busy = row.macs_issued / (processor.peak * row.compute_cycles)
+    filling = row.fill_cycles / row.compute_cycles
+    return f"multipliers busy {busy:.0%} of the array's cycles, {filling:.0%} fill and drain, the rest idle lanes"

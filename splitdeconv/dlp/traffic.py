@@ -1,0 +1,186 @@
+"""Bytes that move between DRAM, buffers and the array.
+
+**DRAM.** With ``I``, ``W`` the words of one image's input and of the filters of one convolution, ``B`` images, ``i``
+and ``w`` the words that half the input and weight buffers hold, and ``[x]`` the ceiling:
+
+==================  ===============================================  ================================================
+loop order          input is read                                    filters are read
+==================  ===============================================  ================================================
+filters outermost   ``B*I``, ``[W/w]`` times unless ``B*I <= i``     once
+strips outermost    ``B*(I + (S - 1)*halo)``                         once if ``W <= w``, else ``B*S`` times
+==================  ===============================================  ================================================
+
+``S`` strips of output rows, the longest whose input rows fit into ``i``; ``halo`` are the ``k - stride`` rows that two
+neighbours share. Where not even the rows of one output row fit, they are read again for each. The order of fewer bytes
+counts. The s^2 (or s) convolutions of a split layer each read the input again, unless one image's fits into ``i``: then
+the layer may also go image by image, its input read once, its filters once if they all fit, else once per image.
+
+Outputs are written once. **Interleaving** costs nothing where the whole output fits into half the output buffer. Else a
+processor that can write every s-th pixel pays for the bursts that a pixel does not fill, unless the phases of a row lie
+together (rows, stacked); one that cannot reads and writes the output once more. **Inserting zeros** ("stored") reads
+the input and writes the inserted map, which is then the convolution's input; "generated" makes the zeros beside the
+array.
+
+**Buffers**, per convolution, with ``P`` pixels, ``T`` taps, and the array's rows ``R`` and columns ``C``:
+
+===================  ======================  ======================  =================================================
+dataflow             input reads             weight reads            output accesses
+===================  ======================  ======================  =================================================
+output stationary    ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout*[P/R]``    ``P*Cout`` written
+weight stationary    ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout``          ``P*Cout*[T*Cin/R]`` sums, all but one read again
+dot product          ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout*[P/q]``    ``P*Cout`` written; q pixels share latched weights
+===================  ======================  ======================  =================================================
+
+The first two are SCALE-Sim's counters. Skipping reduces reads in proportion to the multiplications issued. Every byte
+from or to DRAM passes through a buffer once more.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from ..errors import check_choice
+
+ZEROS = ("generated", "stored")
+_SIZES = ("layer", "out_h", "out_w", "taps_h", "taps_w", "stride_h", "dilation_h", "c_in", "c_out", "groups")
+
+
+def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
+    """Bytes from and to DRAM, per layer.
+
+    Args:
+        work: M convolutions of L layers, from `lower(table, method)`.
+        table: the layers.
+        processor: a `Processor`, or anything with its fields; numbers, or arrays of shape (K, 1).
+        method: of `splitdeconv.dlp.lowering.METHODS`.
+        batch: images, a number or an array like the processor's.
+        zeros: what "nzp" does: "generated" or "stored".
+
+    Returns:
+        dict of float arrays (..., L): "input", "weight", "output" and "interleave" (insertion of zeros included).
+
+    Raises:
+        SplitDeconvError: `zeros` is none of these.
+    """
+    check_choice(zeros, ZEROS, "zeros")
+    stored = zeros == "stored" and method == "nzp"
+    sizes = _distinct(work, stored)
+    word = processor.word_bits / 8
+    i, w = (kib * 1024 / 2 / word for kib in (processor.input_buffer_kib, processor.weight_buffer_kib))
+    by_filters, by_strips = _filters_outermost(sizes, batch, i, w), _strips_outermost(sizes, batch, i, w)
+    pick = sum(by_filters) <= sum(by_strips)
+    apart = [_per_layer(sizes, np.where(pick, a, b)) for a, b in zip(by_filters, by_strips, strict=True)]
+    together = _image_by_image(sizes, batch, i, w)
+    pick = sum(together) < sum(apart)
+    inputs, weights = (np.where(pick, a, b) for a, b in zip(together, apart, strict=True))
+    outputs = _column(table, "out_h") * _column(table, "out_w") * _column(table, "c_out") * batch * word
+    moved = _interleave(table, processor, method, batch, outputs)
+    if stored:
+        original = _column(table, "in_h") * _column(table, "in_w") * _column(table, "c_in")
+        inserted = _per_layer(sizes, sizes.image * sizes.groups)
+        moved = moved + np.where(_split(table), (original + inserted) * batch * word, 0)
+    shape = np.broadcast_shapes(inputs.shape, np.shape(outputs), np.shape(moved))
+    parts = {"input": inputs * word, "weight": weights * word, "output": outputs, "interleave": moved}
+    return {name: np.broadcast_to(part, shape) for name, part in parts.items()}
+
+
+def buffer_words(work, processor, flow, kept=1.0, batch=1):
+    """Accesses of the buffers by the array, per convolution run once.
+
+    Args:
+        work: M convolutions.
+        processor: as for `dram_bytes`.
+        flow: the dataflow.
+        kept: multiplications issued over all of them, array (..., M).
+        batch: images.
+
+    Returns:
+        dict of float arrays (..., M): words of "input" and "weight", and of "output" at the width of a sum where
+        partial sums are written ("sums"), else of a result.
+    """
+    pixels, taps = work.out_h * work.out_w * batch * 1.0, work.taps_h * work.taps_w
+    filters = taps * work.c_in * work.c_out * work.groups * 1.0
+    inputs = pixels * taps * work.c_in * work.groups * -(-work.c_out // processor.cols)
+    outputs = pixels * work.c_out * work.groups
+    sums = np.zeros(1)
+    if flow == "weight_stationary":
+        folds = -(-taps * work.c_in // processor.rows)
+        # The last fold's sums are the results.
+        sums = 2 * outputs * (folds - 1)
+    else:
+        filters = filters * np.ceil(
+            pixels / (processor.rows if flow == "output_stationary" else processor.stripe_pixels)
+        )
+    return {"input": inputs * kept, "weight": filters * kept, "output": outputs, "sums": sums * kept}
+
+
+def _distinct(work, stored):
+    """The convolutions that differ in size, with what the loop orders need of each; positions do not matter here."""
+    real = [[side.inputs for side in pair] for pair in work.axes]
+    spread = [[1 if stored else side.insertion for side in pair] for pair in work.axes]
+    extent = np.array([[side.extent for side in pair] for pair in work.axes]) if stored else np.array(real)
+    fields = np.stack([*(getattr(work, name) for name in _SIZES), *extent.T, *np.array(spread).T])
+    found, place = np.unique(fields, axis=1, return_inverse=True)
+    names = (*_SIZES, "rows", "columns", "spread_h", "spread_w")
+    sizes = SimpleNamespace(**dict(zip(names, found.astype(float), strict=True)))
+    sizes.layer = found[0]
+    sizes.times = np.bincount(place.ravel(), weights=work.times)
+    sizes.row = sizes.columns * sizes.c_in
+    sizes.image = sizes.rows * sizes.row
+    sizes.filters = sizes.taps_h * sizes.taps_w * sizes.c_in * sizes.c_out
+    reach = (sizes.taps_h - 1) * sizes.dilation_h + 1
+    sizes.reach = np.ceil(reach / sizes.spread_h)
+    sizes.step = sizes.stride_h / sizes.spread_h
+    sizes.halo = np.maximum(reach - sizes.stride_h, 0) / sizes.spread_h * sizes.row
+    return sizes
+
+
+def _filters_outermost(sizes, batch, i, w):
+    fits = sizes.reach * sizes.row <= i
+    once = sizes.image + np.where(fits, 0, (sizes.out_h - 1) * sizes.halo)
+    passes = np.where(sizes.image * batch <= i, 1, np.ceil(sizes.filters / w))
+    return once * batch * passes * sizes.groups, sizes.filters * sizes.groups
+
+
+def _strips_outermost(sizes, batch, i, w):
+    strips = _strips(sizes, i)
+    inputs = (sizes.image + (strips - 1) * sizes.halo) * batch
+    return inputs * sizes.groups, sizes.filters * np.where(sizes.filters <= w, 1, strips * batch) * sizes.groups
+
+
+def _strips(sizes, i):
+    rows = np.floor((np.floor(i / sizes.row) - sizes.reach) / sizes.step) + 1
+    return np.where(sizes.image <= i, 1, np.ceil(sizes.out_h / np.maximum(rows, 1)))
+
+
+def _image_by_image(sizes, batch, i, w):
+    """Input and filters of a layer whose image stays in the buffer for all its convolutions; infinite if it cannot."""
+    first = np.flatnonzero(np.diff(sizes.layer, prepend=-1))
+    image = (sizes.image * sizes.groups)[first]
+    filters = _per_layer(sizes, sizes.filters * sizes.groups)
+    return np.where(image <= i, image * batch, np.inf), filters * np.where(filters <= w, 1, batch)
+
+
+def _interleave(table, processor, method, batch, outputs):
+    """Bytes beyond the output itself that it takes to bring its pixels into order."""
+    parts = np.where(_split(table) & (method not in ("nzp", "native")), 1.0, 0.0)
+    piece = _column(table, "c_out") * (processor.word_bits / 8)
+    # The phases of a row are written as one where they are stacked, and where there is only one.
+    scattered = np.where((_column(table, "stride_w") > 1) & (method not in ("rows", "stacked")), 1.0, 0.0)
+    bursts = np.ceil(piece / processor.burst_bytes) * processor.burst_bytes
+    pieces = outputs / piece
+    extra = pieces * (bursts - piece) * scattered if processor.strided_writes else 2 * outputs
+    return parts * np.where(outputs <= processor.output_buffer_kib * 1024 / 2, 0, extra)
+
+
+def _split(table):
+    return ((table["kind"] == "deconv") & (table["stride_h"] * table["stride_w"] > 1)).to_numpy()
+
+
+def _column(table, name):
+    return table[name].to_numpy(dtype=float)
+
+
+def _per_layer(sizes, values):
+    first = np.flatnonzero(np.diff(sizes.layer, prepend=-1))
+    return np.add.reduceat(np.asarray(values * sizes.times), first, axis=-1)
