@@ -1,0 +1,81 @@
+"""What Google's TPU compiler makes of each form, generation by generation: the evidence in splitdeconv/convert/targets.
+
+python benchmarks/measure_libtpu.py [GENERATION ...]
+
+Compiles, for every generation of Cloud TPU, every transposed convolution of the benchmark networks, the whole networks
+and their chains of transposed convolutions, in each form, batches 1, 8 and 64, bfloat16 and float32, and writes the
+compiler's own estimates of cycles to data/measured/libtpu.csv. No TPU is needed. It can be interrupted: what the table
+holds of this version of the compiler is not compiled again; delete rows for that.
+"""
+
+import sys
+from datetime import date
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from splitdeconv import measured, networks
+from splitdeconv.provenance import replacing
+from splitdeconv.toolchains import libtpu
+
+OUT = measured.FOLDER / "libtpu.csv"
+GOAL = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
+CHAINS = ("dcgan", "sngan", "gpgan", "fst")  # one transposed convolution after the other, nothing else between
+BATCHES, DTYPES = (1, 64, 8), ("bfloat16", "float32")
+STEP = 24  # programs between two writings of the table
+APART = (("apart", "concat"),)
+
+
+def main(generations):
+    """Compile what the table lacks, keep it after every few programs, print what it amounts to."""
+    reason = libtpu.available()
+    if reason:
+        sys.exit(reason)
+    names = networks.names()
+    layers = [layer for name in names for layer in libtpu.layers(name)]
+    wholes, chains = [libtpu.whole(name) for name in names], [libtpu.chain(name) for name in CHAINS]
+    cases = []
+    for dtype, batch in product(DTYPES, BATCHES):
+        grid = {"generations": generations or list(libtpu.GENERATIONS), "batches": [batch], "dtypes": [dtype]}
+        cases += libtpu.cases(layers, **grid)
+        cases += libtpu.cases(chains, variants=(*libtpu.VARIANTS, *APART), **grid)
+        cases += libtpu.cases(wholes, variants=(*libtpu.VARIANTS, ("auto", "concat")), **grid)
+    table = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=[*libtpu.KEY, "compiler", "reason"])
+    known = table[table["compiler"] == libtpu.compiler()]
+    done = set(known[libtpu.KEY].itertuples(index=False, name=None))
+    # Minutes to compile, and twice the cycles of rows where it was: from stride 8 on, 64 convolutions or more.
+    cases = [c for c in cases if c["form"] != "split" or max(row["stride_h"] for row in c["layers"]) < 8]
+    cases.sort(key=_urgency)
+    left = [case for case in cases if tuple(case[name] for name in libtpu.KEY) not in done]
+    parts = [left[start : start + STEP] for start in range(0, len(left), STEP)]
+    for part in track(parts, f"compiling {len(left)} programs"):
+        new = libtpu.measure(part, timeout=120).assign(date=date.today().isoformat())
+        table = pd.concat([table, new], ignore_index=True).drop_duplicates(libtpu.KEY, keep="last")
+        OUT.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(OUT) as path:
+            table.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
+    report(table)
+
+
+def _urgency(case):
+    """What is read most comes first."""
+    where = DTYPES.index(case["dtype"]), case["batch"] == 8, case["network"] not in GOAL, case["kind"] == "network"
+    return *where, BATCHES.index(case["batch"])
+
+
+def report(table):
+    """Geometric means over the layers that the goal names, and the worst of them."""
+    layers = table[table["network"].isin(GOAL) & ~table["layer"].isin(["chain", "whole network"])]
+    won = libtpu.best(layers)
+    means = won.groupby(["generation", "dtype", "batch"])[["speedup", "over_nzp"]].agg([_mean, "median", "min"])
+    print("best form over native and over zero insertion\n" + means.round(2).to_string())
+
+
+def _mean(ratios):
+    return np.exp(np.log(ratios.dropna()).mean())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
