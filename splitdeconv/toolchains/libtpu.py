@@ -182,14 +182,15 @@ def charged(table) -> pd.Series:
     """Cycles with a charge for what the compiler does not estimate, so that no win rests on it.
 
     Every byte that an operation without estimate writes is charged like the slowest estimated copy (of 64 KiB or more)
-    of any program of the same generation and type in the table.
+    in any form of the same layer and configuration; like the median of the generation's layers where none has one.
 
     Args:
-        table: of `measure`, compiled, not timed; several cases at least, or there is nothing to learn the charge from.
+        table: of `measure`, compiled, not timed, several forms of each layer: there is nothing else to charge by.
     """
-    slowest = table.groupby(["generation", "dtype"])["slowest"].transform("max")
+    rates = table.groupby(KEY[:-2])["slowest"].transform("max")
+    rates = rates.fillna(rates.groupby([table["generation"], table["dtype"]]).transform("median"))
     # Where every program was estimated in full there may be no rate, and no need of one.
-    return table["cycles"] + table["unestimated_bytes"] * slowest.where(table["unestimated_bytes"] > 0, 0)
+    return table["cycles"] + table["unestimated_bytes"] * rates.where(table["unestimated_bytes"] > 0, 0)
 
 
 def best(table) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from tests.convert.sites import site
 from tests.refusals import refused
 
 ETHOS = ["ethos_u55", "ethos_u65", "ethos_u85"]
-NAMES = ["edge_tpu", *ETHOS, "generic", "onnxruntime", "openvino", "tflite_gpu", "xnnpack"]
+TPUS = ["tpu_v2", "tpu_v3", "tpu_v4", "tpu_v5e", "tpu_v5p", "tpu_v6e"]
+NAMES = ["edge_tpu", *ETHOS, "generic", "onnxruntime", "openvino", "tflite_gpu", *TPUS, "xnnpack"]
 # What each interleave and form emits, by format.
 EMITTED = {
     "tflite": {"CONV_2D", "PAD", "CONCATENATION", "RESHAPE", "STRIDED_SLICE", "DEPTH_TO_SPACE", "TRANSPOSE"},

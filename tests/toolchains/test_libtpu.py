@@ -214,6 +214,9 @@ def test_no_win_rests_on_what_has_no_estimate():
     assert libtpu.charged(table).tolist() == [100, 300, 110, 97]
     (won,) = libtpu.best(table).to_dict("records")
     assert (won["form"], won["speedup"], won["over_nzp"]) == ("split", 100 / 97, 300 / 97)
+    # A layer without copies is charged like the others of its generation.
+    other = rows(("native", 100, 0, np.nan), ("rows", 50, 10, np.nan)).assign(layer="c")
+    assert libtpu.charged(pd.concat([table, other], ignore_index=True)).tolist()[4:] == [100, 55]
     # Nothing wins: native it is.
     (won,) = libtpu.best(table[table["form"].isin(["native", "rows", "nzp"])]).to_dict("records")
     assert (won["form"], won["speedup"]) == ("native", 1)
