@@ -5,6 +5,15 @@ import numpy as np
 from .extras import require
 from .figures import COLOURS
 
+#: Methods of the processor model, in the colours of the forms that they run.
+METHOD_COLOURS = {
+    **{name: COLOURS[name] for name in ("native", "nzp", "rows", "stacked", "paper")},
+    "sd": COLOURS["split"],
+    "sd_trimmed": COLOURS["auto"],
+}
+# What is skipped tints a method's colour: towards white, or, where it is everything, towards black.
+_TINTS = {"A": ("white", 0.55), "W": ("white", 0.3), "WA": ("black", 0.4)}
+
 
 def speedups(table, *, label="layer", baseline="native"):
     """Speedup of each form over a baseline, as points with intervals; where a form loses stands left of the line.
@@ -67,4 +76,115 @@ def image_grid(images, *, reference="native"):
             ax.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None)
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
+    return fig
+
+
+def variant_colours(variants):
+    """A colour for each variant of `splitdeconv.dlp.compare`.
+
+    Args:
+        variants: labels such as "sd" and "sd-WA".
+
+    Returns:
+        dict of label to colour.
+    """
+    mix = require("matplotlib.colors", "notebooks").to_rgb
+    colours = {}
+    for variant in variants:
+        method, _, skip = variant.partition("-")
+        towards, share = _TINTS.get(skip, ("white", 0))
+        ends = zip(mix(METHOD_COLOURS[method]), mix(towards), strict=True)
+        colours[variant] = tuple(a * (1 - share) + b * share for a, b in ends)
+    return colours
+
+
+def by_method(table, column, *, band=None, rows="processor", label=None):
+    """Bars of each variant, by network; a band where published values lie.
+
+    Args:
+        table: of `splitdeconv.dlp.compare`; its networks are drawn in order of appearance.
+        column: the value to draw.
+        band: lowest and highest published value.
+        rows: column whose values are panels, one below the other.
+        label: of the values; by default the column's name.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    panels, variants = (list(dict.fromkeys(table[name])) for name in (rows, "variant"))
+    networks = list(dict.fromkeys(table["network"]))
+    size = (1.5 * len(networks) + 2.5, 2.9 * len(panels) + 0.6)
+    fig, axes = plt.subplots(len(panels), 1, figsize=size, layout="constrained", sharex=True, squeeze=False)
+    for ax, panel in zip(axes[:, 0], panels, strict=True):
+        if band is not None:
+            ax.axhspan(*band, color="0.9", zorder=0, label=f"published: {band[0]:g} to {band[1]:g}")
+        values = table[table[rows] == panel].pivot(index="network", columns="variant", values=column)
+        values = values.reindex(index=networks, columns=variants)
+        values.plot.bar(ax=ax, color=variant_colours(variants), width=0.82, rot=0, legend=False, zorder=2)
+        ax.set(title=panel, xlabel="", ylabel=label or column)
+        ax.axhline(0, color="0.4", lw=0.8)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")
+    return fig
+
+
+def parts(table, columns, *, rows="technology", label=""):
+    """Stacked bars of what a total is made of, by network and variant, relative to each network's first variant.
+
+    Args:
+        table: of `splitdeconv.dlp.compare`.
+        columns: dict of column to name: the parts, from the bottom up.
+        rows: column whose values are panels, one below the other.
+        label: of the values.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt, sns = require("matplotlib.pyplot", "notebooks"), require("seaborn", "notebooks")
+    panels = list(dict.fromkeys(table[rows]))
+    order = list(dict.fromkeys(zip(table["network"], table["variant"], strict=True)))
+    networks = list(dict.fromkeys(network for network, _ in order))
+    # A gap between networks.
+    at = np.array([i + networks.index(network) for i, (network, _) in enumerate(order)])
+    size = (0.28 * at[-1] + 3.2, 2.9 * len(panels) + 1)
+    fig, axes = plt.subplots(len(panels), 1, figsize=size, layout="constrained", sharex=True, squeeze=False)
+    for ax, panel in zip(axes[:, 0], panels, strict=True):
+        values = table[table[rows] == panel].set_index(["network", "variant"])[list(columns)].loc[order]
+        first = values.sum(axis=1).groupby(level="network", sort=False).transform("first")
+        bottom = np.zeros(len(order))
+        for column, colour in zip(columns, sns.color_palette("colorblind"), strict=False):
+            share = (values[column] / first).to_numpy()
+            ax.bar(at, share, 0.85, bottom, color=colour, label=columns[column])
+            bottom += share
+        ax.set(title=panel, ylabel=label, xlim=(-0.8, at[-1] + 0.8))
+        for network in networks:
+            middle = at[[name == network for name, _ in order]].mean()
+            ax.annotate(network, (middle, ax.get_ylim()[1]), ha="center", va="top", fontsize=10)
+    axes[-1, 0].set_xticks(at, [variant for _, variant in order], rotation=90, fontsize=8.5)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")
+    return fig
+
+
+def utilisation(table):
+    """How busy the multipliers are in each layer, by method; the marker tells what binds the layer.
+
+    Args:
+        table: rows of `splitdeconv.dlp.simulate` with a column ``network``.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    markers = {"compute": "o", "bandwidth": "s", "fill": "^", "utilisation": "X"}
+    names = [f"{n}: {layer}" for n, layer in zip(table["network"], table["name"], strict=True)]
+    order = list(dict.fromkeys(names))
+    y = np.array([order.index(name) for name in names])
+    fig, ax = plt.subplots(figsize=(7.5, 0.24 * len(order) + 1.3), layout="constrained")
+    for (method, bound), rows in table.assign(y=y).groupby(["method", "bound_by"], sort=False):
+        look = {"marker": markers[bound], "color": METHOD_COLOURS[method]}
+        ax.scatter(rows["utilisation"], rows["y"], s=46, alpha=0.85, label=f"{method}, bound by {bound}", **look)
+    ax.set_yticks(range(len(order)), order)
+    ax.set(xlim=(-0.03, 1.03), ylim=(len(order) - 0.5, -0.5), xlabel="multiply-accumulates issued / peak")
+    ax.grid(axis="x", color="0.9")
+    fig.legend(loc="outside upper center", ncols=2)
     return fig

@@ -1,4 +1,6 @@
 from . import cycles as cycles
+from .compare import compare as compare
+from .compare import sensitivity as sensitivity
 from .lowering import METHODS as METHODS
 from .processor import Processor as Processor
 from .processor import Technology as Technology

@@ -1,0 +1,117 @@
+"""Methods side by side on one processor: what each network's transposed convolutions gain over zero insertion."""
+
+import numpy as np
+import pandas as pd
+
+from ..errors import SplitDeconvError
+from .cycles import check_run
+from .processor import PARTS, load_processor, load_technology
+from .simulate import simulate
+from .workload import workload
+
+#: What is worth comparing: methods, and the zeros that hardware leaves out of them.
+VARIANTS = (
+    *(("nzp", "none"), ("nzp", "A"), ("native", "none"), ("sd", "none"), ("sd", "A"), ("sd", "W"), ("sd", "WA")),
+    *(("sd_trimmed", "none"), ("sd_trimmed", "A"), ("rows", "none"), ("stacked", "none"), ("paper", "none")),
+)
+#: The baseline: zero insertion by a processor that multiplies every zero.
+BASELINE = ("nzp", "none")
+#: What the paper claims over zero insertion, from its least to its greatest network (abstract of arXiv 1907.01773).
+PUBLISHED = {"speedup": (2.41, 4.34), "energy_saving": (0.277, 0.545)}
+_SAID = ("processor", "technology", "dataflow", "zeros", "method", "skip")
+_SUMS = (
+    *("macs_useful", "macs_issued", "compute_cycles", "dram_cycles", "cycles", "latency_us", "dram_bytes"),
+    *("energy_mac_pj", "energy_register_pj", "energy_buffer_pj", "energy_dram_pj", "energy_leakage_pj"),
+    *("energy_pj", "energy_low_pj", "energy_high_pj"),
+)
+
+
+def compare(networks, processor, variants=None, *, dataflow=None, **options) -> pd.DataFrame:
+    """Cycles and energy of networks by method, and the gain over the baseline.
+
+    Args:
+        networks: names, or a dict of name to what `splitdeconv.dlp.workload` takes.
+        processor: a name, a path or a `Processor`.
+        variants: pairs (method, skip); None for those of `VARIANTS` that the processor allows. `BASELINE` is always
+            computed.
+        dataflow, **options: of `splitdeconv.dlp.simulate`; `zeros` concerns the baseline, too.
+
+    Returns:
+        DataFrame, one row a network, variant and part: ``network``, ``processor``, ``technology``, ``dataflow``,
+        ``zeros``, ``method``, ``skip``, ``variant`` (both in a word), ``part`` ("deconv": the transposed convolutions;
+        "network": all layers), sums of `simulate`'s columns, ``speedup`` and ``array_speedup`` (cycles with and without
+        stalls, baseline over variant) and ``energy_saving`` (1 - variant over baseline).
+
+    Raises:
+        SplitDeconvError: as `simulate`; a network without transposed convolutions; a variant that is asked for but that
+            the processor does not allow.
+    """
+    processor = load_processor(processor)
+    networks = networks if isinstance(networks, dict) else {name: name for name in networks}
+    if variants is None:
+        variants = [variant for variant in VARIANTS if _allowed(processor, *variant, dataflow)]
+    parts = []
+    for name, source in networks.items():
+        table = workload(source)
+        if not (table["kind"] == "deconv").any():
+            raise SplitDeconvError(
+                "there is nothing to compare",
+                where=f"compare, network {name}",
+                expected="a network with transposed convolutions",
+                got=f"{len(table)} layers of other kinds",
+            )
+        for method, skip in dict.fromkeys((BASELINE, *variants)):
+            layers = simulate(table, processor, method, skip, dataflow, **options)
+            variant = {"network": name, **layers.loc[0, list(_SAID)], "variant": label(method, skip)}
+            deconvs = layers[layers["kind"] == "deconv"]
+            for part, rows in {"deconv": deconvs, "network": layers}.items():
+                parts.append({**variant, "part": part, **rows[list(_SUMS)].sum()})
+    result = pd.DataFrame(parts)
+    base = result[result["variant"] == label(*BASELINE)].set_index(["network", "part"])
+    base = base.loc[list(zip(result["network"], result["part"], strict=True))].reset_index()
+    result["speedup"] = base["cycles"] / result["cycles"]
+    result["array_speedup"] = base["compute_cycles"] / result["compute_cycles"]
+    result["energy_saving"] = 1 - result["energy_pj"] / base["energy_pj"]
+    return result
+
+
+def label(method, skip) -> str:
+    """A method and what is skipped in one word, as in the paper: "SD-WA"."""
+    return method + (f"-{skip}" if skip != "none" else "")
+
+
+def sensitivity(table) -> pd.DataFrame:
+    """What the energy saving becomes if one part of the energy is as low, or as high, as its technology's band allows.
+
+    Args:
+        table: of `compare`.
+
+    Returns:
+        DataFrame, one row a row of the table, part of the energy and end of its band: ``network``, ``processor``,
+        ``technology``, ``zeros``, ``variant``, ``part``, ``energy_part``, ``end`` ("low", "high") and
+        ``energy_saving``.
+    """
+    keys = ["network", "processor", "technology", "zeros", "part"]
+    columns = [f"energy_{name}_pj" for name in PARTS]
+    base = table[table["variant"] == label(*BASELINE)].set_index(keys)[columns]
+    base = base.loc[list(table[keys].itertuples(index=False, name=None))].to_numpy()
+    found = []
+    for end in ("low", "high"):
+        bands = table["technology"].map(lambda name, end=end: getattr(load_technology(name), end))
+        for index, name in enumerate(PARTS):
+            factors = np.ones((len(table), len(PARTS)))
+            factors[:, index] = [band[name] for band in bands]
+            saving = 1 - (table[columns].to_numpy() * factors).sum(1) / (base * factors).sum(1)
+            changed = {"energy_part": name, "end": end, "energy_saving": saving}
+            found.append(table[[*keys, "variant"]].assign(**changed))
+    return pd.concat(found, ignore_index=True)
+
+
+def _allowed(processor, method, skip, dataflow):
+    if method == "native" and processor.native is None:
+        return False
+    try:
+        check_run(processor, skip, dataflow)
+    except SplitDeconvError:
+        return False
+    return True
