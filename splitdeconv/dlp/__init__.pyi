@@ -1,6 +1,8 @@
 from . import cycles as cycles
 from .compare import compare as compare
 from .compare import sensitivity as sensitivity
+from .export import convolutions as convolutions
+from .export import export as export
 from .lowering import METHODS as METHODS
 from .processor import Processor as Processor
 from .processor import Technology as Technology

@@ -125,10 +125,7 @@ class _Row:
         word = self.padding()
         pair = {name: tuple(row[f"{name}_{side}"] for side in "hw") for name in ("in", "k", "stride", "dilation")}
         outputs = tuple(self.number(f"out_{side}", None) for side in "hw")
-        if self.explicit():
-            rule = tuple(tuple(self.number(f"{name}_{side}", 0, 0) for name in ("before", "end")) for side in "hw")
-        else:
-            rule = word
+        rule = tuple(self.crop(row, side) for side in "hw") if self.explicit() else word
         try:
             axes = resolve(pair["in"], pair["k"], pair["stride"], rule, outputs, dilations=pair["dilation"])
         except SplitDeconvError as error:
@@ -142,6 +139,14 @@ class _Row:
             ) from None
         crops = [(a.p, max((a.n - 1) * a.s + a.k_e - a.p - a.o, 0)) for a in axes]
         return {"padding": word or "EXPLICIT", **_pairs("out", [a.o for a in axes]), **_crops(crops)}
+
+    def crop(self, row, side):
+        """What is cropped at either end; with the output's length, what is not said of the end follows."""
+        before, outputs = self.number(f"before_{side}", 0, 0), self.number(f"out_{side}", None)
+        full = (row[f"in_{side}"] - 1) * row[f"stride_{side}"] + effective_kernel(
+            row[f"k_{side}"], row[f"dilation_{side}"]
+        )
+        return before, self.number(f"end_{side}", 0 if outputs is None else max(full - before - outputs, 0), 0)
 
     def padding(self):
         """The word for the padding; needed where there are no numbers."""

@@ -55,6 +55,12 @@ def test_numbers_decide_over_the_word():
     assert one(CONV, padding="SAME", before_h=1, end_h=1).padding == "EXPLICIT"
 
 
+def test_the_end_follows_from_the_outputs():
+    row = one(DECONV, padding="", before_h=1, before_w=0, out_h=33, out_w=28)
+    # (17 - 1)*2 + 5 = 37 outputs in full, less 1 and less 33; (9 - 1)*3 + 2 = 26 are fewer than 28.
+    assert (row.end_h, row.end_w) == (3, 0)
+
+
 @pytest.mark.parametrize(
     ("crops", "word"),
     [

@@ -1,0 +1,94 @@
+"""A network as input of other simulators: the convolutions a method makes of it, one by one, with how often each runs.
+
+Skipping cannot be said in any of these formats; what is exported is what an array runs that skips nothing.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import SplitDeconvError, check_choice
+from ..provenance import replacing
+from .cycles import check_run
+from .export_scalesim import scalesim
+from .export_zigzag import zigzag
+from .lowering import lower
+from .processor import load_processor
+from .workload import workload
+
+FORMATS = {"scalesim": scalesim, "zigzag": zigzag}
+_FIELDS = (
+    *("out_h", "out_w", "taps_h", "taps_w", "stride_h", "stride_w", "dilation_h", "dilation_w"),
+    *("in_h", "in_w", "c_in", "c_out"),
+)
+
+
+def convolutions(network, method="sd") -> pd.DataFrame:
+    """Every distinct convolution that a network runs under a method.
+
+    Args:
+        network: what `splitdeconv.dlp.workload` takes.
+        method: one of `splitdeconv.dlp.lowering.METHODS`.
+
+    Returns:
+        DataFrame, one row a convolution, in the order of the layers. name: its own, fit for any format; layer: of the
+        network; kind: of the layer; times: how often the layer runs a convolution of these sizes, its groups counted;
+        then the sizes of one group's convolution, as in `splitdeconv.dlp.lowering.Work`.
+
+    Raises:
+        SplitDeconvError: as `workload` and `lower`.
+    """
+    table = workload(network)
+    work = lower(table, method)
+    rows = pd.DataFrame({"row": work.layer, **{field: getattr(work, field) for field in _FIELDS}})
+    # Phases that differ in their zeros only are the same convolution to who skips none.
+    times = (work.times * work.groups).tolist()
+    rows = rows.assign(times=times).groupby(["row", *_FIELDS], sort=False, as_index=False)["times"].sum()
+    layers = table.iloc[rows.pop("row")]
+    named = [_named(index, name) for index, name in enumerate(layers["name"])]
+    known = {"name": named, "layer": layers["name"].to_numpy(), "kind": layers["kind"].to_numpy()}
+    return pd.DataFrame({**known, "times": rows.pop("times"), **rows})
+
+
+def export(
+    network, processor, folder, format="scalesim", method="sd", dataflow=None, batch=1, technology=None
+) -> pd.DataFrame:
+    """Write a network, as a processor runs it, in the format of another simulator.
+
+    Args:
+        network: what `splitdeconv.dlp.workload` takes.
+        processor: name, path or `Processor`; its array, buffers, precision, clock and bandwidth are used.
+        folder: where to; made if it is not there. Files of the same name are replaced.
+        format: "scalesim" for SCALE-Sim 3.0.0 (topology.csv, layout.csv, scale.cfg), "zigzag" for ZigZag 3.9.1
+            (workload.yaml, accelerator.yaml, mapping.yaml).
+        method: one of `splitdeconv.dlp.lowering.METHODS`.
+        dataflow: one of the processor's; None for its first.
+        batch: images.
+        technology: whose energies to write, where the format has any; None for the processor's own.
+
+    Returns:
+        What `convolutions` returns; it is written to convolutions.csv as well.
+
+    Raises:
+        SplitDeconvError: as `convolutions`; an unknown format or dataflow, or an array that the format cannot describe.
+    """
+    check_choice(format, tuple(FORMATS), "format", "export")
+    processor = load_processor(processor)
+    flow = check_run(processor, "none", dataflow)
+    if not isinstance(batch, int) or batch < 1:
+        raise SplitDeconvError("the batch must be a count", where="export", expected="1 or more", got=repr(batch))
+    rows = convolutions(network, method)
+    files = FORMATS[format](rows, processor, flow, batch, technology)
+    files["convolutions.csv"] = rows.to_csv(index=False, lineterminator="\n")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        with replacing(folder / name) as part:
+            part.write_text(text, encoding="utf-8")
+    return rows
+
+
+def _named(index, name):
+    """A name of small letters, digits and underscores: SCALE-Sim takes one with "DP" in it for a depthwise layer."""
+    return f"c{index}_" + re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

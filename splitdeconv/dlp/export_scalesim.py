@@ -1,0 +1,88 @@
+"""SCALE-Sim 3.0.0 (Samajdar et al., arXiv 1811.02883): a topology of convolutions, and a configuration of the array.
+
+Its convolutions are unpadded, undilated and of one stride for both axes, over a single image. Each is stated by what
+its cycles and its counters of buffer accesses depend on: outputs, taps and channels. So padding is part of the map, a
+batch is one tall map, and a dilated convolution, or one of two strides, is stated with its taps side by side and stride
+1; only its DRAM accesses then are those of another map.
+"""
+
+from ..errors import SplitDeconvError
+
+_DATAFLOWS = {"output_stationary": "os", "weight_stationary": "ws"}
+_TOPOLOGY = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
+# The bandwidth is calculated from what the array asks for (CALC): it never stalls. Offsets are addresses, far apart.
+_CONFIGURATION = """\
+[general]
+run_name = results
+
+[run_presets]
+InterfaceBandwidth = CALC
+UseRamulatorTrace = False
+
+[architecture_presets]
+ArrayHeight = {rows}
+ArrayWidth = {cols}
+IfmapSramSzkB = {ifmap}
+FilterSramSzkB = {filters}
+OfmapSramSzkB = {ofmap}
+IfmapOffset = 0
+FilterOffset = 1000000000
+OfmapOffset = 2000000000
+Dataflow = {dataflow}
+ReadRequestBuffer = 64
+WriteRequestBuffer = 64
+
+[layout]
+IfmapCustomLayout = False
+IfmapSRAMBankBandwidth = 10
+IfmapSRAMBankNum = 10
+IfmapSRAMBankPort = 2
+FilterCustomLayout = False
+FilterSRAMBankBandwidth = 10
+FilterSRAMBankNum = 10
+FilterSRAMBankPort = 2
+
+[sparsity]
+SparsitySupport = false
+"""
+
+
+def scalesim(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str]:
+    """The files of SCALE-Sim.
+
+    Args:
+        rows: convolutions, from `splitdeconv.dlp.export.convolutions`.
+        processor: `array`, `rows`, `cols`, `word_bits` and the three buffers are used. SCALE-Sim's words are bytes, so
+            that buffers are stated as the kibiwords they hold.
+        dataflow: "output_stationary" or "weight_stationary".
+        batch: images.
+        technology: not used: it has no energies.
+
+    Returns:
+        Contents of topology.csv, layout.csv (which the program wants even where it is not used) and scale.cfg.
+
+    Raises:
+        SplitDeconvError: the array is no systolic one.
+    """
+    if processor.array != "systolic" or dataflow not in _DATAFLOWS:
+        raise SplitDeconvError(
+            "SCALE-Sim cannot describe this array",
+            where=f"processor {processor.name}",
+            expected="a systolic array, output or weight stationary",
+            got=f"array {processor.array}, dataflow {dataflow}",
+            fix="export to zigzag",
+        )
+    lines = [_TOPOLOGY, *(_line(row, batch) for row in rows.itertuples(index=False))]
+    buffers = (processor.input_buffer_kib, processor.weight_buffer_kib, processor.output_buffer_kib)
+    ifmap, filters, ofmap = (max(1, int(kib * 8 / processor.word_bits)) for kib in buffers)
+    sizes = {"rows": processor.rows, "cols": processor.cols, "ifmap": ifmap, "filters": filters, "ofmap": ofmap}
+    configuration = _CONFIGURATION.format(**sizes, dataflow=_DATAFLOWS[dataflow])
+    return {"topology.csv": "\n".join(lines) + "\n", "layout.csv": "Layer name,\n", "scale.cfg": configuration}
+
+
+def _line(row, batch):
+    plain = row.stride_h == row.stride_w and row.dilation_h == row.dilation_w == 1
+    stride = row.stride_h if plain else 1
+    height, width = (row.out_h * batch - 1) * stride + row.taps_h, (row.out_w - 1) * stride + row.taps_w
+    fields = (row.name, height, width, row.taps_h, row.taps_w, row.c_in, row.c_out, stride)
+    return ", ".join(map(str, fields)) + ","

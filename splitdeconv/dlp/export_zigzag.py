@@ -1,0 +1,143 @@
+"""ZigZag 3.9.1 (Mei et al., IEEE TC 70(8), 2021): a workload, an accelerator, and where each loop is unrolled.
+
+Which loop runs outside which, ZigZag searches. What is unrolled over the array is fixed here, so that it is the same
+array: output stationary, a rectangle of output pixels over the rows and output channels over the columns; weight
+stationary and dot product, input channels over the rows and output channels over the columns. ZigZag's tiles are
+rectangles, ours runs of pixels; and its rows of a weight-stationary array are channels of one tap, ours any products
+of taps and channels. Where the layer's sizes make these equal, so are the cycles without stalls.
+"""
+
+from math import ceil
+
+import yaml
+
+from ..errors import check_choice
+from .energy import sram_pj
+from .processor import load_technology
+
+_LINKS = {"I": "I1", "W": "I2", "O": "O"}
+_EQUATION = "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]"
+#: From and to higher and lower levels: which operands go which ways through a memory.
+_WAYS = {"I1": ("fh", "tl"), "I2": ("fh", "tl"), "O": ("fh", "tl", "fl", "th")}
+_DIRECTIONS = {"read": ("tl", "th"), "write": ("fh", "fl")}
+# More than any network needs.
+_DRAM_BITS = 10**12
+_LOOPS = ("B", "K", "C", "OY", "OX", "FY", "FX")
+
+
+def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str]:
+    """The files of ZigZag.
+
+    Args:
+        rows: convolutions, from `splitdeconv.dlp.export.convolutions`.
+        processor: a `Processor`; skipping, bursts and stripes cannot be said.
+        dataflow: one of the processor's.
+        batch: images.
+        technology: name, path or `Technology`; None for the processor's. Leakage cannot be said.
+
+    Returns:
+        Contents of workload.yaml, accelerator.yaml and mapping.yaml.
+
+    Raises:
+        SplitDeconvError: an unknown technology, or one without a multiplier of the processor's words.
+    """
+    technology = load_technology(technology or processor.technology)
+    layers = list(rows.itertuples(index=False))
+    mapping = [_mapping(row.name, row, processor, dataflow) for row in layers]
+    files = {
+        "workload.yaml": [_layer(index, row, processor, batch) for index, row in enumerate(layers)],
+        "accelerator.yaml": _accelerator(processor, technology),
+        # It insists on a mapping for what has none of its own; nothing here has none.
+        "mapping.yaml": [*mapping, {**mapping[0], "name": "default"}],
+    }
+    return {name: yaml.dump(content, Dumper=_Dumper, sort_keys=False) for name, content in files.items()}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors, for the parts that occur more than once."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
+def _layer(index, row, processor, batch):
+    """A convolution. Its source is itself: it stands alone, and no data stay on chip from the one before."""
+    sizes = (batch, row.c_out, row.c_in, row.out_h, row.out_w, row.taps_h, row.taps_w)
+    return {
+        "id": index,
+        "name": row.name,
+        "operator_type": "Conv",
+        "equation": _EQUATION,
+        "dimension_relations": [
+            f"ix={row.stride_w}*ox+{row.dilation_w}*fx",
+            f"iy={row.stride_h}*oy+{row.dilation_h}*fy",
+        ],
+        "loop_dims": list(_LOOPS),
+        "loop_sizes": [int(size) for size in sizes],
+        "operand_precision": {
+            "W": processor.word_bits,
+            "I": processor.word_bits,
+            "O": processor.accumulator_bits,
+            "O_final": processor.word_bits,
+        },
+        "operand_source": {"I": index, "W": index},
+    }
+
+
+def _mapping(name, row, processor, dataflow):
+    """What of a convolution is unrolled over the array."""
+    if dataflow == "output_stationary":
+        width, height = rectangle(int(row.out_h), int(row.out_w), int(processor.rows))
+        across = [f"OX, {width}"] + ([f"OY, {height}"] if height > 1 else [])
+    else:
+        across = [f"C, {min(row.c_in, processor.rows)}"]
+    down = [f"K, {min(row.c_out, processor.cols)}"]
+    return {"name": name, "spatial_mapping": {"D1": across, "D2": down}, "memory_operand_links": dict(_LINKS)}
+
+
+def rectangle(height, width, pixels):
+    """(width, height) of the tile of at most `pixels` that covers a map in the fewest tiles; the widest of these."""
+    shapes = [(w, min(height, pixels // w)) for w in range(1, min(width, pixels) + 1)]
+    return min(reversed(shapes), key=lambda shape: ceil(width / shape[0]) * ceil(height / shape[1]))
+
+
+def _accelerator(processor, technology):
+    """Registers beside each multiplier, a buffer per operand, DRAM. A dot product's units keep one sum for all rows."""
+    words = str(processor.word_bits)
+    check_choice(words, tuple(technology.mac_pj), "word length", f"technology {technology.name}")
+    bits = {"I1": processor.word_bits, "I2": processor.word_bits, "O": processor.accumulator_bits}
+    kib = {"I1": processor.input_buffer_kib, "I2": processor.weight_buffer_kib, "O": processor.output_buffer_kib}
+    # As wide as one step of the array needs.
+    wide = int(max(processor.rows, processor.cols))
+    memories = {}
+    for operand in _WAYS:
+        shared = ["D1"] if operand == "O" and processor.array == "dot_product" else []
+        ports, cost = _ports(operand, bits[operand]), technology.register_pj / 8
+        memories[f"register_{operand}"] = _memory([operand], bits[operand], cost, ports, shared)
+    for operand in _WAYS:
+        ports, cost = _ports(operand, bits[operand] * wide), sram_pj(technology, kib[operand]) / 64
+        memories[f"buffer_{operand}"] = _memory([operand], kib[operand] * 8192, cost, ports, ["D1", "D2"])
+    bandwidth = max(1, int(processor.dram_gb_s * 8000 / processor.clock_mhz))
+    port = {"name": "rw_port_1", "type": "read_write", "bandwidth_min": bandwidth, "bandwidth_max": bandwidth}
+    port["allocation"] = [f"{operand}, {way}" for operand, ways in _WAYS.items() for way in ways]
+    memories["dram"] = _memory(list(_WAYS), _DRAM_BITS, technology.dram_pj / 64, [port], ["D1", "D2"])
+    sizes = [int(processor.rows), int(processor.cols)]
+    multipliers = {"unit_energy": technology.mac_pj[words], "unit_area": 1.0, "dimensions": ["D1", "D2"]}
+    return {"name": processor.name, "memories": memories, "operational_array": multipliers | {"sizes": sizes}}
+
+
+def _memory(operands, bits, cost, ports, served):
+    """A memory; `cost` is that of a bit, and an access is as wide as its ports."""
+    access = float(cost * ports[0]["bandwidth_max"])
+    costs = {"r_cost": access, "w_cost": access, "area": 0.0, "latency": 1}
+    return {"size": int(bits), **costs, "operands": operands, "ports": ports, "served_dimensions": served}
+
+
+def _ports(operand, width):
+    """A port to read and one to write."""
+    ports = []
+    for kind, directions in _DIRECTIONS.items():
+        allocation = [f"{operand}, {way}" for way in _WAYS[operand] if way in directions]
+        port = {"name": f"{kind[0]}_port_1", "type": kind, "bandwidth_min": min(8, width), "bandwidth_max": width}
+        ports.append(port | {"allocation": allocation})
+    return ports
