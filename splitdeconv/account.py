@@ -41,7 +41,7 @@ def _convolution_lines(plan, most=16):
     if not convolutions:
         return ["  the framework's own operator; nothing is split"]
     zeros = f" over the input with {'x'.join(map(str, plan.insertion))} zero insertion" * (max(plan.insertion) > 1)
-    lines = [f"  {prod(plan.strides)} output phase(s) from {len(convolutions)} stride-1 convolution(s){zeros}:"]
+    lines = [f"  {prod(plan.phase_counts)} output phase(s) from {len(convolutions)} stride-1 convolution(s){zeros}:"]
     for convolution in convolutions[:most]:
         size = "x".join(map(str, convolution.kernel_size))
         if 0 in convolution.kernel_size:

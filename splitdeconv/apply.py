@@ -136,7 +136,7 @@ def _join_by_concat(xp, plan, outputs, _):
     next inner axis, the elements already lie in the order of the output's pixels: (b0)(s0 b1)(s1 b2)(s2 c).
     """
     rows = _phase_rows(xp, plan, outputs)
-    strides = plan.strides
+    strides = plan.phase_counts
     for axis in reversed(range(len(strides) - 1)):
         leads = product(*map(range, strides[:axis]))
         rows = {lead: xp.concat([rows[*lead, r] for r in range(strides[axis])], axis + 2) for lead in leads}
@@ -161,7 +161,7 @@ def _phase_rows(xp, plan, outputs):
 def _join_by_transpose(xp, plan, outputs, interleave):
     """Interleave by DEPTH_TO_SPACE, or by one transpose of rank 1 + 2 * spatial + 1."""
     y = xp.concat(outputs, -1)
-    strides = plan.strides
+    strides = plan.phase_counts
     if max(strides) == 1:
         return y
     if interleave == "depth_to_space":
@@ -186,12 +186,12 @@ def _check(plan, x, filters, interleave):
     where = "apply"
     check_choice(interleave, INTERLEAVES, "interleave", where)
     _check_types(x, filters, where)
-    if interleave == "depth_to_space" and (len(plan.strides) != 2 or len(set(plan.strides)) != 1):
+    if interleave == "depth_to_space" and (len(plan.phase_counts) != 2 or len(set(plan.phase_counts)) != 1):
         raise SplitDeconvError(
             "depth_to_space interleaves two axes of equal stride only",
             where=where,
             expected="a 2-D transposed convolution with equal strides",
-            got=f"strides {plan.strides}",
+            got=f"strides {plan.phase_counts}",
             fix='use interleave="concat" or "transpose"',
         )
     rank = len(plan.axes)

@@ -61,6 +61,11 @@ class SplitPlan:
 
     @property
     def strides(self) -> tuple[int, ...]:
+        """The stride of each axis."""
+        return tuple(axis.s for axis in self.axes)
+
+    @property
+    def phase_counts(self) -> tuple[int, ...]:
         """Phases per axis: the stride; 1 where the form inserts zeros instead ("nzp") or splits nothing ("native")."""
         return tuple(plan.axis.s for plan in self.axis_plans)
 

@@ -158,7 +158,7 @@ def test_phases_are_the_split_forms_convolutions_whatever_the_form():
 
 
 @pytest.mark.parametrize(
-    ("form", "convolutions", "strides", "insertion"),
+    ("form", "convolutions", "phase_counts", "insertion"),
     [
         ("split", 6, (2, 3), (1, 1)),
         ("rows", 2, (2, 3), (1, 1)),
@@ -168,9 +168,14 @@ def test_phases_are_the_split_forms_convolutions_whatever_the_form():
         ("native", 0, (1, 1), (1, 1)),
     ],
 )
-def test_what_a_form_is_made_of(form, convolutions, strides, insertion):
+def test_what_a_form_is_made_of(form, convolutions, phase_counts, insertion):
     planned = sd.plan((6, 7), 5, (2, 3), form=form)
-    assert (len(planned.convolutions), planned.strides, planned.insertion) == (convolutions, strides, insertion)
+    assert planned.strides == (2, 3)
+    assert (len(planned.convolutions), planned.phase_counts, planned.insertion) == (
+        convolutions,
+        phase_counts,
+        insertion,
+    )
 
 
 ACCOUNTS = {

@@ -35,12 +35,12 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
     Raises:
         SplitDeconvError: the interleave does not fit the strides.
     """
-    if interleave == "depth_to_space" and (len(plan.strides) != 2 or len(set(plan.strides)) != 1):
+    if interleave == "depth_to_space" and (len(plan.phase_counts) != 2 or len(set(plan.phase_counts)) != 1):
         raise SplitDeconvError(
             "depth_to_space interleaves two axes of equal stride only",
             where="ConvTranspose",
             expected="a 2-D transposed convolution with equal strides",
-            got=f"strides {plan.strides}",
+            got=f"strides {plan.phase_counts}",
             fix="choose the interleave concat or transpose",
         )
     inputs = {}
@@ -52,7 +52,7 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
         blocks = [y and quantize(y) for y in blocks]
     blocks = _fill_empty(ops, plan, blocks, bias, channels, dtype)
     join = {"concat": _join_by_concat, "depth_to_space": _join_by_space, "transpose": _join_by_transpose}[interleave]
-    y = blocks[0] if max(plan.strides) == 1 else join(ops, plan, blocks, channels)
+    y = blocks[0] if max(plan.phase_counts) == 1 else join(ops, plan, blocks, channels)
     crop = {axis + 2: pair for axis, pair in enumerate(plan.crop) if any(pair)}
     return ops.slice(y, crop) if crop else y
 
@@ -115,8 +115,8 @@ def _fill_empty(ops, plan, blocks, bias, channels, dtype):
 
 def _join_by_concat(ops, plan, blocks, _):
     """Interleave with Concat and one Reshape; see the top of this module."""
-    *outer, inner = plan.strides
-    rank = len(plan.strides)
+    *outer, inner = plan.phase_counts
+    rank = len(plan.phase_counts)
     columns = {}
     for convolution, block in zip(plan.convolutions, blocks, strict=True):
         leads = list(product(*(window.phases for window in convolution.windows[:-1])))
@@ -131,7 +131,7 @@ def _join_by_concat(ops, plan, blocks, _):
     if inner > 1:
         values = [ops.reshape(value, [0] * (rank + 2) + [1]) for value in values]
     y = ops.concat(values, rank + 2)
-    sizes = zip(_blocks(plan), plan.strides, (1, *outer), strict=True)
+    sizes = zip(_blocks(plan), plan.phase_counts, (1, *outer), strict=True)
     return ops.reshape(
         y, [0, 0, *(Scaled(i, s, held) if b is None else b * s for i, (b, s, held) in enumerate(sizes, 2))]
     )
@@ -139,18 +139,18 @@ def _join_by_concat(ops, plan, blocks, _):
 
 def _join_by_space(ops, plan, blocks, _):
     """Interleave by DepthToSpace in its first mode, the phase slowest in the channels."""
-    return ops.emit("DepthToSpace", [ops.concat(blocks, 1)], blocksize=plan.strides[0])
+    return ops.emit("DepthToSpace", [ops.concat(blocks, 1)], blocksize=plan.phase_counts[0])
 
 
 def _join_by_transpose(ops, plan, blocks, channels):
     """Interleave by one Transpose of rank 2 + 2 * spatial."""
-    rank = len(plan.strides)
+    rank = len(plan.phase_counts)
     lengths = _blocks(plan)
     opened = [Scaled(2 + i) if b is None else b for i, b in enumerate(lengths)]
-    y = ops.reshape(ops.concat(blocks, 1), [0, *plan.strides, channels, *opened])
+    y = ops.reshape(ops.concat(blocks, 1), [0, *plan.phase_counts, channels, *opened])
     pairs = [axis for i in range(rank) for axis in (rank + 2 + i, 1 + i)]
     y = ops.transpose(y, (0, rank + 1, *pairs))
-    sizes = zip(lengths, plan.strides, strict=True)
+    sizes = zip(lengths, plan.phase_counts, strict=True)
     return ops.reshape(
         y, [0, channels, *(Scaled(2 + 2 * i, s) if b is None else b * s for i, (b, s) in enumerate(sizes))]
     )

@@ -112,7 +112,7 @@ def _quantizer(ops, this, plan, count, read):
     if any(scale is None or list(scale.dims) not in ([], [1]) for scale in scales):
         return None
     zeros = [read(scope.constant(name)) for name in inner.input[2:] if name]
-    if any(np.ptp(zero.astype(int)) for zero in zeros) or len(plan.convolutions) + max(plan.strides) == 2:
+    if any(np.ptp(zero.astype(int)) for zero in zeros) or len(plan.convolutions) + max(plan.phase_counts) == 2:
         return None
 
     def quantize(value):

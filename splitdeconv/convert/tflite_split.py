@@ -193,14 +193,14 @@ class _Rewrite:
             for i, lead in enumerate(leads):
                 one = None if len(leads) == 1 else (i * width, (i + 1) * width)
                 rows.setdefault(lead, []).append(self.slice(y, (None, None, None, one), f"row_{lead}"))
-        rows = [self.concat(rows[lead], 3, f"row_{lead}") for lead in range(self.plan.strides[0])]
+        rows = [self.concat(rows[lead], 3, f"row_{lead}") for lead in range(self.plan.phase_counts[0])]
         y = self.concat(rows, 2, "rows")
-        return y if max(self.plan.strides) == 1 else self.reshape(y, self.grid(), "interleaved")
+        return y if max(self.plan.phase_counts) == 1 else self.reshape(y, self.grid(), "interleaved")
 
     def join_by_transpose(self, outputs, interleave):
         """All phases on the channels, then DEPTH_TO_SPACE, or (image row, column, row phase, rest) transposed."""
         y = self.concat(outputs, 3, "phases")
-        strides = self.plan.strides
+        strides = self.plan.phase_counts
         if max(strides) == 1:
             return y
         if interleave == "depth_to_space":
@@ -215,7 +215,7 @@ class _Rewrite:
 
     def grid(self):
         """Shape of the interleaved result, before the crop."""
-        sizes = (blocks * stride for blocks, stride in zip(self.blocks, self.plan.strides, strict=True))
+        sizes = (blocks * stride for blocks, stride in zip(self.blocks, self.plan.phase_counts, strict=True))
         return self.batch, *sizes, self.site.out_channels
 
     def concat(self, parts, axis, label):
