@@ -76,7 +76,8 @@ def _uses(model, path=""):
 def _row(name, layer, in_shape, out_shape):
     layers = require("keras", "tensorflow").layers
     deconv = isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose)
-    conv = isinstance(layer, layers.Conv1D | layers.Conv2D)
+    depthwise = isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D)
+    conv = depthwise or isinstance(layer, layers.Conv1D | layers.Conv2D)
     padding = layer.padding.upper() if deconv or conv else ""
     if not (deconv or conv or isinstance(layer, layers.Dense)) or len(in_shape) > 4 or padding == "CAUSAL":
         raise SplitDeconvError(
@@ -93,7 +94,8 @@ def _row(name, layer, in_shape, out_shape):
     if deconv:
         crops = _crops(in_size, *geometry.values(), padding, layer.output_padding)
     row = {"name": name, "kind": "deconv" if deconv else "conv" if conv else "dense"}
-    row |= {"c_in": in_shape[channels], "c_out": out_shape[channels], "groups": getattr(layer, "groups", 1)}
+    row |= {"c_in": in_shape[channels], "c_out": out_shape[channels]}
+    row |= {"groups": in_shape[channels] if depthwise else getattr(layer, "groups", 1)}
     row |= {"padding": padding}
     for key, value in {"in": in_size, "out": out_size, **geometry}.items():
         row[f"{key}_h"], row[f"{key}_w"] = _pair(value)

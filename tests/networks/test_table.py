@@ -75,6 +75,13 @@ def test_groups_dilation_and_one_dimension():
     ]
 
 
+def test_a_depthwise_convolution_has_a_group_for_each_channel():
+    rows = table([L.DepthwiseConv2D((3, 2), (2, 2), "same", depth_multiplier=3)], (9, 7, 4))
+    wanted = ["conv", 4, 12, 4, 3, 2, 5, 4, 5 * 4 * 3 * 2 * 12]
+    assert rows.loc[0, ["kind", "c_in", "c_out", "groups", "k_h", "k_w", "out_h", "out_w", "macs"]].tolist() == wanted
+    assert table([L.DepthwiseConv1D(5)], (8, 4)).loc[0, ["groups", "out_w", "macs"]].tolist() == [4, 4, 4 * 5 * 4]
+
+
 def test_channels_first():
     rows = table([L.Conv2DTranspose(3, 5, 2, padding="same", data_format="channels_first")], (4, 8, 6))
     assert rows.loc[0, ["in_h", "in_w", "c_in", "c_out", "out_h", "out_w"]].tolist() == [8, 6, 4, 3, 16, 12]
