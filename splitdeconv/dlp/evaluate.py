@@ -5,7 +5,7 @@ import numpy as np
 from . import cycles as array
 from .energy import band, energy
 from .processor import PARTS, load_technology
-from .traffic import buffer_words, dram_bytes
+from .traffic import buffer_words, dram_bytes, stores_zeros
 
 
 def evaluate(
@@ -34,7 +34,7 @@ def evaluate(
     issued = array.issued_macs(work, processor, skip, flow, batch)
     dense = work.out_h * work.out_w * batch * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups
     run = array.compute_cycles(work, processor, skip, flow, batch)
-    words = buffer_words(work, processor, flow, issued / dense, batch)
+    words = buffer_words(work, processor, flow, issued / dense, batch, stores_zeros(method, zeros))
     layer = work.per_layer
     moved = dram_bytes(work, table, processor, method, batch, zeros)
     result = {
@@ -58,7 +58,8 @@ def evaluate(
     word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
     through = {"input": "dram_input_bytes", "weight": "dram_weight_bytes", "output": "dram_output_bytes"}
     buffers = {name: layer(words[name]) * word + result[column] for name, column in through.items()}
-    buffers["output"] = buffers["output"] + layer(words["sums"]) * sum_
+    # What is brought into order in a pass of its own passes a buffer, too.
+    buffers["output"] = buffers["output"] + layer(words["sums"]) * sum_ + result["dram_interleave_bytes"]
     result["buffer_bytes"] = sum(buffers.values())
     counts = {f"buffer_{name}": value for name, value in buffers.items()}
     counts |= {"dram": result["dram_bytes"], "us": result["latency_us"]}

@@ -11,6 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from .. import schema
 from ..errors import SplitDeconvError
 
@@ -42,7 +44,7 @@ class Processor:
         zero_gating: whether multiplications by a zero activation or weight are issued but cost no energy.
         native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the fly; None if not.
         technology: name of its energy profile.
-        origins: for each number above where it comes from.
+        origins: for each number above where it comes from; a default needs none.
     """
 
     name: str
@@ -119,14 +121,14 @@ def load_processor(source) -> Processor:
             dotted path.
     """
     if isinstance(source, Processor):
-        return _checked_processor(source, source.name)
+        return _checked_processor(_rebuilt(source), source.name)
     return _checked_processor(_load(Processor, source, "processor"), str(source))
 
 
 def load_technology(source) -> Technology:
     """An energy profile; as `load_processor`."""
     if isinstance(source, Technology):
-        return _checked_technology(source, source.name)
+        return _checked_technology(_rebuilt(source), source.name)
     return _checked_technology(_load(Technology, source, "technology"), str(source))
 
 
@@ -159,6 +161,19 @@ def _load(cls, source, kind):
     )
 
 
+def _rebuilt(record):
+    """A record made in Python, its types checked as if it came from a file; NumPy's numbers become Python's."""
+    return schema.build(type(record), {name: _plain(value) for name, value in vars(record).items()}, str(record.name))
+
+
+def _plain(value):
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
+
+
 @cache
 def _shipped(cls, folder, name):
     return schema.read(cls, files(__package__) / folder / f"{name}.yaml", where=f"{folder}/{name}.yaml")
@@ -171,7 +186,16 @@ def _checked_processor(processor, where):
     _require(processor.dataflows, "dataflows", where, "at least one", "none")
     _require("none" in processor.skipping, "skipping", where, "'none' among them", list(processor.skipping))
     _numbers(processor, where)
-    load_technology(processor.technology)
+    try:
+        load_technology(processor.technology)
+    except SplitDeconvError as error:
+        raise SplitDeconvError(
+            f"a data file does not fit: technology: {error.problem}",
+            where=where,
+            expected=error.expected,
+            got=error.got,
+            fix=error.fix,
+        ) from None
     return processor
 
 
@@ -194,21 +218,22 @@ def _checked_technology(technology, where):
 
 
 def _numbers(record, where):
-    """Every number is positive and finite (leakage may be 0), and every quantity has an origin."""
-    quantities = [
-        field.name for field in fields(record) if not isinstance(getattr(record, field.name), str | bool | None)
-    ]
-    quantities = [name for name in quantities if name not in ("dataflows", "skipping", "origins")]
-    for name in quantities:
-        value = getattr(record, name)
-        if isinstance(value, int | float):
-            least = value >= 0 if name.startswith("leakage") else value > 0
-            _require(least and math.isfinite(value), name, where, "a positive number", value)
-        _require(record.origins.get(name), f"origins.{name}", where, "where the number comes from", "nothing")
+    """Every number is positive and finite (leakage may be 0), and every quantity that is no default has an origin."""
+    apart = ("dataflows", "skipping", "origins")
+    values = {field.name: getattr(record, field.name) for field in fields(record) if field.name not in apart}
+    defaults = {field.name: field.default for field in fields(record)}
+    quantities = {name: value for name, value in values.items() if not isinstance(value, str | bool | None)}
+    for name, value in quantities.items():
+        if name.startswith("leakage"):
+            _require(0 <= value < math.inf, name, where, "a positive number or 0", value)
+        elif isinstance(value, int | float):
+            _require(0 < value < math.inf, name, where, "a positive number", value)
+        sourced = record.origins.get(name) or value == defaults[name]
+        _require(sourced, f"origins.{name}", where, "where the number comes from", "nothing")
     for name in record.origins:
         _require(name in quantities, f"origins.{name}", where, f"one of {', '.join(quantities)}", "an unknown key")
 
 
 def _require(condition, path, where, expected, got):
     if not condition:
-        raise SplitDeconvError(f"a data file does not fit: {path}", where=where, expected=expected, got=repr(got))
+        raise SplitDeconvError(f"a data file does not fit: {path}", where=where, expected=expected, got=f"{got}")

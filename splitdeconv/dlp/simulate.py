@@ -7,7 +7,7 @@ from ..errors import SplitDeconvError
 from .cycles import check_run
 from .evaluate import evaluate
 from .lowering import lower
-from .processor import load_processor
+from .processor import load_processor, load_technology
 from .workload import workload
 
 #: What binds a layer: multiplications, DRAM, filling and draining the array, or lanes left idle.
@@ -52,6 +52,7 @@ def simulate(
     flow = check_run(processor, skip, dataflow)
     if not isinstance(batch, int | np.integer) or isinstance(batch, bool) or batch < 1:
         raise SplitDeconvError("the batch does not fit", where="simulate", expected="an int >= 1", got=repr(batch))
+    technology = load_technology(technology or processor.technology)
     table = workload(network, **options)
     numbers = evaluate(lower(table, method), table, processor, method, skip, flow, batch, zeros, technology)
     rows = pd.DataFrame({name: np.broadcast_to(values, len(table)) for name, values in numbers.items()})
@@ -60,7 +61,7 @@ def simulate(
     rows["bound_by"] = _bounds(rows, processor)
     rows["why"] = [_why(row, processor) for row in rows.itertuples()]
     said = {"method": method, "skip": skip, "processor": processor.name, "dataflow": flow, "batch": batch}
-    said |= {"zeros": zeros, "technology": getattr(technology, "name", technology) or processor.technology}
+    said |= {"zeros": zeros, "technology": technology.name}
     return pd.concat([table[["name", "kind"]].reset_index(drop=True).assign(**said), rows], axis=1)
 
 

@@ -11,15 +11,17 @@ strips outermost    ``B*(I + (S - 1)*halo)``                         once if ``W
 ==================  ===============================================  ================================================
 
 ``S`` strips of output rows, the longest whose input rows fit into ``i``; ``halo`` are the ``k - stride`` rows that two
-neighbours share. Where not even the rows of one output row fit, they are read again for each. The order of fewer bytes
-counts. The s^2 (or s) convolutions of a split layer each read the input again, unless one image's fits into ``i``: then
-the layer may also go image by image, its input read once, its filters once if they all fit, else once per image.
+neighbours share, padding rows at the map's edge included. Where not even the rows of one output row fit, they are read
+again for each, and as often as the filters have to be changed. The order of fewer bytes counts. The s^2 (or s)
+convolutions of a split layer each read the input again, unless one image's fits into ``i``: then the layer may also go
+image by image, its input read once, its filters once if they or the whole batch fit, else once per image.
 
-Outputs are written once. **Interleaving** costs nothing where the whole output fits into half the output buffer. Else a
-processor that can write every s-th pixel pays for the bursts that a pixel does not fill, unless the phases of a row lie
-together (rows, stacked); one that cannot reads and writes the output once more. **Inserting zeros** ("stored") reads
-the input and writes the inserted map, which is then the convolution's input; "generated" makes the zeros beside the
-array.
+Outputs are written once; the sums of a weight-stationary array are taken to stay in the output buffer. **Interleaving**
+costs nothing where the whole output fits into half the output buffer. Else a processor that can write every s-th pixel
+pays for the bursts that a pixel does not fill, unless the phases of a row lie together (rows, stacked), or, like one
+that cannot, reads and writes the output once more: whichever is less. **Inserting zeros** ("stored") reads the input
+and writes the inserted map, which is then the convolution's input; "generated" makes the zeros beside the array, so
+that they are in no memory at all.
 
 **Buffers**, per convolution, with ``P`` pixels, ``T`` taps, and the array's rows ``R`` and columns ``C``:
 
@@ -31,8 +33,8 @@ weight stationary    ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout``          ``P*Cout*[T
 dot product          ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout*[P/q]``    ``P*Cout`` written; q pixels share latched weights
 ===================  ======================  ======================  =================================================
 
-The first two are SCALE-Sim's counters. Skipping reduces reads in proportion to the multiplications issued. Every byte
-from or to DRAM passes through a buffer once more.
+The first two are SCALE-Sim's counters; of a sum, it counts the writes alone. Skipping reduces reads in proportion to
+the multiplications issued; zeros that are generated are not read. Every byte from or to DRAM passes a buffer once more.
 """
 
 from types import SimpleNamespace
@@ -62,8 +64,7 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
     Raises:
         SplitDeconvError: `zeros` is none of these.
     """
-    check_choice(zeros, ZEROS, "zeros")
-    stored = zeros == "stored" and method == "nzp"
+    stored = stores_zeros(method, zeros)
     sizes = _distinct(work, stored)
     word = processor.word_bits / 8
     i, w = (kib * 1024 / 2 / word for kib in (processor.input_buffer_kib, processor.weight_buffer_kib))
@@ -84,7 +85,13 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
     return {name: np.broadcast_to(part, shape) for name, part in parts.items()}
 
 
-def buffer_words(work, processor, flow, kept=1.0, batch=1):
+def stores_zeros(method, zeros) -> bool:
+    """Whether the zeros that are inserted lie in memory."""
+    check_choice(zeros, ZEROS, "zeros")
+    return zeros == "stored" and method == "nzp"
+
+
+def buffer_words(work, processor, flow, kept=1.0, batch=1, stored=True):
     """Accesses of the buffers by the array, per convolution run once.
 
     Args:
@@ -93,6 +100,7 @@ def buffer_words(work, processor, flow, kept=1.0, batch=1):
         flow: the dataflow.
         kept: multiplications issued over all of them, array (..., M).
         batch: images.
+        stored: whether inserted zeros lie in the buffer, and are read from it.
 
     Returns:
         dict of float arrays (..., M): words of "input" and "weight", and of "output" at the width of a sum where
@@ -111,7 +119,15 @@ def buffer_words(work, processor, flow, kept=1.0, batch=1):
         filters = filters * np.ceil(
             pixels / (processor.rows if flow == "output_stationary" else processor.stripe_pixels)
         )
-    return {"input": inputs * kept, "weight": filters * kept, "output": outputs, "sums": sums * kept}
+    reads = inputs * kept if stored else inputs * np.where(*_generated(work), kept)
+    return {"input": reads, "weight": filters * kept, "output": outputs, "sums": sums * kept}
+
+
+def _generated(work):
+    """Which convolutions have inserted zeros, and their share of activations that are real."""
+    inserted = [max(side.insertion for side in pair) > 1 for pair in work.axes]
+    real = [np.prod([side.activations.mean() for side in pair]) for pair in work.axes]
+    return np.array(inserted), np.array(real)
 
 
 def _distinct(work, stored):
@@ -129,27 +145,28 @@ def _distinct(work, stored):
     sizes.image = sizes.rows * sizes.row
     sizes.filters = sizes.taps_h * sizes.taps_w * sizes.c_in * sizes.c_out
     reach = (sizes.taps_h - 1) * sizes.dilation_h + 1
-    sizes.reach = np.ceil(reach / sizes.spread_h)
-    sizes.step = sizes.stride_h / sizes.spread_h
+    # Rows of input that are held for one output row.
+    sizes.held = np.minimum(np.ceil(reach / sizes.spread_h), sizes.rows)
+    sizes.reach = reach
     sizes.halo = np.maximum(reach - sizes.stride_h, 0) / sizes.spread_h * sizes.row
     return sizes
 
 
 def _filters_outermost(sizes, batch, i, w):
-    fits = sizes.reach * sizes.row <= i
-    once = sizes.image + np.where(fits, 0, (sizes.out_h - 1) * sizes.halo)
+    once = sizes.image + np.where(sizes.held * sizes.row <= i, 0, (sizes.out_h - 1) * sizes.halo)
     passes = np.where(sizes.image * batch <= i, 1, np.ceil(sizes.filters / w))
     return once * batch * passes * sizes.groups, sizes.filters * sizes.groups
 
 
 def _strips_outermost(sizes, batch, i, w):
     strips = _strips(sizes, i)
-    inputs = (sizes.image + (strips - 1) * sizes.halo) * batch
+    passes = np.where(sizes.held * sizes.row <= i, 1, np.ceil(sizes.filters / w))
+    inputs = (sizes.image + (strips - 1) * sizes.halo) * batch * passes
     return inputs * sizes.groups, sizes.filters * np.where(sizes.filters <= w, 1, strips * batch) * sizes.groups
 
 
 def _strips(sizes, i):
-    rows = np.floor((np.floor(i / sizes.row) - sizes.reach) / sizes.step) + 1
+    rows = np.floor((np.floor(i / sizes.row) * sizes.spread_h - sizes.reach) / sizes.stride_h) + 1
     return np.where(sizes.image <= i, 1, np.ceil(sizes.out_h / np.maximum(rows, 1)))
 
 
@@ -158,7 +175,9 @@ def _image_by_image(sizes, batch, i, w):
     first = np.flatnonzero(np.diff(sizes.layer, prepend=-1))
     image = (sizes.image * sizes.groups)[first]
     filters = _per_layer(sizes, sizes.filters * sizes.groups)
-    return np.where(image <= i, image * batch, np.inf), filters * np.where(filters <= w, 1, batch)
+    return np.where(image <= i, image * batch, np.inf), filters * np.where(
+        (filters <= w) | (image * batch <= i), 1, batch
+    )
 
 
 def _interleave(table, processor, method, batch, outputs):
@@ -168,8 +187,8 @@ def _interleave(table, processor, method, batch, outputs):
     # The phases of a row are written as one where they are stacked, and where there is only one.
     scattered = np.where((_column(table, "stride_w") > 1) & (method not in ("rows", "stacked")), 1.0, 0.0)
     bursts = np.ceil(piece / processor.burst_bytes) * processor.burst_bytes
-    pieces = outputs / piece
-    extra = pieces * (bursts - piece) * scattered if processor.strided_writes else 2 * outputs
+    again = 2 * outputs
+    extra = np.minimum(outputs / piece * (bursts - piece) * scattered, again) if processor.strided_writes else again
     return parts * np.where(outputs <= processor.output_buffer_kib * 1024 / 2, 0, extra)
 
 
