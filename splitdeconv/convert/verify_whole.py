@@ -232,8 +232,8 @@ def _load(pair):
 def _draw(entry, samples):
     """Synthetic samples, or (None, why) if none suits the original."""
     # A batch that the conversion fixed is the one to run.
-    fixed = {port.name: port for port in entry.theirs.inputs}
-    ports = [fixed.get(port.name, port) for port in entry.ours.inputs]
+    fixed = {(port.name, port.dtype): port for port in entry.theirs.inputs}
+    ports = [fixed.get((port.name, port.dtype), port) for port in entry.ours.inputs]
     recipe, said = find_recipe(entry.ours, ports, entry.pair.seed)
     return recipe and [recipe.draw(ports, index, entry.pair.seed) for index in range(samples)], said
 

@@ -46,19 +46,20 @@ def to_tflite(model, kind, batch=1):
 
 
 @cache
-def dcgan(kind):
-    return to_tflite(sd.networks.build("dcgan", deconv="native"), kind)
+def generator(kind, name="dcgan"):
+    return to_tflite(sd.networks.build(name, deconv="native"), kind)
 
 
-def latents(kind):
+def latents(kind, name="dcgan"):
     rng = np.random.default_rng(1)
-    shape = unpack(dcgan(kind)).subgraphs[0].tensors[0].shape
+    graph = unpack(generator(kind, name)).subgraphs[0]
+    shape = graph.tensors[int(graph.inputs[0])].shape
     return rng.integers(-128, 128, shape).astype("i1") if kind == "int8" else rng.standard_normal(shape).astype("f4")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_whole_generator_draws_the_same(kind):
-    original, x = dcgan(kind), latents(kind)
+@pytest.mark.parametrize(("kind", "name"), [*((kind, "dcgan") for kind in KINDS), ("int8", "sngan")])
+def test_a_whole_generator_draws_the_same(kind, name):
+    original, x = generator(kind, name), latents(kind, name)
     assert operators(original).count("TRANSPOSE_CONV") == 3
     pictures = {kernels: run(original, x, kernels=kernels) for kernels in (XNNPACK, REFERENCE)}
     assert np.ptp(pictures[XNNPACK].astype("f8")) > (10 if kind == "int8" else 1e-3)
@@ -75,7 +76,7 @@ def test_a_whole_generator_draws_the_same(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_grows_by_operators_only(kind):
-    original = dcgan(kind)
+    original = generator(kind)
     assert len(original) < len(convert(original)) < 1.01 * len(original)
     # the activations' peak grows by what lies between convolutions and pixels, at most the largest output twice
     assert arena_peak(original) < arena_peak(convert(original)) < 1.6 * arena_peak(original)
@@ -85,7 +86,7 @@ def test_a_generator_with_exchanged_phases_is_noticed(monkeypatch):
     """The control: columns the wrong way round in one converter give a picture of the right size, with other values."""
     true = tflite_split._Rewrite.concat
     monkeypatch.setattr(tflite_split._Rewrite, "concat", lambda self, parts, *to: true(self, parts[::-1], *to))
-    original, x = dcgan("int8"), latents("int8")
+    original, x = generator("int8"), latents("int8")
     picture, wrong = (run(data, x, kernels=REFERENCE) for data in (original, convert(original)))
     assert wrong.shape == picture.shape
     assert (wrong != picture).mean() > 0.5
