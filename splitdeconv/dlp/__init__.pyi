@@ -4,6 +4,7 @@ from .compare import sensitivity as sensitivity
 from .export import convolutions as convolutions
 from .export import export as export
 from .lowering import METHODS as METHODS
+from .pareto import pareto as pareto
 from .processor import Processor as Processor
 from .processor import Technology as Technology
 from .processor import load_processor as load_processor
@@ -13,4 +14,5 @@ from .processor import technologies as technologies
 from .simulate import simulate as simulate
 from .speedup import mac_limit as mac_limit
 from .speedup import speedup as speedup
+from .sweep import sweep as sweep
 from .workload import workload as workload

@@ -1,0 +1,121 @@
+"""The axes of a sweep: what each of their labels changes in a processor, checked before anything is computed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import schema
+from ..errors import SplitDeconvError
+from .processor import Processor, load_processor
+
+#: Dimensions that every sweep has, the points' axes aside.
+DIMS = ("network", "method", "skip", "part")
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """One axis.
+
+    Args:
+        name: of the dimension.
+        labels: its coordinates.
+        settings: for each label the fields it sets, a dict of name to value.
+    """
+
+    name: str
+    labels: list
+    settings: list
+
+    @property
+    def fields(self) -> set:
+        """Names of all fields that any label sets."""
+        return {field for setting in self.settings for field in setting}
+
+    def columns(self, processor, batch) -> dict:
+        """Values of each field along the axis; where a label says nothing of it, the processor's."""
+        usual = vars(processor) | {"batch": batch}
+        return {name: np.array([setting.get(name, usual[name]) for setting in self.settings]) for name in self.fields}
+
+
+def read_axes(axes, processor) -> list[Axis]:
+    """The axes of `splitdeconv.dlp.sweep`, each label of which makes a sound processor.
+
+    Raises:
+        SplitDeconvError: a name that is taken, labels that are missing, there twice or neither numbers nor words, a
+            field that no processor has or whose value does not fit, or a field that two axes set.
+    """
+    found = []
+    for name, values in axes.items():
+        axis = _axis(name, values, processor)
+        for other in found:
+            for field in sorted(axis.fields & other.fields):
+                raise SplitDeconvError(
+                    "two axes set the same value",
+                    where=f"sweep, axes {other.name} and {name}",
+                    expected="each field in one axis",
+                    got=f"{field} in both",
+                )
+        found.append(axis)
+    return found
+
+
+def variant(processor, fields, where="sweep"):
+    """The processor with some fields replaced, checked as its file is, and the batch, 1 if none is given."""
+    fields = dict(fields)
+    batch = fields.pop("batch", 1)
+    check_count(batch, "batch", where)
+    data = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in (vars(processor) | fields).items()
+    }
+    swept = [name for name, value in fields.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+    data["origins"] = data["origins"] | dict.fromkeys(swept, "an axis of the sweep")
+    try:
+        return load_processor(schema.build(Processor, data, where)), batch
+    except SplitDeconvError as error:
+        raise SplitDeconvError(error.problem, where=where, expected=error.expected, got=error.got) from None
+
+
+def distinct(values, where) -> list:
+    """A list of one value or more, none twice; scalars of NumPy as Python's."""
+    values = [_plain(value) for value in values]
+    if not values or any(value in values[:number] for number, value in enumerate(values)):
+        raise SplitDeconvError(
+            "labels do not fit", where=where, expected="at least one value, and none twice", got=repr(values)
+        )
+    return values
+
+
+def check_count(value, name, where):
+    """Refuse what is no positive int."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SplitDeconvError(f"the {name} does not fit", where=where, expected="an int >= 1", got=repr(value))
+
+
+def _axis(name, values, processor):
+    where = f"sweep, axis {name}"
+    if name in (*DIMS, "variable"):
+        raise SplitDeconvError(
+            "an axis has the name of another dimension",
+            where=where,
+            expected=f"a field of a processor, or a name other than {', '.join(DIMS)}, variable",
+            got=repr(name),
+        )
+    labels = distinct(values, where)
+    settings = list(values.values()) if isinstance(values, Mapping) else [{name: label} for label in labels]
+    for label, setting in zip(labels, settings, strict=True):
+        if not isinstance(label, str | int | float) or not isinstance(setting, Mapping):
+            raise SplitDeconvError(
+                "an axis does not fit",
+                where=where,
+                expected="numbers or words, or a dict of label to values by field",
+                got=f"{label!r}: {setting!r}",
+            )
+    settings = [{field: _plain(value) for field, value in setting.items()} for setting in settings]
+    for setting in settings:
+        variant(processor, setting, where)
+    return Axis(name, labels, settings)
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
