@@ -1,0 +1,182 @@
+"""Processors and technologies as files: those that come along, and what every misfit of a user's own is told."""
+
+import math
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from splitdeconv import dlp
+from splitdeconv.dlp import load_processor, load_technology, processors, technologies
+from tests.refusals import refused
+
+PROCESSOR = load_processor("pe_array_32x7")
+SHIPPED = {"processors": processors, "technologies": technologies}
+
+
+def data(folder, name):
+    return yaml.safe_load((files(dlp) / folder / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def written(path, content):
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def changed(content, dotted, value):
+    """The content with another value at a dotted path; `KeyError` as the value removes the key."""
+    *parents, last = dotted.split(".")
+    at = content
+    for key in parents:
+        at = at[key]
+    if value is KeyError:
+        del at[last]
+    else:
+        at[last] = value
+    return content
+
+
+def test_those_that_come_along_are_read_and_found_by_name():
+    assert {"dot_product_16x16", "pe_array_16x16", "pe_array_32x7"} <= set(processors())
+    assert {"eyeriss_like", "edge_tpu_like", "tpu_v5e_like"} <= set(processors())
+    assert technologies() == ["cacti_40nm", "horowitz_45nm"]
+    for name in processors():
+        assert load_processor(name).name == name
+    for name in technologies():
+        assert load_technology(name).name == name
+
+
+def test_sizes_that_the_paper_s_arrays_are_named_after_are_marked_as_quoted_from_memory():
+    for name, shape in {"dot_product_16x16": (16, 16), "pe_array_32x7": (32, 7)}.items():
+        processor = load_processor(name)
+        assert (processor.rows, processor.cols, processor.peak) == (*shape, math.prod(shape))
+        assert all("from memory" in processor.origins[key] for key in ("rows", "cols", "clock_mhz"))
+
+
+def test_energies_of_memories_are_those_of_the_table_they_cite(energy_constants):
+    for name, source, node in (("horowitz_45nm", "Horowitz", 45), ("cacti_40nm", "CACTI", 40)):
+        technology = load_technology(name)
+        rows = energy_constants.query("width_bits == 64")
+        chosen = rows["item"].str.startswith("SRAM") & rows["source"].str.startswith(source) & (rows["node_nm"] == node)
+        rows = rows[chosen]
+        kib = [float(size) * {"KB": 1, "MB": 1024}[unit] for _, size, unit, _ in rows["item"].str.split()]
+        assert technology.sram_pj == tuple(zip(kib, rows["energy_pj"], strict=True))
+        dram = energy_constants.set_index("item")["energy_pj"]
+        assert technology.dram_pj == dram["DRAM read (low)"]
+        assert technology.dram_pj * technology.high["dram"] == dram["DRAM read (high)"]
+        for bits in (8, 32):
+            known = energy_constants.query("width_bits == @bits").set_index("item")["energy_pj"]
+            sums = energy_constants.query("width_bits == 32").set_index("item")["energy_pj"]["int add"]
+            assert technology.mac_pj[str(bits)] == pytest.approx(known["int multiply"] + sums)
+
+
+@pytest.fixture(scope="module")
+def energy_constants():
+    return pd.read_csv(Path(__file__).parents[2] / "data/reference/energy_constants.csv")
+
+
+def test_a_file_of_one_s_own_is_read_like_those_that_come_along(tmp_path):
+    path = written(tmp_path / "own.yaml", changed(data("processors", "pe_array_32x7"), "rows", 24))
+    assert load_processor(path) == load_processor(str(path)) == replace(PROCESSOR, rows=24)
+
+
+def test_what_has_a_default_needs_no_origin(tmp_path):
+    content = changed(data("processors", "pe_array_32x7"), "stripe_pixels", KeyError)
+    path = written(tmp_path / "own.yaml", changed(content, "origins.stripe_pixels", KeyError))
+    assert load_processor(path).stripe_pixels == 1
+
+
+def test_a_processor_made_in_python_may_hold_numpy_s_numbers():
+    made = load_processor(replace(PROCESSOR, rows=np.int64(8), dram_gb_s=np.float64(3.5)))
+    assert (made, type(made.rows)) == (replace(PROCESSOR, rows=8, dram_gb_s=3.5), int)
+
+
+MISFITS = {
+    "rows": [(KeyError, "a key is missing"), ("16", "another type"), (16.5, "another type"), (True, "another type")],
+    "cols": [(0, "does not fit"), (-7, "does not fit"), (math.nan, "another type")],
+    "clock_mhz": [(math.nan, "does not fit"), (math.inf, "does not fit"), (-1.0, "does not fit")],
+    "weight_buffer_kib": [(0, "does not fit"), (None, "another type")],
+    "burst_bytes": [(-64, "does not fit")],
+    "stripe_pixels": [(0, "does not fit")],
+    "array": [("vector", "another type")],
+    "dataflows": [([], "does not fit")],
+    "dataflows.0": [("dot_product", "does not fit"), ("input_stationary", "another type")],
+    "skipping": [(["A"], "does not fit")],
+    "skipping.1": [("AW", "another type")],
+    "native": [("transpose", "another type")],
+    "strided_writes": [("yes", "another type")],
+    "technology": [("tsmc_3nm", "does not fit")],
+    "origins.rows": [(KeyError, "does not fit"), ("", "does not fit"), (5, "another type")],
+    "origins.colour": [("assumed", "does not fit")],
+    "colour": [("red", "an unknown key")],
+}
+TECHNOLOGY_MISFITS = {
+    "node_nm": [(0, "does not fit")],
+    "register_pj": [(KeyError, "a key is missing"), (-0.1, "does not fit")],
+    "mac_pj": [({}, "does not fit")],
+    "mac_pj.8": [(0.0, "does not fit"), (math.nan, "does not fit"), ("low", "another type")],
+    "mac_pj.eight": [(0.3, "does not fit")],
+    "sram_pj": [([[8, 1.0]], "does not fit"), ([[64, 2.0], [8, 1.0]], "does not fit")],
+    "sram_pj.1": [([32, -1.0], "does not fit"), ([32, math.nan], "does not fit"), ([32], "another type")],
+    "dram_pj": [(math.inf, "does not fit")],
+    "leakage_uw_per_kib": [(-1.0, "does not fit"), (math.nan, "does not fit")],
+    "low": [({"mac": 1.0}, "does not fit")],
+    "low.dram": [(1.5, "does not fit"), (math.nan, "does not fit")],
+    "high.dram": [(0.5, "does not fit"), (math.inf, "does not fit")],
+    "origins.dram_pj": [(KeyError, "does not fit")],
+    "colour": [("red", "an unknown key")],
+}
+CASES = [("processors", path, *misfit) for path, misfits in MISFITS.items() for misfit in misfits]
+CASES += [("technologies", path, *misfit) for path, misfits in TECHNOLOGY_MISFITS.items() for misfit in misfits]
+
+
+@pytest.mark.parametrize(("folder", "dotted", "value", "problem"), CASES, ids=str)
+def test_a_misfit_is_told_by_its_dotted_path(tmp_path, folder, dotted, value, problem):
+    load, name = {"processors": (load_processor, "pe_array_32x7"), "technologies": (load_technology, "cacti_40nm")}[
+        folder
+    ]
+    content = data(folder, name)
+    at = int(dotted[-1]) if dotted[-1].isdigit() and dotted != "mac_pj.8" else None
+    if at is None:
+        content = changed(content, dotted, value)
+    else:
+        content[dotted[:-2]][at] = value
+    with refused(rf"{problem}.*: {dotted}\b") as caught:
+        load(written(tmp_path / "own.yaml", content))
+    assert "own.yaml" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("rows", "16"), ("rows", -1), ("clock_mhz", None), ("dram_gb_s", math.nan), ("native", 1)]
+)
+def test_a_processor_made_in_python_is_checked_likewise(field, value):
+    with refused(rf": {field}\b") as caught:
+        load_processor(replace(PROCESSOR, **{field: value}))
+    assert caught.value.where == "pe_array_32x7"
+
+
+def test_a_technology_made_in_python_is_checked_likewise():
+    with refused(r"does not fit: register_pj\b"):
+        load_technology(replace(load_technology("cacti_40nm"), register_pj=0.0))
+
+
+@pytest.mark.parametrize("source", ["pe_array_33x7", "no/such/file.yaml", 5, None])
+def test_unknown_names_are_told_with_those_that_are_known(source):
+    with refused("unknown processor") as caught:
+        load_processor(source)
+    assert "pe_array_32x7" in caught.value.expected
+    with refused("unknown technology") as caught:
+        load_technology(source)
+    assert "cacti_40nm" in caught.value.expected
+
+
+def test_a_file_that_is_no_yaml_is_refused(tmp_path):
+    (tmp_path / "own.yaml").write_text("rows: [16")
+    with refused("not valid YAML"):
+        load_processor(tmp_path / "own.yaml")
+    with refused("another type in a data file: the whole file"):
+        load_processor(written(tmp_path / "list.yaml", [1, 2]))
