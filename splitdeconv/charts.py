@@ -188,3 +188,42 @@ def utilisation(table):
     ax.grid(axis="x", color="0.9")
     fig.legend(loc="outside upper center", ncols=2)
     return fig
+
+
+def fronts(table, front, x, y, *, panel="network", labels=None):
+    """Every point of a design space, and the front of each method, in logarithmic panels.
+
+    Args:
+        table: all points, with the columns `x`, `y`, `panel` and ``method``.
+        front: those of `splitdeconv.dlp.pareto`, by panel and method.
+        x, y: columns.
+        panel: column whose values are panels.
+        labels: of x and y; by default the columns' names.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt, ticks = (require(f"matplotlib.{name}", "notebooks") for name in ("pyplot", "ticker"))
+    panels, methods = (list(dict.fromkeys(table[name])) for name in (panel, "method"))
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    size = (3.6 * columns + 1.4, 3.1 * rows)
+    fig, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for ax, name in zip(axes.flat, panels, strict=False):
+        for method in methods:
+            every, best = (t[(t[panel] == name) & (t["method"] == method)] for t in (table, front))
+            colour = METHOD_COLOURS[method]
+            ax.scatter(every[x], every[y], s=7, color=colour, alpha=0.25, linewidths=0)
+            ax.step(best[x], best[y], where="post", color=colour, marker="o", ms=4, lw=1.5, label=method)
+        ax.set(title=name, xscale="log", yscale="log")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(ticks.LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(ticks.NullLocator())
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    x_label, y_label = labels or (x, y)
+    fig.supxlabel(x_label, fontsize=11)
+    fig.supylabel(y_label, fontsize=11)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")
+    return fig

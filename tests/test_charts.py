@@ -104,3 +104,14 @@ def test_variants_of_a_method_are_tints_of_its_colour():
     assert len(set(colours.values())) == 4
     light, plain, dark = (sum(colours[name]) for name in ("sd-A", "sd", "sd-WA"))
     assert light > plain > dark
+
+
+def test_fronts_are_steps_over_all_points():
+    rows = [("A", "nzp", 1, 9), ("A", "nzp", 2, 4), ("A", "nzp", 3, 5), ("A", "sd", 1, 2), ("B", "sd", 7, 8)]
+    table = pd.DataFrame(rows, columns=["network", "method", "x", "y"])
+    left, right = charts.fronts(table, table.drop(index=2), "x", "y").get_axes()
+    assert (left.get_title(), right.get_title()) == ("A", "B")
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in left.lines}
+    assert drawn == {"nzp": [[1, 9], [2, 4]], "sd": [[1, 2]]}
+    assert sum(len(points.get_offsets()) for points in left.collections) == 4
+    assert right.lines[1].get_xydata().tolist() == [[7, 8]]

@@ -1,0 +1,23 @@
+"""The points of a design space that no other point beats."""
+
+import pandas as pd
+
+
+def pareto(table, columns, by=()) -> pd.DataFrame:
+    """The Pareto front: rows than which no other row is better in one column and at least as good in the other.
+
+    Args:
+        table: a DataFrame.
+        columns: two columns of numbers, less of which is better.
+        by: columns whose every combination of values has a front of its own.
+
+    Returns:
+        The rows of the front, in ascending order of the first column; of equal rows the first.
+    """
+    first, second = columns
+    ordered = table.sort_values([*by, first, second], kind="stable")
+    groups = ordered.groupby(list(by), sort=False, observed=True) if by else ordered.groupby(lambda _: 0)
+    least = groups[second].cummin()
+    # A row is on the front if it lowers what was the least before it.
+    before = least.groupby([ordered[name] for name in by] or (lambda _: 0), sort=False, observed=True).shift()
+    return ordered[before.isna() | (ordered[second] < before)]

@@ -1,0 +1,38 @@
+import numpy as np
+import pandas as pd
+
+from splitdeconv.dlp import pareto
+
+
+def beaten(rows, index):
+    """Whether another row is at least as good in both columns and better in one, or equal and earlier."""
+    x, y = rows[index]
+    return any(
+        (a <= x and b <= y and (a < x or b < y)) or (a == x and b == y and other < index)
+        for other, (a, b) in enumerate(rows)
+        if other != index
+    )
+
+
+def test_the_front_is_what_no_row_beats():
+    random = np.random.default_rng(3)
+    table = pd.DataFrame(
+        {"kind": random.choice(["a", "b"], 200), "x": random.integers(0, 60, 200), "y": random.integers(0, 60, 200)}
+    )
+    expected = {
+        label
+        for _, group in table.groupby("kind")
+        for index, label in enumerate(group.index)
+        if not beaten(group[["x", "y"]].to_numpy().tolist(), index)
+    }
+    found = pareto(table, ("x", "y"), by=["kind"])
+    assert set(found.index) == expected
+    assert 4 < len(found) < 40, len(found)
+    for _, group in found.groupby("kind"):
+        assert group.x.is_monotonic_increasing
+        assert group.y.is_monotonic_decreasing
+
+
+def test_one_front_for_all():
+    table = pd.DataFrame({"x": [3, 1, 2, 2, 4], "y": [1.0, 9.0, 5.0, 5.0, 1.0]})
+    assert pareto(table, ("x", "y")).index.tolist() == [1, 2, 0]
