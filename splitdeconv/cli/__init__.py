@@ -10,7 +10,7 @@ import sys
 import typer
 
 from ..errors import SplitDeconvError
-from . import convert, plan
+from . import convert, plan, simulate
 
 app = typer.Typer(
     add_completion=False,
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Exact split deconvolution: transposed convolutions as small stride-1 convolutions.",
 )
-for verb in (*convert.VERBS, *plan.VERBS):
+for verb in (*convert.VERBS, *plan.VERBS, *simulate.VERBS):
     app.command(verb.__name__.strip("_"))(verb)
 
 

@@ -1,0 +1,186 @@
+"""The verbs on processors: simulate, sweep."""
+
+import sys
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from ..convert import output
+from ..dlp.cycles import DATAFLOWS, SKIPS
+from ..dlp.lowering import METHODS
+from ..dlp.traffic import ZEROS
+from .show import Json, print_json, print_table
+
+Method, Skip, Dataflow, Zeros = (
+    Enum(name, {value: value for value in values}, type=str)
+    for name, values in (("Method", METHODS), ("Skip", SKIPS), ("Dataflow", DATAFLOWS), ("Zeros", ZEROS))
+)
+Processor = Annotated[str, typer.Option(help="a processor's name, or a .yaml file that describes one")]
+Dataflows = Annotated[Dataflow | None, typer.Option(help="of the processor's; by default its first")]
+NzpZeros = Annotated[Zeros, typer.Option(help="nzp finds its zeros in DRAM, or makes them beside the array")]
+Technology = Annotated[str | None, typer.Option(help="energy profile, a name or a .yaml file; else the processor's")]
+_METHOD, _SKIP = "how transposed convolutions are run", "structural zeros left out: activations, weights"
+_TOTALS = ("macs_useful", "compute_cycles", "cycles", "latency_us", "dram_bytes", "energy_pj")
+_GAINS = ("speedup", "array_speedup", "energy_saving")
+
+
+def _size(text):
+    """Height and width of "224x224". A ValueError becomes a usage error."""
+    height, width = map(int, text.split("x"))
+    return height, width
+
+
+def _axis(text):
+    """Name and values of "rows=8,16"; of "rows:cols=8:32,16:16" an axis on which several fields change together."""
+    name, _, values = text.partition("=")
+    fields, labels = name.split(":"), values.split(",")
+    try:
+        found = [[yaml.safe_load(part) for part in label.split(":")] for label in labels]
+    except yaml.YAMLError:
+        found = [[None]]
+    if not all(fields) or any(len(parts) != len(fields) or None in parts for parts in found):
+        raise typer.BadParameter(f"no axis: {text!r}; it should be like rows=8,16 or rows:cols=8:32,16:16")
+    if len(fields) == 1:
+        return name, [value for (value,) in found]
+    return name, {label: dict(zip(fields, parts, strict=True)) for label, parts in zip(labels, found, strict=True)}
+
+
+def _simulate(
+    network: Annotated[str, typer.Argument(help="a network, or a .csv, .tflite, .onnx or .keras file")],
+    processor: Processor,
+    method: Annotated[Method, typer.Option(help=_METHOD)] = Method.sd,
+    skip: Annotated[Skip, typer.Option(help=_SKIP)] = Skip.none,
+    dataflow: Dataflows = None,
+    batch: Annotated[int, typer.Option(min=1, help="images per run")] = 1,
+    zeros: NzpZeros = Zeros.generated,
+    technology: Technology = None,
+    size: Annotated[
+        tuple | None, typer.Option(parser=_size, metavar="224x224", help="image size that an ONNX model leaves open")
+    ] = None,
+    of: Annotated[str | None, typer.Option("--network", help="which network of a .csv file of several")] = None,
+    as_json: Json = False,
+):
+    """Predict cycles, DRAM traffic and energy of every layer on a processor, what binds it, and the gain over nzp."""
+    from ..dlp import compare, load_processor, simulate, workload
+    from ..dlp.compare import label
+
+    options = {"size": size, "network": of}
+    table = workload(network, **{name: value for name, value in options.items() if value is not None})
+    processor, method, skip = load_processor(processor), method.value, skip.value
+    how = {"dataflow": dataflow and dataflow.value, "batch": batch, "zeros": zeros.value, "technology": technology}
+    layers = simulate(table, processor, method, skip, **how)
+    deconvs = layers[layers["kind"] == "deconv"]
+    totals = {"network": layers[list(_TOTALS)].sum().to_dict()}
+    gains = {}
+    if len(deconvs):
+        totals["deconv"] = deconvs[list(_TOTALS)].sum().to_dict()
+        found = compare({network: table}, processor, [(method, skip)], **how)
+        found = found[found["variant"] == label(method, skip)].set_index("part")
+        gains = {part: found.loc[part, list(_GAINS)].to_dict() for part in totals}
+    said = ("processor", "dataflow", "technology", "method", "skip", "batch", "zeros")
+    said = {name: layers[name].tolist()[0] for name in said}
+    if as_json:
+        return print_json(network=network, **said, layers=layers.to_dict("records"), totals=totals, over_nzp=gains)
+    typer.echo(", ".join(f"{name} {value}" for name, value in said.items()))
+    _print_layers(layers)
+    names = {"network": "all layers", "deconv": "transposed convolutions"}
+    for part, total in totals.items():
+        typer.echo(f"{names[part]}: {_total(total)}")
+    for part, gain in gains.items():
+        typer.echo(
+            f"over nzp, {names[part]}: {gain['speedup']:.2f}x faster ({gain['array_speedup']:.2f}x without memory), "
+            f"{gain['energy_saving']:.1%} less energy"
+        )
+
+
+def _sweep(
+    networks: Annotated[list[str], typer.Argument(help="networks, or .csv, .tflite, .onnx or .keras files")],
+    processor: Processor,
+    axis: Annotated[
+        list[str],
+        typer.Option(
+            parser=_axis,
+            metavar="FIELD=A,B,...",
+            help="a field of the processor, or batch; rows:cols=8:32,16:16 for two",
+        ),
+    ],
+    method: Annotated[list[Method], typer.Option(help=_METHOD)] = (Method.nzp, Method.sd),
+    skip: Annotated[list[Skip], typer.Option(help=_SKIP)] = (Skip.none,),
+    dataflow: Dataflows = None,
+    zeros: NzpZeros = Zeros.generated,
+    technology: Technology = None,
+    scheduler: Annotated[str | None, typer.Option(help="address of a dask scheduler; else threads")] = None,
+    to: Annotated[Path | None, typer.Option("--output", "-o", help="the .csv file to write; else printed")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that is already there")] = False,
+):
+    """Simulate networks on every combination of a processor's values, as a table: one row a point."""
+    from ..dlp import sweep
+
+    axes = dict(axis)
+    if len(axes) < len(axis):
+        raise typer.BadParameter("an axis is there twice", param_hint="--axis")
+    if to is not None:
+        output.check(to, overwrite)
+    with _bar() as update:
+        found = sweep(
+            networks,
+            processor,
+            axes,
+            methods=[m.value for m in method],
+            skips=[s.value for s in skip],
+            dataflow=dataflow and dataflow.value,
+            zeros=zeros.value,
+            technology=technology,
+            scheduler=scheduler,
+            progress=update,
+        )
+    points = found.to_dataframe().reset_index()
+    if to is None:
+        return typer.echo(points.to_csv(index=False, lineterminator="\n"), nl=False)
+    output.write(to, lambda part: points.to_csv(part, index=False, lineterminator="\n"), overwrite)
+    typer.echo(f"wrote {to}: {len(points):,} rows")
+
+
+def _print_layers(layers):
+    """One row per layer."""
+    shown = {
+        "layer": "{name}",
+        "kind": "{kind}",
+        "kcycles": "{kcycles:,.1f}",
+        "busy": "{utilisation:.0%}",
+        "DRAM KiB": "{kib:,.1f}",
+        "uJ": "{uj:,.2f}",
+        "bound by": "{bound_by}",
+        "why": "{why}",
+    }
+    rows = layers.assign(
+        kcycles=layers["cycles"] / 1e3, kib=layers["dram_bytes"] / 1024, uj=layers["energy_pj"] / 1e6
+    ).to_dict("records")
+    right = ("kcycles", "busy", "DRAM KiB", "uJ")
+    print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows), right)
+
+
+def _total(total):
+    return (
+        f"{total['macs_useful'] / 1e6:,.2f} useful MMAC, {total['cycles'] / 1e3:,.1f} kcycles "
+        f"({total['compute_cycles'] / 1e3:,.1f} without memory), {total['latency_us']:,.1f} us, "
+        f"{total['dram_bytes'] / 1024:,.1f} KiB of DRAM, {total['energy_pj'] / 1e6:,.2f} uJ"
+    )
+
+
+@contextmanager
+def _bar():
+    """A progress bar on a terminal; yields what to call with the number done and of all."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("sweep", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+VERBS = (_simulate, _sweep)
