@@ -179,6 +179,7 @@ def test_a_refusal_exits_with_1_and_no_traceback(run, network, arguments, messag
         ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows=8,"),
         ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows={8"),
         ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows:cols=8,16"),
+        ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows:cols=8:8,8:8"),
         ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows=8", "--axis", "rows=9"),
     ],
 )

@@ -42,8 +42,11 @@ def _axis(text):
         found = [[yaml.safe_load(part) for part in label.split(":")] for label in labels]
     except yaml.YAMLError:
         found = [[None]]
-    if not all(fields) or any(len(parts) != len(fields) or None in parts for parts in found):
-        raise typer.BadParameter(f"no axis: {text!r}; it should be like rows=8,16 or rows:cols=8:32,16:16")
+    fit = all(len(parts) == len(fields) and None not in parts for parts in found)
+    if not fit or not all(fields) or len(set(labels)) < len(labels):
+        raise typer.BadParameter(
+            f"no axis: {text!r}; it should be like rows=8,16 or rows:cols=8:32,16:16, no value twice"
+        )
     if len(fields) == 1:
         return name, [value for (value,) in found]
     return name, {label: dict(zip(fields, parts, strict=True)) for label, parts in zip(labels, found, strict=True)}

@@ -68,6 +68,7 @@ def sweep(
     Returns:
         `xarray.Dataset` of the variables `VARIABLES`, float64, over the dimensions network, method, skip, part and the
         axes. Part "network" sums all layers, "deconv" the transposed convolutions, 0 where there are none.
+        ``sel`` has an argument `method` of its own: choose by ``sel({"method": "sd"})``.
 
     Raises:
         SplitDeconvError: as `simulate`, for any of the combinations and before the first is computed; axes that do not
@@ -89,13 +90,15 @@ def sweep(
     labels = {axis.name: axis.labels for axis in outer}
     labels |= {"network": list(tables), "method": methods, "skip": skips, "variable": list(VARIABLES)}
     labels |= {"part": ["network", "deconv"]} | {axis.name: axis.labels for axis in inner}
+    order = (*DIMS, *(axis.name for axis in axes))
     shape = [len(coordinates) for coordinates in labels.values()]
-    result = xarray.DataArray(values.reshape(shape), labels, list(labels)).to_dataset("variable")
-    for name, unit in VARIABLES.items():
-        result[name].attrs["units"] = unit
+    arrays = xarray.DataArray(values.reshape(shape), dims=list(labels)).transpose("variable", *order)
     said = {"processor": processor.name, **options, "technology": getattr(technology, "name", technology)}
-    result.attrs = {name: value for name, value in said.items() if value is not None}
-    return result.transpose(*DIMS, *(axis.name for axis in axes))
+    return xarray.Dataset(
+        {name: (order, array.data, {"units": VARIABLES[name]}) for name, array in zip(VARIABLES, arrays, strict=True)},
+        {name: labels[name] for name in order},
+        {name: value for name, value in said.items() if value is not None},
+    )
 
 
 def _jobs(processor, outer, inner, tables, methods, skips, technology, options):

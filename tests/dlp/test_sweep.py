@@ -41,7 +41,7 @@ def test_every_point_is_a_simulation(name, dataflow):
     options = {"dataflow": dataflow, "zeros": "stored"}
     found = sweep(TABLES, name, AXES, methods=methods, skips=skips, **options)
     assert set(found.data_vars) == set(VARIABLES)
-    assert found.cycles.dims == ("network", "method", "skip", "part", *AXES)
+    assert found.cycles.dims == tuple(found.sizes) == ("network", "method", "skip", "part", *AXES)
     assert dict(found.sizes) == {
         "network": 2,
         "method": 3,
@@ -70,7 +70,9 @@ def test_every_point_is_a_simulation(name, dataflow):
 
 
 def test_labels_and_units_are_kept():
-    found = sweep(SMALL, "pe_array_16x16", {"array": ARRAYS, "rows_": {"r": {"burst_bytes": np.int64(32), "stripe_pixels": 4}}})
+    found = sweep(
+        SMALL, "pe_array_16x16", {"array": ARRAYS, "rows_": {"r": {"burst_bytes": np.int64(32), "stripe_pixels": 4}}}
+    )
     assert found["array"].values.tolist() == list(ARRAYS)
     assert found["part"].values.tolist() == ["network", "deconv"]
     assert found["method"].values.tolist() == ["nzp", "sd"]
