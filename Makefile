@@ -51,7 +51,7 @@ $(VENV)/requirements.lock: FORCE
 endif
 endif
 
-.PHONY: FORCE help setup data test test-lowest lint lab reproduce bench measure lock clean
+.PHONY: FORCE help setup data test test-lowest lint lab reproduce bench measure peers lock clean
 
 help: ## Print this help
 	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
@@ -135,6 +135,16 @@ bench: $(READY) $(DATA) ## Time the library on this machine: the other scripts i
 
 measure: $(READY) $(DATA) ## Measure what takes long: benchmarks/measure_*.py, which write data/measured/*.csv
 	$(call scripts,$(MEASURE),benchmarks/measure_*.py)
+
+# The simulators want versions that the lock does not have: they live apart from it.
+build/peers/.installed: tools/peers/requirements.txt
+	@echo "Installing SCALE-Sim and ZigZag into build/peers; this takes a minute."
+	@"$(PYTHON)" -m venv --clear build/peers
+	@PIP_USER=0 build/peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+peers: $(READY) build/peers/.installed ## Compare cycles and energy with SCALE-Sim and ZigZag, into data/measured
+	@$(RUN) -m tools.peers build/peers
 
 # ---- upkeep ---------------------------------------------------------------------------------------------------------
 
