@@ -11,6 +11,8 @@ from .processor import load_processor as load_processor
 from .processor import load_technology as load_technology
 from .processor import processors as processors
 from .processor import technologies as technologies
+from .roofline import roof as roof
+from .roofline import roofline as roofline
 from .simulate import simulate as simulate
 from .speedup import mac_limit as mac_limit
 from .speedup import speedup as speedup

@@ -1,0 +1,51 @@
+"""The roofline of a processor: what its multipliers and its DRAM allow each layer, and what the layer achieves.
+
+With ``peak`` multiply-accumulates and ``b`` bytes of DRAM per cycle, a layer of ``x`` useful multiply-accumulates per
+byte can achieve ``min(peak, x*b)`` useful ones per cycle (Williams et al., CACM 52(4), 2009). Useful are those of the
+original operator, in every method alike: a zero that is multiplied lowers what is achieved and not the roof, and a
+method that leaves it out moves its layers up.
+"""
+
+import pandas as pd
+
+from .processor import load_processor
+from .simulate import simulate
+
+
+def roofline(network, processor, variants=(("sd", "none"),), baseline=("nzp", "none"), **options) -> pd.DataFrame:
+    """Each layer in the roofline, before and after.
+
+    Args:
+        network: what `splitdeconv.dlp.workload` takes.
+        processor: a name, a path or a `Processor`.
+        variants: pairs (method, skip).
+        baseline: such a pair, too: what comes first and stands in the rows before.
+        **options: of `splitdeconv.dlp.simulate`.
+
+    Returns:
+        DataFrame, one row a layer of a variant, those of the baseline first: ``layer``, ``kind``, ``processor``,
+        ``method``, ``skip``; ``operational_intensity`` (useful multiply-accumulates per byte of DRAM), ``attainable``
+        and ``achieved`` (useful multiply-accumulates per cycle), ``share`` (achieved over attainable; beyond 1 only
+        where products with the padding or of cropped outputs, which count as useful, are left out), ``bound_by``, and
+        ``operational_intensity_before`` and ``achieved_before``, the baseline's.
+
+    Raises:
+        SplitDeconvError: as `simulate`.
+    """
+    processor = load_processor(processor)
+    peak, bandwidth = roof(processor)
+    pairs = dict.fromkeys([tuple(baseline), *map(tuple, variants)])
+    runs = [simulate(network, processor, method, skip, **options) for method, skip in pairs]
+    before = runs[0][["operational_intensity", "achieved"]].add_suffix("_before")
+    points = pd.concat([pd.concat([run, before], axis=1) for run in runs], ignore_index=True)
+    points["attainable"] = (points["operational_intensity"] * bandwidth).clip(upper=peak)
+    points["share"] = points["achieved"] / points["attainable"]
+    points = points.rename(columns={"name": "layer"})
+    columns = ["layer", "kind", "processor", "method", "skip", "operational_intensity", "attainable", "achieved"]
+    return points[[*columns, "share", "bound_by", *before.columns]]
+
+
+def roof(processor):
+    """(multiply-accumulates per cycle, bytes of DRAM per cycle): the two lines; they meet at peak over bandwidth."""
+    processor = load_processor(processor)
+    return processor.peak, processor.dram_gb_s * 1e3 / processor.clock_mhz
