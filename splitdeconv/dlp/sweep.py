@@ -1,5 +1,6 @@
 """A design space: networks and methods on every processor that axes of values span, in blocks that dask shares out."""
 
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -172,8 +173,8 @@ def _blocks(jobs, points, chunk, scheduler, progress):
     try:
         futures = client.compute(tasks)
         named = {future.key: place for future, place in zip(futures, places, strict=True)}
-        for future, found in distributed.as_completed(futures, client.loop, with_results=True):
-            yield named[future.key], found
+        for future in distributed.as_completed(futures, client.loop):
+            yield named[future.key], _result(distributed, future)
             advance()
     finally:
         if client is not scheduler:
@@ -193,6 +194,19 @@ def _connect(distributed, address):
             where="sweep",
             expected="the address of a running dask scheduler, such as tcp://host:8786",
             got=f"{address!r}: {error}",
+        ) from None
+
+
+def _result(distributed, future):
+    """A task's result. Of a worker that is lost, others do the work; without a scheduler, or workers, nobody does."""
+    try:
+        return future.result()
+    except (CancelledError, OSError, distributed.KilledWorker) as error:
+        raise SplitDeconvError(
+            "the cluster was lost",
+            where="sweep",
+            expected="a scheduler and workers that stay until the end",
+            got=f"{type(error).__name__}: {error}",
         ) from None
 
 

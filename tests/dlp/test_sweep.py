@@ -162,6 +162,12 @@ def test_a_cluster_that_loses_a_worker_loses_nothing():
                 sweep(SMALL, "pe_array_16x16", {"batch": [1, 2]}),
             )
             assert client.status == "running"
+
+            def cancel(*_):
+                client.cancel([distributed.Future(key, client) for key in list(client.futures)], force=True)
+
+            with refused("the cluster was lost"):
+                sweep(TABLES, "pe_array_16x16", axes, scheduler=client, chunk=1, progress=cancel)
     same(found, expected)
 
 
