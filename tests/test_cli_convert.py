@@ -12,7 +12,8 @@ from splitdeconv import cli
 from splitdeconv.convert import jobs, sandbox
 from tests.convert import files
 from tests.convert.test_front import no_deconv, refusing_model
-from tests.convert.test_verify import onnx_up, spoiled
+from tests.convert.test_verify import spoiled
+from tests.convert.test_verify_onnx import onnx_up
 from tests.convert.tflite_models import Deconv, deconv_model, operators
 
 CASE = Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6)

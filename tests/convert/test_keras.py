@@ -1,73 +1,18 @@
 """Keras models: the same values, weights, names and flags after conversion, and the same training."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.convert.keras import KerasModel, natively, to_bytes
+from splitdeconv.convert.keras import KerasModel, natively
 from splitdeconv.layers import SplitConv1DTranspose, SplitConv2DTranspose, SplitConv3DTranspose
+from tests.convert.keras_models import assert_alike, filled, functional, outputs, sequential, split_layers
 from tests.refusals import refused
 
 layers = keras.layers
 # Keras warns of deprecated NumPy calls of its own, and of unbuilt copies.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("here")]
-
-
-def sequential(filled=True, **compiled):
-    model = keras.Sequential(
-        [
-            keras.Input((6, 5, 3)),
-            layers.Conv2DTranspose(8, 5, strides=2, padding="same", activation="relu", name="first"),
-            layers.BatchNormalization(name="norm"),
-            layers.Conv2DTranspose(2, 4, strides=(2, 1), padding="valid", use_bias=False, name="second"),
-        ],
-        name="decoder",
-    )
-    if compiled:
-        model.compile(**compiled)
-    return _filled(model) if filled else model
-
-
-def _filled(model):
-    """Random weights everywhere, so that no two biases or statistics are alike."""
-    rng = np.random.default_rng(3)
-    model.set_weights([np.abs(rng.standard_normal(w.shape)) + 0.1 for w in model.get_weights()])
-    return model
-
-
-def functional():
-    """Two inputs, a shared and a wrapped layer, a nested model, two outputs."""
-    a, b = keras.Input((5, 5, 4), name="a"), keras.Input((5, 5, 4), name="b")
-    shared = layers.Conv2DTranspose(3, 3, strides=2, name="shared")
-    y = layers.Add(name="sum")([shared(a), shared(b)])
-    inner = keras.Sequential(
-        [keras.Input((None, None, 3)), layers.Conv2DTranspose(2, 2, 2, name="inner_up")], name="inner"
-    )
-    z = inner(y)
-    frames = layers.Reshape((2, 5, 5, 2), name="frames")(a)
-    wrapped = layers.TimeDistributed(layers.Conv2DTranspose(1, 4, 3, name="wrapped"), name="each")(frames)
-    return _filled(keras.Model({"a": a, "b": b}, {"z": z, "w": wrapped}, name="two"))
-
-
-def outputs(model, seed=0):
-    rng = np.random.default_rng(seed)
-    feed = keras.tree.map_structure(
-        lambda x: rng.standard_normal((2, *(n or 7 for n in x.shape[1:]))).astype("f4"), model.input
-    )
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, model(feed, training=False))
-
-
-def split_layers(model):
-    return [layer for layer in model._flatten_layers() if isinstance(layer, SplitConv2DTranspose)]
-
-
-def assert_alike(ours, theirs):
-    # Another order of sums of fewer than 100 products of magnitude 1: 100 * 2^-24 relative, twice.
-    keras.tree.map_structure(lambda a, b: np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-5), ours, theirs)
 
 
 @pytest.mark.parametrize("build", [sequential, functional])
@@ -120,7 +65,7 @@ def test_inspect_tells_the_geometry():
     ],
 )
 def test_every_rank_is_converted(cls, twin, shape):
-    model = _filled(keras.Sequential([keras.Input(shape), cls(4, 3, strides=2)]))
+    model = filled(keras.Sequential([keras.Input(shape), cls(4, 3, strides=2)]))
     result = sd.convert(model)
     assert type(result.model.layers[0]) is twin
     assert_alike(outputs_of(model, shape), outputs_of(result.model, shape))
@@ -144,7 +89,7 @@ def test_flags_and_policies_are_kept():
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
 def test_other_precisions_are_verified(policy):
     model = keras.Sequential([keras.Input((6, 5, 16)), layers.Conv2DTranspose(8, 5, strides=2, dtype=policy)])
-    result = sd.convert(_filled(model))
+    result = sd.convert(filled(model))
     assert result.report.decisions[0].site.dtype == {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}.get(
         policy, policy
     )
@@ -153,7 +98,7 @@ def test_other_precisions_are_verified(policy):
 
 def trainable(seed):
     keras.utils.set_random_seed(seed)
-    return sequential(filled=False, optimizer=keras.optimizers.Adam(0.02), loss="mse", metrics=["mae"])
+    return sequential(fill=False, optimizer=keras.optimizers.Adam(0.02), loss="mse", metrics=["mae"])
 
 
 def data(steps):
@@ -196,7 +141,7 @@ def test_what_only_the_author_has_is_kept():
     x = keras.Input((6, 5, 3))
     model = keras.Model(x, Scale(name="own")(layers.Conv2DTranspose(2, 3)(x)))
     model.compile("sgd", own_loss)
-    new = sd.convert(_filled(model)).model
+    new = sd.convert(filled(model)).model
     assert new.loss is own_loss
     assert type(new.get_layer("own")) is Scale
 
@@ -246,18 +191,6 @@ def test_who_saves_is_told_how_to_load():
     assert not any("splitdeconv.layers" in note for note in sd.convert(sequential(), layers="none").report.notes)
 
 
-def test_the_way_of_loading_that_is_told_works_in_a_new_process(tmp_path):
-    result = sd.convert(sequential(), verify=False)
-    result.save(tmp_path / "out.keras")
-    told = result.report.notes[0].partition(" before ")[0]
-    loading = f"import keras; keras.saving.load_model({str(tmp_path / 'out.keras')!r})"
-    codes = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True) for code in (f"{told}; {loading}", loading)
-    ]
-    assert [code.returncode for code in codes] == [0, 1]
-    assert b"SplitConv2DTranspose" in codes[1].stderr
-
-
 def test_a_model_that_has_seen_no_data_is_refused():
     with refused("no transposed convolution of the model can be converted") as caught:
         sd.convert(Decoder())
@@ -273,7 +206,7 @@ def test_a_subclass_of_its_authors_is_refused():
     frame = sd.inspect(model)
     assert frame["verdict"].tolist() == ["refuse", "convert"]
     assert "Blurred is a class of its author's" in frame["reason"][0]
-    new = sd.convert(_filled(model)).model
+    new = sd.convert(filled(model)).model
     assert [type(layer) for layer in new.layers] == [Blurred, SplitConv2DTranspose]
 
 
@@ -283,7 +216,7 @@ def test_a_model_of_ones_own_class_around_a_graph_keeps_its_class():
             raise NotImplementedError
 
     x = keras.Input((4, 4, 2))
-    model = _filled(Own(x, layers.Conv2DTranspose(3, 3, 2)(x)))
+    model = filled(Own(x, layers.Conv2DTranspose(3, 3, 2)(x)))
     new = sd.convert(model).model
     assert type(new) is Own
 
@@ -304,62 +237,6 @@ def test_a_batch_is_fixed():
     assert sd.convert(sequential(), static_batch=2).model.inputs[0].shape == (2, 6, 5, 3)
     with refused("a subclassed Keras model has no batch to fix"):
         sd.convert(Decoder(), static_batch=2)
-
-
-def test_a_file_comes_back_as_a_file(tmp_path):
-    model = sequential(optimizer="adam", loss="mse")
-    model.save(tmp_path / "in.keras")
-    result = sd.convert(tmp_path / "in.keras", form="rows")
-    result.save(tmp_path / "out.keras")
-    new = keras.saving.load_model(tmp_path / "out.keras")
-    assert [layer.form for layer in split_layers(new)] == ["rows", "rows"]
-    assert new.compiled
-    x = np.random.default_rng(0).standard_normal((2, 6, 5, 3)).astype("f4")
-    assert_alike(keras.ops.convert_to_numpy(model(x)), keras.ops.convert_to_numpy(new(x)))
-    assert_alike(keras.ops.convert_to_numpy(model(x)), keras.ops.convert_to_numpy(result.model(x)))
-    assert sd.convert(tmp_path / "in.keras", form="rows", verify=False).content == result.content
-    assert sd.verify(tmp_path / "in.keras", tmp_path / "out.keras", samples=1)
-
-
-def test_a_model_in_memory_is_saved(tmp_path):
-    result = sd.convert(sequential())
-    result.save(tmp_path / "out.keras")
-    assert type(keras.saving.load_model(tmp_path / "out.keras").layers[0]) is SplitConv2DTranspose
-    assert [p.name for p in tmp_path.iterdir()] == ["out.keras"]
-
-
-def test_code_in_a_file_is_not_executed(tmp_path):
-    model = keras.Sequential([keras.Input((4, 4, 2)), layers.Lambda(lambda x: 2 * x), layers.Conv2DTranspose(3, 3)])
-    model.save(tmp_path / "in.keras")
-    with refused("Keras cannot load the model") as caught:
-        sd.convert(tmp_path / "in.keras")
-    assert "lambda" in caught.value.got.lower()
-    assert "custom_objects" in caught.value.fix
-
-
-def test_a_file_that_needs_its_authors_classes_is_refused(tmp_path):
-    class Alien(layers.Layer):
-        def call(self, x):
-            return x
-
-    model = keras.Sequential([keras.Input((4, 4, 2)), Alien(), layers.Conv2DTranspose(3, 3)])
-    model.save(tmp_path / "in.keras")
-    known = keras.saving.get_custom_objects()
-    registered = dict(known)
-    known.clear()
-    try:
-        with refused("Keras cannot load the model") as caught:
-            sd.inspect(tmp_path / "in.keras")
-    finally:
-        known.update(registered)
-    assert "Alien" in caught.value.got
-
-
-@pytest.mark.parametrize("length", [30, 200, 4000, -1])
-def test_a_damaged_file_is_refused(length):
-    data = to_bytes(sequential())
-    with refused("no model that can be converted|Keras cannot load the model"):
-        sd.convert(data[:length])
 
 
 def test_another_backend_is_refused(monkeypatch):
