@@ -22,7 +22,7 @@ import splitdeconv as sd
 seconds = time.perf_counter() - start
 lazy = sorted({name.partition(".")[0] for name in sys.modules})
 plan = sd.plan((16, 16), 5, 2)
-from splitdeconv import pretrained
+from splitdeconv import dlp, pretrained
 errors = {}
 for name in ("layers", "conv2d_transpose"):
     try:
@@ -38,6 +38,7 @@ print(json.dumps({
     "output_shape": plan.output_shape,
     "account": str(plan),
     "pretrained": list(pretrained.names()),
+    "technologies": {name: dlp.load_processor(name).technology for name in dlp.processors()},
     "errors": errors,
 }))
 """
@@ -97,6 +98,7 @@ def test_an_installed_wheel_plans_and_reads_its_data(used):
     assert used[0]["output_shape"] == [32, 32]
     assert "4 output phase(s)" in used[0]["account"]
     assert "face_dcgan" in used[0]["pretrained"]
+    assert used[0]["technologies"]["pe_array_32x7"] == "cacti_40nm"
 
 
 @pytest.mark.parametrize("feature", ["layers", "conv2d_transpose"])
