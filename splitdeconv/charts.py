@@ -227,3 +227,48 @@ def fronts(table, front, x, y, *, panel="network", labels=None):
     fig.supylabel(y_label, fontsize=11)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")
     return fig
+
+
+def rooflines(table, roofs):
+    """Layers under the roofline of their processor, an arrow each from the baseline to the method.
+
+    Args:
+        table: of `splitdeconv.dlp.roofline`, several processors and networks together, rows of the baseline left out.
+        roofs: dict of processor to (peak, bytes per cycle), a panel each.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    columns = min(len(roofs), 3)
+    rows = -(-len(roofs) // columns)
+    size = (3.8 * columns + 1.2, 3.3 * rows)
+    fig, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    kinds = {"deconv": METHOD_COLOURS["sd"], "conv": "0.55", "dense": "0.8"}
+    for ax, (name, (peak, bandwidth)) in zip(axes.flat, roofs.items(), strict=False):
+        layers = table[table["processor"] == name]
+        x = np.geomspace(*_span(layers["operational_intensity"], layers["operational_intensity_before"]), 64)
+        ax.plot(x, np.minimum(peak, x * bandwidth), color="0.2", lw=1.4)
+        for kind, colour in kinds.items():
+            these = layers[layers["kind"] == kind]
+            if kind == "deconv":
+                old = these[["operational_intensity_before", "achieved_before"]].to_numpy()
+                ax.scatter(*old.T, s=16, color=METHOD_COLOURS["nzp"], label="deconv, before")
+                for before, after in zip(old, these[["operational_intensity", "achieved"]].to_numpy(), strict=True):
+                    ax.annotate("", after, before, arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.7}, zorder=0)
+            after = f"{kind}, after" if kind == "deconv" else kind
+            ax.scatter(these["operational_intensity"], these["achieved"], s=16, color=colour, label=after)
+        ax.set(title=name, xscale="log", yscale="log")
+    for ax in axes.flat[len(roofs) :]:
+        ax.set_visible(False)
+    fig.supxlabel("useful multiply-accumulates per byte of DRAM", fontsize=11)
+    fig.supylabel("useful multiply-accumulates per cycle", fontsize=11)
+    handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
+    fig.legend(handles.values(), handles.keys(), loc="outside right upper")
+    return fig
+
+
+def _span(*columns):
+    """From half the least to twice the greatest value."""
+    values = np.concatenate(columns)
+    return values.min() / 2, values.max() * 2

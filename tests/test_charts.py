@@ -115,3 +115,25 @@ def test_fronts_are_steps_over_all_points():
     assert drawn == {"nzp": [[1, 9], [2, 4]], "sd": [[1, 2]]}
     assert sum(len(points.get_offsets()) for points in left.collections) == 4
     assert right.lines[1].get_xydata().tolist() == [[7, 8]]
+
+
+def test_layers_are_drawn_before_and_after_under_their_roof():
+    rows = [("small", "deconv", 8.0, 20.0, 4.0, 5.0), ("small", "conv", 2.0, 3.0, 2.0, 3.0)]
+    columns = [
+        "processor",
+        "kind",
+        "operational_intensity",
+        "achieved",
+        "operational_intensity_before",
+        "achieved_before",
+    ]
+    (ax,) = charts.rooflines(pd.DataFrame(rows, columns=columns), {"small": (32, 4)}).get_axes()
+    x, y = ax.lines[0].get_data()
+    np.testing.assert_allclose(y, np.minimum(32, 4 * x))
+    assert (x[0], x[-1]) == pytest.approx((1, 16))
+    drawn = {
+        points.get_label(): points.get_offsets().tolist() for points in ax.collections if len(points.get_offsets())
+    }
+    assert drawn == {"deconv, before": [[4, 5]], "deconv, after": [[8, 20]], "conv": [[2, 3]]}
+    (arrow,) = ax.texts
+    assert (tuple(arrow.xyann), tuple(arrow.xy)) == ((4, 5), (8, 20))
