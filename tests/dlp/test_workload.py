@@ -151,3 +151,12 @@ print([name for name in ("tensorflow", "keras", "jax", "onnx", "flatbuffers", "a
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_published_table_of_the_package_is_read():
+    from importlib.resources import files
+
+    path = files("splitdeconv.networks") / "reference" / "layers.csv"
+    table = workload(path, network="DCGAN")
+    assert table["name"].tolist() == ["fc", "deconv1", "deconv2", "deconv3"]
+    assert table["macs"].tolist() == [1638400, 52428800, 52428800, 4915200]
