@@ -47,8 +47,8 @@ def test_energy_is_that_of_its_events():
 def test_registers_depend_on_what_stays():
     assert register_bits(PROCESSOR, "output_stationary") == 4 * 8 + 2 * 32
     assert register_bits(PROCESSOR, "weight_stationary") == 3 * 8 + 2 * 32
-    # Sixteen multipliers share a sum.
-    assert register_bits(load_processor("dot_product_16x16"), "dot_product") == 2 * 8 + 2 * 32 / 16
+    # The multipliers of a unit share a sum.
+    assert register_bits(replace(load_processor("dot_product_16x16"), rows=8), "dot_product") == 2 * 8 + 2 * 32 / 8
 
 
 def test_memories_cost_what_the_table_says_and_between_it_powers():

@@ -163,11 +163,11 @@ def test_an_input_is_kept_between_the_convolutions_of_a_layer_if_it_fits():
 
 
 def test_a_kernel_taller_than_its_map_needs_no_more_rows_than_there_are():
-    # Two rows of 8 words; the kernel spans seven. Filters of 7*7*4*5 words pass through a small buffer.
+    # Two rows of 8 words; the kernel spans seven. Its 7*7*4*5 words of filters pass through a buffer of half as many.
     one = table(layer("conv", (2, 2), (7, 7), (1, 1), (2, 2), 4, 5))
-    processor = replace(PROCESSOR, input_buffer_kib=16 * HALF, weight_buffer_kib=10 * HALF)
-    found = dram_bytes(lower(one, "sd"), one, processor, "sd")
-    assert (found["input"].item(), found["weight"].item()) == (16, 980)
+    processor = replace(PROCESSOR, input_buffer_kib=16 * HALF, weight_buffer_kib=490 * HALF)
+    found = dram_bytes(lower(one, "sd"), one, processor, "sd", batch=5)
+    assert (found["input"].item(), found["weight"].item()) == (2 * 5 * 16, 980)
 
 
 def test_inserted_zeros_are_written_and_read_where_they_are_stored():
