@@ -1,8 +1,8 @@
 """Any network as one table of layers: from its name, a Keras model, a model file, a CSV file or a table.
 
 A CSV file has the columns of `splitdeconv.dlp.layers`, or those of the published tables in `networks/reference/`:
-`layer` for name, `stride` for both strides, `mac` for macs, a column `network` if it holds several, `source` for where a
-row comes from, which is passed over, and "(10x)" behind the name of a layer that runs ten times.
+`layer` for name, `stride` for both strides, `mac` for macs, a column `network` if it holds several, `source` for where
+a row comes from, which is passed over, and "(10x)" behind the name of a layer that runs ten times.
 """
 
 import csv
