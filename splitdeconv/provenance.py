@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("splitdeconv", "numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax")
+_PACKAGES = (
+    *("splitdeconv", "numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax"),
+    *("ai-edge-litert", "onnxruntime", "openvino", "ethos-u-vela", "libtpu"),
+)
 
 
 def sha256(path) -> str:
