@@ -63,6 +63,19 @@ def test_every_method_runs_on_every_processor_that_has_it(processor):
         assert (found["macs_issued"] >= found["macs_real"]).all()
 
 
+@pytest.mark.parametrize("zeros", ["generated", "stored"])
+@pytest.mark.parametrize("processor", ["pe_array_32x7", "dot_product_16x16", "edge_tpu_like"])
+def test_without_transposed_convolutions_all_methods_are_the_same(processor, zeros):
+    others = networks("GP-GAN").query("kind != 'deconv'")
+    assert set(others["kind"]) == {"conv"}
+    others = pd.concat([DCGAN[:1], others], ignore_index=True)
+    methods = [method for method in METHODS if method != "native" or load_processor(processor).native]
+    first, *rest = (simulate(others, processor, method, zeros=zeros).drop(columns="method") for method in methods)
+    assert first["name"].tolist() == others["name"].tolist()
+    for found in rest:
+        pd.testing.assert_frame_equal(found, first, check_exact=True)
+
+
 def test_native_is_zero_insertion_with_zeros_made_on_the_fly():
     native, nzp = (simulate(DCGAN, "edge_tpu_like", method) for method in ("native", "nzp"))
     assert native["method"].unique() == ["native"]
