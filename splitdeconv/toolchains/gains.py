@@ -7,6 +7,14 @@ import pandas as pd
 NETWORKS = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
 WHOLE = "whole network"
 _KEY = ["network", "layer", "configuration"]
+# What a compiler counts cycles of, and what a layer waits for if it counts most there.
+_BOUNDS = {
+    "cycles_npu": "arithmetic",
+    "cycles_sram": "SRAM",
+    "cycles_dram": "DRAM",
+    "cycles_on_chip_flash": "on-chip flash",
+    "cycles_off_chip_flash": "off-chip flash",
+}
 
 
 def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFrame:
@@ -20,18 +28,54 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
 
     Returns:
         One row a network, layer and configuration: ``gain``, the baseline's cost over the form's, and ``note``, why
-        there is none: a model that is not complete has no cost that could be compared.
+        there is none: a model that is not complete has no cost that could be compared. What was not compiled has the
+        reason that the table gives in a column skipped.
     """
-    ours, theirs = (table[table["form"] == side].set_index(_KEY)[[cost, "complete"]] for side in (form, baseline))
+    columns = [column for column in (cost, "complete", "skipped") if column in table]
+    ours, theirs = (table[table["form"] == side].set_index(_KEY)[columns] for side in (form, baseline))
     joined = ours.add_suffix("_form").join(theirs.add_suffix("_baseline"), how="outer")
     ours, theirs = joined["complete_form"].eq(True), joined["complete_baseline"].eq(True)
     gain = (joined[f"{cost}_baseline"] / joined[f"{cost}_form"]).where(ours & theirs)
     missing = np.select([~ours & ~theirs, ~ours, ~theirs], [f"neither {form} nor {baseline}", form, baseline], "")
-    note = [f"{who} does not run on the accelerator alone" if who else "" for who in missing]
+    note = pd.Series([f"{who} does not run on the accelerator alone" if who else "" for who in missing], joined.index)
+    for side in {"skipped_form", "skipped_baseline"} & set(joined):
+        note = note.where(joined[side].isna(), joined[side])
     return joined.assign(gain=gain, note=note).reset_index()[[*_KEY, "gain", "note"]]
 
 
-def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORKS) -> pd.DataFrame:
+def by_form(table, *, baseline="native", cost="cycles") -> pd.DataFrame:
+    """`gains` of every form but the baseline.
+
+    Returns:
+        Its rows with the column ``form``, networks, layers, configurations and forms in the table's order.
+    """
+    forms = [form for form in dict.fromkeys(table["form"]) if form != baseline]
+    found = [gains(table, form=form, baseline=baseline, cost=cost).assign(form=form) for form in forms]
+    order = {name: {value: i for i, value in enumerate(dict.fromkeys(table[name]))} for name in (*_KEY, "form")}
+    return pd.concat(found).sort_values([*_KEY, "form"], key=lambda c: c.map(order[c.name]), ignore_index=True)
+
+
+def bound(table) -> pd.Series:
+    """What each row waits for: the part of the accelerator that the compiler counts most cycles of."""
+    parts = [column for column in _BOUNDS if column in table]
+    return table[parts].idxmax(axis=1).map(_BOUNDS).rename("bound")
+
+
+def by_bound(table, *, form="auto", baseline="native", networks=NETWORKS) -> pd.DataFrame:
+    """Gains over the transposed convolutions of some networks, by what the form still waits for.
+
+    Returns:
+        One row a configuration and `bound`: ``layers`` that have a gain, ``mean`` (geometric), ``worst`` and ``best``.
+    """
+    layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
+    ours = layers[layers["form"] == form]
+    joined = gains(layers, form=form, baseline=baseline).merge(ours[_KEY].assign(bound=bound(ours)), on=_KEY)
+    groups = joined.dropna(subset="gain").groupby(["configuration", "bound"], sort=False)["gain"]
+    named = {"layers": "size", "mean": lambda gain: np.exp(np.log(gain).mean()), "worst": "min", "best": "max"}
+    return groups.agg(**named).reset_index()
+
+
+def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORKS, cost="cycles") -> pd.DataFrame:
     """Geometric mean, median and worst gain over the transposed convolutions of some networks.
 
     Args:
@@ -39,6 +83,7 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
         form: in the table.
         baselines: likewise.
         networks: whose layers count, each as often as it occurs.
+        cost: the column to compare.
 
     Returns:
         One row a configuration and baseline: ``layers`` that have a gain, ``mean`` (geometric), ``median``, ``worst``,
@@ -48,7 +93,9 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
     layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
     rows = []
     for baseline in baselines:
-        for configuration, part in gains(layers, form=form, baseline=baseline).groupby("configuration", sort=False):
+        for configuration, part in gains(layers, form=form, baseline=baseline, cost=cost).groupby(
+            "configuration", sort=False
+        ):
             held = part.dropna(subset="gain")
             worst = held.loc[held["gain"].idxmin()] if len(held) else None
             rescued = part["note"].str.startswith(f"{baseline} ").sum()

@@ -45,6 +45,41 @@ def test_gains_are_quotients_and_say_why_there_is_none():
     assert found["gain"].notna().equals(found["note"] == "")
 
 
+def test_what_was_not_compiled_has_its_own_reason():
+    rows = [row("mde", "d", "native", 10) | {"skipped": None}]
+    rows += [row("mde", "d", "auto", np.nan, complete=False) | {"skipped": "Vela took longer than 60 s"}]
+    assert gains.gains(pd.DataFrame(rows))["note"].tolist() == ["Vela took longer than 60 s"]
+
+
+def test_every_form_has_its_gains_in_the_tables_order():
+    found = gains.by_form(TABLE, baseline="nzp")
+    assert list(dict.fromkeys(found["form"])) == ["native", "auto", "rows"]
+    assert list(dict.fromkeys(found["layer"])) == ["a", "b", gains.WHOLE, "c", "d", "e"]
+    by_form = found.set_index(["layer", "form"])["gain"]
+    assert by_form["a", "rows"] == 900 / 80
+    assert by_form["b", "auto"] == 1
+    assert np.isnan(by_form["c", "native"])
+
+
+def test_what_binds_is_what_most_cycles_are_counted_of():
+    counted = pd.DataFrame({"cycles_npu": [5, 3], "cycles_sram": [4, 0], "cycles_off_chip_flash": [0, 9]})
+    assert gains.bound(counted).tolist() == ["arithmetic", "off-chip flash"]
+
+
+def test_gains_are_grouped_by_what_binds_the_form():
+    kept = TABLE.assign(cycles_npu=1, cycles_dram=np.where(TABLE["layer"] == "b", 2, 0))
+    found = gains.by_bound(kept, baseline="nzp").set_index("bound")
+    assert found["layers"].to_dict() == {"arithmetic": 2, "DRAM": 1}
+    assert found["mean"].to_dict() == pytest.approx({"arithmetic": 6.0, "DRAM": 1.0}, rel=1e-15)
+    assert found.loc["arithmetic", ["worst", "best"]].tolist() == [4, 9]
+
+
+def test_another_cost_can_be_compared():
+    kept = TABLE.assign(cycles_npu=TABLE["cycles"].where(TABLE["form"] == "auto", 50))
+    found = gains.summary(kept, baselines=["nzp"], cost="cycles_npu").iloc[0]
+    assert found["mean"] == pytest.approx((50 / 100 * 50 / 100 * 50 / 200) ** (1 / 3), rel=1e-15)
+
+
 def test_the_summary_is_over_the_layers_of_its_networks():
     found = gains.summary(TABLE).set_index("baseline")
     native, nzp = found.loc["native"], found.loc["nzp"]
