@@ -1,0 +1,160 @@
+"""Earlier conversions of a transposed convolution into convolutions, which are not always it: for comparison only.
+
+Split deconvolution was proposed against two of them. Each computes, exactly, the transposed convolution of *other*
+filters with *another* crop. So they are written here: `approximate` gives those, and any way to run a plan runs them.
+With ``K = ceil(k/s)`` taps a phase and ``e = s*K - k`` zeros to extend a kernel by:
+
+=================  ============================  =============  ==============================================
+method             filters                       outputs        equal to the operator it replaces
+=================  ============================  =============  ==============================================
+``shi``            ``e`` zeros behind            interior only  inside the border, always
+``shi_truncated``  first ``s*floor(k/s)`` taps   interior only  inside the border, if s divides k
+``chang``          ``e`` zeros in front          all            if s divides k; else ``e`` outputs late
+``wrong_side``     short phases one input late   all            if s divides k, or k < s: all phases then are
+                                                                equally long, or empty
+=================  ============================  =============  ==============================================
+
+**Sources, and what is not known.** Shi et al. (arXiv 1609.07009) show a transposed convolution of kernel ``s*K`` to be
+a convolution of ``K`` taps with ``s`` times the channels per axis, whose output is shuffled. SAME's border is not their
+subject: without padding, ``n`` inputs give ``s*(n - K + 1)`` outputs. Nor are kernels that ``s`` does not divide:
+``shi`` extends them, the kindest reading, and ``shi_truncated`` is another. Xu et al. (arXiv 1907.01773) compare with
+this form; from memory of their paper, it turns DCGAN's 64x64 image into one of 50x50. Three layers from 8x8 that
+each give ``s*(n - 1)`` do so, hence two taps a phase. The benchmark's DCGAN (`splitdeconv.networks.dcgan`) has 5x5
+kernels: ``shi_truncated`` has two taps there; ``shi`` has three, and gives 36x36. Which it was, the authors' published
+code does not tell.
+
+Chang et al. (TDC, IEEE TCSVT 2018) extend kernels that ``s`` does not divide. That their zeros end up on the side
+where they shift the phases is how Xu et al. describe it, again from memory; that it concerns the kernel as a whole is
+this module's reading. ``wrong_side`` is nobody's method but a negative control: each short phase's zero at its other
+end.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from .errors import SplitDeconvError, check_choice
+from .plan import plan
+from .reference import conv_transpose, rounding_bound
+
+METHODS = ("shi", "shi_truncated", "chang", "wrong_side")
+
+
+def approximate(planned, filters, method):
+    """What a conversion from the literature computes, as another transposed convolution.
+
+    Args:
+        planned: a `SplitPlan` of the operator to replace, undilated; input lengths may be unknown.
+        filters: array ``(*kernel_size, out_channels // groups, in_channels)``.
+        method: one of `METHODS`; the module's text tells them apart.
+
+    Returns:
+        (plan, filters) for `splitdeconv.apply`, or `splitdeconv.reference.conv_transpose`. Output 0 of ``shi`` and
+        ``shi_truncated`` is output ``plan.axes[i].p - planned.axes[i].p`` of what they replace.
+
+    Raises:
+        SplitDeconvError: an unknown method, a dilated kernel, or an input too small to have an interior.
+    """
+    check_choice(method, METHODS, "method", "approximate")
+    axes, filters = [], np.asarray(filters)
+    for dimension, axis in enumerate(planned.axes):
+        if axis.d > 1:
+            raise _refusal(dimension, axis, "a kernel without dilation", "use another geometry")
+        taps = _taps(axis, method)
+        # A plane of zeros behind the kernel is what a tap of None picks.
+        behind = [(0, int(i == dimension)) for i in range(filters.ndim)]
+        filters = np.take(np.pad(filters, behind), [axis.k if tap is None else tap for tap in taps], axis=dimension)
+        changes = {"k": len(taps)}
+        if method.startswith("shi"):
+            border = len(taps) - axis.s
+            if not taps or (axis.n is not None and axis.n * axis.s <= border):
+                raise _refusal(dimension, axis, f"k >= s and more than {max(border, 0)} outputs", "use a larger input")
+            changes |= {"p": border, "tail": -border}
+        axes.append(replace(axis, **changes))
+    return replace(planned, axes=tuple(axes)), filters
+
+
+def _taps(axis, method):
+    """The kernel's taps as the method lays them out; None is a zero."""
+    k, s = axis.k, axis.s
+    own, extension = list(range(k)), [None] * (-k % s)
+    if method == "shi_truncated":
+        return own[: k // s * s]
+    if method == "shi":
+        return own + extension
+    if method == "chang":
+        return extension + own
+    # Phases are the taps of one remainder mod s. From remainder k mod s on they are one tap short.
+    longest = -(-k // s)
+    phases = [own[r::s] for r in range(s)]
+    phases = [[None] * (longest - len(phase)) + phase for phase in phases]
+    return [phases[u % s][u // s] for u in range(s * longest)]
+
+
+def survey(kernels, strides, *, size=9, seed=0):
+    """Which kernels and strides each method survives: one SAME layer of each, on random signed data in float64.
+
+    Args:
+        kernels, strides: lengths along both axes of a 2-D layer.
+        size: inputs along both axes.
+        seed: of inputs and filters.
+
+    Returns:
+        DataFrame, a row for each kernel, stride and method: ``k_mod_s``; ``outputs``, outputs along an axis, and
+        ``wanted``, those of the operator; ``error``, root mean square difference from the operator's outputs over their
+        root mean square, each method's output taken where it belongs; ``exact``, whether rounding explains every
+        difference; and ``shifted``, the least such error when the output may be moved by whole pixels.
+    """
+    rows = []
+    for k in kernels:
+        for s in strides:
+            rng = np.random.default_rng((seed, k, s))
+            exact = plan((size, size), k, s)
+            x, filters = rng.standard_normal((1, size, size, 3)), rng.standard_normal((k, k, 2, 3))
+            wanted = conv_transpose(x, filters, exact)
+            bound = rounding_bound(x, filters, exact, np.finfo("float64").eps / 2)
+            for method in METHODS:
+                if method == "shi_truncated" and k < s:
+                    continue  # no tap would be left
+                planned, other = approximate(exact, filters, method)
+                y = conv_transpose(x, other, planned)
+                offset = planned.axes[0].p - exact.axes[0].p
+                errors = {shift: _error(y, wanted, offset - shift) for shift in range(-k, k + 1)}
+                difference, least = _overlap(y, wanted, offset), _overlap(y, bound, offset)
+                rows.append(
+                    {
+                        "k": k,
+                        "s": s,
+                        "k_mod_s": k % s,
+                        "method": method,
+                        "outputs": y.shape[1],
+                        "wanted": wanted.shape[1],
+                        "error": errors[0],
+                        "exact": bool((np.abs(difference[0] - difference[1]) <= least[1]).all()),
+                        "shifted": min(errors.values()),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _overlap(y, wanted, offset):
+    """The parts of both that lie on each other when output 0 of y is output `offset` of `wanted`, on both axes."""
+    first, last = max(offset, 0), min(wanted.shape[1], offset + y.shape[1])
+    here, there = slice(first - offset, last - offset), slice(first, last)
+    return y[:, here, here], wanted[:, there, there]
+
+
+def _error(y, wanted, offset):
+    ours, theirs = _overlap(y, wanted, offset)
+    return float(np.sqrt(np.mean((ours - theirs) ** 2) / np.mean(theirs**2)))
+
+
+def _refusal(dimension, axis, expected, fix):
+    return SplitDeconvError(
+        "the approximate conversion is not defined for this geometry",
+        where=f"approximate, spatial dimension {dimension}",
+        expected=expected,
+        got=f"n={axis.n} k={axis.k} s={axis.s} d={axis.d}",
+        fix=fix,
+    )
