@@ -9,9 +9,10 @@ from functools import partial
 
 import numpy as np
 
+from splitdeconv.approximations import METHODS, approximate
 from splitdeconv.errors import SplitDeconvError, check_choice
 from splitdeconv.extras import require
-from splitdeconv.plan import FORMS
+from splitdeconv.plan import FORMS, plan
 from splitdeconv.pretrained.checkpoint import read_checkpoint
 from splitdeconv.pretrained.download import fetch
 from splitdeconv.pretrained.registry import generator
@@ -22,34 +23,47 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 EPSILON = 1e-5  # of PyTorch's BatchNorm2d and InstanceNorm2d; Keras' default is 1e-3
 
 
-def load(name: str, deconv: str = "native", dtype: str = "float32") -> "keras.Model":
+def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int | None = None) -> "keras.Model":
     """A trained generator, channels last, dynamic batch; its weights are fetched if the cache does not hold them.
 
     Args:
         name: one of `splitdeconv.pretrained.names()`.
         deconv: "native" for `keras.layers.Conv2DTranspose`, or the form in which `SplitConv2DTranspose` computes it:
-            "split", "rows", "stacked", "paper", "nzp" or "auto".
+            "split", "rows", "stacked", "paper", "nzp" or "auto". Or one of `splitdeconv.approximations.METHODS`, to see
+            what it does to the image; it takes the place of those of stride > 1, and Shi's makes smaller images.
         dtype: of weights and computation, one of `DTYPES`; the checkpoints hold float32. Two forms add in another
             order, so in float32 an 8-bit level changes with probability 127.5 x their difference, where a value lies
             next to a half step. In float64 that does not happen: every form gives the same 8-bit image.
+        kernel: 5 writes a DCGAN's 4x4 kernels of stride 2 as 5x5, with zeros behind. SAME crops both alike, so the
+            image is the same; but 2 does not divide 5.
 
     Returns:
         DCGANs: (batch, latents) -> (batch, 64 or 128, 64 or 128, 3). CycleGAN: (batch, 256, 256, 3) -> the same.
         Images in [-1, 1]; see `to_uint8`. `splitdeconv.pretrained.samples` makes inputs.
 
     Raises:
-        SplitDeconvError: no such name, form or dtype, no weights to be had, or weights that do not fit the
+        SplitDeconvError: no such name, form, dtype or kernel, no weights to be had, or weights that do not fit the
             architecture.
     """
     wanted = generator(name)
-    check_choice(deconv, ("auto", *FORMS), "deconv", "splitdeconv.pretrained")  # before anything is downloaded
+    check_choice(
+        deconv, ("auto", *METHODS, *FORMS), "deconv", "splitdeconv.pretrained"
+    )  # before anything is downloaded
     check_choice(dtype, DTYPES, "dtype", "splitdeconv.pretrained")
+    if kernel not in ((None, 5) if wanted.architecture == "dcgan" else (None,)):
+        raise SplitDeconvError(
+            "the kernels cannot be written in this size",
+            where=f"splitdeconv.pretrained, {name}",
+            expected="None, or 5 for a DCGAN",
+            got=repr(kernel),
+        )
     state = read_checkpoint(fetch(name))
     state = state[wanted.state] if wanted.state else state
-    return {"dcgan": dcgan, "cyclegan": cyclegan}[wanted.architecture](state, deconv, dtype, name=name)
+    options = {"kernel": kernel} if kernel else {}
+    return {"dcgan": dcgan, "cyclegan": cyclegan}[wanted.architecture](state, deconv, dtype, name=name, **options)
 
 
-def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "dcgan") -> "keras.Model":
+def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "dcgan", kernel: int | None = None):
     """A DCGAN generator (arXiv 1511.06434) from a PyTorch `state_dict` in the layout of PyTorch's tutorial.
 
     `main.N.weight` of rank 4 are its transposed convolutions, 4x4: the first of stride 1 without padding, the others of
@@ -60,6 +74,7 @@ def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str
         deconv: as in `load`.
         dtype: as in `load`.
         name: the model's name.
+        kernel: as in `load`.
 
     Raises:
         SplitDeconvError: a tensor is missing, left over or of another shape; or no such form.
@@ -72,8 +87,10 @@ def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str
     x = latent = keras.Input((state[f"main.{kernels[0]}.weight"].shape[0],), dtype=dtype, name="latent")
     x = keras.layers.Reshape((1, 1, -1), dtype=dtype, name="pixel")(x)
     for index in kernels:
-        geometry = {"strides": 1, "padding": "valid"} if index == kernels[0] else {"strides": 2, "padding": "same"}
-        x = build.deconv(x, f"main.{index}", deconv, use_bias=False, **geometry)
+        if index == kernels[0]:
+            x = build.deconv(x, f"main.{index}", deconv, use_bias=False)
+        else:
+            x = build.deconv(x, f"main.{index}", deconv, use_bias=False, strides=2, padding="same", kernel=kernel)
         if index != kernels[-1]:
             x = build.batch_norm(x, f"main.{index + 1}")
             x = keras.layers.ReLU(dtype=dtype, name=f"main_{index + 2}")(x)
@@ -114,12 +131,20 @@ def cyclegan(state: dict, deconv: str = "native", dtype: str = "float32", name: 
         x = keras.layers.Add(dtype=dtype, name=f"model_{index}")([x, y])
     for index in (10 + blocks, 13 + blocks):
         # PyTorch crops one row and column at the start; Keras' padding="same" would crop them at the end
-        x = build.deconv(x, f"model.{index}", deconv, use_bias=True, strides=2, padding="valid")
-        x = keras.layers.Cropping2D(((1, 0), (1, 0)), dtype=dtype, name=f"model_{index}_crop")(x)
+        x = build.deconv(x, f"model.{index}", deconv, use_bias=True, strides=2, crop=((1, 0), (1, 0)))
         x = relu(name=f"model_{index + 2}")(build.instance_norm(x, f"model.{index + 1}"))
     x = build.conv(_reflect(x, 3), f"model.{17 + blocks}")
     x = keras.layers.Activation("tanh", dtype=dtype, name="tanh")(x)
     return build.finish(keras.Model(image, x, name=name))
+
+
+def _approximated(x, filters, strides, padding, method):
+    """Filters, padding and crop with which Keras' own layer computes what `method` makes of a layer."""
+    exact = plan(tuple(x.shape[1:3]), filters.shape[:2], strides, padding)
+    other, filters = approximate(exact, filters, method)
+    # Of the whole output, (n - 1) * s + k long, those before p and behind p + o go.
+    crop = tuple((axis.p, axis.k - axis.s - axis.p - axis.tail) for axis in other.axes)
+    return filters, "valid", crop
 
 
 def _reflect(x, width):
@@ -139,15 +164,24 @@ class _Builder:
             make, key, x, [kernel, bias], filters=kernel.shape[3], kernel_size=kernel.shape[:2], strides=strides
         )
 
-    def deconv(self, x, key, form, use_bias, **geometry):
-        kernel = self._take(key, "weight", (2, 3, 1, 0))
-        arrays = [kernel, self._take(key, "bias")] if use_bias else [kernel]
-        options = {"filters": kernel.shape[2], "kernel_size": kernel.shape[:2], "use_bias": use_bias, **geometry}
+    def deconv(self, x, key, form, use_bias, strides=1, padding="valid", crop=None, kernel=None):
+        filters = self._take(key, "weight", (2, 3, 1, 0))
+        if kernel:
+            filters = np.pad(filters, [(0, kernel - filters.shape[0]), (0, kernel - filters.shape[1]), (0, 0), (0, 0)])
+        if form in METHODS:
+            if strides > 1:  # there is nothing to split where the stride is 1
+                filters, padding, crop = _approximated(x, filters, strides, crop or padding, form)
+            form = "native"
+        arrays = [filters, self._take(key, "bias")] if use_bias else [filters]
+        options = {"filters": filters.shape[2], "kernel_size": filters.shape[:2], "use_bias": use_bias}
+        options |= {"strides": strides, "padding": padding}
         if form == "native":
-            return self._apply(keras.layers.Conv2DTranspose, key, x, arrays, **options)
-        from splitdeconv.layers import SplitConv2DTranspose
+            x = self._apply(keras.layers.Conv2DTranspose, key, x, arrays, **options)
+        else:
+            from splitdeconv.layers import SplitConv2DTranspose
 
-        return self._apply(SplitConv2DTranspose, key, x, arrays, form=form, **options)
+            x = self._apply(SplitConv2DTranspose, key, x, arrays, form=form, **options)
+        return keras.layers.Cropping2D(crop, dtype=self._dtype, name=f"{_name(key)}_crop")(x) if crop else x
 
     def batch_norm(self, x, key):
         arrays = [self._take(key, part) for part in ("weight", "bias", "running_mean", "running_var")]

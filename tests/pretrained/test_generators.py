@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from splitdeconv.approximations import METHODS
 from splitdeconv.errors import SplitDeconvError
 from splitdeconv.pretrained import generators, read_checkpoint
 from tests.pretrained import torch_files, torch_numpy
@@ -115,6 +116,54 @@ def test_dynamic_batch_and_file_round_trip(dcgan_state, cyclegan_state, latent, 
         np.testing.assert_array_equal(np.asarray(keras.models.load_model(path)(x)), y)
 
 
+def _own(images, border):
+    """Images without a border."""
+    return images[:, border : images.shape[1] - border, border : images.shape[2] - border]
+
+
+def test_where_the_stride_divides_the_kernel_shi_loses_the_border_and_the_others_nothing(dcgan_state, latent):
+    exact = torch_numpy.dcgan(dcgan_state, latent)
+    for method in ("chang", "wrong_side"):
+        y = np.asarray(generators.dcgan(dcgan_state, method, "float64")(latent))
+        np.testing.assert_allclose(y, exact, rtol=0, atol=TOLERANCE)
+    for method in ("shi", "shi_truncated"):
+        # 4x4 -> 6x6 -> 10x10: a pixel of each side of 8x8, and with it two of 16x16 and one more.
+        y = np.asarray(generators.dcgan(dcgan_state, method, "float64")(latent))
+        assert y.shape == (3, 10, 10, 3)
+        np.testing.assert_allclose(y, _own(exact, 3), rtol=0, atol=TOLERANCE)
+
+
+def test_the_same_kernels_written_as_5x5(dcgan_state, latent):
+    exact = torch_numpy.dcgan(dcgan_state, latent)
+    for form in ("native", "split", "shi_truncated"):
+        y = np.asarray(generators.dcgan(dcgan_state, form, "float64", kernel=5)(latent))
+        wanted = _own(exact, 3) if form == "shi_truncated" else exact
+        np.testing.assert_allclose(y, wanted, rtol=0, atol=TOLERANCE)
+    shifted = np.asarray(generators.dcgan(dcgan_state, "chang", "float64", kernel=5)(latent))
+    assert np.abs(shifted - exact).max() > 0.1
+    # One pixel late of 8x8 is two of 16x16, and one more; the column that came in from the border is not the same.
+    middle = np.s_[:, 5:, 5:]
+    np.testing.assert_allclose(shifted[middle][:, 4:, 4:], exact[:, 6:13, 6:13], rtol=0, atol=TOLERANCE)
+
+
+def test_what_the_conversions_make_of_a_kernel_of_3(cyclegan_state, photographs):
+    """Of the layers alone: what normalises whole maps makes the rest of the image another one, too."""
+    x = np.random.default_rng(8).normal(size=(1, 4, 4, 5))
+    models = {f: generators.cyclegan(cyclegan_state, f, "float64", size=16) for f in ("native", *METHODS)}
+    upper = {
+        form: keras.Model(m.get_layer("model_11").output, m.get_layer("model_13").input) for form, m in models.items()
+    }
+    maps = {form: np.asarray(model(x)) for form, model in upper.items()}
+    assert {form: y.shape[1] for form, y in maps.items()} == {
+        "native": 8, "shi": 6, "shi_truncated": 8, "chang": 8, "wrong_side": 8
+    }  # fmt: skip
+    np.testing.assert_allclose(maps["shi"], _own(maps["native"], 1), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(maps["chang"][:, 1:, 1:], maps["native"][:, :-1, :-1], rtol=0, atol=TOLERANCE)
+    assert np.abs(maps["wrong_side"] - maps["native"]).max() > 0.1
+    for form, model in models.items():
+        assert model(photographs).shape[1] == (10 if form == "shi" else 16)
+
+
 def _without(state, key):
     return {name: array for name, array in state.items() if name != key}
 
@@ -164,3 +213,10 @@ def test_a_wrong_choice_is_refused_before_anything_is_fetched(monkeypatch, argum
     monkeypatch.setattr(generators, "fetch", lambda name: pytest.fail("it was fetched"))
     with pytest.raises(SplitDeconvError, match=message):
         generators.load("face_dcgan", *arguments)
+
+
+@pytest.mark.parametrize(("name", "kernel"), [("face_dcgan", 6), ("vintage_cyclegan", 5)])
+def test_kernels_are_written_in_no_other_size(monkeypatch, name, kernel):
+    monkeypatch.setattr(generators, "fetch", lambda name: pytest.fail("it was fetched"))
+    with pytest.raises(SplitDeconvError, match=f"cannot be written in this size(.|\\n)*{name}(.|\\n)*got: {kernel}"):
+        generators.load(name, "native", kernel=kernel)
