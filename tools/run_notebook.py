@@ -9,6 +9,7 @@ and error. A quick run's result is marked by NAME.quick beside it, which tells m
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ def execute(run, target, quick) -> int:
     log = running.with_suffix(".log")
     started = time.monotonic()
     try:
-        with errors_to(log):
+        with interruptible(), errors_to(log):
             papermill.execute_notebook(
                 run.notebook,
                 running,
@@ -106,6 +107,24 @@ def prepare_environment(run, quick):
             }
         ),
     }
+
+
+@contextmanager
+def interruptible():
+    """Raise KeyboardInterrupt if one comes, at the latest when the block ends: libraries on the way may swallow it."""
+    came = []
+
+    def note(*_):
+        came.append(True)
+        raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+        if came:
+            raise KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 @contextmanager
