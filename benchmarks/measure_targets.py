@@ -12,7 +12,6 @@ form that leaves part of the model to the CPU has no cost and a gain of 0.
 import contextlib
 import io
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,8 @@ import pandas as pd
 from rich.progress import track
 
 import splitdeconv as sd
-from splitdeconv import bench, networks
-from splitdeconv.toolchains import vela
+from splitdeconv import networks
+from splitdeconv.toolchains import cpu, litert, onnx_export, vela
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "measured" / "targets.csv"
@@ -84,7 +83,7 @@ def names(layer):
 
 def measure(target, dtype, layer):
     """One row per form of one layer."""
-    native = (onnx_model if target in ("onnxruntime", "openvino") else tflite_model)(layer, dtype)
+    native = native_model(layer, target, dtype)
     models = {"native": native}
     for name, interleave in FORMS.items():
         with contextlib.suppress(sd.SplitDeconvError):  # depth_to_space where it cannot be
@@ -94,101 +93,33 @@ def measure(target, dtype, layer):
         costs = {name: cycles(model, target) for name, model in models.items()}
         gains = {name: costs["native"] / cost if np.isfinite(cost) else 0.0 for name, cost in costs.items()}
         return [{**first, "form": name, "cost": costs[name], "gain": round(gains[name], 3)} for name in models]
-    run = {"xnnpack": _litert, "onnxruntime": _onnxruntime, "openvino": _openvino}[target]
-    times = bench.interleaved({name: run(model) for name, model in models.items()}, turns=41, budget=8.0)
+    runtime = next(name for name, of_target in cpu.TARGETS.items() if of_target == target)
+    times = cpu.measure(runtime, models, threads=(1,), turns=41, budget=8.0)
     return [
-        {**first, "form": row["name"], "cost": float(f"{row['seconds'] * 1e3:.4g}")}
+        {**first, "form": row["form"], "cost": float(f"{row['seconds'] * 1e3:.4g}")}
         | {column: round(row[source], 3) for column, source in GAINS.items()}
-        for _, row in bench.summarize(times).iterrows()
+        for _, row in times.iterrows()
     ]
 
 
-def tflite_model(layer, dtype):
-    """A .tflite of one Conv2DTranspose, made by TensorFlow's converter."""
+def keras_model(layer):
+    """One Conv2DTranspose with seeded weights."""
     import keras
-    import tensorflow as tf
 
     keras.utils.set_random_seed(0)
-    shape = (1, int(layer["in_h"]), int(layer["in_w"]), int(layer["c_in"]))
-    model = keras.Sequential(
-        [
-            keras.Input(batch_shape=shape),
-            keras.layers.Conv2DTranspose(
-                int(layer["c_out"]),
-                (int(layer["k_h"]), int(layer["k_w"])),
-                (int(layer["stride_h"]), int(layer["stride_w"])),
-                layer["padding"].lower(),
-            ),
-        ]
-    )
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if dtype == "int8":
-        rng = np.random.default_rng(0)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([rng.standard_normal(shape, "f4")] for _ in range(2))
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+    kernel, strides = (tuple(int(layer[f"{name}_{axis}"]) for axis in "hw") for name in ("k", "stride"))
+    transposed = keras.layers.Conv2DTranspose(int(layer["c_out"]), kernel, strides, layer["padding"].lower())
+    return keras.Sequential([keras.Input([int(layer[name]) for name in ("in_h", "in_w", "c_in")]), transposed])
+
+
+def native_model(layer, target, dtype):
+    """The layer as a file that the target reads."""
+    model = keras_model(layer)
+    if target in ("onnxruntime", "openvino"):
+        return onnx_export.export(model)
+    samples = np.random.default_rng(0).standard_normal((2, *model.inputs[0].shape[1:]), "f4")
     with contextlib.redirect_stdout(io.StringIO()):
-        return converter.convert()
-
-
-def onnx_model(layer, _):
-    """An ONNX model of one ConvTranspose with the same geometry, padded explicitly as PyTorch exports it."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    size, kernel, strides = (tuple(int(layer[f"{name}_{axis}"]) for axis in "hw") for name in ("in", "k", "stride"))
-    axes = sd.plan(size, kernel, strides, layer["padding"]).axes
-    pads = [(a.p, (a.n - 1) * a.s + a.k - a.p - a.o) for a in axes]
-    rng = np.random.default_rng(0)
-    w = rng.standard_normal((int(layer["c_in"]), int(layer["c_out"]), *(a.k for a in axes)), "f4")
-    node = helper.make_node(
-        "ConvTranspose",
-        ["x", "w", "b"],
-        ["y"],
-        strides=[a.s for a in axes],
-        pads=[max(before, 0) for before, _ in pads] + [max(after, 0) for _, after in pads],
-        output_padding=[max(-after, 0) for _, after in pads],
-    )
-    shapes = [[1, w.shape[0], *(a.n for a in axes)], [1, w.shape[1], *(a.o for a in axes)]]
-    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in zip("xy", shapes, strict=True)]
-    stored = [numpy_helper.from_array(w, "w"), numpy_helper.from_array(rng.standard_normal(w.shape[1], "f4"), "b")]
-    graph = helper.make_graph([node], "layer", ports[:1], ports[1:], stored)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
-
-
-def _litert(model):
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=model, num_threads=1)
-    interpreter.allocate_tensors()
-    port = interpreter.get_input_details()[0]
-    interpreter.set_tensor(port["index"], _values(port["shape"], port["dtype"]))
-    return interpreter.invoke
-
-
-def _onnxruntime(model):
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return partial(session.run, None, {"x": _values(session.get_inputs()[0].shape, np.float32)})
-
-
-def _openvino(model):
-    import openvino
-
-    compiled = openvino.compile_model(
-        openvino.Core().read_model(io.BytesIO(model)),
-        "CPU",
-        {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"},
-    )
-    return partial(compiled.create_infer_request().infer, {0: _values(compiled.input(0).shape, np.float32)})
-
-
-def _values(shape, dtype):
-    rng = np.random.default_rng(0)
-    return rng.integers(-128, 128, shape, dtype) if dtype == np.int8 else rng.standard_normal(shape, dtype)
+        return litert.export(model, calibration=samples if dtype == "int8" else None)
 
 
 def cycles(model, configuration):

@@ -18,6 +18,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "data" / "measured"
 def write(name, table, folder=FOLDER) -> Path:
     """Keep a table as ``NAME.csv``, each row with the columns device, date and versions (JSON).
 
+    Rows that have these columns already, of an earlier part of the measurement, keep theirs.
+
     Args:
         name: of the measurement.
         table: a DataFrame.
@@ -28,7 +30,9 @@ def write(name, table, folder=FOLDER) -> Path:
     """
     path = Path(folder) / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    stamped = table.assign(device=device(), date=date.today().isoformat(), versions=json.dumps(versions()))
+    stamps = {"device": device(), "date": date.today().isoformat(), "versions": json.dumps(versions())}
+    held = {column: table[column].fillna(value) for column, value in stamps.items() if column in table}
+    stamped = table.assign(**stamps | held)
     with replacing(path) as part:
         stamped.to_csv(part, index=False, lineterminator="\n", float_format="%.6g")
     return path

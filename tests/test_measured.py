@@ -19,5 +19,14 @@ def test_a_table_is_kept_with_its_origin(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["trial.csv"]
 
 
+def test_rows_of_an_earlier_part_keep_their_origin(tmp_path):
+    earlier = {"layer": "a", "device": "an abacus", "date": "1642-01-01", "versions": "{}"}
+    measured.write("trial", pd.DataFrame([earlier, {"layer": "b"}]), tmp_path)
+    kept = measured.read("trial", tmp_path).set_index("layer")
+    assert kept.loc["a"].to_dict() == {name: value for name, value in earlier.items() if name != "layer"}
+    assert "logical cores" in kept.loc["b", "device"]
+    assert json.loads(kept.loc["b", "versions"])["numpy"]
+
+
 def test_nothing_kept_is_an_empty_table(tmp_path):
     assert measured.read("trial", tmp_path).empty

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from ..convert.tflite_check import check
+from ..convert.tflite_file import read
+from ..convert.tflite_graph import operator_name, ports, type_name
 from ..errors import SplitDeconvError
 from ..extras import require
 
@@ -52,3 +55,37 @@ def export(model, *, batch=1, calibration=None) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
     return converter.convert()
+
+
+def full_int8(data) -> bytes:
+    """The same file, if it is full int8: int8 at every port of the model, and no operator that touches a float.
+
+    Args:
+        data: bytes of a .tflite.
+
+    Raises:
+        SplitDeconvError: it is not, naming the port or operator; or not a sound .tflite file.
+    """
+    model, _ = read(data, "the TFLite model")
+    check(model, "the TFLite model")
+    main = model.subgraphs[0]
+    for tensor in (main.tensors[place] for place in (*ports(main.inputs), *ports(main.outputs))):
+        if type_name(tensor) != "INT8":
+            raise _not_full(f"the port {(tensor.name or b'').decode(errors='replace')} is {type_name(tensor)}")
+    for graph in model.subgraphs:
+        for operator in graph.operators or ():
+            touched = (*ports(operator.inputs), *ports(operator.outputs))
+            kinds = [type_name(graph.tensors[place]) for place in touched if place >= 0]
+            if any("FLOAT" in kind for kind in kinds):
+                raise _not_full(f"{operator_name(model, operator)} on {', '.join(kinds)}")
+    return data
+
+
+def _not_full(got):
+    return SplitDeconvError(
+        "the model is not full int8",
+        where="litert.full_int8",
+        expected="int8 inputs and outputs, and no float operator",
+        got=got,
+        fix="export it with calibration samples",
+    )

@@ -1,4 +1,4 @@
-"""What the toolchains are given: the benchmark networks and their transposed convolutions alone, in full int8.
+"""What the toolchains are given: the benchmark networks and their transposed convolutions alone, full int8 or float32.
 
 Calibration is by typical inputs: seeded latents for generators, photographs for the others. Only the native model is
 exported; every form, and the baseline that inserts zeros, is that file rewritten in place, so that integer weights,
@@ -16,6 +16,7 @@ from ..extras import require
 from . import litert
 
 FORMS = ("native", "nzp", "split", "rows", "stacked")
+DTYPES = ("int8", "float32")
 
 #: Red, green and blue of the mean pixel that the VGG networks subtract (the models of Simonyan and Zisserman, arXiv
 #: 1409.1556, section 2.1; FCN's code, shelhamer/fcn.berkeleyvision.org, voc_layers.py, has the values as BGR).
@@ -65,39 +66,59 @@ def typical_inputs(name, model, count=4, seed=0):
     return [latents, *(np.eye(classes, dtype="float32")[np.arange(count) % classes] for classes in labels)]
 
 
-def network(name, *, count=4, seed=0, **options) -> bytes:
-    """A whole benchmark network with native transposed convolutions as full-int8 .tflite.
+def network(name, *, dtype="int8", count=4, seed=0, **options) -> bytes:
+    """A whole benchmark network with native transposed convolutions as .tflite.
 
     Args:
         name: of the network.
+        dtype: "int8" or "float32".
         count: calibration samples.
         seed: of weights and calibration.
         **options: the network's own.
 
     Raises:
-        SplitDeconvError: TensorFlow is missing, or the network has several inputs, which the export refuses.
+        SplitDeconvError: TensorFlow is missing, the network has several inputs, which the export refuses, or something
+            in it is left in float.
     """
+    check_choice(dtype, DTYPES, "element type", "models.network")
     model = networks.build(name, "native", seed=seed, **options)
-    return litert.export(model, calibration=typical_inputs(name, model, count, seed)[0])
+    if dtype == "float32":
+        return litert.export(model)
+    return litert.full_int8(litert.export(model, calibration=typical_inputs(name, model, count, seed)[0]))
 
 
-def layers(name, *, count=4, seed=0, **options):
+def layers(name, *, dtype="int8", count=4, seed=0, **options):
     """Each transposed convolution of a network alone, with its own weights, calibrated by what reaches it there.
 
     Args:
-        name, count, seed, options: as for `network`.
+        name, dtype, count, seed, options: as for `network`.
 
     Yields:
-        (name of the layer, bytes of a full-int8 .tflite), in order.
+        (name of the layer, bytes of a .tflite), in order.
     """
+    check_choice(dtype, DTYPES, "element type", "models.layers")
     keras = require("keras", "tensorflow")
     model = networks.build(name, "native", seed=seed, **options)
+    found = alone(model)
+    if dtype == "float32":
+        yield from ((layer, litert.export(single)) for layer, single in found)
+        return
+    inputs = [model.get_layer(layer).input for layer, _ in found]
+    reaching = keras.Model(model.inputs, inputs)(typical_inputs(name, model, count, seed))
+    for (layer, single), samples in zip(found, reaching if isinstance(reaching, list) else [reaching], strict=True):
+        yield layer, litert.full_int8(litert.export(single, calibration=samples.numpy()))
+
+
+def alone(model):
+    """[(name, Keras model of it with its own weights)] of every native transposed convolution of a network."""
+    keras = require("keras", "tensorflow")
     found = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
-    reaching = keras.Model(model.inputs, [layer.input for layer in found])(typical_inputs(name, model, count, seed))
-    for layer, samples in zip(found, reaching if isinstance(reaching, list) else [reaching], strict=True):
-        alone = keras.Sequential([keras.Input(samples.shape[1:]), type(layer).from_config(layer.get_config())])
-        alone.set_weights(layer.get_weights())
-        yield layer.name, litert.export(alone, calibration=samples.numpy())
+    singles = []
+    for layer in found:
+        single = keras.Sequential([keras.Input(layer.input.shape[1:]), type(layer).from_config(layer.get_config())])
+        single.set_weights(layer.get_weights())
+        singles.append((layer.name, single))
+    return singles
 
 
 def rewritten(native, form, target="generic"):

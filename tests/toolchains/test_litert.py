@@ -56,3 +56,25 @@ def test_what_cannot_be_exported_is_refused(model):
     with pytest.raises(SplitDeconvError, match="0 samples"):
         litert.export(model, calibration=np.zeros((0, 5, 4, 3)))
     assert litert.available() is None
+
+
+def test_full_int8_is_checked(model, rng):
+    x = rng.uniform(-1, 1, (4, 5, 4, 3)).astype("float32")
+    whole = litert.export(model, calibration=x)
+    assert litert.full_int8(whole) is whole
+    with pytest.raises(SplitDeconvError, match=r"not full int8(.|\n)*port .* FLOAT32"):
+        litert.full_int8(litert.export(model))
+
+
+def test_a_float_operator_within_is_refused(rng):
+    """TensorFlow has no int8 kernel for it and, where it may, leaves it in float between int8 ports."""
+    import tensorflow as tf
+
+    convert = tf.lite.TFLiteConverter.from_concrete_functions
+    converter = convert([tf.function(lambda x: tf.sin(x * 2)).get_concrete_function(tf.TensorSpec((1, 8)))])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([rng.standard_normal((1, 8)).astype("float32")] for _ in range(2))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    with pytest.raises(SplitDeconvError, match=r"DEQUANTIZE on INT8, FLOAT32|SIN on FLOAT32"):
+        litert.full_int8(converter.convert())

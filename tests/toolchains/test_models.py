@@ -84,3 +84,13 @@ def test_typical_inputs_have_the_networks_shape_and_range(name, low, high):
     assert np.ptp(inputs[0]) > 0.5 * (high - low) or name == "artgan"
     assert (inputs[0] == models.typical_inputs(name, network, count=2)[0]).all()
     assert all((x.sum(axis=1) == 1).all() for x in inputs[1:])
+
+
+def test_float_files_hold_the_same_layers():
+    floats, integers = (dict(models.layers("sngan", dtype=dtype, count=1)) for dtype in models.DTYPES[::-1])
+    assert list(floats) == list(integers)
+    assert len(floats["deconv3"]) > 3 * len(integers["deconv3"])
+    with pytest.raises(SplitDeconvError, match="not full int8"):
+        litert.full_int8(floats["deconv3"])
+    with pytest.raises(SplitDeconvError, match="unknown element type"):
+        models.network("sngan", dtype="bfloat16")

@@ -1,0 +1,121 @@
+"""Time of every benchmark network in this CPU's runtimes, by layer and whole: data/measured/cpu_runtimes.csv.
+
+python benchmarks/measure_cpu.py [--load LOAD] [--parts layers whole] [--runtimes litert ...] [NETWORK ...]
+
+LiteRT (XNNPACK) in float32 and full int8, ONNX Runtime and OpenVINO in float32, batch 1, one thread and two. "auto" is
+each target's choice. What the table holds is not timed again: delete its rows for that. While the load average is above
+LOAD (default 1.5) it waits: a machine that does something else gives no times worth keeping.
+"""
+
+import argparse
+import os
+import time
+from itertools import product
+
+import pandas as pd
+from rich.progress import track
+
+import splitdeconv as sd
+from splitdeconv import measured, networks
+from splitdeconv.toolchains import cpu, gains, litert_run, models, onnx_export
+
+NAME = "cpu_runtimes"
+KINDS = [("litert", "float32"), ("litert", "int8"), ("onnxruntime", "float32"), ("openvino", "float32")]
+FORMS = {"litert": models.FORMS, "onnxruntime": ("native", "nzp", "split"), "openvino": ("native", "nzp", "split")}
+KEY = ["network", "layer", "runtime", "dtype"]
+STEPS = {"layers": {"turns": 41, "budget": 8.0}, "whole": {"turns": 21, "budget": 30.0}}
+# Zero insertion at stride 32 is a thousand times the useful operations, and as many times the memory.
+MOST_ZEROS = 100
+
+
+def main(names, most, parts, runtimes):
+    """Time what is missing, keep the table after each model, print what it amounts to."""
+    table = measured.read(NAME)
+    names = names or [*gains.NETWORKS, *(name for name in networks.names() if name not in gains.NETWORKS)]
+    steps = product(parts, [kind for kind in KINDS if kind[0] in runtimes], names)
+    for part, (runtime, dtype), name in track(list(steps), "timing networks"):
+        held = set() if table.empty else set(table[KEY].itertuples(index=False, name=None))
+        wanted = [gains.WHOLE] if part == "whole" else list(deconvs(name)["name"])
+        if held.issuperset((name, layer, runtime, dtype) for layer in wanted):
+            continue
+        for layer, forms in sources(part, runtime, dtype, name):
+            if (name, layer, runtime, dtype) not in held:
+                wait(most)
+                rows = timed(runtime, dtype, forms, reasons(name, layer), **STEPS[part])
+                rows = rows.assign(network=name, layer=layer, load=round(os.getloadavg()[0], 2))
+                table = pd.concat([table, rows], ignore_index=True)
+                measured.write(NAME, table)
+    report(table)
+
+
+def deconvs(name):
+    """The network's transposed convolutions."""
+    return networks.layer_table(name).query("kind == 'deconv'")
+
+
+def sources(part, runtime, dtype, name):
+    """(layer, function from form and target to file and choices, or the reason why there are none)."""
+    try:
+        if runtime == "litert":
+            whole = part == "whole"
+            pairs = [(gains.WHOLE, models.network(name, dtype=dtype))] if whole else models.layers(name, dtype=dtype)
+            yield from ((layer, lambda *to, file=file: models.rewritten(file, *to)) for layer, file in pairs)
+        else:
+            model = networks.build(name, "native")
+            pairs = [(gains.WHOLE, model)] if part == "whole" else models.alone(model)
+            yield from ((layer, lambda *to, one=one: onnx_export.rewritten(one, *to)) for layer, one in pairs)
+    except sd.SplitDeconvError as error:
+        yield gains.WHOLE, f"{error.problem}: {error.got}"
+
+
+def reasons(name, layer):
+    """Forms that are not tried, and why."""
+    rows = deconvs(name)
+    rows = rows if layer == gains.WHOLE else rows[rows["name"] == layer]
+    zeros = int((rows["stride_h"] * rows["stride_w"]).max())
+    return {"nzp": f"{zeros:,} times the useful operations"} if zeros > MOST_ZEROS else {}
+
+
+def timed(runtime, dtype, make, reasons, turns, budget):
+    """A row for each form and thread count: times, the file, what of it is delegated."""
+    files, about = {}, []
+    for form in (*FORMS[runtime], "auto"):
+        row = {"form": form, "chosen": ""}
+        try:
+            if isinstance(make, str) or form in reasons:
+                raise sd.SplitDeconvError(make if isinstance(make, str) else reasons[form])
+            files[form], kept = make(form, *([cpu.TARGETS[runtime]] if form == "auto" else []))
+            row["bytes"] = len(files[form])
+            if form == "auto":
+                row["chosen"] = ", ".join(f"{name} {kept.count(name)}" for name in dict.fromkeys(kept))
+            if runtime == "litert":
+                row |= litert_run.describe(files[form])
+        except sd.SplitDeconvError as error:
+            files[form] = files.get(form, error.problem)
+        about.append(row)
+    found = cpu.measure(runtime, files, turns=turns, budget=budget)
+    return found.merge(pd.DataFrame(about), on="form").assign(runtime=runtime, dtype=dtype)
+
+
+def wait(most):
+    """Until the machine is quiet."""
+    while os.getloadavg()[0] > most:
+        time.sleep(10)
+
+
+def report(table):
+    """What the goals name: means over layers, the median and the worst."""
+    print(gains.summary(cpu.costs(table), cost="cost").round(2).to_string(index=False))
+    every = pd.concat([cpu.costs(table), gains.best(cpu.costs(table), cost="cost")])
+    print("with the best form of each layer")
+    print(gains.summary(every, form="best", cost="cost").round(2).to_string(index=False))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("networks", nargs="*")
+    parser.add_argument("--load", type=float, default=1.5)
+    parser.add_argument("--parts", nargs="*", default=list(STEPS), choices=list(STEPS))
+    parser.add_argument("--runtimes", nargs="*", default=list(FORMS), choices=list(FORMS))
+    given = parser.parse_args()
+    main(given.networks, given.load, given.parts, given.runtimes)

@@ -1,0 +1,134 @@
+"""Runtimes on this CPU, timed: LiteRT (XNNPACK), ONNX Runtime, OpenVINO.
+
+Models run in a process of their own, which may crash or hang at the cost of a row; forms are called in turn there, so
+that what disturbs the machine disturbs all of them.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import bench
+from ..errors import check_choice
+from . import cpu_version, litert_run, openvino_cpu, ort
+from ._child import Child
+
+RUNTIMES = {"litert": litert_run, "onnxruntime": ort, "openvino": openvino_cpu}
+#: The target in `splitdeconv.convert` that describes each.
+TARGETS = {"litert": "xnnpack", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+
+_RUNNER = f"{__package__}._cpu_child"
+_TIMES = ("seconds", "speedup", "low", "high", "turns")
+
+
+def version(runtime) -> str:
+    """The package that holds a runtime, and its version."""
+    package = RUNTIMES[runtime].PACKAGE
+    return f"{package} {cpu_version.installed(package) or '(not installed)'}"
+
+
+def measure(
+    runtime, models, *, threads=(1, 2), turns=31, budget=10.0, timeout=300.0, seed=0, runner=_RUNNER
+) -> pd.DataFrame:
+    """Time forms of one model against each other, and compare what they compute.
+
+    Args:
+        runtime: a key of `RUNTIMES`.
+        models: dict of form to the bytes of a file, or to the reason why there is none; the first is the baseline.
+            Equal files are timed once.
+        threads: thread counts to time with.
+        turns, budget: as for `splitdeconv.bench.interleaved`, for each thread count.
+        timeout: seconds beside the budget for each answer of the process that runs the models.
+        seed: of inputs and of the bootstrap.
+        runner: module that is run as that process.
+
+    Returns:
+        One row a thread count and form: ``form, threads, version`` of the runtime, the times of
+        `splitdeconv.bench.summarize`, ``error`` (largest difference from the baseline's outputs: in steps for
+        integers, relative to the largest value for floats), ``complete`` (it was timed) and ``skipped``: why it was
+        not. Without a baseline there are seconds, and no speedups.
+
+    Raises:
+        SplitDeconvError: no such runtime.
+    """
+    check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.measure")
+    reason = RUNTIMES[runtime].available()
+    absent = {form: given for form, given in models.items() if isinstance(given, str)}
+    first, rows = {}, []
+    for form, data in models.items():
+        first.setdefault(data, form)
+    child = Child(runner, {})
+    with tempfile.TemporaryDirectory() as folder:
+        files = {form: Path(folder) / str(place) for place, form in enumerate(first.values()) if form not in absent}
+        task = {"module": RUNTIMES[runtime].__name__.rpartition(".")[2], "budget": budget, "seed": seed}
+        try:
+            for form, path in files.items():
+                path.write_bytes(models[form])
+            for count in threads:
+                asked = task | {"threads": count}
+                times = _skipped(files, reason) if reason else _timed(child, asked, files, turns, timeout, seed, models)
+                for form, data in models.items():
+                    row = _skipped([form], data)[form] if form in absent else times[first[data]]
+                    rows.append({"form": form, "threads": count, "version": version(runtime), **row})
+        finally:
+            child.close()
+    return pd.DataFrame(rows)
+
+
+def _timed(child, task, files, turns, timeout, seed, models):
+    """The columns of a row, by form. Each form is run alone first: one that is lost costs no other."""
+    limit = timeout + task["budget"]
+    rows, running = {}, {}
+    for form, path in files.items():
+        told = child.ask({**task, "files": {form: str(path)}, "turns": 0}, limit)
+        reason = told.get("reason") or _understood(told, [form]) or told["told"][form].get("reason")
+        rows |= _skipped([form], reason)
+        if reason is None:
+            running[form] = str(path)
+    if not running:
+        return rows
+    told = child.ask({**task, "files": running, "turns": turns}, limit)
+    reason = told.get("reason") or _understood(told, running)
+    if reason is not None:
+        return rows | _skipped(running, reason)
+    for form in running:
+        rows[form] |= {"error": told["told"][form].get("error"), "skipped": told["told"][form].get("reason")}
+    calls = pd.DataFrame(told["calls"], columns=["turn", "name", "seconds"])
+    if calls.empty:
+        return rows
+    baseline = next(iter(models))
+    based = baseline in set(calls["name"])
+    summary = bench.summarize(calls, baseline=baseline if based else calls["name"][0], seed=seed).set_index("name")
+    for form, row in summary.iterrows():
+        rows[form] |= {**row, "complete": True}
+        if not based:
+            rows[form] |= dict.fromkeys(("speedup", "low", "high"), np.nan)
+    return rows
+
+
+def _skipped(forms, reason):
+    empty = dict.fromkeys(_TIMES, np.nan) | {"error": np.nan, "complete": False, "skipped": reason}
+    return {form: dict(empty) for form in forms}
+
+
+def _understood(told, forms):
+    """None, or why an answer cannot be read."""
+    if isinstance(told.get("told"), dict) and set(told["told"]) == set(forms) and isinstance(told.get("calls"), list):
+        return None
+    return f"an answer that is not understood: {str(told)[:80]}"
+
+
+def costs(table):
+    """A measured table as `gains` reads it.
+
+    Args:
+        table: rows of `measure` with the columns ``network, layer, runtime, dtype``.
+
+    Returns:
+        The table with ``configuration`` (runtime, type, threads) and ``cost``: time relative to native's, as the
+        median of paired turns has it, which drifts less than a quotient of medians.
+    """
+    counted = [f", {count} thread{'s' if count > 1 else ''}" for count in table["threads"]]
+    return table.assign(configuration=table["runtime"] + " " + table["dtype"] + counted, cost=1 / table["speedup"])

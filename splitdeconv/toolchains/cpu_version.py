@@ -1,0 +1,31 @@
+"""Whether a runtime's package is installed, and recent enough."""
+
+import re
+from importlib import metadata
+
+
+def installed(package) -> str | None:
+    """The version of a package, None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def reason(package, extra, oldest) -> str | None:
+    """Why a package cannot be used, as one sentence, or None if it can.
+
+    Args:
+        package: its name on the index.
+        extra: the extra of this package that brings it.
+        oldest: (major, minor) of the first version that will do.
+    """
+    found = installed(package)
+    if found is None:
+        return f"{package} is not installed: pip install 'splitdeconv[{extra}]'"
+    numbers = re.match(r"(\d+)\.(\d+)", found)
+    if numbers is None:
+        return f"{package} {found} is of no version that can be read"
+    if tuple(map(int, numbers.groups())) < oldest:
+        return f"{package} {found} is too old, {'.'.join(map(str, oldest))} or later is needed"
+    return None
