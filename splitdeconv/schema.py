@@ -10,6 +10,19 @@ import yaml
 from .errors import SplitDeconvError
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain data only, as `yaml.safe_load`; a key that is there twice, whose first value would be lost, is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        known = []
+        for key, _ in node.value:
+            if key.value in known:
+                problem = f"the key {key.value} is there twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            known.append(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read(cls, path, where=None):
     """Read a YAML file into an instance of the dataclass `cls`.
 
@@ -20,11 +33,12 @@ def read(cls, path, where=None):
         where: what to call it in a refusal; by default the path.
 
     Raises:
-        SplitDeconvError: it cannot be read, is no YAML, or does not fit; with the dotted path of the first misfit.
+        SplitDeconvError: it cannot be read, is no YAML, has a key twice, or does not fit; with the dotted path of the
+            first misfit.
     """
     where = where or str(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise SplitDeconvError(
             "a data file cannot be read", where=where, expected="a readable text file", got=str(error)

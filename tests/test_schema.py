@@ -76,6 +76,10 @@ def test_files_are_read_and_refused(tmp_path):
     path.write_text("!!python/object/apply:os.system ['false']\n")
     with refused("not valid YAML"):
         schema.read(Whole, path)
+    path.write_text("title: a\nparts: []\npair: [1, 2.5]\ntitle: b\n")
+    with refused("not valid YAML") as caught:
+        schema.read(Whole, path)
+    assert "the key title is there twice" in caught.value.got
     path.write_bytes(b"\xff\xfe\x00")
     with refused("cannot be read"):
         schema.read(Whole, path)
