@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..errors import SplitDeconvError
 from . import cycles as array
 from .energy import band, energy
 from .processor import PARTS, load_technology
@@ -27,9 +28,10 @@ def evaluate(
         dict of arrays that broadcast to (K, L), with the columns of `splitdeconv.dlp.simulate` that are numbers.
 
     Raises:
-        SplitDeconvError: as `compute_cycles`, `dram_bytes` and `energy`.
+        SplitDeconvError: as `compute_cycles`, `dram_bytes` and `energy`; a batch too large to count what it multiplies.
     """
     flow = array.check_run(processor, skip, dataflow)
+    _check_count(work, batch)
     technology = load_technology(technology or processor.technology)
     issued = array.issued_macs(work, processor, skip, flow, batch)
     dense = work.out_h * work.out_w * batch * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups
@@ -69,3 +71,16 @@ def evaluate(
     result["energy_pj"] = sum(parts[name] for name in PARTS)
     result["energy_low_pj"], result["energy_high_pj"] = band(parts, technology)
     return result
+
+
+def _check_count(work, batch):
+    """Refuse what integers of 64 bits cannot count."""
+    sizes = (work.out_h, work.out_w, work.taps_h, work.taps_w, work.c_in, work.c_out, work.groups, work.times)
+    most = float(np.max(batch)) * np.prod(np.array(sizes, dtype=float), axis=0).max()
+    if most > 2**62:
+        raise SplitDeconvError(
+            "the batch is larger than any that can be counted",
+            where="batch",
+            expected="at most 2^62 multiplications in a layer, zeros included",
+            got=f"batch {np.max(batch)}, {most:.3g} multiplications",
+        )

@@ -177,6 +177,15 @@ def test_a_batch_is_a_positive_int(batch):
         simulate(DCGAN, "pe_array_16x16", batch=batch)
 
 
+@pytest.mark.parametrize("batch", [10**12, 2**70])
+def test_a_batch_that_overflows_is_refused(batch):
+    # DCGAN's largest layer multiplies 2.1e8 times with inserted zeros: 2^62 is passed at 2.2e10 images.
+    with refused("larger than any that can be counted"):
+        simulate(DCGAN, "pe_array_16x16", "nzp", batch=batch)
+    many = simulate(DCGAN, "pe_array_16x16", "nzp", batch=10**10)
+    assert (many["macs_dense"] == 10**10 * simulate(DCGAN, "pe_array_16x16", "nzp")["macs_dense"]).all()
+
+
 UNMAPPABLE = {
     "unknown kind of layer": {"kind": "pool"},
     "the groups do not divide the channels": {"groups": 3},
