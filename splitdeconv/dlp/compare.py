@@ -43,13 +43,15 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
         stalls, baseline over variant) and ``energy_saving`` (1 - variant over baseline).
 
     Raises:
-        SplitDeconvError: as `simulate`; a network without transposed convolutions; a variant that is asked for but that
-            the processor does not allow.
+        SplitDeconvError: as `simulate`; no networks, or one without transposed convolutions; a variant that is asked
+            for but that the processor does not allow.
     """
     processor = load_processor(processor)
     networks = networks if isinstance(networks, dict) else {name: name for name in networks}
     if variants is None:
         variants = [variant for variant in VARIANTS if _allowed(processor, *variant, dataflow)]
+    if not networks:
+        raise SplitDeconvError("there is nothing to compare", where="compare", expected="a network", got="none")
     parts = []
     for name, source in networks.items():
         table = workload(source)

@@ -71,18 +71,25 @@ def export(
         What `convolutions` returns; it is written to convolutions.csv as well.
 
     Raises:
-        SplitDeconvError: as `convolutions`; an unknown format or dataflow, or an array that the format cannot describe.
+        SplitDeconvError: as `convolutions`; an unknown format or dataflow, an array that the format cannot describe, or
+            a folder that cannot be made.
     """
     check_choice(format, tuple(FORMATS), "format", "export")
     processor = load_processor(processor)
     flow = check_run(processor, "none", dataflow)
-    if not isinstance(batch, int) or batch < 1:
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
         raise SplitDeconvError("the batch must be a count", where="export", expected="1 or more", got=repr(batch))
     rows = convolutions(network, method)
     files = FORMATS[format](rows, processor, flow, batch, technology)
     files["convolutions.csv"] = rows.to_csv(index=False, lineterminator="\n")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        expected = "a folder, or a name for one that can be made"
+        raise SplitDeconvError(
+            "the folder cannot be made", where="export", expected=expected, got=f"{folder}: {error.strerror}"
+        ) from None
     for name, text in files.items():
         with replacing(folder / name) as part:
             part.write_text(text, encoding="utf-8")

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from ..errors import check_choice
+
 
 def pareto(table, columns, by=()) -> pd.DataFrame:
     """The Pareto front: rows than which no other row is better in one column and at least as good in the other.
@@ -13,8 +15,13 @@ def pareto(table, columns, by=()) -> pd.DataFrame:
 
     Returns:
         The rows of the front, in ascending order of the first column; of equal rows the first.
+
+    Raises:
+        SplitDeconvError: a column that the table does not have.
     """
     first, second = columns
+    for name in (*by, first, second):
+        check_choice(name, tuple(table.columns), "column", "pareto")
     ordered = table.sort_values([*by, first, second], kind="stable")
     groups = ordered.groupby(list(by), sort=False, observed=True) if by else ordered.groupby(lambda _: 0)
     least = groups[second].cummin()

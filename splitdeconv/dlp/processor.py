@@ -106,6 +106,8 @@ class Technology:
     origins: dict[str, str]
 
 
+# Beyond any machine there is; what is computed of it stays within 64 bits.
+_MOST = 1e9
 #: The parts of the energy.
 PARTS = ("mac", "register", "buffer", "dram", "leakage")
 
@@ -225,9 +227,9 @@ def _numbers(record, where):
     quantities = {name: value for name, value in values.items() if not isinstance(value, str | bool | None)}
     for name, value in quantities.items():
         if name.startswith("leakage"):
-            _require(0 <= value < math.inf, name, where, "a positive number or 0", value)
+            _require(0 <= value <= _MOST, name, where, f"a positive number of at most {_MOST:g}, or 0", value)
         elif isinstance(value, int | float):
-            _require(0 < value < math.inf, name, where, "a positive number", value)
+            _require(1 / _MOST <= value <= _MOST, name, where, f"a positive number, 1/{_MOST:g} to {_MOST:g}", value)
         sourced = record.origins.get(name) or value == defaults[name]
         _require(sourced, f"origins.{name}", where, "where the number comes from", "nothing")
     for name in record.origins:

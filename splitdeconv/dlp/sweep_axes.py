@@ -1,6 +1,6 @@
 """The axes of a sweep: what each of their labels changes in a processor, checked before anything is computed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,8 @@ def read_axes(axes, processor) -> list[Axis]:
         SplitDeconvError: a name that is taken, labels that are missing, there twice or neither numbers nor words, a
             field that no processor has or whose value does not fit, or a field that two axes set.
     """
+    if not isinstance(axes, Mapping):
+        raise SplitDeconvError("the axes do not fit", where="sweep", expected="a dict of axes", got=repr(axes))
     found = []
     for name, values in axes.items():
         axis = _axis(name, values, processor)
@@ -63,6 +65,9 @@ def read_axes(axes, processor) -> list[Axis]:
 def variant(processor, fields, where="sweep"):
     """The processor with some fields replaced, checked as its file is, and the batch, 1 if none is given."""
     fields = dict(fields)
+    if "origins" in fields:
+        expected = "a field that changes what is computed, or batch"
+        raise SplitDeconvError("origins are no axis", where=where, expected=expected, got="origins")
     batch = fields.pop("batch", 1)
     check_count(batch, "batch", where)
     data = {
@@ -101,6 +106,9 @@ def _axis(name, values, processor):
             expected=f"a field of a processor, or a name other than {', '.join(DIMS)}, variable",
             got=repr(name),
         )
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        expected = "several values, or a dict of label to values by field"
+        raise SplitDeconvError("an axis does not fit", where=where, expected=expected, got=repr(values))
     labels = distinct(values, where)
     settings = list(values.values()) if isinstance(values, Mapping) else [{name: label} for label in labels]
     for label, setting in zip(labels, settings, strict=True):

@@ -41,6 +41,11 @@ def workload(source, **options) -> pd.DataFrame:
 
     if isinstance(source, pd.DataFrame):
         _allow(options, (), "a table")
+        twice = source.columns[source.columns.duplicated()]
+        if len(twice):
+            raise SplitDeconvError(
+                "a column is there twice", where="the table", expected="each column once", got=repr(twice[0])
+            )
         return complete(source.to_dict("records"), "the table")
     if isinstance(source, str) and source in names():
         return layer_table(source, **options)

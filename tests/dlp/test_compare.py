@@ -55,6 +55,8 @@ def test_by_default_everything_that_the_processor_allows_is_compared():
 
 
 def test_refusals():
+    with refused("there is nothing to compare"):
+        compare({}, "pe_array_32x7")
     with refused(r"there is nothing to compare\n  where: compare, network mine"):
         compare({"mine": network().query("kind == 'conv'")}, "pe_array_32x7")
     with refused("the processor cannot skip so"):

@@ -185,6 +185,7 @@ def test_a_written_table_says_how_often_each_runs(tmp_path):
         ("pe_array_16x16", {"dataflow": "dot_product"}, "unknown dataflow"),
         ("pe_array_16x16", {"method": "magic"}, "unknown method"),
         ("pe_array_16x16", {"batch": 0}, "the batch must be a count"),
+        ("pe_array_16x16", {"batch": True}, "the batch must be a count"),
         ("pe_array_16x16", {"format": "zigzag", "technology": "graphene"}, "unknown technology"),
         ("pe_array_9x9", {}, "unknown processor"),
         ("dot_product_16x16", {}, "SCALE-Sim cannot describe this array"),
@@ -194,6 +195,12 @@ def test_what_cannot_be_exported(processor, options, match, tmp_path):
     with refused(match):
         export(ODD, processor, tmp_path / "new", **options)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "new").touch()
+    with refused("the folder cannot be made"):
+        export(ODD, "pe_array_16x16", tmp_path / "new")
 
 
 def test_a_word_that_the_technology_cannot_multiply(tmp_path):

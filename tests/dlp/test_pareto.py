@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 
 from splitdeconv.dlp import pareto
+from tests.refusals import refused
 
 
 def beaten(rows, index):
@@ -36,3 +37,8 @@ def test_the_front_is_what_no_row_beats():
 def test_one_front_for_all():
     table = pd.DataFrame({"x": [3, 1, 2, 2, 4], "y": [1.0, 9.0, 5.0, 5.0, 1.0]})
     assert pareto(table, ("x", "y")).index.tolist() == [1, 2, 0]
+
+
+def test_a_column_that_is_not_there():
+    with refused("unknown column"):
+        pareto(pd.DataFrame({"x": [1], "y": [2]}), ("x", "z"))

@@ -98,6 +98,8 @@ def test_a_processor_made_in_python_may_hold_numpy_s_numbers():
 MISFITS = {
     "rows": [(KeyError, "a key is missing"), ("16", "another type"), (16.5, "another type"), (True, "another type")],
     "cols": [(0, "does not fit"), (-7, "does not fit"), (math.nan, "another type")],
+    "accumulator_bits": [(10**30, "does not fit")],
+    "dram_gb_s": [(1e-300, "does not fit"), (1e300, "does not fit")],
     "clock_mhz": [(math.nan, "does not fit"), (math.inf, "does not fit"), (-1.0, "does not fit")],
     "weight_buffer_kib": [(0, "does not fit"), (None, "another type")],
     "burst_bytes": [(-64, "does not fit")],

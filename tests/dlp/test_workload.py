@@ -122,6 +122,7 @@ def test_a_cell_of_a_csv_is_told_by_row_and_column(csv):
         ([], {}, "this is no network"),
         (pd.DataFrame(), {}, "there are no layers"),
         (pd.DataFrame({"name": ["a"], "kind": ["conv"]}), {}, "a value is missing"),
+        (pd.DataFrame([["a", "b"]], columns=["name"] * 2), {}, "a column is there twice"),
         (layer_table("dcgan").iloc[:1], {"size": 3}, "unknown option"),
         (b"", {}, "this is no model that can be converted"),
         (b"TFL3TFL3", {}, "this is no TFLite model|this is no model|damaged"),
