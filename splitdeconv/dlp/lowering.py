@@ -12,6 +12,9 @@ method                a transposed convolution becomes
 ``native``            what ``nzp`` computes, on a processor that makes the zeros on the fly
 ====================  ==================================================================================================
 
+FCN-Engine, a processor with a dataflow of its own for transposed convolutions, is not among them: neither a description
+of that dataflow nor its published figures were at hand, so that it is neither modelled nor drawn beside these.
+
 All other layers are one convolution, the same in every method. Phases that no tap reaches compute nothing and are left
 out; their outputs are the bias.
 """
