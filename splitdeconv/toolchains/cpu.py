@@ -132,3 +132,21 @@ def costs(table):
     """
     counted = [f", {count} thread{'s' if count > 1 else ''}" for count in table["threads"]]
     return table.assign(configuration=table["runtime"] + " " + table["dtype"] + counted, cost=1 / table["speedup"])
+
+
+def ceilings(table):
+    """What the gains could be at the most: every layer at the rate of the fastest one in the same configuration.
+
+    A form that computes the useful operations and no other cannot be faster than the runtime's convolutions are at
+    their best, so these gains are an upper bound for all of them.
+
+    Args:
+        table: of `costs`, with the column ``macs`` (useful multiply-accumulates), rows of single layers.
+
+    Returns:
+        The rows of form "native" with ``rate`` (useful multiply-accumulates a second), ``peak``, the greatest rate of
+        any form of any layer in that configuration, and ``ceiling``, the one over the other.
+    """
+    rated = table[table["complete"].eq(True)].assign(rate=lambda rows: rows["macs"] / rows["seconds"])
+    rated["peak"] = rated.groupby("configuration")["rate"].transform("max")
+    return rated[rated["form"] == "native"].assign(ceiling=lambda rows: rows["peak"] / rows["rate"])

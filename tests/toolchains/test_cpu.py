@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
@@ -168,6 +169,18 @@ def test_costs_are_paired_ratios(files):
     assert set(priced["configuration"]) == {"litert float32, 1 thread"}
     (gain,) = gains.gains(priced, form="split", cost="cost")["gain"]
     assert gain == pytest.approx(found.set_index("form").loc["split", "speedup"], rel=1e-12)
+
+
+def test_the_ceiling_is_every_layer_at_the_greatest_rate():
+    keys = {"configuration": "a", "complete": True}
+    rows = [("x", "native", 100, 2.0), ("x", "split", 100, 0.5), ("y", "native", 300, 1.0), ("y", "split", 300, 3.0)]
+    columns = ["layer", "form", "macs", "seconds"]
+    table = pd.DataFrame([dict(zip(columns, row, strict=True)) | keys for row in rows])
+    other = table.assign(configuration="b", seconds=table["seconds"] / 2)
+    broken = table.tail(1).assign(seconds=1e-9, complete=False)
+    found = cpu.ceilings(pd.concat([table, other, broken])).set_index(["configuration", "layer"])
+    assert found["peak"].tolist() == [300, 300, 600, 600]
+    assert found["ceiling"].tolist() == [6, 1, 6, 1]
 
 
 def test_a_dynamic_input_is_a_reason():
