@@ -1,0 +1,148 @@
+"""Charts of image quality: images beside what differs in them, their likeness, and which geometries break a method."""
+
+import numpy as np
+
+from .extras import require
+from .figures import COLOURS
+from .quality import favouring_crop
+
+
+def with_differences(images, *, remarks=None, reference="native", count=4):
+    """Images of each form, and how far each of their pixels is from the reference.
+
+    Smaller images are drawn to scale where they fit the reference best; what they lack stays blank.
+
+    Args:
+        images: dict of label to uint8 array ``(count, height, width, 3)``.
+        remarks: dict of label to a second line for it.
+        reference: the label the others are compared with.
+        count: images drawn.
+
+    Returns:
+        A matplotlib figure; the maps show the greatest difference of the channels, in 8-bit levels.
+    """
+    plt, colors = (require(f"matplotlib.{name}", "notebooks") for name in ("pyplot", "colors"))
+    whole = images[reference]
+    count = min(count, len(whole))
+    size = (2.64 * count + 2.6, 1.4 * len(images) + 0.6)
+    fig, axes = plt.subplots(len(images), 2, figsize=size, layout="constrained", squeeze=False)
+    # The square root lets a level or two be seen beside a hundred.
+    look = {"cmap": "magma", "norm": colors.PowerNorm(0.5, 0, 255), "interpolation": "nearest"}
+    shown = None
+    for (left, right), (label, batch) in zip(axes, images.items(), strict=True):
+        canvas, distance = _laid(batch[:count], whole[:count], favouring_crop(batch, whole))
+        left.imshow(_side_by_side(canvas, 255))
+        shown = right.imshow(_side_by_side(distance, np.nan), **look)
+        title = "\n".join(filter(None, (label, (remarks or {}).get(label))))
+        left.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9.5)
+        for ax in (left, right):
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+    axes[0, 0].set_title("images", loc="left", fontsize=11)
+    axes[0, 1].set_title(f"distance from {reference}", loc="left", fontsize=11)
+    bar = fig.colorbar(shown, ax=axes, shrink=0.5, pad=0.01, ticks=[0, 1, 4, 16, 64, 128, 255])
+    bar.set_label("8-bit levels (greatest of the channels)")
+    return fig
+
+
+def _laid(batch, whole, place):
+    """Images on a blank canvas of the reference's size, and their distance from it, NaN where they are not."""
+    here = (slice(None), *(slice(first, first + n) for first, n in zip(place, batch.shape[1:3], strict=True)))
+    canvas, distance = np.full_like(whole, 255), np.full(whole.shape[:3], np.nan)
+    canvas[here] = batch
+    distance[here] = np.abs(batch.astype(int) - whole[here]).max(axis=-1)
+    return canvas, distance
+
+
+def _side_by_side(batch, blank):
+    """The images of a batch in a row, a gap between them."""
+    gap = np.full_like(batch[0][:, : max(batch.shape[2] // 20, 1)], blank)
+    parts = [part for image in batch for part in (image, gap)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def likeness(table, remembered, *, column="ssim_global", label="SSIM with native"):
+    """SSIM of each form with its interval, in a panel a generator; hollow marks where a paper's value is remembered.
+
+    Args:
+        table: of `splitdeconv.quality.summarize`, with columns ``generator`` and ``form``.
+        remembered: table with columns ``generator``, ``form`` and ``ssim``.
+        column: the value to draw.
+        label: of the values.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    panels = {name: table[table["generator"] == name] for name in dict.fromkeys(table["generator"])}
+    counts = [len(part) for part in panels.values()]
+    options = {"height_ratios": [n + 0.6 for n in counts]}
+    size = (7.5, 0.27 * sum(counts) + 0.42 * len(panels) + 1.1)
+    fig, axes = plt.subplots(len(panels), figsize=size, layout="constrained", gridspec_kw=options, squeeze=False)
+    for ax, (name, part) in zip(axes[:, 0], panels.items(), strict=True):
+        y = np.arange(len(part))
+        spread = np.abs(part[[f"{column}_low", f"{column}_high"]].to_numpy().T - part[column].to_numpy())
+        ax.errorbar(part[column], y, xerr=spread, fmt="o", ms=5.5, lw=1.6, color=COLOURS["split"], label="measured")
+        for value, height in zip(part[column], y, strict=True):
+            ax.annotate(f"{value:.3f}", (1.04, height), va="center", fontsize=8.5)
+        forms = list(part["form"])
+        known = remembered[(remembered["generator"] == name) & remembered["form"].isin(forms)]
+        heights = [forms.index(form) for form in known["form"]]
+        look = {"marker": "D", "facecolors": "none", "edgecolors": COLOURS["nzp"], "s": 42, "zorder": 3}
+        ax.scatter(known["ssim"], heights, **look, label="from memory of the paper, of its own network")
+        ax.set_yticks(y, forms)
+        ax.set(xlim=(-0.03, 1.14), ylim=(len(part) - 0.5, -0.5))
+        ax.set_xticks(np.linspace(0, 1, 6), None if ax is axes[-1, 0] else [])
+        ax.set_title(name, loc="left", fontsize=11)
+        ax.grid(axis="x", color="0.92")
+    axes[-1, 0].set_xlabel(f"{label} (mean and 95 % interval over images)")
+    fig.legend(*axes[-1, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return fig
+
+
+def survival(table):
+    """Error of one layer by kernel and stride, a panel a method; blank where it is exact.
+
+    Where an exact method gives fewer outputs than the operator, their number an axis is told.
+
+    Args:
+        table: of `splitdeconv.approximations.survey`.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    methods = list(dict.fromkeys(table["method"]))
+    columns = 2 if len(methods) > 1 else 1
+    rows = -(-len(methods) // columns)
+    kernels, strides = (sorted(set(table[name])) for name in "ks")
+    size = (columns * (0.58 * len(kernels) + 0.9) + 1.2, rows * (0.52 * len(strides) + 0.8) + 0.3)
+    fig, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    top = max(table["error"].max(), 1e-3)
+    shown = None
+    for ax, method in zip(axes.flat, methods, strict=False):
+        part = table[table["method"] == method].set_index(["s", "k"])
+        errors = np.array([[part["error"].get((s, k), np.nan) for k in kernels] for s in strides])
+        fewer = part[part["outputs"] < part["wanted"]]
+        fewer = {
+            at: f"\n{row.outputs} of {row.wanted}" for at, row in zip(fewer.index, fewer.itertuples(), strict=True)
+        }
+        exact = np.array([[bool(part["exact"].get((s, k), False)) for k in kernels] for s in strides])
+        shown = ax.imshow(np.where(exact, np.nan, errors), cmap="OrRd", vmin=0, vmax=top)
+        for (i, j), error in np.ndenumerate(errors):
+            text = (
+                "exact" + fewer.get((strides[i], kernels[j]), "")
+                if exact[i, j]
+                else "–"
+                if np.isnan(error)
+                else f"{error:.2f}"
+            )
+            dark = not exact[i, j] and error > 0.6 * top
+            ax.annotate(text, (j, i), ha="center", va="center", fontsize=8, color="white" if dark else "black")
+        ax.set_xticks(range(len(kernels)), kernels)
+        ax.set_yticks(range(len(strides)), strides)
+        ax.set(title=method, xlabel="kernel k", ylabel="stride s")
+    for ax in axes.flat[len(methods) :]:
+        ax.set_visible(False)
+    fig.colorbar(shown, ax=axes, shrink=0.7, label="error / signal (root mean squares)")
+    return fig

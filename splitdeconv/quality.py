@@ -1,0 +1,135 @@
+"""How alike images are: SSIM and PSNR of each, means with intervals, and the crop that favours smaller images."""
+
+import numpy as np
+import pandas as pd
+
+from .errors import SplitDeconvError
+from .extras import require
+
+#: SSIM of the conversions in Xu et al. (arXiv 1907.01773), quoted from memory of the paper, whose text was not at hand.
+REMEMBERED = {
+    ("DCGAN", "shi"): 0.568,
+    ("DCGAN", "chang"): 0.534,
+    ("DCGAN", "split"): 1.0,
+    ("FST", "shi"): 0.939,
+    ("FST", "chang"): 0.742,
+    ("FST", "split"): 1.0,
+}
+# Wang et al., IEEE TIP 13(4) 2004: Gaussian windows of 1.5 pixels, population covariance; these make scikit-image's
+# result theirs, as its documentation says.
+_SSIM = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
+
+
+def scores(images, reference) -> pd.DataFrame:
+    """Each image against its reference.
+
+    Args:
+        images: uint8 array ``(count, height, width, channels)``.
+        reference: the same, as large or larger; of a larger one the part that `favouring_crop` finds is used.
+
+    Returns:
+        DataFrame, a row an image: ``ssim`` (Wang et al. 2004, by scikit-image); ``ssim_global``, the same formula over
+        the whole image as one window, which is what the published code of Xu et al. computes
+        (warmthless/split-deconvolution, utils/utils.py); ``psnr`` in dB (by scikit-image), infinite where nothing
+        differs; ``changed``, the share of 8-bit values that differ.
+
+    Raises:
+        SplitDeconvError: images of other types, numbers or channels; larger than the reference, or under 11 pixels;
+            scikit-image is missing.
+    """
+    metrics = require("skimage.metrics", "notebooks")
+    if min(images.shape[1:3]) < 11:
+        raise _misfit("images of at least 11x11, the window of SSIM", images, reference)
+    top, left = favouring_crop(images, reference)
+    _, height, width, _ = images.shape
+    rows = []
+    for image, whole in zip(images, reference, strict=True):
+        part = whole[top : top + height, left : left + width]
+        with np.errstate(divide="ignore"):  # of identical images the PSNR is infinite
+            psnr = metrics.peak_signal_noise_ratio(part, image, data_range=255)
+        rows.append(
+            {
+                "ssim": metrics.structural_similarity(part, image, **_SSIM),
+                "ssim_global": _global(part, image),
+                "psnr": float(psnr),
+                "changed": np.mean(part != image),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _global(a, b):
+    """SSIM of one window, the whole image in all its channels; constants as in Wang et al. 2004, equation 13."""
+    a, b = a.astype("float64"), b.astype("float64")
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * a.mean() * b.mean() + c1) / (a.mean() ** 2 + b.mean() ** 2 + c1)
+    covariance = np.mean((a - a.mean()) * (b - b.mean()))
+    return luminance * (2 * covariance + c2) / (a.var() + b.var() + c2)
+
+
+def favouring_crop(images, reference, most=32) -> tuple[int, int]:
+    """Where smaller images lie in larger ones if that is read in their favour: one place for all of them.
+
+    Args:
+        images, reference: uint8 arrays ``(count, height, width, channels)``.
+        most: images that are looked at.
+
+    Returns:
+        (top, left) of the crop of `reference` with the least mean square difference.
+
+    Raises:
+        SplitDeconvError: as for `scores`.
+    """
+    fits = images.ndim == reference.ndim == 4 and len(images) == len(reference) and len(images)
+    fits = fits and images.dtype == reference.dtype == np.uint8 and images.shape[3] == reference.shape[3]
+    if not fits or any(a > b for a, b in zip(images.shape[1:3], reference.shape[1:3], strict=True)):
+        raise _misfit("as many 8-bit images, no larger, with as many channels", images, reference)
+    _, height, width, _ = images.shape
+    small, large = images[:most].astype("float32"), reference[:most].astype("float32")
+    places = np.ndindex(reference.shape[1] - height + 1, reference.shape[2] - width + 1)
+    return min(places, key=lambda at: np.square(_part(large, at, height, width) - small).mean(dtype="float64"))
+
+
+def _part(images, at, height, width):
+    return images[:, at[0] : at[0] + height, at[1] : at[1] + width]
+
+
+def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataFrame:
+    """Means over images, with percentile bootstrap intervals over images (Efron and Tibshirani 1993, chapter 13).
+
+    Args:
+        table: rows of `scores`, with further columns.
+        by: columns that tell the groups; they come out in order of appearance.
+        confidence: of the intervals.
+        resamples: bootstrap resamples.
+        seed: of the resampling.
+
+    Returns:
+        DataFrame, a row a group: images; ssim, ssim_global and psnr, each with _low and _high; changed. ``psnr`` is
+        that of the mean square error over all images, infinite where no value differs.
+    """
+    rows = []
+    for group, part in table.groupby(by, sort=False):
+        draws = np.random.default_rng(seed).integers(0, len(part), (resamples, len(part)))
+        row = dict(zip(by, group, strict=True)) | {"images": len(part)}
+        for name in ("ssim", "ssim_global", "psnr"):
+            values = part[name].to_numpy()
+            # Decibels are averaged as what they stand for, the mean square error over 255 squared.
+            values = 10 ** (-values / 10) if name == "psnr" else values
+            tail = 50 * (1 - confidence)
+            three = np.array([values.mean(), *np.percentile(values[draws].mean(axis=1), [tail, 100 - tail])])
+            if name == "psnr":
+                with np.errstate(divide="ignore"):
+                    three = -10 * np.log10(three[[0, 2, 1]])
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), three, strict=True))
+        rows.append(row | {"changed": part["changed"].mean()})
+    return pd.DataFrame(rows)
+
+
+def _misfit(expected, images, reference):
+    return SplitDeconvError(
+        "the images cannot be compared",
+        where="quality",
+        expected=expected,
+        got=f"{images.dtype} {images.shape} against {reference.dtype} {reference.shape}",
+    )
