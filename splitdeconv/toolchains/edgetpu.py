@@ -91,6 +91,27 @@ def check(model, target="edge_tpu") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def checks(models, target="edge_tpu") -> pd.DataFrame:
+    """`check` of several files; one that cannot be read costs its own row only.
+
+    Args:
+        models: dict of form to the bytes of a .tflite.
+        target: as for `check`.
+
+    Returns:
+        The rows of `check` with the column ``form`` before, and ``skipped``: why a file has none.
+    """
+    tables = []
+    for form, model in models.items():
+        try:
+            found = check(model, target).assign(skipped=None)
+        except SplitDeconvError as error:
+            found = pd.DataFrame([{"skipped": error.problem}])
+        tables.append(found.assign(form=form))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["form", *(column for column in table if column != "form")]]
+
+
 def parse(text):
     """Read what `edgetpu_compiler -s` prints.
 

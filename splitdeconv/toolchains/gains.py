@@ -37,7 +37,9 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
     ours, theirs = joined["complete_form"].eq(True), joined["complete_baseline"].eq(True)
     gain = (joined[f"{cost}_baseline"] / joined[f"{cost}_form"]).where(ours & theirs)
     missing = np.select([~ours & ~theirs, ~ours, ~theirs], [f"neither {form} nor {baseline}", form, baseline], "")
-    note = pd.Series([f"{who} does not run on the accelerator alone" if who else "" for who in missing], joined.index)
+    verb = np.where(~ours & ~theirs, "runs", "does not run")
+    note = [f"{who} {how} on the accelerator alone" if who else "" for who, how in zip(missing, verb, strict=True)]
+    note = pd.Series(note, joined.index)
     for side in {"skipped_form", "skipped_baseline"} & set(joined):
         note = note.where(joined[side].isna(), joined[side])
     return joined.assign(gain=gain, note=note).reset_index()[[*_KEY, "gain", "note"]]
@@ -70,7 +72,7 @@ def by_bound(table, *, form="auto", baseline="native", networks=NETWORKS) -> pd.
     layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
     ours = layers[layers["form"] == form]
     joined = gains(layers, form=form, baseline=baseline).merge(ours[_KEY].assign(bound=bound(ours)), on=_KEY)
-    groups = joined.dropna(subset="gain").groupby(["configuration", "bound"], sort=False)["gain"]
+    groups = joined.dropna(subset="gain").groupby(["configuration", "bound"])["gain"]
     named = {"layers": "size", "mean": lambda gain: np.exp(np.log(gain).mean()), "worst": "min", "best": "max"}
     return groups.agg(**named).reset_index()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -141,6 +142,18 @@ def test_the_check_needs_no_compiler(native):
     assert "aborts the compilation (google-coral/edgetpu#386)" in refusal["reason"]
     with pytest.raises(SplitDeconvError):
         edgetpu.check(b"no model")
+
+
+def test_checks_go_on_after_a_file_that_cannot_be_read(native):
+    found = edgetpu.checks({"native": native, "broken": b"no model"}).set_index("form")
+    pd.testing.assert_frame_equal(
+        found.loc[["native"]].reset_index(drop=True)[["operator", "version", "count", "verdict", "reason"]],
+        edgetpu.check(native),
+        check_dtype=False,  # the row without operators makes whole numbers floats
+    )
+    assert found.loc[["native"], "skipped"].isna().all()
+    assert found.loc["broken", "skipped"] == "this is no TFLite model"
+    assert pd.isna(found.loc["broken", "operator"])
 
 
 def test_models_run_in_turn_in_a_process_of_their_own(native):

@@ -1,0 +1,201 @@
+"""Charts of what compilers say: gains layer by layer, their means beside goals, verdicts on operators."""
+
+from textwrap import fill, shorten
+
+import numpy as np
+
+from ..extras import require
+from ..figures import COLOURS
+
+_MARKERS = {"native": "^", "nzp": "v", "split": "o", "rows": "s", "stacked": "D"}
+_NOTE = {"fontsize": 7.5, "style": "italic", "zorder": 4, "bbox": {"fc": "white", "ec": "none", "pad": 0.8}}
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 100, 300, 1000, 3000, 10000)
+_DECADES = (0.01, 0.1, 1, 10, 100, 1000, 10000)
+#: Shades of a verdict, from good to bad; "no file" where there is nothing to judge.
+VERDICTS = {"taken": "#B7D7EA", "unknown": "#F7E8B0", "refused": "#E9A583", "no file": "#E4E4E4"}
+
+
+def by_layer(table, *, baseline="native", titles=None):
+    """The gain of each form over a baseline for each layer, a panel for each configuration; left of the line is a loss.
+
+    The dark line is what the target's rules choose. Where a form or the baseline does not run on the accelerator alone
+    there is no gain: the panel says so, for a total that hides the CPU is no win.
+
+    Args:
+        table: of `splitdeconv.toolchains.gains.by_form`.
+        baseline: what the gains are over.
+        titles: dict of configuration to the title of its panel; its keys are the panels. None: all, by their names.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    titles = titles or {name: name for name in dict.fromkeys(table["configuration"])}
+    layers = list(dict.fromkeys(zip(table["network"], table["layer"], strict=True)))
+    forms = [form for form in dict.fromkeys(table["form"]) if form != "auto"]
+    aside = {form: (i - (len(forms) - 1) / 2) * 0.72 / len(forms) for i, form in enumerate(forms)}
+    size = (2.9 * len(titles) + 1.6, 0.3 * len(layers) + 1.8)
+    fig, axes = plt.subplots(1, len(titles), figsize=size, layout="constrained", sharey=True, squeeze=False)
+    for ax, name in zip(axes[0], titles, strict=True):
+        panel = table[table["configuration"] == name].assign(y=lambda t: _places(t, layers))
+        auto = panel[panel["form"] == "auto"]
+        ends = auto["y"] - 0.42, auto["y"] + 0.42
+        ax.vlines(auto["gain"], *ends, color="0.1", lw=1.8, label="chosen for the target (auto)", zorder=2)
+        for form in forms:
+            rows = panel[panel["form"] == form]
+            look = {"marker": _MARKERS[form], "color": COLOURS[form], "label": form}
+            ax.scatter(rows["gain"], rows["y"] + aside[form], s=20, zorder=3, linewidths=0.8, **look)
+        for row in auto[auto["gain"].isna()].itertuples():
+            text = shorten(row.note, 58, placeholder=" ...")
+            ax.annotate(text, (0.03, row.y), xycoords=("axes fraction", "data"), va="center", **_NOTE).set_in_layout(
+                False
+            )
+        ax.axvline(1, color=COLOURS[baseline], lw=1.2, zorder=1)
+        for y in (y for y in range(1, len(layers)) if layers[y][0] != layers[y - 1][0]):
+            ax.axhline(y - 0.5, color="0.8", lw=0.8, zorder=0)
+        _logarithmic(ax, panel["gain"])
+        ax.set(title=titles[name].replace(", ", "\n"), ylim=(len(layers) - 0.4, -0.6))
+    axes[0, 0].set_yticks(range(len(layers)), [" ".join(layer) for layer in layers])
+    fig.supxlabel(f"times fewer cycles than {baseline} (left of the line: more)", fontsize=11)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(forms) + 1)
+    return fig
+
+
+def means(table, summary, *, titles=None, also=None, most=30):
+    """The gains of one form as dots, their geometric mean, median and worst, and the goals.
+
+    Args:
+        table: of `splitdeconv.toolchains.gains.by_form`, of that form, with a column ``baseline``.
+        summary: of `splitdeconv.toolchains.gains.summary`, with a column ``goal``, NaN where there is none; a row of
+            the figure each.
+        titles: dict of configuration to its name in the figure.
+        also: (column of the summary, its name): another mean, as a hollow diamond.
+        most: where the axis ends; gains beyond are written there.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    titles = titles or {}
+    fig, ax = plt.subplots(figsize=(9.5, 0.62 * len(summary) + 1.5), layout="constrained")
+    jitter = np.random.default_rng(0)
+    for y, row in enumerate(summary.itertuples()):
+        own = (table["configuration"] == row.configuration) & (table["baseline"] == row.baseline)
+        gains, at = table.loc[own, "gain"].dropna(), {"color": COLOURS["split"], "zorder": 3}
+        held, beyond = gains[gains <= most], sorted(gains[gains > most])
+        ax.scatter(held, y + jitter.uniform(-0.16, 0.16, len(held)), s=14, color="0.7", label="a layer", zorder=1)
+        text = ", ".join(f"{gain:,.0f}" for gain in beyond) + " \u25b8" if beyond else ""
+        ax.annotate(
+            text, (0.995, y), xycoords=("axes fraction", "data"), va="center", ha="right", fontsize=8.5, color="0.45"
+        )
+        ax.scatter(row.mean, y, s=75, marker="D", label="geometric mean", **at)
+        if also is not None:
+            hollow = {"facecolors": "white", "edgecolors": COLOURS["split"], "zorder": 2}
+            ax.scatter(getattr(row, also[0]), y, s=60, marker="D", label=also[1], **hollow)
+        ax.scatter(row.median, y, s=150, marker="|", lw=2, label="median", **at)
+        ax.scatter(row.worst, y, s=40, marker="x", label="worst layer", **at | {"color": "0.2"})
+        text = f"{row.mean:.2f}"
+        if np.isfinite(row.goal):
+            ax.plot([row.goal] * 2, [y - 0.36, y + 0.36], color=COLOURS["nzp"], lw=2.4, label="goal for the mean")
+            text += f" of {row.goal:.1f}: {'reached' if row.mean >= row.goal else 'missed'}"
+        ax.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=10)
+    labels = [
+        f"{titles.get(c, c)} over {b}" for c, b in zip(summary["configuration"], summary["baseline"], strict=True)
+    ]
+    ax.axvline(1, color="0.35", lw=1)
+    _logarithmic(ax, table["gain"].clip(upper=most))
+    ax.set_yticks(range(len(summary)), labels)
+    ax.set(ylim=(len(summary) - 0.4, -0.6), xlabel="times fewer cycles")
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    fig.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    return fig
+
+
+def verdicts(table):
+    """Networks by form: the worst verdict on any of the file's operators, and which operators those are.
+
+    Args:
+        table: columns network, form, operator, version, verdict and skipped, as `edgetpu.checks` gives them.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    networks, forms = (list(dict.fromkeys(table[name])) for name in ("network", "form"))
+    fig, ax = plt.subplots(figsize=(1.7 * len(forms) + 1.4, 0.62 * len(networks) + 1.1), layout="constrained")
+    for (network, form), rows in table.groupby(["network", "form"], sort=False):
+        worst = next(verdict for verdict in reversed(VERDICTS) if verdict in set(rows["verdict"].fillna("no file")))
+        place = forms.index(form), networks.index(network)
+        corner = place[0] - 0.48, place[1] - 0.46
+        ax.add_patch(plt.Rectangle(corner, 0.96, 0.92, color=VERDICTS[worst], lw=0, label=worst))
+        named = rows[(rows["verdict"] == worst) & (worst != "taken")]
+        operators = [f"{row.operator}\u00a0v{row.version:g}" for row in named.itertuples()]
+        text = ", ".join(operators) if operators else " ".join(rows["skipped"].dropna())
+        ax.annotate(fill(text, 32), place, ha="center", va="center", fontsize=6.5)
+    ax.set(xlim=(-0.5, len(forms) - 0.5), ylim=(len(networks) - 0.5, -0.5))
+    ax.set_xticks(range(len(forms)), forms)
+    ax.set_yticks(range(len(networks)), networks)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    fig.legend(
+        [handles[v] for v in VERDICTS if v in handles],
+        [v for v in VERDICTS if v in handles],
+        loc="outside lower center",
+        ncols=4,
+    )
+    return fig
+
+
+def published(tables, titles):
+    """Published speedups by network, a panel for each table; 1 is where nothing is won.
+
+    Args:
+        tables: dict of panel to DataFrame ``network, speedup, series``; a colour for each series.
+        titles: dict of series to its name in the legend.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    most = max(len(set(table["network"])) for table in tables.values())
+    size = (4.3 * len(tables), 0.55 * most + 1.7)
+    fig, axes = plt.subplots(
+        1, len(tables), figsize=size, layout="constrained", sharex=True, sharey=True, squeeze=False
+    )
+    colours = dict(zip(titles, ("#56B4E9", "#0072B2", "#009E73"), strict=False))
+    networks = list(dict.fromkeys(name for table in tables.values() for name in table["network"]))
+    for ax, (panel, table) in zip(axes[0], tables.items(), strict=True):
+        series = list(dict.fromkeys(table["series"]))
+        for i, name in enumerate(series):
+            rows = table[table["series"] == name]
+            y = np.array([networks.index(network) for network in rows["network"]])
+            height = 0.76 / len(series)
+            place = y + (i - (len(series) - 1) / 2) * height
+            bars = ax.barh(place, rows["speedup"], height * 0.92, color=colours[name], label=titles[name])
+            ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
+        ax.axvline(1, color="0.2", lw=1)
+        ax.set(title=panel)
+        ax.margins(x=0.12)
+    axes[0, 0].set_yticks(range(len(networks)), networks)
+    axes[0, 0].set(ylim=(len(networks) - 0.4, -0.6))
+    fig.supxlabel("speedup, as published (replayed)", fontsize=11)
+    fig.legend(loc="outside upper center", ncols=len(titles))
+    return fig
+
+
+def _places(table, layers):
+    return [layers.index(layer) for layer in zip(table["network"], table["layer"], strict=True)]
+
+
+def _logarithmic(ax, values):
+    """A logarithmic axis around 1 with round ticks, of a factor of two to either side at the least."""
+    left, right = min(values.min() / 1.25, 0.5), max(values.max() * 1.4, 2)
+    # Over more than three decades every tick would meet the next.
+    ticks = [tick for tick in (_TICKS if right < 1000 * left else _DECADES) if left <= tick <= right]
+    ax.set(xscale="log", xlim=(left, right))
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.grid(axis="x", color="0.93", zorder=0)
+    ax.set_axisbelow(True)

@@ -1,0 +1,109 @@
+"""Charts of gains show every number of their table, and say why one is missing."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from splitdeconv.toolchains import gain_charts, gains
+
+NOTE = "native does not run on the accelerator alone"
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def table():
+    rows = [
+        ("a", "one", "npu", "split", 4.0, ""),
+        ("a", "one", "npu", "rows", 0.5, ""),
+        ("a", "one", "npu", "auto", 4.0, ""),
+        ("b", "two", "npu", "split", np.nan, NOTE),
+        ("b", "two", "npu", "rows", np.nan, NOTE),
+        ("b", "two", "npu", "auto", np.nan, NOTE),
+        ("a", "one", "wide", "split", 2000.0, ""),
+        ("a", "one", "wide", "rows", 3.0, ""),
+        ("a", "one", "wide", "auto", 3.0, ""),
+    ]
+    return pd.DataFrame(rows, columns=["network", "layer", "configuration", "form", "gain", "note"])
+
+
+def points(ax):
+    return {dots.get_label(): dots.get_offsets() for dots in ax.collections if hasattr(dots, "get_sizes")}
+
+
+def test_gains_are_points_by_layer_and_what_is_missing_has_a_reason():
+    narrow, wide = gain_charts.by_layer(table(), titles={"npu": "NPU, small", "wide": "NPU, wide"}).get_axes()
+    assert [narrow.get_title(), wide.get_title()] == ["NPU\nsmall", "NPU\nwide"]
+    assert [label.get_text() for label in narrow.get_yticklabels()] == ["a one", "b two"]
+    drawn = points(narrow)
+    assert drawn["split"][0][0] == 4
+    assert drawn["rows"][0][0] == 0.5
+    # The forms of a layer stand one above the other, so that none hides another.
+    assert drawn["split"][0][1] < 0 < drawn["rows"][0][1]
+    (chosen,) = (lines for lines in narrow.collections if lines.get_label().startswith("chosen"))
+    assert [tuple(x) for x in chosen.get_segments()[0]] == [(4, -0.42), (4, 0.42)]
+    assert [text.get_text() for text in narrow.texts] == [NOTE]
+    assert narrow.get_xlim()[0] < 0.5
+    assert wide.get_xlim()[1] > 2000
+    assert points(wide)["split"][0][0] == 2000
+
+
+def test_means_stand_beside_their_goals_and_outliers_are_written():
+    found = table().query("form == 'auto'").assign(baseline="native")
+    found = pd.concat([found, found.assign(layer="three", gain=[90.0, 2.0, 1.5])])
+    summary = gains.summary(
+        pd.DataFrame(
+            [
+                ("dcgan", layer, "npu", form, cycles, True)
+                for layer, cycles_of in (("one", (8, 2)), ("two", (90, 1)))
+                for form, cycles in zip(("native", "auto"), cycles_of, strict=True)
+            ],
+            columns=["network", "layer", "configuration", "form", "cycles", "complete"],
+        ),
+        baselines=["native"],
+    ).assign(goal=20.0, other=3.5)
+    (ax,) = gain_charts.means(found, summary, titles={"npu": "NPU"}, also=("other", "mean of others")).get_axes()
+    drawn = points(ax)
+    assert drawn["geometric mean"][0][0] == pytest.approx((4 * 90) ** 0.5)
+    assert drawn["mean of others"][0][0] == 3.5
+    assert drawn["worst layer"][0][0] == 4
+    assert sorted(drawn["a layer"][:, 0]) == [2, 4]
+    texts = [text.get_text() for text in ax.texts]
+    assert "18.97 of 20.0: missed" in texts
+    assert any(text.startswith("90 ") for text in texts)
+    (ax,) = gain_charts.means(found, summary.assign(goal=18.0)).get_axes()
+    assert "18.97 of 18.0: reached" in [text.get_text() for text in ax.texts]
+
+
+def test_the_worst_verdict_colours_a_field_and_names_its_operators():
+    rows = [
+        ("A", "native", "CONV_2D", 3.0, "taken", None),
+        ("A", "native", "TANH", 2.0, "unknown", None),
+        ("A", "native", "TRANSPOSE_CONV", 4.0, "refused", None),
+        ("A", "split", "CONV_2D", 3.0, "taken", None),
+        ("B", "native", None, np.nan, None, "not exported"),
+        ("B", "split", "TANH", 2.0, "unknown", None),
+    ]
+    found = pd.DataFrame(rows, columns=["network", "form", "operator", "version", "verdict", "skipped"])
+    (ax,) = gain_charts.verdicts(found).get_axes()
+    assert [patch.get_label() for patch in ax.patches] == ["refused", "taken", "no file", "unknown"]
+    named = [text.get_text().replace("\u00a0", " ") for text in ax.texts]
+    assert named == ["TRANSPOSE_CONV v4", "", "not exported", "TANH v2"]
+
+
+def test_published_speedups_are_bars_of_their_value():
+    first = pd.DataFrame(
+        [("A", "x", 1.5), ("A", "y", 2.0), ("B", "x", 0.5), ("B", "y", 3.0)], columns=["network", "series", "speedup"]
+    )
+    second = pd.DataFrame([("B", "z", 1.25)], columns=["network", "series", "speedup"])
+    left, right = gain_charts.published({"L": first, "R": second}, {"x": "an x", "y": "a y", "z": "a z"}).get_axes()
+    bars = {container.get_label(): [bar.get_width() for bar in container] for container in left.containers}
+    assert bars == {"an x": [1.5, 0.5], "a y": [2.0, 3.0]}
+    (bar,) = right.containers[0]
+    assert bar.get_width() == 1.25
+    assert bar.get_y() < 1 < bar.get_y() + bar.get_height()  # beside the second network
+    assert [label.get_text() for label in left.get_yticklabels()] == ["A", "B"]
