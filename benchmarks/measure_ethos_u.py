@@ -3,7 +3,8 @@
 python benchmarks/measure_ethos_u.py [NETWORK ...]
 
 Full int8, batch 1, calibrated by seeded latents or photographs; the forms are rewritten in place from the native file.
-"auto" is each target's choice. What the table holds already is not compiled again: delete its rows for that.
+"auto" is each target's choice. What the table holds already is not compiled again: delete its rows for that. A whole
+network that Vela needs longer than LIMIT for, or of too many weights to export, is left out, and the table says so.
 """
 
 import sys
@@ -17,6 +18,8 @@ from splitdeconv.toolchains import gains, models, vela
 
 NAME = "ethos_u"
 FORMS = (*models.FORMS, "auto")
+LIMIT = 60.0  # seconds; there are 24 compilations of each network
+MOST_WEIGHTS = 100_000_000  # at 134 million, FCN-32s', the export took more than 9.8 GB and the system ended it
 STAMPS = ["device", "date", "versions"]
 
 
@@ -47,16 +50,26 @@ def layers(name, held):
 
 
 def whole(name, held):
-    """The whole network's native file, if it is not held and can be exported."""
+    """The whole network's native file, or why it cannot be had or compiled, if neither is held."""
     if gains.WHOLE not in held:
+        table = networks.layer_table(name)
+        weights = int((table["c_in"] * table["c_out"] * table["k_h"] * table["k_w"] // table["groups"]).sum())
         try:
-            yield gains.WHOLE, models.network(name)
+            if weights > MOST_WEIGHTS:
+                raise sd.SplitDeconvError(f"not tried: {weights / 1e6:.0f} million weights take too much memory")
+            native = models.network(name)
+            vela.compile_model(native, next(iter(vela.CONFIGURATIONS)), timeout=LIMIT)
+            yield gains.WHOLE, native
         except sd.SplitDeconvError as error:
-            print(f"{name} as a whole is left out: {error.problem}")
+            yield gains.WHOLE, error
 
 
 def estimate(native):
-    """A row for each form and configuration, and what auto chose."""
+    """A row for each form and configuration, and what auto chose; or why there is nothing."""
+    if isinstance(native, sd.SplitDeconvError):
+        reason = f"{native.problem}: {native.got}" if native.got else native.problem
+        names = [(form, name, False, reason) for form in FORMS for name in vela.CONFIGURATIONS]
+        return pd.DataFrame(names, columns=["form", "configuration", "complete", "skipped"])
     targets = {name: configuration.target for name, configuration in vela.CONFIGURATIONS.items()}
     files = {form: models.rewritten(native, form)[0] for form in models.FORMS}
     auto = {target: models.rewritten(native, "auto", target) for target in dict.fromkeys(targets.values())}
