@@ -84,9 +84,10 @@ def execute(run, target, quick) -> int:
         say(run, f"interrupted in cell {place.number}")
         return 130  # as shells count it
     minutes = (time.monotonic() - started) / 60
-    say(run, f"done in {minutes:.1f} of {run.minutes:g} minutes")
-    if minutes > run.minutes:
-        say(run, f"WARNING: longer than the {run.minutes:g} minutes that {run.path.name} grants it")
+    granted = run.quick_minutes if quick else run.minutes
+    say(run, f"done in {minutes:.1f} of {granted:g} minutes")
+    if minutes > granted:
+        say(run, f"WARNING: longer than the {granted:g} minutes that {run.path.name} grants it")
     publish(running, target, quick)
     return 0
 

@@ -12,6 +12,7 @@ import yaml
 KEYS = {
     "notebook": str,
     "minutes": (int, float),
+    "quick_minutes": (int, float),
     "exclusive": bool,
     "quick": bool,
     "inputs": list,
@@ -30,6 +31,7 @@ class Run:
         path: the params file; its stem is the run's name.
         notebook: the notebook's file.
         minutes: the time it may take, on 2 cores.
+        quick_minutes: the time a quick run may take; by default the same.
         exclusive: whether it times something, and so must have the machine to itself.
         quick: whether it is part of `make reproduce QUICK=1`.
         inputs: files it reads besides the package and its data.
@@ -40,6 +42,7 @@ class Run:
     path: Path
     notebook: Path
     minutes: float
+    quick_minutes: float
     exclusive: bool
     quick: bool
     inputs: tuple[Path, ...]
@@ -78,6 +81,7 @@ def read(path) -> Run:
         path=path,
         notebook=notebook,
         minutes=keys["minutes"],
+        quick_minutes=keys.get("quick_minutes", keys["minutes"]),
         exclusive=keys.get("exclusive", False),
         quick=keys.get("quick", False),
         inputs=tuple(inputs),
@@ -136,7 +140,8 @@ def _keys(path):
     _refuse_unless({"notebook", "minutes"} <= keys.keys(), path, "notebook and minutes are needed")
     for key, value in keys.items():
         _refuse_unless(isinstance(value, KEYS[key]), path, f"{key} is {value!r}")
-    _refuse_unless(keys["minutes"] is not True and keys["minutes"] > 0, path, f"minutes is {keys['minutes']!r}")
+    for key in keys.keys() & {"minutes", "quick_minutes"}:
+        _refuse_unless(keys[key] is not True and keys[key] > 0, path, f"{key} is {keys[key]!r}")
     for key in MAKE_READS:
         wanted, found = _words(keys.get(key, [])), _words_by_make(text, key)
         problem = f"{key} must stand on one line in plain words, for make reads {found} there, not {wanted}"
