@@ -253,6 +253,8 @@ def test_a_run_longer_than_its_budget_says_so(checkout):
     result = checkout.make("build/executed/slow.ipynb")
     assert result.returncode == 0, result.stderr
     assert "WARNING: longer than the 0.0001 minutes that slow.yaml grants it" in result.stdout
+    checkout.write("params/slow.yaml", "notebook: slow\nminutes: 5\nquick: true\nquick_minutes: 0.0002\n")
+    assert "WARNING: longer than the 0.0002 minutes" in checkout.make("QUICK=1", "build/executed/slow.ipynb").stdout
 
 
 def test_bench_and_measure_run_the_scripts_there_are(checkout):
@@ -273,6 +275,7 @@ WRONG = {
     "notebook: one\nminutes: soon\n": "minutes is 'soon'",
     "notebook: one\nminutes: true\n": "minutes is True",
     "notebook: one\nminutes: -1\n": "minutes is -1",
+    "notebook: one\nminutes: 1\nquick_minutes: 0\n": "quick_minutes is 0",
     "notebook: one\nminutes: 1\n1: 2\nb: 3\n": "unknown keys: 1, b",
     "notebook: [one\n": "not YAML: ",
     "notebook: one\nminutes: 2026-13-01\n": "not YAML: month must be in 1..12",
