@@ -1,6 +1,6 @@
 """Time of every benchmark network in this CPU's runtimes, by layer and whole: data/measured/cpu_runtimes.csv.
 
-python benchmarks/measure_cpu.py [--busy SHARE] [--parts layers whole] [--runtimes litert ...] [NETWORK ...]
+python benchmarks/measure_cpu.py [--busy SHARE] [--part layers] [--runtime litert] [NETWORK ...]
 
 LiteRT (XNNPACK) in float32 and full int8, ONNX Runtime and OpenVINO in float32, batch 1, one thread and two. "auto" is
 each target's choice. What the table holds is not timed again: delete its rows for that. A machine that does something
@@ -33,11 +33,11 @@ OPTIONS = {name: {"width": 512} for name in ("fcn32s", "fcn16s", "fcn8s")}
 ATTEMPTS = 3
 
 
-def main(names, share, parts, runtimes):
+def main(names, share, parts, only=None):
     """Time what is missing, keep the table after each model, print what it amounts to."""
     table = measured.read(NAME)
     names = names or [*gains.NETWORKS, *(name for name in networks.names() if name not in gains.NETWORKS)]
-    steps = product(parts, [kind for kind in KINDS if kind[0] in runtimes], names)
+    steps = product(parts, [kind for kind in KINDS if only in (None, kind[0])], names)
     for part, (runtime, dtype), name in track(list(steps), "timing networks"):
         held = set() if table.empty else set(table[KEY].itertuples(index=False, name=None))
         wanted = [gains.WHOLE] if part == "whole" else list(deconvs(name)["name"])
@@ -147,7 +147,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("networks", nargs="*")
     parser.add_argument("--busy", type=float, default=0.1)
-    parser.add_argument("--parts", nargs="*", default=list(STEPS), choices=list(STEPS))
-    parser.add_argument("--runtimes", nargs="*", default=list(FORMS), choices=list(FORMS))
+    parser.add_argument("--part", choices=list(STEPS))
+    parser.add_argument("--runtime", choices=list(FORMS))
     given = parser.parse_args()
-    main(given.networks, given.busy, given.parts, given.runtimes)
+    main(given.networks, given.busy, [given.part] if given.part else list(STEPS), given.runtime)
