@@ -46,12 +46,7 @@ def main(names, share, parts, only=None):
         for layer, forms in sources(part, runtime, dtype, name):
             if (name, layer, runtime, dtype) not in held:
                 rows = undisturbed(share, timed, runtime, dtype, forms, reasons(name, layer), **STEPS[part])
-                options = ", ".join(f"{k} {v}" for k, v in OPTIONS.get(name, {}).items()) if part == "whole" else ""
-                macs = networks.layer_table(name, **OPTIONS.get(name, {}) if part == "whole" else {}).set_index("name")[
-                    "macs"
-                ]
-                macs = macs.sum() if part == "whole" else macs[layer]
-                rows = rows.assign(network=name, layer=layer, macs=macs, options=options)
+                rows = rows.assign(network=name, layer=layer, **facts(part, name, layer))
                 table = pd.concat([table, rows], ignore_index=True)
                 measured.write(NAME, table)
     report(table)
@@ -60,6 +55,14 @@ def main(names, share, parts, only=None):
 def deconvs(name):
     """The network's transposed convolutions."""
     return networks.layer_table(name).query("kind == 'deconv'")
+
+
+def facts(part, name, layer):
+    """Useful multiply-accumulates of what is timed, and the options it was built with."""
+    options = OPTIONS.get(name, {}) if part == "whole" else {}
+    macs = networks.layer_table(name, **options).set_index("name")["macs"]
+    written = ", ".join(f"{option} {value}" for option, value in options.items())
+    return {"macs": macs.sum() if part == "whole" else macs[layer], "options": written}
 
 
 def sources(part, runtime, dtype, name):
