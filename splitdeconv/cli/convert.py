@@ -1,4 +1,4 @@
-"""The verbs on model files: inspect, convert, verify."""
+"""The verbs on model files: inspect, convert, verify, bench."""
 
 import re
 from enum import Enum
@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from .. import provenance
 from ..convert import front, output
 from ..convert import verify as verify_models
 from ..convert.choose import FORMS, INTERLEAVES
+from ..convert.measure import time_files
 from ..errors import SplitDeconvError
 from .account import print_report, print_verification
-from .show import Json, print_json, progress
+from .show import Json, print_json, print_table, progress
 
 Form = Enum("Form", {name: name for name in ("auto", *FORMS)}, type=str)
 Interleave = Enum("Interleave", {name: name for name in INTERLEAVES}, type=str)
@@ -113,4 +115,53 @@ def _verify(
         )
 
 
-VERBS = (_inspect, _convert, _verify)
+def _bench(
+    model: Model,
+    converted: Annotated[
+        Path | None, typer.Argument(help="the model to time beside it; by default what convert makes of it")
+    ] = None,
+    target: Target = "generic",
+    threads: Annotated[list[int], typer.Option(min=1, help="threads to time with")] = (1, 2),
+    turns: Annotated[int, typer.Option(min=1, help="calls of each model, in turn")] = 31,
+    inputs: Inputs = None,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    as_json: Json = False,
+):
+    """Time a model before and after conversion on this CPU, in turn, in its own runtime: LiteRT or ONNX Runtime."""
+    with progress() as stage:
+        if converted is None:
+            limits = {"timeout": timeout, "memory": memory, "progress": stage}
+            result = front.convert(model, target, inputs=inputs, **limits)
+            if not result.report.converted:
+                raise SplitDeconvError(
+                    "there is nothing to time it against",
+                    where=str(model),
+                    expected="a transposed convolution that the target would have converted, or a second model",
+                    got=f"none for target {target}",
+                    fix="see splitdeconv inspect",
+                )
+            converted = result.content
+        times = time_files(
+            model,
+            converted,
+            threads=threads,
+            turns=turns,
+            inputs=inputs,
+            timeout=timeout,
+            memory=memory,
+            progress=stage,
+        )
+    rows = times[["form", "threads", "seconds", "speedup", "low", "high", "turns"]].to_dict("records")
+    if as_json:
+        return print_json(device=provenance.device(), times=rows)
+    typer.echo(f"{provenance.device()}; median of {rows[0]['turns']} turns, speedup with its 95 % interval")
+    shown = ((row["form"], f"{row['threads']}", f"{row['seconds'] * 1e3:,.3f}", _speedup(row)) for row in rows)
+    print_table(("model", "threads", "ms", "speedup"), shown, ("threads", "ms", "speedup"))
+
+
+def _speedup(row):
+    return "" if row["form"] == "original" else f"{row['speedup']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+VERBS = (_inspect, _convert, _verify, _bench)

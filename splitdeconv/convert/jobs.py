@@ -15,16 +15,16 @@ def run(job) -> dict | list:
     """Do one job.
 
     Args:
-        job: "verb" ("inspect", "convert", "verify" or "layers"), "folder" for results and stages, "model" (a path),
-            "where" (what to call it), and what the verb needs of "options" (of `Options`; of `layer_rows`), "verify",
-            "samples", "seed", "inputs" (path of an .npz file), "converted" (a path) and "path" (where the model's
-            external data are).
+        job: "verb" ("inspect", "convert", "verify", "time" or "layers"), "folder" for results and stages, "model" (a
+            path), "where" (what to call it), and what the verb needs of "options" (of `Options`; of `layer_rows`; of
+            `time_models`), "verify", "samples", "seed", "inputs" (path of an .npz file), "converted" (a path) and
+            "path" (where the model's external data are).
 
     Returns:
-        The report, the verification or the list of layers, as plain values. "convert" also leaves the model in the
-        file "output".
+        The report, the verification, the times or the list of layers, as plain values. "convert" also leaves the model
+        in the file "output".
     """
-    verbs = {"inspect": _inspect, "convert": _convert, "verify": _verify, "layers": _layers}
+    verbs = {"inspect": _inspect, "convert": _convert, "verify": _verify, "time": _time, "layers": _layers}
     return verbs[job["verb"]](job, Path(job["folder"]))
 
 
@@ -70,6 +70,16 @@ def _verify(job, folder):
         )
     _enter(folder, "verifying")
     return _compare(kind, data, converted, job).to_dict()
+
+
+def _time(job, folder):
+    from .measure import time_models
+
+    data, _ = _read(job, folder)
+    converted, path = read_model(job["converted"])
+    _enter(folder, "timing")
+    models, paths = {"original": data, "converted": converted}, {"original": job["path"], "converted": path}
+    return time_models(models, paths=paths, inputs=job["inputs"], **job["options"]).to_dict("records")
 
 
 def check(verification, where):

@@ -1,0 +1,73 @@
+"""bench on the command line: which models are timed, what is printed, and what is refused; no speed is asserted."""
+
+import json
+
+import numpy as np
+import pytest
+
+from splitdeconv.convert import measure
+from splitdeconv.convert.verify_run import load
+from tests.convert.test_front import no_deconv
+from tests.test_cli_convert import MODELS, model, run  # noqa: F401  (fixtures)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_model_is_timed_beside_what_becomes_of_it(run, tmp_path, kind):  # noqa: F811
+    (tmp_path / "in").write_bytes(MODELS[kind])
+    code, out, err = run("bench", "in", "--threads", 1, "--turns", 3, "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert told["schema_version"] == 1
+    assert [(row["form"], row["threads"]) for row in told["times"]] == [("original", 1), ("converted", 1)]
+    assert all(row["seconds"] > 0 and row["turns"] == 3 for row in told["times"])
+    assert told["device"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
+def test_two_files_are_timed_and_printed(run, tmp_path, model):  # noqa: F811
+    assert run("convert", model, "-o", "split.tflite")[0] == 0
+    code, out, err = run("bench", model, "split.tflite", "--turns", 3)
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines() if line.strip().startswith(("original", "converted"))]
+    assert [(line[0], line[1]) for line in lines] == [
+        ("original", "1"),
+        ("converted", "1"),
+        ("original", "2"),
+        ("converted", "2"),
+    ]
+    assert float(lines[0][2]) > 0
+    low, high = (float(lines[1][place].strip("()")) for place in (4, 6))
+    assert low <= float(lines[1][3]) <= high
+
+
+def test_inputs_of_ones_own_are_used(run, tmp_path, model, monkeypatch):  # noqa: F811
+    timed, seen = measure.bench.interleaved, []
+
+    def interleaved(functions, **options):
+        seen.extend(function.args[0] for function in functions.values())
+        return timed(functions, **options)
+
+    monkeypatch.setattr(measure.bench, "interleaved", interleaved)
+    np.savez(tmp_path / "given.npz", small=np.full((2, 1, 6, 5, 5), 7, "float32"))
+    code, _, err = run("bench", model, model, "--inputs", "given.npz", "--threads", 1, "--turns", 1)
+    assert code == 1
+    assert "small" in err
+    assert not seen
+    name = load("tflite", model.read_bytes())[""].inputs[0].name
+    np.savez(tmp_path / "given.npz", **{name: np.full((2, 1, 6, 5, 5), 7, "float32")})
+    assert run("bench", model, model, "--inputs", "given.npz", "--threads", 1, "--turns", 1)[0] == 0
+    assert [(values[name].shape, values[name].min()) for values in seen] == [((1, 6, 5, 5), 7)] * 2
+
+
+def test_what_cannot_be_timed_is_refused(run, tmp_path, model):  # noqa: F811
+    (tmp_path / "other.onnx").write_bytes(MODELS["onnx"])
+    (tmp_path / "none.tflite").write_bytes(no_deconv())
+    for arguments, message in (
+        (("missing.tflite",), "missing.tflite"),
+        ((model, "other.onnx"), "the models do not take the same inputs"),
+        (("none.tflite",), "there is nothing to time it against"),
+    ):
+        code, out, err = run("bench", *arguments, "--turns", 2)
+        assert (code, out) == (1, "")
+        assert message in err
+    assert run("bench", model, "--turns", 0)[0] == 2
