@@ -1,0 +1,185 @@
+"""All processors beside one another: what split deconvolution gains on each network, and where it loses.
+
+Four kinds of evidence, never mixed in one row: this package's processor model, the estimates of vendors' compilers,
+times measured, and what others published.
+"""
+
+import numpy as np
+import pandas as pd
+
+from . import dlp, measured, networks
+from .toolchains import cpu, edgetpu, gains, tpu_gains, vela
+
+KINDS = ("model", "compiler", "measured", "published")
+#: Marks of `cells` and what they say.
+NOTES = {
+    "\u2020": "native leaves a layer to the CPU",
+    "\u2021": "NZP: a hundred times the useful work or more, or not compiled",
+    "framed": "split by the target's rules",
+}
+_WHERE = ["kind", "processor", "network", "batch", "dtype"]
+_GAINS = ["over_native", "over_nzp", "auto_over_native", "auto_over_nzp"]
+COLUMNS = (
+    *(*_WHERE, *_GAINS, "forms", "native_missing", "nzp_missing", "source"),
+    *(f"network_{gain}" for gain in _GAINS),
+)
+_SPLIT = ("split", "rows", "stacked")
+# Method and skipping of the processor model that stand for split deconvolution, by its published and by plain hardware.
+_MODELLED = {"dot_product_16x16": "WA", "pe_array_32x7": "WA", "pe_array_16x16": "WA"}
+_TITLES = {"litert": "LiteRT (XNNPACK)", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+_PUBLISHED = {"Edge TPU (authors)": "published_edge_tpu", "Intel NCS2 (authors)": "published_ncs2"}
+
+
+def summary(names=None, processors=None) -> pd.DataFrame:
+    """Every processor and network that there is evidence of.
+
+    Args:
+        names: of benchmark networks; None for all.
+        processors: of the processor model, simulated now; None for the paper's.
+
+    Returns:
+        DataFrame, one row a processor, network, batch and type. Of the network's transposed convolutions, their costs
+        added up: ``over_native`` and ``over_nzp``, the gain of each layer's best split form, which may be below 1; the
+        same of what the target's rules choose (``auto_...``), which may be native; ``forms``: those best ones, how
+        often; ``native_missing`` and ``nzp_missing``: layers that have no such cost, for which there is no gain (NaN).
+        Of the network as one program the same gains, as ``network_...``. ``kind`` of `KINDS`; ``source``.
+    """
+    names = list(names or networks.names())
+    parts = [modelled(names, processors), ethos_u(), cloud_tpu(), runtimes(), published()]
+    table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    table = table[table["network"].isin(names)].reindex(columns=[*COLUMNS, "part"])
+    whole = table[table["part"] == "network"].set_index(_WHERE)[_GAINS].add_prefix("network_")
+    layers = table[table["part"] == "deconv"].drop(columns=["part", *whole])
+    return layers.join(whole, on=_WHERE)[list(COLUMNS)].reset_index(drop=True)
+
+
+def modelled(names, processors=None) -> pd.DataFrame:
+    """Rows of `summary` by the processor model: split deconvolution with and without zeros skipped, over plain NZP."""
+    rows = []
+    for processor in processors or _MODELLED:
+        best = _MODELLED.get(processor, "none")
+        for skip in dict.fromkeys(("none", best)):
+            found = dlp.compare(names, processor, [("sd", skip)])
+            said = {"kind": "model", "processor": f"{processor}{', skips zeros' if skip != 'none' else ''}"}
+            said |= {"batch": 1, "dtype": "int8", "forms": "split", "source": "splitdeconv.dlp, SD over NZP"}
+            ours = found[(found["method"] == "sd") & (found["skip"] == skip)]
+            rows.append(ours[["network", "part"]].assign(**said, over_nzp=ours["speedup"]))
+    return pd.concat(rows, ignore_index=True)
+
+
+def ethos_u() -> pd.DataFrame:
+    """Rows of `summary` by Arm's compiler."""
+    table = measured.read("ethos_u")
+    if table.empty:
+        return table
+    titles = {name: f"{one.accelerator.title()}, {one.memory}" for name, one in vela.CONFIGURATIONS.items()}
+    table["configuration"] = table["configuration"].map(titles)
+    source = f"data/measured/ethos_u.csv: Vela {table['vela'].dropna().iloc[0]}"
+    return _sums(table, "cycles").assign(kind="compiler", batch=1, dtype="int8", source=source)
+
+
+def cloud_tpu() -> pd.DataFrame:
+    """Rows of `summary` by Google's compiler, charged for what it does not estimate."""
+    table = measured.read("libtpu")
+    if table.empty:
+        return table
+    table = tpu_gains.costs(table[table["layer"] != tpu_gains.CHAIN])
+    rows = []
+    for (generation, batch, dtype), part in table.groupby(["generation", "batch", "dtype"], sort=False):
+        source = f"data/measured/libtpu.csv: {part['compiler'].iloc[0]}"
+        said = {"kind": "compiler", "batch": batch, "dtype": dtype, "source": source}
+        rows.append(_sums(part.assign(configuration=f"Cloud TPU {generation}"), "charged").assign(**said))
+    return pd.concat(rows, ignore_index=True)
+
+
+def runtimes() -> pd.DataFrame:
+    """Rows of `summary` by times on a CPU, one thread; TensorFlow's own operators with all cores."""
+    rows = []
+    table = measured.read("cpu_runtimes")
+    if len(table):
+        for (runtime, dtype, version), part in cpu.costs(table[table["threads"] == 1]).groupby(
+            ["runtime", "dtype", "version"], sort=False
+        ):
+            source = f"data/measured/cpu_runtimes.csv: {version}, {part['device'].iloc[0]}, {part['date'].iloc[0]}"
+            title = _TITLES[runtime]
+            found = _sums(part.assign(configuration=title), "seconds")
+            rows.append(found.assign(kind="measured", batch=1, dtype=dtype, source=source))
+    return pd.concat(rows, ignore_index=True) if rows else table
+
+
+def published() -> pd.DataFrame:
+    """Rows of `summary` that the paper's authors measured, replayed: of the generators as they divided them."""
+    known, rows = {title: name for name, title in networks.titles().items()}, []
+    for processor, name in _PUBLISHED.items():
+        table = edgetpu.published(name)
+        if table.empty:
+            continue
+        table = table[table["network"].isin(known)]
+        over = {f"over_{side}": table.get(f"speedup_{side}_over_sd") for side in ("nzp", "native")}
+        series = table["artifact"].map({"tflite": ", not compiled"}).fillna("") if "artifact" in table else ""
+        rows.append(
+            pd.DataFrame(
+                over | {"network": table["network"].map(known), "source": "replayed: " + table["source"]}
+            ).assign(kind="published", processor=processor + series, batch=1, part="deconv", forms="split")
+        )
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def cells(table, prefix="") -> pd.DataFrame:
+    """`summary` as `splitdeconv.toolchains.gain_map` draws it: processors by networks, over native and over NZP.
+
+    Args:
+        table: of `summary`.
+        prefix: "network_" for networks as one program; of these there are fewer.
+    """
+    held = [f"{prefix}over_native", f"{prefix}over_nzp"]
+    table = table.dropna(subset=held, how="all") if prefix else table
+    many = table.groupby("processor")["batch"].transform("nunique") > 1
+    row = table["processor"] + np.where(many, ", batch " + table["batch"].astype(str), "")
+    several = table.groupby("processor")["dtype"].transform("nunique") > 1
+    row = row + np.where(several, ", " + table["dtype"].fillna(""), "")
+    chosen = table[f"{prefix}auto_over_native"]
+    chosen = chosen.notna() & (chosen != 1)
+    missing = {side: (table[f"{side}_missing"] > 0) & (prefix == "") for side in ("native", "nzp")}
+    said = {"group": table["kind"], "row": row, "column": table["network"]}
+    sides = {
+        "over native": {"gain": table[held[0]], "mark": np.where(missing["native"], "\u2020", "")},
+        "over zero insertion (NZP)": {"gain": table[held[1]], "mark": np.where(missing["nzp"], "\u2021", "")},
+    }
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    found = [table.assign(**said, **side, panel=panel, framed=chosen) for panel, side in sides.items()]
+    return pd.concat(found, ignore_index=True).sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
+
+
+def _sums(table, cost):
+    """Costs of layers added up by network, the best split form of each over native, NZP and what was chosen."""
+    key = ["configuration", "network"]
+    able = table[table["complete"].eq(True)]
+    costs = able.pivot_table(index=[*key, "layer"], columns="form", values=cost, aggfunc="min")
+    every = table[[*key, "layer"]].drop_duplicates()
+    costs = costs.reindex(pd.MultiIndex.from_frame(every)).reindex(columns=["native", "nzp", "auto", *_SPLIT])
+    forms = costs[list(_SPLIT)].astype(float)
+    costs["best"] = forms.min(axis=1)
+    costs["forms"] = forms.fillna(np.inf).idxmin(axis=1).where(costs["best"].notna(), "")
+    part = np.where(costs.index.get_level_values("layer") == gains.WHOLE, "network", "deconv")
+    rows = []
+    for (configuration, network, name), one in costs.groupby(
+        [*key, pd.Series(part, costs.index, name="part")], sort=False
+    ):
+        total = one[["native", "nzp", "auto", "best"]].sum(skipna=False)
+        counts = one["forms"].value_counts()
+        rows.append(
+            {
+                "processor": configuration,
+                "network": network,
+                "part": name,
+                "over_native": total["native"] / total["best"],
+                "over_nzp": total["nzp"] / total["best"],
+                "auto_over_native": total["native"] / total["auto"],
+                "auto_over_nzp": total["nzp"] / total["auto"],
+                "forms": ", ".join(f"{form} {count}" for form, count in counts.items() if form),
+                "native_missing": int(one["native"].isna().sum()),
+                "nzp_missing": int(one["nzp"].isna().sum()),
+            }
+        )
+    return pd.DataFrame(rows)

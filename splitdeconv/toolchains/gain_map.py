@@ -1,0 +1,83 @@
+"""A map of who wins: gains in cells, losses as plain to see as wins."""
+
+import numpy as np
+
+from ..extras import require
+
+_END = 16  # where the colours end, to both sides
+_TICKS = {1 / 16: "1/16", 0.25: "1/4", 0.5: "1/2", 1: "1", 2: "2", 4: "4", 16: "16"}
+_CELL = 0.62, 0.27  # inches
+
+
+def gain_map(table, *, label, columns=None, titles=None, notes=None):
+    """A cell for each gain: purple wins, orange loses, white is even; grey where there is no number.
+
+    Args:
+        table: a row a cell: ``group`` and ``row`` (groups are set apart), ``column``, ``panel``, ``gain`` (NaN: none),
+            and where wanted ``mark``, text after the number or in place of one, and ``framed``, whether a frame is
+            drawn around the cell. Groups, rows, columns and panels stand in the table's order.
+        label: of the colours: what is over what.
+        columns: titles of columns by their value; they stand in this order. None: their values.
+        titles: of panels, likewise.
+        notes: dict of mark, or "framed", to what it says; those that occur are written below.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt, colors = (require(f"matplotlib.{name}", "notebooks") for name in ("pyplot", "colors"))
+    titles = titles or {value: value for value in dict.fromkeys(table["panel"])}
+    columns = columns or {value: value for value in dict.fromkeys(table["column"])}
+    rows = list(dict.fromkeys(zip(table["group"], table["row"], strict=True)))
+    width = _CELL[0] * len(columns) * len(titles) + 0.075 * max(len(_title(row)) for row in rows) + 1.6
+    size = max(width, 6.5), max(_CELL[1] * len(rows), 1.2) + 1.9
+    fig, axes = plt.subplots(1, len(titles), figsize=size, layout="constrained", sharey=True, squeeze=False)
+    # Without the darkest ends, on which no frame would show.
+    shades = plt.get_cmap("PuOr")(np.linspace(0.1, 0.9, 256))
+    norm, shade = colors.LogNorm(1 / _END, _END), colors.ListedColormap(shades)
+    for ax, name in zip(axes[0], titles, strict=True):
+        panel = table[table["panel"] == name]
+        ax.set_facecolor("0.88")
+        grid = np.full((len(rows), len(columns)), np.nan)
+        for cell in panel.itertuples():
+            if cell.column in columns:
+                place = list(columns).index(cell.column), rows.index((cell.group, cell.row))
+                grid[place[1], place[0]] = cell.gain
+                _write(ax, place, cell, shade(norm(np.clip(cell.gain, 1 / _END, _END))))
+        image = ax.imshow(np.ma.masked_invalid(grid), norm=norm, cmap=shade, aspect="auto")
+        for y in (y for y in range(1, len(rows)) if rows[y][0] != rows[y - 1][0]):
+            ax.axhline(y - 0.5, color="white", lw=2.5)
+        ax.set(title=titles[name])
+        # Beside one another only short names have room.
+        tilted = max(map(len, columns.values())) > 6
+        look = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if tilted else {}
+        ax.set_xticks(range(len(columns)), columns.values(), **look)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    axes[0, 0].set_yticks(range(len(rows)), map(_title, rows))
+    bar = fig.colorbar(image, ax=list(axes[0]), extend="both", aspect=max(12, len(rows)), pad=0.02)
+    bar.set_ticks(list(_TICKS), labels=_TICKS.values())
+    bar.ax.minorticks_off()
+    bar.outline.set_visible(False)
+    bar.set_label(label, fontsize=10)
+    marks = {*table.get("mark", ()), *(["framed"] if any(ax.patches for ax in axes[0]) else [])}
+    said = [f"{mark}: {text}" for mark, text in (notes or {}).items() if mark in marks]
+    fig.supxlabel("     ".join(said), fontsize=9.5)
+    return fig
+
+
+def _write(ax, place, cell, colour):
+    """The number in its cell, dark on light shades and light on dark ones, and the frame."""
+    red, green, blue, _ = colour
+    dark = np.isfinite(cell.gain) and 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+    text = getattr(cell, "mark", "")
+    if np.isfinite(cell.gain):
+        text = (f"{cell.gain:.0f}" if cell.gain >= 9.95 else f"{cell.gain:.{1 if cell.gain >= 1.95 else 2}f}") + text
+    ax.annotate(text, place, ha="center", va="center", fontsize=8, color="white" if dark else "0.1")
+    if getattr(cell, "framed", False):
+        frame = {"fill": False, "ec": "0.05", "lw": 1.6, "zorder": 3}
+        corner = place[0] - 0.46, place[1] - 0.44
+        ax.add_patch(require("matplotlib.patches", "notebooks").Rectangle(corner, 0.92, 0.88, **frame))
+
+
+def _title(row):
+    return " ".join(row) if row[0] != row[1] else row[1]

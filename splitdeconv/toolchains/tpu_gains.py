@@ -1,0 +1,146 @@
+"""Who wins on Cloud TPU: every layer's best split form over the native operator, and what the targets choose."""
+
+import numpy as np
+import pandas as pd
+
+from ..convert.choose import decide
+from ..convert.report import Site
+from ..convert.targets import load_target
+from ..networks import layer_table, names
+from ..networks.counts import layer_plan
+from . import libtpu
+
+#: What the column ``layer`` holds instead of a layer's name.
+WHOLE, CHAIN = "whole network", "chain"
+#: What the marks of `cells` say.
+NOTES = {"*": "rests on a charge for operations without estimate", "framed": "split by the target's rules"}
+_WHERE = libtpu.KEY[:-2]  # all but form and interleave
+
+
+def costs(table, target=None) -> pd.DataFrame:
+    """What `splitdeconv.toolchains.gains` compares: programs that have a cost, and what the target chooses of them.
+
+    Args:
+        table: of `splitdeconv.toolchains.libtpu.measure`: all compiled, or all timed.
+        target: of `splitdeconv.convert` whose choice is "auto"; None for the target of each row's generation, and none
+            for what was timed.
+
+    Returns:
+        Its rows without those that have a reason, and with ``configuration``, ``complete``, ``charged``: cycles as
+        `splitdeconv.toolchains.libtpu.charged`, ``raw``: the sum of the compiler's estimates as it is (both are
+        seconds where the table was timed), and ``bound``: whether raw is only a lower bound. Layers of the benchmark
+        networks have a row more each, of form "auto": a copy of what is chosen, which may be native. Its form is in
+        ``chosen``.
+    """
+    table = table[table["reason"].isna()].copy()
+    if "seconds" in table:
+        table = table.assign(charged=table["seconds"], raw=table["seconds"], bound=False)
+    else:
+        table = table.assign(charged=libtpu.charged(table), raw=table["cycles"], bound=table["lower_bound"].eq(True))
+    table["configuration"] = [name_of(*row) for row in table[["generation", "batch", "dtype"]].itertuples(index=False)]
+    table = table.assign(complete=True, chosen=table["form"])
+    layers = table[~table["layer"].isin([WHOLE, CHAIN]) & table["network"].isin(names())]
+    if target is None:
+        layers = layers[layers["generation"] != libtpu.HERE]
+    choices = {where: _choice(*where, target) for where in layers[_WHERE].drop_duplicates().itertuples(index=False)}
+    own = [tuple(row) for row in layers[_WHERE].itertuples(index=False)]
+    picked = list(zip(layers["form"], layers["interleave"], strict=True))
+    auto = layers[[choices[where] == pick for where, pick in zip(own, picked, strict=True)]]
+    return pd.concat([table, auto.assign(form="auto")], ignore_index=True)
+
+
+def name_of(generation, batch, dtype="bfloat16") -> str:
+    """A configuration in words, such as "v5e, batch 1"."""
+    return f"{generation}, batch {batch}" + ("" if dtype == "bfloat16" else f", {dtype}")
+
+
+def wins(costs) -> pd.DataFrame:
+    """Native against the best split form of every layer and configuration, losses included.
+
+    Args:
+        costs: of `costs`.
+
+    Returns:
+        One row each: ``gain``, native's charged cost over the best split form's; ``gain_raw``, the same of the raw
+        sums, each with its own best form; ``form`` and ``interleave`` of the charged one; ``bound``: whether native's
+        or this form's sum is a lower bound, so that the raw gain may be too high or too low; ``auto``: the form that
+        the target chooses, and ``auto_gain`` over native (NaN and missing where nothing was chosen).
+    """
+    layers = costs[~costs["layer"].isin([WHOLE, CHAIN])]
+    key = [*_WHERE, "configuration"]
+    split = layers[~layers["form"].isin(["native", "nzp", "auto"])]
+    best = split.loc[split.groupby(_WHERE, sort=False)["charged"].idxmin()].set_index(key)
+    native, auto = (layers[layers["form"] == form].set_index(key).reindex(best.index) for form in ("native", "auto"))
+    raw = split.groupby(key, sort=False)["raw"].min().reindex(best.index)
+    found = best[["form", "interleave"]].assign(
+        gain=native["charged"] / best["charged"],
+        gain_raw=native["raw"] / raw,
+        bound=native["bound"].eq(True) | best["bound"],
+        auto=auto["chosen"],
+        auto_gain=native["charged"] / auto["charged"],
+    )
+    return found.dropna(subset="gain").reset_index()
+
+
+def standing(wins) -> pd.DataFrame:
+    """How many layers the split forms win in each configuration, by charged and by raw sums, and by how much.
+
+    Args:
+        wins: of `wins`.
+
+    Returns:
+        One row a generation and batch (and type): ``layers``, ``won`` and ``won_raw``, geometric ``mean`` and
+        ``mean_raw`` of the best split form over native, ``best_or_native``: the mean if native is kept where it wins,
+        ``auto``: the mean of what the target chooses, ``auto_worst``, and ``lost_by_auto``: layers slower than native.
+    """
+    groups = wins.assign(kept=wins["gain"].clip(lower=1)).groupby(["dtype", "batch", "generation"], sort=False)
+    return groups.agg(
+        layers=("gain", "size"),
+        won=("gain", lambda gain: (gain > 1).sum()),
+        won_raw=("gain_raw", lambda gain: (gain > 1).sum()),
+        mean=("gain", _mean),
+        mean_raw=("gain_raw", _mean),
+        best_or_native=("kept", _mean),
+        auto=("auto_gain", _mean),
+        auto_worst=("auto_gain", "min"),
+        lost_by_auto=("auto_gain", lambda gain: (gain < 1).sum()),
+    ).reset_index()
+
+
+def cells(wins) -> pd.DataFrame:
+    """`wins` as `splitdeconv.toolchains.gain_map` draws them: a panel a batch, a column a generation, with `NOTES`."""
+    order = {name: place for place, name in enumerate(libtpu.GENERATIONS)}
+    panel = "batch " + wins["batch"].astype(str)
+    told = {"group": wins["network"], "row": wins["layer"], "column": wins["generation"], "panel": panel}
+    told |= {"mark": np.where(wins["bound"], "*", ""), "framed": wins["auto"].notna() & (wins["auto"] != "native")}
+    return wins.assign(**told).sort_values("generation", key=lambda names: names.map(order), kind="stable")
+
+
+def interleaved(costs) -> pd.DataFrame:
+    """The rows with one interleave for each form, the cheaper one as charged, so that every form has one row."""
+    key = [*_WHERE, "form"]
+    return costs.loc[costs.groupby(key, sort=False)["charged"].idxmin()]
+
+
+def _choice(network, layer, generation, batch, dtype, target):
+    """The (form, interleave) that a target chooses for a layer of a benchmark network."""
+    (row,) = layer_table(network).query("name == @layer and kind == 'deconv'").itertuples()
+    site = Site(
+        name=layer,
+        operator="Conv2DTranspose",
+        axes=layer_plan(row).axes,
+        groups=row.groups,
+        in_channels=row.c_in,
+        out_channels=row.c_out,
+        dtype=dtype,
+        batch=batch,
+    )
+    decision = decide(site, load_target(target or f"tpu_{generation}"))
+    if decision.verdict != "convert":
+        return "native", "concat"
+    # On JAX transpose is the same program as depth_to_space.
+    return decision.form, "concat" if decision.interleave == "concat" else "depth_to_space"
+
+
+def _mean(gains):
+    return np.exp(np.log(gains).mean())

@@ -1,0 +1,77 @@
+"""Every row of the summary is the quotient of recorded sums, and no loss or missing cost is hidden."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from splitdeconv import dlp, measured, summary
+from splitdeconv.toolchains import gains
+
+
+@pytest.fixture(scope="module")
+def table():
+    return summary.summary()
+
+
+def test_one_row_for_each_processor_network_batch_and_type(table):
+    assert not table.duplicated(["processor", "network", "batch", "dtype"]).any()
+    assert set(table["kind"]) == set(summary.KINDS)
+    assert table["source"].notna().all()
+    assert list(table.columns) == list(summary.COLUMNS)
+
+
+def test_costs_are_added_up_by_network(table):
+    vela = measured.read("ethos_u")
+    part = vela[(vela["network"] == "dcgan") & (vela["configuration"] == "ethos_u55") & (vela["layer"] != gains.WHOLE)]
+    cycles = part.pivot(index="layer", columns="form", values="cycles")
+    best = cycles[["split", "rows", "stacked"]].min(axis=1).sum()
+    found = table[(table["network"] == "dcgan") & table["processor"].str.startswith("Ethos-U55")].iloc[0]
+    assert found["over_native"] == pytest.approx(cycles["native"].sum() / best)
+    assert found["over_nzp"] == pytest.approx(cycles["nzp"].sum() / best)
+    assert found["auto_over_native"] == pytest.approx(cycles["native"].sum() / cycles["auto"].sum())
+
+
+def test_the_model_is_run_and_not_recorded(table):
+    fresh = dlp.compare(["sngan"], "dot_product_16x16", [("sd", "WA")])
+    wanted = fresh[(fresh["method"] == "sd") & (fresh["part"] == "deconv")]["speedup"].item()
+    found = table[(table["processor"] == "dot_product_16x16, skips zeros") & (table["network"] == "sngan")]
+    assert found["over_nzp"].item() == pytest.approx(wanted)
+    assert found["over_native"].isna().all()
+
+
+def test_losses_and_missing_costs_stay_in(table):
+    assert (table["over_native"] < 1).any()
+    # Native strides of 8 and more stay on the CPU beside an Ethos-U, which is no cost.
+    u55 = table[table["processor"].str.startswith("Ethos-U55") & (table["network"] == "fcn32s")]
+    assert (u55["native_missing"] > 0).all()
+    assert u55["over_native"].isna().all()
+
+
+def test_published_values_are_replayed_as_they_are(table):
+    ncs = table[table["processor"].str.startswith("Intel NCS2")].set_index("network")
+    assert ncs.loc["dcgan", "over_native"] == 1.05
+    assert ncs["source"].str.startswith("replayed").all()
+    assert ncs["over_nzp"].isna().all()
+
+
+def test_a_layer_without_a_form_makes_the_sum_unknown():
+    rows = [("a", "native", 6.0), ("a", "split", 2.0), ("b", "native", 6.0), ("b", "split", 4.0), ("b", "nzp", 9.0)]
+    tidy = pd.DataFrame(rows, columns=["layer", "form", "cost"])
+    tidy = tidy.assign(network="dcgan", configuration="npu", complete=True)
+    (found,) = summary._sums(tidy, "cost").to_dict("records")
+    assert found["over_native"] == 2.0
+    assert np.isnan(found["over_nzp"])
+    assert (found["nzp_missing"], found["native_missing"], found["forms"]) == (1, 0, "split 2")
+
+
+def test_cells_hold_each_row_in_both_panels(table):
+    cells = summary.cells(table)
+    assert len(cells) == 2 * len(table)
+    assert list(dict.fromkeys(cells["group"])) == list(summary.KINDS)
+    assert not cells.duplicated(["row", "column", "panel"]).any()
+    assert set(cells["mark"]) <= {"", *summary.NOTES}
+    loss = cells[(cells["panel"] == "over native") & (cells["gain"] < 1)]
+    assert len(loss) == (table["over_native"] < 1).sum()
+    whole = summary.cells(table, "network_")
+    assert set(whole["mark"]) == {""}
+    assert 0 < len(whole) < len(cells)
