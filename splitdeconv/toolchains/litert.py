@@ -25,33 +25,35 @@ def export(model, *, batch=1, calibration=None) -> bytes:
     (tensorflow/tensorflow issues 44905 and 58746), and weights left as variables are not read by every runtime.
 
     Args:
-        model: a Keras model with one input on the tensorflow backend.
+        model: a Keras model on the tensorflow backend.
         batch: images per run.
-        calibration: array ``(count, *input)`` of typical inputs: the model becomes full int8, its input and output
-            included. None: float32.
+        calibration: array ``(count, *input)`` of typical inputs, or a list of one for each of the model's: the model
+            becomes full int8, its inputs and outputs included. None: float32.
 
     Returns:
         The file's bytes.
 
     Raises:
-        SplitDeconvError: TensorFlow is missing, the model has several inputs, or no typical inputs are given.
+        SplitDeconvError: TensorFlow is missing, or the typical inputs do not match the model's.
     """
     tf = require("tensorflow", "tensorflow")
     freeze = require("tensorflow.python.framework.convert_to_constants", "tensorflow").convert_variables_to_constants_v2
-    if len(model.inputs) != 1 or (calibration is not None and not len(calibration)):
+    calibration = calibration if isinstance(calibration, list | None) else [calibration]
+    counts = [] if calibration is None else [len(samples) for samples in calibration]
+    if calibration is not None and (len(counts) != len(model.inputs) or not counts[0] or len(set(counts)) > 1):
         raise SplitDeconvError(
             "the model cannot be exported",
             where="litert.export",
-            expected="one input, and at least one calibration sample where any are given",
-            got=f"{len(model.inputs)} input(s), {0 if calibration is None else len(calibration)} samples",
+            expected=f"as many calibration samples for each of {len(model.inputs)} input(s), one at the least",
+            got=" and ".join(map(str, counts)) or "none",
         )
-    signature = tf.TensorSpec((batch, *model.inputs[0].shape[1:]), model.inputs[0].dtype)
-    function = tf.function(lambda x: model(x, training=False), autograph=False)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([freeze(function.get_concrete_function(signature))])
+    signature = [tf.TensorSpec((batch, *x.shape[1:]), x.dtype) for x in model.inputs]
+    function = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), autograph=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([freeze(function.get_concrete_function(*signature))])
     if calibration is not None:
-        samples = np.asarray(calibration, "float32")
+        samples = list(zip(*(np.asarray(one, "float32") for one in calibration), strict=True))
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([np.repeat(x[None], batch, 0)] for x in samples)
+        converter.representative_dataset = lambda: ([np.repeat(x[None], batch, 0) for x in one] for one in samples)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
     return converter.convert()

@@ -77,14 +77,13 @@ def network(name, *, dtype="int8", count=4, seed=0, **options) -> bytes:
         **options: the network's own.
 
     Raises:
-        SplitDeconvError: TensorFlow is missing, the network has several inputs, which the export refuses, or something
-            in it is left in float.
+        SplitDeconvError: TensorFlow is missing, or something in the network is left in float.
     """
     check_choice(dtype, DTYPES, "element type", "models.network")
     model = networks.build(name, "native", seed=seed, **options)
     if dtype == "float32":
         return litert.export(model)
-    return litert.full_int8(litert.export(model, calibration=typical_inputs(name, model, count, seed)[0]))
+    return litert.full_int8(litert.export(model, calibration=typical_inputs(name, model, count, seed)))
 
 
 def layers(name, *, dtype="int8", count=4, seed=0, **options):

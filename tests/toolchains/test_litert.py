@@ -49,12 +49,41 @@ def test_full_int8_has_no_float_left_and_is_near(model, rng):
     assert 0 < np.abs(y - model(x[:1]).numpy()).max() < 8 / 128
 
 
-def test_what_cannot_be_exported_is_refused(model):
-    a, b = keras.Input((3,)), keras.Input((3,))
-    with pytest.raises(SplitDeconvError, match="cannot be exported"):
-        litert.export(keras.Model([a, b], keras.layers.Add()([a, b])))
-    with pytest.raises(SplitDeconvError, match="0 samples"):
-        litert.export(model, calibration=np.zeros((0, 5, 4, 3)))
+@pytest.fixture(scope="module")
+def two_inputs():
+    keras.utils.set_random_seed(1)
+    a, b = keras.Input((3,)), keras.Input((2,))
+    return keras.Model([a, b], keras.layers.Dense(4)(keras.layers.Concatenate()([a, b])))
+
+
+def test_several_inputs_are_calibrated_each_by_its_own(two_inputs, rng):
+    samples = [rng.uniform(-1, 1, (16, 3)).astype("float32"), rng.uniform(0, 50, (16, 2)).astype("float32")]
+    for calibration in (None, samples):
+        interpreter = Interpreter(model_content=litert.export(two_inputs, calibration=calibration))
+        interpreter.allocate_tensors()
+        ports = sorted(interpreter.get_input_details(), key=lambda port: -port["shape"][-1])
+        for port, values in zip(ports, samples, strict=True):
+            scale, zero = port["quantization"]
+            assert scale * 255 <= 1.3 * np.ptp(values)  # a range no wider than its own samples need
+            values = np.round(values[:1] / scale + zero).astype("int8") if scale else values[:1]
+            interpreter.set_tensor(port["index"], values)
+        interpreter.invoke()
+        (sink,) = interpreter.get_output_details()
+        found, (scale, zero) = interpreter.get_tensor(sink["index"]), sink["quantization"]
+        found = (found.astype("float32") - zero) * scale if scale else found
+        wanted = two_inputs([values[:1] for values in samples]).numpy()
+        # Half a step of inputs up to 50, of weights of order one, over five of them; or float32 roundings.
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=2.0 if scale else 1e-4)
+
+
+def test_what_cannot_be_exported_is_refused(model, two_inputs):
+    for which, calibration, got in (
+        (model, np.zeros((0, 5, 4, 3)), "0"),
+        (two_inputs, np.zeros((4, 3)), "4"),
+        (two_inputs, [np.zeros((4, 3)), np.zeros((5, 2))], "4 and 5"),
+    ):
+        with pytest.raises(SplitDeconvError, match=rf"cannot be exported(.|\n)*got: {got}"):
+            litert.export(which, calibration=calibration)
     assert litert.available() is None
 
 
