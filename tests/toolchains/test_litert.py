@@ -53,7 +53,7 @@ def test_full_int8_has_no_float_left_and_is_near(model, rng):
 def two_inputs():
     keras.utils.set_random_seed(1)
     a, b = keras.Input((3,)), keras.Input((2,))
-    return keras.Model([a, b], keras.layers.Dense(4)(keras.layers.Concatenate()([a, b])))
+    return keras.Model([a, b], keras.layers.Add()([keras.layers.Dense(4)(a), keras.layers.Dense(4)(b)]))
 
 
 def test_several_inputs_are_calibrated_each_by_its_own(two_inputs, rng):
@@ -72,7 +72,7 @@ def test_several_inputs_are_calibrated_each_by_its_own(two_inputs, rng):
         found, (scale, zero) = interpreter.get_tensor(sink["index"]), sink["quantization"]
         found = (found.astype("float32") - zero) * scale if scale else found
         wanted = two_inputs([values[:1] for values in samples]).numpy()
-        # Half a step of inputs up to 50, of weights of order one, over five of them; or float32 roundings.
+        # Half a step of inputs up to 50, of weights of order one, over five inputs; or float32 roundings.
         np.testing.assert_allclose(found, wanted, rtol=0, atol=2.0 if scale else 1e-4)
 
 
