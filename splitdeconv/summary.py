@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from . import dlp, measured, networks
-from .toolchains import cpu, edgetpu, gains, tpu_gains, vela
+from .toolchains import cpu, edgetpu, gains, libtpu, tpu_gains, vela
 
 KINDS = ("model", "compiler", "measured", "published")
 #: Marks of `cells` and what they say.
@@ -41,13 +41,15 @@ def summary(names=None, processors=None) -> pd.DataFrame:
         DataFrame, one row a processor, network, batch and type. Of the network's transposed convolutions, their costs
         added up: ``over_native`` and ``over_nzp``, the gain of each layer's best split form, which may be below 1; the
         same of what the target's rules choose (``auto_...``), which may be native; ``forms``: those best ones, how
-        often; ``native_missing`` and ``nzp_missing``: layers that have no such cost, for which there is no gain (NaN).
-        Of the network as one program the same gains, as ``network_...``. ``kind`` of `KINDS`; ``source``.
+        often ("chosen": that of the rules, with an interleave of its own); ``native_missing`` and ``nzp_missing``:
+        layers that have no such cost, for which there is no gain (NaN). Of the network as one program the same gains,
+        as ``network_...``. ``kind`` of `KINDS`; ``source``.
     """
     names = list(names or networks.names())
     parts = [modelled(names, processors), ethos_u(), cloud_tpu(), runtimes(), published()]
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     table = table[table["network"].isin(names)].reindex(columns=[*COLUMNS, "part"])
+    table[_GAINS] = table[_GAINS].astype(float)
     whole = table[table["part"] == "network"].set_index(_WHERE)[_GAINS].add_prefix("network_")
     layers = table[table["part"] == "deconv"].drop(columns=["part", *whole])
     return layers.join(whole, on=_WHERE)[list(COLUMNS)].reset_index(drop=True)
@@ -85,6 +87,7 @@ def cloud_tpu() -> pd.DataFrame:
         return table
     table = tpu_gains.costs(table[table["layer"] != tpu_gains.CHAIN])
     rows = []
+    table = table.sort_values("generation", key=lambda names: names.map(list(libtpu.GENERATIONS).index), kind="stable")
     for (generation, batch, dtype), part in table.groupby(["generation", "batch", "dtype"], sort=False):
         source = f"data/measured/libtpu.csv: {part['compiler'].iloc[0]}"
         said = {"kind": "compiler", "batch": batch, "dtype": dtype, "source": source}
@@ -158,7 +161,9 @@ def _sums(table, cost):
     costs = able.pivot_table(index=[*key, "layer"], columns="form", values=cost, aggfunc="min")
     every = table[[*key, "layer"]].drop_duplicates()
     costs = costs.reindex(pd.MultiIndex.from_frame(every)).reindex(columns=["native", "nzp", "auto", *_SPLIT])
-    forms = costs[list(_SPLIT)].astype(float)
+    # A target may choose an interleave that was measured in no other row; what it leaves costs what native costs.
+    costs["chosen"] = costs["auto"].where(costs["auto"] != costs["native"])
+    forms = costs[[*_SPLIT, "chosen"]].astype(float)
     costs["best"] = forms.min(axis=1)
     costs["forms"] = forms.fillna(np.inf).idxmin(axis=1).where(costs["best"].notna(), "")
     part = np.where(costs.index.get_level_values("layer") == gains.WHOLE, "network", "deconv")

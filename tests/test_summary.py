@@ -18,6 +18,7 @@ def test_one_row_for_each_processor_network_batch_and_type(table):
     assert set(table["kind"]) == set(summary.KINDS)
     assert table["source"].notna().all()
     assert list(table.columns) == list(summary.COLUMNS)
+    assert all(table[name].dtype == float for name in table if name.endswith(("over_native", "over_nzp")))
 
 
 def test_costs_are_added_up_by_network(table):
