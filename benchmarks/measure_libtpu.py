@@ -61,8 +61,8 @@ def main(generations):
 
 def _urgency(case):
     """What is read most comes first."""
-    where = DTYPES.index(case["dtype"]), case["batch"] == 8, case["network"] not in GOAL, case["kind"] == "network"
-    return *where, BATCHES.index(case["batch"])
+    where = DTYPES.index(case["dtype"]), case["batch"] == 8, case["network"] not in GOAL
+    return *where, BATCHES.index(case["batch"]), case["kind"] == "network"
 
 
 def report(table):
