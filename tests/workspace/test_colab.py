@@ -1,0 +1,110 @@
+"""Every notebook starts with the same cell, which installs the package on Colab and does nothing elsewhere."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import colab
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# What a cell after it finds: the package from the clone, its recorded measurements, the notebooks' folder.
+FIND = """
+import json
+import splitdeconv
+from splitdeconv import measured
+shape = splitdeconv.plan((8, 8), 3, 2).output_shape
+print(json.dumps([splitdeconv.__file__, len(measured.read("ethos_u")), os.getcwd(), shape]))
+"""
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_is_prepared(path):
+    notebook = nbformat.read(path, as_version=4)
+    before = [cell.source for cell in notebook.cells]
+    colab.prepare(notebook, path.stem, colab.address())
+    assert [cell.source for cell in notebook.cells] == before, "python -m tools.colab writes it"
+
+
+def test_every_choice_of_extras_is_a_notebooks_and_exists():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(colab.EXTRAS) == {path.stem for path in NOTEBOOKS}
+    asked = {extra for one in colab.EXTRAS.values() for extra in one.split(",") if extra}
+    assert asked <= set(extras)
+    # Those bring a framework, a notebook server or a developer's tools, which Colab has or does not need.
+    assert not asked & {"tensorflow", "jax", "tpu", "notebooks", "docs", "dev"}
+
+
+def test_a_new_address_replaces_the_old_one():
+    cells = [
+        nbformat.v4.new_markdown_cell("# 01 Title\n\n**Purpose.** One."),
+        nbformat.v4.new_code_cell("quick = False"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    for where in ("https://github.com/a/b", "https://github.com/c/d"):
+        colab.prepare(notebook, "01_the_split", where)
+        assert len(notebook.cells) == 3
+        assert notebook.cells[0].source == (f"# 01 Title\n\n{colab.badge('01_the_split', where)}\n\n**Purpose.** One.")
+        assert f'"{where}"' in notebook.cells[1].source
+    assert "colab.research.google.com/github/c/d/blob/main/notebooks/01_the_split.ipynb" in notebook.cells[0].source
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A repository of what the checkout holds now."""
+    folder = tmp_path / "published"
+    for name in ("splitdeconv", "notebooks", "data/measured"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    return folder
+
+
+def run(python, folder, code):
+    folder.mkdir(exist_ok=True)
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    command = [python, "-I", "-c", code]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_on_colab_the_package_comes_from_its_repository(published, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    source = colab.cell("12_ethos_u", f"file://{published}").replace("[tflite,npu]", "")  # hundreds of MB
+    source = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('colab')\n" + source
+    # Twice, as users run cells again.
+    result = run(tmp_path / "venv" / "bin" / "python", tmp_path / "content", f"{source}\n{source}\n{FIND}")
+    assert result.returncode == 0, result.stderr
+    package, rows, folder, shape = json.loads(result.stdout.splitlines()[-1])
+    checkout = tmp_path / "content" / "checkout"
+    assert Path(package) == checkout / "splitdeconv" / "__init__.py"
+    assert rows > 100
+    assert Path(folder) == checkout / "notebooks"
+    assert shape == [16, 16]
+    # Toolchains start processes of their own, which must find it as well.
+    child = run(tmp_path / "venv" / "bin" / "python", tmp_path, "import splitdeconv; print(splitdeconv.__file__)")
+    assert child.stdout.strip() == package
+
+
+def test_elsewhere_nothing_happens(tmp_path):
+    source = colab.cell("12_ethos_u", "file:///nowhere")
+    result = run(sys.executable, tmp_path / "content", f"{source}\nprint(os.listdir('.'))")
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
+def test_an_address_that_does_not_answer_is_an_error(tmp_path):
+    source = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('colab')\n"
+    result = run(
+        sys.executable, tmp_path / "content", source + colab.cell("01_the_split", f"file://{tmp_path}/nowhere")
+    )
+    assert result.returncode == 1
+    assert "git" in result.stderr
