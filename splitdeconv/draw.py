@@ -38,14 +38,20 @@ def filter_by_phase(plan):
     _grid(ax, ky, kx, f"one {ky}x{kx} filter, stride {sy}x{sx}")
     panels = parts.subplots(sy, sx, squeeze=False)
     longest = [max(phase.kernel_size[axis] for phase in plan.phases) for axis in (0, 1)]
+    # What the figure's size leaves a panel, in points, titles apart.
+    room = (280 / sy - 20, 370 / sx)
     for phase in plan.phases:
         (y, x), (height, width) = phase.phases[0], phase.kernel_size
-        title = f"phase ({y}, {x}): {height}x{width}" if height and width else f"phase ({y}, {x}): empty"
-        _grid(panels[y, x], *longest, title)
+        taps = f"{height}x{width}" if height and width else "empty"
+        title = f"phase ({y}, {x}): {taps}" if sx <= 3 else f"({y}, {x}): {taps}"
+        _grid(panels[y, x], *longest, title, _size(title, room[1], 10.5))
+    longest_name = f"{ky - 1},{kx - 1}"
+    whole_size = _size(longest_name, 300 / max(ky, kx))
+    part_size = _size(longest_name, min(points / max(taps, 1) for points, taps in zip(room, longest, strict=True)))
     for tap in table.itertuples():
-        colour = colours[tap.phase_y, tap.phase_x]
-        _cell(ax, tap.tap_y, tap.tap_x, colour, f"{tap.tap_y},{tap.tap_x}")
-        _cell(panels[tap.phase_y, tap.phase_x], tap.row, tap.column, colour, f"{tap.tap_y},{tap.tap_x}")
+        colour, name = colours[tap.phase_y, tap.phase_x], f"{tap.tap_y},{tap.tap_x}"
+        _cell(ax, tap.tap_y, tap.tap_x, colour, name, whole_size)
+        _cell(panels[tap.phase_y, tap.phase_x], tap.row, tap.column, colour, name, part_size)
     parts.suptitle(f"= {prod((sy, sx))} filters of stride 1, taps reversed", fontsize=12)
     return fig, table
 
@@ -153,23 +159,30 @@ def _colours(plan):
     return dict(zip(phases, _palette(len(phases)), strict=True))
 
 
-def _grid(ax, height, width, title):
+def _size(text, points, most=8.5):
+    """The font size at which `text` fits into `points`, with digits about 0.62 as wide as high."""
+    return min(most, points / (0.62 * len(text)))
+
+
+def _grid(ax, height, width, title, size=10.5):
     """Axes that show `height` x `width` cells, first row on top."""
     ax.set(xlim=(0, max(width, 1)), ylim=(max(height, 1), 0), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    ax.set_title(title, fontsize=10.5)
+    ax.set_title(title, fontsize=size)
 
 
-def _cell(ax, row, column, colour, text):
-    _box(ax, column + 0.5, row + 0.5, 0.94, colour, text, height=0.94)
+def _cell(ax, row, column, colour, text, size=8.5):
+    _box(ax, column + 0.5, row + 0.5, 0.94, colour, text, height=0.94, size=size)
 
 
-def _box(ax, x, y, width, colour, text, height=0.8):
-    """A labelled cell around (x, y)."""
+def _box(ax, x, y, width, colour, text, height=0.8, size=8.5):
+    """A labelled cell around (x, y); without the label if that could not be read."""
     patches = require("matplotlib.patches", "notebooks")
     ax.add_patch(patches.Rectangle((x - width / 2, y - height / 2), width, height, fc=colour, ec="0.35", lw=0.8))
+    if size < 5:
+        return
     to_rgb = require("matplotlib.colors", "notebooks").to_rgb
     # Relative luminance, ITU-R BT.709: white letters on dark cells.
     luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(colour), strict=True))
     ink = "white" if luminance < 0.5 else "black"
-    ax.text(x, y, text, ha="center", va="center", fontsize=8.5, color=ink)
+    ax.text(x, y, text, ha="center", va="center", fontsize=size, color=ink)

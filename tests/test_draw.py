@@ -70,3 +70,12 @@ def test_pictures_of_the_wrong_rank_are_refused():
             picture(line)
     with pytest.raises(sd.SplitDeconvError, match="unknown length cannot be drawn"):
         draw.windows(sd.plan((None,), 3, 2))
+
+
+def test_names_that_would_not_fit_their_cells_are_left_out():
+    (whole, *parts) = draw.filter_by_phase(sd.plan((6, 6), 16, 8))[0].get_axes()
+    assert len(whole.texts) == 16 * 16
+    assert all(5 <= text.get_fontsize() < 8.5 for text in whole.texts)
+    assert [len(ax.patches) for ax in parts] == [4] * 64
+    assert not any(ax.texts for ax in parts)
+    assert parts[9].get_title() == "(1, 1): 2x2"
