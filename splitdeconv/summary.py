@@ -137,14 +137,10 @@ def cells(table, prefix="") -> pd.DataFrame:
     """
     held = [f"{prefix}over_native", f"{prefix}over_nzp"]
     table = table.dropna(subset=held, how="all") if prefix else table
-    many = table.groupby("processor")["batch"].transform("nunique") > 1
-    row = table["processor"] + np.where(many, ", batch " + table["batch"].astype(str), "")
-    several = table.groupby("processor")["dtype"].transform("nunique") > 1
-    row = row + np.where(several, ", " + table["dtype"].fillna(""), "")
     chosen = table[f"{prefix}auto_over_native"]
     chosen = chosen.notna() & (chosen != 1)
     missing = {side: (table[f"{side}_missing"] > 0) & (prefix == "") for side in ("native", "nzp")}
-    said = {"group": table["kind"], "row": row, "column": table["network"]}
+    said = {"group": table["kind"], "row": _rows(table), "column": table["network"]}
     sides = {
         "over native": {"gain": table[held[0]], "mark": np.where(missing["native"], "\u2020", "")},
         "over zero insertion (NZP)": {"gain": table[held[1]], "mark": np.where(missing["nzp"], "\u2021", "")},
@@ -188,3 +184,25 @@ def _sums(table, cost):
             }
         )
     return pd.DataFrame(rows)
+
+
+def means(table) -> pd.DataFrame:
+    """`summary` in a line a row of `cells`: geometric means over networks, and the least of them.
+
+    Returns:
+        DataFrame indexed by ``kind`` and ``row`` with the columns (gain, "mean") and (gain, "least"), of transposed
+        convolutions.
+    """
+    found = table.assign(row=_rows(table)).groupby(["kind", "row"], sort=False)[_GAINS].agg([_geometric, "min"])
+    return found.rename(columns={"_geometric": "mean", "min": "least"}, level=1)
+
+
+def _rows(table):
+    """What each row is called: the processor, with batch and type where it has several."""
+    several = {name: table.groupby("processor")[name].transform("nunique") > 1 for name in ("batch", "dtype")}
+    row = table["processor"] + np.where(several["batch"], ", batch " + table["batch"].astype(str), "")
+    return row + np.where(several["dtype"], ", " + table["dtype"].fillna(""), "")
+
+
+def _geometric(gains):
+    return np.exp(np.log(gains).mean())

@@ -76,3 +76,12 @@ def test_cells_hold_each_row_in_both_panels(table):
     whole = summary.cells(table, "network_")
     assert set(whole["mark"]) == {""}
     assert 0 < len(whole) < len(cells)
+
+
+def test_means_are_geometric_over_networks(table):
+    found = summary.means(table)
+    assert set(found.index.get_level_values("row")) == set(summary.cells(table)["row"])
+    own = table[table["processor"].str.startswith("Ethos-U85-1024, Sram")]["over_nzp"]
+    row = found.loc[("compiler", "Ethos-U85-1024, Sram_Only")]
+    assert row["over_nzp", "mean"] == pytest.approx(own.prod() ** (1 / len(own)))
+    assert row["over_nzp", "least"] == own.min()
