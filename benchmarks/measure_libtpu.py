@@ -24,7 +24,7 @@ OUT = measured.FOLDER / "libtpu.csv"
 GOAL = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
 CHAINS = ("dcgan", "sngan", "gpgan", "fst")  # one transposed convolution after the other, nothing else between
 BATCHES, DTYPES = (1, 64, 8), ("bfloat16", "float32")
-STEP = 24  # programs between two writings of the table
+STEP = 6  # programs between two writings of the table
 APART = (("apart", "concat"),)
 
 
@@ -62,7 +62,8 @@ def main(generations):
 def _urgency(case):
     """What is read most comes first."""
     where = DTYPES.index(case["dtype"]), case["batch"] == 8, case["network"] not in GOAL
-    return *where, BATCHES.index(case["batch"]), case["kind"] == "network"
+    whole = case["kind"] == "network"
+    return *where, BATCHES.index(case["batch"]), whole, whole and case["form"] not in ("native", "auto")
 
 
 def report(table):
