@@ -51,7 +51,7 @@ $(VENV)/requirements.lock: FORCE
 endif
 endif
 
-.PHONY: FORCE help setup data test test-lowest lint lab reproduce bench measure peers lock clean
+.PHONY: FORCE help setup data test test-lowest test-lab lint lab reproduce bench measure peers lock clean
 
 help: ## Print this help
 	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
@@ -83,6 +83,9 @@ test-lowest: ## Run the tests with the oldest versions that pyproject.toml decla
 	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r tests/lowest.txt
 	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@build/lowest/bin/python -m pytest $(PYTEST) -W default
+
+test-lab: $(READY) $(DATA) ## Run notebooks in JupyterLab in the Chromium of this machine; screenshots in build/lab
+	@$(RUN) -m pytest -m browser -n 0 tests/workspace
 
 lint: $(READY) ## Check style and format of code and notebooks
 	@$(RUN) -m ruff check .
