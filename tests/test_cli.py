@@ -8,6 +8,7 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv import cli
+from splitdeconv.cli import show
 
 
 @pytest.fixture
@@ -112,3 +113,13 @@ def test_as_a_module():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{sd.plan((4,), 3)}\n"
+
+
+def test_a_table_is_as_wide_as_a_notebook_shows(monkeypatch):
+    wide, shown = ("a" * 60, "b " * 60), []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda segments, _: shown.extend(s.text for s in segments))
+    show.print_table(("one", "two"), [wide])
+    text = "".join(shown)
+    assert max(map(len, text.splitlines())) <= 106
+    assert (text.count("a"), text.count("b")) == (60, 60)

@@ -28,8 +28,11 @@ def print_table(header, rows, right=("MMAC",)):
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*row)
-    # A pipe has no width to fit; a terminal has.
-    Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False).print(table)
+    console = Console(markup=False, highlight=False)
+    # A pipe has no width to fit; a terminal has. So has a notebook: what is wider than its cells is cut off.
+    if not sys.stdout.isatty():
+        console.width = 106 if console.is_jupyter else 120
+    console.print(table)
 
 
 @contextmanager
