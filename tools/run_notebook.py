@@ -33,6 +33,9 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
 
+# What frameworks' C++ greets with goes to the error stream, below, instead of into cells; Python's output is kept.
+KERNEL = ["--IPKernelApp.capture_fd_output=False"]
+
 
 def main(arguments=None) -> int:
     """Run what the command line names; 0 done, 1 failed."""
@@ -73,6 +76,7 @@ def execute(run, target, quick) -> int:
                 parameters=run.parameters | {"quick": quick},
                 kernel_name="python3",
                 cwd=run.notebook.parent,
+                extra_arguments=KERNEL,
                 progress_bar=False,
                 on_cell_execute=place.enter,
             )

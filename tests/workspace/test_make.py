@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tools import runs
@@ -200,14 +201,13 @@ def test_a_failed_notebook_leaves_no_target_and_names_its_cell(checkout):
 
 
 def test_a_dead_kernel_and_an_interrupt_leave_no_target(checkout):
-    # ipykernel passes the error stream on from a thread of its own, which needs a moment.
-    checkout.notebook("dies", "import os, time\nos.write(2, b'last words\\n')", "time.sleep(3)\nos._exit(3)")
+    checkout.notebook("dies", "import os\nos.write(2, b'last words\\n')", "os._exit(3)")
     checkout.notebook("waits", "import time", "time.sleep(60)")
     for name in ("dies", "waits"):
         checkout.write(f"params/{name}.yaml", f"notebook: {name}\nminutes: 1\n")
     result = checkout.make("build/executed/dies.ipynb")
     assert result.returncode != 0
-    assert "FAILED dies: notebooks/dies.ipynb, cell 4: time.sleep(3)\n  the kernel died" in result.stderr
+    assert "FAILED dies: notebooks/dies.ipynb, cell 4: os._exit(3)\n  the kernel died" in result.stderr
     assert re.search("^last words$", result.stderr, re.MULTILINE)
 
     command = [sys.executable, "-m", "tools.run_notebook", "params/waits.yaml", "build/executed/waits.ipynb"]
@@ -217,6 +217,18 @@ def test_a_dead_kernel_and_an_interrupt_leave_no_target(checkout):
                 process.send_signal(signal.SIGINT)
         assert process.wait() == 130
     assert list((checkout.root / "build" / "executed").iterdir()) == []
+
+
+def test_cells_keep_what_python_prints_and_not_what_a_library_writes_to_the_error_stream(checkout):
+    code = "import os, sys\nos.write(2, b'greetings\\n')\nprint('said')\nprint('warned', file=sys.stderr)"
+    checkout.notebook("talks", code)
+    checkout.write("params/talks.yaml", "notebook: talks\nminutes: 1\n")
+    result = checkout.make("build/executed/talks.ipynb")
+    assert result.returncode == 0, result.stderr
+    cells = nbformat.read(checkout.root / "build" / "executed" / "talks.ipynb", as_version=4).cells
+    outputs = {output.name: output.text for output in cells[-1].outputs}
+    assert outputs == {"stdout": "said\n", "stderr": "warned\n"}
+    assert "greetings" in (checkout.root / "build" / "running" / "talks.log").read_text()
 
 
 def test_a_timed_run_has_the_machine_alone(checkout):
