@@ -41,7 +41,8 @@ def test_every_point_is_a_simulation(name, dataflow):
     options = {"dataflow": dataflow, "zeros": "stored"}
     found = sweep(TABLES, name, AXES, methods=methods, skips=skips, **options)
     assert set(found.data_vars) == set(VARIABLES)
-    assert found.cycles.dims == tuple(found.sizes) == ("network", "method", "skip", "part", *AXES)
+    # A dataset has no order of its own in every xarray; its variables do.
+    assert found.cycles.dims == ("network", "method", "skip", "part", *AXES)
     assert dict(found.sizes) == {
         "network": 2,
         "method": 3,
