@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import splitdeconv as sd
@@ -22,6 +23,7 @@ from splitdeconv.pretrained import download
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "lab"
+BROKEN = "broken"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LEFT_OUT = (".git", ".venv", "build", "dist", "figures", "cache", "__pycache__", "*.egg-info", ".pytest_cache")
 TALLEST = 12000  # pixels
@@ -55,6 +57,9 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     copy = folder / "a checkout"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    cells = [nbformat.v4.new_code_cell(source) for source in ("fine = 1", "{}['key']", "never = 1")]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), copy / "notebooks" / f"{BROKEN}.ipynb")
     # A home of its own: neither the settings of who runs this nor their open notebooks.
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment |= {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
@@ -179,6 +184,11 @@ def test_a_notebook_runs_from_the_menu_and_shows_its_figures(page, server, name,
     shown = shoot(page, name)
     assert len(shown) == count
     assert all(natural > 100 and width > 100 for natural, width in shown), shown
+
+
+def test_a_notebook_that_fails_is_found_out(page, server):
+    with pytest.raises(AssertionError, match="KeyError: 'key'"):
+        open_and_run(page, server, BROKEN)
 
 
 def test_the_first_notebook_answers_its_widgets(page, server):
