@@ -38,7 +38,7 @@ def test_a_name_is_its_network_s_table():
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_a_keras_model_and_its_file(csv):
     x = keras.Input((6, 5, 3))
-    y = keras.layers.Conv2DTranspose(4, (5, 4), (2, 3), "same", output_padding=(1, 2), name="up")(x)
+    y = keras.layers.Conv2DTranspose(4, (5, 3), (3, 2), "same", output_padding=(2, 1), name="up")(x)
     model = keras.Model(x, keras.layers.Conv2D(7, 3, dilation_rate=(2, 1), name="out")(y))
     table = layer_table(model)
     assert table["kind"].tolist() == ["deconv", "conv"]
