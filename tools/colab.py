@@ -12,7 +12,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[1]
 #: A notebook's own choice of this package's extras, beside what Colab has installed.
 EXTRAS = {
-    "00_start_here": "sweep",
+    "00_start_here": "",
     "01_the_split": "",
     "02_operation_counts": "",
     "03_benchmark": "",

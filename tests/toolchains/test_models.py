@@ -73,7 +73,8 @@ def test_layers_compute_what_they_do_in_the_network(rng):
 
 
 @pytest.mark.parametrize(
-    ("name", "low", "high"), [("gpgan", -1, 1), ("mde", 0, 1), ("fst", np.float32(-123.68), np.float32(255 - 103.939)), ("artgan", -6, 6)]
+    ("name", "low", "high"),
+    [("gpgan", -1, 1), ("mde", 0, 1), ("fst", np.float32(-123.68), np.float32(255 - 103.939)), ("artgan", -6, 6)],
 )
 def test_typical_inputs_have_the_networks_shape_and_range(name, low, high):
     network = networks.build(name, "native", seed=None)
