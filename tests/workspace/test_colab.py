@@ -80,7 +80,7 @@ def run(python, folder, code):
 
 def test_on_colab_the_package_comes_from_its_repository(published, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    # As on Colab, pip and what the package needs are there already: found last, and without the checkout that is installed here.
+    # As on Colab, pip and what the package needs are there already, but not the package.
     (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (packages / "preinstalled.pth").write_text(sysconfig.get_path("purelib"))
     source = colab.cell("12_ethos_u", f"file://{published}").replace("[tflite,npu]", "")  # hundreds of MB
