@@ -34,6 +34,14 @@ def apply(plan, x, filters, *, interleave="concat"):
 
     Raises:
         SplitDeconvError: shapes or types that do not fit, or an interleave the strides rule out.
+
+    Example:
+        >>> import numpy as np
+        >>> import splitdeconv as sd
+        >>> x = np.array([[[1.0], [2.0], [3.0]]], "float32")
+        >>> filters = np.array([[[1.0]], [[10.0]], [[100.0]]], "float32")
+        >>> sd.apply(sd.plan((3,), 3, 2), x, filters).ravel().tolist()
+        [1.0, 10.0, 102.0, 20.0, 203.0, 30.0]
     """
     xp = backends.of(x)
     _check(plan, x, filters, interleave)

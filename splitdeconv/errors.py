@@ -10,6 +10,17 @@ class SplitDeconvError(ValueError):
         expected: what would have been accepted.
         got: what was found instead.
         fix: what the reader can do next.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> try:
+        ...     sd.plan((16, 16), 5, 2, padding="FULL")
+        ... except sd.SplitDeconvError as error:
+        ...     print(error)
+        the padding is not understood
+          where: padding
+          expected: "SAME", "VALID" or 2 (before, end) pair(s) of crops >= 0
+          got: 'FULL'
     """
 
     # TensorFlow's AutoGraph replaces exceptions whose constructor it does not know, unless they carry this mark.

@@ -63,7 +63,15 @@ class _SplitConvTranspose:
 
 @keras.saving.register_keras_serializable("splitdeconv", "SplitConv1DTranspose")
 class Conv1DTranspose(_SplitConvTranspose, keras.layers.Conv1DTranspose):
-    """Twin of `keras.layers.Conv1DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`."""
+    """Twin of `keras.layers.Conv1DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`.
+
+    Example:
+        >>> import numpy as np
+        >>> import splitdeconv as sd
+        >>> layer = sd.layers.SplitConv1DTranspose(8, 3, strides=2, padding="same")
+        >>> tuple(layer(np.ones((1, 10, 4), "float32")).shape)
+        (1, 20, 8)
+    """
 
 
 @keras.saving.register_keras_serializable("splitdeconv", "SplitConv2DTranspose")
@@ -78,12 +86,33 @@ class Conv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
 
     Raises:
         SplitDeconvError: an unknown form or interleave, or a geometry that has no output.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import splitdeconv as sd
+        >>> layer = sd.layers.SplitConv2DTranspose(16, 5, strides=2, padding="same")
+        >>> twin = keras.layers.Conv2DTranspose(16, 5, strides=2, padding="same")
+        >>> x = np.arange(48, dtype="float32").reshape(1, 4, 4, 3)
+        >>> tuple(layer(x).shape) == tuple(twin(x).shape) == (1, 8, 8, 16)
+        True
+        >>> layer.set_weights(twin.get_weights())
+        >>> bool(np.abs(np.subtract(layer(x), twin(x))).max() < 1e-4)
+        True
     """
 
 
 @keras.saving.register_keras_serializable("splitdeconv", "SplitConv3DTranspose")
 class Conv3DTranspose(_SplitConvTranspose, keras.layers.Conv3DTranspose):
-    """Twin of `keras.layers.Conv3DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`."""
+    """Twin of `keras.layers.Conv3DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`.
+
+    Example:
+        >>> import numpy as np
+        >>> import splitdeconv as sd
+        >>> layer = sd.layers.SplitConv3DTranspose(8, 3, strides=2, padding="same")
+        >>> tuple(layer(np.ones((1, 2, 4, 6, 3), "float32")).shape)
+        (1, 4, 8, 12, 8)
+    """
 
 
 SplitConv1DTranspose, SplitConv2DTranspose, SplitConv3DTranspose = Conv1DTranspose, Conv2DTranspose, Conv3DTranspose

@@ -28,6 +28,14 @@ def conv1d_transpose(
 
     Arguments, result and errors are those of `conv2d_transpose`, with one length fewer per shape; `data_format` is
     "NWC" or "NCW", and "depth_to_space" is not available.
+
+    Example:
+        >>> import numpy as np
+        >>> import splitdeconv as sd
+        >>> x = np.array([[[1.0], [2.0], [3.0]]], "float32")
+        >>> filters = np.array([[[1.0]], [[10.0]], [[100.0]]], "float32")
+        >>> sd.conv1d_transpose(x, filters, [1, 6, 1], strides=2).numpy().ravel().tolist()
+        [1.0, 10.0, 102.0, 20.0, 203.0, 30.0]
     """
     return _conv_transpose(
         1, input, filters, output_shape, strides, padding, data_format, dilations, name, form, interleave
@@ -71,6 +79,18 @@ def conv2d_transpose(
 
     Raises:
         SplitDeconvError: an illegal geometry or argument, with what was expected.
+
+    Example:
+        >>> import numpy as np
+        >>> import splitdeconv as sd
+        >>> x = np.arange(4, dtype="float32").reshape(1, 2, 2, 1)
+        >>> filters = np.ones((3, 3, 1, 1), "float32")
+        >>> y = sd.conv2d_transpose(x, filters, [1, 4, 4, 1], strides=2)  # as tf.nn.conv2d_transpose
+        >>> print(y.numpy()[0, :, :, 0])
+        [[0. 0. 1. 1.]
+         [0. 0. 1. 1.]
+         [2. 2. 6. 4.]
+         [2. 2. 5. 3.]]
     """
     return _conv_transpose(
         2, input, filters, output_shape, strides, padding, data_format, dilations, name, form, interleave
@@ -94,6 +114,14 @@ def conv3d_transpose(
 
     Arguments, result and errors are those of `conv2d_transpose`, with one length more per shape; `data_format` is
     "NDHWC" or "NCDHW", and "depth_to_space" is not available.
+
+    Example:
+        >>> import numpy as np
+        >>> import splitdeconv as sd
+        >>> x = np.ones((1, 2, 2, 2, 3), "float32")
+        >>> filters = np.ones((4, 4, 4, 5, 3), "float32")
+        >>> tuple(sd.conv3d_transpose(x, filters, [1, 4, 4, 4, 5], strides=2).shape)
+        (1, 4, 4, 4, 5)
     """
     return _conv_transpose(
         3, input, filters, output_shape, strides, padding, data_format, dilations, name, form, interleave

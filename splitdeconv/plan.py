@@ -48,6 +48,14 @@ class SplitPlan:
         axes: the geometry per spatial axis.
         groups: channel groups.
         form: "split", "rows", "stacked", "paper", "nzp" or "native".
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> plan = sd.plan((16, 16), 5, 2)
+        >>> len(plan.phases), plan.output_shape
+        (4, (32, 32))
+        >>> plan.macs(in_channels=128, out_channels=64)["paper"]
+        85229568
     """
 
     axes: tuple[Axis, ...]
@@ -173,8 +181,13 @@ def plan(
     Raises:
         SplitDeconvError: for an unknown form or an illegal geometry, with the legal range.
 
-    >>> print(plan((16, 16), 5, 2).output_shape)
-    (32, 32)
+    Example:
+        >>> import splitdeconv as sd
+        >>> plan = sd.plan((16, 16), 5, 2)
+        >>> plan.output_shape
+        (32, 32)
+        >>> plan.macs(in_channels=128, out_channels=64)["nzp"] / plan.macs(128, 64)["split"]
+        4.0
     """
     check_choice(form, FORMS, "form")
     groups = positive(groups, "groups")

@@ -133,7 +133,7 @@ def cells(table, prefix="") -> pd.DataFrame:
 
     Args:
         table: of `summary`.
-        prefix: "network_" for networks as one program; of these there are fewer.
+        prefix: `"network_"` for networks as one program; of these there are fewer.
     """
     held = [f"{prefix}over_native", f"{prefix}over_nzp"]
     table = table.dropna(subset=held, how="all") if prefix else table

@@ -58,6 +58,15 @@ def inspect(model, target="generic"):
 
     Raises:
         SplitDeconvError: not a sound model of these formats, or an unknown target.
+
+    Example:
+        >>> import keras
+        >>> import splitdeconv as sd
+        >>> up = keras.layers.Conv2DTranspose(4, 5, strides=2, padding="same", name="up")
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), up])
+        >>> rows = sd.inspect(model)
+        >>> rows[["useful", "nzp", "verdict"]].values.tolist()
+        [[19200, 76800, 'convert']]
     """
     return report(model, target).frame()
 
@@ -110,6 +119,17 @@ def convert(
 
     Raises:
         SplitDeconvError: not a sound model, nothing in it that can be converted, a result that differs, limits hit.
+
+    Example:
+        >>> import keras
+        >>> import splitdeconv as sd
+        >>> up = keras.layers.Conv2DTranspose(4, 5, strides=2, padding="same", name="up")
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), up])
+        >>> result = sd.convert(model)
+        >>> result.report.operators_after
+        {'InputLayer': 1, 'SplitConv2DTranspose': 1}
+        >>> result.report.verification.passed
+        True
     """
     options = Options(exchange.target_name(target), form, interleave, layers, static_batch)
     options.check()

@@ -67,6 +67,14 @@ def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None,
 
     Raises:
         SplitDeconvError: not two sound models of one format, or inputs that do not fit; never for a difference.
+
+    Example:
+        >>> import keras
+        >>> import splitdeconv as sd
+        >>> up = keras.layers.Conv2DTranspose(4, 5, strides=2, padding="same", name="up")
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), up])
+        >>> bool(sd.verify(model, sd.convert(model).model))
+        True
     """
     keras = [is_keras(model) for model in (original, converted)]
     if all(keras):

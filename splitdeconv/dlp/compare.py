@@ -34,7 +34,8 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
         processor: a name, a path or a `Processor`.
         variants: pairs (method, skip); None for those of `VARIANTS` that the processor allows. `BASELINE` is always
             computed.
-        dataflow, **options: of `splitdeconv.dlp.simulate`; `zeros` concerns the baseline, too.
+        dataflow: of `splitdeconv.dlp.simulate`.
+        **options: of the same; `zeros` concerns the baseline, too.
 
     Returns:
         DataFrame, one row a network, variant and part: ``network``, ``processor``, ``technology``, ``dataflow``,
@@ -45,6 +46,16 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
     Raises:
         SplitDeconvError: as `simulate`; no networks, or one without transposed convolutions; a variant that is asked
             for but that the processor does not allow.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> table = sd.dlp.compare(["dcgan"], "pe_array_32x7", [("sd", "WA")])
+        >>> print(table[["variant", "part", "speedup", "energy_saving"]].round(2))
+          variant     part  speedup  energy_saving
+        0     nzp   deconv     1.00           0.00
+        1     nzp  network     1.00           0.00
+        2   sd-WA   deconv     3.89           0.35
+        3   sd-WA  network     2.85           0.25
     """
     processor = load_processor(processor)
     networks = networks if isinstance(networks, dict) else {name: name for name in networks}
@@ -92,6 +103,16 @@ def sensitivity(table) -> pd.DataFrame:
         DataFrame, one row a row of the table, part of the energy and end of its band: ``network``, ``processor``,
         ``technology``, ``zeros``, ``variant``, ``part``, ``energy_part``, ``end`` ("low", "high") and
         ``energy_saving``.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> table = sd.dlp.compare(["dcgan"], "pe_array_32x7", [("sd", "WA")])
+        >>> bands = sd.dlp.sensitivity(table)
+        >>> bands = bands[(bands.variant == "sd-WA") & (bands.part == "deconv") & (bands.energy_part == "dram")]
+        >>> print(bands[["end", "energy_saving"]].round(2).to_string(index=False))
+         end  energy_saving
+         low           0.50
+        high           0.16
     """
     keys = ["network", "processor", "technology", "zeros", "part"]
     columns = [f"energy_{name}_pj" for name in PARTS]

@@ -38,6 +38,16 @@ def convolutions(network, method="sd") -> pd.DataFrame:
 
     Raises:
         SplitDeconvError: as `workload` and `lower`.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> rows = sd.dlp.convolutions("dcgan", "sd")
+        >>> print(rows[["name", "times", "out_h", "taps_h", "c_in", "c_out"]])
+                 name  times  out_h  taps_h  c_in  c_out
+        0       c0_fc      1      1       1   100  16384
+        1  c1_deconv1      4      8       3   256    128
+        2  c2_deconv2      4     16       3   128     64
+        3  c3_deconv3      4     32       3    64      3
     """
     table = workload(network)
     work = lower(table, method)
@@ -73,6 +83,14 @@ def export(
     Raises:
         SplitDeconvError: as `convolutions`; an unknown format or dataflow, an array that the format cannot describe, or
             a folder that cannot be made.
+
+    Example:
+        >>> import os, tempfile
+        >>> import splitdeconv as sd
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table = sd.dlp.export("dcgan", "pe_array_32x7", folder, format="scalesim")
+        ...     print(sorted(os.listdir(folder)))
+        ['convolutions.csv', 'layout.csv', 'scale.cfg', 'topology.csv']
     """
     check_choice(format, tuple(FORMATS), "format", "export")
     processor = load_processor(processor)

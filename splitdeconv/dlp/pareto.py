@@ -18,6 +18,13 @@ def pareto(table, columns, by=()) -> pd.DataFrame:
 
     Raises:
         SplitDeconvError: a column that the table does not have.
+
+    Example:
+        >>> import pandas as pd
+        >>> import splitdeconv as sd
+        >>> table = pd.DataFrame({"us": [1, 2, 3], "uj": [9, 4, 5]})
+        >>> sd.dlp.pareto(table, ["us", "uj"]).values.tolist()
+        [[1, 9], [2, 4]]
     """
     first, second = columns
     for name in (*by, first, second):

@@ -45,6 +45,13 @@ class Processor:
         native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the fly; None if not.
         technology: name of its energy profile.
         origins: for each number above where it comes from; a default needs none.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> from dataclasses import replace
+        >>> wide = replace(sd.dlp.load_processor("pe_array_32x7"), name="wide", cols=14)
+        >>> wide.rows, wide.cols, wide.dataflows
+        (32, 14, ('output_stationary', 'weight_stationary'))
     """
 
     name: str
@@ -90,6 +97,11 @@ class Technology:
         leakage_uw_per_kib, leakage_uw_per_mac: microwatts per KiB of buffers and per multiplier, at all times.
         low, high: factors on mac, register, buffer, dram and leakage: the band within which they are known.
         origins: for each entry above where it comes from.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.dlp.load_technology("cacti_40nm").origins["dram_pj"]
+        "the lower of Horowitz' two figures, 1300 and 2600; from memory"
     """
 
     name: str
@@ -121,6 +133,12 @@ def load_processor(source) -> Processor:
     Raises:
         SplitDeconvError: no such name or file; a key that is missing, unknown, of another type or out of range, by its
             dotted path.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> processor = sd.dlp.load_processor("pe_array_32x7")
+        >>> processor.rows, processor.cols, processor.clock_mhz
+        (32, 7, 800.0)
     """
     if isinstance(source, Processor):
         return _checked_processor(_rebuilt(source), source.name)
@@ -128,19 +146,37 @@ def load_processor(source) -> Processor:
 
 
 def load_technology(source) -> Technology:
-    """An energy profile; as `load_processor`."""
+    """An energy profile; as `load_processor`.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.dlp.load_technology("cacti_40nm").node_nm
+        40
+    """
     if isinstance(source, Technology):
         return _checked_technology(_rebuilt(source), source.name)
     return _checked_technology(_load(Technology, source, "technology"), str(source))
 
 
 def processors() -> list[str]:
-    """Names of the processors that come with the library."""
+    """Names of the processors that come with the library.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.dlp.processors()
+        ['dot_product_16x16', 'edge_tpu_like', 'eyeriss_like', 'pe_array_16x16', 'pe_array_32x7', 'tpu_v5e_like']
+    """
     return _names("processors")
 
 
 def technologies() -> list[str]:
-    """Names of the technologies that come with the library."""
+    """Names of the technologies that come with the library.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.dlp.technologies()
+        ['cacti_40nm', 'horowitz_45nm']
+    """
     return _names("technologies")
 
 

@@ -31,6 +31,16 @@ def roofline(network, processor, variants=(("sd", "none"),), baseline=("nzp", "n
 
     Raises:
         SplitDeconvError: as `simulate`.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> points = sd.dlp.roofline("dcgan", "pe_array_32x7")
+        >>> sd_rows = points[(points.method == "sd") & (points.kind == "deconv")]
+        >>> print(sd_rows[["layer", "achieved_before", "achieved", "bound_by"]].round(1).to_string(index=False))
+          layer  achieved_before  achieved    bound_by
+        deconv1             53.6     147.3     compute
+        deconv2             50.6     137.8     compute
+        deconv3             23.5      62.6 utilisation
     """
     processor = load_processor(processor)
     peak, bandwidth = roof(processor)
@@ -46,6 +56,12 @@ def roofline(network, processor, variants=(("sd", "none"),), baseline=("nzp", "n
 
 
 def roof(processor):
-    """(multiply-accumulates per cycle, bytes of DRAM per cycle): the two lines; they meet at peak over bandwidth."""
+    """(multiply-accumulates per cycle, bytes of DRAM per cycle): the two lines; they meet at peak over bandwidth.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.dlp.roof(sd.dlp.load_processor("pe_array_32x7"))
+        (224, 16.0)
+    """
     processor = load_processor(processor)
     return processor.peak, processor.dram_gb_s * 1e3 / processor.clock_mhz

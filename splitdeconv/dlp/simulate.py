@@ -46,6 +46,16 @@ def simulate(
     Raises:
         SplitDeconvError: an unknown network, processor, method, skip, dataflow or technology; a layer that cannot be
             lowered; "native" on a processor without transposed convolutions; a batch below 1.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> layers = sd.dlp.simulate("dcgan", "pe_array_32x7", method="sd", skip="WA")
+        >>> print(layers[["name", "kind", "compute_cycles", "bound_by"]])
+              name    kind  compute_cycles     bound_by
+        0       fc   dense          320716  utilisation
+        1  deconv1  deconv          248820      compute
+        2  deconv2  deconv          267836      compute
+        3  deconv3  deconv           54972  utilisation
     """
     processor = load_processor(processor)
     check_native(processor, method)

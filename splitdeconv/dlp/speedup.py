@@ -19,6 +19,12 @@ def speedup(table, processor, method, skip="none", dataflow=None, batch=1, basel
 
     Raises:
         SplitDeconvError: as `lower` and `compute_cycles`, or there are no transposed convolutions.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> table = sd.networks.layer_table("dcgan")
+        >>> float(round(sd.dlp.speedup(table, sd.dlp.load_processor("pe_array_32x7"), "sd", skip="WA"), 2))
+        3.89
     """
     table = _transposed(table)
     runs = ((baseline, baseline_skip), (method, skip))
@@ -33,6 +39,11 @@ def mac_limit(table):
     """Multiplications of zero insertion over those that touch two real operands: what skipping every zero would bring.
 
     Arguments and errors as for `speedup`.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> float(round(sd.dlp.mac_limit(sd.networks.layer_table("dcgan")), 2))
+        4.47
     """
     work = lower(_transposed(table), "nzp")
     issued = work.out_h * work.out_w * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups

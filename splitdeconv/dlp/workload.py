@@ -36,6 +36,11 @@ def workload(source, **options) -> pd.DataFrame:
     Raises:
         SplitDeconvError: no such network or file; a file or model that cannot be read or described; a table whose
             values are missing or do not fit each other, by row and column.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.dlp.workload("dcgan").name.tolist()
+        ['fc', 'deconv1', 'deconv2', 'deconv3']
     """
     from ..networks import layer_table, names
 

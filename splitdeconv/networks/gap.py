@@ -10,12 +10,25 @@ from .table import layer_table
 
 
 def published() -> pd.DataFrame:
-    """Published sums per network, in millions of multiply-accumulates, each with its provenance and status."""
+    """Published sums per network, in millions of multiply-accumulates, each with its provenance and status.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.networks.published().network.tolist()
+        ['DCGAN', 'SNGAN', 'GP-GAN', 'MDE', 'FST', 'ArtGAN']
+    """
     return _read("mac_counts.csv")
 
 
 def published_layers() -> pd.DataFrame:
-    """Layers whose operations add up to the published sums, as far as these reproduce; each with its source."""
+    """Layers whose operations add up to the published sums, as far as these reproduce; each with its source.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> layers = sd.networks.published_layers()
+        >>> layers[layers.network == "DCGAN"].layer.tolist()
+        ['fc', 'deconv1', 'deconv2', 'deconv3']
+    """
     return _read("layers.csv")
 
 
@@ -27,6 +40,12 @@ def gap_table() -> pd.DataFrame:
         computed_total_mmac (millions of useful multiply-accumulates per image; NaN where nothing is published),
         unpublished_mmac (the part of the computed total in layers that the published sum leaves out although a working
         network needs them), gap_mmac (computed less published total) and reason, in words.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> gaps = sd.networks.gap_table().set_index("network")
+        >>> gaps.reason["dcgan"]
+        'none: reproduced to the last published digit'
     """
     sums = published().set_index("network")
     return pd.DataFrame([_compare(name, network, sums) for name, network in NETWORKS.items()])

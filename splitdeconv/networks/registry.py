@@ -60,12 +60,24 @@ NETWORKS = {
 
 
 def names() -> list[str]:
-    """The names that `build` and `layer_table` know."""
+    """The names that `build` and `layer_table` know.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.networks.names()
+        ['dcgan', 'sngan', 'artgan', 'gpgan', 'mde', 'fst', 'fcn32s', 'fcn16s', 'fcn8s']
+    """
     return list(NETWORKS)
 
 
 def titles() -> dict[str, str]:
-    """Each network's name in print, by the name that `build` knows."""
+    """Each network's name in print, by the name that `build` knows.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.networks.titles()["gpgan"]
+        'GP-GAN'
+    """
     return {name: network.title for name, network in NETWORKS.items()}
 
 
@@ -86,6 +98,14 @@ def build(name: str, deconv: str = "split", seed: int | None = 0, dtype: str | N
 
     Raises:
         SplitDeconvError: no such network, form, dtype or option, or an option's value that does not fit.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> model = sd.networks.build("dcgan", deconv="split")
+        >>> model.output_shape
+        (None, 64, 64, 3)
+        >>> [layer.name for layer in model.layers if getattr(layer, "form", None) == "split"]
+        ['deconv1', 'deconv2', 'deconv3']
     """
     options = checked(name, options)
     check_choice(deconv, ("native", "auto", *(form for form in FORMS if form != "native")), "deconv", WHERE)

@@ -37,6 +37,16 @@ def layer_table(model, **options) -> pd.DataFrame:
     Raises:
         SplitDeconvError: an unknown name; a model whose layers cannot be walked, whose sizes are not static, or with a
             layer this table cannot describe.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> table = sd.networks.layer_table("dcgan")
+        >>> print(table[["name", "kind", "in_h", "k_h", "stride_h", "c_out", "macs"]])
+              name    kind  in_h  k_h  stride_h  c_out      macs
+        0       fc   dense     1    1         1  16384   1638400
+        1  deconv1  deconv     8    5         2    128  52428800
+        2  deconv2  deconv    16    5         2     64  52428800
+        3  deconv3  deconv    32    5         2      3   4915200
     """
     if isinstance(model, str):
         return _named(model, tuple(sorted(checked(model, options).items()))).copy()

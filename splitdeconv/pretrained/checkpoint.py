@@ -40,6 +40,12 @@ def read_checkpoint(path: str | Path) -> dict:
     Raises:
         SplitDeconvError: the file cannot be read, is no checkpoint, is damaged or cut short, names anything but
             tensors, or asks for more than its storages hold.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> content = sd.pretrained.read_checkpoint(sd.pretrained.fetch("face_dcgan"))
+        >>> len(content["netG_state_dict"])
+        25
     """
     try:
         path = Path(path)

@@ -25,6 +25,11 @@ def cache_folder() -> Path:
 
     The environment variable SPLITDECONV_DATA if set, else `data/cache` of the checkout this package runs from, else
     `splitdeconv` in the user's cache folder (XDG_CACHE_HOME, by default `~/.cache`).
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.pretrained.cache_folder() in sd.pretrained.fetch("face_dcgan").parents
+        True
     """
     if chosen := os.environ.get("SPLITDECONV_DATA"):
         return Path(chosen).expanduser()
@@ -39,6 +44,11 @@ def cached(name: str) -> Path | None:
 
     Raises:
         SplitDeconvError: the registry has no such name, or the cache folder cannot be read.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.pretrained.cached("face_dcgan") == sd.pretrained.fetch("face_dcgan")
+        True
     """
     wanted = entry(name)
     path = cache_folder() / name / wanted.filename
@@ -58,6 +68,12 @@ def fetch(name: str) -> Path:
     Raises:
         SplitDeconvError: no such name, no connection, a file that differs from the registry's checksum, or a cache
             folder that cannot be read or written.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> path = sd.pretrained.fetch("face_dcgan")
+        >>> path.stat().st_size
+        14322251
     """
     if path := cached(name):
         return path

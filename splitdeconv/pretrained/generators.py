@@ -44,6 +44,12 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
     Raises:
         SplitDeconvError: no such name, form, dtype or kernel, no weights to be had, or weights that do not fit the
             architecture.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> model = sd.pretrained.load("face_dcgan", deconv="split")
+        >>> model.output_shape
+        (None, 64, 64, 3)
     """
     wanted = generator(name)
     check_choice(

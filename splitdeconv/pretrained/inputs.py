@@ -28,6 +28,11 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
     Raises:
         SplitDeconvError: no such name, a count or seed that is none, or scikit-image is missing where photographs are
             needed.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.pretrained.samples("face_dcgan", 2).shape
+        (2, 100)
     """
     wanted = generator(name)
     count = positive(count, "count")
@@ -43,7 +48,14 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] as 8-bit: 127.5 * (x + 1) in float64, rounded to nearest (ties to even), clipped to 0..255."""
+    """Images in [-1, 1] as 8-bit: 127.5 * (x + 1) in float64, rounded to nearest (ties to even), clipped to 0..255.
+
+    Example:
+        >>> import numpy as np
+        >>> import splitdeconv as sd
+        >>> sd.pretrained.to_uint8(np.array([-1.0, 0.0, 1.0])).tolist()
+        [0, 128, 255]
+    """
     return np.clip(np.rint((np.asarray(images, "float64") + 1) * 127.5), 0, 255).astype("uint8")
 
 

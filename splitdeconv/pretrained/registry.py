@@ -56,17 +56,36 @@ def _entries() -> dict[str, Entry]:
 
 
 def names() -> list[str]:
-    """The trained generators that `load`, `samples` and `fetch` know, in the registry's order."""
+    """The trained generators that `load`, `samples` and `fetch` know, in the registry's order.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.pretrained.names()
+        ['face_dcgan', 'eye_cdcgan', 'vintage_cyclegan']
+    """
     return [name for name, entry in _entries().items() if entry.architecture is not None]
 
 
 def files() -> list[str]:
-    """Everything that `fetch` knows: the trained generators, and model files such as .tflite."""
+    """Everything that `fetch` knows: the trained generators, and model files such as .tflite.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.pretrained.files()
+        ['face_dcgan', 'eye_cdcgan', 'vintage_cyclegan', 'selfie_segmentation', 'ppocr_detector']
+    """
     return list(_entries())
 
 
 def entry(name: str) -> Entry:
-    """The registry's entry for `name`; `SplitDeconvError` if there is none."""
+    """The registry's entry for `name`; `SplitDeconvError` if there is none.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> entry = sd.pretrained.entry("face_dcgan")
+        >>> entry.licence, entry.bytes
+        ('MIT', 14322251)
+    """
     check_choice(name, files(), "trained generator or model file", "splitdeconv.pretrained")
     return _entries()[name]
 
