@@ -1,0 +1,174 @@
+"""The sources of the documentation site: docs/ as it is, and the pages made of README, notebooks and figures."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from splitdeconv import cli
+from tools import colab, runs
+
+WIDTH = 720  # pixels of a thumbnail: twice what the gallery shows it in, for sharp screens
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# Documents at the top that are pages of the site, and where.
+PAGES = {"README.md": "/index.md", "CHANGELOG.md": "/changelog.md", "CONTRIBUTING.md": "/contributing.md"}
+SHOWN = "Shown as executed by `make reproduce`."
+QUICK = "Shown as executed by `make reproduce QUICK=1`: smaller samples."
+BARE = "Shown without outputs: it has not been executed here; `make reproduce` does."
+
+
+def assemble(root, source, address):
+    """Write the sources of the site.
+
+    Args:
+        root: of the checkout.
+        source: a folder, which must not exist.
+        address: where the repository is published; what is no page of the site is linked to there.
+    """
+    root = Path(root)
+    shutil.copytree(root / "docs", source)
+    for document in PAGES:
+        text = relink((root / document).read_text(), Path(), root, address)
+        (source / document).write_text(text)
+    guide(source / "README.md", source / "guide")
+    (source / "notebooks").mkdir()
+    pages = [page for path in notebooks(root) for page in notebook(path, root, source / "notebooks", address)]
+    table = relink((root / "notebooks" / "README.md").read_text(), Path("notebooks"), root, address)
+    (source / "notebooks" / "index.md").write_text(f"{table}\n{toctree(pages)}")
+    gallery(root / "figures", source)
+    (source / "help.md").write_text(usage())
+
+
+def notebooks(root) -> list[Path]:
+    """Every notebook, by name."""
+    return sorted(Path(root).glob("notebooks/*.ipynb"))
+
+
+def relink(text, folder, root, address) -> str:
+    """Turn the relative links of a document in `folder` of the repository into links of the site, or to `address`."""
+
+    def target(match):
+        link, anchor = match["link"], match["anchor"] or ""
+        path = os.path.normpath(folder / link)
+        if path == "notebooks/README.md":
+            return "](/notebooks/index.md)"
+        if path in PAGES:
+            return f"]({PAGES[path]}{anchor})"
+        if path.startswith("notebooks/") and path.endswith(".ipynb"):
+            return f"](/{page_of(Path(root) / path, root)})"
+        if path.startswith("docs/") and path.endswith(".png"):
+            return f"](/{Path(path).name})"
+        return f"]({address}/{'tree' if (Path(root) / path).is_dir() else 'blob'}/main/{path}{anchor})"
+
+    return re.sub(r"\]\((?!\w+:|#|/)(?P<link>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)", target, text)
+
+
+def guide(readme, folder):
+    """Make a page of each of the README's sections, in their order."""
+    folder.mkdir()
+    sections = re.split(r"^## ", readme.read_text(), flags=re.MULTILINE)[1:]
+    for number, section in enumerate(sections):
+        title, _, text = section.partition("\n")
+        name = re.sub(r"\W+", "-", title.lower()).strip("-")
+        (folder / f"{number:02}-{name}.md").write_text(f"# {title}\n{text}")
+
+
+def usage() -> str:
+    """What `--help` says, verb by verb."""
+    page, runner = [], CliRunner(env={"COLUMNS": "104", "TERM": "dumb"})
+    for verb in get_command(cli.app).commands:
+        shown = runner.invoke(cli.app, [verb, "--help"], prog_name="splitdeconv").output
+        text = "\n".join(line.rstrip() for line in shown.strip().splitlines())
+        page.append(f"## splitdeconv {verb}\n\n```\n{text}\n```\n")
+    return "\n".join(page)
+
+
+# ---- notebooks ------------------------------------------------------------------------------------------------------
+
+
+def runs_of(path, root) -> list[runs.Run]:
+    """The runs of a notebook."""
+    return [run for run in runs.read_all(root) if run.notebook.name == Path(path).name]
+
+
+def page_of(path, root) -> str:
+    """The page of a notebook: itself, its only run, or the list of its runs."""
+    return f"notebooks/{Path(path).stem}.{'md' if len(runs_of(path, root)) > 1 else 'ipynb'}"
+
+
+def notebook(path, root, folder, address) -> list[str]:
+    """Write a notebook's page, and a page for each of its runs if it has several; the names of those to list."""
+    found = runs_of(path, root)
+    names = [run.name for run in found] if len(found) > 1 else [path.stem]
+    executed = [Path(root) / "build" / "executed" / f"{run.name}.ipynb" for run in found] or [path]
+    for name, result in zip(names, executed, strict=True):
+        shown = nbformat.read(result if result.is_file() else path, as_version=4)
+        dress(shown, name, note(result) if found else BARE, root, address)
+        nbformat.write(shown, folder / f"{name}.ipynb")
+    if len(found) > 1:
+        heading = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
+        text = f"{heading}\n\n`notebooks/{path.name}`, once for each of the files in `params/`:\n\n"
+        (folder / f"{path.stem}.md").write_text(text + toctree(names, hidden=False))
+    return [path.stem]
+
+
+def note(result) -> str:
+    """One line on where the outputs of a page come from."""
+    if not result.is_file():
+        return BARE
+    return QUICK if result.with_suffix(".quick").exists() else SHOWN
+
+
+def dress(shown, name, line, root, address):
+    """Make a notebook a page: its own title, a note, links within the site, no code that is for Colab or papermill."""
+    shown.metadata.pop("widgets", None)
+    for cell in shown.cells:
+        tags = cell.metadata.setdefault("tags", [])
+        if cell.cell_type == "markdown":
+            text = re.sub(r"\[!(\[Open in Colab\])\([^)]*\)\]", r"\1", cell.source)
+            cell.source = relink(text, Path("notebooks"), root, address)
+        elif cell.get("id") == colab.ID:
+            tags.append("remove-cell")
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop(WIDGET, None)
+    first = shown.cells[0]
+    title, _, rest = first.source.partition("\n")
+    network = f": {name.rpartition('_')[2]}" if f"{name}.ipynb" not in os.listdir(Path(root) / "notebooks") else ""
+    first.source = f"{title}{network}\n\n*{line}*\n{rest}"
+
+
+def toctree(names, *, hidden=True) -> str:
+    """A table of contents of pages beside the one it stands in."""
+    return "\n".join(["```{toctree}", *([":hidden:"] if hidden else []), "", *names, "```", ""])
+
+
+# ---- gallery --------------------------------------------------------------------------------------------------------
+
+
+def gallery(folder, source):
+    """Write figures.md: a thumbnail of every figure that is there, with its caption and the notebook that made it."""
+    thumbnails = source / "thumbnails"
+    thumbnails.mkdir()
+    manifest = folder / "manifest.json"
+    rows = json.loads(manifest.read_text()) if manifest.is_file() else []
+    rows = sorted((row for row in rows if (folder / f"{row['name']}.png").is_file()), key=lambda row: row["run"])
+    figures = []
+    for row in rows:
+        with Image.open(folder / f"{row['name']}.png") as picture:
+            small = picture.convert("RGB")
+            small.thumbnail((WIDTH, WIDTH))
+            small.save(thumbnails / f"{row['name']}.png")
+        page = row["run"] if (source / "notebooks" / f"{row['run']}.ipynb").is_file() else row["notebook"]
+        figures.append(
+            f"```{{figure}} /thumbnails/{row['name']}.png\n:target: notebooks/{page}.html\n:alt: {row['name']}\n\n"
+            f"{row['caption']} [{page}](/notebooks/{page}.ipynb)\n```\n"
+        )
+    empty = "There are no figures here yet: `make reproduce` makes them.\n"
+    text = "\n".join(["````{container} gallery", *figures, "````", ""]) if figures else empty
+    (source / "figures.md").write_text(text)
