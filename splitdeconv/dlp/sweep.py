@@ -74,6 +74,13 @@ def sweep(
     Raises:
         SplitDeconvError: as `simulate`, for any of the combinations and before the first is computed; axes that do not
             fit; a scheduler that cannot be reached; dask or xarray is not installed.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> cube = sd.dlp.sweep(["dcgan"], "pe_array_32x7", {"dram_gb_s": [0.1, 12.8]})
+        >>> cycles = cube.cycles.sel({"part": "deconv", "skip": "none", "network": "dcgan"})
+        >>> (cycles.sel({"method": "nzp"}) / cycles.sel({"method": "sd"})).round(2).values.tolist()
+        [0.66, 2.73]
     """
     xarray = require("xarray", "sweep")
     processor = load_processor(processor)
