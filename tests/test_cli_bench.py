@@ -1,11 +1,15 @@
 """bench on the command line: which models are timed, what is printed, and what is refused; no speed is asserted."""
 
 import json
+import os
+import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from splitdeconv.convert import measure
+from splitdeconv.cli import convert as cli
+from splitdeconv.convert import front, measure
 from splitdeconv.convert.verify_run import load
 from tests.convert.test_front import no_deconv
 from tests.test_cli_convert import MODELS, model, run  # noqa: F401  (fixtures)
@@ -64,10 +68,39 @@ def test_what_cannot_be_timed_is_refused(run, tmp_path, model):  # noqa: F811
     (tmp_path / "none.tflite").write_bytes(no_deconv())
     for arguments, message in (
         (("missing.tflite",), "missing.tflite"),
-        ((model, "other.onnx"), "the models do not take the same inputs"),
+        ((model, "other.onnx"), "the models are of different formats"),
         (("none.tflite",), "there is nothing to time it against"),
     ):
         code, out, err = run("bench", *arguments, "--turns", 2)
         assert (code, out) == (1, "")
         assert message in err
     assert run("bench", model, "--turns", 0)[0] == 2
+    code, _, err = run("bench", model, "--threads", max(2, os.cpu_count()) + 1)
+    assert code == 2
+    assert "--threads" in err
+
+
+def test_a_model_of_no_runtime_is_refused_before_it_is_converted(run, tmp_path, monkeypatch):  # noqa: F811
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    monkeypatch.setattr(front, "convert", lambda *_, **__: pytest.fail("it was converted"))
+    code, out, err = run("bench", "a.keras")
+    assert (code, out) == (1, "")
+    assert "only .tflite and .onnx models are timed here" in err
+    assert "a.keras" in err
+
+
+def test_what_was_timed_is_said(run, tmp_path, monkeypatch):  # noqa: F811
+    (tmp_path / "in").write_bytes(MODELS["tflite"])
+    times = [("original", 1, 9, 1.0), ("converted", 1, 9, 2.0), ("original", 2, 5, 1.0), ("converted", 2, 5, 0.5)]
+    rows = [
+        {"form": form, "threads": count, "turns": turns, "speedup": gain, "low": gain, "high": gain}
+        for form, count, turns, gain in times
+    ]
+    table = pd.DataFrame(rows).assign(seconds=1e-3, inputs="x 2x8x64x64")
+    monkeypatch.setattr(cli, "time_files", lambda *_, **__: table)
+    code, out, _ = run("bench", "in", "in")
+    assert code == 0
+    assert "median of 5 to 9 turns" in out
+    assert "on x 2x8x64x64" in out
+    assert "0.50 (0.50 to 0.50)" in out

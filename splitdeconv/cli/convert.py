@@ -1,5 +1,6 @@
 """The verbs on model files: inspect, convert, verify, bench."""
 
+import os
 import re
 from enum import Enum
 from pathlib import Path
@@ -11,7 +12,7 @@ from .. import provenance
 from ..convert import front, output
 from ..convert import verify as verify_models
 from ..convert.choose import FORMS, INTERLEAVES
-from ..convert.measure import time_files
+from ..convert.measure import check_format, time_files
 from ..errors import SplitDeconvError
 from .account import print_report, print_verification
 from .show import Json, print_json, print_table, progress
@@ -34,6 +35,8 @@ Target = Annotated[str, typer.Option(help="a target's name, or a .yaml file that
 Samples = Annotated[int, typer.Option(min=1, help="how many inputs to compare on")]
 Inputs = Annotated[Path | None, typer.Option(help="an .npz file of inputs by name, stacked along a new first axis")]
 Timeout = Annotated[float | None, typer.Option(min=1, help="seconds that reading, rewriting and running may take")]
+# More threads than cores wait for each other, and ten thousands of them crash a runtime; two are the default.
+_MOST = max(2, os.cpu_count() or 1)
 Memory = Annotated[float | None, typer.Option(min=0.25, help="GiB of address space that they may take")]
 
 
@@ -121,7 +124,7 @@ def _bench(
         Path | None, typer.Argument(help="the model to time beside it; by default what convert makes of it")
     ] = None,
     target: Target = "generic",
-    threads: Annotated[list[int], typer.Option(min=1, help="threads to time with")] = (1, 2),
+    threads: Annotated[list[int], typer.Option(min=1, max=_MOST, help="threads to time with")] = (1, 2),
     turns: Annotated[int, typer.Option(min=1, help="calls of each model, in turn")] = 31,
     inputs: Inputs = None,
     timeout: Timeout = None,
@@ -129,6 +132,7 @@ def _bench(
     as_json: Json = False,
 ):
     """Time a model before and after conversion on this CPU, in turn, in its own runtime: LiteRT or ONNX Runtime."""
+    check_format(model)
     with progress() as stage:
         if converted is None:
             limits = {"timeout": timeout, "memory": memory, "progress": stage}
@@ -152,10 +156,12 @@ def _bench(
             memory=memory,
             progress=stage,
         )
-    rows = times[["form", "threads", "seconds", "speedup", "low", "high", "turns"]].to_dict("records")
+    rows = times[["form", "threads", "seconds", "speedup", "low", "high", "turns", "inputs"]].to_dict("records")
     if as_json:
         return print_json(device=provenance.device(), times=rows)
-    typer.echo(f"{provenance.device()}; median of {rows[0]['turns']} turns, speedup with its 95 % interval")
+    turns = " to ".join(f"{n}" for n in sorted({min(times["turns"]), max(times["turns"])}))
+    typer.echo(f"{provenance.device()}; median of {turns} turns, speedup with its 95 % interval")
+    typer.echo(f"on {times['inputs'].iloc[0]}")
     shown = ((row["form"], f"{row['threads']}", f"{row['seconds'] * 1e3:,.3f}", _speedup(row)) for row in rows)
     print_table(("model", "threads", "ms", "speedup"), shown, ("threads", "ms", "speedup"))
 
