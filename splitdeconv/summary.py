@@ -46,7 +46,7 @@ def summary(names=None, processors=None) -> pd.DataFrame:
         as ``network_...``. ``kind`` of `KINDS`; ``source``.
     """
     names = list(names or networks.names())
-    parts = [modelled(names, processors), ethos_u(), cloud_tpu(), runtimes(), published()]
+    parts = [modelled(names, processors), ethos_u(), cloud_tpu(), accelerators(), runtimes(), published()]
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     table = table[table["network"].isin(names)].reindex(columns=[*COLUMNS, "part"])
     table[_GAINS] = table[_GAINS].astype(float)
@@ -92,6 +92,19 @@ def cloud_tpu() -> pd.DataFrame:
         source = f"data/measured/libtpu.csv: {part['compiler'].iloc[0]}"
         said = {"kind": "compiler", "batch": batch, "dtype": dtype, "source": source}
         rows.append(_sums(part.assign(configuration=f"Cloud TPU {generation}"), "charged").assign(**said))
+    return pd.concat(rows, ignore_index=True)
+
+
+def accelerators() -> pd.DataFrame:
+    """Rows of `summary` by times on GPUs and TPUs, where somebody had one: benchmarks/measure_accelerator.py."""
+    table, rows = measured.read("accelerators"), []
+    if table.empty:
+        return table
+    table = table.assign(complete=table["reason"].isna())
+    for (device, batch, dtype, compiler), part in table.groupby(["device", "batch", "dtype", "compiler"], sort=False):
+        said = {"kind": "measured", "batch": batch, "dtype": dtype}
+        said["source"] = f"data/measured/accelerators.csv: {compiler}, {part['date'].iloc[0]}"
+        rows.append(_sums(part.assign(configuration=device), "seconds").assign(**said))
     return pd.concat(rows, ignore_index=True)
 
 

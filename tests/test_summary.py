@@ -85,3 +85,22 @@ def test_means_are_geometric_over_networks(table):
     row = found.loc[("compiler", "Ethos-U85-1024, Sram_Only")]
     assert row["over_nzp", "mean"] == pytest.approx(own.prod() ** (1 / len(own)))
     assert row["over_nzp", "least"] == own.min()
+
+
+def test_accelerators_that_were_timed_have_rows(monkeypatch):
+    where = {"network": "dcgan", "device": "gpu H", "batch": 8, "dtype": "float32", "compiler": "jax 1", "date": "2026"}
+    rows = [("a", "native", 6.0, None), ("a", "rows", 4.0, None), ("b", "native", 4.0, None), ("b", "split", 4.0, None)]
+    rows += [
+        ("a", "nzp", 9.0, None),
+        ("b", "nzp", np.nan, "took longer than 300 s"),
+        ("whole network", "native", 9.0, None),
+    ]
+    table = pd.DataFrame(rows, columns=["layer", "form", "seconds", "reason"]).assign(**where)
+    monkeypatch.setattr(summary.measured, "read", lambda name: {"accelerators": table}.get(name, pd.DataFrame()))
+    found = summary.accelerators().set_index("part")
+    assert found.loc["deconv", "over_native"] == 10 / 8
+    assert np.isnan(found.loc["deconv", "over_nzp"])
+    assert np.isnan(found.loc["network", "over_native"])
+    assert found.loc["deconv", ["kind", "processor", "batch"]].tolist() == ["measured", "gpu H", 8]
+    monkeypatch.setattr(summary.measured, "read", lambda name: pd.DataFrame())
+    assert summary.accelerators().empty
