@@ -51,7 +51,7 @@ $(VENV)/requirements.lock: FORCE
 endif
 endif
 
-.PHONY: FORCE help setup data test test-lowest test-lab lint lab reproduce bench measure peers lock clean
+.PHONY: FORCE help setup data test test-lowest test-lab lint lab reproduce site bench measure peers lock clean
 
 help: ## Print this help
 	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
@@ -122,6 +122,9 @@ lab: $(READY) $(DATA) ## Open JupyterLab on notebooks/; LAB="--no-browser" passe
 	@SPLITDECONV_FIGURES="$(CURDIR)/figures" JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 "$(BIN)/jupyter" lab \
 	    --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
+
+site: $(READY) ## Build the documentation site from docs/, docstrings and what is in build/executed, into build/site
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m tools.site
 
 # ---- measurements ---------------------------------------------------------------------------------------------------
 

@@ -109,7 +109,8 @@ def notebook(path, root, folder, address) -> list[str]:
     executed = [Path(root) / "build" / "executed" / f"{run.name}.ipynb" for run in found] or [path]
     for name, result in zip(names, executed, strict=True):
         shown = nbformat.read(result if result.is_file() else path, as_version=4)
-        dress(shown, name, note(result) if found else BARE, root, address)
+        title = f": {name.removeprefix(path.stem).strip('_')}" if len(found) > 1 else ""
+        dress(shown, title, note(result) if found else BARE, root, address)
         nbformat.write(shown, folder / f"{name}.ipynb")
     if len(found) > 1:
         heading = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
@@ -125,22 +126,21 @@ def note(result) -> str:
     return QUICK if result.with_suffix(".quick").exists() else SHOWN
 
 
-def dress(shown, name, line, root, address):
-    """Make a notebook a page: its own title, a note, links within the site, no code that is for Colab or papermill."""
+def dress(shown, title, line, root, address):
+    """Make a notebook a page: `title` behind its heading, a note, links within the site, no cells for Colab alone."""
     shown.metadata.pop("widgets", None)
+    injected = any("injected-parameters" in cell.metadata.get("tags", ()) for cell in shown.cells)
     for cell in shown.cells:
         tags = cell.metadata.setdefault("tags", [])
         if cell.cell_type == "markdown":
             text = re.sub(r"\[!(\[Open in Colab\])\([^)]*\)\]", r"\1", cell.source)
             cell.source = relink(text, Path("notebooks"), root, address)
-        elif cell.get("id") == colab.ID:
-            tags.append("remove-cell")
+        elif cell.get("id") == colab.ID or (injected and "parameters" in tags):
+            tags.append("remove-cell")  # what a run was given follows the notebook's own parameters
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop(WIDGET, None)
-    first = shown.cells[0]
-    title, _, rest = first.source.partition("\n")
-    network = f": {name.rpartition('_')[2]}" if f"{name}.ipynb" not in os.listdir(Path(root) / "notebooks") else ""
-    first.source = f"{title}{network}\n\n*{line}*\n{rest}"
+    heading, _, rest = shown.cells[0].source.partition("\n")
+    shown.cells[0].source = f"{heading}{title}\n\n*{line}*\n{rest}"
 
 
 def toctree(names, *, hidden=True) -> str:
