@@ -15,7 +15,7 @@ KINDS = ("model", "compiler", "measured", "published")
 NOTES = {
     "\u2020": "native leaves a layer to the CPU",
     "\u2021": "NZP: a hundred times the useful work or more, or not compiled",
-    "framed": "split by the target's rules",
+    "framed": "split, one layer at the least, by the target's rules",
 }
 _WHERE = ["kind", "processor", "network", "batch", "dtype"]
 _GAINS = ["over_native", "over_nzp", "auto_over_native", "auto_over_nzp"]
@@ -109,15 +109,15 @@ def accelerators() -> pd.DataFrame:
 
 
 def runtimes() -> pd.DataFrame:
-    """Rows of `summary` by times on a CPU, one thread; TensorFlow's own operators with all cores."""
+    """Rows of `summary` by times on a CPU: one thread, by which the rules were made, and more where they were timed."""
     rows = []
     table = measured.read("cpu_runtimes")
     if len(table):
-        for (runtime, dtype, version), part in cpu.costs(table[table["threads"] == 1]).groupby(
-            ["runtime", "dtype", "version"], sort=False
+        for (runtime, dtype, version, threads), part in cpu.costs(table).groupby(
+            ["runtime", "dtype", "version", "threads"], sort=False
         ):
             source = f"data/measured/cpu_runtimes.csv: {version}, {part['device'].iloc[0]}, {part['date'].iloc[0]}"
-            title = _TITLES[runtime]
+            title = _TITLES[runtime] + (f", {threads} threads" if threads > 1 else "")
             found = _sums(part.assign(configuration=title), "seconds")
             rows.append(found.assign(kind="measured", batch=1, dtype=dtype, source=source))
     return pd.concat(rows, ignore_index=True) if rows else table

@@ -104,3 +104,14 @@ def test_accelerators_that_were_timed_have_rows(monkeypatch):
     assert found.loc["deconv", ["kind", "processor", "batch"]].tolist() == ["measured", "gpu H", 8]
     monkeypatch.setattr(summary.measured, "read", lambda name: pd.DataFrame())
     assert summary.accelerators().empty
+
+
+def test_each_thread_count_of_a_cpu_is_a_row_of_its_own(table):
+    recorded = measured.read("cpu_runtimes")
+    part = recorded[(recorded["network"] == "dcgan") & (recorded["runtime"] == "openvino")]
+    for threads, processor in ((1, "OpenVINO"), (2, "OpenVINO, 2 threads")):
+        kept = part[(part["threads"] == threads) & (part["layer"] != gains.WHOLE)]
+        seconds = kept.groupby("form")["seconds"].sum()
+        found = table[(table["processor"] == processor) & (table["network"] == "dcgan")]
+        assert found["auto_over_native"].item() == pytest.approx(seconds["native"] / seconds["auto"])
+        assert found["over_nzp"].item() == pytest.approx(seconds["nzp"] / seconds["auto"])
