@@ -1,6 +1,7 @@
 """Runs model files in a runtime on this CPU, a task a line, in a process that may crash or hang. See `cpu.measure`."""
 
 import json
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -56,7 +57,9 @@ def compare(found, wanted):
 
 
 def main():
-    """Answer every task; an exception is an answer, too."""
+    """Answer every task; an exception is an answer, too. What a runtime prints is none: it goes where errors go."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     for line in sys.stdin:
         try:
             told = answer(json.loads(line))
@@ -64,7 +67,7 @@ def main():
             told = {"reason": error.problem}
         except Exception as error:  # a runtime may raise anything
             told = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
-        print(json.dumps(told), flush=True)
+        print(json.dumps(told), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,12 @@ _TIMES = ("seconds", "speedup", "low", "high", "turns")
 
 
 def version(runtime) -> str:
-    """The package that holds a runtime, and its version."""
+    """The package that holds a runtime, and its version.
+
+    Raises:
+        SplitDeconvError: no such runtime.
+    """
+    check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.version")
     package = RUNTIMES[runtime].PACKAGE
     return f"{package} {cpu_version.installed(package) or '(not installed)'}"
 
@@ -83,14 +88,14 @@ def _timed(child, task, files, turns, timeout, seed, models):
     rows, running = {}, {}
     for form, path in files.items():
         told = child.ask({**task, "files": {form: str(path)}, "turns": 0}, limit)
-        reason = told.get("reason") or _understood(told, [form]) or told["told"][form].get("reason")
+        reason = _unanswered(told, [form]) or told["told"][form].get("reason")
         rows |= _skipped([form], reason)
         if reason is None:
             running[form] = str(path)
     if not running:
         return rows
     told = child.ask({**task, "files": running, "turns": turns}, limit)
-    reason = told.get("reason") or _understood(told, running)
+    reason = _unanswered(told, running)
     if reason is not None:
         return rows | _skipped(running, reason)
     for form in running:
@@ -113,11 +118,16 @@ def _skipped(forms, reason):
     return {form: dict(empty) for form in forms}
 
 
-def _understood(told, forms):
-    """None, or why an answer cannot be read."""
-    if isinstance(told.get("told"), dict) and set(told["told"]) == set(forms) and isinstance(told.get("calls"), list):
-        return None
-    return f"an answer that is not understood: {str(told)[:80]}"
+def _unanswered(told, forms):
+    """None, or the reason that was given in place of an answer, or why the answer cannot be read."""
+    if isinstance(told, dict) and isinstance(told.get("reason"), str):
+        return told["reason"]
+    try:
+        facts = {form: dict(told["told"][form]) for form in forms}
+        known = all(name in facts and turn >= 0 and seconds > 0 for turn, name, seconds in told["calls"])
+    except (KeyError, TypeError, ValueError):
+        known = False
+    return None if known else f"an answer that is not understood: {str(told)[:80]}"
 
 
 def costs(table):

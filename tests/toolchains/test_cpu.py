@@ -19,6 +19,14 @@ def layer(channels=4):
     return keras.Sequential([keras.Input((6, 5, 3)), made])
 
 
+ANSWERS = """
+import json, sys
+for line in sys.stdin:
+    forms = json.loads(line)["files"]
+    print(json.dumps({{"told": dict.fromkeys(forms, {told}), "calls": {calls}}}), flush=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def files():
     native = litert.export(layer())
@@ -107,6 +115,11 @@ def test_a_file_of_another_kind_is_a_reason(files, runtime):
         ("import sys; sys.exit('segfault')", "the process ended with code 1: segfault"),
         ("while input(): print('hello', flush=True)", "an answer that is not understood: 'hello'"),
         ("while input(): print('{\"told\": {}}', flush=True)", "an answer that is not understood: {'told': {}}"),
+        ("while input(): print('7', flush=True)", "an answer that is not understood: 7"),
+        ("while input(): print('[]', flush=True)", r"an answer that is not understood: \[\]"),
+        (ANSWERS.format(told="None", calls="[]"), r"an answer that is not understood: {'told': {'\w+': None}"),
+        (ANSWERS.format(told="{}", calls="[[1]]"), r"an answer that is not understood: .*\[\[1\]\]"),
+        (ANSWERS.format(told="{}", calls="[[0, 'other', 1.0]]"), "an answer that is not understood: .*'other'"),
     ],
 )
 def test_a_runtime_that_hangs_or_breaks_is_a_reason(tmp_path, monkeypatch, script, reason):
@@ -117,6 +130,23 @@ def test_a_runtime_that_hangs_or_breaks_is_a_reason(tmp_path, monkeypatch, scrip
     )
     assert found["skipped"].str.contains(reason).all()
     assert not found["complete"].any()
+
+
+def test_what_a_runtime_prints_is_no_answer(tmp_path, monkeypatch, files):
+    (tmp_path / "loud_child.py").write_text(
+        "import os\n"
+        "from splitdeconv.toolchains import _cpu_child, litert_run\n"
+        "load = litert_run.load\n"
+        "def loud(*arguments):\n"
+        "    os.write(1, b'{\"told\": {}}\\n7\\n')\n"
+        "    print('loaded', flush=True)\n"
+        "    return load(*arguments)\n"
+        "litert_run.load = loud\n"
+        "_cpu_child.main()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = cpu.measure("litert", files, **FEW, runner="loud_child")
+    assert found["complete"].all(), found["skipped"].tolist()
 
 
 @pytest.mark.parametrize("runtime", cpu.RUNTIMES)
@@ -133,6 +163,8 @@ def test_a_runtime_that_is_missing_or_of_a_wrong_version_is_a_reason(monkeypatch
 def test_an_unknown_runtime_is_refused():
     with pytest.raises(SplitDeconvError, match="unknown runtime"):
         cpu.measure("tensorrt", {})
+    with pytest.raises(SplitDeconvError, match="unknown runtime"):
+        cpu.version("tensorrt")
 
 
 def test_what_is_delegated_is_found_between_the_delegates_borders(files):
