@@ -38,7 +38,8 @@ import sys
 if "google.colab" in sys.modules and not os.path.isdir("../splitdeconv"):
     address, extras = "{address}", "{extras}"
     folder = os.path.abspath("checkout")
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", address, folder], check=True)
+    if not os.path.isdir(folder):  # it outlives a restart of the runtime
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, folder], check=True)
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", folder + extras], check=True)
     sys.path.insert(0, folder)
     os.chdir(os.path.join(folder, "notebooks"))"""

@@ -94,6 +94,10 @@ def test_on_colab_the_package_comes_from_its_repository(published, tmp_path):
     assert rows > 100
     assert Path(folder) == checkout / "notebooks"
     assert shape == [16, 16]
+    # A restarted runtime begins where the first one did, beside what that left.
+    again = run(tmp_path / "venv" / "bin" / "python", tmp_path / "content", f"{source}\n{FIND}")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[-1] == result.stdout.splitlines()[-1]
     # Toolchains start processes of their own, which must find it as well.
     child = run(tmp_path / "venv" / "bin" / "python", tmp_path, "import splitdeconv; print(splitdeconv.__file__)")
     assert child.stdout.strip() == package
