@@ -67,19 +67,27 @@ def facts(part, name, layer):
 
 def sources(part, runtime, dtype, name):
     """(layer, function from form and target to file and choices, or the reason why there are none)."""
+    left = [gains.WHOLE] if part == "whole" else list(deconvs(name)["name"])
     try:
-        options = OPTIONS.get(name, {}) if part == "whole" else {}
-        if runtime == "litert":
-            native = models.network if part == "whole" else models.layers
-            made = native(name, dtype=dtype, **options)
-            pairs = [(gains.WHOLE, made)] if part == "whole" else made
-            yield from ((layer, lambda *to, file=file: models.rewritten(file, *to)) for layer, file in pairs)
-        else:
-            model = networks.build(name, "native", **options)
-            pairs = [(gains.WHOLE, model)] if part == "whole" else models.alone(model)
-            yield from ((layer, lambda *to, one=one: onnx_export.rewritten(one, *to)) for layer, one in pairs)
+        for layer, make in _exported(part, runtime, dtype, name):
+            left.remove(layer)
+            yield layer, make
     except sd.SplitDeconvError as error:
-        yield gains.WHOLE, f"{error.problem}: {error.got}"
+        yield from ((layer, f"{error.problem}: {error.got}") for layer in left)
+
+
+def _exported(part, runtime, dtype, name):
+    """What `sources` gives where nothing goes wrong."""
+    options = OPTIONS.get(name, {}) if part == "whole" else {}
+    if runtime == "litert":
+        native = models.network if part == "whole" else models.layers
+        made = native(name, dtype=dtype, **options)
+        pairs = [(gains.WHOLE, made)] if part == "whole" else made
+        yield from ((layer, lambda *to, file=file: models.rewritten(file, *to)) for layer, file in pairs)
+    else:
+        model = networks.build(name, "native", **options)
+        pairs = [(gains.WHOLE, model)] if part == "whole" else models.alone(model)
+        yield from ((layer, lambda *to, one=one: onnx_export.rewritten(one, *to)) for layer, one in pairs)
 
 
 def reasons(name, layer):
