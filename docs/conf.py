@@ -11,7 +11,7 @@ author = "The splitdeconv authors"
 version = release = version_of("splitdeconv")
 copyright = author  # noqa: A001 - Sphinx' own name
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "tools.site_math"]
 # Parts of other pages.
 exclude_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "figures.md", "help.md"]
 # In docstrings `a` is code; a fence without a language is what a shell prints.
@@ -19,12 +19,16 @@ default_role = "code"
 highlight_language = "text"
 
 myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
+myst_update_mathjax = False
+html_math_renderer = "mathtext"
 nb_execution_mode = "off"  # what is shown has been executed by `make reproduce`
 nb_ipywidgets_js = {}  # would be fetched from elsewhere
 nb_merge_streams = True
 nb_output_stderr = "remove"  # what libraries log
 
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as they are written: some are paths of this machine
 autodoc_typehints = "none"  # the docstrings say more
 add_module_names = False
 python_display_short_literal_types = True
@@ -40,4 +44,4 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_show_copyright = False
-smartquotes = False  # in the reference, quotes are code
+smartquotes_action = "D"  # dashes; quotes in the reference are code
