@@ -34,6 +34,7 @@ add_module_names = False
 python_display_short_literal_types = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes are described once, with their class
+napoleon_use_rtype = False  # what stands before a colon is no type here
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
