@@ -63,7 +63,7 @@ def test_the_readme_shows_only_figures_that_runs_make():
     shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     promised = check_figures.promised(ROOT, quick=True)
     assert shown == [f"docs/{Path(path).stem}.png" for path in shown if Path(path).stem in promised]
-    assert len(shown) == 2
+    assert len(shown) == 3
 
 
 def test_nothing_names_a_registry_or_a_path_of_one_machine():
