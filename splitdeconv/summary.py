@@ -159,8 +159,9 @@ def cells(table, prefix="") -> pd.DataFrame:
         "over zero insertion (NZP)": {"gain": table[held[1]], "mark": np.where(missing["nzp"], "\u2021", "")},
     }
     order = {kind: place for place, kind in enumerate(KINDS)}
-    found = [table.assign(**said, **side, panel=panel, framed=chosen) for panel, side in sides.items()]
-    return pd.concat(found, ignore_index=True).sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
+    found = pd.concat([table.assign(**said, **side, panel=panel, framed=chosen) for panel, side in sides.items()])
+    found["framed"] &= found["gain"].notna() | (found["mark"] != "")  # around nothing a frame says nothing
+    return found.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable", ignore_index=True)
 
 
 def _sums(table, cost):

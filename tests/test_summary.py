@@ -74,6 +74,8 @@ def test_cells_hold_each_row_in_both_panels(table):
     loss = cells[(cells["panel"] == "over native") & (cells["gain"] < 1)]
     assert len(loss) == (table["over_native"] < 1).sum()
     whole = summary.cells(table, "network_")
+    assert whole["framed"].any()
+    assert whole.loc[whole["framed"], "gain"].notna().all()
     assert set(whole["mark"]) == {""}
     assert 0 < len(whole) < len(cells)
 
