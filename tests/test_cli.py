@@ -51,6 +51,13 @@ def test_a_plan(run):
     assert out == f"{sd.plan((16, 12), (5, 4), 2, output_shape=(31, 24), form='rows')}\n"
 
 
+@pytest.mark.parametrize("text", ["16x", "16,16", "large"])
+def test_lengths_that_are_none_are_refused_with_an_example(run, text):
+    code, _, err = run("plan", "--input", text, "--kernel", "5", "--stride", "2")
+    assert code == 2
+    assert f"no lengths: '{text}'; it should be like" in err
+
+
 def test_a_plan_with_crops_and_unknown_size_as_json(run):
     code, out, _ = run(
         *("plan", "--input", "?x9", "--kernel", "4", "--stride", "2", "--padding", "1:1x0:2"),

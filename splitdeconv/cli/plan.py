@@ -10,8 +10,11 @@ from .show import Json, print_json, print_table
 
 
 def _lengths(text):
-    """Ints of "16x16"; None for a "?". A ValueError becomes a usage error."""
-    return tuple(None if part == "?" else int(part) for part in text.split("x"))
+    """Ints of "16x16"; None for a "?"."""
+    try:
+        return tuple(None if part == "?" else int(part) for part in text.split("x"))
+    except ValueError:
+        raise typer.BadParameter(f"no lengths: {text!r}; it should be like 16x16, or 16 for one dimension") from None
 
 
 def _padding(text):
