@@ -39,8 +39,10 @@ class Result:
             overwrite: whether a file of that name may be replaced.
 
         Raises:
-            SplitDeconvError: the folder is missing, full or read-only, or the file is there already.
+            SplitDeconvError: the folder is missing, full or read-only, the file is there already, or its name ends as
+                another format's.
         """
+        output.check_suffix(path, self.report.format)
         return output.write(path, self.content if isinstance(self.content, bytes) else self.content.save, overwrite)
 
 

@@ -38,6 +38,22 @@ def check(path, overwrite=False) -> Path:
     return path
 
 
+def check_suffix(path, kind):
+    """Refuse a name that ends as another format's: whoever opens the file goes by it.
+
+    Args:
+        path: the file to write.
+        kind: "tflite", "onnx" or "keras".
+
+    Raises:
+        SplitDeconvError: the name ends as that of another of these formats.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in {".tflite", ".onnx", ".keras"} - {f".{kind}"}:
+        fix = f"name it {Path(path).with_suffix(f'.{kind}').name}; the format stays what it was"
+        raise _refuse(path, f"a name for a .{kind} file", f"one that ends in {suffix}", fix)
+
+
 def write(path, content, overwrite=False) -> Path:
     """Write a file in one step.
 

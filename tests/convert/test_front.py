@@ -286,3 +286,14 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     with refused("the output cannot be written"):
         output.write(out, write)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"somebody else's"]
+
+
+def test_a_name_of_another_format_is_refused(path, tmp_path):
+    result = sd.convert(path, verify=False)
+    for name in ("out.onnx", "out.KERAS"):
+        with refused("the output cannot be written") as caught:
+            result.save(tmp_path / name)
+        assert caught.value.got == f"one that ends in {name[3:].lower()}"
+        assert caught.value.fix.startswith("name it out.tflite")
+    assert not list(tmp_path.glob("out*"))
+    assert result.save(tmp_path / "out.bin").is_file()
