@@ -58,6 +58,14 @@ def test_lengths_that_are_none_are_refused_with_an_example(run, text):
     assert f"no lengths: '{text}'; it should be like" in err
 
 
+@pytest.mark.parametrize("text", ["full", "1:q", "1", "1:1x", "1:2:3"])
+def test_crops_that_are_none_are_refused_with_an_example(run, text):
+    code, _, err = run("plan", "--input", "9", "--kernel", "5", "--stride", "2", "--padding", text)
+    assert code == 2
+    assert f"no padding: '{text}'; it should be same, valid" in err
+    assert "1:1x1:0" in err
+
+
 def test_a_plan_with_crops_and_unknown_size_as_json(run):
     code, out, _ = run(
         *("plan", "--input", "?x9", "--kernel", "4", "--stride", "2", "--padding", "1:1x0:2"),

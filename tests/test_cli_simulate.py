@@ -166,6 +166,13 @@ def test_a_refusal_exits_with_1_and_no_traceback(run, network, arguments, messag
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("text", ["8", "8x", "8x8x3", "large", "-8x8"])
+def test_an_image_size_that_is_none_is_refused_with_an_example(run, text):
+    code, _, err = run("simulate", "dcgan", "--processor", "pe_array_16x16", f"--size={text}")
+    assert code == 2
+    assert f"no image size: '{text}'; it should be" in err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -173,7 +180,6 @@ def test_a_refusal_exits_with_1_and_no_traceback(run, network, arguments, messag
         ("simulate", "dcgan"),
         ("simulate", "dcgan", "--processor", "pe_array_16x16", "--method", "magic"),
         ("simulate", "dcgan", "--processor", "pe_array_16x16", "--batch", "0"),
-        ("simulate", "dcgan", "--processor", "pe_array_16x16", "--size", "8"),
         ("sweep", "dcgan", "--processor", "pe_array_16x16"),
         ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows"),
         ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows=8,"),

@@ -21,7 +21,11 @@ def _padding(text):
     """Same, valid, or the (before, end) pairs of "1:1x1:0"."""
     if text.lower() in ("same", "valid"):
         return text.upper()
-    return [tuple(int(crop) for crop in pair.split(":")) for pair in text.split("x")]
+    pairs = [pair.split(":") for pair in text.split("x")]
+    try:
+        return [(int(before), int(end)) for before, end in pairs]
+    except ValueError:
+        raise typer.BadParameter(f"no padding: {text!r}; it should be same, valid, or crops like 1:1x1:0") from None
 
 
 def _option(example, what, *names, parser=_lengths):

@@ -29,9 +29,11 @@ _GAINS = ("speedup", "array_speedup", "energy_saving")
 
 
 def _size(text):
-    """Height and width of "224x224". A ValueError becomes a usage error."""
-    height, width = map(int, text.split("x"))
-    return height, width
+    """Height and width of "224x224"."""
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise typer.BadParameter(f"no image size: {text!r}; it should be like 224x224")
+    return int(height), int(width)
 
 
 def _axis(text):
