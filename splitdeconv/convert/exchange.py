@@ -24,15 +24,25 @@ class Job:
         content: what `splitdeconv.convert.jobs.run` is told.
         folder: where child and parent exchange files.
         limits: `Limits` of the child.
+        names: what the caller calls each file, by the path that the child knows.
     """
 
     content: dict
     folder: Path
     limits: sandbox.Limits
+    names: Mapping
 
     def run(self, progress=None):
         """Do it, and return what it returns; raises `SplitDeconvError` for whatever goes wrong."""
-        return sandbox.run(self.content, self.folder, self.limits, progress)
+        try:
+            return sandbox.run(self.content, self.folder, self.limits, progress)
+        except SplitDeconvError as error:
+            where = error.where
+            for path, name in self.names.items():
+                if where and where.startswith(path):
+                    where = name + where.removeprefix(path)
+            details = {"expected": error.expected, "got": error.got, "fix": error.fix}
+            raise SplitDeconvError(error.problem, where=where, **details) from None
 
 
 @contextmanager
@@ -65,7 +75,9 @@ def job(verb, model, timeout=None, memory=None, inputs=None, converted=None, **m
             "converted": None if converted is None else _as_path(converted, folder / "converted"),
             **more,
         }
-        yield Job(content, folder, sandbox.Limits.of(os.path.getsize(path), keras, timeout, memory))
+        limits = sandbox.Limits.of(os.path.getsize(path), keras, timeout, memory)
+        files = (file for file in (model, converted, inputs) if isinstance(file, str | os.PathLike))
+        yield Job(content, folder, limits, {os.path.abspath(file): str(file) for file in files})
 
 
 def is_keras(model) -> bool:

@@ -141,6 +141,16 @@ def test_a_child_imports_nothing_from_beside_the_model(tmp_path, monkeypatch):
         assert job.run()["format"] == "tflite"
 
 
+def test_a_refusal_names_the_file_as_its_user_did(tmp_path, monkeypatch):
+    (tmp_path / "half.tflite").write_bytes(deconv_model(Deconv())[:-200])
+    monkeypatch.chdir(tmp_path)
+    for name in ("half.tflite", str(tmp_path / "half.tflite")):
+        with exchange.job("inspect", name, options={}) as job, refused("the TFLite file is damaged") as caught:
+            job.run()
+        assert caught.value.where == name
+        assert caught.value.fix == "export or copy it again"
+
+
 def test_the_folder_of_the_exchange_goes_away(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with exchange.job("inspect", deconv_model(Deconv()), options={}) as job:
