@@ -88,12 +88,12 @@ def test_every_padding_reaches_the_processor_model_as_it_is(kernel, stride, padd
 
 
 def test_auto_is_what_the_library_chooses():
-    chosen = {
-        (kernel, stride): explorer.account(**explorer.INITIAL | {"kernel": kernel, "stride": stride})
-        for kernel, stride in ((5, 2), (2, 2), (16, 8))
-    }
-    found = {key: table["form"][table["chosen"]].tolist() for key, table in chosen.items()}
-    assert found == {(5, 2): ["split"], (2, 2): ["stacked"], (16, 8): ["rows"]}
+    found = {}
+    for kernel, stride, out_channels in ((5, 2, 64), (5, 2, 3), (2, 2, 64), (16, 8, 64)):
+        choice = {"kernel": kernel, "stride": stride, "out_channels": out_channels}
+        table = explorer.account(**explorer.INITIAL | choice)
+        found[kernel, stride, out_channels] = table["form"][table["chosen"]].tolist()
+    assert found == {(5, 2, 64): ["split"], (5, 2, 3): ["stacked"], (2, 2, 64): ["stacked"], (16, 8, 64): ["rows"]}
 
 
 def test_the_bars_are_the_table():
@@ -102,7 +102,8 @@ def test_the_bars_are_the_table():
     for ax, values in ((macs, table["macs"] / 1e6), (speed, table["speedup"]), (energy, 100 * table["energy_saving"])):
         assert [bar.get_width() for bar in ax.patches] == pytest.approx(values.tolist(), rel=1e-12)
         assert [bar.get_alpha() == 1 for bar in ax.patches] == table["chosen"].tolist()
-    assert [tick.get_text() for tick in macs.get_yticklabels()] == table["form"].tolist()
+    ticks = {tick.get_text(): tick.get_fontweight() for tick in macs.get_yticklabels()}
+    assert ticks == {row.form: "bold" if row.chosen else "normal" for row in table.itertuples()}
     assert macs.lines[0].get_xdata()[0] == pytest.approx(table["useful"][0] / 1e6)
 
 
@@ -140,6 +141,7 @@ def test_widgets_show_the_choice_and_follow_it():
         assert f"{row['speedup']:.2f} times" in words
         assert f"{abs(row['energy_saving']):.1%} {'less' if row['energy_saving'] >= 0 else 'more'} energy" in words
         assert f"{row['latency_us']:,.1f} us, bound by {row['bound_by']}" in words
+        assert ("which the library chooses" in words) == (choice["form"] == "auto")
         assert details.strip() == str(replace(plan, form=row["form"]))
         assert after != before, name
         # Another split is another picture, and only then.
