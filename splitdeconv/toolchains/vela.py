@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
+import numpy as np
 import pandas as pd
 
 from ..errors import SplitDeconvError, check_choice
+from . import _process
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ _OPERATORS = {
     "MAC Count": "macs",
     "Name": "output",
 }
+_WORDS = ("original", "operator", "placed", "output")
+_KEYS = ["form", "configuration", "accelerator", "system", "memory", "vela", "complete"]
+_COLUMNS = [*_KEYS, *_SUMMARY.values(), "on_npu", "on_cpu", "skipped"]
 
 
 def executable() -> str | None:
@@ -76,12 +81,7 @@ def executable() -> str | None:
 
 def version(vela=None) -> str | None:
     """Vela's version as it states it, None where it states none or does not answer within a minute."""
-    try:
-        said = subprocess.run([vela or executable(), "--version"], capture_output=True, text=True, timeout=60).stdout
-    except (OSError, TypeError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(r"^\s*(\d+(?:\.\d+)+)", said)
-    return found and found[1]
+    return _version_or_reason(vela)[0]
 
 
 def available(vela=None) -> str | None:
@@ -90,21 +90,35 @@ def available(vela=None) -> str | None:
     Args:
         vela: path of the executable; None for `executable()`.
     """
-    if (vela or executable()) is None:
-        return "Vela is not installed: pip install 'splitdeconv[npu]'"
-    found = version(vela)
+    return _version_or_reason(vela)[1]
+
+
+def _version_or_reason(vela):
+    """(version or None, None or why nothing can be compiled): Vela is asked once."""
+    path = vela or executable()
+    if path is None:
+        return None, "Vela is not installed: pip install 'splitdeconv[npu]'"
+    if which(path) is None:
+        return None, f"{path} is no program that can be run, as Vela would be"
+    try:
+        said = _process.run([path, "--version"], 60)[1]
+    except (OSError, subprocess.TimeoutExpired):
+        said = ""
+    found = re.search(r"^\s*(\d{1,4}(?:\.\d{1,4})+)", said)
     if found is None:
-        return "Vela does not say its version when asked with --version"
-    if tuple(map(int, found.split(".")[:2])) < _OLDEST:
-        return f"Vela {found} is too old, {_OLDEST[0]}.{_OLDEST[1]} or later is needed: pip install -U ethos-u-vela"
-    return None
+        return None, "Vela does not say its version when asked with --version"
+    if tuple(map(int, found[1].split(".")[:2])) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        return found[1], f"Vela {found[1]} is too old, {oldest} or later is needed: pip install -U ethos-u-vela"
+    return found[1], None
 
 
 def estimate(models, configurations=CONFIGURATIONS, *, timeout=600.0, vela=None) -> pd.DataFrame:
     """Compile models for NPUs and take Vela's estimates.
 
     Args:
-        models: dict of form to the bytes of a .tflite, or to a dict of configuration to bytes where they differ.
+        models: dict of form to the bytes of a .tflite, or to the reason why there is none, as str; or to a dict of
+            configuration to these where they differ.
         configurations: names in `CONFIGURATIONS`.
         timeout: seconds for each compilation.
         vela: path of the executable; None for `executable()`.
@@ -118,7 +132,7 @@ def estimate(models, configurations=CONFIGURATIONS, *, timeout=600.0, vela=None)
     Raises:
         SplitDeconvError: an unknown configuration.
     """
-    rows, known, reason, found = [], {}, available(vela), version(vela)
+    rows, known, (found, reason) = [], {}, _version_or_reason(vela)
     for name in configurations:
         check_choice(name, CONFIGURATIONS, "configuration", "vela.estimate")
     for form, model in models.items():
@@ -129,15 +143,16 @@ def estimate(models, configurations=CONFIGURATIONS, *, timeout=600.0, vela=None)
             try:
                 if reason is not None:
                     raise SplitDeconvError(reason)
-                data = model[name] if isinstance(model, dict) else model
+                data = model.get(name, "no file was given for this configuration") if isinstance(model, dict) else model
+                if isinstance(data, str):
+                    raise SplitDeconvError(data)
                 if (data, name) not in known:
-                    totals, placed = compile_model(data, name, timeout=timeout, vela=vela)
-                    known[data, name] = totals | _placement(placed) | {"skipped": None}
+                    known[data, name] = _facts(*compile_model(data, name, timeout=timeout, vela=vela))
                 row |= known[data, name]
             except SplitDeconvError as error:
                 row["skipped"] = error.problem
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def compile_model(model, configuration, *, timeout=600.0, vela=None):
@@ -154,8 +169,11 @@ def compile_model(model, configuration, *, timeout=600.0, vela=None):
         ``operator`` it became, ``placed`` NPU or CPU, cycles, MACs, name of its ``output``).
 
     Raises:
-        SplitDeconvError: Vela is missing, failed, took too long, or wrote tables of a format that is not known.
+        SplitDeconvError: an unknown configuration; Vela is missing, failed, took too long, or wrote tables of a format
+            that is not known.
     """
+    if not isinstance(configuration, Configuration):
+        check_choice(configuration, CONFIGURATIONS, "configuration", "vela.compile_model")
     chosen = CONFIGURATIONS[configuration] if isinstance(configuration, str) else configuration
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
@@ -172,37 +190,47 @@ def _run(command, timeout):
     if command[0] is None:
         raise SplitDeconvError(available())
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout)
+        code, printed, errors = _process.run(command, timeout)
     except subprocess.TimeoutExpired:
         raise SplitDeconvError(f"Vela took longer than {timeout:g} s") from None
     except OSError as error:
         raise SplitDeconvError(f"Vela cannot be run: {error.strerror}") from None
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise SplitDeconvError(f"Vela ended with code {done.returncode}" + (f": {said[-1][:300]}" if said else ""))
+    if code:
+        raise SplitDeconvError(f"Vela {_process.ended(code, errors.strip() or printed)}")
 
 
 def _table(folder, pattern, columns):
-    """A table that Vela wrote, its columns renamed."""
+    """A table that Vela wrote, its columns renamed, its numbers seen to be some."""
     found = sorted(Path(folder).glob(pattern))
     if not found:
         raise SplitDeconvError(f"Vela wrote no file {pattern}: its output is of an unknown format")
     try:
         table = pd.read_csv(found[-1])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
         raise SplitDeconvError(f"Vela's file {pattern} is no table: its output is of an unknown format") from None
     missing = [column for column in columns if column not in table]
     if missing or table.empty:
         lacking = f"no column {missing[0]}" if missing else "no row"
         raise SplitDeconvError(f"Vela's file {pattern} has {lacking}: its output is of an unknown format")
-    return table[list(columns)].rename(columns=columns)
+    table = table[list(columns)].rename(columns=columns)
+    for column, name in columns.items():
+        if name in _WORDS:
+            table[name] = table[name].fillna("unnamed").astype(str)
+            continue
+        table[name] = pd.to_numeric(table[name], errors="coerce")
+        if not (np.isfinite(table[name]) & (table[name] >= 0)).all():
+            problem = f"Vela's file {pattern} has no count in column {column}: its output is of an unknown format"
+            raise SplitDeconvError(problem)
+    return table
 
 
-def _placement(operators):
-    """Which operators are where, by what the CPU would run and the NPU does."""
+def _facts(totals, operators):
+    """The columns of a row: totals, and which operators are where, by what the CPU would run and the NPU does."""
     on_npu = operators[operators["placed"] == "NPU"]["operator"]
     on_cpu = operators[operators["placed"] != "NPU"]["original"]
-    return {"on_npu": _counted(on_npu), "on_cpu": _counted(on_cpu), "complete": on_cpu.empty}
+    if on_cpu.empty and not totals["cycles"]:
+        raise SplitDeconvError("Vela counted no cycles, though all is on the NPU: its output is of an unknown format")
+    return totals | {"on_npu": _counted(on_npu), "on_cpu": _counted(on_cpu), "complete": on_cpu.empty, "skipped": None}
 
 
 def _counted(names):

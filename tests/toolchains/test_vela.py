@@ -1,5 +1,8 @@
 """Vela's tables are read as it writes them; what goes wrong becomes a reason in its row, and the rest goes on."""
 
+import io
+import time
+
 import keras
 import numpy as np
 import pandas as pd
@@ -12,6 +15,23 @@ from tests.toolchains.standins import executable
 ABSENT = vela.available()
 needs_vela = pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+
+
+def totals(value):
+    return ",".join(vela._SUMMARY) + "\n" + ",".join([str(value)] * len(vela._SUMMARY)) + "\n"
+
+
+def layer(place):
+    return ",".join(vela._OPERATORS) + f"\nConv2D,Conv2D,{place},1,1,1,1,1,1,x\n"
+
+
+def writing(folder, summary, layers):
+    """A stand-in that writes these tables."""
+    (folder / "summary").write_text(summary)
+    (folder / "layers").write_text(layers)
+    copies = f'cp {folder}/summary "$to/model_summary_x.csv"; cp {folder}/layers "$to/model_per-layer.csv"'
+    known = f'test "${{part#--output-dir=}}" = "$part" || {{ to="${{part#*=}}"; {copies}; }}'
+    return executable(folder / "vela", f"for part; do {known}; done\necho 5.2.0")
 
 
 def exported(kernel, strides, calibrated=True):
@@ -93,6 +113,17 @@ def test_an_unknown_configuration_is_refused():
         ('test "$1" = --version && echo 5.2.0 || exec sleep 60', "Vela took longer than 0.5 s"),
         ('test "$1" = --version && echo 5.2.0 || { echo bus error >&2; exit 3; }', "Vela ended with code 3: bus error"),
         ("echo 5.2.0", "Vela wrote no file model_summary_.*unknown format"),
+        (r"printf '\377\376'", "Vela does not say its version"),
+        ("yes 9 | head -c 20000 | tr -d '\\n'; echo .1", "Vela does not say its version"),
+        ('test "$1" = --version && echo 5.2.0 || kill -SEGV $$', r"Vela was ended by signal 11 \(Segmentation fault\)"),
+        (
+            r'test "$1" = --version && echo 5.2.0 || { printf "\377 no\n"; exit 1; }',
+            "Vela ended with code 1: \ufffd no",
+        ),
+        (
+            'test "$1" = --version && echo 5.2.0 || { yes "a long report" | head -c 2000000; echo; echo bad; exit 1; }',
+            "Vela ended with code 1: bad",
+        ),
     ],
 )
 def test_what_goes_wrong_is_a_reason_in_the_table(tmp_path, script, reason):
@@ -101,20 +132,69 @@ def test_what_goes_wrong_is_a_reason_in_the_table(tmp_path, script, reason):
     assert found["skipped"].str.contains(reason).all()
 
 
+@pytest.mark.parametrize("wait", ["sleep 60; true", "sleep 60 & wait"])
+def test_nothing_that_was_started_outlives_its_time(tmp_path, wait):
+    """The program's own children are ended with it: the file that they would write is not written."""
+    late = f"(sleep 1; touch {tmp_path}/late) & {wait}"
+    script = f'test "$1" = --version && echo 5.2.0 || {{ {late}; }}'
+    start = time.monotonic()
+    found = vela.estimate({"a": b""}, ["ethos_u55"], timeout=0.3, vela=executable(tmp_path / "vela", script))
+    assert found["skipped"][0] == "Vela took longer than 0.3 s"
+    assert time.monotonic() - start < 30  # of the 60 that the children would take
+    time.sleep(1.2)
+    assert not (tmp_path / "late").exists()
+
+
+def test_a_child_left_behind_does_not_keep_the_result_waiting(tmp_path):
+    script = 'test "$1" = --version && echo 5.2.0 || { sleep 60 & echo no memory >&2; exit 1; }'
+    found = vela.estimate({"a": b""}, ["ethos_u55"], timeout=30, vela=executable(tmp_path / "vela", script))
+    assert found["skipped"][0] == "Vela ended with code 1: no memory"
+
+
+def test_a_path_that_is_no_program_is_a_reason(tmp_path):
+    found = vela.estimate({"a": b""}, ["ethos_u55"], vela=str(tmp_path / "vela"))
+    assert found["skipped"][0] == f"{tmp_path / 'vela'} is no program that can be run, as Vela would be"
+
+
 @pytest.mark.parametrize(
     ("summary", "reason"),
     [
         ("experiment,cycles\na,1\n", "has no column cycles_total: its output is of an unknown format"),
         (",".join(vela._SUMMARY) + "\n", "has no row"),
         ("", "is no table"),
+        ("a,b\n1,2\n1,2,3\n", "is no table"),
+        *((totals(value), "has no count in column cycles_total") for value in ("many", "", "-5", "inf")),
     ],
 )
 def test_tables_of_another_format_are_a_reason(tmp_path, summary, reason):
-    (tmp_path / "table").write_text(summary)
-    copy = f'test "${{part#--output-dir=}}" = "$part" || cp {tmp_path}/table "${{part#*=}}/model_summary_x.csv"'
-    script = f"for part; do {copy}; done"
-    found = vela.estimate({"a": b""}, ["ethos_u55"], vela=executable(tmp_path / "vela", script + "\necho 5.2.0"))
+    found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, summary, layer("NPU")))
     assert found["skipped"].str.contains(reason).all()
+    assert not found["complete"].any()
+
+
+def test_columns_are_known_by_name_and_operators_without_one_are_told(tmp_path):
+    turned = pd.read_csv(io.StringIO(totals(7)))[[*vela._SUMMARY][::-1]].assign(cycles_total=9, more="x").to_csv()
+    rows = layer("NPU") + "Sub,,,0,0,0,0,0,0,x\n,,CPU,0,0,0,0,0,0,x\n,,NPU,0,0,0,0,0,0,x\n"
+    found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, turned, rows)).iloc[0]
+    assert (found["cycles"], found["macs"]) == (9, 7)
+    # Where no place is stated it is not the NPU.
+    assert (found["on_npu"], found["on_cpu"], found["complete"]) == ("Conv2D 1, unnamed 1", "Sub 1, unnamed 1", False)
+
+
+def test_a_total_of_no_cycles_is_no_result(tmp_path):
+    found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, totals(0), layer("NPU")))
+    assert found["skipped"].str.contains("counted no cycles").all()
+    assert not found["complete"].any()
+
+
+def test_a_file_that_is_not_there_is_a_reason(tmp_path):
+    able = writing(tmp_path, totals(3), layer("NPU"))
+    models = {"a": "too many weights", "b": {"ethos_u65": b""}, "c": {"ethos_u55": b"", "ethos_u65": "not exported"}}
+    found = vela.estimate(models, ["ethos_u55", "ethos_u65"], vela=able)
+    assert found["complete"].tolist() == [False, False, False, True, True, False]
+    assert found["skipped"].tolist()[:2] == 2 * ["too many weights"]
+    assert found["skipped"][2] == "no file was given for this configuration"
+    assert found["skipped"][5] == "not exported"
 
 
 def test_without_vela_there_is_a_reason(monkeypatch, tmp_path):
@@ -125,4 +205,8 @@ def test_without_vela_there_is_a_reason(monkeypatch, tmp_path):
     assert found["skipped"].tolist() == ["Vela is not installed: pip install 'splitdeconv[npu]'"]
     with pytest.raises(SplitDeconvError, match="not installed"):
         vela.compile_model(b"", "ethos_u85")
-    assert isinstance(found, pd.DataFrame)
+    # The columns are those of a table with numbers: what is merged with it or saved does not depend on a reason.
+    assert {"cycles", "sram_kib", "macs", "on_npu", "on_cpu"} < set(found)
+    assert found["cycles"].isna().all()
+    with pytest.raises(SplitDeconvError, match="unknown configuration"):
+        vela.compile_model(b"", "ethos_u99")

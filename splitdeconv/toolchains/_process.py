@@ -1,0 +1,55 @@
+"""A program of someone else's, run to its end or to the end of its time; nothing that it started outlives it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+
+# Bytes of what a program prints that are kept, the last: enough for any report, whatever else it prints.
+_KEPT = 1 << 20
+
+
+def run(command, timeout):
+    """Run a command without input.
+
+    Args:
+        command: list of the program and its arguments.
+        timeout: seconds.
+
+    Returns:
+        (exit code, what it printed, what it printed as errors). Bytes that are no text are replaced.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer, and was ended.
+        OSError: it cannot be run.
+    """
+    # Files, for a pipe would be waited for until the last process that holds it has ended.
+    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=printed, stderr=errors, start_new_session=True
+        )
+        try:
+            process.wait(timeout)
+        finally:
+            end(process)
+        return process.returncode, _read(printed), _read(errors)
+
+
+def end(process):
+    """Kill a process that has a session of its own, and what it started there."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all of it has ended
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def ended(code, said=""):
+    """How a process ended, in words: its exit code or signal, and the last line of what it said."""
+    how = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code} ({signal.strsignal(-code)})"
+    lines = said.strip().splitlines()
+    return how + (f": {lines[-1].strip()[:300]}" if lines else "")
+
+
+def _read(file):
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _KEPT))
+    return file.read().decode(errors="replace")
