@@ -65,6 +65,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            errors="replace",  # or the listening thread would end, and nobody would know
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
         )
         self._reader = Thread(target=self._listen, args=(self._process.stdout, self._lines), daemon=True)

@@ -13,6 +13,16 @@ import pandas as pd
 from ..errors import SplitDeconvError
 
 COLUMNS = ("name", "opcode", "shape", "bytes", "cycles", "kind")
+#: What `summary` tells.
+TOTALS = (
+    "cycles",
+    "convolution_cycles",
+    "lower_bound",
+    "unestimated",
+    "unestimated_bytes",
+    "asynchronous_bytes",
+    "slowest",
+)
 #: Operations that cost nothing when the program runs.
 FREE = ("parameter", "constant", "bitcast", "tuple", "get-tuple-element", "after-all", "partition-id", "replica-id")
 #: Custom calls that cost nothing: names for memory that is there already.
@@ -99,7 +109,9 @@ def _bytes(shape):
 
 
 def _bits(name):
-    return _BITS.get(name) or int(re.search(r"\d+", name)[0])
+    """Bits of an element; none of what has no size, such as a token."""
+    size = re.search(r"\d+", name)
+    return _BITS.get(name) or (int(size[0]) if size else 0)
 
 
 def _unknown(expected, got):

@@ -6,17 +6,22 @@ are timed on it instead: generation `HERE`. Both happen in a child process, whos
 """
 
 import json
+import re
 from importlib import metadata
-from pathlib import Path
+from numbers import Integral, Real
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 
-from ..errors import check_choice
+from ..apply import INTERLEAVES
+from ..errors import SplitDeconvError, check_choice
 from ..networks.measure import unreasonable
+from ..plan import FORMS
 from . import hlo
 from ._child import Child
+from .tpu_subjects import chain as chain
+from .tpu_subjects import layers as layers
+from .tpu_subjects import whole as whole
 
 #: The topology by which libtpu knows each generation; a program is compiled for one of its cores.
 GENERATIONS = {"v2": "v2:2x2", "v3": "v3:2x2", "v4": "v4:2x2x1", "v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x2"}
@@ -35,10 +40,12 @@ DTYPES = ("bfloat16", "float32")
 #: What tells one case from another.
 KEY = ["network", "layer", "generation", "batch", "dtype", "form", "interleave"]
 
-# What libtpu asks its surroundings where there is no TPU, and that another process may hold it at the same time.
+# What libtpu asks its surroundings where there is no TPU, that another process may hold it at the same time, and that it
+# leaves no log behind.
 _WITHOUT_TPU = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
+    "TPU_LOG_DIR": "disabled",
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -46,6 +53,8 @@ _WITHOUT_TPU = {
 }
 _CHILD = f"{__package__}._libtpu_child"
 _QUIET = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
+_LONGEST = 10**8  # seconds, three years: beyond what threads can wait for there is an error of their own
+_TIMES = ("device", "seconds", "speedup", "low", "high", "turns")
 _OLDEST_JAX = (0, 7)  # the first in which a program may choose the layouts of its arguments by `Format`
 
 
@@ -54,7 +63,8 @@ def available(generation=None) -> str | None:
     missing = [name for name in ("jax", *(["libtpu"] if generation != HERE else [])) if not _version(name)]
     if missing:
         return f"{' and '.join(missing)} not installed: pip install 'splitdeconv[tpu]'"
-    if tuple(map(int, _version("jax").split(".")[:2])) < _OLDEST_JAX:
+    numbers = tuple(map(int, re.findall(r"\d+", _version("jax"))[:2]))  # 0.10 of 0.10rc1, too
+    if numbers < _OLDEST_JAX:
         return f"jax {_version('jax')} is too old: {'.'.join(map(str, _OLDEST_JAX))} or later is needed"
     return None
 
@@ -62,45 +72,6 @@ def available(generation=None) -> str | None:
 def compiler() -> str:
     """The versions that decide what is compiled, as the column ``compiler`` has them."""
     return ", ".join(f"{name} {_version(name)}" for name in ("jax", "libtpu") if _version(name))
-
-
-def layers(model, name=None, **options) -> list[dict]:
-    """What `cases` takes: the transposed convolutions of a model, each alone.
-
-    Args:
-        model: what `splitdeconv.networks.layer_table` takes, with its options.
-        name: what to call it in the column ``network``.
-    """
-    from ..networks import layer_table
-
-    rows = layer_table(model, **options).query("kind == 'deconv'").to_dict("records")
-    name = name or (model if isinstance(model, str) else model.name)
-    return [{"network": name, "layer": row["name"], "kind": "layer", "layers": [row]} for row in rows]
-
-
-def whole(model, name=None) -> dict:
-    """What `cases` takes: a whole network.
-
-    Args:
-        model: the name of a benchmark network, or the path of a .keras file.
-        name: what to call it in the column ``network``.
-    """
-    from ..networks import names
-
-    parts = layers(model) if model in names() else []
-    layer_rows = [row for part in parts for row in part["layers"]]
-    model = model if parts else str(Path(model).resolve())
-    name = name or (model if parts else Path(model).stem)
-    return {"network": name, "layer": "whole network", "kind": "network", "model": model, "layers": layer_rows}
-
-
-def chain(network) -> dict:
-    """What `cases` takes: a benchmark network's transposed convolutions in a row; see `splitdeconv.chain`.
-
-    Its forms are those of layers, with the interleave after each, and "apart", with one interleave after the last.
-    """
-    rows = [row for part in layers(network) for row in part["layers"]]
-    return {"network": network, "layer": "chain", "kind": "chain", "layers": rows}
 
 
 def cases(subjects, *, generations=tuple(GENERATIONS), batches=(1,), dtypes=("bfloat16",), variants=VARIANTS):
@@ -115,12 +86,19 @@ def cases(subjects, *, generations=tuple(GENERATIONS), batches=(1,), dtypes=("bf
             of the generation's target in `splitdeconv.convert`; "apart" for chains.
 
     Raises:
-        SplitDeconvError: an unknown generation or type.
+        SplitDeconvError: an unknown generation, type, form or interleave, or a batch that is none.
     """
     for generation in generations:
         check_choice(generation, (*GENERATIONS, HERE), "generation")
     for dtype in dtypes:
         check_choice(dtype, DTYPES, "dtype")
+    for batch in batches:
+        _check_number(batch, Integral, "batch", "libtpu.cases")
+    own = {"network": ("auto",), "chain": ("apart",)}
+    for kind in dict.fromkeys(subject["kind"] for subject in subjects):
+        for form, interleave in variants:
+            check_choice(form, (*FORMS, *own.get(kind, ())), f"form of a {kind}")
+            check_choice(interleave, INTERLEAVES, "interleave")
     return [
         {
             **subject,
@@ -143,7 +121,7 @@ def cases(subjects, *, generations=tuple(GENERATIONS), batches=(1,), dtypes=("bf
 def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress=None) -> pd.DataFrame:
     """Compile every case for its generation, or time it here.
 
-    Cases to be timed that differ in form alone are timed in turn.
+    Cases to be timed that differ in form alone are timed in turn, and their speedups are over the native form.
 
     Args:
         cases: of `cases`.
@@ -155,8 +133,14 @@ def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress
     Returns:
         DataFrame, one row a case: `KEY`, the columns of `splitdeconv.toolchains.hlo.summary` (or, with `detail`, of
         `hlo.operations`), those of `splitdeconv.bench.summarize` and ``device`` where it was timed, ``compiler``, and
-        ``reason``: why there are no numbers, or None.
+        ``reason``: why there are no numbers, or None. Without a case it has no row.
+
+    Raises:
+        SplitDeconvError: a timeout, number of turns or budget that is none.
     """
+    _check_number(turns, Integral, "turns", "libtpu.measure")
+    for name, seconds in (("timeout", timeout), ("budget", budget)):
+        _check_number(seconds, Real, name, "libtpu.measure")
     children = {timed: Child(_CHILD, {**_QUIET, **({} if timed else _WITHOUT_TPU)}) for timed in (False, True)}
     reasons = [_hopeless(case) for case in cases]
     found = {index: [{"reason": reason}] for index, reason in enumerate(reasons) if reason}
@@ -165,8 +149,8 @@ def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress
         for task in progress(tasks) if progress else tasks:
             timed = task[0][1]["topology"] is None
             answer = children[timed].ask([{**case, "turns": turns, "budget": budget} for _, case in task], timeout)
-            for number, (index, _) in enumerate(task):
-                found[index] = [answer] if isinstance(answer, dict) else _rows(answer[number], timed, detail)
+            for (index, _), told in zip(task, _understood(answer, len(task)), strict=True):
+                found[index] = _rows(told, timed, detail)
     finally:
         for child in children.values():
             child.close()
@@ -175,14 +159,21 @@ def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress
         for index, case in enumerate(cases)
         for row in found[index]
     ]
-    return pd.DataFrame(rows)
+    kinds = {case["topology"] is None for case in cases} or {False}
+    compiled, timed = hlo.COLUMNS if detail else hlo.TOTALS, _TIMES
+    numbers = [*(compiled if False in kinds else ()), *(timed if True in kinds else ())]
+    return pd.DataFrame(rows, columns=[*KEY, *numbers, "compiler", "reason"])
 
 
 def charged(table) -> pd.Series:
     """Cycles with a charge for what the compiler does not estimate, so that no win rests on it.
 
     Every byte that an operation without estimate writes is charged like the slowest estimated copy (of 64 KiB or more)
-    in any form of the same layer and configuration; like the median of the generation's layers where none has one.
+    in any form of the same layer and configuration; where none has one, like the median of the generation's and type's
+    other programs in the table; where none of these has one, it cannot be charged (NaN).
+
+    Asynchronous copies, of filters above all, have no estimate in any form, native included, and are not charged: they
+    run beside the computation. Where filters are many and the batch is 1, they may take longer than all the rest.
 
     Args:
         table: of `measure`, compiled, not timed, several forms of each layer: there is nothing else to charge by.
@@ -197,21 +188,53 @@ def best(table) -> pd.DataFrame:
     """Who wins: for each layer and configuration the variant of fewest cycles as `charged`, or of least time.
 
     Args:
-        table: of `measure`.
+        table: of `measure`, all compiled or all timed.
 
     Returns:
-        DataFrame, one row a layer and configuration: `KEY`, and ``speedup`` over native, never below 1 because native
-        is among the choices, and ``over_nzp`` (NaN where that was not measured).
+        DataFrame, one row a layer and configuration that has a program: `KEY`, its ``cost``, ``speedup`` over native,
+        never below 1 because native is among the choices, ``over_nzp`` (both NaN where that has no cost), and
+        ``unknown``: forms that were compiled and have no cost, because there is nothing to charge by.
+
+    Raises:
+        SplitDeconvError: some rows were compiled and others timed.
     """
-    table = table[table["reason"].isna()].copy()
-    timed = table["generation"] == HERE
-    table["cost"] = table["seconds"] if timed.all() else charged(table)
+    seconds, table = timed(table), table[table["reason"].isna()]
+    table = table.assign(cost=table["seconds"] if seconds else charged(table))
     where = KEY[:-2]
-    chosen = table.loc[table[~table["form"].isin(["nzp"])].groupby(where, sort=False)["cost"].idxmin()].set_index(where)
-    costs = table.pivot_table(index=where, columns="form", values="cost", aggfunc="min").reindex(chosen.index)
+    chosen = cheapest(table[table["form"] != "nzp"], where, "cost").set_index(where)
+    costs = table.pivot_table(index=where, columns="form", values="cost", aggfunc="min")
+    costs = costs.reindex(index=chosen.index, columns=["native", "nzp"])
+    silent = table[table["cost"].isna()].groupby(where)["form"].agg(lambda forms: ", ".join(dict.fromkeys(forms)))
     chosen["speedup"] = costs["native"] / chosen["cost"]
-    chosen["over_nzp"] = costs["nzp"] / chosen["cost"] if "nzp" in costs else np.nan
-    return chosen.reset_index()[[*KEY, "cost", "speedup", "over_nzp"]]
+    chosen["over_nzp"] = costs["nzp"] / chosen["cost"]
+    chosen["unknown"] = silent.reindex(chosen.index).fillna("")
+    return chosen.reset_index()[[*KEY, "cost", "speedup", "over_nzp", "unknown"]]
+
+
+def cheapest(table, where, cost):
+    """The row of least cost for each combination of the columns `where`, in the table's order.
+
+    Where none has a cost it is the first one.
+    """
+    return table.sort_values(cost, kind="stable").drop_duplicates(where).sort_index()
+
+
+def timed(table) -> bool:
+    """Whether a table of `measure` was timed, not compiled.
+
+    Raises:
+        SplitDeconvError: some of its rows were, and others not: seconds and cycles cannot be compared.
+    """
+    here = table["generation"] == HERE
+    if here.any() and not here.all():
+        raise SplitDeconvError(
+            "seconds and estimated cycles cannot be compared",
+            where="column generation",
+            expected=f"all rows {HERE!r}, or none",
+            got=", ".join(map(str, dict.fromkeys(table["generation"]))),
+            fix="take them apart",
+        )
+    return bool(here.any())
 
 
 def _hopeless(case):
@@ -232,12 +255,27 @@ def _tasks(cases):
     return list(tasks.values())
 
 
+def _understood(answer, count):
+    """What a child's answer tells of each of the cases, a reason where it tells none or nothing that was asked."""
+    if isinstance(answer, dict) and isinstance(answer.get("reason"), str):
+        return [answer] * count
+    known = isinstance(answer, list) and len(answer) == count and all(isinstance(one, (dict, list)) for one in answer)
+    return answer if known else [{"reason": f"an answer that is not understood: {str(answer)[:80]}"}] * count
+
+
 def _rows(answer, timed, detail):
-    """The rows of one case, from a child's answer."""
-    if timed:
+    """The rows of one case, from what a child told of it."""
+    if timed or isinstance(answer, dict):
         return [answer]
     table = pd.DataFrame(answer, columns=list(hlo.COLUMNS))
     return table.to_dict("records") if detail else [hlo.summary(table)]
+
+
+def _check_number(value, kind, name, where):
+    """Refuse what is no number above 0, or endless."""
+    if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < _LONGEST:
+        expected = "a whole number above 0" if kind is Integral else f"seconds above 0 and below {_LONGEST:,}"
+        raise SplitDeconvError(f"this {name} is none", where=where, expected=expected, got=repr(value))
 
 
 def _version(package):

@@ -6,6 +6,7 @@ import pandas as pd
 from ..convert.choose import decide
 from ..convert.report import Site
 from ..convert.targets import load_target
+from ..errors import SplitDeconvError
 from ..networks import layer_table, names
 from ..networks.counts import layer_plan
 from . import libtpu
@@ -31,9 +32,12 @@ def costs(table, target=None) -> pd.DataFrame:
         seconds where the table was timed), and ``bound``: whether raw is only a lower bound. Layers of the benchmark
         networks have a row more each, of form "auto": a copy of what is chosen, which may be native. Its form is in
         ``chosen``.
+
+    Raises:
+        SplitDeconvError: some rows were compiled and others timed, or a layer that its benchmark network does not have.
     """
-    table = table[table["reason"].isna()].copy()
-    if "seconds" in table:
+    timed, table = libtpu.timed(table), table[table["reason"].isna()].copy()
+    if timed:
         table = table.assign(charged=table["seconds"], raw=table["seconds"], bound=False)
     else:
         table = table.assign(charged=libtpu.charged(table), raw=table["cycles"], bound=table["lower_bound"].eq(True))
@@ -61,15 +65,16 @@ def wins(costs) -> pd.DataFrame:
         costs: of `costs`.
 
     Returns:
-        One row each: ``gain``, native's charged cost over the best split form's; ``gain_raw``, the same of the raw
-        sums, each with its own best form; ``form`` and ``interleave`` of the charged one; ``bound``: whether native's
-        or this form's sum is a lower bound, so that the raw gain may be too high or too low; ``auto``: the form that
-        the target chooses, and ``auto_gain`` over native (NaN and missing where nothing was chosen).
+        One row each that has both: ``gain``, native's charged cost over the best split form's (NaN where one cannot be
+        charged); ``gain_raw``, the same of the raw sums, each with its own best form; ``form`` and ``interleave`` of
+        the charged one; ``bound``: whether native's or this form's sum is a lower bound, so that the raw gain may be
+        too high or too low; ``auto``: the form that the target chooses, and ``auto_gain`` over native (NaN and missing
+        where nothing was chosen).
     """
     layers = costs[~costs["layer"].isin([WHOLE, CHAIN])]
     key = [*_WHERE, "configuration"]
     split = layers[~layers["form"].isin(["native", "nzp", "auto"])]
-    best = split.loc[split.groupby(_WHERE, sort=False)["charged"].idxmin()].set_index(key)
+    best = libtpu.cheapest(split, _WHERE, "charged").set_index(key)
     native, auto = (layers[layers["form"] == form].set_index(key).reindex(best.index) for form in ("native", "auto"))
     raw = split.groupby(key, sort=False)["raw"].min().reindex(best.index)
     found = best[["form", "interleave"]].assign(
@@ -79,7 +84,7 @@ def wins(costs) -> pd.DataFrame:
         auto=auto["chosen"],
         auto_gain=native["charged"] / auto["charged"],
     )
-    return found.dropna(subset="gain").reset_index()
+    return found[native["raw"].notna()].reset_index()
 
 
 def standing(wins) -> pd.DataFrame:
@@ -89,13 +94,14 @@ def standing(wins) -> pd.DataFrame:
         wins: of `wins`.
 
     Returns:
-        One row a generation and batch (and type): ``layers``, ``won`` and ``won_raw``, geometric ``mean`` and
-        ``mean_raw`` of the best split form over native, ``best_or_native``: the mean if native is kept where it wins,
-        ``auto``: the mean of what the target chooses, ``auto_worst``, and ``lost_by_auto``: layers slower than native.
+        One row a generation and batch (and type): ``layers`` that have a gain, ``won`` and ``won_raw``, geometric
+        ``mean`` and ``mean_raw`` of the best split form over native, ``best_or_native``: the mean if native is kept
+        where it wins, ``auto``: the mean of what the target chooses, ``auto_worst``, and ``lost_by_auto``: layers
+        slower than native.
     """
     groups = wins.assign(kept=wins["gain"].clip(lower=1)).groupby(["dtype", "batch", "generation"], sort=False)
     return groups.agg(
-        layers=("gain", "size"),
+        layers=("gain", "count"),
         won=("gain", lambda gain: (gain > 1).sum()),
         won_raw=("gain_raw", lambda gain: (gain > 1).sum()),
         mean=("gain", _mean),
@@ -119,12 +125,17 @@ def cells(wins) -> pd.DataFrame:
 def interleaved(costs) -> pd.DataFrame:
     """The rows with one interleave for each form, the cheaper one as charged, so that every form has one row."""
     key = [*_WHERE, "form"]
-    return costs.loc[costs.groupby(key, sort=False)["charged"].idxmin()]
+    return libtpu.cheapest(costs, key, "charged")
 
 
 def _choice(network, layer, generation, batch, dtype, target):
     """The (form, interleave) that a target chooses for a layer of a benchmark network."""
-    (row,) = layer_table(network).query("name == @layer and kind == 'deconv'").itertuples()
+    rows = layer_table(network).query("kind == 'deconv'").set_index("name", drop=False)
+    if layer not in rows.index:
+        raise SplitDeconvError(
+            "a layer that its network does not have", where=network, expected=", ".join(rows.index), got=repr(layer)
+        )
+    (row,) = rows.loc[[layer]].itertuples()
     site = Site(
         name=layer,
         operator="Conv2DTranspose",

@@ -51,3 +51,14 @@ def test_what_is_not_understood_is_refused(change, expected):
     with pytest.raises(SplitDeconvError, match="compiler's output is not understood") as caught:
         hlo.operations(change(REAL))
     assert expected in caught.value.expected
+
+
+def test_what_has_no_size_has_no_bytes():
+    text = REAL.replace("ROOT ", "%wait = (token[], bf16[2,3]{1,0}) custom-call(%x)\n  ROOT ")
+    table = hlo.operations(text).set_index("name")
+    assert table.loc["wait", "bytes"] == 2 * 3 * 2
+    assert hlo.summary(table.reset_index())["unestimated"] == "3 copy-start, 3 copy-done, 1 custom-call, 1 reshape"
+
+
+def test_a_summary_tells_all_its_totals():
+    assert tuple(hlo.summary(hlo.operations(REAL))) == hlo.TOTALS

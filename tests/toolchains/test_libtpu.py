@@ -107,12 +107,61 @@ def test_programs_are_timed_where_jax_has_a_device():
 
 
 @needs_jax
+@pytest.mark.parametrize("gone", [(), ("native",), ("rows",), ("native", "rows")])
+def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
+    from splitdeconv.toolchains import tpu_programs
+
+    real = tpu_programs._loaded
+
+    def failing(case, device):
+        run = real(case, device)
+        return broken if case["form"] in gone else run
+
+    def broken():
+        raise RuntimeError("device or resource\nbusy")
+
+    monkeypatch.setattr(tpu_programs, "_loaded", failing)
+    variants = [("rows", "concat"), *NATIVE]
+    cases = libtpu.cases([SUBJECT], generations=[libtpu.HERE], dtypes=["float32"], variants=variants)
+    found = dict(
+        zip(("rows", "native"), tpu_programs.time([{**c, "turns": 3, "budget": 1} for c in cases]), strict=True)
+    )
+    for form, row in found.items():
+        if form in gone:
+            assert row == {"reason": "RuntimeError: device or resource busy"}
+        else:
+            assert row["seconds"] > 0
+            # Over native, wherever that stands, or over nothing.
+            assert np.isnan(row["speedup"]) if "native" in gone else (row["speedup"] == 1) is (form == "native")
+
+
+@needs_jax
+def test_a_device_that_is_lost_on_the_way_is_a_reason(monkeypatch):
+    from splitdeconv.toolchains import _libtpu_child, tpu_programs
+
+    calls = []
+
+    def lost(case, device):
+        def run():
+            calls.append(case["form"])
+            if len(calls) > 4:  # each runs once alone and twice to warm up
+                raise RuntimeError("the device is gone")
+
+        return run
+
+    monkeypatch.setattr(tpu_programs, "_loaded", lost)
+    cases = libtpu.cases([SUBJECT], generations=[libtpu.HERE], variants=[*NATIVE, ("rows", "concat")])
+    answer = _libtpu_child._answer(tpu_programs, [{**case, "turns": 3, "budget": 1} for case in cases])
+    assert answer == {"reason": "RuntimeError: the device is gone"}
+
+
+@needs_jax
 @pytest.mark.parametrize(("form", "interleave"), libtpu.VARIANTS)
 def test_what_is_compiled_computes_the_layer_with_its_filters_split_beforehand(form, interleave, rng):
     import jax
 
     from splitdeconv.reference import conv_transpose
-    from splitdeconv.toolchains import _libtpu_child as child
+    from splitdeconv.toolchains import tpu_programs as child
 
     (case,) = libtpu.cases(
         [SUBJECT], generations=["v2"], batches=[2], dtypes=["float32"], variants=[(form, interleave)]
@@ -152,13 +201,33 @@ def test_what_libtpu_refuses_is_a_reason_and_the_next_goes_on():
     assert found["cycles"][1] > 0
 
 
+@needs_compiler
+def test_compiling_leaves_no_file_behind():
+    import tempfile
+    from pathlib import Path
+
+    def logs():
+        return set(Path(tempfile.gettempdir()).glob("tpu_logs/*"))
+
+    before = logs()
+    assert libtpu.measure(libtpu.cases([SUBJECT], generations=["v2"], variants=NATIVE))["reason"].isna().all()
+    assert logs() <= before
+
+
 STAND_IN = """
-import json, sys, time
+import json, os, signal, sys, time
 for line in sys.stdin:
     (case,) = json.loads(line)
     if case["batch"] == 1: sys.exit("out of memory, says the compiler")
     if case["batch"] == 2: time.sleep(60)
     if case["batch"] == 3: print("I0000 hello")
+    elif case["batch"] == 5: os.kill(os.getpid(), signal.SIGKILL)
+    elif case["batch"] == 6: sys.stdout.buffer.write(b"\\xff\\xfe\\n")
+    elif case["batch"] == 7: print("x" * 3_000_000)
+    elif case["batch"] == 8: print("7")
+    elif case["batch"] == 9: print("[]")
+    elif case["batch"] == 10: print("[[], []]")
+    elif case["batch"] == 11: print('{"cycles": 1}')
     else: print(json.dumps([[{"name": "a", "opcode": "copy", "shape": "", "bytes": 1, "cycles": 7, "kind": "other"}]]))
     sys.stdout.flush()
 """
@@ -169,12 +238,33 @@ def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(m
     (tmp_path / "stand_in.py").write_text(STAND_IN)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(libtpu, "_CHILD", "stand_in")
-    cases = libtpu.cases([SUBJECT], generations=["v2"], batches=[1, 2, 3, 4], variants=NATIVE)
+    cases = libtpu.cases([SUBJECT], generations=["v2"], batches=range(1, 13), variants=NATIVE)
     found = libtpu.measure(cases, timeout=3)
     assert found["reason"][0] == "the process ended with code 1: out of memory, says the compiler"
     assert found["reason"][1] == "took longer than 3 s"
     assert found["reason"][2] == "an answer that is not understood: 'I0000 hello'"
-    assert found["cycles"][3] == 7
+    assert found["reason"][4] == "the process ended with code -9"
+    assert found["reason"][5] == "an answer that is not understood: '\ufffd\ufffd'"
+    assert found["reason"][6] == f"an answer that is not understood: '{'x' * 80}'"
+    for place, said in ((7, "7"), (8, "[]"), (9, "[[], []]"), (10, "{'cycles': 1}")):
+        assert found["reason"][place] == f"an answer that is not understood: {said}"
+    assert found["cycles"].dropna().to_dict() == {3: 7, 11: 7}
+
+
+@needs_jax
+def test_what_is_printed_while_jax_is_imported_is_no_answer(monkeypatch, tmp_path):
+    # A plugin of JAX that greets, and a JAX that is broken, as a wrong jaxlib makes it.
+    (tmp_path / "jax_plugins").mkdir()
+    (tmp_path / "jax_plugins" / "loud.py").write_text("print('hello')\ndef initialize(): print('again')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    cases = libtpu.cases([SUBJECT], generations=[libtpu.HERE], dtypes=["float32"], variants=NATIVE)
+    assert libtpu.measure(cases, turns=3, budget=1)["reason"].isna().all()
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text(
+        "print('hello')\nraise RuntimeError('jaxlib is of another version')\n"
+    )
+    found = libtpu.measure(cases, turns=3, budget=1)
+    assert found["reason"].tolist() == ["RuntimeError: jaxlib is of another version"]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +273,7 @@ def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(m
         ({"jax": "0.10.2"}, r"^libtpu not installed: pip install 'splitdeconv\[tpu\]'$"),
         ({}, "^jax and libtpu not installed"),
         ({"jax": "0.6.2", "libtpu": "0.0.17"}, r"^jax 0\.6\.2 is too old: 0\.7 or later is needed$"),
+        ({"jax": "0.6rc1", "libtpu": "0.0.17"}, r"^jax 0\.6rc1 is too old: 0\.7 or later is needed$"),
     ],
 )
 def test_what_is_missing_is_said(monkeypatch, versions, reason):
@@ -199,6 +290,53 @@ def test_unknown_generations_and_types_are_refused():
         libtpu.cases([SUBJECT], generations=["v1"])
     with pytest.raises(SplitDeconvError, match="unknown dtype"):
         libtpu.cases([SUBJECT], dtypes=["float16"])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"batches": [0]}, "this batch is none\n.*\n  expected: a whole number above 0\n  got: 0"),
+        ({"batches": [1.5]}, "this batch is none"),
+        ({"batches": [True]}, "this batch is none"),
+        ({"variants": [("auto", "concat")]}, "unknown form of a layer"),
+        ({"variants": [("apart", "concat")]}, "unknown form of a layer"),
+        ({"variants": [("rows", "shuffle")]}, "unknown interleave"),
+    ],
+)
+def test_cases_that_cannot_be_are_refused(options, problem):
+    with pytest.raises(SplitDeconvError, match=problem):
+        libtpu.cases([SUBJECT], **options)
+
+
+@pytest.mark.parametrize("option", ["turns", "timeout", "budget"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "3"])
+def test_times_that_are_none_are_refused(option, value):
+    with pytest.raises(SplitDeconvError, match=f"this {option} is none"):
+        libtpu.measure([], **{option: value})
+
+
+def test_only_names_and_paths_are_whole_networks():
+    with pytest.raises(SplitDeconvError, match="no model that can be compiled as a whole"):
+        libtpu.whole(SUBJECT)
+
+
+@pytest.mark.parametrize("detail", [False, True])
+def test_a_model_without_transposed_convolutions_has_an_empty_table(detail):
+    found = libtpu.measure(libtpu.cases([]), detail=detail)
+    assert found.empty
+    assert list(found) == [*libtpu.KEY, *(hlo.COLUMNS if detail else hlo.TOTALS), "compiler", "reason"]
+    if not detail:
+        assert libtpu.best(found).empty
+        assert list(libtpu.best(found)["speedup"]) == []
+
+
+def test_where_all_went_wrong_nobody_wins(monkeypatch):
+    monkeypatch.setattr(libtpu, "_version", {}.get)
+    for generation in ("v2", libtpu.HERE):
+        found = libtpu.measure(libtpu.cases([SUBJECT], generations=[generation]))
+        assert len(found) == len(libtpu.VARIANTS)
+        assert ("seconds" if generation == libtpu.HERE else "cycles") in found
+        assert libtpu.best(found).empty
 
 
 def rows(*costs):
@@ -220,3 +358,17 @@ def test_no_win_rests_on_what_has_no_estimate():
     # Nothing wins: native it is.
     (won,) = libtpu.best(table[table["form"].isin(["native", "rows", "nzp"])]).to_dict("records")
     assert (won["form"], won["speedup"]) == ("native", 1)
+
+
+def test_what_cannot_be_charged_is_named():
+    table = rows(("native", 100, 0, np.nan), ("nzp", 60, 0, np.nan), ("rows", 9, 10, np.nan), ("split", 120, 0, np.nan))
+    (won,) = libtpu.best(table).to_dict("records")
+    assert (won["form"], won["speedup"], won["over_nzp"], won["unknown"]) == ("native", 1, 0.6, "rows")
+    (won,) = libtpu.best(table[table["form"] == "rows"]).to_dict("records")
+    assert np.isnan([won["cost"], won["speedup"], won["over_nzp"]]).all()
+
+
+def test_seconds_and_cycles_are_not_compared():
+    table = pd.concat([rows(("native", 100, 0, np.nan)), rows(("rows", 1, 0, np.nan)).assign(generation=libtpu.HERE)])
+    with pytest.raises(SplitDeconvError, match="seconds and estimated cycles cannot be compared"):
+        libtpu.best(table)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv import measured
+from splitdeconv import SplitDeconvError, measured
 from splitdeconv.toolchains import libtpu, tpu_gains
 
 
@@ -102,3 +102,23 @@ def test_what_is_recorded_loses_nowhere_by_the_rules():
     assert set(wins["generation"]) == set(libtpu.GENERATIONS)
     assert (tpu_gains.standing(wins)["lost_by_auto"] == 0).all()
     assert (wins["gain"] < 1).any()
+
+
+def test_what_has_no_charge_has_no_gain_but_is_there(table):
+    silent = table.assign(slowest=np.nan)
+    wins = tpu_gains.wins(tpu_gains.costs(silent[~silent["form"].isin(["stacked"])])).set_index("layer")
+    assert np.isnan(wins.loc["deconv1", "gain"])
+    assert wins.loc["deconv1", "gain_raw"] == pytest.approx(800 / 300)
+    (found,) = tpu_gains.standing(wins.reset_index()).to_dict("records")
+    assert (found["layers"], found["won"]) == (1, 0)
+
+
+def test_where_all_went_wrong_nothing_is_compared(table):
+    costs = tpu_gains.costs(table.assign(reason="took longer than 1 s"))
+    assert costs.empty
+    assert tpu_gains.standing(tpu_gains.wins(costs)).empty
+
+
+def test_layers_that_a_network_does_not_have_are_refused(table):
+    with pytest.raises(SplitDeconvError, match="a layer that its network does not have"):
+        tpu_gains.costs(table.replace({"layer": {"deconv2": "deconv9"}}))
