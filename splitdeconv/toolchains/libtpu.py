@@ -40,8 +40,7 @@ DTYPES = ("bfloat16", "float32")
 #: What tells one case from another.
 KEY = ["network", "layer", "generation", "batch", "dtype", "form", "interleave"]
 
-# What libtpu asks its surroundings where there is no TPU, that another process may hold it at the same time, and that it
-# leaves no log behind.
+# What libtpu asks its surroundings where there is no TPU; another process may hold it, and it leaves no log behind.
 _WITHOUT_TPU = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",

@@ -1,5 +1,7 @@
 """The targets tpu_*: what they choose loses nowhere that was measured, and what was not measured is left."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from splitdeconv.convert.report import Site
 from splitdeconv.convert.targets import load_target
 from splitdeconv.networks import layer_table
 from splitdeconv.networks.counts import layer_plan
+from splitdeconv.plan import plan
 from splitdeconv.toolchains import libtpu
 
 TABLE = measured.read("libtpu")
@@ -49,6 +52,47 @@ def test_what_is_chosen_loses_nowhere(generation):
     # Rules in a few lines, for batch 1 alone, do not catch the best everywhere, but most of it.
     assert np.log(gains).sum() > 0.85 * np.log(bests).sum()
     assert any(gain > 1.5 for gain in gains)
+
+
+@pytest.mark.parametrize("generation", libtpu.GENERATIONS)
+def test_reasons_say_how_far_the_best_form_is(generation):
+    target, stated, found = load_target(f"tpu_{generation}"), {}, {}
+    for site, costs in sites(generation):
+        decision = decide(site, target)
+        if decision.verdict == "convert":
+            more = re.search(r"took the fewest cycles(?:, or up to (\d+) % more)?", decision.reason)
+            stated[decision.reason] = int(more[1] or 0)
+            best = costs[~costs.index.get_level_values("form").isin(["native", "nzp"])].min()
+            far = 100 * (costs[decision.form, decision.interleave] / best - 1)
+            found[decision.reason] = max(found.get(decision.reason, 0), far)
+    # The percentage is that of the worst layer, rounded up.
+    assert stated == {reason: int(np.ceil(far - 1e-9)) for reason, far in found.items()}
+
+
+# Layers next to those that the rules were learnt from, on which a form that won there takes more cycles than native by
+# libtpu 0.0.42.1: generation, kernel, stride, map, channels.
+LOSING = [
+    ("v5e", 5, 2, (16, 16), 64, 256),
+    ("v5e", 4, 2, (34, 34), 384, 21),
+    ("v5p", 3, 2, (4, 8), 1024, 21),
+]
+
+
+@pytest.mark.parametrize(("generation", "kernel", "stride", "size", "c_in", "c_out"), LOSING)
+def test_neighbours_that_lose_are_left(generation, kernel, stride, size, c_in, c_out):
+    site = Site(
+        name="neighbour",
+        operator="Conv2DTranspose",
+        axes=plan(size, kernel, stride).axes,
+        groups=1,
+        in_channels=c_in,
+        out_channels=c_out,
+        dtype="bfloat16",
+        batch=1,
+    )
+    decision = decide(site, load_target(f"tpu_{generation}"))
+    assert decision.verdict == "leave"
+    assert "no rule is sure to win here" in decision.reason
 
 
 @pytest.mark.parametrize("generation", libtpu.GENERATIONS)
