@@ -10,6 +10,8 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 
+from . import _process
+
 
 class Child:
     """A module of this package, run as a process of its own; started at the first task, again after it was lost.
@@ -45,10 +47,9 @@ class Child:
             return {"reason": f"an answer that is not understood: {line.strip()[:80]!r}"}
 
     def close(self):
-        """End the process."""
+        """End the process, and what it started."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            _process.end(self._process)
             self._reader.join()
             for stream in (self._process.stdin, self._process.stdout, self._errors):
                 with contextlib.suppress(OSError):
@@ -65,6 +66,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            start_new_session=True,
             errors="replace",  # or the listening thread would end, and nobody would know
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
         )
@@ -79,8 +81,12 @@ class Child:
 
     def _lost(self):
         """Why the process ended: its exit code and the last thing it said."""
-        code = self._process.wait()
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.close()
+            return "the process closed its output and went on"
         self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        said = self._errors.read().decode(errors="replace")
         self.close()
-        return f"the process ended with code {code}" + (f": {said[-1].strip()[:200]}" if said else "")
+        return f"the process {_process.ended(code, said)}"

@@ -1,19 +1,22 @@
 """Runs models on an Edge TPU, one task a line, in a process that may be lost with the device. See `edgetpu.run`."""
 
 import json
+import os
 import sys
 from time import perf_counter
 
 import numpy as np
 
+from ..errors import SplitDeconvError
+from ..extras import require
+
 
 def answer(task):
     """Seconds of each run, or the reason why there are none."""
-    from ai_edge_litert.interpreter import Interpreter, load_delegate
-
     try:
-        delegates = [load_delegate(task["delegate"])] if task["delegate"] else []
-        interpreter = Interpreter(model_path=task["model"], experimental_delegates=delegates)
+        litert = require("ai_edge_litert.interpreter", "tflite")
+        delegates = [litert.load_delegate(task["delegate"])] if task["delegate"] else []
+        interpreter = litert.Interpreter(model_path=task["model"], experimental_delegates=delegates)
         interpreter.allocate_tensors()
         rng = np.random.default_rng(task["seed"])
         for port in interpreter.get_input_details():
@@ -26,11 +29,20 @@ def answer(task):
             start = perf_counter()
             interpreter.invoke()
             seconds.append(perf_counter() - start)
-    except (ValueError, RuntimeError, OSError) as error:
+    except SplitDeconvError as error:
+        return {"reason": f"{error.problem}: {error.fix}"}
+    except Exception as error:  # a driver may raise anything
         return {"reason": " ".join(str(error).split())[:300] or type(error).__name__}
     return {"seconds": seconds}
 
 
-if __name__ == "__main__":
+def main():
+    """Answer every task. What a driver prints is no answer: it goes where errors go."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     for line in sys.stdin:
-        print(json.dumps(answer(json.loads(line))), flush=True)
+        print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

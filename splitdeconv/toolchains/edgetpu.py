@@ -5,7 +5,6 @@ Linux, version 16.0 is the last) is run where it is on PATH, and a device where 
 `published` replays the measurements of the authors of split deconvolution.
 """
 
-import re
 import subprocess
 import tempfile
 from collections import Counter
@@ -18,38 +17,18 @@ import pandas as pd
 from ..convert.targets import load_target
 from ..convert.tflite import TFLiteModel
 from ..errors import SplitDeconvError, check_choice
+from . import _process
 from ._child import Child
+from .edgetpu_log import COMPILER, TOTALS, failure, parse
 
-COMPILER = "edgetpu_compiler"
 DELEGATE = "libedgetpu.so.1"
 REFERENCE = Path(__file__).resolve().parents[2] / "data" / "reference"
 PUBLISHED = ("published_edge_tpu", "published_ncs2", "published_conv_efficiency_edge_tpu")
 
 _RUNNER = f"{__package__}._edgetpu_child"
-_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_SIZE = r"([\d.]+)([KMG]?i?B)"
-_TOTALS = {  # what the compiler prints behind each text
-    "compiled_ms": r"Model compiled successfully in (\d+) ms",
-    "input_bytes": rf"Input size: {_SIZE}",
-    "output_bytes": rf"Output size: {_SIZE}",
-    "on_chip_bytes": rf"On-chip memory used for caching model parameters: {_SIZE}",
-    "on_chip_left_bytes": rf"On-chip memory remaining for caching model parameters: {_SIZE}",
-    "off_chip_bytes": rf"Off-chip memory used for streaming uncached model parameters: {_SIZE}",
-    "subgraphs": r"Number of Edge TPU subgraphs: (\d+)",
-    "operations": r"Total number of operations: (\d+)",
-    "mapped": r"Number of operations that will run on Edge TPU: (\d+)",
-    "unmapped": r"Number of operations that will run on CPU: (\d+)",
-}
-_ROW = re.compile(r"^([A-Za-z][\w-]*) +(\d+) +(\S.*?) *$", re.MULTILINE)
-# What it says when it fails, the most telling first.
-_FAILURES = (
-    r"^ERROR: (.+)$",
-    r"^(Compilation failed: .+)$",
-    r"^(Internal compiler error.*)$",
-    r"^(Invalid model: .+)$",
-    r"^(Compilation failed!)",
-)
-MAPPED = "Mapped to Edge TPU"
+#: The operator that a compiled file has in the place of those that were mapped.
+MAPPED_OPERATOR = "edgetpu-custom-op"
+_CHECKED = ["operator", "version", "count", "verdict", "reason"]
 
 
 def available(compiler=None) -> str | None:
@@ -87,15 +66,15 @@ def check(model, target="edge_tpu") -> pd.DataFrame:
         else:
             verdict = "taken" if profile.others == "taken" else "unknown"
             reason = f"not in the profile ({profile.others_source})"
-        rows.append({"operator": name, "version": version, "count": count, "verdict": verdict, "reason": reason})
-    return pd.DataFrame(rows)
+        rows.append((name, version, count, verdict, reason))
+    return pd.DataFrame(rows, columns=_CHECKED)
 
 
 def checks(models, target="edge_tpu") -> pd.DataFrame:
     """`check` of several files; one that cannot be read costs its own row only.
 
     Args:
-        models: dict of form to the bytes of a .tflite.
+        models: dict of form to the bytes of a .tflite, or to the reason why there is none, as str.
         target: as for `check`.
 
     Returns:
@@ -104,46 +83,12 @@ def checks(models, target="edge_tpu") -> pd.DataFrame:
     tables = []
     for form, model in models.items():
         try:
-            found = check(model, target).assign(skipped=None)
+            found = check(_file(model), target).assign(skipped=None)
         except SplitDeconvError as error:
             found = pd.DataFrame([{"skipped": error.problem}])
         tables.append(found.assign(form=form))
-    table = pd.concat(tables, ignore_index=True)
-    return table[["form", *(column for column in table if column != "form")]]
-
-
-def parse(text):
-    """Read what `edgetpu_compiler -s` prints.
-
-    Args:
-        text: its output, of any version.
-
-    Returns:
-        (dict of totals: ``compiler`` (version), ``compiled_ms``, sizes in bytes, ``subgraphs``, ``operations``,
-        ``mapped`` and ``unmapped``, each None where it is not stated; DataFrame ``operator, count, mapped, status``,
-        where the status of what is not mapped is the compiler's reason).
-
-    Raises:
-        SplitDeconvError: the compiler says that it failed, with its reason, or says nothing that is known.
-    """
-    version = re.search(r"Edge TPU Compiler version (\S+)", text)
-    if not re.search(_TOTALS["compiled_ms"], text):
-        for failure in _FAILURES:
-            if found := re.search(failure, text, re.MULTILINE):
-                raise SplitDeconvError(f"{COMPILER}: {found[1].strip()}")
-        raise SplitDeconvError(f"{COMPILER} printed neither a result nor an error of a known format")
-    found = {name: re.search(pattern, text) for name, pattern in _TOTALS.items()}
-    totals = {name: match and _number(*match.groups()) for name, match in found.items()}
-    _, header, body = text.partition("Operator ")
-    rows = _ROW.findall(body.partition("\n")[2]) if header else []
-    table = pd.DataFrame(
-        [(name, int(count), status == MAPPED, status) for name, count, status in rows],
-        columns=["operator", "count", "mapped", "status"],
-    )
-    if len(table):  # where everything is mapped it prints no totals
-        for name, part in (("mapped", table["mapped"]), ("unmapped", ~table["mapped"])):
-            totals[name] = int(table.loc[part, "count"].sum()) if totals[name] is None else totals[name]
-    return {"compiler": version and version[1], **totals}, table
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return table.reindex(columns=["form", *_CHECKED, "skipped"])
 
 
 def compile_model(model, *, timeout=600.0, compiler=None):
@@ -167,12 +112,15 @@ def compile_model(model, *, timeout=600.0, compiler=None):
         path.write_bytes(model)
         command = [which(compiler or COMPILER), "-s", "-o", folder, path]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout)
+            code, printed, errors = _process.run(command, timeout)
         except subprocess.TimeoutExpired:
             raise SplitDeconvError(f"{COMPILER} took longer than {timeout:g} s") from None
         except OSError as error:
             raise SplitDeconvError(f"{COMPILER} cannot be run: {error.strerror}") from None
-        totals, operators = parse(done.stdout + "\n" + done.stderr)
+        text = f"{printed}\n{errors}"
+        if code:
+            raise SplitDeconvError(failure(text) or f"{COMPILER} {_process.ended(code, errors.strip() or printed)}")
+        totals, operators = parse(text)
         compiled = Path(folder) / "model_edgetpu.tflite"
         if not compiled.is_file():
             raise SplitDeconvError(f"{COMPILER} reported success and wrote no file")
@@ -183,33 +131,35 @@ def compiled(models, *, timeout=600.0, compiler=None):
     """Compile models; a failure costs its own row only.
 
     Args:
-        models: dict of form to the bytes of a full-int8 .tflite.
+        models: dict of form to the bytes of a full-int8 .tflite, or to the reason why there is none, as str.
         timeout, compiler: as for `compile_model`.
 
     Returns:
         (DataFrame with one row a form: ``form``, the totals of `parse`, ``complete``: every operator is mapped,
-        ``reasons``: the compiler's for what is not mapped, and ``skipped``: why there is nothing; dict of form to the
-        bytes of the compiled file).
+        ``reasons``: the compiler's for what is not mapped, or that it does not tell, and ``skipped``: why there is
+        nothing; dict of form to the bytes of the compiled file).
     """
     rows, files = [], {}
     for form, model in models.items():
         row = {"form": form, "complete": False, "reasons": "", "skipped": None}
         try:
-            files[form], totals, operators = compile_model(model, timeout=timeout, compiler=compiler)
+            files[form], totals, operators = compile_model(_file(model), timeout=timeout, compiler=compiler)
             left = operators[~operators["mapped"]]
             reasons = [f"{name} {count}: {status}" for name, count, _, status in left.itertuples(index=False)]
-            row |= totals | {"complete": totals["unmapped"] == 0, "reasons": "; ".join(reasons)}
+            if totals["unmapped"] is None:
+                reasons.append("the compiler does not tell of every operator where it runs")
+            row |= totals | {"complete": totals["unmapped"] == 0 and left.empty, "reasons": "; ".join(reasons)}
         except SplitDeconvError as error:
             row["skipped"] = error.problem
         rows.append(row)
-    return pd.DataFrame(rows), files
+    return pd.DataFrame(rows, columns=["form", "complete", "reasons", "skipped", "compiler", *TOTALS]), files
 
 
 def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0) -> pd.DataFrame:
     """Run compiled models on a device, in turn, in a process of their own that may be lost with it.
 
     Args:
-        models: dict of form to the bytes of a compiled .tflite.
+        models: dict of form to the bytes of a compiled .tflite, or to the reason why there is none, as str.
         turns: timed runs a form and round; one run before is not timed.
         rounds: how often the forms take turns.
         timeout: seconds for a form and round.
@@ -217,9 +167,26 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
         seed: of the inputs.
 
     Returns:
-        One row a form: ``form``, ``seconds`` (median), ``turns`` and ``skipped``: why it was not run to the end.
+        One row a form: ``form``, ``seconds`` (median), ``turns``, ``on_cpu``: the operators that are not mapped, whose
+        time on the CPU the seconds hold as well, and ``skipped``: why it was not run to the end. What has no mapped
+        operator at all is not run: its time would be the CPU's.
+
+    Raises:
+        SplitDeconvError: less than one turn or round.
     """
-    times, reasons = {form: [] for form in models}, {}
+    for name, count in (("turns", turns), ("rounds", rounds)):
+        if count < 1:
+            raise SplitDeconvError("nothing would be timed", where=name, expected="1 or more", got=str(count))
+    times, reasons, on_cpu = {form: [] for form in models}, {}, dict.fromkeys(models, "")
+    for form, model in models.items():
+        try:
+            operators = Counter(name for name, _ in TFLiteModel.parse(_file(model)).operators())
+            mapped = operators.pop(MAPPED_OPERATOR, 0) if delegate is not None else 0
+            on_cpu[form] = ", ".join(f"{name} {count}" for name, count in sorted(operators.items()))
+            if delegate is not None and not mapped:
+                reasons[form] = "no operator in it is compiled for the Edge TPU: all of it would run on the CPU"
+        except SplitDeconvError as error:
+            reasons[form] = error.problem
     child = Child(_RUNNER, {})
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -230,9 +197,11 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
                 path.write_bytes(model)
                 task = {"model": str(path), "delegate": delegate, "turns": turns, "seed": seed}
                 told = child.ask(task, timeout)
-                if "reason" in told:
-                    reasons[form] = told["reason"]
-                times[form] += told.get("seconds", [])
+                try:
+                    times[form] += [float(second) for second in told["seconds"]]
+                except (KeyError, TypeError, ValueError):
+                    unknown = f"an answer that is not understood: {str(told)[:80]}"
+                    reasons[form] = told.get("reason", unknown) if isinstance(told, dict) else unknown
         finally:
             child.close()
     return pd.DataFrame(
@@ -240,6 +209,7 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
             "form": list(models),
             "seconds": [np.nan if form in reasons else float(np.median(times[form])) for form in models],
             "turns": [len(times[form]) for form in models],
+            "on_cpu": list(on_cpu.values()),
             "skipped": [reasons.get(form) for form in models],
         }
     )
@@ -263,5 +233,8 @@ def published(name="published_edge_tpu", folder=REFERENCE) -> pd.DataFrame:
     return pd.read_csv(path, comment="#").assign(origin="replayed", source=source)
 
 
-def _number(value, unit=None):
-    return int(value) if unit is None else round(float(value) * _UNITS[unit])
+def _file(model):
+    """The bytes that were given; refused with the reason that was given in their place."""
+    if isinstance(model, str):
+        raise SplitDeconvError(model)
+    return model

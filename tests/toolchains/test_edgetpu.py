@@ -1,5 +1,6 @@
 """The compiler's real output is read right; the check needs nothing; what goes wrong becomes a reason in its row."""
 
+import re
 from pathlib import Path
 
 import keras
@@ -9,11 +10,15 @@ import pytest
 import yaml
 
 from splitdeconv import SplitDeconvError, convert
+from splitdeconv.convert import tflite_file
 from splitdeconv.convert.targets import load_target
 from splitdeconv.toolchains import edgetpu, litert
 from tests.toolchains.standins import executable
 
 LOGS = yaml.safe_load(Path(__file__).with_name("edgetpu_logs.yaml").read_text())
+# The thread shows rows of 106 operators, and not those of the others in its total of 246.
+ALL_MAPPED = LOGS["all_mapped"]["text"].replace("operations: 246", "operations: 106")
+WRITE = 'echo compiled > "$(dirname "$last")/model_edgetpu.tflite"'
 FAILURES = [name for name, log in LOGS.items() if "reason" in log]
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
 
@@ -64,10 +69,48 @@ def test_what_is_not_mapped_has_the_compilers_reason():
 
 
 def test_where_all_is_mapped_the_totals_are_counted():
-    totals, operators = edgetpu.parse(LOGS["all_mapped"]["text"])
+    totals, operators = edgetpu.parse(ALL_MAPPED)
     assert totals["unmapped"] == 0
-    assert totals["mapped"] == operators["count"].sum() == 106  # the rows that the thread shows
+    assert totals["mapped"] == operators["count"].sum() == 106
     assert totals["compiler"] == "16.0.384591198"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOGS["all_mapped"]["text"],  # 106 operators of 246
+        ALL_MAPPED + "TFLite::Custom Op              3          Operation not supported\n",
+        ALL_MAPPED.replace("ADD                            3 ", "ADD                            3,000 "),
+        ALL_MAPPED.replace("Count      Status", "Status"),
+    ],
+)
+def test_a_table_that_lacks_a_row_tells_nothing_of_all(tmp_path, native, text):
+    text = text.replace("operations: 106", "operations: 109") if "Custom Op" in text else text
+    totals, _ = edgetpu.parse(text)
+    assert totals["mapped"] is totals["unmapped"] is None
+    table, _ = edgetpu.compiled({"native": native}, compiler=printing(tmp_path, text, WRITE))
+    assert not table["complete"][0]
+    assert table["reasons"][0] == "the compiler does not tell of every operator where it runs"
+
+
+def test_a_row_that_is_not_mapped_outweighs_a_total(tmp_path, native):
+    text = LOGS["all_but_one_mapped"]["text"].replace("run on CPU: 1", "run on CPU: 0")
+    text = text.replace("10         Mapped to Edge TPU", "10         Operation not supported")
+    table, _ = edgetpu.compiled({"native": native}, compiler=printing(tmp_path, text, WRITE))
+    assert (table["unmapped"][0], table["complete"][0]) == (0, False)
+    assert table["reasons"][0] == "ADD 10: Operation not supported"
+
+
+@pytest.mark.parametrize("size", ["6.00KB", "6.0.0MiB", ".MiB", "6.00MIB"])
+def test_a_size_that_is_not_understood_is_not_stated(size):
+    totals, _ = edgetpu.parse(ALL_MAPPED.replace("6.00MiB", size))
+    assert totals["input_bytes"] is None
+    assert totals["output_bytes"] == round(6.47 * 2**20)
+
+
+def test_columns_may_be_set_apart_by_tabs():
+    _, operators = edgetpu.parse(re.sub(" {2,}", "\t", ALL_MAPPED))
+    assert operators["count"].sum() == 106
 
 
 def test_without_a_table_nothing_is_claimed():
@@ -90,16 +133,13 @@ def test_an_unknown_format_is_refused():
 
 
 def test_compiling_gives_one_row_a_form_whatever_happens(tmp_path, native):
-    write = 'echo compiled > "$(dirname "$last")/model_edgetpu.tflite"'
-    table, files = edgetpu.compiled(
-        {"native": native, "rows": native}, compiler=printing(tmp_path, LOGS["all_mapped"]["text"], write)
-    )
+    table, files = edgetpu.compiled({"native": native, "rows": native}, compiler=printing(tmp_path, ALL_MAPPED, WRITE))
     assert table["complete"].tolist() == [True, True]
     assert files == {"native": b"compiled\n", "rows": b"compiled\n"}
-    table, _ = edgetpu.compiled({"native": native}, compiler=printing(tmp_path, LOGS["no_table"]["text"], write))
+    table, _ = edgetpu.compiled({"native": native}, compiler=printing(tmp_path, LOGS["no_table"]["text"], WRITE))
     assert table["complete"].tolist() == [False]
     start = "\n".join(LOGS["all_but_one_mapped"]["text"].splitlines()[:3]) + "\n"
-    table, _ = edgetpu.compiled({"a": native}, compiler=printing(tmp_path, start + LOGS["reasons"]["text"], write))
+    table, _ = edgetpu.compiled({"a": native}, compiler=printing(tmp_path, start + LOGS["reasons"]["text"], WRITE))
     assert not table["complete"][0]
     assert "TRANSPOSE 70: Operation not supported" in table["reasons"][0]
 
@@ -110,7 +150,13 @@ def test_compiling_gives_one_row_a_form_whatever_happens(tmp_path, native):
         (LOGS["unknown_version"]["text"], "exit 1", "TRANSPOSE_CONV' version '4'"),
         (LOGS["no_table"]["text"], "exit 0", "reported success and wrote no file"),
         ("", "exec sleep 60", "took longer than 0.5 s"),
-        ("Segmentation fault", "exit 139", "neither a result nor an error of a known format"),
+        ("", "sleep 60; true", "took longer than 0.5 s"),
+        ("", "sleep 60 & exit 4", "edgetpu_compiler ended with code 4"),
+        ("Segmentation fault", "exit 139", "edgetpu_compiler ended with code 139: Segmentation fault"),
+        ("Segmentation fault", "exit 0", "neither a result nor an error of a known format"),
+        (ALL_MAPPED, WRITE + "; kill -SEGV $$", "edgetpu_compiler was ended by signal 11 (Segmentation fault)"),
+        (ALL_MAPPED, WRITE + "; echo disk full >&2; exit 3", "edgetpu_compiler ended with code 3: disk full"),
+        ("", "printf '\\377' >&2; exit 1", "edgetpu_compiler ended with code 1: \ufffd"),
     ],
 )
 def test_a_compiler_that_fails_is_a_reason(tmp_path, native, log, then, reason):
@@ -124,6 +170,7 @@ def test_without_a_compiler_there_is_a_reason(native):
     assert edgetpu.available("no_such_compiler").startswith("no_such_compiler is not on PATH")
     table, _ = edgetpu.compiled({"native": native}, compiler="no_such_compiler")
     assert table["skipped"].str.contains("not on PATH").all()
+    assert {"operations", "mapped", "unmapped", "on_chip_bytes"} < set(table)
 
 
 def test_the_check_needs_no_compiler(native):
@@ -156,6 +203,15 @@ def test_checks_go_on_after_a_file_that_cannot_be_read(native):
     assert pd.isna(found.loc["broken", "operator"])
 
 
+def test_a_reason_in_the_place_of_a_file_is_told_and_the_columns_stay(native):
+    absent = {"split": "not exported"}
+    checks, (compiled, files) = edgetpu.checks(absent), edgetpu.compiled(absent, compiler="true")
+    run = edgetpu.run(absent, delegate=None)
+    assert [table["skipped"].tolist() for table in (checks, compiled, run)] == 3 * [["not exported"]]
+    assert files == {}
+    assert list(checks) == list(edgetpu.checks({"native": native})) == list(edgetpu.checks({}))
+
+
 def test_models_run_in_turn_in_a_process_of_their_own(native):
     found = edgetpu.run({"native": native, "broken": b"no model"}, turns=2, rounds=2, delegate=None)
     assert found["turns"].tolist() == [4, 0]
@@ -164,20 +220,67 @@ def test_models_run_in_turn_in_a_process_of_their_own(native):
     assert found["skipped"][1]
 
 
+def mapped(data):
+    """The file as the compiler writes it where it maps one operator: its first has become the Edge TPU's own."""
+    model, tail = tflite_file.read(data, "a test")
+    code = model.operatorCodes[model.subgraphs[0].operators[0].opcodeIndex]
+    code.builtinCode = code.deprecatedBuiltinCode = 32  # CUSTOM
+    code.customCode = edgetpu.MAPPED_OPERATOR.encode()
+    return tflite_file.write(model, tail)
+
+
 def test_without_a_device_there_is_a_reason(native):
-    found = edgetpu.run({"native": native}, delegate="libno_such_edgetpu.so.1")
+    found = edgetpu.run({"native": mapped(native)}, delegate="libno_such_edgetpu.so.1")
     assert "libno_such_edgetpu.so.1" in found["skipped"][0]
     assert np.isnan(found["seconds"][0])
 
 
+def test_what_the_cpu_would_run_is_no_time_of_the_device(native):
+    rows = convert(native, form="rows", verify=False).model
+    found = edgetpu.run({"native": native, "rows": mapped(rows)}, delegate="libno_such_edgetpu.so.1")
+    assert "all of it would run on the CPU" in found["skipped"][0]
+    assert found["turns"].tolist() == [0, 0]
+    assert found["on_cpu"][0] == "TRANSPOSE_CONV 1"
+    assert edgetpu.MAPPED_OPERATOR not in found["on_cpu"][1]
+    assert "CONCATENATION" in found["on_cpu"][1]
+
+
+def test_a_delegate_that_runs_nothing_is_a_reason(native):
+    """Any library can be named as the one that drives the device; this one is none."""
+    found = edgetpu.run({"native": mapped(native)}, delegate="libc.so.6")
+    assert "tflite_plugin_create_delegate" in found["skipped"][0]
+
+
+def test_a_model_that_fails_at_the_first_run_is_a_reason(native):
+    """The custom operator has no kernel without the device's library."""
+    found = edgetpu.run({"compiled": mapped(native), "native": native}, turns=1, rounds=2, delegate=None)
+    assert edgetpu.MAPPED_OPERATOR in found["skipped"][0]
+    assert found["turns"].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("count", [{"turns": 0}, {"rounds": 0}])
+def test_no_turn_is_refused(count):
+    with pytest.raises(SplitDeconvError, match="nothing would be timed"):
+        edgetpu.run({}, **count)
+
+
 @pytest.mark.parametrize(
     ("then", "reason"),
-    [("sys.exit(7)", "the process ended with code 7"), ("time.sleep(60)", "took longer than 2 s")],
+    [
+        ("sys.exit(7)", "the process ended with code 7"),
+        ("time.sleep(60)", "took longer than 2 s"),
+        ("os.kill(os.getpid(), 11)", "the process was ended by signal 11 (Segmentation fault)"),
+        ("os.system('sleep 60 & sleep 60')", "took longer than 2 s"),
+        ("print('a driver greets', flush=True)", "an answer that is not understood: 'a driver greets'"),
+        ("print(5, flush=True)", "an answer that is not understood: 5"),
+        ("print('{}', flush=True)", "an answer that is not understood: {}"),
+        ("os.write(1, b'\\xff\\n')", "an answer that is not understood"),
+    ],
 )
 def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, then, reason):
     """The stand-in answers the first task and is lost at the second; the third finds a new process."""
     (tmp_path / "unplugged_tpu.py").write_text(
-        "import json, pathlib, sys, time\n"
+        "import json, os, pathlib, sys, time\n"
         f"count = pathlib.Path({str(tmp_path)!r}, 'count')\n"
         "for line in sys.stdin:\n"
         "    seen = len(count.read_text()) if count.exists() else 0\n"
@@ -187,10 +290,43 @@ def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, t
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(edgetpu, "_RUNNER", "unplugged_tpu")
-    found = edgetpu.run({"native": native, "split": native, "rows": native}, rounds=1, timeout=2)
+    found = edgetpu.run({"native": native, "split": native, "rows": native}, rounds=1, timeout=2, delegate=None)
     assert found["turns"].tolist() == [3, 0, 3]
     assert found["seconds"].tolist()[::2] == [0.5, 0.5]
     assert reason in found["skipped"][1]
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ("raise RuntimeError('transfer on tag 2 failed')", "transfer on tag 2 failed"),
+        ("raise AttributeError('no such symbol')", "no such symbol"),
+        ("raise AssertionError", "AssertionError"),
+        ("os._exit(3)", "the process ended with code 3: a complaint of the driver"),
+    ],
+)
+def test_what_a_driver_raises_is_told_and_what_it_prints_is_no_answer(tmp_path, monkeypatch, native, then, reason):
+    """A stand-in for the runtime, whose driver greets on the stream of answers, then fails."""
+    (tmp_path / "ai_edge_litert").mkdir()
+    (tmp_path / "ai_edge_litert" / "interpreter.py").write_text(
+        "import os\n"
+        "def load_delegate(name):\n"
+        "    os.write(1, b'a greeting of the driver\\n')\n"
+        "    os.write(2, b'a complaint of the driver\\n')\n"
+        f"    {then}\n"
+    )
+    (tmp_path / "ai_edge_litert" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = edgetpu.run({"native": mapped(native)}, turns=1, rounds=1)
+    assert reason in found["skipped"][0]
+    assert "Traceback" not in found["skipped"][0]
+
+
+def test_without_the_runtime_there_is_a_reason(tmp_path, monkeypatch, native):
+    (tmp_path / "ai_edge_litert.py").write_text("raise ModuleNotFoundError(name='ai_edge_litert')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = edgetpu.run({"native": mapped(native)}, turns=1, rounds=1)
+    assert found["skipped"][0].startswith("ai_edge_litert is not installed: pip install 'splitdeconv[tflite]'")
 
 
 def test_what_was_published_is_labelled(tmp_path):

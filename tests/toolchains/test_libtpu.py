@@ -243,7 +243,7 @@ def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(m
     assert found["reason"][0] == "the process ended with code 1: out of memory, says the compiler"
     assert found["reason"][1] == "took longer than 3 s"
     assert found["reason"][2] == "an answer that is not understood: 'I0000 hello'"
-    assert found["reason"][4] == "the process ended with code -9"
+    assert found["reason"][4] == "the process was ended by signal 9 (Killed)"
     assert found["reason"][5] == "an answer that is not understood: '\ufffd\ufffd'"
     assert found["reason"][6] == f"an answer that is not understood: '{'x' * 80}'"
     for place, said in ((7, "7"), (8, "[]"), (9, "[[], []]"), (10, "{'cycles': 1}")):
