@@ -32,11 +32,11 @@ def stay_apart(plans, x, weights, activation):
         An array ``(batch, *output_shape, out_channels)`` of the last.
 
     Raises:
-        SplitDeconvError: a plan of another kind.
+        SplitDeconvError: a plan of another kind, or plans, weights and input that do not fit one another.
     """
     xp, phases = backends.of(x), (1, 1)
+    _check(plans, xp.shape(x), [[xp.shape(part) for part in pair] for pair in weights])
     for plan, (filters, bias) in zip(plans, weights, strict=True):
-        _check(plan)
         windows = [_window(axis, count) for axis, count in zip(plan.axes, phases, strict=True)]
         pads = [(-first, first + len(taps) - 1) for first, taps in windows]
         x = xp.conv(x, _filters(xp, filters, windows), pads, (1, 1), 1)
@@ -69,11 +69,28 @@ def _filters(xp, filters, windows):
     return xp.reshape(xp.transpose(planes, (0, 3, 1, 4, 6, 2, 5, 7)), (y, x, r * c * cin, R * C * cout))
 
 
-def _check(plan):
-    if len(plan.axes) != 2 or plan.groups != 1 or any(axis.d != 1 or axis.tail for axis in plan.axes):
-        raise SplitDeconvError(
-            "this transposed convolution cannot stay apart in phases",
-            where="chain.stay_apart",
-            expected="2-D, one group, no dilation, an output of stride times the input",
-            got=f"axes {plan.axes}, {plan.groups} group(s)",
-        )
+def _check(plans, shape, weights):
+    _expect(
+        "as many plans as pairs of weights, at least one", (len(plans), len(weights)), 0 < len(plans) == len(weights)
+    )
+    _expect("an input (batch, height, width, in_channels)", shape, len(shape) == 4)
+    _, *size, channels = shape
+    for plan, pair in zip(plans, weights, strict=True):
+        if len(plan.axes) != 2 or plan.groups != 1 or any(axis.d != 1 or axis.tail for axis in plan.axes):
+            raise SplitDeconvError(
+                "this transposed convolution cannot stay apart in phases",
+                where="chain.stay_apart",
+                expected="2-D, one group, no dilation, an output of stride times the input",
+                got=f"axes {plan.axes}, {plan.groups} group(s)",
+            )
+        wanted = [axis.n for axis in plan.axes]
+        _expect(f"an image of {wanted}, as planned", size, list(size) == wanted)
+        kernel, found = tuple(axis.k for axis in plan.axes), [tuple(part) for part in pair]
+        fits = len(found) == 2 and found[0] == (*kernel, *found[1], channels)
+        _expect(f"filters {(*kernel, 'out_channels', channels)} and a bias (out_channels,)", found, fits)
+        size, (channels,) = plan.output_shape, found[1]
+
+
+def _expect(expected, got, fits):
+    if not fits:
+        raise SplitDeconvError("these do not make a chain", where="chain.stay_apart", expected=expected, got=str(got))

@@ -18,6 +18,8 @@ def relu(x):
         ((4, 3), [(5, 2), (5, 2), (5, 2)]),  # DCGAN's
         ((3, 5), [(4, 2), (4, 2)]),
         ((3, 2), [(3, 2), ((2, 5), (3, 2)), (1, 2), ((4, 7), 1)]),
+        ((2, 1), [((7, 4), (3, 1)), ((1, 8), (2, 3))]),
+        ((1, 2), [(8, 3), (2, 3)]),
     ],
 )
 def test_it_is_what_the_layers_give_one_by_one(size, layers, rng):
@@ -43,3 +45,31 @@ def test_what_cannot_stay_apart_is_refused(options, rng):
     plan = sd.plan((3, 3), 3, **{"strides": 2, **options})
     with pytest.raises(SplitDeconvError, match="cannot stay apart in phases"):
         chain.stay_apart([plan], rng.standard_normal((1, 3, 3, 2)), [(np.zeros((3, 3, 2, 2)), np.zeros(2))], relu)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"plans": []}, "as many plans as pairs of weights"),
+        ({"plans": [], "weights": []}, "at least one"),
+        ({"x": (3, 4, 2)}, "an input"),
+        ({"x": (1, 4, 3, 2)}, "an image of \\[3, 4\\]"),
+        ({"x": (1, 3, 4, 5)}, "filters \\(3, 5, 'out_channels', 5\\)"),
+        ({"weights": [((5, 3, 7, 2), (7,))]}, "filters \\(3, 5, 'out_channels', 2\\)"),
+        ({"weights": [((3, 5, 7, 2), (6,))]}, "a bias"),
+        ({"weights": [((3, 5, 7, 2),)]}, "a bias"),
+    ],
+)
+def test_what_makes_no_chain_is_refused(changes, expected):
+    fitting = {"plans": [sd.plan((3, 4), (3, 5), 2)], "x": (1, 3, 4, 2), "weights": [((3, 5, 7, 2), (7,))]}
+    made = {**fitting, **changes}
+    weights = [tuple(map(np.zeros, pair)) for pair in made["weights"]]
+    with pytest.raises(SplitDeconvError, match=f"do not make a chain(.|\\n)*expected: .*{expected}"):
+        chain.stay_apart(made["plans"], np.zeros(made["x"]), weights, relu)
+
+
+def test_layers_that_do_not_follow_one_another_are_refused():
+    plans = [sd.plan((3, 4), 3, 2), sd.plan((6, 7), 3, 2)]
+    weights = [(np.zeros((3, 3, 2, 2)), np.zeros(2))] * 2
+    with pytest.raises(SplitDeconvError, match=r"an image of \[6, 7\], as planned\n.*\(6, 8\)"):
+        chain.stay_apart(plans, np.zeros((1, 3, 4, 2)), weights, relu)
