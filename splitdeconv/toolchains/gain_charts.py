@@ -94,10 +94,11 @@ def means(table, summary, *, titles=None, also=None, most=30):
             ax.scatter(getattr(row, also[0]), y, s=60, marker="D", label=also[1], **hollow)
         ax.scatter(row.median, y, s=150, marker="|", lw=2, label="median", **at)
         ax.scatter(row.worst, y, s=40, marker="x", label="worst layer", **at | {"color": "0.2"})
-        text = f"{row.mean:.2f}"
+        text = f"{row.mean:.2f}" if np.isfinite(row.mean) else "no layer"
         if np.isfinite(row.goal):
             ax.plot([row.goal] * 2, [y - 0.36, y + 0.36], color=COLOURS["nzp"], lw=2.4, label="goal for the mean")
-            text += f" of {row.goal:.1f}: {'reached' if row.mean >= row.goal else 'missed'}"
+            if np.isfinite(row.mean):
+                text += f" of {row.goal:.1f}: {'reached' if row.mean >= row.goal else 'missed'}"
         ax.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=10)
     labels = [
         f"{titles.get(c, c)} over {b}" for c, b in zip(summary["configuration"], summary["baseline"], strict=True)
@@ -191,7 +192,7 @@ def _places(table, layers):
 
 def _logarithmic(ax, values):
     """A logarithmic axis around 1 with round ticks, of a factor of two to either side at the least."""
-    left, right = min(values.min() / 1.25, 0.5), max(values.max() * 1.4, 2)
+    left, right = np.nanmin([values.min() / 1.25, 0.5]), np.nanmax([values.max() * 1.4, 2])  # NaN: there are none
     # Over more than three decades every tick would meet the next.
     ticks = [tick for tick in (_TICKS if right < 1000 * left else _DECADES) if left <= tick <= right]
     ax.set(xscale="log", xlim=(left, right))

@@ -28,18 +28,19 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
 
     Returns:
         One row a network, layer and configuration: ``gain``, the baseline's cost over the form's, and ``note``, why
-        there is none: a model that is not complete has no cost that could be compared. What was not compiled has the
-        reason that the table gives in a column skipped.
+        there is none: a model that is not complete has no cost that could be compared, nor has what the table lacks.
+        What was not compiled has the reason that the table gives in a column skipped.
     """
     columns = [column for column in (cost, "complete", "skipped") if column in table]
     ours, theirs = (table[table["form"] == side].set_index(_KEY)[columns] for side in (form, baseline))
     joined = ours.add_suffix("_form").join(theirs.add_suffix("_baseline"), how="outer")
     ours, theirs = joined["complete_form"].eq(True), joined["complete_baseline"].eq(True)
     gain = (joined[f"{cost}_baseline"] / joined[f"{cost}_form"]).where(ours & theirs)
-    missing = np.select([~ours & ~theirs, ~ours, ~theirs], [f"neither {form} nor {baseline}", form, baseline], "")
-    verb = np.where(~ours & ~theirs, "runs", "does not run")
-    note = [f"{who} {how} on the accelerator alone" if who else "" for who, how in zip(missing, verb, strict=True)]
-    note = pd.Series(note, joined.index)
+    neither = f"neither {form} nor {baseline} runs on the accelerator alone"
+    said = np.select([~ours & ~theirs, ~ours, ~theirs], [neither, _alone(form), _alone(baseline)], "")
+    note = pd.Series(said, joined.index)
+    for side, name in (("form", form), ("baseline", baseline)):
+        note = note.where(joined[f"complete_{side}"].notna(), f"{name} is not in the table")
     for side in {"skipped_form", "skipped_baseline"} & set(joined):
         note = note.where(joined[side].isna(), joined[side])
     return joined.assign(gain=gain, note=note).reset_index()[[*_KEY, "gain", "note"]]
@@ -58,9 +59,10 @@ def by_form(table, *, baseline="native", cost="cycles") -> pd.DataFrame:
 
 
 def bound(table) -> pd.Series:
-    """What each row waits for: the part of the accelerator that the compiler counts most cycles of."""
+    """What each row waits for: the part of the accelerator that the compiler counts most cycles of, NaN if of none."""
     parts = [column for column in _BOUNDS if column in table]
-    return table[parts].idxmax(axis=1).map(_BOUNDS).rename("bound")
+    counted = table[parts].astype("float64").dropna(how="all")  # what was not compiled waits for nothing
+    return counted.idxmax(axis=1).map(_BOUNDS).reindex(table.index).rename("bound")
 
 
 def by_bound(table, *, form="auto", baseline="native", networks=NETWORKS) -> pd.DataFrame:
@@ -100,7 +102,7 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
         ):
             held = part.dropna(subset="gain")
             worst = held.loc[held["gain"].idxmin()] if len(held) else None
-            rescued = part["note"].str.startswith(f"{baseline} ").sum()
+            rescued = (part["note"] == _alone(baseline)).sum()
             rows.append(
                 {
                     "configuration": configuration,
@@ -126,3 +128,7 @@ def best(table, forms=("native", "split", "rows", "stacked"), cost="cycles") -> 
     able = table[table["form"].isin(forms) & table["complete"].eq(True)]
     least = able.loc[able.groupby(_KEY, sort=False)[cost].idxmin()]
     return least.assign(best=least["form"], form="best")
+
+
+def _alone(form):
+    return f"{form} does not run on the accelerator alone"

@@ -52,6 +52,18 @@ def test_gains_are_points_by_layer_and_what_is_missing_has_a_reason():
     assert points(wide)["split"][0][0] == 2000
 
 
+def test_where_nothing_was_compiled_the_charts_give_the_reasons():
+    absent = table().assign(gain=np.nan, note="Vela is not installed")
+    first, second = gain_charts.by_layer(absent).get_axes()
+    assert [text.get_text() for text in first.texts] == 2 * ["Vela is not installed"]
+    assert [text.get_text() for text in second.texts] == ["Vela is not installed"]
+    rows = [("dcgan", "one", "npu", form, np.nan, False) for form in ("native", "auto")]
+    columns = ["network", "layer", "configuration", "form", "cycles", "complete"]
+    summary = gains.summary(pd.DataFrame(rows, columns=columns), baselines=["native"]).assign(goal=2.0)
+    (ax,) = gain_charts.means(absent.assign(baseline="native"), summary).get_axes()
+    assert [text.get_text() for text in ax.texts] == ["", "no layer"]
+
+
 def test_means_stand_beside_their_goals_and_outliers_are_written():
     found = table().query("form == 'auto'").assign(baseline="native")
     found = pd.concat([found, found.assign(layer="three", gain=[90.0, 2.0, 1.5])])

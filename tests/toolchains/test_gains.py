@@ -51,6 +51,15 @@ def test_what_was_not_compiled_has_its_own_reason():
     assert gains.gains(pd.DataFrame(rows))["note"].tolist() == ["Vela took longer than 60 s"]
 
 
+def test_what_is_not_in_the_table_is_neither_lost_to_the_cpu_nor_rescued():
+    rows = [row("mde", "d", "auto", 5), row("mde", "f", "native", 5), *TABLE.to_dict("records")[:2]]
+    rows += [row("dcgan", "a", "auto", 100)]
+    found = gains.gains(pd.DataFrame(rows)).set_index("layer")["note"]
+    assert found.to_dict() == {"a": "", "d": "native is not in the table", "f": "auto is not in the table"}
+    counted = gains.summary(pd.DataFrame(rows), baselines=["native"]).iloc[0]
+    assert counted[["layers", "rescued", "lost"]].tolist() == [1, 0, 2]
+
+
 def test_every_form_has_its_gains_in_the_tables_order():
     found = gains.by_form(TABLE, baseline="nzp")
     assert list(dict.fromkeys(found["form"])) == ["native", "auto", "rows"]
@@ -64,6 +73,14 @@ def test_every_form_has_its_gains_in_the_tables_order():
 def test_what_binds_is_what_most_cycles_are_counted_of():
     counted = pd.DataFrame({"cycles_npu": [5, 3], "cycles_sram": [4, 0], "cycles_off_chip_flash": [0, 9]})
     assert gains.bound(counted).tolist() == ["arithmetic", "off-chip flash"]
+
+
+def test_what_was_not_compiled_waits_for_nothing():
+    kept = TABLE.assign(cycles_npu=TABLE["cycles"].astype(object)).query(
+        "network != 'fcn8s'"
+    )
+    assert gains.bound(kept).isna().tolist() == kept["cycles"].isna().tolist()
+    assert gains.by_bound(kept, baseline="native")["layers"].tolist() == [2]
 
 
 def test_gains_are_grouped_by_what_binds_the_form():
