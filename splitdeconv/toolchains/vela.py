@@ -205,7 +205,8 @@ def _table(folder, pattern, columns):
     if not found:
         raise SplitDeconvError(f"Vela wrote no file {pattern}: its output is of an unknown format")
     try:
-        table = pd.read_csv(found[-1])
+        # As text: a tensor may be called None or 7, and a column may be empty.
+        table = pd.read_csv(found[-1], dtype=str, keep_default_na=False)
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
         raise SplitDeconvError(f"Vela's file {pattern} is no table: its output is of an unknown format") from None
     missing = [column for column in columns if column not in table]
@@ -215,7 +216,7 @@ def _table(folder, pattern, columns):
     table = table[list(columns)].rename(columns=columns)
     for column, name in columns.items():
         if name in _WORDS:
-            table[name] = table[name].fillna("unnamed").astype(str)
+            table[name] = table[name].replace("", "unnamed").fillna("unnamed")
             continue
         table[name] = pd.to_numeric(table[name], errors="coerce")
         if not (np.isfinite(table[name]) & (table[name] >= 0)).all():

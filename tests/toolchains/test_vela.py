@@ -181,6 +181,16 @@ def test_columns_are_known_by_name_and_operators_without_one_are_told(tmp_path):
     assert (found["on_npu"], found["on_cpu"], found["complete"]) == ("Conv2D 1, unnamed 1", "Sub 1, unnamed 1", False)
 
 
+def test_words_are_words_whatever_they_look_like(tmp_path):
+    rows = layer("NPU") + "None,Conv2D,NPU,1,1,1,1,1,1,7\n"
+    operators = vela.compile_model(b"", "ethos_u55", vela=writing(tmp_path, totals(3), rows))[1]
+    assert operators["original"].tolist() == ["Conv2D", "None"]
+    assert operators["output"].tolist() == ["x", "7"]
+    nowhere = ",".join(vela._OPERATORS) + "\nSub,,,0,0,0,0,0,0,\n"  # columns without one word
+    found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, totals(3), nowhere)).iloc[0]
+    assert (found["on_npu"], found["on_cpu"], found["complete"], found["skipped"]) == ("", "Sub 1", False, None)
+
+
 def test_a_total_of_no_cycles_is_no_result(tmp_path):
     found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, totals(0), layer("NPU")))
     assert found["skipped"].str.contains("counted no cycles").all()
