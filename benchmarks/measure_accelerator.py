@@ -24,9 +24,9 @@ BATCHES = (1, 8, 64)
 def main(names):
     """Time what the table lacks, keep it after each subject, print what it amounts to."""
     reason = libtpu.available(libtpu.HERE)
-    device = "" if reason else find_device()
+    device, reason = (None, reason) if reason else find_device()
     if reason or device.startswith("cpu"):
-        print(reason or f"JAX finds no accelerator here, only {device}: nothing is timed")
+        print(f"nothing is timed: {reason or f'JAX finds no accelerator here, only {device}'}")
         return
     table = measured.read(NAME)
     held = set() if table.empty else set(table[[*libtpu.KEY, "device", "compiler"]].itertuples(index=False, name=None))
@@ -41,14 +41,24 @@ def main(names):
             rows = libtpu.measure(cases, turns=31, budget=10.0).assign(device=device)
             table = pd.concat([table, rows], ignore_index=True).drop_duplicates([*libtpu.KEY, "device"], keep="last")
             measured.write(NAME, table)
-    print(libtpu.best(table).groupby(["dtype", "batch"])[["speedup", "over_nzp"]].median().round(2).to_string())
+    ours = table[(table["device"] == device) & (table["compiler"] == libtpu.compiler())]
+    print(libtpu.best(ours).groupby(["dtype", "batch"])[["speedup", "over_nzp"]].median().round(2).to_string())
 
 
-def find_device():
-    """The first device that JAX finds, asked of a process of its own: whoever asks a TPU holds it until it ends."""
-    ask = "import jax; device = jax.devices()[0]; print(device.platform, device.device_kind)"
-    told = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True, timeout=120)
-    return told.stdout.strip()
+def find_device(timeout=120):
+    """The first device that JAX finds, or why it finds none: (device, reason), one of them None.
+
+    A process of its own is asked: whoever asks a TPU holds it until it ends.
+    """
+    ask = "import jax; device = jax.devices()[0]; print(); print(device.platform, device.device_kind)"
+    command = [sys.executable, "-P", "-c", ask]  # -P: a file named jax.py here must not be imported
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return None, f"JAX has not named a device after {timeout:g} s"
+    said = (told.stderr if told.returncode else told.stdout).strip().splitlines()
+    last = said[-1].strip() if said else ""
+    return (None, f"JAX ended with code {told.returncode}: {last[:200]}") if told.returncode else (last, None)
 
 
 if __name__ == "__main__":

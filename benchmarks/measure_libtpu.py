@@ -31,8 +31,9 @@ APART = (("apart", "concat"),)
 def main(generations):
     """Compile what the table lacks, keep it after every few programs, print what it amounts to."""
     reason = libtpu.available()
-    if reason:
-        sys.exit(reason)
+    unknown = set(generations).difference(libtpu.GENERATIONS)
+    if reason or unknown:
+        sys.exit(reason or f"unknown generation: {', '.join(sorted(unknown))}; known: {', '.join(libtpu.GENERATIONS)}")
     names = networks.names()
     layers = [layer for name in names for layer in libtpu.layers(name)]
     wholes, chains = [libtpu.whole(name) for name in names], [libtpu.chain(name) for name in CHAINS]
