@@ -1,5 +1,6 @@
 """Target files: every one is sound and every statement in it has a source; a user's own is checked."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,38 @@ def test_rules_follow_the_measurements(name):
         ratios.append(1.0 if best == chosen else chosen / best)
     assert len(ratios) >= 31
     assert float(np.exp(np.mean(np.log(ratios)))) > 0.94
+
+
+CLAIM = r"([\d.]+) to ([\d.]+) (?:times fewer than native(?: at stride (\d+))?|of native)"
+
+
+def claims(target):
+    """Every rule of a target that states a range over native, with the range as it is written."""
+    for rule in (*target.prefer, *target.leave):
+        stated = re.search(
+            r"([\d.]+) to ([\d.]+) (?:times fewer than native(?: at stride (\d+))?|of native)", rule.reason
+        )
+        if stated and rule.source.startswith("data/measured/targets.csv"):
+            yield rule, stated[1], stated[2], stated[3]
+
+
+@pytest.mark.parametrize("name", ["ethos_u55", "ethos_u65", "ethos_u85"])
+def test_the_ranges_in_the_reasons_are_those_of_the_measurements(name):
+    """The ends of each range are the least and the greatest gain of the layers that the rule decides, as rounded."""
+    target, seen = load_target(name), 0
+    sites = [(one, gains) for of, one, gains in measured() if of == name]
+    for rule, low, high, stride in claims(target):
+        found = []
+        for one, gains in sites:
+            leave = next((leave for leave in target.leave if leave.holds(one)), None)
+            first = leave or next(prefer for prefer in target.prefer if prefer.when.holds(one))
+            if first is rule and stride in (None, str(one.axes[0].s)):
+                found.append(max(gains.values()) if leave else gains[rule.form])
+        found = [gain for gain in found if np.isfinite(gain)]
+        for text, gain in ((low, min(found)), (high, max(found))):
+            assert float(text) == round(gain, len(text.partition(".")[2])), (rule.reason, gain)
+        seen += 1
+    assert seen >= 2
 
 
 def test_only_named_targets_leave_anything():
