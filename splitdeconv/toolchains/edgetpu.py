@@ -14,8 +14,10 @@ from shutil import which
 import numpy as np
 import pandas as pd
 
+from ..convert import tflite_check
 from ..convert.targets import load_target
-from ..convert.tflite import TFLiteModel
+from ..convert.tflite_file import read
+from ..convert.tflite_graph import operator_name, ports, type_name
 from ..errors import SplitDeconvError, check_choice
 from . import _process
 from ._child import Child
@@ -47,16 +49,21 @@ def check(model, target="edge_tpu") -> pd.DataFrame:
 
     Returns:
         One row an operator and version: ``operator, version, count, verdict`` ("taken", "refused" or "unknown") and
-        ``reason`` with its source; for what is taken, the limits the profile states, which are not checked.
+        ``reason`` with its source; for what is taken, the limits the profile states, which are not checked. Operators
+        that touch a float are rows of their own, refused where the profile's types are all integers.
 
     Raises:
         SplitDeconvError: not a sound .tflite file, or no such target.
     """
     profile = load_target(target) if isinstance(target, str) else target
     rows = []
-    for (name, version), count in sorted(Counter(TFLiteModel.parse(model).operators()).items()):
+    whole = profile.types != "unknown" and not any("float" in kind for kind in profile.types)
+    for (name, version, floats), count in sorted(Counter(_operators(model)).items()):
         entry, objections = profile.operators.get(name), profile.objections([(name, version)])
-        if objections:
+        if floats and whole:
+            taken = ", ".join(profile.types)
+            verdict, reason = "refused", f"on {floats}, where it takes {taken} ({profile.types_source})"
+        elif objections:
             verdict, reason = "refused", objections[0][1]
         elif entry is not None:
             known = entry.versions != "unknown"
@@ -180,7 +187,7 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
     times, reasons, on_cpu = {form: [] for form in models}, {}, dict.fromkeys(models, "")
     for form, model in models.items():
         try:
-            operators = Counter(name for name, _ in TFLiteModel.parse(_file(model)).operators())
+            operators = Counter(name for name, *_ in _operators(_file(model)))
             mapped = operators.pop(MAPPED_OPERATOR, 0) if delegate is not None else 0
             on_cpu[form] = ", ".join(f"{name} {count}" for name, count in sorted(operators.items()))
             if delegate is not None and not mapped:
@@ -231,6 +238,18 @@ def published(name="published_edge_tpu", folder=REFERENCE) -> pd.DataFrame:
         return pd.DataFrame()
     source = path.read_text().splitlines()[0].removeprefix("# source: ")
     return pd.read_csv(path, comment="#").assign(origin="replayed", source=source)
+
+
+def _operators(data):
+    """(name, version, its float types) of every operator in a file."""
+    model, _ = read(data if isinstance(data, bytes) else bytes(data), "the TFLite model")
+    tflite_check.check(model, "the TFLite model")
+    for graph in model.subgraphs:
+        for operator in graph.operators or ():
+            touched = (*ports(operator.inputs), *ports(operator.outputs))
+            kinds = {type_name(graph.tensors[place]) for place in touched if place >= 0}
+            version = model.operatorCodes[operator.opcodeIndex].version
+            yield operator_name(model, operator), version, ", ".join(sorted(k for k in kinds if "FLOAT" in k))
 
 
 def _file(model):

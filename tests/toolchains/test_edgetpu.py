@@ -191,6 +191,15 @@ def test_the_check_needs_no_compiler(native):
         edgetpu.check(b"no model")
 
 
+def test_what_is_left_in_float_is_refused():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5, 4, 8)), keras.layers.Conv2D(6, 3)])
+    table = edgetpu.check(litert.export(model))
+    assert table["verdict"].tolist() == ["refused"] * len(table)
+    assert table["reason"][0].startswith("on FLOAT32, where it takes int8, uint8 (coral.ai")
+    assert edgetpu.check(litert.export(model), "xnnpack")["verdict"].tolist() == ["taken"] * len(table)
+
+
 def test_checks_go_on_after_a_file_that_cannot_be_read(native):
     found = edgetpu.checks({"native": native, "broken": b"no model"}).set_index("form")
     pd.testing.assert_frame_equal(
