@@ -39,7 +39,8 @@ def checked(name):
     try:
         native = models.network(name, count=1, **SMALLER.get(name, {}))
     except sd.SplitDeconvError as error:
-        return pd.DataFrame({"form": FORMS, "skipped": f"{error.problem}: {error.got}"})
+        reason = f"{error.problem}: {error.got}" if error.got else error.problem
+        return edgetpu.checks(dict.fromkeys(FORMS, reason))
     return edgetpu.checks({form: models.rewritten(native, form, NAME)[0] for form in FORMS})
 
 

@@ -25,6 +25,9 @@ STAMPS = ["device", "date", "versions"]
 
 def main(names):
     """Compile what is missing, keep the table after each model, print what it amounts to."""
+    reason = vela.available()
+    if reason:
+        sys.exit(reason)  # or every row would keep it, and never be compiled
     table = measured.read(NAME).drop(columns=STAMPS, errors="ignore").convert_dtypes()
     names = names or networks.names()
     steps = [(source, name) for source in (layers, whole) for name in names]  # whole networks take longest: last
