@@ -73,3 +73,14 @@ def test_layers_that_do_not_follow_one_another_are_refused():
     weights = [(np.zeros((3, 3, 2, 2)), np.zeros(2))] * 2
     with pytest.raises(SplitDeconvError, match=r"an image of \[6, 7\], as planned\n.*\(6, 8\)"):
         chain.stay_apart(plans, np.zeros((1, 3, 4, 2)), weights, relu)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "phases"), [(5, 2, 1), (5, 2, 4), (4, 2, 2), (3, 3, 3), (7, 3, 2), (1, 2, 2)]
+)
+def test_no_window_is_wider_than_its_taps(kernel, stride, phases):
+    (axis,) = sd.plan((5,), kernel, stride).axes
+    _, taps = chain._window(axis, phases)
+    assert (taps[[0, -1]] < kernel).any(axis=(1, 2)).all()
+    # Each output phase takes each tap of its class modulo the stride once.
+    assert (taps < kernel).sum() == kernel * phases

@@ -68,3 +68,8 @@ def test_columns_and_panels_stand_as_they_are_given():
     assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == list(columns.values())
     assert texts(fig.axes[0]) == {(0, 1): "2.1"}
     plt.close(fig)
+
+
+def test_groups_are_set_apart(figure):
+    for ax in figure.axes[:2]:
+        assert [line.get_ydata()[0] for line in ax.lines] == [0.5]

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from splitdeconv import SplitDeconvError
@@ -62,3 +63,19 @@ def test_what_has_no_size_has_no_bytes():
 
 def test_a_summary_tells_all_its_totals():
     assert tuple(hlo.summary(hlo.operations(REAL))) == hlo.TOTALS
+
+
+def test_only_large_copies_tell_what_others_may_cost():
+    def copy(size, cycles, opcode="copy"):
+        return {"name": "a", "opcode": opcode, "shape": "", "bytes": size, "cycles": cycles, "kind": "other"}
+
+    table = pd.DataFrame([copy(2**16 - 1, 9e6), copy(2**16, 2**15), copy(2**17, 2**14), copy(2**17, 9e6, "fusion")])
+    assert hlo.summary(table)["slowest"] == 0.5
+
+
+@pytest.mark.parametrize("call", hlo.FREE_CALLS)
+def test_names_for_memory_cost_nothing(call):
+    line = f'%free = bf16[2,3]{{1,0}} custom-call(%x), custom_call_target="{call}"\n  '
+    assert hlo.operations(REAL.replace("ROOT ", line + "ROOT ")).equals(hlo.operations(REAL))
+    other = line.replace(call, "Sort")
+    assert len(hlo.operations(REAL.replace("ROOT ", other + "ROOT "))) == len(hlo.operations(REAL)) + 1

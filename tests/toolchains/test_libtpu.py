@@ -91,6 +91,25 @@ def test_a_model_in_a_file_is_compiled(tmp_path):
     assert "not built with zeros inserted" in found.loc["nzp", "reason"]
 
 
+@needs_compiler
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+def test_auto_is_what_the_target_chooses_for_the_batch(tmp_path):
+    import keras
+
+    # DCGAN's first: on v5e stacked at batch 1, by depth_to_space, and left as it is at others.
+    x = keras.Input((8, 8, 256), dtype="bfloat16")
+    layer = keras.layers.Conv2DTranspose(128, 5, 2, "same", use_bias=False, dtype="bfloat16")
+    keras.Model(x, layer(x), name="mine").save(tmp_path / "mine.keras")
+    variants = [*NATIVE, ("auto", "concat"), ("stacked", "concat"), ("stacked", "depth_to_space")]
+    subject = [libtpu.whole(tmp_path / "mine.keras")]
+    found = libtpu.measure(libtpu.cases(subject, generations=["v5e"], batches=[1, 2], variants=variants))
+    assert found["reason"].isna().all()
+    native, auto, concat, depth, native2, auto2, *_ = found["cycles"]
+    assert auto == depth < concat
+    assert auto < native
+    assert auto2 == native2
+
+
 @needs_jax
 def test_programs_are_timed_where_jax_has_a_device():
     variants = [*NATIVE, ("nzp", "concat"), ("split", "concat")]
@@ -372,3 +391,27 @@ def test_seconds_and_cycles_are_not_compared():
     table = pd.concat([rows(("native", 100, 0, np.nan)), rows(("rows", 1, 0, np.nan)).assign(generation=libtpu.HERE)])
     with pytest.raises(SplitDeconvError, match="seconds and estimated cycles cannot be compared"):
         libtpu.best(table)
+
+
+def test_where_no_form_has_a_copy_the_median_of_its_generation_is_charged():
+    parts = [
+        rows(("native", 1, 0, rate)).assign(layer=str(rate), generation=generation, dtype=dtype)
+        for generation, dtype, rate in [
+            ("v2", "bfloat16", 0.25),
+            ("v2", "bfloat16", 0.5),
+            ("v2", "bfloat16", 8.0),
+            ("v3", "bfloat16", 16.0),
+            ("v3", "bfloat16", 16.5),
+            ("v2", "float32", 32.0),
+            ("v2", "float32", 32.5),
+        ]
+    ]
+    table = pd.concat([rows(("rows", 100, 10, np.nan)), *parts], ignore_index=True)
+    assert libtpu.charged(table)[0] == 100 + 10 * 0.5
+
+
+def test_zero_insertion_is_no_choice():
+    (won,) = libtpu.best(rows(("native", 100, 0, np.nan), ("nzp", 10, 0, np.nan), ("rows", 50, 0, np.nan))).to_dict(
+        "records"
+    )
+    assert (won["form"], won["speedup"], won["over_nzp"]) == ("rows", 2, 0.2)

@@ -122,3 +122,20 @@ def test_where_all_went_wrong_nothing_is_compared(table):
 def test_layers_that_a_network_does_not_have_are_refused(table):
     with pytest.raises(SplitDeconvError, match="a layer that its network does not have"):
         tpu_gains.costs(table.replace({"layer": {"deconv2": "deconv9"}}))
+
+
+def test_a_gain_is_unsure_whichever_side_is_a_lower_bound(table):
+    native = table["form"].eq("native") & table["layer"].eq("deconv2")
+    wins = tpu_gains.wins(tpu_gains.costs(table.assign(lower_bound=native))).set_index("layer")
+    assert wins["bound"].to_dict() == {"deconv1": False, "deconv2": True}
+
+
+def test_only_what_the_target_splits_is_framed(table):
+    both = pd.concat([table, table.assign(batch=64)], ignore_index=True)
+    cells = tpu_gains.cells(tpu_gains.wins(tpu_gains.costs(both))).set_index(["panel", "row"])
+    assert cells["framed"].to_dict() == {
+        ("batch 1", "deconv1"): True,
+        ("batch 1", "deconv2"): True,
+        ("batch 64", "deconv1"): False,
+        ("batch 64", "deconv2"): False,
+    }
