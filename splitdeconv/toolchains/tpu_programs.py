@@ -161,6 +161,13 @@ def _network(case):
     for layer in model.layers:
         if hasattr(layer, "interleave") and form != "auto":
             layer.interleave = case["interleave"]
+    shapes = [tuple(x.shape[1:]) for x in model.inputs]
+    if len(shapes) != 1 or None in shapes[0]:
+        raise SplitDeconvError(
+            "a program has one input of fixed size",
+            expected="one input, all known but the batch",
+            got=f"inputs {shapes}",
+        )
     (x,) = model.inputs
     weights = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in _variables(model)]
     return (

@@ -73,7 +73,7 @@ def test_only_large_copies_tell_what_others_may_cost():
     assert hlo.summary(table)["slowest"] == 0.5
 
 
-@pytest.mark.parametrize("call", hlo.FREE_CALLS)
+@pytest.mark.parametrize("call", ["AllocateBuffer", "ConcatBitcast"])
 def test_names_for_memory_cost_nothing(call):
     line = f'%free = bf16[2,3]{{1,0}} custom-call(%x), custom_call_target="{call}"\n  '
     assert hlo.operations(REAL.replace("ROOT ", line + "ROOT ")).equals(hlo.operations(REAL))

@@ -111,6 +111,21 @@ def test_auto_is_what_the_target_chooses_for_the_batch(tmp_path):
 
 
 @needs_jax
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+@pytest.mark.parametrize("shapes", [[(8, 8, 3), (8, 8, 3)], [(None, 8, 3)]])
+def test_models_of_several_or_unknown_inputs_are_a_reason(tmp_path, shapes):
+    import keras
+
+    inputs = [keras.Input(shape) for shape in shapes]
+    joined = keras.layers.Add()(inputs) if len(inputs) > 1 else inputs[0]
+    keras.Model(inputs, keras.layers.Conv2DTranspose(4, 4, 2, "same")(joined)).save(tmp_path / "mine.keras")
+    subject = [libtpu.whole(tmp_path / "mine.keras")]
+    found = libtpu.measure(libtpu.cases(subject, generations=[libtpu.HERE], variants=[*NATIVE, ("rows", "concat")]))
+    wanted = f"a program has one input of fixed size: expected one input, all known but the batch, got inputs {shapes}"
+    assert found["reason"].tolist() == [wanted] * 2
+
+
+@needs_jax
 def test_programs_are_timed_where_jax_has_a_device():
     variants = [*NATIVE, ("nzp", "concat"), ("split", "concat")]
     subjects = [SUBJECT, libtpu.chain("dcgan")]
