@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from splitdeconv.toolchains import gain_charts, gains
 
@@ -48,6 +49,7 @@ def test_gains_are_points_by_layer_and_what_is_missing_has_a_reason():
     assert [tuple(x) for x in chosen.get_segments()[0]] == [(4, -0.42), (4, 0.42)]
     assert [text.get_text() for text in narrow.texts] == [NOTE]
     assert narrow.get_xlim()[0] < 0.5
+    assert narrow.lines[0].get_xdata() == [1, 1]  # where nothing is gained
     assert wide.get_xlim()[1] > 2000
     assert points(wide)["split"][0][0] == 2000
 
@@ -89,6 +91,10 @@ def test_means_stand_beside_their_goals_and_outliers_are_written():
     assert any(text.startswith("90 ") for text in texts)
     (ax,) = gain_charts.means(found, summary.assign(goal=18.0)).get_axes()
     assert "18.97 of 18.0: reached" in [text.get_text() for text in ax.texts]
+    (ax,) = gain_charts.means(found, summary.assign(goal=summary["mean"]), most=3).get_axes()
+    assert "18.97 of 19.0: reached" in [text.get_text() for text in ax.texts]
+    assert ax.texts[0].get_text().startswith("4, 90 ")
+    assert points(ax)["a layer"][:, 0].tolist() == [2]
 
 
 def test_the_worst_verdict_colours_a_field_and_names_its_operators():
@@ -103,6 +109,9 @@ def test_the_worst_verdict_colours_a_field_and_names_its_operators():
     found = pd.DataFrame(rows, columns=["network", "form", "operator", "version", "verdict", "skipped"])
     (ax,) = gain_charts.verdicts(found).get_axes()
     assert [patch.get_label() for patch in ax.patches] == ["refused", "taken", "no file", "unknown"]
+    assert [to_hex(patch.get_facecolor()).upper() for patch in ax.patches] == [
+        gain_charts.VERDICTS[verdict] for verdict in ("refused", "taken", "no file", "unknown")
+    ]
     named = [text.get_text().replace("\u00a0", " ") for text in ax.texts]
     assert named == ["TRANSPOSE_CONV v4", "", "not exported", "TANH v2"]
 
@@ -115,6 +124,8 @@ def test_published_speedups_are_bars_of_their_value():
     left, right = gain_charts.published({"L": first, "R": second}, {"x": "an x", "y": "a y", "z": "a z"}).get_axes()
     bars = {container.get_label(): [bar.get_width() for bar in container] for container in left.containers}
     assert bars == {"an x": [1.5, 0.5], "a y": [2.0, 3.0]}
+    for first, second in zip(*left.containers, strict=True):
+        assert first.get_y() + first.get_height() <= second.get_y()  # beside each other
     (bar,) = right.containers[0]
     assert bar.get_width() == 1.25
     assert bar.get_y() < 1 < bar.get_y() + bar.get_height()  # beside the second network

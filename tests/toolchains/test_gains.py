@@ -76,9 +76,7 @@ def test_what_binds_is_what_most_cycles_are_counted_of():
 
 
 def test_what_was_not_compiled_waits_for_nothing():
-    kept = TABLE.assign(cycles_npu=TABLE["cycles"].astype(object)).query(
-        "network != 'fcn8s'"
-    )
+    kept = TABLE.assign(cycles_npu=TABLE["cycles"].astype(object)).query("network != 'fcn8s'")
     assert gains.bound(kept).isna().tolist() == kept["cycles"].isna().tolist()
     assert gains.by_bound(kept, baseline="native")["layers"].tolist() == [2]
 
@@ -105,6 +103,7 @@ def test_the_summary_is_over_the_layers_of_its_networks():
     assert (native["worst"], native["worst_layer"]) == (0.9, "dcgan b")
     assert native[["layers", "rescued", "lost"]].tolist() == [2, 1, 1]
     assert nzp["mean"] == pytest.approx((9 * 1 * 4) ** (1 / 3), rel=1e-15)
+    assert nzp["median"] == 4
     assert nzp[["layers", "rescued", "lost"]].tolist() == [3, 0, 1]
 
 

@@ -191,6 +191,16 @@ def test_words_are_words_whatever_they_look_like(tmp_path):
     assert (found["on_npu"], found["on_cpu"], found["complete"], found["skipped"]) == ("", "Sub 1", False, None)
 
 
+def test_every_column_of_the_summary_has_its_place(tmp_path):
+    header = "sram_memory_used,dram_memory_used,off_chip_flash_memory_used,cycles_npu,cycles_sram_access,"
+    header += "cycles_dram_access,cycles_on_chip_flash_access,cycles_off_chip_flash_access,cycles_total,nn_macs"
+    summary = f"{header}\n{','.join(map(str, range(1, 11)))}\n"
+    found = vela.estimate({"a": b""}, ["ethos_u65"], vela=writing(tmp_path, summary, layer("NPU"))).iloc[0]
+    names = ["sram_kib", "dram_kib", "off_chip_flash_kib", "cycles_npu", "cycles_sram", "cycles_dram"]
+    names += ["cycles_on_chip_flash", "cycles_off_chip_flash", "cycles", "macs"]
+    assert found[names].tolist() == list(range(1, 11))
+
+
 def test_a_total_of_no_cycles_is_no_result(tmp_path):
     found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, totals(0), layer("NPU")))
     assert found["skipped"].str.contains("counted no cycles").all()
