@@ -296,7 +296,7 @@ def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, t
         "    seen = len(count.read_text()) if count.exists() else 0\n"
         "    count.write_text('x' * (seen + 1))\n"
         f"    {then} if seen == 1 else None\n"
-        "    print(json.dumps({'seconds': [0.25, 0.5, 0.75]}), flush=True)\n"
+        "    print(json.dumps({'seconds': [0.25, 0.5, 3.0]}), flush=True)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(edgetpu, "_RUNNER", "unplugged_tpu")

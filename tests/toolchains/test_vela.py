@@ -109,6 +109,8 @@ def test_an_unknown_configuration_is_refused():
     ("script", "reason"),
     [
         ("echo 4.2.0", "Vela 4.2.0 is too old, 5.0 or later is needed"),
+        ("echo 4.9.9", "Vela 4.9.9 is too old, 5.0 or later is needed"),
+        ("echo 5.0.0", "Vela wrote no file"),
         ("echo hello", "Vela does not say its version"),
         ('test "$1" = --version && echo 5.2.0 || exec sleep 60', "Vela took longer than 0.5 s"),
         ('test "$1" = --version && echo 5.2.0 || { echo bus error >&2; exit 3; }', "Vela ended with code 3: bus error"),
