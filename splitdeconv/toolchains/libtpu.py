@@ -40,11 +40,13 @@ DTYPES = ("bfloat16", "float32")
 #: What tells one case from another.
 KEY = ["network", "layer", "generation", "batch", "dtype", "form", "interleave"]
 
-# What libtpu asks its surroundings where there is no TPU; another process may hold it, and it leaves no log behind.
+# What libtpu asks its surroundings where there is no TPU; another process may hold it, and it leaves no log behind, of
+# the compiler or (the least level, for there is none to turn it off) of the driver that looks for a TPU.
 _WITHOUT_TPU = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
     "TPU_LOG_DIR": "disabled",
+    "TPU_MIN_LOG_LEVEL": "3",
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",

@@ -52,6 +52,15 @@ def test_a_layer_is_compiled_without_a_tpu_and_without_touching_the_environment(
 
 
 @needs_compiler
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the TPU's driver puts its log
+    cases = libtpu.cases([SUBJECT], generations=["v5e", libtpu.HERE], variants=NATIVE)
+    found = [libtpu.measure([case], turns=1) for case in cases]
+    assert [table["reason"][0] for table in found] == [None, None]
+    assert not list(tmp_path.iterdir())
+
+
+@needs_compiler
 def test_the_details_add_up():
     cases = libtpu.cases([SUBJECT], generations=["v5e"], variants=[("stacked", "depth_to_space")])
     (total,) = libtpu.measure(cases).to_dict("records")
