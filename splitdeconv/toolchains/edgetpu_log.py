@@ -9,21 +9,22 @@ from ..errors import SplitDeconvError
 COMPILER = "edgetpu_compiler"
 MAPPED = "Mapped to Edge TPU"
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_SIZE = r"(\d+(?:\.\d+)?)([KMG]iB|B)\b"
+_COUNT = r"(\d{1,15})"  # Python refuses to read numbers of any length
+_SIZE = r"(\d{1,15}(?:\.\d{1,15})?)([KMG]iB|B)\b"
 TOTALS = {  # what the compiler prints behind each text
-    "compiled_ms": r"Model compiled successfully in (\d+) ms",
+    "compiled_ms": rf"Model compiled successfully in {_COUNT} ms",
     "input_bytes": rf"Input size: {_SIZE}",
     "output_bytes": rf"Output size: {_SIZE}",
     "on_chip_bytes": rf"On-chip memory used for caching model parameters: {_SIZE}",
     "on_chip_left_bytes": rf"On-chip memory remaining for caching model parameters: {_SIZE}",
     "off_chip_bytes": rf"Off-chip memory used for streaming uncached model parameters: {_SIZE}",
-    "subgraphs": r"Number of Edge TPU subgraphs: (\d+)",
-    "operations": r"Total number of operations: (\d+)",
-    "mapped": r"Number of operations that will run on Edge TPU: (\d+)",
-    "unmapped": r"Number of operations that will run on CPU: (\d+)",
+    "subgraphs": rf"Number of Edge TPU subgraphs: {_COUNT}\b",
+    "operations": rf"Total number of operations: {_COUNT}\b",
+    "mapped": rf"Number of operations that will run on Edge TPU: {_COUNT}\b",
+    "unmapped": rf"Number of operations that will run on CPU: {_COUNT}\b",
 }
 _HEADER = re.compile(r"^Operator[ \t]+Count[ \t]+Status[ \t]*$", re.MULTILINE)
-_ROW = re.compile(r"^([A-Za-z][\w-]*)[ \t]+(\d+)[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
+_ROW = re.compile(rf"^([A-Za-z][\w-]*)[ \t]+{_COUNT}[ \t]+(\S.*)$", re.MULTILINE)
 # What it says when it fails, the most telling first.
 _FAILURES = (
     r"^ERROR: (.+)$",
@@ -54,7 +55,7 @@ def parse(text):
     found = {name: re.search(pattern, text) for name, pattern in TOTALS.items()}
     totals = {name: match and _number(*match.groups()) for name, match in found.items()}
     header = _HEADER.search(text)
-    rows = _ROW.findall(text, header.end()) if header else []
+    rows = [(*row, said.rstrip()) for *row, said in _ROW.findall(text, header.end())] if header else []
     table = pd.DataFrame(
         [(name, int(count), status == MAPPED, status) for name, count, status in rows],
         columns=["operator", "count", "mapped", "status"],

@@ -1,6 +1,7 @@
 """The compiler's real output is read right; the check needs nothing; what goes wrong becomes a reason in its row."""
 
 import re
+import time
 from pathlib import Path
 
 import keras
@@ -166,6 +167,36 @@ def test_a_compiler_that_fails_is_a_reason(tmp_path, native, log, then, reason):
     assert files == {}
 
 
+LONG = "9" * 5000  # more digits than Python reads
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [
+        (f"Total number of operations: {LONG}", {"operations": None, "mapped": None}),
+        (f"Input size: {LONG}KiB", {"input_bytes": None}),
+        (f"Input size: 2.{LONG}KiB", {"input_bytes": None}),
+        ("Total number of operations: 3", {"operations": 3, "mapped": None}),
+    ],
+)
+def test_numbers_of_any_length_are_survived(line, columns):
+    start = "Edge TPU Compiler version 16.0\nModel compiled successfully in 5 ms.\n"
+    rows = f"CONV_2D  {LONG}  Mapped to Edge TPU\nPAD   2   Mapped to Edge TPU \t\n"
+    totals, table = edgetpu.parse(f"{start}{line}\nOperator   Count   Status\n{rows}")
+    assert totals | columns == totals
+    assert table.to_dict("records") == [{"operator": "PAD", "count": 2, "mapped": True, "status": "Mapped to Edge TPU"}]
+    with pytest.raises(SplitDeconvError, match="neither a result nor an error"):
+        edgetpu.parse(f"Model compiled successfully in {LONG} ms.")
+
+
+def test_a_long_line_is_read_in_no_time():
+    start = "Model compiled successfully in 5 ms.\nOperator   Count   Status\n"
+    begun = time.monotonic()
+    table = edgetpu.parse(f"{start}PAD 2 a{' ' * 1_000_000}b\n")[1]
+    assert time.monotonic() - begun < 60  # were it quadratic, 50 minutes
+    assert table["count"].tolist() == [2]
+
+
 def test_without_a_compiler_there_is_a_reason(native):
     assert edgetpu.available("no_such_compiler").startswith("no_such_compiler is not on PATH")
     table, _ = edgetpu.compiled({"native": native}, compiler="no_such_compiler")
@@ -300,7 +331,9 @@ def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, t
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(edgetpu, "_RUNNER", "unplugged_tpu")
+    start = time.monotonic()
     found = edgetpu.run({"native": native, "split": native, "rows": native}, rounds=1, timeout=2, delegate=None)
+    assert time.monotonic() - start < 40  # of the 60 that what it started would take, were it waited for
     assert found["turns"].tolist() == [3, 0, 3]
     assert found["seconds"].tolist()[::2] == [0.5, 0.5]
     assert reason in found["skipped"][1]
