@@ -53,6 +53,22 @@ def costs(table, target=None) -> pd.DataFrame:
     return pd.concat([table, auto.assign(form="auto")], ignore_index=True)
 
 
+def absent(table) -> pd.DataFrame:
+    """What `costs` leaves out, as `splitdeconv.toolchains.gains` takes it: forms that have a reason, and no program.
+
+    Args:
+        table: as for `costs`.
+
+    Returns:
+        One row a form, whatever the interleave, with ``configuration``, ``complete`` (False) and ``skipped``: why.
+    """
+    key = [*_WHERE, "form"]
+    lost = table["reason"].notna().groupby([table[name] for name in key]).transform("all")
+    rows = table[lost].drop_duplicates(key)
+    names = [name_of(*row) for row in rows[["generation", "batch", "dtype"]].itertuples(index=False)]
+    return rows.assign(configuration=names, complete=False, skipped=rows["reason"])
+
+
 def name_of(generation, batch, dtype="bfloat16") -> str:
     """A configuration in words, such as "v5e, batch 1"."""
     return f"{generation}, batch {batch}" + ("" if dtype == "bfloat16" else f", {dtype}")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from splitdeconv import SplitDeconvError, measured
-from splitdeconv.toolchains import libtpu, tpu_gains
+from splitdeconv.toolchains import gains, libtpu, tpu_gains
 
 
 def row(form, cycles, *, interleave="concat", layer="deconv1", network="sngan", generation="v5e", batch=1, **more):
@@ -43,6 +43,31 @@ def test_charged_and_raw_sums_each_have_their_best_form(table):
     assert first["configuration"] == "v5e, batch 1"
     assert found.loc["deconv2", "gain"] == 0.9
     assert not found.loc["deconv2", "bound"]
+
+
+def test_what_has_no_program_in_any_interleave_keeps_its_reason(table):
+    late = {"cycles": np.nan, "reason": "took longer than 120 s"}
+    more = [
+        row("auto", layer=tpu_gains.WHOLE, generation="v6e", **late),
+        row("native", 900, layer=tpu_gains.WHOLE, generation="v6e"),
+        row("stacked", layer=tpu_gains.WHOLE, generation="v6e", **late),
+        row("stacked", layer=tpu_gains.WHOLE, generation="v6e", interleave="depth_to_space", **late),
+        row("stacked", layer="deconv2", **late),
+        row("stacked", 70, layer="deconv2", interleave="depth_to_space"),
+    ]
+    table = pd.concat([table, pd.DataFrame(more)], ignore_index=True)
+    absent = tpu_gains.absent(table)
+    told = [tuple(one) for one in absent[["layer", "configuration", "form", "skipped"]].itertuples(index=False)]
+    assert told == [
+        ("deconv1", "v5e, batch 1", "split", "took longer than 120 s"),
+        (tpu_gains.WHOLE, "v6e, batch 1", "auto", "took longer than 120 s"),
+        (tpu_gains.WHOLE, "v6e, batch 1", "stacked", "took longer than 120 s"),
+    ]
+    both = pd.concat([tpu_gains.interleaved(tpu_gains.costs(table)), absent])
+    found = gains.gains(both, cost="charged").set_index(["layer", "configuration"])
+    assert found.loc[(tpu_gains.WHOLE, "v6e, batch 1"), "note"] == "took longer than 120 s"
+    assert found.loc[(tpu_gains.WHOLE, "v5e, batch 1"), "gain"] == 2.0
+    assert found["gain"].notna().sum() == 3
 
 
 def test_a_target_is_asked_for_what_it_chooses(table):
