@@ -28,7 +28,8 @@ def export(model, *, batch=1, calibration=None) -> bytes:
         model: a Keras model on the tensorflow backend.
         batch: images per run.
         calibration: array ``(count, *input)`` of typical inputs, or a list of one for each of the model's: the model
-            becomes full int8, its inputs and outputs included. None: float32.
+            becomes full int8, its inputs and outputs included, with ELU and instance normalisation as in
+            `splitdeconv.toolchains.quantizable`. None: float32.
 
     Returns:
         The file's bytes.
@@ -47,6 +48,10 @@ def export(model, *, batch=1, calibration=None) -> bytes:
             expected=f"as many calibration samples for each of {len(model.inputs)} input(s), one at the least",
             got=" and ".join(map(str, counts)) or "none",
         )
+    if calibration is not None:
+        from .quantizable import quantizable  # it needs Keras
+
+        model = quantizable(model)
     signature = [tf.TensorSpec((batch, *x.shape[1:]), x.dtype) for x in model.inputs]
     function = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), autograph=False)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([freeze(function.get_concrete_function(*signature))])

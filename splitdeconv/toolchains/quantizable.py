@@ -1,0 +1,84 @@
+"""Keras models in operators that TensorFlow's converter takes in int8: the same function, nothing of it left in float.
+
+The converter leaves ELU, SQUARE and NEG in float, between DEQUANTIZE and QUANTIZE (seen with TensorFlow 2.21), though
+ELU is an exponential and instance normalisation needs neither of the other two. Integer accelerators refuse them.
+"""
+
+import keras
+from keras import ops
+
+
+class ELU(keras.layers.ELU):
+    """Keras' layer by `elu`."""
+
+    def call(self, inputs):
+        """(..., channels) to the same shape."""
+        return elu(inputs, self.alpha)
+
+
+class GroupNormalization(keras.layers.GroupNormalization):
+    """Keras' layer by `instance_norm` where every channel is a group; else as it is."""
+
+    def call(self, inputs):
+        """(batch, ..., channels) to the same shape."""
+        if self.axis not in (-1, len(inputs.shape) - 1) or self.groups != inputs.shape[-1]:
+            return super().call(inputs)
+        return instance_norm(inputs, self.gamma, self.beta, self.epsilon)
+
+
+_LAYERS = {keras.layers.ELU: ELU, keras.layers.GroupNormalization: GroupNormalization}
+
+
+def quantizable(model):
+    """The model with ELU activations and instance normalisation in operators that have int8 kernels.
+
+    Args:
+        model: a functional or sequential Keras model. Layers inside of nested models are left as they are.
+
+    Returns:
+        A model of layers of the same names and weights; the very model if there is nothing to change.
+    """
+    if not any(type(layer) in _LAYERS or _is_elu(layer) for layer in model.layers):
+        return model
+    copy = keras.models.clone_model(model, clone_function=_clone)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def elu(x, alpha=1.0):
+    """ELU by the exponential: x above 0, alpha (exp(x) - 1) elsewhere (Clevert et al., arXiv 1511.07289, equation 15).
+
+    Args:
+        x: a tensor.
+        alpha: minus the value that it tends to below 0.
+    """
+    # Not by MINIMUM or NEG: the converter gives MINIMUM's operands its result's scale, which cuts off what is above 0,
+    # and leaves NEG in float.
+    below = ops.exp(0.0 - ops.relu(0.0 - x)) - 1
+    return ops.relu(x) + (below if alpha == 1 else alpha * below)
+
+
+def instance_norm(x, gamma, beta, epsilon):
+    """Each channel of each image less its mean, over its deviation (Ulyanov et al., arXiv 1607.08022, equation 4).
+
+    Args:
+        x: (batch, ..., channels).
+        gamma, beta: (channels,) to multiply by and to add, or None.
+        epsilon: added to the variance.
+    """
+    axes = tuple(range(1, len(x.shape) - 1))
+    less = x - ops.mean(x, axis=axes, keepdims=True)
+    found = less * ops.rsqrt(ops.mean(less * less, axis=axes, keepdims=True) + epsilon)
+    found = found if gamma is None else found * gamma
+    return found if beta is None else found + beta
+
+
+def _clone(layer):
+    copy = _LAYERS.get(type(layer), type(layer)).from_config(layer.get_config())
+    if _is_elu(layer):
+        copy.activation = elu
+    return copy
+
+
+def _is_elu(layer):
+    return getattr(layer, "activation", None) is keras.activations.elu
