@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from ..errors import SplitDeconvError
+
 #: The networks over whose transposed convolutions the means are taken.
 NETWORKS = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
 WHOLE = "whole network"
@@ -30,7 +32,19 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
         One row a network, layer and configuration: ``gain``, the baseline's cost over the form's, and ``note``, why
         there is none: a model that is not complete has no cost that could be compared, nor has what the table lacks.
         What was not compiled has the reason that the table gives in a column skipped.
+
+    Raises:
+        SplitDeconvError: a form is in the table twice for the same layer and configuration.
     """
+    twice = table[table["form"].isin([form, baseline]) & table.duplicated([*_KEY, "form"])]
+    if len(twice):
+        raise SplitDeconvError(
+            "a form is there twice",
+            where="gains",
+            expected="one row a network, layer, configuration and form",
+            got=", ".join(map(str, twice.iloc[0][[*_KEY, "form"]])),
+            fix="choose one, as tpu_gains.interleaved does of interleaves",
+        )
     columns = [column for column in (cost, "complete", "skipped") if column in table]
     ours, theirs = (table[table["form"] == side].set_index(_KEY)[columns] for side in (form, baseline))
     joined = ours.add_suffix("_form").join(theirs.add_suffix("_baseline"), how="outer")

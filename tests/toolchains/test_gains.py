@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import splitdeconv as sd
 from splitdeconv import measured
 from splitdeconv.toolchains import gains
 
@@ -43,6 +44,14 @@ def test_gains_are_quotients_and_say_why_there_is_none():
     assert found.loc[("fcn8s", "c"), "note"] == "native does not run on the accelerator alone"
     assert found.loc[("mde", "d"), "note"] == "auto does not run on the accelerator alone"
     assert found["gain"].notna().equals(found["note"] == "")
+
+
+def test_a_form_that_is_there_twice_is_refused():
+    twice = pd.concat([TABLE, TABLE[TABLE["form"] == "rows"].iloc[:1]])
+    with pytest.raises(sd.SplitDeconvError, match="a form is there twice") as caught:
+        gains.gains(twice, form="rows")
+    assert "dcgan, a, npu, rows" in str(caught.value)
+    assert len(gains.gains(twice, form="auto")) == len(gains.gains(TABLE))  # which it does not concern
 
 
 def test_what_was_not_compiled_has_its_own_reason():
