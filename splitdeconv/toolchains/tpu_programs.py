@@ -65,11 +65,11 @@ def _loaded(case, device):
     """A case's program on a device, as a function without arguments that returns when its result is there."""
     function, weights, x = program(case)
     prepare, compute, shapes = folded(function, weights, x)
-    constants = jax.jit(prepare)(*(_values(w, i) for i, w in enumerate(jax.tree.leaves(weights))))
+    values = [_values(shape, seed) for seed, shape in enumerate(jax.tree.leaves((weights, x)))]
+    count = len(jax.tree.leaves(weights))
+    arguments = [*jax.jit(prepare)(*values[:count]), *values[count:]]
     compiled = _compiled(compute, shapes, device)
-    arguments = [
-        jax.device_put(a, f) for a, f in zip([*constants, _values(x, -1)], compiled.input_formats[0], strict=True)
-    ]
+    arguments = [jax.device_put(a, f) for a, f in zip(arguments, compiled.input_formats[0], strict=True)]
     return lambda: jax.block_until_ready(compiled(*arguments))
 
 
@@ -81,11 +81,11 @@ def folded(function, weights, x):
     Args:
         function: ``function(weights, x)``.
         weights: shapes, in any structure.
-        x: shape of the input.
+        x: shape of the input, or of several in any structure.
 
     Returns:
-        ``prepare(*leaves of weights) -> constants``, ``compute(*constants, x) -> outputs``, and the shapes of the
-        arguments of ``compute``.
+        ``prepare(*leaves of weights) -> constants``, ``compute(*constants, *leaves of x) -> outputs``, and the shapes
+        of the arguments of ``compute``.
     """
     closed = jax.make_jaxpr(function)(weights, x)
     jaxpr, count = closed.jaxpr, len(jax.tree.leaves(weights))
@@ -109,7 +109,7 @@ def folded(function, weights, x):
 
 
 def program(case):
-    """A case's function of weights and input, and their shapes."""
+    """A case's function of weights and input (or inputs), and their shapes."""
     return {"layer": _layer, "network": _network, "chain": _chain}[case["kind"]](case)
 
 
@@ -162,18 +162,16 @@ def _network(case):
         if hasattr(layer, "interleave") and form != "auto":
             layer.interleave = case["interleave"]
     shapes = [tuple(x.shape[1:]) for x in model.inputs]
-    if len(shapes) != 1 or None in shapes[0]:
+    if any(None in shape for shape in shapes):
         raise SplitDeconvError(
-            "a program has one input of fixed size",
-            expected="one input, all known but the batch",
-            got=f"inputs {shapes}",
+            "a program has inputs of fixed size", expected="sizes, all known but the batch", got=f"inputs {shapes}"
         )
-    (x,) = model.inputs
+    inputs = [jax.ShapeDtypeStruct((case["batch"], *x.shape[1:]), jnp.dtype(x.dtype)) for x in model.inputs]
     weights = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in _variables(model)]
     return (
         lambda w, x: model.stateless_call(*w, x, training=False)[0],
         weights,
-        jax.ShapeDtypeStruct((case["batch"], *x.shape[1:]), jnp.dtype(x.dtype)),
+        inputs if len(inputs) > 1 else inputs[0],
     )
 
 
@@ -218,5 +216,5 @@ def _compiled(function, shapes, device):
 
 
 def _values(shape, seed):
-    rng = np.random.default_rng(seed + 1)
+    rng = np.random.default_rng(seed)
     return jnp.asarray(rng.standard_normal(shape.shape, "float32"), shape.dtype)
