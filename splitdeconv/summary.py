@@ -27,6 +27,8 @@ _SPLIT = ("split", "rows", "stacked")
 # Method and skipping of the processor model that stand for split deconvolution, by its published and by plain hardware.
 _MODELLED = {"dot_product_16x16": "WA", "pe_array_32x7": "WA", "pe_array_16x16": "WA"}
 _TITLES = {"litert": "LiteRT (XNNPACK)", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+# The type that TPUs are made for, and both ends of the batches; notebook 13 has the rest, which lies between or beside.
+_TPU = {"batch": (1, 64), "dtype": ("bfloat16",)}
 _PUBLISHED = {"Edge TPU (authors)": "published_edge_tpu", "Intel NCS2 (authors)": "published_ncs2"}
 
 
@@ -81,11 +83,12 @@ def ethos_u() -> pd.DataFrame:
 
 
 def cloud_tpu() -> pd.DataFrame:
-    """Rows of `summary` by Google's compiler, charged for what it does not estimate."""
+    """Rows of `summary` by Google's compiler, charged for what it does not estimate: `_TPU` of all that is recorded."""
     table = measured.read("libtpu")
     if table.empty:
         return table
-    table = tpu_gains.costs(table[table["layer"] != tpu_gains.CHAIN])
+    kept = table["batch"].isin(_TPU["batch"]) & table["dtype"].isin(_TPU["dtype"])
+    table = tpu_gains.costs(table[kept & (table["layer"] != tpu_gains.CHAIN)])
     rows = []
     table = table.sort_values("generation", key=lambda names: names.map(list(libtpu.GENERATIONS).index), kind="stable")
     for (generation, batch, dtype), part in table.groupby(["generation", "batch", "dtype"], sort=False):
