@@ -44,10 +44,11 @@ def end(process):
 
 
 def ended(code, said=""):
-    """How a process ended, in words: its exit code or signal, and the last line of what it said."""
+    """How a process ended, in words: its exit code or signal, and the last line of what it said (no bare address)."""
     how = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code} ({signal.strsignal(-code)})"
-    lines = said.strip().splitlines()
-    return how + (f": {lines[-1].strip()[:300]}" if lines else "")
+    lines = [line.strip() for line in said.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("http://", "https://"))]  # of a stack trace
+    return how + (f": {lines[-1][:300]}" if lines else "")
 
 
 def _read(file):

@@ -113,6 +113,7 @@ def test_a_file_of_another_kind_is_a_reason(files, runtime):
     [
         ("import time; time.sleep(60)", r"took longer than 0\.6 s"),
         ("import sys; sys.exit('segfault')", "the process ended with code 1: segfault"),
+        (r"import sys; sys.exit('segfault\nhttps://a.b/trace')", "the process ended with code 1: segfault"),
         ("while input(): print('hello', flush=True)", "an answer that is not understood: 'hello'"),
         ("while input(): print('{\"told\": {}}', flush=True)", "an answer that is not understood: {'told': {}}"),
         ("while input(): print('7', flush=True)", "an answer that is not understood: 7"),
