@@ -4,6 +4,7 @@ import io
 import os
 import shlex
 import stat
+import string
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ..errors import SplitDeconvError
 
 FORMATS = {"tflite": ".tflite", "onnx": ".onnx", "keras": ".keras"}
 _EXPECTED = "a .tflite, .onnx or .keras model"
+_AGAIN = "fetch or export the model again, and compare the size of the two files"
 # Commands as a shell takes them; {} is the path that was given, quoted.
 _TO_KERAS = (
     "python -c \"import keras, sys; keras.models.load_model(sys.argv[1]).save('model.keras')\" {}, "
@@ -53,7 +55,9 @@ def read_model(model) -> tuple[bytes, str | None]:
         what = _refuse_directory(path) if stat.S_ISDIR(mode) else None
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         got = getattr(error, "strerror", None) or str(error)
-        raise SplitDeconvError("the model cannot be read", where=str(path), expected=_EXPECTED, got=got) from None
+        raise SplitDeconvError(
+            "the model cannot be read", where=str(path), expected=_EXPECTED, got=got, fix="check the path and its rights"
+        ) from None
     # Pipes and devices need not end.
     raise what or _refuse("a pipe, a socket or a device", path, "save the model in a file")
 
@@ -76,15 +80,17 @@ def detect(data: bytes, where="the model") -> str:
         return "onnx"
     path, folder = (shlex.quote(str(p)) for p in (where, Path(str(where)).parent))
     for matches, what, fix in (
-        (not data, "an empty file", None),
+        (not data, "an empty file", _AGAIN),
         (data[:8] == b"\x89HDF\r\n\x1a\n", "an HDF5 file: legacy Keras", _TO_KERAS.format(path)),
         (_is_pickle(data), "a pickle: legacy PyTorch or another; it is never opened", _TO_ONNX),
         (_is_frozen_graph(data), "a TensorFlow protocol buffer: a frozen graph", _FROZEN.format(path)),
         (_is_saved_model(data), "a TensorFlow protocol buffer: part of a SavedModel folder", _TO_TFLITE.format(folder)),
-        (_is_flatbuffer(data), "a flatbuffer without TFLite's identifier TFL3", None),
+        (_is_flatbuffer(data), "a flatbuffer without TFLite's identifier TFL3", _AGAIN),
     ):
         if matches:
             raise _refuse(what, where, fix)
+    if set(data[:64]) <= set(string.printable.encode()):
+        raise _refuse("text", where)
     raise _refuse(f"{len(data)} bytes that begin with {data[:8].hex(' ')}", where)
 
 
@@ -195,10 +201,10 @@ def _is_flatbuffer(data):
 def _refuse_directory(path):
     if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
         return _refuse("a SavedModel folder", path, _TO_TFLITE.format(shlex.quote(str(path))))
-    return _refuse("a directory", path)
+    return _refuse("a directory", path, "give the model file that is in it")
 
 
-def _refuse(what, where, fix=None):
+def _refuse(what, where, fix=_AGAIN):
     return SplitDeconvError(
         "this is no model that can be converted", where=where, expected=_EXPECTED, got=what, fix=fix
     )

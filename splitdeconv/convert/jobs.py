@@ -66,7 +66,11 @@ def _verify(job, folder):
     other = detect(converted, path)
     if other != kind:
         raise SplitDeconvError(
-            "the two models are of different formats", where=path, expected=f"a {kind} model", got=f"a {other} model"
+            "the two models are of different formats",
+            where=path,
+            expected=f"a model in {kind}",
+            got=f"one in {other}",
+            fix="give two files of the same format",
         )
     _enter(folder, "verifying")
     return _compare(kind, data, converted, job).to_dict()

@@ -1,5 +1,6 @@
 """What to feed a model with that nobody gave inputs for, and how to read those that somebody gave."""
 
+import os
 import zipfile
 from dataclasses import dataclass
 from itertools import product
@@ -128,6 +129,9 @@ def read_inputs(given, inputs) -> list[dict]:
 
 def _read_npz(path):
     try:
+        # NumPy takes what is no archive for a pickle, and advises to trust it.
+        if os.path.isfile(path) and not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("no .npz archive")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:

@@ -32,17 +32,17 @@ FLATBUFFER = bytes([8, 0, 0, 0, 4, 0, 4, 0, 4, 0, 0, 0])
 
 # name: (content, what it is told to be, what to do)
 ODD = {
-    "empty": (b"", "an empty file", None),
-    "random": (bytes(range(200, 256)), "56 bytes that begin with c8 c9 ca cb cc cd ce cf", None),
-    "text": (b"import os\n", "10 bytes that begin with", None),
-    "one byte": (b"\x08", "1 bytes that begin with 08", None),
+    "empty": (b"", "an empty file", "export the model again"),
+    "random": (bytes(range(200, 256)), "56 bytes that begin with c8 c9 ca cb cc cd ce cf", "export the model again"),
+    "text": (b"import os\n", "text", "export the model again"),
+    "one byte": (b"\x08", "1 bytes that begin with 08", "export the model again"),
     "h5": (HDF5, "an HDF5 file: legacy Keras", "keras.models.load_model"),
     "legacy torch": (LEGACY_TORCH, "a pickle: legacy PyTorch or another; it is never opened", "torch.onnx.export"),
     "torch zip": (TORCH_ZIP, "a PyTorch checkpoint; its pickle is never opened", "torch.onnx.export"),
     "frozen graph": (FROZEN, "a TensorFlow protocol buffer: a frozen graph", "from_frozen_graph"),
     "saved_model.pb": (SAVED_MODEL, "a TensorFlow protocol buffer: part of a SavedModel", "from_saved_model"),
-    "flatbuffer": (FLATBUFFER, "a flatbuffer without TFLite's identifier TFL3", None),
-    "zip": (zipped(readme=b"hello"), "a zip archive of 1 other file", None),
-    "broken zip": (zipped(readme=b"hello")[:20], "a zip archive that is broken", None),
-    "half a .keras": (zipped(config_json=b"{}"), "a zip archive of 1 other file", None),
+    "flatbuffer": (FLATBUFFER, "a flatbuffer without TFLite's identifier TFL3", "export the model again"),
+    "zip": (zipped(readme=b"hello"), "a zip archive of 1 other file", "export the model again"),
+    "broken zip": (zipped(readme=b"hello")[:20], "a zip archive that is broken", "export the model again"),
+    "half a .keras": (zipped(config_json=b"{}"), "a zip archive of 1 other file", "export the model again"),
 }

@@ -110,5 +110,6 @@ def test_input_files_are_data(tmp_path, content):
     with refused("the inputs cannot be read") as caught:
         read_inputs(path, [IMAGE])
     assert "numpy.savez" in caught.value.fix
+    assert "unsafely" not in caught.value.got
     with refused("the inputs cannot be read"):
         read_inputs(tmp_path / "missing.npz", [IMAGE])
