@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from splitdeconv import cli
+from splitdeconv.cli import show
 from splitdeconv.convert import jobs, sandbox
 from tests.convert import files
 from tests.convert.test_front import no_deconv, refusing_model
@@ -306,3 +307,26 @@ def test_a_small_file_converts_without_tensorflow(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_layers_that_are_not_there_are_refused(run, model):
+    before = listing(model.parent)
+    code, _, err = run("convert", "up.tflite", "-o", "out", "--layers", "^nothing$")
+    assert code == 1
+    assert "no transposed convolution has a name that --layers finds" in err
+    assert "finds one of: picture" in err
+    assert listing(model.parent) == before
+    code, _, _ = run("convert", "up.tflite", "-o", "out", "--layers", "^pic")
+    assert (code, "out" in listing(model.parent)) == (0, True)
+
+
+def test_a_narrow_terminal_gets_one_line_a_value(monkeypatch, capsys):
+    rows = [("up", "128 -> 256 (k=2 s=2 p=0)", "1.0"), ("down", "8 -> 16", "12.5")]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    show.print_table(("layer", "axes", "MMAC"), rows)
+    lines = "layer: up\naxes: 128 -> 256 (k=2 s=2 p=0)\nMMAC: 1.0\n\nlayer: down\naxes: 8 -> 16\nMMAC: 12.5\n\n"
+    assert capsys.readouterr().out == lines
+    monkeypatch.setenv("COLUMNS", "60")
+    show.print_table(("layer", "axes", "MMAC"), rows)
+    assert "up      128 -> 256 (k=2 s=2 p=0)    1.0" in capsys.readouterr().out

@@ -83,6 +83,16 @@ def _convert(
             memory=memory,
             progress=stage,
         )
+    names = [decision.site.name for decision in result.report.decisions]
+    # A batch that is fixed is a reason of its own to write the file.
+    if layers and static_batch is None and not any(re.search(layers, name) for name in names):
+        raise SplitDeconvError(
+            "no transposed convolution has a name that --layers finds",
+            where=str(model),
+            expected="a regular expression that finds one of: " + (", ".join(names[:8]) or "none, the model has none"),
+            got=layers,
+            fix="see splitdeconv inspect; without --layers all are converted",
+        )
     result.save(to, overwrite)
     if as_json:
         return print_json(**result.report.to_dict(), output=str(to))
@@ -124,7 +134,7 @@ def _bench(
         Path | None, typer.Argument(help="the model to time beside it; by default what convert makes of it")
     ] = None,
     target: Target = "generic",
-    threads: Annotated[list[int], typer.Option(min=1, max=_MOST, help="threads to time with")] = (1, 2),
+    threads: Annotated[list[int], typer.Option(min=1, max=_MOST, help="threads to time with, up to the machine's cores")] = (1, 2),
     turns: Annotated[int, typer.Option(min=1, help="calls of each model, in turn")] = 31,
     inputs: Inputs = None,
     timeout: Timeout = None,

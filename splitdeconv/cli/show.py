@@ -19,20 +19,31 @@ def print_json(**content):
 
 
 def print_table(header, rows, right=("MMAC",)):
-    """A table on stdout; columns named in `right` are aligned to the right."""
+    """A table on stdout, columns named in `right` aligned to the right; row by row where a terminal is too narrow."""
     from rich import box
     from rich.console import Console
     from rich.table import Column, Table
 
-    columns = (Column(title, justify="right" if title in right else "left", overflow="fold") for title in header)
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
+    rows = list(rows)
     console = Console(markup=False, highlight=False)
     # A pipe has no width to fit; a terminal has. So has a notebook: what is wider than its cells is cut off.
     if not sys.stdout.isatty():
         console.width = 106 if console.is_jupyter else 120
+    elif _least_width(header, rows) > console.width:
+        for row in rows:
+            console.print("\n".join(f"{title}: {cell}" for title, cell in zip(header, row, strict=True)), end="\n\n")
+        return
+    columns = (Column(title, justify="right" if title in right else "left", overflow="fold") for title in header)
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
+
+
+def _least_width(header, rows):
+    """What a table takes that breaks no word: short columns as they are, wrapped ones with room for their words."""
+    widths = (max(map(len, column)) for column in zip(header, *rows, strict=True))
+    return sum(min(width, 20) + 2 for width in widths)
 
 
 @contextmanager
