@@ -134,7 +134,7 @@ def _bench(
         Path | None, typer.Argument(help="the model to time beside it; by default what convert makes of it")
     ] = None,
     target: Target = "generic",
-    threads: Annotated[list[int], typer.Option(min=1, max=_MOST, help="threads to time with, up to the machine's cores")] = (1, 2),
+    threads: Annotated[list[int], typer.Option(min=1, max=_MOST, help="threads, at most as many as cores")] = (1, 2),
     turns: Annotated[int, typer.Option(min=1, help="calls of each model, in turn")] = 31,
     inputs: Inputs = None,
     timeout: Timeout = None,

@@ -74,8 +74,8 @@ def _simulate(
     from ..dlp.compare import label
 
     options = {"size": size, "network": of}
+    processor, method, skip = load_processor(processor), method.value, skip.value  # at once, and before any framework
     table = workload(network, **{name: value for name, value in options.items() if value is not None})
-    processor, method, skip = load_processor(processor), method.value, skip.value
     how = {"dataflow": dataflow and dataflow.value, "batch": batch, "zeros": zeros.value, "technology": technology}
     layers = simulate(table, processor, method, skip, **how)
     deconvs = layers[layers["kind"] == "deconv"]

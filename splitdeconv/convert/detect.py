@@ -56,7 +56,7 @@ def read_model(model) -> tuple[bytes, str | None]:
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         got = getattr(error, "strerror", None) or str(error)
         raise SplitDeconvError(
-            "the model cannot be read", where=str(path), expected=_EXPECTED, got=got, fix="check the path and its rights"
+            "the model cannot be read", where=str(path), expected=_EXPECTED, got=got, fix="check path and rights"
         ) from None
     # Pipes and devices need not end.
     raise what or _refuse("a pipe, a socket or a device", path, "save the model in a file")

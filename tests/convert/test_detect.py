@@ -53,7 +53,7 @@ def test_what_cannot_be_read_is_refused(tmp_path):
     with refused("the model cannot be read") as caught:
         read_model(tmp_path / "missing.tflite")
     assert caught.value.got == "No such file or directory"
-    assert "check the path" in caught.value.fix
+    assert "check path" in caught.value.fix
     with refused("this is no model that can be converted") as caught:
         read_model(tmp_path)
     assert caught.value.got == "a directory"
