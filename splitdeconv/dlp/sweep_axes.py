@@ -65,16 +65,18 @@ def read_axes(axes, processor) -> list[Axis]:
 def variant(processor, fields, where="sweep"):
     """The processor with some fields replaced, checked as its file is, and the batch, 1 if none is given."""
     fields = dict(fields)
-    if "origins" in fields:
-        expected = "a field that changes what is computed, or batch"
-        raise SplitDeconvError("origins are no axis", where=where, expected=expected, got="origins")
+    swept = {*vars(processor), "batch"} - {"origins", "name", "title"}
+    for name in fields:
+        if name not in swept:
+            expected = "a field that changes what is computed, or batch: " + ", ".join(sorted(swept))
+            raise SplitDeconvError(f"{name} is no axis", where=where, expected=expected, got=name)
     batch = fields.pop("batch", 1)
     check_count(batch, "batch", where)
     data = {
         name: list(value) if isinstance(value, tuple) else value for name, value in (vars(processor) | fields).items()
     }
-    swept = [name for name, value in fields.items() if isinstance(value, int | float) and not isinstance(value, bool)]
-    data["origins"] = data["origins"] | dict.fromkeys(swept, "an axis of the sweep")
+    numbers = [name for name, value in fields.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+    data["origins"] = data["origins"] | dict.fromkeys(numbers, "an axis of the sweep")
     try:
         return load_processor(schema.build(Processor, data, where)), batch
     except SplitDeconvError as error:
