@@ -138,3 +138,7 @@ def test_a_table_is_as_wide_as_a_notebook_shows(monkeypatch):
     text = "".join(shown)
     assert max(map(len, text.splitlines())) <= 106
     assert (text.count("a"), text.count("b")) == (60, 60)
+
+
+def test_the_version(run):
+    assert run("--version") == (0, f"{sd.__version__}\n", "")

@@ -6,9 +6,11 @@ carries its schema's version, which grows whenever a key changes its meaning or 
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from .. import __version__
 from ..errors import SplitDeconvError
 from . import convert, plan, simulate
 
@@ -18,6 +20,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Exact split deconvolution: transposed convolutions as small stride-1 convolutions.",
 )
+
+
+def _version(wanted: bool):
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
+    ] = False,
+): ...
+
+
 for verb in (*convert.VERBS, *plan.VERBS, *simulate.VERBS):
     app.command(verb.__name__.strip("_"))(verb)
 
