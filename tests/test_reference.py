@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from splitdeconv.geometry import Axis
-from splitdeconv.reference import conv_transpose
+from splitdeconv.reference import conv_transpose, rounding_bound
 from tests import references
 from tests.geometries import CASES
 
@@ -100,3 +100,15 @@ def test_gradient_reference_is_the_adjoint(case):
     product_ = np.vdot(conv_transpose(x, w, case.plan()), r)
     # Sums of at most 1e4 products of O(1): 1e4 * eps = 2e-12, times 50 for the size of the result.
     np.testing.assert_allclose([np.vdot(x, dx), np.vdot(w, dw)], product_, rtol=0, atol=1e-10)
+
+
+def test_the_rounding_bound_by_hand():
+    # One pixel through a 3-tap filter of two groups and dilation 2: taps at 0, 2 and 4, nothing between. A sum has at
+    # most m = 3 taps * 4 input channels / 2 groups = 6 products; with epsilon 1/64, gamma = 6/64 / (1 - 6/64) = 6/58.
+    plan = SimpleNamespace(axes=(Axis(n=1, k=3, s=1, d=2, p=0, tail=4),), groups=2)
+    x = np.array([[[1.0, -2.0, 3.0, -4.0]]])
+    filters = -np.arange(1.0, 13.0).reshape(3, 1, 4)
+    found = rounding_bound(x, filters, plan, 1 / 64)
+    # |x||w| tap by tap: 1*1 + 2*2 and 3*3 + 4*4, 1*5 + 2*6 and 3*7 + 4*8, 1*9 + 2*10 and 3*11 + 4*12.
+    expected = np.array([[[5, 25], [0, 0], [17, 53], [0, 0], [29, 81]]])
+    np.testing.assert_allclose(found, 2 * 6 / 58 * expected, rtol=1e-12)

@@ -117,3 +117,64 @@ def test_each_thread_count_of_a_cpu_is_a_row_of_its_own(table):
         found = table[(table["processor"] == processor) & (table["network"] == "dcgan")]
         assert found["auto_over_native"].item() == pytest.approx(seconds["native"] / seconds["auto"])
         assert found["over_nzp"].item() == pytest.approx(seconds["nzp"] / seconds["auto"])
+
+
+def recorded(rows):
+    """A table by a compiler: (network, layer, form, interleave, cost, complete)."""
+    tidy = pd.DataFrame(rows, columns=["network", "layer", "form", "interleave", "cost", "complete"])
+    return tidy.assign(configuration="npu")
+
+
+def test_of_two_interleaves_the_cheaper_counts_and_what_is_left_is_no_split_form():
+    rows = [("dcgan", "a", "native", "concat", 6.0, True), ("dcgan", "a", "auto", "concat", 6.0, True)]
+    rows += [("dcgan", "a", "rows", interleave, cost, True) for interleave, cost in (("concat", 12.0), ("other", 8.0))]
+    (found,) = summary._sums(recorded(rows), "cost").to_dict("records")
+    assert (found["over_native"], found["auto_over_native"], found["forms"]) == (6 / 8, 1.0, "rows 1")
+    # What does not run on the accelerator alone has no cost, however small.
+    rows.append(("dcgan", "a", "split", "concat", 1.0, False))
+    (found,) = summary._sums(recorded(rows), "cost").to_dict("records")
+    assert found["over_native"] == 6 / 8
+
+
+def test_a_frame_says_that_the_rules_split_something(monkeypatch):
+    where = {"kind": "compiler", "processor": "npu", "batch": 1, "dtype": "int8", "source": "here", "complete": True}
+    layers = {("dcgan", "a"): (6.0, 6.0, 12.0), ("sngan", "a"): (6.0, 3.0, 3.0)}
+    layers |= {("dcgan", gains.WHOLE): (9.0, 9.0, 15.0), ("sngan", gains.WHOLE): (9.0, 6.0, 6.0)}
+    rows = [
+        (*name, form, "concat", cost, True)
+        for name, costs in layers.items()
+        for form, cost in zip(("native", "auto", "rows"), costs, strict=True)
+    ]
+    found = summary._sums(recorded(rows), "cost").assign(**where)
+    for source in ("modelled", "cloud_tpu", "accelerators", "runtimes", "published"):
+        monkeypatch.setattr(summary, source, lambda *_: pd.DataFrame())
+    monkeypatch.setattr(summary, "ethos_u", lambda: found)
+    table = summary.summary()
+    networks = table.set_index("network")
+    assert networks["network_over_native"].to_dict() == {"dcgan": 9 / 15, "sngan": 9 / 6}
+    assert networks["network_auto_over_native"].to_dict() == {"dcgan": 1.0, "sngan": 9 / 6}
+    for prefix in ("", "network_"):
+        cells = summary.cells(table, prefix).query("panel == 'over native'").set_index("column")
+        assert cells["framed"].to_dict() == {"dcgan": False, "sngan": True}
+
+
+def test_hardware_without_skipping_is_modelled_once_and_generations_are_in_order(table):
+    plain = summary.modelled(["dcgan"], ["pe_array_16x16"])
+    assert set(plain["processor"]) == {"pe_array_16x16", "pe_array_16x16, skips zeros"}
+    ones = table[table["processor"].str.startswith("Cloud TPU") & (table["batch"] == 1)]
+    generations = list(dict.fromkeys(ones["processor"].str.split().str[-1]))
+    assert generations == ["v2", "v3", "v4", "v5e", "v5p", "v6e"]
+
+
+def test_what_took_too_long_is_not_complete(monkeypatch):
+    where = {"network": "dcgan", "device": "gpu H", "batch": 8, "dtype": "float32", "compiler": "jax 1", "date": "2026"}
+    rows = [("a", "native", 6.0, None), ("a", "split", 2.0, None), ("a", "rows", 1.0, "the results differ")]
+    table = pd.DataFrame(rows, columns=["layer", "form", "seconds", "reason"]).assign(**where)
+    monkeypatch.setattr(summary.measured, "read", lambda name: {"accelerators": table}.get(name, pd.DataFrame()))
+    (found,) = summary.accelerators().to_dict("records")
+    assert (found["over_native"], found["forms"]) == (3.0, "split 1")
+
+
+def test_what_the_authors_did_not_compile_is_a_row_of_its_own(table):
+    names = set(table[table["kind"] == "published"]["processor"])
+    assert names == {"Edge TPU (authors)", "Edge TPU (authors), not compiled", "Intel NCS2 (authors)"}
