@@ -70,6 +70,7 @@ def test_the_account_is_that_of_plan_and_processor_model():
         assert table.loc[form, "cycles"] == run["cycles"], form
         assert table.loc[form, "speedup"] == runs["nzp"]["cycles"] / run["cycles"], form
         assert table.loc[form, "energy_saving"] == 1 - run["energy_pj"] / runs["nzp"]["energy_pj"], form
+        assert table.loc[form, "energy_uj"] == pytest.approx(run["energy_pj"] * 1e-6), form  # a microjoule is 1e6 pJ
     assert table.loc["nzp", ["speedup", "energy_saving"]].tolist() == [1, 0]
     # Where zeros are stored, zero insertion costs more than where they are generated; nothing else changes.
     generated = explorer.account(**CHOICE | {"zeros": "generated"}).set_index("form")
