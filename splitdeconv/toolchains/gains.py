@@ -55,8 +55,9 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
     note = pd.Series(said, joined.index)
     for side, name in (("form", form), ("baseline", baseline)):
         note = note.where(joined[f"complete_{side}"].notna(), f"{name} is not in the table")
-    for side in {"skipped_form", "skipped_baseline"} & set(joined):
-        note = note.where(joined[side].isna(), joined[side])
+    for side in ("skipped_baseline", "skipped_form"):  # of two reasons the form's is told
+        if side in joined:
+            note = note.where(joined[side].isna(), joined[side])
     return joined.assign(gain=gain, note=note).reset_index()[[*_KEY, "gain", "note"]]
 
 
@@ -105,11 +106,11 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
 
     Returns:
         One row a configuration and baseline: ``layers`` that have a gain, ``mean`` (geometric), ``median``, ``worst``,
-        ``worst_layer``, ``rescued``: layers that only the form runs on the accelerator, which no mean can hold, and
-        ``lost``: layers that the form does not.
+        ``worst_layer``, ``rescued``: layers that only the form runs on the accelerator, which no mean can hold,
+        ``lost``: layers that the form does not, and ``unknown``: layers whose baseline has no cost for another reason.
     """
     layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
-    rows = []
+    able, rows = layers[(layers["form"] == form) & layers["complete"].eq(True)].set_index(_KEY).index, []
     for baseline in baselines:
         for configuration, part in gains(layers, form=form, baseline=baseline, cost=cost).groupby(
             "configuration", sort=False
@@ -117,6 +118,7 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
             held = part.dropna(subset="gain")
             worst = held.loc[held["gain"].idxmin()] if len(held) else None
             rescued = (part["note"] == _alone(baseline)).sum()
+            lost = (~part.set_index(_KEY).index.isin(able)).sum()
             rows.append(
                 {
                     "configuration": configuration,
@@ -127,7 +129,8 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
                     "worst": np.nan if worst is None else worst["gain"],
                     "worst_layer": "" if worst is None else f"{worst['network']} {worst['layer']}",
                     "rescued": int(rescued),
-                    "lost": int((part["note"] != "").sum() - rescued),
+                    "lost": int(lost),
+                    "unknown": int((part["note"] != "").sum() - rescued - lost),
                 }
             )
     return pd.DataFrame(rows)

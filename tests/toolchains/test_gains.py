@@ -58,15 +58,21 @@ def test_what_was_not_compiled_has_its_own_reason():
     rows = [row("mde", "d", "native", 10) | {"skipped": None}]
     rows += [row("mde", "d", "auto", np.nan, complete=False) | {"skipped": "Vela took longer than 60 s"}]
     assert gains.gains(pd.DataFrame(rows))["note"].tolist() == ["Vela took longer than 60 s"]
+    rows[0] |= {"complete": False, "skipped": "too many operations"}
+    assert gains.gains(pd.DataFrame(rows))["note"].tolist() == ["Vela took longer than 60 s"]  # the form's own
+    rows[1] |= row("mde", "d", "auto", 5) | {"skipped": None}
+    assert gains.gains(pd.DataFrame(rows))["note"].tolist() == ["too many operations"]
+    counted = gains.summary(pd.DataFrame(rows), baselines=["native"]).iloc[0]
+    assert counted[["layers", "rescued", "lost", "unknown"]].tolist() == [0, 0, 0, 1]
 
 
-def test_what_is_not_in_the_table_is_neither_lost_to_the_cpu_nor_rescued():
+def test_a_baseline_that_is_not_in_the_table_is_unknown_and_a_form_lost():
     rows = [row("mde", "d", "auto", 5), row("mde", "f", "native", 5), *TABLE.to_dict("records")[:2]]
     rows += [row("dcgan", "a", "auto", 100)]
     found = gains.gains(pd.DataFrame(rows)).set_index("layer")["note"]
     assert found.to_dict() == {"a": "", "d": "native is not in the table", "f": "auto is not in the table"}
     counted = gains.summary(pd.DataFrame(rows), baselines=["native"]).iloc[0]
-    assert counted[["layers", "rescued", "lost"]].tolist() == [1, 0, 2]
+    assert counted[["layers", "rescued", "lost", "unknown"]].tolist() == [1, 0, 1, 1]
 
 
 def test_every_form_has_its_gains_in_the_tables_order():
@@ -110,10 +116,10 @@ def test_the_summary_is_over_the_layers_of_its_networks():
     assert native["mean"] == pytest.approx((4 * 0.9) ** (1 / 2), rel=1e-15)
     assert native["median"] == pytest.approx(2.45, rel=1e-15)
     assert (native["worst"], native["worst_layer"]) == (0.9, "dcgan b")
-    assert native[["layers", "rescued", "lost"]].tolist() == [2, 1, 1]
+    assert native[["layers", "rescued", "lost", "unknown"]].tolist() == [2, 1, 1, 0]
     assert nzp["mean"] == pytest.approx((9 * 1 * 4) ** (1 / 3), rel=1e-15)
     assert nzp["median"] == 4
-    assert nzp[["layers", "rescued", "lost"]].tolist() == [3, 0, 1]
+    assert nzp[["layers", "rescued", "lost", "unknown"]].tolist() == [3, 0, 1, 0]
 
 
 def test_the_best_form_of_each_layer_takes_the_fewest_cycles():
