@@ -87,9 +87,9 @@ def cloud_tpu() -> pd.DataFrame:
     table = measured.read("libtpu")
     if table.empty:
         return table
+    table, rows = tpu_gains.costs(table), []  # all of it, for one program may be charged by others
     kept = table["batch"].isin(_TPU["batch"]) & table["dtype"].isin(_TPU["dtype"])
-    table = tpu_gains.costs(table[kept & (table["layer"] != tpu_gains.CHAIN)])
-    rows = []
+    table = table[kept & (table["layer"] != tpu_gains.CHAIN)]
     table = table.sort_values("generation", key=lambda names: names.map(list(libtpu.GENERATIONS).index), kind="stable")
     for (generation, batch, dtype), part in table.groupby(["generation", "batch", "dtype"], sort=False):
         source = f"data/measured/libtpu.csv: {part['compiler'].iloc[0]}"

@@ -32,6 +32,20 @@ def test_costs_are_added_up_by_network(table):
     assert found["auto_over_native"] == pytest.approx(cycles["native"].sum() / cycles["auto"].sum())
 
 
+def test_a_program_is_charged_by_all_that_is_recorded(monkeypatch):
+    keys = {"network": "dcgan", "generation": "v2", "dtype": "bfloat16", "interleave": "concat", "reason": None}
+    columns = ["layer", "batch", "form", "cycles", "unestimated_bytes", "slowest"]
+    rows = [
+        ("deconv1", 1, "native", 200, 0, np.nan),
+        ("deconv1", 1, "rows", 50, 100, np.nan),
+        ("deconv2", 8, "rows", 10, 0, 0.5),  # of a batch that the summary does not show
+    ]
+    table = pd.DataFrame(rows, columns=columns).assign(**keys, lower_bound=False, compiler="libtpu 0")
+    monkeypatch.setattr(summary.measured, "read", lambda _: table)
+    (found,) = summary.cloud_tpu().to_dict("records")
+    assert (found["batch"], found["over_native"]) == (1, 200 / (50 + 100 * 0.5))
+
+
 def test_the_model_is_run_and_not_recorded(table):
     fresh = dlp.compare(["sngan"], "dot_product_16x16", [("sd", "WA")])
     wanted = fresh[(fresh["method"] == "sd") & (fresh["part"] == "deconv")]["speedup"].item()

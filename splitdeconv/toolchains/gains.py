@@ -142,7 +142,7 @@ def best(table, forms=("native", "split", "rows", "stacked"), cost="cycles") -> 
     Returns:
         Those rows of the table, their form in the column ``best`` and "best" as form.
     """
-    able = table[table["form"].isin(forms) & table["complete"].eq(True)]
+    able = table[table["form"].isin(forms) & table["complete"].eq(True) & table[cost].notna()]
     least = able.loc[able.groupby(_KEY, sort=False)[cost].idxmin()]
     return least.assign(best=least["form"], form="best")
 

@@ -1,5 +1,8 @@
 """Who wins on Cloud TPU: every layer's best split form over the native operator, and what the targets choose."""
 
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -146,27 +149,32 @@ def interleaved(costs) -> pd.DataFrame:
 
 def _choice(network, layer, generation, batch, dtype, target):
     """The (form, interleave) that a target chooses for a layer of a benchmark network."""
+    site = replace(_site(network, layer), dtype=dtype, batch=batch)
+    decision = decide(site, load_target(target or f"tpu_{generation}"))
+    if decision.verdict != "convert":
+        return "native", "concat"
+    # On JAX transpose is the same program as depth_to_space.
+    return decision.form, "concat" if decision.interleave == "concat" else "depth_to_space"
+
+
+@cache
+def _site(network, layer):
+    """A layer of a benchmark network as `splitdeconv.convert` sees it."""
     rows = layer_table(network).query("kind == 'deconv'").set_index("name", drop=False)
     if layer not in rows.index:
         raise SplitDeconvError(
             "a layer that its network does not have", where=network, expected=", ".join(rows.index), got=repr(layer)
         )
     (row,) = rows.loc[[layer]].itertuples()
-    site = Site(
+    return Site(
         name=layer,
         operator="Conv2DTranspose",
         axes=layer_plan(row).axes,
         groups=row.groups,
         in_channels=row.c_in,
         out_channels=row.c_out,
-        dtype=dtype,
-        batch=batch,
+        dtype="float32",
     )
-    decision = decide(site, load_target(target or f"tpu_{generation}"))
-    if decision.verdict != "convert":
-        return "native", "concat"
-    # On JAX transpose is the same program as depth_to_space.
-    return decision.form, "concat" if decision.interleave == "concat" else "depth_to_space"
 
 
 def _mean(gains):

@@ -7,7 +7,18 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.toolchains import cpu, cpu_version, gains, litert, litert_run, models, onnx_export, openvino_cpu, ort
+from splitdeconv.toolchains import (
+    _cpu_child,
+    cpu,
+    cpu_version,
+    gains,
+    litert,
+    litert_run,
+    models,
+    onnx_export,
+    openvino_cpu,
+    ort,
+)
 
 needs_openvino = pytest.mark.skipif(openvino_cpu.available() is not None, reason=str(openvino_cpu.available()))
 FEW = {"threads": (1,), "turns": 3, "budget": 1.0}
@@ -202,6 +213,27 @@ def test_costs_are_paired_ratios(files):
     assert set(priced["configuration"]) == {"litert float32, 1 thread"}
     (gain,) = gains.gains(priced, form="split", cost="cost")["gain"]
     assert gain == pytest.approx(found.set_index("form").loc["split", "speedup"], rel=1e-12)
+
+
+def test_costs_are_the_ratios_of_the_turns_not_of_the_medians():
+    keys = {"network": "dcgan", "layer": "a", "runtime": "ort", "dtype": "float32", "threads": 1, "complete": True}
+    rows = [{"form": "native", "seconds": 4.0, "speedup": 1.0}, {"form": "split", "seconds": 2.0, "speedup": 3.0}]
+    (gain,) = gains.gains(cpu.costs(pd.DataFrame(rows).assign(**keys)), form="split", cost="cost")["gain"]
+    assert gain == pytest.approx(3, rel=1e-15)
+
+
+def test_integers_differ_by_steps_and_floats_by_the_largest_value():
+    integers, floats = np.array([-100, 50, 7], "int8"), np.array([-100, 50, 7], "float32")
+    for values, error in ((integers, 3.0), (floats, 0.03)):
+        assert _cpu_child.compare([values + values.dtype.type(3)], [values]) == {"error": pytest.approx(error)}
+    assert _cpu_child.compare([np.array([127], "int8")], [np.array([-128], "int8")]) == {"error": 255.0}
+
+
+def test_integer_inputs_reach_both_ends_of_their_type():
+    drawn = _cpu_child.draw(0, 1, (40, 100), np.dtype("int8"))
+    assert (drawn.dtype, drawn.min(), drawn.max()) == ("int8", -128, 127)
+    assert (drawn == _cpu_child.draw(0, 1, (40, 100), np.dtype("int8"))).all()
+    assert (drawn != _cpu_child.draw(0, 2, (40, 100), np.dtype("int8"))).any()
 
 
 def test_the_ceiling_is_every_layer_at_the_greatest_rate():

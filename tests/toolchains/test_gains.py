@@ -88,6 +88,7 @@ def test_every_form_has_its_gains_in_the_tables_order():
 def test_what_binds_is_what_most_cycles_are_counted_of():
     counted = pd.DataFrame({"cycles_npu": [5, 3], "cycles_sram": [4, 0], "cycles_off_chip_flash": [0, 9]})
     assert gains.bound(counted).tolist() == ["arithmetic", "off-chip flash"]
+    assert gains.bound(counted.assign(cycles_sram=[np.nan, 0])).tolist() == ["arithmetic", "off-chip flash"]
 
 
 def test_what_was_not_compiled_waits_for_nothing():
@@ -127,6 +128,12 @@ def test_the_best_form_of_each_layer_takes_the_fewest_cycles():
     assert found["dcgan", "a"] == "rows"
     assert found["dcgan", "b"] == "native"
     assert ("fcn8s", "c") not in found.index
+
+
+def test_what_has_no_cost_is_not_the_best():
+    # A form that ran beside no baseline has seconds, and no cost relative to them.
+    free = TABLE.assign(cycles=TABLE["cycles"].where(TABLE["layer"] != "a"))
+    assert set(gains.best(free, forms=("native", "rows"))["layer"]) == {"b", "d", "e", gains.WHOLE}
 
 
 def test_the_kept_table_bears_out_the_targets_rules():

@@ -54,6 +54,16 @@ def test_what_is_not_understood_is_refused(change, expected):
     assert expected in caught.value.expected
 
 
+def test_what_does_nothing_has_an_empty_table():
+    assert hlo.operations("ENTRY %main () -> f32[2] {\n  ROOT %x = f32[2]{0} parameter(0)\n}\n").empty
+
+
+@pytest.mark.parametrize("step", ["start", "update", "done"])
+def test_every_step_of_what_runs_beside_is_asynchronous(step):
+    text = REAL.replace("ROOT ", f"%beside = f32[8]{{0}} async-{step}(%x)\n  ROOT ")
+    assert hlo.operations(text).set_index("name").loc["beside", "kind"] == "asynchronous"
+
+
 def test_what_has_no_size_has_no_bytes():
     text = REAL.replace("ROOT ", "%wait = (token[], bf16[2,3]{1,0}) custom-call(%x)\n  ROOT ")
     table = hlo.operations(text).set_index("name")

@@ -3,40 +3,14 @@
 import os
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from splitdeconv import SplitDeconvError
 from splitdeconv.toolchains import hlo, libtpu
+from tests.toolchains.tpu_subject import NATIVE, SMALL, SUBJECT
 
 ABSENT = libtpu.available()
 needs_compiler = pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
 needs_jax = pytest.mark.skipif(libtpu.available(libtpu.HERE) is not None, reason=str(libtpu.available(libtpu.HERE)))
-SMALL = {  # a row of networks.layer_table: 6x5x3 -> 12x10x4, 5x5 s2 SAME
-    "name": "up",
-    "kind": "deconv",
-    "in_h": 6,
-    "in_w": 5,
-    "c_in": 3,
-    "c_out": 4,
-    "k_h": 5,
-    "k_w": 5,
-    "stride_h": 2,
-    "stride_w": 2,
-    "dilation_h": 1,
-    "dilation_w": 1,
-    "groups": 1,
-    "padding": "SAME",
-    "out_h": 12,
-    "out_w": 10,
-    "macs": 9000,
-    "before_h": 1,
-    "before_w": 1,
-    "end_h": 2,
-    "end_w": 2,
-}
-SUBJECT = {"network": "small", "layer": "up", "kind": "layer", "layers": [SMALL]}
-NATIVE = (("native", "concat"),)
 
 
 @needs_compiler
@@ -229,18 +203,6 @@ def test_what_is_compiled_computes_the_layer_with_its_filters_split_beforehand(f
     assert dilated is (form == "native")
 
 
-def test_hopeless_forms_are_not_tried():
-    wide = {**SMALL, "stride_h": 32, "stride_w": 32, "k_h": 64, "k_w": 64, "out_h": 192, "out_w": 160}
-    wide |= {"before_h": 16, "before_w": 16, "end_h": 16, "end_w": 16}
-    cases = libtpu.cases(
-        [{**SUBJECT, "layers": [wide]}], generations=["v2"], variants=[("nzp", "concat"), ("split", "concat")]
-    )
-    found = libtpu.measure(cases).set_index("form")["reason"]
-    if ABSENT is None:
-        assert found["split"] == "1,024 convolutions: more calls than work"
-        assert found["nzp"] == "1,024 times the useful operations"
-
-
 @needs_compiler
 def test_what_libtpu_refuses_is_a_reason_and_the_next_goes_on():
     first, second = libtpu.cases([SUBJECT], generations=["v2", "v3"], variants=NATIVE)
@@ -313,134 +275,3 @@ def test_what_is_printed_while_jax_is_imported_is_no_answer(monkeypatch, tmp_pat
     )
     found = libtpu.measure(cases, turns=3, budget=1)
     assert found["reason"].tolist() == ["RuntimeError: jaxlib is of another version"]
-
-
-@pytest.mark.parametrize(
-    ("versions", "reason"),
-    [
-        ({"jax": "0.10.2"}, r"^libtpu not installed: pip install 'splitdeconv\[tpu\]'$"),
-        ({}, "^jax and libtpu not installed"),
-        ({"jax": "0.6.2", "libtpu": "0.0.17"}, r"^jax 0\.6\.2 is too old: 0\.7 or later is needed$"),
-        ({"jax": "0.6rc1", "libtpu": "0.0.17"}, r"^jax 0\.6rc1 is too old: 0\.7 or later is needed$"),
-    ],
-)
-def test_what_is_missing_is_said(monkeypatch, versions, reason):
-    monkeypatch.setattr(libtpu, "_version", versions.get)
-    found = libtpu.measure(libtpu.cases([SUBJECT], generations=["v2"]))
-    assert found["reason"].str.contains(reason).all()
-    assert len(found) == len(libtpu.VARIANTS)
-    if versions.get("jax") == "0.10.2":
-        assert libtpu.available(libtpu.HERE) is None
-
-
-def test_unknown_generations_and_types_are_refused():
-    with pytest.raises(SplitDeconvError, match="unknown generation"):
-        libtpu.cases([SUBJECT], generations=["v1"])
-    with pytest.raises(SplitDeconvError, match="unknown dtype"):
-        libtpu.cases([SUBJECT], dtypes=["float16"])
-
-
-@pytest.mark.parametrize(
-    ("options", "problem"),
-    [
-        ({"batches": [0]}, "this batch is none\n.*\n  expected: a whole number above 0\n  got: 0"),
-        ({"batches": [1.5]}, "this batch is none"),
-        ({"batches": [True]}, "this batch is none"),
-        ({"variants": [("auto", "concat")]}, "unknown form of a layer"),
-        ({"variants": [("apart", "concat")]}, "unknown form of a layer"),
-        ({"variants": [("rows", "shuffle")]}, "unknown interleave"),
-    ],
-)
-def test_cases_that_cannot_be_are_refused(options, problem):
-    with pytest.raises(SplitDeconvError, match=problem):
-        libtpu.cases([SUBJECT], **options)
-
-
-@pytest.mark.parametrize("option", ["turns", "timeout", "budget"])
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "3"])
-def test_times_that_are_none_are_refused(option, value):
-    with pytest.raises(SplitDeconvError, match=f"this {option} is none"):
-        libtpu.measure([], **{option: value})
-
-
-def test_only_names_and_paths_are_whole_networks():
-    with pytest.raises(SplitDeconvError, match="no model that can be compiled as a whole"):
-        libtpu.whole(SUBJECT)
-
-
-@pytest.mark.parametrize("detail", [False, True])
-def test_a_model_without_transposed_convolutions_has_an_empty_table(detail):
-    found = libtpu.measure(libtpu.cases([]), detail=detail)
-    assert found.empty
-    assert list(found) == [*libtpu.KEY, *(hlo.COLUMNS if detail else hlo.TOTALS), "compiler", "reason"]
-    if not detail:
-        assert libtpu.best(found).empty
-        assert list(libtpu.best(found)["speedup"]) == []
-
-
-def test_where_all_went_wrong_nobody_wins(monkeypatch):
-    monkeypatch.setattr(libtpu, "_version", {}.get)
-    for generation in ("v2", libtpu.HERE):
-        found = libtpu.measure(libtpu.cases([SUBJECT], generations=[generation]))
-        assert len(found) == len(libtpu.VARIANTS)
-        assert ("seconds" if generation == libtpu.HERE else "cycles") in found
-        assert libtpu.best(found).empty
-
-
-def rows(*costs):
-    """A table of one layer: (form, cycles, bytes without estimate, slowest copy)."""
-    columns = ["form", "cycles", "unestimated_bytes", "slowest"]
-    first = {"network": "a", "layer": "b", "generation": "v2", "batch": 1, "dtype": "bfloat16", "interleave": "concat"}
-    return pd.DataFrame(costs, columns=columns).assign(**first, reason=None)
-
-
-def test_no_win_rests_on_what_has_no_estimate():
-    table = rows(("native", 100, 0, np.nan), ("nzp", 300, 0, 0.5), ("rows", 90, 40, 0.25), ("split", 95, 4, np.nan))
-    # The slowest copy of all, 0.5 cycles a byte, is charged for each byte without estimate: 90 + 20 and 95 + 2.
-    assert libtpu.charged(table).tolist() == [100, 300, 110, 97]
-    (won,) = libtpu.best(table).to_dict("records")
-    assert (won["form"], won["speedup"], won["over_nzp"]) == ("split", 100 / 97, 300 / 97)
-    # A layer without copies is charged like the others of its generation.
-    other = rows(("native", 100, 0, np.nan), ("rows", 50, 10, np.nan)).assign(layer="c")
-    assert libtpu.charged(pd.concat([table, other], ignore_index=True)).tolist()[4:] == [100, 55]
-    # Nothing wins: native it is.
-    (won,) = libtpu.best(table[table["form"].isin(["native", "rows", "nzp"])]).to_dict("records")
-    assert (won["form"], won["speedup"]) == ("native", 1)
-
-
-def test_what_cannot_be_charged_is_named():
-    table = rows(("native", 100, 0, np.nan), ("nzp", 60, 0, np.nan), ("rows", 9, 10, np.nan), ("split", 120, 0, np.nan))
-    (won,) = libtpu.best(table).to_dict("records")
-    assert (won["form"], won["speedup"], won["over_nzp"], won["unknown"]) == ("native", 1, 0.6, "rows")
-    (won,) = libtpu.best(table[table["form"] == "rows"]).to_dict("records")
-    assert np.isnan([won["cost"], won["speedup"], won["over_nzp"]]).all()
-
-
-def test_seconds_and_cycles_are_not_compared():
-    table = pd.concat([rows(("native", 100, 0, np.nan)), rows(("rows", 1, 0, np.nan)).assign(generation=libtpu.HERE)])
-    with pytest.raises(SplitDeconvError, match="seconds and estimated cycles cannot be compared"):
-        libtpu.best(table)
-
-
-def test_where_no_form_has_a_copy_the_median_of_its_generation_is_charged():
-    parts = [
-        rows(("native", 1, 0, rate)).assign(layer=str(rate), generation=generation, dtype=dtype)
-        for generation, dtype, rate in [
-            ("v2", "bfloat16", 0.25),
-            ("v2", "bfloat16", 0.5),
-            ("v2", "bfloat16", 8.0),
-            ("v3", "bfloat16", 16.0),
-            ("v3", "bfloat16", 16.5),
-            ("v2", "float32", 32.0),
-            ("v2", "float32", 32.5),
-        ]
-    ]
-    table = pd.concat([rows(("rows", 100, 10, np.nan)), *parts], ignore_index=True)
-    assert libtpu.charged(table)[0] == 100 + 10 * 0.5
-
-
-def test_zero_insertion_is_no_choice():
-    (won,) = libtpu.best(rows(("native", 100, 0, np.nan), ("nzp", 10, 0, np.nan), ("rows", 50, 0, np.nan))).to_dict(
-        "records"
-    )
-    assert (won["form"], won["speedup"], won["over_nzp"]) == ("rows", 2, 0.2)

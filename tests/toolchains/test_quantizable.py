@@ -73,8 +73,9 @@ def test_the_converter_leaves_keras_own_in_float(name, monkeypatch):
         litert.full_int8(litert.export(CASES[name](), calibration=samples()))
 
 
-def test_groups_of_several_channels_are_normalised_as_they_were():
-    model = single(keras.layers.GroupNormalization(groups=3))
+@pytest.mark.parametrize("options", [{"groups": 3}, {"groups": SHAPE[-1], "axis": 1}])
+def test_groups_of_several_channels_or_other_axes_are_normalised_as_they_were(options):
+    model = single(keras.layers.GroupNormalization(**options))
     given = samples()
     np.testing.assert_array_equal(quantizable.quantizable(model)(given), model(given))
 

@@ -136,6 +136,9 @@ def test_what_has_no_charge_has_no_gain_but_is_there(table):
     assert wins.loc["deconv1", "gain_raw"] == pytest.approx(800 / 300)
     (found,) = tpu_gains.standing(wins.reset_index()).to_dict("records")
     assert (found["layers"], found["won"]) == (1, 0)
+    native = silent["form"].eq("native") & silent["layer"].eq("deconv1")
+    owing = silent.assign(unestimated_bytes=silent["unestimated_bytes"].mask(native, 8))
+    assert list(tpu_gains.wins(tpu_gains.costs(owing))["layer"]) == ["deconv1", "deconv2"]  # native cannot be charged
 
 
 def test_where_all_went_wrong_nothing_is_compared(table):
