@@ -1,4 +1,9 @@
-"""The one exception of the library, and the check that every module makes."""
+"""The one exception of the library, and the checks that many modules make."""
+
+from numbers import Integral, Real
+
+# In seconds three years: beyond what threads can wait for there is an error of their own.
+_MOST = 10**8
 
 
 class SplitDeconvError(ValueError):
@@ -44,6 +49,30 @@ def check_choice(value, known, name, where=None):
     """
     if not isinstance(value, str) or value not in known:
         raise SplitDeconvError(f"unknown {name}", where=where or name, expected=", ".join(known), got=repr(value))
+
+
+def check_count(value, name, where):
+    """Refuse what is no whole number above 0 and below 10**8.
+
+    Raises:
+        SplitDeconvError: it is none.
+    """
+    _check_number(value, Integral, "a whole number", name, where)
+
+
+def check_seconds(value, name, where):
+    """Refuse what is no time above 0 and below 10**8 seconds.
+
+    Raises:
+        SplitDeconvError: it is none.
+    """
+    _check_number(value, Real, "seconds", name, where)
+
+
+def _check_number(value, kind, expected, name, where):
+    if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < _MOST:
+        expected = f"{expected} above 0 and below {_MOST:,}"
+        raise SplitDeconvError(f"{name} cannot be this", where=where, expected=expected, got=repr(value))
 
 
 def _rebuild(problem, where, expected, got, fix):

@@ -1,4 +1,4 @@
-"""The one exception, the check that every module makes, and missing extras."""
+"""The one exception, the checks that many modules make, and missing extras."""
 
 import ast
 import copy
@@ -6,12 +6,13 @@ import pickle
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import splitdeconv as sd
 from splitdeconv import SplitDeconvError, extras
-from splitdeconv.errors import check_choice
+from splitdeconv.errors import check_choice, check_count, check_seconds
 from tests.refusals import refused
 
 FULL = {"where": "layer 3", "expected": "an int", "got": "2.5", "fix": "round it"}
@@ -70,6 +71,24 @@ def test_choices():
         with refused("unknown letter") as caught:
             check_choice(value, ("a", "b"), "letter", "alphabet")
         assert (caught.value.where, caught.value.expected, caught.value.got) == ("alphabet", "a, b", repr(value))
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.0, True, "2", None, 10**9])
+def test_counts(value):
+    check_count(np.int64(7), "turns", "here")
+    with refused("turns cannot be this") as caught:
+        check_count(value, "turns", "here")
+    assert caught.value.expected == "a whole number above 0 and below 100,000,000"
+    assert (caught.value.where, caught.value.got) == ("here", repr(value))
+
+
+@pytest.mark.parametrize("value", [0, -0.5, float("nan"), float("inf"), True, "2"])
+def test_seconds(value):
+    for time in (2, 0.5, np.float32(0.5)):
+        check_seconds(time, "timeout", "here")
+    with refused("timeout cannot be this") as caught:
+        check_seconds(value, "timeout", "here")
+    assert caught.value.expected == "seconds above 0 and below 100,000,000"
 
 
 def test_an_extra_that_is_there():

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import bench
-from ..errors import check_choice
+from ..errors import check_choice, check_count, check_seconds
 from . import cpu_version, litert_run, openvino_cpu, ort
 from ._child import Child
 
@@ -53,12 +53,16 @@ def measure(
         One row a thread count and form: ``form, threads, version`` of the runtime, the times of
         `splitdeconv.bench.summarize`, ``error`` (largest difference from the baseline's outputs: in steps for
         integers, relative to the largest value for floats), ``complete`` (it was timed) and ``skipped``: why it was
-        not. Without a baseline there are seconds, and no speedups.
+        not. Without a baseline there are seconds, and neither speedups nor errors.
 
     Raises:
-        SplitDeconvError: no such runtime.
+        SplitDeconvError: no such runtime, or threads, turns, a budget or a timeout that is none.
     """
     check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.measure")
+    for name, count in (("turns", turns), *(("thread count", count) for count in threads)):
+        check_count(count, name, "cpu.measure")
+    for name, seconds in (("budget", budget), ("timeout", timeout)):
+        check_seconds(seconds, name, "cpu.measure")
     reason = RUNTIMES[runtime].available()
     absent = {form: given for form, given in models.items() if isinstance(given, str)}
     first, rows = {}, []
@@ -98,12 +102,14 @@ def _timed(child, task, files, turns, timeout, seed, models):
     reason = _unanswered(told, running)
     if reason is not None:
         return rows | _skipped(running, reason)
+    baseline = next(iter(models))
     for form in running:
-        rows[form] |= {"error": told["told"][form].get("error"), "skipped": told["told"][form].get("reason")}
+        rows[form]["skipped"] = told["told"][form].get("reason")
+        if baseline in running:  # else it was another form that all were compared with
+            rows[form]["error"] = told["told"][form].get("error")
     calls = pd.DataFrame(told["calls"], columns=["turn", "name", "seconds"])
     if calls.empty:
         return rows
-    baseline = next(iter(models))
     based = baseline in set(calls["name"])
     summary = bench.summarize(calls, baseline=baseline if based else calls["name"][0], seed=seed).set_index("name")
     for form, row in summary.iterrows():

@@ -18,7 +18,7 @@ from ..convert import tflite_check
 from ..convert.targets import load_target
 from ..convert.tflite_file import read
 from ..convert.tflite_graph import operator_name, ports, type_name
-from ..errors import SplitDeconvError, check_choice
+from ..errors import SplitDeconvError, check_choice, check_count, check_seconds
 from . import _process
 from ._child import Child
 from .edgetpu_log import COMPILER, TOTALS, failure, parse
@@ -86,11 +86,15 @@ def checks(models, target="edge_tpu") -> pd.DataFrame:
 
     Returns:
         The rows of `check` with the column ``form`` before, and ``skipped``: why a file has none.
+
+    Raises:
+        SplitDeconvError: no such target.
     """
+    profile = load_target(target) if isinstance(target, str) else target
     tables = []
     for form, model in models.items():
         try:
-            found = check(_file(model), target).assign(skipped=None)
+            found = check(_file(model), profile).assign(skipped=None)
         except SplitDeconvError as error:
             found = pd.DataFrame([{"skipped": error.problem}])
         tables.append(found.assign(form=form))
@@ -110,8 +114,10 @@ def compile_model(model, *, timeout=600.0, compiler=None):
         (bytes of the compiled file, totals, operators), the latter as of `parse`.
 
     Raises:
-        SplitDeconvError: there is no compiler; it failed, took too long, or printed what is not known.
+        SplitDeconvError: there is no compiler; it failed, took too long, or printed what is not known; a timeout that
+            is none.
     """
+    check_seconds(timeout, "timeout", "edgetpu.compile_model")
     if (reason := available(compiler)) is not None:
         raise SplitDeconvError(reason)
     with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +151,11 @@ def compiled(models, *, timeout=600.0, compiler=None):
         (DataFrame with one row a form: ``form``, the totals of `parse`, ``complete``: every operator is mapped,
         ``reasons``: the compiler's for what is not mapped, or that it does not tell, and ``skipped``: why there is
         nothing; dict of form to the bytes of the compiled file).
+
+    Raises:
+        SplitDeconvError: a timeout that is none.
     """
+    check_seconds(timeout, "timeout", "edgetpu.compiled")
     rows, files = [], {}
     for form, model in models.items():
         row = {"form": form, "complete": False, "reasons": "", "skipped": None}
@@ -179,11 +189,11 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
         operator at all is not run: its time would be the CPU's.
 
     Raises:
-        SplitDeconvError: less than one turn or round.
+        SplitDeconvError: turns, rounds or a timeout that is none.
     """
-    for name, count in (("turns", turns), ("rounds", rounds)):
-        if count < 1:
-            raise SplitDeconvError("nothing would be timed", where=name, expected="1 or more", got=str(count))
+    for name, count in (("turns", turns), ("number of rounds", rounds)):
+        check_count(count, name, "edgetpu.run")
+    check_seconds(timeout, "timeout", "edgetpu.run")
     times, reasons, on_cpu = {form: [] for form in models}, {}, dict.fromkeys(models, "")
     for form, model in models.items():
         try:
@@ -242,7 +252,15 @@ def published(name="published_edge_tpu", folder=REFERENCE) -> pd.DataFrame:
 
 def _operators(data):
     """(name, version, its float types) of every operator in a file."""
-    model, _ = read(data if isinstance(data, bytes) else bytes(data), "the TFLite model")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise SplitDeconvError(
+            "this is no file's contents",
+            where="the TFLite model",
+            expected="bytes",
+            got=type(data).__name__,
+            fix="read them, as by pathlib.Path(path).read_bytes()",
+        )
+    model, _ = read(bytes(data), "the TFLite model")
     tflite_check.check(model, "the TFLite model")
     for graph in model.subgraphs:
         for operator in graph.operators or ():

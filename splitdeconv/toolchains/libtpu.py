@@ -8,13 +8,12 @@ are timed on it instead: generation `HERE`. Both happen in a child process, whos
 import json
 import re
 from importlib import metadata
-from numbers import Integral, Real
 from types import SimpleNamespace
 
 import pandas as pd
 
 from ..apply import INTERLEAVES
-from ..errors import SplitDeconvError, check_choice
+from ..errors import SplitDeconvError, check_choice, check_count, check_seconds
 from ..networks.measure import unreasonable
 from ..plan import FORMS
 from . import hlo
@@ -54,7 +53,6 @@ _WITHOUT_TPU = {
 }
 _CHILD = f"{__package__}._libtpu_child"
 _QUIET = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
-_LONGEST = 10**8  # seconds, three years: beyond what threads can wait for there is an error of their own
 _TIMES = ("device", "seconds", "speedup", "low", "high", "turns")
 _OLDEST_JAX = (0, 7)  # the first in which a program may choose the layouts of its arguments by `Format`
 
@@ -94,7 +92,7 @@ def cases(subjects, *, generations=tuple(GENERATIONS), batches=(1,), dtypes=("bf
     for dtype in dtypes:
         check_choice(dtype, DTYPES, "dtype")
     for batch in batches:
-        _check_number(batch, Integral, "batch", "libtpu.cases")
+        check_count(batch, "batch", "libtpu.cases")
     own = {"network": ("auto",), "chain": ("apart",)}
     for kind in dict.fromkeys(subject["kind"] for subject in subjects):
         for form, interleave in variants:
@@ -139,9 +137,9 @@ def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress
     Raises:
         SplitDeconvError: a timeout, number of turns or budget that is none.
     """
-    _check_number(turns, Integral, "turns", "libtpu.measure")
+    check_count(turns, "turns", "libtpu.measure")
     for name, seconds in (("timeout", timeout), ("budget", budget)):
-        _check_number(seconds, Real, name, "libtpu.measure")
+        check_seconds(seconds, name, "libtpu.measure")
     children = {timed: Child(_CHILD, {**_QUIET, **({} if timed else _WITHOUT_TPU)}) for timed in (False, True)}
     reasons = [_hopeless(case) for case in cases]
     found = {index: [{"reason": reason}] for index, reason in enumerate(reasons) if reason}
@@ -270,13 +268,6 @@ def _rows(answer, timed, detail):
         return [answer]
     table = pd.DataFrame(answer, columns=list(hlo.COLUMNS))
     return table.to_dict("records") if detail else [hlo.summary(table)]
-
-
-def _check_number(value, kind, name, where):
-    """Refuse what is no number above 0, or endless."""
-    if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < _LONGEST:
-        expected = "a whole number above 0" if kind is Integral else f"seconds above 0 and below {_LONGEST:,}"
-        raise SplitDeconvError(f"this {name} is none", where=where, expected=expected, got=repr(value))
 
 
 def _version(package):

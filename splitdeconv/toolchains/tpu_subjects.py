@@ -32,18 +32,17 @@ def whole(model, name=None) -> dict:
     """
     from ..networks import names
 
-    if not isinstance(model, (str, PathLike)):
+    known, given = isinstance(model, str) and model in names(), isinstance(model, str | PathLike)
+    if not known and not (given and Path(model).is_file()):
         raise SplitDeconvError(
             "this is no model that can be compiled as a whole",
             where="libtpu.whole",
-            expected="the name of a benchmark network, or the path of a .keras file",
-            got=type(model).__name__,
+            expected=f"the path of a .keras file, or one of {', '.join(names())}",
+            got=repr(str(model)) if given else type(model).__name__,
             fix="save the model and give its path",
         )
-    parts = layers(model) if model in names() else []
-    layer_rows = [row for part in parts for row in part["layers"]]
-    model = model if parts else str(Path(model).resolve())
-    name = name or (model if parts else Path(model).stem)
+    layer_rows = [row for part in (layers(model) if known else ()) for row in part["layers"]]
+    model, name = model if known else str(Path(model).resolve()), name or (model if known else Path(model).stem)
     return {"network": name, "layer": "whole network", "kind": "network", "model": model, "layers": layer_rows}
 
 

@@ -16,7 +16,7 @@ from shutil import which
 import numpy as np
 import pandas as pd
 
-from ..errors import SplitDeconvError, check_choice
+from ..errors import SplitDeconvError, check_choice, check_seconds
 from . import _process
 
 
@@ -130,8 +130,9 @@ def estimate(models, configurations=CONFIGURATIONS, *, timeout=600.0, vela=None)
         where there are no numbers. A failure costs its own row only; equal files are compiled once.
 
     Raises:
-        SplitDeconvError: an unknown configuration.
+        SplitDeconvError: an unknown configuration, or a timeout that is none.
     """
+    check_seconds(timeout, "timeout", "vela.estimate")
     rows, known, (found, reason) = [], {}, _version_or_reason(vela)
     for name in configurations:
         check_choice(name, CONFIGURATIONS, "configuration", "vela.estimate")
@@ -169,9 +170,10 @@ def compile_model(model, configuration, *, timeout=600.0, vela=None):
         ``operator`` it became, ``placed`` NPU or CPU, cycles, MACs, name of its ``output``).
 
     Raises:
-        SplitDeconvError: an unknown configuration; Vela is missing, failed, took too long, or wrote tables of a format
-            that is not known.
+        SplitDeconvError: an unknown configuration, a timeout that is none; Vela is missing, failed, took too long, or
+            wrote tables of a format that is not known.
     """
+    check_seconds(timeout, "timeout", "vela.compile_model")
     if not isinstance(configuration, Configuration):
         check_choice(configuration, CONFIGURATIONS, "configuration", "vela.compile_model")
     chosen = CONFIGURATIONS[configuration] if isinstance(configuration, str) else configuration

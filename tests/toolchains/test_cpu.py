@@ -1,5 +1,7 @@
 """Forms are timed against each other and compared by value; what goes wrong becomes a reason in its row."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pandas as pd
@@ -57,6 +59,27 @@ def test_litert_runs_every_form_and_equal_files_once(files):
     assert (times.loc[(1, "native"), ["speedup", "low", "high", "turns"]] == [1, 1, 1, 3]).all()
 
 
+def test_a_choice_that_is_native_is_timed_as_native(files):
+    found = cpu.measure("litert", {"native": files["native"], "auto": files["native"]}, **FEW)
+    assert found["speedup"].tolist() == [1, 1]
+    assert found["error"].tolist() == [0, 0]
+
+
+def test_threads_are_the_interpreters(monkeypatch):
+    asked = []
+
+    class Interpreter:
+        def __init__(self, **options):
+            asked.append(options)
+
+        def allocate_tensors(self):
+            pass
+
+    monkeypatch.setattr(litert_run, "require", lambda *_: SimpleNamespace(Interpreter=Interpreter))
+    litert_run._interpreter(b"a file", 3)
+    assert asked == [{"model_content": b"a file", "num_threads": 3}]
+
+
 @pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
 def test_onnx_runtimes_compute_every_form_in_single_precision(runtime):
     made = {form: onnx_export.rewritten(layer(), form)[0] for form in ("native", "nzp", "split")}
@@ -105,12 +128,12 @@ def test_an_output_that_is_not_finite_is_a_reason(files):
     assert found.loc["split", "complete"]
 
 
-def test_without_a_baseline_there_are_seconds_and_no_speedups(files):
+def test_without_a_baseline_there_are_seconds_and_neither_speedups_nor_errors(files):
     found = cpu.measure("litert", {"native": b"", "split": files["split"], "nzp": files["nzp"]}, **FEW).set_index(
         "form"
     )
     assert (found.loc[["split", "nzp"], "seconds"] > 0).all()
-    assert found[["speedup", "low", "high"]].isna().all(axis=None)
+    assert found[["speedup", "low", "high", "error"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
@@ -170,6 +193,14 @@ def test_a_runtime_that_is_missing_or_of_a_wrong_version_is_a_reason(monkeypatch
         assert found["skipped"].str.startswith(package).all()
         assert found["skipped"].str.contains(reason).all()
         assert not found["complete"].any()
+
+
+@pytest.mark.parametrize(
+    "given", [{"turns": 0}, {"turns": 1.5}, {"budget": -1}, {"timeout": float("inf")}, {"threads": (1, 0)}]
+)
+def test_what_nothing_can_be_timed_with_is_refused(given):
+    with pytest.raises(SplitDeconvError, match=r"cannot be this\n  where: cpu\.measure"):
+        cpu.measure("litert", {"native": b""}, **given)
 
 
 def test_an_unknown_runtime_is_refused():

@@ -1,26 +1,21 @@
-"""The compiler's real output is read right; the check needs nothing; what goes wrong becomes a reason in its row."""
+"""The check needs nothing; what goes wrong with the compiler or a device becomes a reason in its row."""
 
-import re
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from ai_edge_litert import schema_py_generated as schema
 
 from splitdeconv import SplitDeconvError, convert
-from splitdeconv.convert import tflite_file
+from splitdeconv.convert import tflite_file, tflite_graph
 from splitdeconv.convert.targets import load_target
 from splitdeconv.toolchains import edgetpu, litert
+from tests.toolchains.edgetpu_logs import ALL_MAPPED, LOGS
 from tests.toolchains.standins import executable
 
-LOGS = yaml.safe_load(Path(__file__).with_name("edgetpu_logs.yaml").read_text())
-# The thread shows rows of 106 operators, and not those of the others in its total of 246.
-ALL_MAPPED = LOGS["all_mapped"]["text"].replace("operations: 246", "operations: 106")
 WRITE = 'echo compiled > "$(dirname "$last")/model_edgetpu.tflite"'
-FAILURES = [name for name, log in LOGS.items() if "reason" in log]
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
 
 
@@ -35,45 +30,6 @@ def printing(folder, log, then="exit 0"):
     """A stand-in that prints a real log, then does something; the model's path is its last argument."""
     (folder / "log").write_text(log)
     return executable(folder / "compiler", f"cat {folder}/log\nfor last; do :; done\n{then}\n")
-
-
-def test_totals_and_operators_of_a_model_that_is_nearly_mapped():
-    totals, operators = edgetpu.parse(LOGS["all_but_one_mapped"]["text"])
-    assert totals == {
-        "compiler": "15.0.340273435",
-        "compiled_ms": 1379,
-        "input_bytes": round(4.41 * 2**20),
-        "output_bytes": round(5.49 * 2**20),
-        "on_chip_bytes": round(1.92 * 2**20),
-        "on_chip_left_bytes": 1792,
-        "off_chip_bytes": round(3.23 * 2**20),
-        "subgraphs": 1,
-        "operations": 136,
-        "mapped": 135,
-        "unmapped": 1,
-    }
-    assert operators["operator"].tolist() == ["RESHAPE", "CONCATENATION", "MAX_POOL_2D", "ADD"]
-    assert operators["count"].tolist() == [15, 3, 3, 10]
-    assert operators["mapped"].all()
-
-
-def test_what_is_not_mapped_has_the_compilers_reason():
-    # The thread quotes the end of the output; the line that a success begins with is another thread's.
-    start = "\n".join(LOGS["all_but_one_mapped"]["text"].splitlines()[:3])
-    totals, operators = edgetpu.parse(f"{start}\n{LOGS['reasons']['text']}")
-    assert (totals["mapped"], totals["unmapped"], totals["operations"]) == (2, 153, None)
-    assert operators.loc[operators["mapped"], "operator"].tolist() == ["PAD", "QUANTIZE"]
-    assert operators.loc[~operators["mapped"], "count"].sum() == 153
-    reasons = operators[~operators["mapped"]].set_index("operator")["status"]
-    assert reasons["TRANSPOSE"] == "Operation not supported"
-    assert reasons["QUANTIZE"].endswith("not mapped due to some unspecified limitation")
-
-
-def test_where_all_is_mapped_the_totals_are_counted():
-    totals, operators = edgetpu.parse(ALL_MAPPED)
-    assert totals["unmapped"] == 0
-    assert totals["mapped"] == operators["count"].sum() == 106
-    assert totals["compiler"] == "16.0.384591198"
 
 
 @pytest.mark.parametrize(
@@ -100,37 +56,6 @@ def test_a_row_that_is_not_mapped_outweighs_a_total(tmp_path, native):
     table, _ = edgetpu.compiled({"native": native}, compiler=printing(tmp_path, text, WRITE))
     assert (table["unmapped"][0], table["complete"][0]) == (0, False)
     assert table["reasons"][0] == "ADD 10: Operation not supported"
-
-
-@pytest.mark.parametrize("size", ["6.00KB", "6.0.0MiB", ".MiB", "6.00MIB"])
-def test_a_size_that_is_not_understood_is_not_stated(size):
-    totals, _ = edgetpu.parse(ALL_MAPPED.replace("6.00MiB", size))
-    assert totals["input_bytes"] is None
-    assert totals["output_bytes"] == round(6.47 * 2**20)
-
-
-def test_columns_may_be_set_apart_by_tabs():
-    _, operators = edgetpu.parse(re.sub(" {2,}", "\t", ALL_MAPPED))
-    assert operators["count"].sum() == 106
-
-
-def test_without_a_table_nothing_is_claimed():
-    totals, operators = edgetpu.parse(LOGS["no_table"]["text"])
-    assert operators.empty
-    assert totals["unmapped"] is None
-    assert totals["on_chip_bytes"] == round(604.5 * 2**10)
-
-
-@pytest.mark.parametrize("name", FAILURES)
-def test_failures_are_told_in_the_compilers_words(name):
-    with pytest.raises(SplitDeconvError, match="edgetpu_compiler: ") as caught:
-        edgetpu.parse(LOGS[name]["text"])
-    assert LOGS[name]["reason"] in caught.value.problem
-
-
-def test_an_unknown_format_is_refused():
-    with pytest.raises(SplitDeconvError, match="neither a result nor an error of a known format"):
-        edgetpu.parse("Edge TPU Compiler version 17")
 
 
 def test_compiling_gives_one_row_a_form_whatever_happens(tmp_path, native):
@@ -167,36 +92,6 @@ def test_a_compiler_that_fails_is_a_reason(tmp_path, native, log, then, reason):
     assert files == {}
 
 
-LONG = "9" * 5000  # more digits than Python reads
-
-
-@pytest.mark.parametrize(
-    ("line", "columns"),
-    [
-        (f"Total number of operations: {LONG}", {"operations": None, "mapped": None}),
-        (f"Input size: {LONG}KiB", {"input_bytes": None}),
-        (f"Input size: 2.{LONG}KiB", {"input_bytes": None}),
-        ("Total number of operations: 3", {"operations": 3, "mapped": None}),
-    ],
-)
-def test_numbers_of_any_length_are_survived(line, columns):
-    start = "Edge TPU Compiler version 16.0\nModel compiled successfully in 5 ms.\n"
-    rows = f"CONV_2D  {LONG}  Mapped to Edge TPU\nPAD   2   Mapped to Edge TPU \t\n"
-    totals, table = edgetpu.parse(f"{start}{line}\nOperator   Count   Status\n{rows}")
-    assert totals | columns == totals
-    assert table.to_dict("records") == [{"operator": "PAD", "count": 2, "mapped": True, "status": "Mapped to Edge TPU"}]
-    with pytest.raises(SplitDeconvError, match="neither a result nor an error"):
-        edgetpu.parse(f"Model compiled successfully in {LONG} ms.")
-
-
-def test_a_long_line_is_read_in_no_time():
-    start = "Model compiled successfully in 5 ms.\nOperator   Count   Status\n"
-    begun = time.monotonic()
-    table = edgetpu.parse(f"{start}PAD 2 a{' ' * 1_000_000}b\n")[1]
-    assert time.monotonic() - begun < 60  # were it quadratic, 50 minutes
-    assert table["count"].tolist() == [2]
-
-
 def test_without_a_compiler_there_is_a_reason(native):
     assert edgetpu.available("no_such_compiler").startswith("no_such_compiler is not on PATH")
     table, _ = edgetpu.compiled({"native": native}, compiler="no_such_compiler")
@@ -220,6 +115,8 @@ def test_the_check_needs_no_compiler(native):
     assert "aborts the compilation (google-coral/edgetpu#386)" in refusal["reason"]
     with pytest.raises(SplitDeconvError):
         edgetpu.check(b"no model")
+    with pytest.raises(SplitDeconvError, match=r"no file's contents\n.*\n.*\n  got: str\n.*read them"):
+        edgetpu.check("model.tflite")
 
 
 def test_what_is_left_in_float_is_refused():
@@ -229,6 +126,15 @@ def test_what_is_left_in_float_is_refused():
     assert table["verdict"].tolist() == ["refused"] * len(table)
     assert table["reason"][0].startswith("on FLOAT32, where it takes int8, uint8 (coral.ai")
     assert edgetpu.check(litert.export(model), "xnnpack")["verdict"].tolist() == ["taken"] * len(table)
+
+
+def test_a_float_at_any_port_is_seen(native):
+    model, tail = tflite_file.read(native, "the file")
+    (operator,) = (one for one in model.subgraphs[0].operators if 0 in one.inputs)
+    model.subgraphs[0].tensors[0].type = schema.TensorType.FLOAT32
+    table = edgetpu.check(tflite_file.write(model, tail))
+    (refusal,) = table[table["reason"].str.startswith("on FLOAT32")].to_dict("records")
+    assert (refusal["operator"], refusal["count"]) == (tflite_graph.operator_name(model, operator), 1)
 
 
 def test_checks_go_on_after_a_file_that_cannot_be_read(native):
@@ -241,6 +147,8 @@ def test_checks_go_on_after_a_file_that_cannot_be_read(native):
     assert found.loc[["native"], "skipped"].isna().all()
     assert found.loc["broken", "skipped"] == "this is no TFLite model"
     assert pd.isna(found.loc["broken", "operator"])
+    with pytest.raises(SplitDeconvError, match="no target of that name"):
+        edgetpu.checks({"broken": b"no model"}, "nope")  # which is no fault of the file's
 
 
 def test_a_reason_in_the_place_of_a_file_is_told_and_the_columns_stay(native):
@@ -286,7 +194,7 @@ def test_what_the_cpu_would_run_is_no_time_of_the_device(native):
 
 
 def test_a_delegate_that_runs_nothing_is_a_reason(native):
-    """Any library can be named as the one that drives the device; this one is none."""
+    """Any library can be named as the one that drives the device; one cannot be this."""
     found = edgetpu.run({"native": mapped(native)}, delegate="libc.so.6")
     assert "tflite_plugin_create_delegate" in found["skipped"][0]
 
@@ -298,10 +206,15 @@ def test_a_model_that_fails_at_the_first_run_is_a_reason(native):
     assert found["turns"].tolist() == [0, 2]
 
 
-@pytest.mark.parametrize("count", [{"turns": 0}, {"rounds": 0}])
-def test_no_turn_is_refused(count):
-    with pytest.raises(SplitDeconvError, match="nothing would be timed"):
-        edgetpu.run({}, **count)
+@pytest.mark.parametrize("given", [{"turns": 0}, {"rounds": 0}, {"turns": 1.5}, {"timeout": -1}])
+def test_what_nothing_can_be_timed_with_is_refused(given):
+    with pytest.raises(SplitDeconvError, match="cannot be this"):
+        edgetpu.run({}, **given)
+    if "timeout" in given:
+        with pytest.raises(SplitDeconvError, match="timeout cannot be this"):
+            edgetpu.compiled({"native": b""}, **given)
+        with pytest.raises(SplitDeconvError, match="timeout cannot be this"):
+            edgetpu.compile_model(b"", **given)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +250,11 @@ def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, t
     assert found["turns"].tolist() == [3, 0, 3]
     assert found["seconds"].tolist()[::2] == [0.5, 0.5]
     assert reason in found["skipped"][1]
+    (tmp_path / "count").unlink()
+    again = edgetpu.run({"native": native}, rounds=2, timeout=2, delegate=None)
+    assert again["turns"][0] == 3
+    assert np.isnan(again["seconds"][0])  # the half that was run is no time of the whole
+    assert reason in again["skipped"][0]
 
 
 @pytest.mark.parametrize(

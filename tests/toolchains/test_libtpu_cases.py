@@ -62,9 +62,12 @@ def test_unknown_generations_and_types_are_refused():
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"batches": [0]}, "this batch is none\n.*\n  expected: a whole number above 0\n  got: 0"),
-        ({"batches": [1.5]}, "this batch is none"),
-        ({"batches": [True]}, "this batch is none"),
+        (
+            {"batches": [0]},
+            "batch cannot be this\n.*\n  expected: a whole number above 0 .*\n  got: 0",
+        ),
+        ({"batches": [1.5]}, "batch cannot be this"),
+        ({"batches": [True]}, "batch cannot be this"),
         ({"variants": [("auto", "concat")]}, "unknown form of a layer"),
         ({"variants": [("apart", "concat")]}, "unknown form of a layer"),
         ({"variants": [("rows", "shuffle")]}, "unknown interleave"),
@@ -78,13 +81,17 @@ def test_cases_that_cannot_be_are_refused(options, problem):
 @pytest.mark.parametrize("option", ["turns", "timeout", "budget"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "3"])
 def test_times_that_are_none_are_refused(option, value):
-    with pytest.raises(SplitDeconvError, match=f"this {option} is none"):
+    with pytest.raises(SplitDeconvError, match=f"{option} cannot be this"):
         libtpu.measure([], **{option: value})
 
 
-def test_only_names_and_paths_are_whole_networks():
+def test_only_names_and_files_are_whole_networks(tmp_path):
     with pytest.raises(SplitDeconvError, match="no model that can be compiled as a whole"):
         libtpu.whole(SUBJECT)
+    for path in ("dcgam", tmp_path / "mine.keras", tmp_path):
+        with pytest.raises(SplitDeconvError, match="one of dcgan, ") as caught:
+            libtpu.whole(path)
+        assert caught.value.got == repr(str(path))
 
 
 @pytest.mark.parametrize("detail", [False, True])

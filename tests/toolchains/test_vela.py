@@ -100,6 +100,25 @@ def test_a_configuration_that_vela_does_not_know_is_a_reason(native):
         vela.compile_model(native, unknown)
 
 
+def test_equal_files_are_compiled_once(tmp_path):
+    count = tmp_path / "count"
+    inner = writing(tmp_path, totals(5), layer("NPU"))
+    compiler = executable(tmp_path / "counting", f'echo x >> {count}\nexec {inner} "$@"\n')
+    found = vela.estimate({"native": b"a", "split": b"b", "auto": b"a"}, ["ethos_u55", "ethos_u65"], vela=compiler)
+    assert found["cycles"].tolist() == 6 * [5]
+    assert len(count.read_text().split()) == 1 + 2 * 2  # its version was asked, too
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "60"])
+def test_a_time_that_is_none_is_refused(timeout):
+    for ask in (
+        lambda: vela.estimate({}, timeout=timeout),
+        lambda: vela.compile_model(b"", "ethos_u55", timeout=timeout),
+    ):
+        with pytest.raises(SplitDeconvError, match="timeout cannot be this"):
+            ask()
+
+
 def test_an_unknown_configuration_is_refused():
     with pytest.raises(SplitDeconvError, match="unknown configuration"):
         vela.estimate({}, ["ethos_u99"])
