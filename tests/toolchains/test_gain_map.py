@@ -40,6 +40,16 @@ def test_every_gain_is_written_in_its_cell(figure):
     assert [label.get_text() for label in left.get_xticklabels()] == ["dcgan", "mde"]
 
 
+def test_every_gain_has_two_digits_or_three():
+    import matplotlib.pyplot as plt
+
+    gains = {0.126: "0.13", 1.949: "1.95", 1.951: "2.0", 9.949: "9.9", 9.951: "10", 123.4: "123"}
+    table = pd.DataFrame({"group": "a", "row": [*map(str, gains)], "column": "b", "panel": "c", "gain": [*gains]})
+    fig = gain_map.gain_map(table, label="gain")
+    assert [*texts(fig.axes[0]).values()] == [*gains.values()]
+    plt.close(fig)
+
+
 def test_losses_have_the_other_colour_and_nothing_is_no_colour(figure):
     (image,) = figure.axes[0].images
     shades = {gain: image.cmap(image.norm(gain)) for gain in (0.5, 1, 2)}

@@ -49,6 +49,12 @@ def test_full_int8_has_no_float_left_and_is_near(model, rng):
     assert 0 < np.abs(y - model(x[:1]).numpy()).max() < 8 / 128
 
 
+def test_full_int8_of_several_images_gives_each_its_own(model, rng):
+    x = rng.uniform(-1, 1, (16, 5, 4, 3)).astype("float32")
+    y, _ = run(litert.export(model, calibration=x, batch=3), x[:3])
+    assert np.abs(y - model(x[:3]).numpy()).max() < 8 / 128
+
+
 @pytest.fixture(scope="module")
 def two_inputs():
     keras.utils.set_random_seed(1)

@@ -43,6 +43,14 @@ def test_every_form_computes_the_native_integers(kernel, strides, padding, rng):
         assert ("TRANSPOSE_CONV" in left) == (form == "native")
 
 
+def test_labels_are_each_class_in_turn():
+    network = networks.build("artgan", "native", seed=0)
+    latents, labels = models.typical_inputs("artgan", network, count=12)
+    assert latents.shape == (12, 100)
+    assert (labels.argmax(1) == [*range(10), 0, 1]).all()
+    assert (labels.sum(1) == 1).all()
+
+
 def test_auto_is_the_targets_choice():
     layers = dict(models.layers("sngan", count=2))
     assert list(layers) == ["deconv1", "deconv2", "deconv3"]
