@@ -4,7 +4,7 @@ import re
 
 from ..errors import SplitDeconvError
 from ..extras import require
-from .layer_rows import deconv, dense, images, refusal, row
+from .layer_row import deconv, dense, images, refusal, row
 from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .onnx_parse import parse
 from .onnx_sites import find

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..geometry import Axis
 from ..plan import SplitPlan
+from .verify_measure import Output
 
 SCHEMA_VERSION = 1
 COUNTS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")
@@ -89,6 +90,40 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Verification:
+    """What a comparison found; true if everything agrees.
+
+    Args:
+        passed: whether every output agrees.
+        outputs: one `Output` per output of the model, or per operator where those were run alone.
+        method: "model" for whole models, "operators" for rewritten operators alone, or "model and operators".
+        samples: how many inputs were run.
+        seed: of the synthetic inputs.
+        notes: what a reader should know.
+    """
+
+    passed: bool
+    outputs: tuple[Output, ...]
+    method: str
+    samples: int
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self):
+        return self.passed
+
+    def to_dict(self) -> dict:
+        """Plain values, fit for JSON."""
+        return {**vars(self), "outputs": [output.to_dict() for output in self.outputs]}
+
+    @classmethod
+    def from_dict(cls, content) -> "Verification":
+        """The verification that `to_dict` described."""
+        outputs = tuple(map(Output.from_dict, content["outputs"]))
+        return cls(**content | {"outputs": outputs, "notes": tuple(content["notes"])})
+
+
+@dataclass(frozen=True)
 class Report:
     """What a conversion found, decided and changed.
 
@@ -114,7 +149,7 @@ class Report:
     arena_before: int | None = None
     arena_after: int | None = None
     objections: tuple[tuple[str, str], ...] = ()
-    verification: object = None
+    verification: Verification | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -155,8 +190,6 @@ class Report:
     @classmethod
     def from_dict(cls, content) -> "Report":
         """The report that `to_dict` described."""
-        from .verify import Verification
-
         content = dict(content)
         verification, layers = content.pop("verification"), content.pop("layers")
         content.pop("schema_version")

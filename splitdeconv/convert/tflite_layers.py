@@ -2,7 +2,7 @@
 
 import re
 
-from .layer_rows import deconv, dense, images, refusal, row
+from .layer_row import deconv, dense, images, refusal, row
 from .tflite_check import builtin, check
 from .tflite_file import read
 from .tflite_graph import constant, dimensions, names, operator_name, ports

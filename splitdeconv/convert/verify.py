@@ -4,49 +4,14 @@ Where no synthetic input suits the original, or two runs of it differ, every rew
 both models (`verify_alone`); so it is where a model's outputs would not show a difference.
 """
 
-from dataclasses import dataclass
-
 from ..errors import SplitDeconvError
 from . import exchange
 from .exchange import is_keras
+from .report import Verification
 from .rewrite import parse
 from .verify_alone import SAMPLES, compare_alone
-from .verify_measure import Output, rounding
+from .verify_measure import rounding
 from .verify_whole import Pair, compare_whole
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What a comparison found; true if everything agrees.
-
-    Args:
-        passed: whether every output agrees.
-        outputs: one `Output` per output of the model, or per operator where those were run alone.
-        method: "model" for whole models, "operators" for rewritten operators alone, or "model and operators".
-        samples: how many inputs were run.
-        seed: of the synthetic inputs.
-        notes: what a reader should know.
-    """
-
-    passed: bool
-    outputs: tuple[Output, ...]
-    method: str
-    samples: int
-    seed: int
-    notes: tuple[str, ...] = ()
-
-    def __bool__(self):
-        return self.passed
-
-    def to_dict(self) -> dict:
-        """Plain values, fit for JSON."""
-        return {**vars(self), "outputs": [output.to_dict() for output in self.outputs]}
-
-    @classmethod
-    def from_dict(cls, content) -> "Verification":
-        """The verification that `to_dict` described."""
-        outputs = tuple(map(Output.from_dict, content["outputs"]))
-        return cls(**content | {"outputs": outputs, "notes": tuple(content["notes"])})
 
 
 def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None, memory=None, progress=None):

@@ -1,0 +1,65 @@
+"""One layer that multiplies as a row of sizes, whatever the format: what `layer_rows` lists."""
+
+from ..errors import SplitDeconvError
+
+
+def row(name, kind, sizes, c_in, c_out, kernel=(1, 1), strides=(1, 1), dilations=(1, 1), groups=1, **more):
+    """One layer.
+
+    Args:
+        name: as the file has it.
+        kind: "conv", "deconv" or "dense".
+        sizes, kernel, strides, dilations: of its input and its window, per axis.
+        c_in, c_out, groups: channels, of all groups.
+        **more: `padding`, a word; `outputs`, `before`, `end` per axis.
+    """
+    layer = {"name": name, "kind": kind, "c_in": c_in, "c_out": c_out, "groups": groups}
+    pairs = {"in": sizes, "k": kernel, "stride": strides, "dilation": dilations, "out": more.pop("outputs", None)}
+    pairs |= {key: more.pop(key, None) for key in ("before", "end")}
+    for key, values in pairs.items():
+        if values is not None:
+            missing = (int(key not in ("before", "end")),) * (2 - len(values))
+            layer[f"{key}_h"], layer[f"{key}_w"] = (*missing, *map(int, values))
+    return layer | more
+
+
+def deconv(site, where):
+    """The row of a transposed convolution that the converters have found, convertible or not.
+
+    Raises:
+        SplitDeconvError: its geometry cannot be told, or has more than two axes.
+    """
+    axes = site.axes
+    if axes is None or len(axes) > 2 or any(axis.n is None for axis in axes):
+        raise refusal(site.name, where, site.problem or f"geometry {site.geometry}", "one or two axes of known length")
+    sizes, kernel, strides, dilations, outputs, before = ([getattr(a, f) for a in axes] for f in "nksdop")
+    end = [max((a.n - 1) * a.s + a.k_e - a.p - a.o, 0) for a in axes]
+    crops = {"padding": "EXPLICIT", "outputs": outputs, "before": before, "end": end}
+    channels = site.in_channels, site.out_channels
+    return row(site.name, "deconv", sizes, *channels, kernel, strides, dilations, site.groups, **crops)
+
+
+def dense(name, shape, c_in, c_out, batch, where):
+    """The row of a product with a matrix of `c_in` by `c_out` weights; `shape` is that of what it multiplies."""
+    count = 1
+    for length in shape:
+        count *= length
+    if count % (c_in * batch):
+        raise refusal(
+            name, where, f"input {list(shape)} under {c_in} inputs", f"a whole number of them per image, of {batch}"
+        )
+    sizes = shape[1:3] if len(shape) == 4 and shape[3] == c_in and shape[0] == batch else (count // c_in // batch,)
+    return row(name, "dense", sizes, c_in, c_out, outputs=sizes)
+
+
+def images(shape, batch, name, where):
+    """Refuse an operator that runs on another number of images than the model does."""
+    if shape[0] not in (batch, None):
+        raise refusal(name, where, f"a batch of {shape[0]}", f"the batch of the model's input, {batch}")
+
+
+def refusal(name, where, got, expected):
+    """The error of a layer that has no row."""
+    return SplitDeconvError(
+        "a layer of the model cannot be described", where=f"{where}, {name}", expected=expected, got=got
+    )
