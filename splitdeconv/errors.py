@@ -2,8 +2,8 @@
 
 from numbers import Integral, Real
 
-# In seconds three years: beyond what threads can wait for there is an error of their own.
-_MOST = 10**8
+# Seconds, three years: beyond what threads can wait for there is an error of their own.
+_LONGEST = 10**8
 
 
 class SplitDeconvError(ValueError):
@@ -51,28 +51,27 @@ def check_choice(value, known, name, where=None):
         raise SplitDeconvError(f"unknown {name}", where=where or name, expected=", ".join(known), got=repr(value))
 
 
-def check_count(value, name, where):
-    """Refuse what is no whole number above 0 and below 10**8.
+def check_count(value, name, where) -> int:
+    """`value` as an int, one of NumPy's too.
 
     Raises:
-        SplitDeconvError: it is none.
+        SplitDeconvError: it is no whole number above 0.
     """
-    _check_number(value, Integral, "a whole number", name, where)
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise SplitDeconvError(f"the {name} is no positive integer", where=where, expected="1 or more", got=repr(value))
+    return int(value)
 
 
-def check_seconds(value, name, where):
-    """Refuse what is no time above 0 and below 10**8 seconds.
+def check_seconds(value, name, where) -> float:
+    """`value` as a float.
 
     Raises:
-        SplitDeconvError: it is none.
+        SplitDeconvError: it is no time that a thread can wait for.
     """
-    _check_number(value, Real, "seconds", name, where)
-
-
-def _check_number(value, kind, expected, name, where):
-    if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < _MOST:
-        expected = f"{expected} above 0 and below {_MOST:,}"
-        raise SplitDeconvError(f"{name} cannot be this", where=where, expected=expected, got=repr(value))
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < _LONGEST:
+        expected = f"seconds, above 0 and below {_LONGEST:,}"
+        raise SplitDeconvError(f"the {name} is no time to wait", where=where, expected=expected, got=repr(value))
+    return float(value)
 
 
 def _rebuild(problem, where, expected, got, fix):

@@ -20,7 +20,7 @@ returns holds everything inside, up to protobuf's limit of 2 GiB.
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_count
 from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .onnx_parse import LARGEST, inlined, is_external, locate, parse, tensors_of
 from .onnx_rewrite import rewrite
@@ -80,10 +80,7 @@ class OnnxModel:
         Raises:
             SplitDeconvError: `n` is no positive number.
         """
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise SplitDeconvError(
-                "the batch has to be a positive number", where="static_batch", expected="1 or more", got=repr(n)
-            )
+        n = check_count(n, "batch", "static_batch")
         stored = {t.name for t in self._model.graph.initializer}
         symbols = set()
         for value in self._model.graph.input:

@@ -4,9 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from numbers import Integral
 
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_count
 from .choose import decide_all
 from .report import Report, tally
 from .targets import Target, load_target
@@ -40,11 +39,8 @@ class Options:
             SplitDeconvError: naming the option.
         """
         self.decide(())
-        batch = self.static_batch
-        if batch is not None and (not isinstance(batch, Integral) or isinstance(batch, bool) or batch < 1):
-            raise SplitDeconvError(
-                "the batch is no positive integer", where="static_batch", expected="1 or more", got=repr(batch)
-            )
+        if self.static_batch is not None:
+            check_count(self.static_batch, "batch", "static_batch")
 
 
 def parse(kind, data, path=None):

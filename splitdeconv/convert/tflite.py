@@ -6,7 +6,7 @@ ones and their options, metadata, signatures, quantization.
 
 import numpy as np
 
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_count
 from .report import Decision, Site
 from .tflite_check import check
 from .tflite_edit import Editor, substitute, sweep, used
@@ -61,8 +61,7 @@ class TFLiteModel:
             SplitDeconvError: a dimension other than the first is open, too; the batch is fixed to another size; or `n`
                 is no count.
         """
-        if n < 1:
-            raise SplitDeconvError("the batch must be a count", where="static batch", expected="1 or more", got=str(n))
+        n = check_count(n, "batch", "static_batch")
         self._refuse_fixed(n)
         for graph in self._model.subgraphs:
             for tensor in graph.tensors or ():

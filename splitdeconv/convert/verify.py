@@ -4,7 +4,7 @@ Where no synthetic input suits the original, or two runs of it differ, every rew
 both models (`verify_alone`); so it is where a model's outputs would not show a difference.
 """
 
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_count
 from . import exchange
 from .exchange import is_keras
 from .report import Verification
@@ -52,7 +52,7 @@ def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None,
             got=f"{type(original).__name__} and {type(converted).__name__}",
             fix="save it with model.save('model.keras') and compare the files",
         )
-    _check_samples(samples)
+    samples = check_count(samples, "number of samples", "samples")
     with exchange.job("verify", original, timeout, memory, inputs, converted, samples=samples, seed=seed) as job:
         return Verification.from_dict(job.run(progress))
 
@@ -69,7 +69,7 @@ def compare(
         samples, seed, inputs: as for `verify`.
         decisions: what was done; None to find it out by comparing what the two models hold.
     """
-    _check_samples(samples)
+    samples = check_count(samples, "number of samples", "samples")
     if kind == "keras":
         original, converted = (parse(kind, model).serialize() for model in (original, converted))
     sites = _rewritten(kind, original, converted, path, converted_path, decisions)
@@ -96,10 +96,3 @@ def _rewritten(kind, original, converted, path, converted_path, decisions):
     ours, theirs = parse(kind, original, path).sites(), parse(kind, converted, converted_path).sites()
     names = [{site.name for site in sites} for sites in (ours, theirs)]
     return [s for s in ours if s.name not in names[1]] + [s for s in theirs if s.name not in names[0]]
-
-
-def _check_samples(samples):
-    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
-        raise SplitDeconvError(
-            "the number of samples is no positive integer", where="samples", expected="1 or more", got=repr(samples)
-        )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import SplitDeconvError, check_choice
+from ..errors import SplitDeconvError, check_choice, check_count
 from ..provenance import replacing
 from .cycles import check_run
 from .export_scalesim import scalesim
@@ -95,8 +95,7 @@ def export(
     check_choice(format, tuple(FORMATS), "format", "export")
     processor = load_processor(processor)
     flow = check_run(processor, "none", dataflow)
-    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
-        raise SplitDeconvError("the batch must be a count", where="export", expected="1 or more", got=repr(batch))
+    batch = check_count(batch, "batch", "export")
     rows = convolutions(network, method)
     files = FORMATS[format](rows, processor, flow, batch, technology)
     files["convolutions.csv"] = rows.to_csv(index=False, lineterminator="\n")

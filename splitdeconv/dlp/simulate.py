@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_count
 from .cycles import check_run
 from .evaluate import evaluate
 from .lowering import lower
@@ -60,8 +60,7 @@ def simulate(
     processor = load_processor(processor)
     check_native(processor, method)
     flow = check_run(processor, skip, dataflow)
-    if not isinstance(batch, int | np.integer) or isinstance(batch, bool) or batch < 1:
-        raise SplitDeconvError("the batch does not fit", where="simulate", expected="an int >= 1", got=repr(batch))
+    batch = check_count(batch, "batch", "simulate")
     technology = load_technology(technology or processor.technology)
     table = workload(network, **options)
     numbers = evaluate(lower(table, method), table, processor, method, skip, flow, batch, zeros, technology)

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_count
 from ..extras import require
 from .evaluate import evaluate
 from .lowering import lower
 from .processor import Processor, load_processor, load_technology
 from .simulate import check_native
-from .sweep_axes import DIMS, check_count, distinct, read_axes, variant
+from .sweep_axes import DIMS, distinct, read_axes, variant
 from .workload import workload
 
 #: What is told of every point, and its unit.
@@ -85,7 +85,7 @@ def sweep(
     xarray = require("xarray", "sweep")
     processor = load_processor(processor)
     axes = read_axes(axes, processor)
-    check_count(chunk, "chunk", "sweep")
+    chunk = check_count(chunk, "chunk", "sweep")
     tables = {name: workload(source) for name, source in _pairs(networks).items()}
     methods, skips = distinct(methods, "methods"), distinct(skips, "skips")
     outer = [axis for axis in axes if axis.fields - _ARRAYS]

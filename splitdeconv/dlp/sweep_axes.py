@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import schema
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_count
 from .processor import Processor, load_processor
 
 #: Dimensions that every sweep has, the points' axes aside.
@@ -70,8 +70,7 @@ def variant(processor, fields, where="sweep"):
         if name not in swept:
             expected = "a field that changes what is computed, or batch: " + ", ".join(sorted(swept))
             raise SplitDeconvError(f"{name} is no axis", where=where, expected=expected, got=name)
-    batch = fields.pop("batch", 1)
-    check_count(batch, "batch", where)
+    batch = check_count(fields.pop("batch", 1), "batch", where)
     data = {
         name: list(value) if isinstance(value, tuple) else value for name, value in (vars(processor) | fields).items()
     }
@@ -91,12 +90,6 @@ def distinct(values, where) -> list:
             "labels do not fit", where=where, expected="at least one value, and none twice", got=repr(values)
         )
     return values
-
-
-def check_count(value, name, where):
-    """Refuse what is no positive int."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise SplitDeconvError(f"the {name} does not fit", where=where, expected="an int >= 1", got=repr(value))
 
 
 def _axis(name, values, processor):

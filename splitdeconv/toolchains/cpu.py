@@ -59,10 +59,10 @@ def measure(
         SplitDeconvError: no such runtime, or threads, turns, a budget or a timeout that is none.
     """
     check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.measure")
-    for name, count in (("turns", turns), *(("thread count", count) for count in threads)):
-        check_count(count, name, "cpu.measure")
-    for name, seconds in (("budget", budget), ("timeout", timeout)):
-        check_seconds(seconds, name, "cpu.measure")
+    threads = [check_count(count, "number of threads", "cpu.measure") for count in threads]
+    turns = check_count(turns, "number of turns", "cpu.measure")
+    budget = check_seconds(budget, "budget", "cpu.measure")
+    timeout = check_seconds(timeout, "timeout", "cpu.measure")
     reason = RUNTIMES[runtime].available()
     absent = {form: given for form, given in models.items() if isinstance(given, str)}
     first, rows = {}, []

@@ -191,9 +191,9 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
     Raises:
         SplitDeconvError: turns, rounds or a timeout that is none.
     """
-    for name, count in (("turns", turns), ("number of rounds", rounds)):
-        check_count(count, name, "edgetpu.run")
-    check_seconds(timeout, "timeout", "edgetpu.run")
+    turns = check_count(turns, "number of turns", "edgetpu.run")
+    rounds = check_count(rounds, "number of rounds", "edgetpu.run")
+    timeout = check_seconds(timeout, "timeout", "edgetpu.run")
     times, reasons, on_cpu = {form: [] for form in models}, {}, dict.fromkeys(models, "")
     for form, model in models.items():
         try:

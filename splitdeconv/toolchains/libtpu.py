@@ -91,8 +91,7 @@ def cases(subjects, *, generations=tuple(GENERATIONS), batches=(1,), dtypes=("bf
         check_choice(generation, (*GENERATIONS, HERE), "generation")
     for dtype in dtypes:
         check_choice(dtype, DTYPES, "dtype")
-    for batch in batches:
-        check_count(batch, "batch", "libtpu.cases")
+    batches = [check_count(batch, "batch", "libtpu.cases") for batch in batches]
     own = {"network": ("auto",), "chain": ("apart",)}
     for kind in dict.fromkeys(subject["kind"] for subject in subjects):
         for form, interleave in variants:
@@ -137,9 +136,9 @@ def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress
     Raises:
         SplitDeconvError: a timeout, number of turns or budget that is none.
     """
-    check_count(turns, "turns", "libtpu.measure")
-    for name, seconds in (("timeout", timeout), ("budget", budget)):
-        check_seconds(seconds, name, "libtpu.measure")
+    turns = check_count(turns, "number of turns", "libtpu.measure")
+    timeout = check_seconds(timeout, "timeout", "libtpu.measure")
+    budget = check_seconds(budget, "budget", "libtpu.measure")
     children = {timed: Child(_CHILD, {**_QUIET, **({} if timed else _WITHOUT_TPU)}) for timed in (False, True)}
     reasons = [_hopeless(case) for case in cases]
     found = {index: [{"reason": reason}] for index, reason in enumerate(reasons) if reason}

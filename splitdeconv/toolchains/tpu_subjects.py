@@ -32,17 +32,18 @@ def whole(model, name=None) -> dict:
     """
     from ..networks import names
 
-    known, given = isinstance(model, str) and model in names(), isinstance(model, str | PathLike)
-    if not known and not (given and Path(model).is_file()):
+    known = isinstance(model, str) and model in names()
+    if not known and not (isinstance(model, str | PathLike) and Path(model).is_file()):
         raise SplitDeconvError(
             "this is no model that can be compiled as a whole",
             where="libtpu.whole",
             expected=f"the path of a .keras file, or one of {', '.join(names())}",
-            got=repr(str(model)) if given else type(model).__name__,
+            got=repr(str(model)) if isinstance(model, str | PathLike) else type(model).__name__,
             fix="save the model and give its path",
         )
     layer_rows = [row for part in (layers(model) if known else ()) for row in part["layers"]]
-    model, name = model if known else str(Path(model).resolve()), name or (model if known else Path(model).stem)
+    name = name or (model if known else Path(model).stem)
+    model = model if known else str(Path(model).resolve())
     return {"network": name, "layer": "whole network", "kind": "network", "model": model, "layers": layer_rows}
 
 

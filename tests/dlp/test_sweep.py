@@ -181,7 +181,7 @@ def test_a_cluster_that_loses_a_worker_loses_nothing():
         ({"word_bits": [7]}, "word length"),
         ({"stripe_pixels": [-1]}, "stripe_pixels"),
         ({"technology": ["nm"]}, "unknown technology"),
-        ({"batch": [0]}, "the batch does not fit"),
+        ({"batch": [0]}, "the batch is no positive integer"),
         ({"batch": []}, "labels do not fit"),
         ({"batch": [2, 2]}, "labels do not fit"),
         ({"dataflows": [("weight_stationary",)]}, "an axis does not fit"),
@@ -214,7 +214,7 @@ def test_axes_that_do_not_fit(axes, match):
         ("pe_array_32x7", {"dataflow": "dot_product"}, "unknown dataflow"),
         ("pe_array_32x7", {"zeros": "none"}, "unknown zeros"),
         ("pe_array_32x7", {"technology": "nm"}, "unknown technology"),
-        ("pe_array_32x7", {"chunk": 0}, "the chunk does not fit"),
+        ("pe_array_32x7", {"chunk": 0}, "the chunk is no positive integer"),
     ],
 )
 def test_what_is_not_allowed_is_refused_before_anything_runs(processor, options, match, monkeypatch):
