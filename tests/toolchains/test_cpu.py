@@ -18,11 +18,11 @@ from splitdeconv.toolchains import (
     litert_run,
     models,
     onnx_export,
-    openvino_cpu,
     ort,
 )
+from tests.toolchains.needs import needs
 
-needs_openvino = pytest.mark.skipif(openvino_cpu.available() is not None, reason=str(openvino_cpu.available()))
+needs_openvino = needs("openvino")
 FEW = {"threads": (1,), "turns": 3, "budget": 1.0}
 
 

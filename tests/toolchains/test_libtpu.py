@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from splitdeconv.toolchains import hlo, libtpu
+from tests.toolchains.needs import needs
 from tests.toolchains.tpu_subject import NATIVE, SMALL, SUBJECT
 
-ABSENT = libtpu.available()
-needs_compiler = pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
-needs_jax = pytest.mark.skipif(libtpu.available(libtpu.HERE) is not None, reason=str(libtpu.available(libtpu.HERE)))
+needs_compiler, needs_jax = needs("jax", "libtpu"), needs("jax")
 
 
 @needs_compiler

@@ -10,10 +10,10 @@ import pytest
 
 from splitdeconv import SplitDeconvError, convert
 from splitdeconv.toolchains import litert, vela
+from tests.toolchains.needs import needs
 from tests.toolchains.standins import executable
 
-ABSENT = vela.available()
-needs_vela = pytest.mark.skipif(ABSENT is not None, reason=str(ABSENT))
+needs_vela = needs("ethosu")
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
 
 
