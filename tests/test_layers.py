@@ -1,4 +1,4 @@
-"""Keras layers as twins of the originals: weights, values, training, files. Runs on both of Keras' backends."""
+"""Keras layers as twins of the originals: configuration and values. Runs on both of Keras' backends."""
 
 import json
 import os
@@ -13,33 +13,12 @@ import pytest
 import splitdeconv as sd
 from splitdeconv.reference import conv_transpose
 from tests.refusals import refused
+from tests.twins import BACKEND, CIN, COUT, KERNEL, SIZES, STRIDES, TOLERANCE, array, drawn, pair
 
-BACKEND = keras.backend.backend()
 FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
-SIZES, KERNEL, STRIDES, CIN, COUT = (5, 4, 3), (4, 3, 2), (2, 3, 2), 3, 4
-# Outputs of these layers sum at most T = 5*5*3 products x*w with |x| about 1 and |w| below 1, as initial values are:
-# T * eps * T * 0.3 = 1e-4 in the worst order, sqrt(T) * eps * 3 = 2e-6 in a real one.
-TOLERANCE = 1e-5
 
 # Keras 3.15 copies its variables in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-
-
-def _pair(rank, *arguments, form="auto", interleave="concat", **options):
-    """Keras' layer and its twin, each made after the same seed."""
-    original, twin = getattr(keras.layers, f"Conv{rank}DTranspose"), getattr(sd.layers, f"SplitConv{rank}DTranspose")
-    keras.utils.set_random_seed(4)
-    original = original(*arguments, **options)
-    keras.utils.set_random_seed(4)
-    return original, twin(*arguments, form=form, interleave=interleave, **options)
-
-
-def _input(*shape, dtype=np.float32):
-    return np.random.default_rng(7).standard_normal(shape).astype(dtype)
-
-
-def _array(y):
-    return keras.ops.convert_to_numpy(y)
 
 
 def _definition(layer, x):
@@ -71,13 +50,13 @@ def _definition(layer, x):
 )
 def test_twins(rank, options):
     """One seed, one configuration: the same weights and the same result."""
-    x = _input(2, *SIZES[:rank], CIN)
-    original, twin = _pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], **options)
+    x = drawn(2, *SIZES[:rank], CIN)
+    original, twin = pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], **options)
     expected, y = original(x), twin(x)
     assert [w.shape for w in twin.get_weights()] == [w.shape for w in original.get_weights()]
     for a, b in zip(twin.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_allclose(_array(y), _array(expected), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(array(y), array(expected), rtol=0, atol=TOLERANCE)
     assert isinstance(twin, type(original))
     assert [w.path.split("/")[-1] for w in twin.weights] == [w.path.split("/")[-1] for w in original.weights]
     added = {"form": "auto", "interleave": "concat"}
@@ -95,15 +74,15 @@ def test_forms_and_interleaves(form, interleave, monkeypatch):
         return apply(plan, x, kernel, interleave=interleave)
 
     monkeypatch.setattr(sd.layers, "apply", watching)
-    x = _input(2, 5, 4, CIN)
-    original, twin = _pair(2, COUT, (5, 3), 2, "same", form=form, interleave=interleave)
-    np.testing.assert_allclose(_array(twin(x)), _array(original(x)), rtol=0, atol=TOLERANCE)
+    x = drawn(2, 5, 4, CIN)
+    original, twin = pair(2, COUT, (5, 3), 2, "same", form=form, interleave=interleave)
+    np.testing.assert_allclose(array(twin(x)), array(original(x)), rtol=0, atol=TOLERANCE)
     assert ran == ([] if form == "native" else [(form, interleave)])
 
 
 def test_positional_arguments_and_configuration_are_kerass():
     arguments = (COUT, (3, 2), (2, 1), "same", (1, 0), "channels_last", (1, 1), "relu", False)
-    original, twin = _pair(2, *arguments)
+    original, twin = pair(2, *arguments)
     config = twin.get_config()
     assert {k: v for k, v in config.items() if k not in ("form", "interleave", "name")} == {
         k: v for k, v in original.get_config().items() if k != "name"
@@ -118,37 +97,37 @@ def test_positional_arguments_and_configuration_are_kerass():
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_every_output_padding(padding, k, extra):
-    x = _input(2, 4, CIN)
-    original, twin = _pair(1, COUT, k, 3, padding, output_padding=extra)
-    y = _array(twin(x))
+    x = drawn(2, 4, CIN)
+    original, twin = pair(1, COUT, k, 3, padding, output_padding=extra)
+    y = array(twin(x))
     np.testing.assert_allclose(y, _definition(twin, x), rtol=0, atol=TOLERANCE)
     assert twin.compute_output_shape(x.shape) == original.compute_output_shape(x.shape)
     assert tuple(twin.compute_output_shape(x.shape)) == y.shape
     # Keras on TensorFlow hands one size to a kernel that aborts.
     if BACKEND == "jax" or (padding, k % 2, extra) != ("same", 0, 0):
-        np.testing.assert_allclose(y, _array(original(x)), rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(y, array(original(x)), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("form", FORMS[:-1])
 def test_channels_first(rank, form):
     """Keras' own has no kernel for it on TensorFlow's CPU: against the definition, and against Keras' on JAX."""
-    x = _input(2, CIN, *SIZES[:rank])
+    x = drawn(2, CIN, *SIZES[:rank])
     options = {"padding": "same", "data_format": "channels_first", "bias_initializer": "normal"}
-    original, twin = _pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], form=form, **options)
-    y = _array(twin(x))
+    original, twin = pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], form=form, **options)
+    y = array(twin(x))
     np.testing.assert_allclose(y, _definition(twin, x), rtol=0, atol=TOLERANCE)
     assert tuple(twin.compute_output_shape(x.shape)) == y.shape
     if BACKEND == "jax":
-        np.testing.assert_allclose(y, _array(original(x)), rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(y, array(original(x)), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_dilation(rank, padding):
-    x = _input(2, *SIZES[:rank], CIN)
-    _, twin = _pair(rank, COUT, KERNEL[:rank], padding=padding, dilation_rate=(2, 3, 1)[:rank])
-    y = _array(twin(x))
+    x = drawn(2, *SIZES[:rank], CIN)
+    _, twin = pair(rank, COUT, KERNEL[:rank], padding=padding, dilation_rate=(2, 3, 1)[:rank])
+    y = array(twin(x))
     np.testing.assert_allclose(y, _definition(twin, x), rtol=0, atol=TOLERANCE)
     assert tuple(twin.compute_output_shape(x.shape)) == y.shape
 
@@ -159,87 +138,18 @@ def test_dilation(rank, padding):
     + [("float64", 2.0**-53)] * (BACKEND == "tensorflow"),
 )
 def test_dtype_policies(policy, eps):
-    x = _input(2, 5, 4, CIN)
-    original, twin = _pair(2, COUT, 3, 2, "same", dtype=policy, form="split")
+    x = drawn(2, 5, 4, CIN)
+    original, twin = pair(2, COUT, 3, 2, "same", dtype=policy, form="split")
     y = twin(x)
     dtype = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}.get(policy, policy)
     assert keras.backend.standardize_dtype(y.dtype) == dtype
     original.build(x.shape)
     assert twin.kernel.dtype == original.kernel.dtype == ("float32" if policy.startswith("mixed") else policy)
-    rounded = [_array(keras.ops.cast(a, dtype)).astype(np.float64) for a in (x, twin.kernel)]
+    rounded = [array(keras.ops.cast(a, dtype)).astype(np.float64) for a in (x, twin.kernel)]
     exact = conv_transpose(*rounded, sd.plan((5, 4), 3, 2))
     # T = 2*2*3 products and one rounding of the sum: 13 * eps * sum |x w|.
     bound = 13 * eps * conv_transpose(*map(abs, rounded), sd.plan((5, 4), 3, 2))
-    assert np.all(abs(_array(y).astype(np.float64) - exact) <= bound)
-
-
-def _model(layers, sizes=(None, None)):
-    inputs = keras.Input((*sizes, CIN))
-    y = layers[1](keras.layers.Activation("tanh")(layers[0](inputs)))
-    return keras.Model(inputs, y)
-
-
-def _pair_of_models(**options):
-    pairs = [_pair(2, 5, (5, 4), 2, "same", name="a", **options), _pair(2, 2, 3, (1, 2), name="b", **options)]
-    return [_model(layers) for layers in zip(*pairs, strict=True)]
-
-
-def test_unknown_sizes_in_a_functional_model():
-    original, twin = _pair_of_models()
-    assert twin.output_shape == original.output_shape
-    assert [layer.output.shape for layer in twin.layers] == [layer.output.shape for layer in original.layers]
-    for height, width in ((3, 4), (5, 2)):
-        x = _input(2, height, width, CIN)
-        y = twin.predict(x, verbose=0)
-        assert y.shape == tuple(twin.compute_output_shape(x.shape))
-        np.testing.assert_allclose(y, original.predict(x, verbose=0), rtol=0, atol=TOLERANCE)
-
-
-@pytest.mark.parametrize("form", ["auto", "stacked"])
-def test_training_takes_the_same_steps(form):
-    x, target = _input(4, 4, 3, CIN), _input(4, 10, 13, 2)
-    losses, weights = [], []
-    for model in _pair_of_models(form=form):
-        model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse", jit_compile=BACKEND == "jax")
-        losses.append([float(model.train_on_batch(x, target)) for _ in range(4)])
-        weights.append(model.get_weights())
-    assert losses[0][-1] < losses[0][0]
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
-    # Four steps of 0.05 times a gradient whose float32 error is about 1e-6 of its size, which is below 1.
-    for a, b in zip(*weights, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
-    assert max(np.abs(a - b).max() for a, b in zip(weights[1], _pair_of_models()[1].get_weights(), strict=True)) > 1e-3
-
-
-def test_weights_are_loaded_from_the_original_and_back(tmp_path):
-    original, twin = _pair_of_models()
-    x = _input(2, 3, 4, CIN)
-    for model in (original, twin):
-        model.set_weights([_input(*w.shape) / 4 for w in model.get_weights()])
-    before = original.predict(x, verbose=0)
-    original.save_weights(tmp_path / "original.weights.h5")
-    twin.set_weights([0 * w for w in twin.get_weights()])
-    twin.load_weights(tmp_path / "original.weights.h5")
-    np.testing.assert_allclose(twin.predict(x, verbose=0), before, rtol=0, atol=TOLERANCE)
-    twin.save_weights(tmp_path / "twin.weights.h5")
-    original.set_weights([0 * w for w in original.get_weights()])
-    original.load_weights(tmp_path / "twin.weights.h5")
-    np.testing.assert_array_equal(original.predict(x, verbose=0), before)
-
-
-@pytest.mark.parametrize("rank", [1, 2, 3])
-def test_saved_and_loaded(rank, tmp_path):
-    inputs = keras.Input((*SIZES[:rank], CIN))
-    _, layer = _pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], "same", form="rows", interleave="transpose")
-    model = keras.Model(inputs, layer(inputs))
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert type(loaded.layers[-1]) is type(layer)
-    assert loaded.layers[-1].get_config() == layer.get_config()
-    x = _input(2, *SIZES[:rank], CIN)
-    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
-    clone = keras.models.clone_model(model)
-    assert (clone.layers[-1].form, clone.layers[-1].interleave) == ("rows", "transpose")
+    assert np.all(abs(array(y).astype(np.float64) - exact) <= bound)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +170,7 @@ def test_refusals(match, options):
 def test_a_geometry_without_output_is_refused_when_called():
     layer = sd.layers.SplitConv1DTranspose(COUT, 2, 1, "same", output_padding=0)
     with pytest.raises(sd.SplitDeconvError, match="crops the whole output away"):
-        layer(_input(1, 1, CIN))
+        layer(drawn(1, 1, CIN))
 
 
 def test_kerass_own_checks_remain():
@@ -281,23 +191,26 @@ assert type(model.layers[-1]) is splitdeconv.layers.SplitConv2DTranspose
 np.save(folder + "/y.npy", model.predict(np.load(folder + "/x.npy"), verbose=0))
 """
 
+# Both are run on both of Keras' backends.
+FILES = [Path(__file__), Path(__file__).with_name("test_layers_models.py")]
+
 # What needs processes of its own is not run by the one that runs this file on JAX.
 if BACKEND == "tensorflow":
 
     def test_a_saved_model_opens_where_the_package_is_imported(tmp_path):
         """In a new process, in Keras' safe mode, without naming custom objects."""
         inputs = keras.Input((5, 4, CIN))
-        _, layer = _pair(2, COUT, 3, 2, "same", activation="relu", form="stacked")
+        _, layer = pair(2, COUT, 3, 2, "same", activation="relu", form="stacked")
         model = keras.Model(inputs, layer(inputs))
         model.save(tmp_path / "model.keras")
-        x = _input(2, 5, 4, CIN)
+        x = drawn(2, 5, 4, CIN)
         np.save(tmp_path / "x.npy", x)
         subprocess.run([sys.executable, "-c", LOAD, tmp_path], check=True, capture_output=True, text=True)
         np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model.predict(x, verbose=0))
 
     def test_all_of_this_on_kerass_jax_backend():
         """Keras has one backend per process, so the other one gets a process of its own."""
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", __file__]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *FILES]
         environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
         root = Path(__file__).parents[1]
         done = subprocess.run(command, check=False, env=environment, cwd=root, capture_output=True, text=True)

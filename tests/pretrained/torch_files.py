@@ -86,3 +86,8 @@ def save(path, arrays, container="zip", version_numbers=True):
     if version_numbers:
         body += EMPTY_DICT + text("_metadata") + ordered() + b"s" + BUILD
     return (legacy_file if legacy else zip_file)(path, body, storages)
+
+
+def one(path, stored, shape, strides, content, offset=0):
+    """A zip checkpoint with one tensor `w` of storage `0`."""
+    return zip_file(path, ordered(text("w") + tensor(stored, shape, strides, offset)), {"0": content})

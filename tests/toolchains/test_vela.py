@@ -3,15 +3,14 @@
 import io
 import time
 
-import keras
-import numpy as np
 import pandas as pd
 import pytest
 
 from splitdeconv import SplitDeconvError, convert
-from splitdeconv.toolchains import litert, vela
+from splitdeconv.toolchains import vela
 from tests.toolchains.needs import needs
 from tests.toolchains.standins import executable
+from tests.toolchains.tflite_layer import exported
 
 needs_vela = needs("ethosu")
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
@@ -34,17 +33,9 @@ def writing(folder, summary, layers):
     return executable(folder / "vela", f"for part; do {known}; done\necho 5.2.0")
 
 
-def exported(kernel, strides, calibrated=True):
-    keras.utils.set_random_seed(0)
-    layer = keras.layers.Conv2DTranspose(6, kernel, strides, "same")
-    model = keras.Sequential([keras.Input((5, 4, 8)), layer])
-    x = np.random.default_rng(0).standard_normal((2, 5, 4, 8), "float32")
-    return litert.export(model, calibration=x if calibrated else None)
-
-
 @pytest.fixture(scope="module")
 def native():
-    return exported(3, 2)
+    return exported()
 
 
 @needs_vela

@@ -11,12 +11,12 @@ import pytest
 from splitdeconv.cli import convert as cli
 from splitdeconv.convert import front, measure
 from splitdeconv.convert.verify_run import load
+from tests.cli.files import MODELS
 from tests.convert.test_front import no_deconv
-from tests.test_cli_convert import MODELS, model, run  # noqa: F401  (fixtures)
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_model_is_timed_beside_what_becomes_of_it(run, tmp_path, kind):  # noqa: F811
+def test_a_model_is_timed_beside_what_becomes_of_it(run, tmp_path, kind):
     (tmp_path / "in").write_bytes(MODELS[kind])
     code, out, err = run("bench", "in", "--threads", 1, "--turns", 3, "--json")
     assert (code, err) == (0, "")
@@ -28,7 +28,7 @@ def test_a_model_is_timed_beside_what_becomes_of_it(run, tmp_path, kind):  # noq
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
 
-def test_two_files_are_timed_and_printed(run, tmp_path, model):  # noqa: F811
+def test_two_files_are_timed_and_printed(run, tmp_path, model):
     assert run("convert", model, "-o", "split.tflite")[0] == 0
     code, out, err = run("bench", model, "split.tflite", "--turns", 3)
     assert (code, err) == (0, "")
@@ -44,7 +44,7 @@ def test_two_files_are_timed_and_printed(run, tmp_path, model):  # noqa: F811
     assert low <= float(lines[1][3]) <= high
 
 
-def test_inputs_of_ones_own_are_used(run, tmp_path, model, monkeypatch):  # noqa: F811
+def test_inputs_of_ones_own_are_used(run, tmp_path, model, monkeypatch):
     timed, seen = measure.bench.interleaved, []
 
     def interleaved(functions, **options):
@@ -63,7 +63,7 @@ def test_inputs_of_ones_own_are_used(run, tmp_path, model, monkeypatch):  # noqa
     assert [(values[name].shape, values[name].min()) for values in seen] == [((1, 6, 5, 5), 7)] * 2
 
 
-def test_what_cannot_be_timed_is_refused(run, tmp_path, model):  # noqa: F811
+def test_what_cannot_be_timed_is_refused(run, tmp_path, model):
     (tmp_path / "other.onnx").write_bytes(MODELS["onnx"])
     (tmp_path / "none.tflite").write_bytes(no_deconv())
     for arguments, message in (
@@ -80,7 +80,7 @@ def test_what_cannot_be_timed_is_refused(run, tmp_path, model):  # noqa: F811
     assert "--threads" in err
 
 
-def test_a_model_of_no_runtime_is_refused_before_it_is_converted(run, tmp_path, monkeypatch):  # noqa: F811
+def test_a_model_of_no_runtime_is_refused_before_it_is_converted(run, tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     monkeypatch.setattr(front, "convert", lambda *_, **__: pytest.fail("it was converted"))
@@ -90,7 +90,7 @@ def test_a_model_of_no_runtime_is_refused_before_it_is_converted(run, tmp_path, 
     assert "a.keras" in err
 
 
-def test_what_was_timed_is_said(run, tmp_path, monkeypatch):  # noqa: F811
+def test_what_was_timed_is_said(run, tmp_path, monkeypatch):
     (tmp_path / "in").write_bytes(MODELS["tflite"])
     times = [("original", 1, 9, 1.0), ("converted", 1, 9, 2.0), ("original", 2, 5, 1.0), ("converted", 2, 5, 0.5)]
     rows = [

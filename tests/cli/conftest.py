@@ -1,0 +1,35 @@
+"""The command line in a folder of its own."""
+
+import json
+
+import pytest
+
+from splitdeconv import cli
+from splitdeconv.convert import jobs, sandbox
+from tests.cli.files import MODELS
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the command line in a folder of its own, jobs in this process: exit code, stdout, stderr."""
+
+    def job(job, folder, limits, progress=None):
+        return json.loads(json.dumps(jobs.run(job | {"folder": str(folder)})))
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as exit_:
+            cli.main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return exit_.value.code, out, err
+
+    monkeypatch.setattr(sandbox, "run", job)
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "up.tflite"
+    path.write_bytes(MODELS["tflite"])
+    return path
