@@ -2,11 +2,12 @@
 
 from importlib import import_module
 
+from . import privacy
 from .errors import SplitDeconvError
 
 
 def require(module, extra):
-    """Import `module`, or refuse with the command that installs it.
+    """Import `module` with its telemetry off, or refuse with the command that installs it.
 
     Args:
         module: dotted name of the module.
@@ -15,6 +16,7 @@ def require(module, extra):
     Raises:
         SplitDeconvError: it is not installed.
     """
+    privacy.protect()
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

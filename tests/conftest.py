@@ -3,12 +3,15 @@
 import os
 import sys
 
+from splitdeconv import privacy
+
 # Assigned, not defaulted: a developer's shell must not change what the tests see.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "tensorflow")
 os.environ["MPLBACKEND"] = "agg"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+os.environ.update(privacy.VARIABLES)
 for leak in ("SPLITDECONV_FIGURES", "SPLITDECONV_RUN", "JPY_SESSION_NAME"):
     os.environ.pop(leak, None)
 

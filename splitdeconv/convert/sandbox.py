@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .. import privacy
 from ..errors import SplitDeconvError
 
 _GIB = 1 << 30
@@ -135,6 +136,7 @@ def _environment():
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **os.environ,
+        **privacy.VARIABLES,
         "PYTHONPATH": os.pathsep.join(paths),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",  # a proof on the CPU: the same everywhere, and nothing of a GPU's memory taken

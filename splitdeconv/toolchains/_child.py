@@ -10,6 +10,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 
+from .. import privacy
 from . import _process
 
 
@@ -68,7 +69,7 @@ class Child:
             text=True,
             start_new_session=True,
             errors="replace",  # or the listening thread would end, and nobody would know
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
+            env={**os.environ, **privacy.VARIABLES, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
         )
         self._reader = Thread(target=self._listen, args=(self._process.stdout, self._lines), daemon=True)
         self._reader.start()
