@@ -22,10 +22,10 @@ from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
 from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
-from .onnx_parse import LARGEST, inlined, is_external, locate, parse, tensors_of
+from .onnx_parse import LARGEST, array, inlined, is_external, locate, parse, tensors_of
 from .onnx_rewrite import rewrite
 from .onnx_sites import find
-from .onnx_types import declared, known_types
+from .onnx_types import declared, known_types, withdraw
 
 
 class OnnxModel:
@@ -33,7 +33,7 @@ class OnnxModel:
 
     def __init__(self, model, data, folder):
         self._model, self._data, self._folder = model, data, folder
-        self._scopes, self._found = [], []
+        self._scopes, self._types, self._found = [], [], []
         #: What the model keeps in files beside its own, as far as they can be read.
         self.bytes_outside = sum({(path, start): size for path, start, size in self._located()}.values())
 
@@ -56,7 +56,8 @@ class OnnxModel:
     def sites(self):
         """The transposed convolutions, in the order of the graphs, as `Site` records."""
         self._scopes = scopes(self._model)
-        pairs = find(self._scopes, known_types(self._model, self._scopes), self._readable)
+        self._types = known_types(self._model, self._scopes)
+        pairs = find(self._scopes, self._types, self._read)
         self._found = [this for this, _ in pairs]
         return [site for _, site in pairs]
 
@@ -114,8 +115,9 @@ class OnnxModel:
                     got=decision.site.problem or "another site",
                 )
         if chosen:
+            withdraw(self._scopes, self._types)
             rewrite(self._model, self._scopes, [(d.site.key, d.form, d.interleave) for d in chosen], self._folder)
-            self._data, self._scopes, self._found = None, [], []
+            self._data, self._scopes, self._types, self._found = None, [], [], []
 
     def serialize(self):
         """The model as one file, external data inside; unchanged if nothing was changed.
@@ -156,7 +158,5 @@ class OnnxModel:
             with suppress(SplitDeconvError):
                 yield locate(tensor, self._folder)
 
-    def _readable(self, tensor):
-        """Refuse an external tensor that could not be read when it comes to that."""
-        if is_external(tensor):
-            locate(tensor, self._folder)
+    def _read(self, tensor):
+        return array(tensor, self._folder)

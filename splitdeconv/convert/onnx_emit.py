@@ -17,8 +17,11 @@ class Names:
         stack = [model.graph, *model.functions]
         while stack:
             graph = stack.pop()
-            values = (*graph.input, *graph.output, *getattr(graph, "initializer", ()))
+            fields = ("input", "output", "initializer", "value_info")
+            values = [value for field in fields for value in getattr(graph, field, ())]
             self._used.update(v if isinstance(v, str) else v.name for v in values)
+            self._used.update(t.values.name for t in getattr(graph, "sparse_initializer", ()))
+            self._used.update(a.tensor_name for a in getattr(graph, "quantization_annotation", ()))
             for node in graph.node:
                 self._used.update((node.name, *node.input, *node.output))
                 stack.extend(subgraphs(node))
@@ -43,10 +46,11 @@ class GraphOps(Ops):
         constants: dict shared by all rewrites of a model.
         ir_version: of the model. Up to version 3 every initializer of the main graph is one of its inputs as well, and
             no other graph has any.
+        may_be_empty: as for `Ops`.
     """
 
-    def __init__(self, scope, names, prefix, constants, ir_version):
-        super().__init__(scope.opset)
+    def __init__(self, scope, names, prefix, constants, ir_version, may_be_empty=True):
+        super().__init__(scope.opset, may_be_empty)
         self.scope, self.prefix, self.nodes = scope, prefix, []
         self._names, self._constants, self._listed = names, constants, ir_version < 4
         self._onnx = require("onnx", "onnx")
@@ -84,14 +88,18 @@ class GraphOps(Ops):
             name = self._names.fresh(name or f"{self.prefix}_{hint}")
             tensor = self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
             self._constants[key] = name
-            if home.function:  # which has no initializers
-                home.prelude.append(self._onnx.helper.make_node("Constant", [], [name], name=name, value=tensor))
-            else:
-                home.graph.initializer.append(tensor)
-            if self._listed:
-                value = self._onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)
-                home.graph.input.append(value)
+            self._store(tensor, home)
         return self._constants[key]
+
+    def _store(self, tensor, home):
+        if home.function:  # which has neither initializers nor typed inputs
+            node = self._onnx.helper.make_node("Constant", [], [tensor.name], name=tensor.name, value=tensor)
+            home.prelude.append(node)
+            return
+        home.graph.initializer.append(tensor)
+        if self._listed:
+            value = self._onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            home.graph.input.append(value)
 
     def finish(self, value, name):
         """The collected nodes, `value` called `name`."""

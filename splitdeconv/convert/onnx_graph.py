@@ -25,7 +25,8 @@ class Scope:
         parent: the surrounding scope, or None.
         function: whether this is, or is inside, a local function.
         opset: version of the default operator set; 0 where none is imported.
-        overridable: initializers that a caller may replace, as inputs of the main graph.
+        overridable: initializers that are inputs of their graph as well, whose value may be another.
+        repeated: whether this is, or is inside, the body of a Loop or a Scan.
     """
 
     graph: object
@@ -33,6 +34,7 @@ class Scope:
     function: bool
     opset: int
     overridable: frozenset = frozenset()
+    repeated: bool = False
     producers: dict = field(init=False)
     initializers: dict = field(init=False)
     inputs: frozenset = field(init=False)
@@ -171,8 +173,11 @@ def _drop(values, names, key):
 def _inside(scope):
     found = [scope]
     for node in scope.graph.node:
+        repeated = scope.repeated or node.op_type in ("Loop", "Scan")
         for graph in subgraphs(node):
-            found += _inside(Scope(graph, scope, scope.function, scope.opset))
+            given = {t.name for t in graph.initializer} & {v.name for v in graph.input}
+            inner = Scope(graph, scope, scope.function, scope.opset, frozenset(given), repeated)
+            found += _inside(inner)
     return found
 
 

@@ -34,7 +34,7 @@ def layers(data, where, size=None) -> list[dict]:
     found = scopes(model)
     types = known_types(model, found)
     main, known = found[0], types[0]
-    sites = iter([site for this, site in find(found, types, lambda tensor: None) if this.scope is main])
+    sites = iter([site for this, site in find(found, types) if this.scope is main])
     fixed, rows = set(main.initializers), []
     for node in main.graph.node:
         transposed = node.op_type == "ConvTranspose" and node.domain in DEFAULT_DOMAINS and node.output

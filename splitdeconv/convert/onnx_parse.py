@@ -4,12 +4,13 @@ ONNX' own checker and shape inference are compiled code that a broken model can 
 in here.
 """
 
+from collections import Counter
 from math import prod
 from pathlib import Path
 
 from ..errors import SplitDeconvError
 from ..extras import require
-from .onnx_graph import Scope, scopes, subgraphs
+from .onnx_graph import DEFAULT_DOMAINS, Scope, scopes, subgraphs
 
 #: Protobuf's limit for one message.
 LARGEST = 2**31 - 1
@@ -40,6 +41,8 @@ def parse(data, where):
     if not model.graph.node or model.ir_version < 1 or (model.ir_version >= 3 and not model.opset_import):
         got = f"{len(model.graph.node)} nodes, IR version {model.ir_version}, {len(model.opset_import)} operator sets"
         raise _broken("parts of it are missing", where, "a graph with nodes, a version and its operator sets", got)
+    for holder in (model, *model.functions):
+        _check_versions(holder, where)
     for scope in scopes_checked(model, where):
         _check_names(scope, where)
         for tensor in tensors_of(scope.graph):
@@ -162,18 +165,32 @@ def _unreadable(tensor, path, need, got):
 
 def _check_names(scope: Scope, where):
     """Every name is defined once, and every name that is read is defined."""
-    defined = [name for node in scope.graph.node for name in node.output if name]
-    twice = len(defined) != len(set(defined)) or scope.initializers.keys() & set(defined) or scope.inputs & set(defined)
-    if twice:
-        raise _broken("a name in it is defined twice", where, "one definition each", _repeated(scope, defined))
+    graph = scope.graph
+    # An initializer may give an input its default; every other name has one definition.
+    stored = [t.name for t in getattr(graph, "initializer", ())]
+    stored += [t.values.name for t in getattr(graph, "sparse_initializer", ())]
+    given = [v if isinstance(v, str) else v.name for v in graph.input]
+    defined = [*stored, *(name for node in graph.node for name in node.output if name)]
+    for names in (given, [*defined, *(name for name in given if name not in set(stored))]):
+        if len(names) != len(set(names)):
+            raise _broken("duplicate name", where, "one definition for each", _repeated(names))
     for name in (*(name for node in scope.graph.node for name in node.input if name), *scope.outputs):
         if scope.home(name) is None:
             raise _broken("it reads a value that nothing defines", where, "an input, initializer or output", repr(name))
 
 
-def _repeated(scope, defined):
-    seen = set(scope.initializers) | scope.inputs
-    return repr(next(name for name in defined if name in seen or seen.add(name)))
+def _repeated(names):
+    return repr(next(name for name, count in Counter(names).items() if count > 1))
+
+
+def _check_versions(holder, where):
+    """Each operator set is imported in one version; the default domain has two names."""
+    versions = {}
+    for one in holder.opset_import:
+        domain = "" if one.domain in DEFAULT_DOMAINS else one.domain
+        if versions.setdefault(domain, one.version) != one.version:
+            got = f"{versions[domain]} and {one.version} of {domain or 'ai.onnx'!r}"
+            raise _broken("it imports an operator set twice", where, "one version of each", got)
 
 
 def _check_tensor(tensor, where):

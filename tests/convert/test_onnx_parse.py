@@ -98,15 +98,19 @@ def _changed(change):
     [
         (lambda m: m.graph.node[0].input.append("nowhere"), "it reads a value that nothing defines"),
         (lambda m: m.graph.output.append(value("nowhere", "f", [1])), "it reads a value that nothing defines"),
-        (lambda m: m.graph.node.append(m.graph.node[0]), "a name in it is defined twice"),
-        (lambda m: m.graph.node[0].output.__setitem__(0, "w"), "a name in it is defined twice"),
+        (lambda m: m.graph.node.append(m.graph.node[0]), "duplicate name"),
+        (lambda m: m.graph.node[0].output.__setitem__(0, "w"), "duplicate name"),
+        (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "duplicate name"),
+        (lambda m: m.graph.input.append(m.graph.input[0]), "duplicate name"),
+        (lambda m: m.graph.sparse_initializer.add().values.CopyFrom(m.graph.initializer[0]), "duplicate name"),
+        (lambda m: m.opset_import.add(domain="ai.onnx", version=9), "it imports an operator set twice"),
         (lambda m: m.graph.initializer[0].dims.append(2), "does not hold what its shape says"),
         (lambda m: m.graph.initializer[0].dims.__setitem__(0, 2**62), "does not hold what its shape says"),
         (lambda m: m.graph.initializer[0].dims.__setitem__(0, -3), "a negative length"),
         (lambda m: m.graph.initializer[0].ClearField("raw_data"), "does not hold what its shape says"),
         (lambda m: m.ClearField("opset_import"), "parts of it are missing"),
     ],
-    ids=range(9),
+    ids=range(13),
 )
 def test_models_that_contradict_themselves(change, match):
     with refused(match):
