@@ -109,7 +109,7 @@ def _fill_empty(ops, plan, blocks, bias, channels, dtype):
         value = ops.constant(np.zeros((1, 1, *ones), dtype), "zero")
     else:
         value = ops.concat([ops.reshape(bias(1), [1, channels, *ones])] * len(plan.convolutions[0].phases), 1)
-    fill = ops.emit("Expand", [value, ops.emit("Shape", [like])])
+    fill = ops.expand(value, like, dtype)
     return [fill if block is None else block for block in blocks]
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..extras import require
+
 #: End of a Slice that goes up to the end, as ONNX' specification recommends.
 TO_THE_END = 2**63 - 1
 #: ONNX Runtime promises to run models from this opset on (its documentation, "ONNX opset support").
@@ -29,10 +31,11 @@ class Ops(ABC):
 
     Args:
         opset: version of the default operator set the nodes have to be valid in.
+        may_be_empty: whether values may have no elements when the model runs, as a batch of 0 has.
     """
 
-    def __init__(self, opset):
-        self.opset = opset
+    def __init__(self, opset, may_be_empty=True):
+        self.opset, self.may_be_empty = opset, may_be_empty
 
     @abstractmethod
     def emit(self, kind, inputs, *, outputs=1, domain="", **attributes):
@@ -77,6 +80,15 @@ class Ops(ABC):
             "Slice", [value, *(self.integers(v, n) for v, n in zip((starts, ends, axes), names, strict=True))]
         )
 
+    def expand(self, value, like, dtype):
+        """Repeat a value of NumPy type `dtype` over the axes of `like`; the values of `like` play no part."""
+        if self.opset >= 8:
+            return self.emit("Expand", [value, self.emit("Shape", [like])])
+        # Nothing is greater than itself, NaN included: this makes zeros of the wanted shape.
+        kind = require("onnx", "onnx").helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        zeros = self.emit("Cast", [self.emit("Greater", [like, like])], to=kind)
+        return self.emit("Add", [zeros, value])
+
     def pad(self, value, pads):
         """Zeros ``(before, after)`` for each axis."""
         flat = [before for before, _ in pads] + [after for _, after in pads]
@@ -90,11 +102,12 @@ class Ops(ABC):
         Args:
             value: what to reshape.
             dims: per axis a length, 0 to keep that of the same axis, -1 for what remains, or a `Scaled` one. Where more
-                than one length is only known at run time they are computed there.
+                than one length is only known at run time they are computed there; so is a single one of a value that
+                may be empty, for of no elements nothing can remain.
         """
         dims = [0 if isinstance(d, Scaled) and (d.index, d.mul) == (i, d.div) else d for i, d in enumerate(dims)]
         unknown = [i for i, d in enumerate(dims) if isinstance(d, Scaled)]
-        if unknown and -1 not in dims:
+        if unknown and -1 not in dims and not self.may_be_empty:
             dims[unknown.pop()] = -1
         if not unknown:
             return self.emit("Reshape", [value, self.integers(dims, "shape")])

@@ -9,11 +9,12 @@ from ..errors import SplitDeconvError
 from ..extras import require
 from ..plan import SplitPlan
 from .onnx_emit import GraphOps, Names
+from .onnx_follow import INT8, UINT8, Follower, dequantized_type, may_saturate
 from .onnx_graph import sweep, uses
 from .onnx_lower import lower
 from .onnx_parse import array
 from .onnx_types import declared
-from .onnx_weights import Follower, cut_in_graph, stack_in_graph
+from .onnx_weights import cut_in_graph, stack_in_graph
 
 #: Filters up to this many numbers are extended as far as a form asks for.
 MOST_FILTERS = 2**26
@@ -35,7 +36,7 @@ def rewrite(model, every, chosen, folder):
     replaced = {scope: {} for scope in every}
     unused = set()
     for this, form, interleave in chosen:
-        ops = GraphOps(this.scope, names, this.name, constants, model.ir_version)
+        ops = GraphOps(this.scope, names, this.name, constants, model.ir_version, this.batch is None)
         y = _emit(ops, this, SplitPlan(this.axes, this.groups, form), interleave, folder, count)
         replaced[this.scope][this.node.output[0]] = ops.finish(y, this.node.output[0])
         unused |= _feeding(this)
@@ -60,10 +61,16 @@ def _emit(ops, this, plan, interleave, folder, count):
     def read(tensor):
         return array(tensor, folder)
 
+    quantized = True
     if this.weights is None:
         filters = cut_in_graph(ops, plan, this.node.input[1], this.shape)
     else:
-        filters = Follower(ops, this.weights, read, groups, rank).filters(plan)
+        reads = dequantized_type(this.scope, this.node.input[0])
+        risky = reads in (INT8, UINT8) and may_saturate(this.weights, this.scope, read)
+        # Of several signed convolutions none is computed in integers, for none is quantized by itself.
+        unsigned = risky and (reads == UINT8 or len(plan.convolutions) == 1)
+        quantized = not risky or reads == UINT8
+        filters = Follower(ops, this.weights, read, groups, rank, unsigned).filters(plan)
 
     @cache
     def bias(phases):
@@ -75,7 +82,7 @@ def _emit(ops, this, plan, interleave, folder, count):
 
     biased = len(this.node.input) > 2 and this.node.input[2]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(this.computes)
-    quantize = _quantizer(ops, this, plan, count, read)
+    quantize = _quantizer(ops, this, plan, count, read) if quantized else None
     x = this.node.input[0]
     return lower(ops, plan, interleave, x, filters, bias if biased else None, channels, dtype, quantize=quantize)
 
@@ -114,10 +121,19 @@ def _quantizer(ops, this, plan, count, read):
     zeros = [read(scope.constant(name)) for name in inner.input[2:] if name]
     if any(np.ptp(zero.astype(int)) for zero in zeros) or len(plan.convolutions) + max(plan.phase_counts) == 2:
         return None
+    if scales[0].data_type != this.computes:  # the inverse would yield another type
+        return None
+
+    # A Constant node may stand between here and the reader, too late for what is put here.
+    produced = {name for name in reader.input[1:] if name in scope.producers}
+    parameters = [
+        ops.constant(read(scope.constant(name)), name=f"{name}_again") if name in produced else name
+        for name in reader.input[1:]
+    ]
 
     def quantize(value):
-        steps = ops.repeat(reader, [value, *reader.input[1:]])
-        return ops.emit("DequantizeLinear", [steps, *reader.input[1:]], domain=reader.domain)
+        steps = ops.repeat(reader, [value, *parameters])
+        return ops.emit("DequantizeLinear", [steps, *parameters], domain=reader.domain)
 
     return quantize
 

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from ..errors import SplitDeconvError
 from ..extras import require
 from ..geometry import effective_kernel
 from ..geometry_onnx import from_onnx
+from .finite import describe
+from .onnx_follow import can_follow, is_linear, type_behind
 from .onnx_graph import DEFAULT_DOMAINS, Source, trace
 from .onnx_ops import FIRST_OPSET
-from .onnx_weights import can_follow
 from .report import Site
 
 _INTS = ("dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides")
@@ -17,6 +20,8 @@ _KNOWN = {*_INTS, "auto_pad", "group"}
 #: Beyond these a model is a mistake or an attack: the rewritten graph would have that many operators or taps.
 MOST_PHASES, LONGEST_KERNEL = 4096, 65536
 _FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
+#: The greatest finite number of each.
+_LARGEST = {1: 2.0**128 - 2.0**104, 10: 65504.0, 11: float(np.finfo(np.float64).max), 16: 255 * 2.0**120}
 _READABLE = {**_FLOATS, 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32"}
 
 
@@ -33,6 +38,7 @@ class Found:
     weights: Source | None = None  # None: cut in the graph
     bias: Source | None = None  # None: none, or stacked in the graph
     computes: int = 0  # data type of the sums
+    batch: int | None = None  # None where open
     problem: str | None = None
 
     @property
@@ -41,26 +47,27 @@ class Found:
         return self.node.name or self.node.output[0]
 
 
-def find(found, types, readable):
+def find(found, types, read=None):
     """A `Found` for every ConvTranspose node.
 
     Args:
         found: the scopes.
         types: for each scope, ``name -> (data type, shape)``, as far as they are known.
-        readable: ``tensor -> None``; raises where an external tensor cannot be read.
+        read: ``tensor -> array`` for stored tensors; raises where an external one cannot be read. None to tell the
+            geometry alone.
 
     Returns:
         List of (`Found`, `Site`), in the order of the scopes.
     """
     return [
-        _look(scope, place, node, known, readable)
+        _look(scope, place, node, known, read)
         for place, (scope, known) in enumerate(zip(found, types, strict=True))
         for node in scope.graph.node
         if node.op_type == "ConvTranspose" and node.domain in DEFAULT_DOMAINS and node.output
     ]
 
 
-def _look(scope, place, node, known, readable):
+def _look(scope, place, node, known, read):
     this = Found(scope, place, node)
     batch = cin = cout = None
     stored = 0
@@ -68,8 +75,8 @@ def _look(scope, place, node, known, readable):
         if len(node.input) < 2 or not all(node.input[:2]):
             raise _cannot("it lacks input or filters", "two or three inputs", str(list(node.input)))
         data_type, x = _lookup(scope, known, node.input[0])
-        batch = x[0] if x else None
-        source = _take_weights(this, known, readable)
+        batch = this.batch = x[0] if x else None
+        source = _take_weights(this, known)
         stored = source.tensor.data_type if source else 0
         bias = node.input[2] if len(node.input) > 2 else ""
         this.groups = next((a.i for a in node.attribute if a.name == "group"), 1)
@@ -77,9 +84,13 @@ def _look(scope, place, node, known, readable):
         this.axes, this.groups = geometry(node, scope.opset, x, this.shape, _lookup(scope, known, bias)[1])
         this.computes = this.computes or data_type
         _check_function(this)
-        if source and source.tensor.data_type in _READABLE and can_follow(source, scope, len(this.shape), this.groups):
-            this.weights = source
-        _take_bias(this, bias, readable)
+        if source and read:
+            _refuse_overflow(this, source, read)
+            this.weights = source if _is_followed(this, source, len(this.shape), read) else None
+        source = trace(scope, bias) if bias else None
+        if source and read and _is_followed(this, source, 1, read):
+            read(source.tensor)
+            this.bias = source
     except SplitDeconvError as error:
         this.problem = in_words(error)
     dtype = _READABLE.get(stored or this.computes, "unknown")
@@ -126,8 +137,6 @@ def geometry(node, opset, x, filters, bias):
     if phases > MOST_PHASES or span > LONGEST_KERNEL:
         limits = f"up to {MOST_PHASES} phases and {LONGEST_KERNEL} positions under the kernel"
         raise _cannot("its stride or kernel is too large to split", limits, f"{phases} and {span}")
-    if opset < 8 and any(axis.k < axis.s for axis in axes):
-        raise _cannot("phases without taps need the operator Expand", "opset 8 or later", f"opset {opset}")
     return axes, groups
 
 
@@ -155,14 +164,13 @@ def _attributes(node):
     return values
 
 
-def _take_weights(this, known, readable):
+def _take_weights(this, known):
     """Note shape and type of the filters; returns their `Source`, None where they are not constant."""
     scope, node = this.scope, this.node
     source = trace(scope, node.input[1])
     this.computes, shape = _lookup(scope, known, node.input[1])
     if source:
-        this.computes, shape = _type_behind(source, scope), tuple(source.tensor.dims)
-        readable(source.tensor)
+        this.computes, shape = type_behind(source, scope), tuple(source.tensor.dims)
     if shape is None or None in shape or len(shape) < 3 or not all(shape):
         fix = "; inline the functions first, with onnx.inliner" if scope.function else ""
         raise _cannot(f"the shape of its filters cannot be told{fix}", "known lengths", str(shape))
@@ -170,23 +178,24 @@ def _take_weights(this, known, readable):
     return source
 
 
-def _take_bias(this, name, readable):
-    """Note where the bias can be read."""
-    source = trace(this.scope, name) if name else None
-    if source and source.tensor.data_type in _READABLE and can_follow(source, this.scope, 1, this.groups):
-        readable(source.tensor)
-        this.bias = source
+def _is_followed(this, source, rank, read):
+    """Whether a constant is cut as it is stored, and the operators behind it repeated behind the parts."""
+    return source.tensor.data_type in _READABLE and can_follow(source, this.scope, rank, this.groups, read)
 
 
-def _type_behind(source, scope):
-    """Data type of a constant's value where it is used: the last operator that sets one decides."""
-    for node in source.chain:
-        if node.op_type == "Cast":
-            return next((a.i for a in node.attribute if a.name == "to"), 0)
-        if node.op_type == "DequantizeLinear":
-            scale = scope.constant(node.input[1])
-            return scale.data_type if scale is not None else 0
-    return source.tensor.data_type
+def _refuse_overflow(this, source, read):
+    """Refuse filters over which the sums of the convolutions might not be those of the original."""
+    expected = "finite filters over which no sum overflows"
+    for node in filter(is_linear, source.chain):
+        scale = this.scope.constant(node.input[1])
+        if scale is not None and not np.isfinite(read(scale).astype(np.float64)).all():
+            raise _cannot("the scales of its filters hold NaN or infinity", expected, "")
+    if source.tensor.data_type in _FLOATS:
+        with np.errstate(over="ignore"):
+            filters = read(source.tensor)
+            said = describe(filters, channels=1, largest=_LARGEST.get(this.computes, np.inf))
+        if said:
+            raise _cannot(said, expected, "")
 
 
 def _check_function(this):

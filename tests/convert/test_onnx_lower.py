@@ -193,10 +193,26 @@ def test_open_sizes_in_3d_and_1d(interleave):
 
 def test_equal_strides_need_no_length_known_at_run_time_only():
     x, w, _ = arrays(0, (5, 6), (4, 4), 1, (3, 2))
-    found = kinds(convert(single(x, w, shape=[None, 3, None, None], strides=[2, 2])))
+    found = kinds(convert(single(x, w, shape=[2, 3, None, None], strides=[2, 2])))
     assert not {"Shape", "Gather", "Mul"} & set(found)
-    found = kinds(convert(single(x, w, shape=[None, 3, None, None], strides=[2, 3])))
+    found = kinds(convert(single(x, w, shape=[2, 3, None, None], strides=[2, 3])))
     assert found.count("Shape") == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("interleave", ["concat", "transpose", "depth_to_space"])
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_an_open_batch_may_be_empty(form, interleave, batch):
+    """No length follows from what remains of no elements."""
+    x, w, b = arrays(0, (5, 6), (3, 4), 1, (3, 2))
+    for strides in ([2, 2], [2, 3]):
+        if interleave == "depth_to_space" and len(set(strides)) > 1:
+            continue
+        source = single(x, w, b, shape=[None, 3, None, None], strides=strides)
+        feed = {"x": np.resize(x, (batch, 3, 7, 5))}
+        (expected,), (got,) = run(source, feed), run(convert(source, form, interleave), feed)
+        assert got.shape == expected.shape
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_phase_that_reads_only_padding_where_the_input_is_short():
