@@ -1,17 +1,23 @@
 """Compare two models by value: the same inputs through both, every output; what may differ says `verify_measure`.
 
-Where no synthetic input suits the original, or two runs of it differ, every rewritten operator is run alone, cut out of
-both models (`verify_alone`); so it is where a model's outputs would not show a difference.
+Whole models are run first. Then every rewritten operator is run alone, cut out of both models
+(`verify_alone`), on inputs that move it: a model's outputs may hide what an operator computes. One
+that cannot be cut out must at least be seen to move an output of the model (`verify_reach`).
 """
+
+from dataclasses import replace
 
 from ..errors import SplitDeconvError, check_count
 from . import exchange
 from .exchange import is_keras
 from .report import Verification
 from .rewrite import parse
-from .verify_alone import SAMPLES, compare_alone
+from .verify_alone import SAMPLES, compare_alone, growth
+from .verify_entry import Pair, failure
 from .verify_measure import rounding
-from .verify_whole import Pair, compare_whole
+from .verify_reach import reaches_output
+from .verify_splice import Splice
+from .verify_whole import compare_whole
 
 
 def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None, memory=None, progress=None):
@@ -73,20 +79,32 @@ def compare(
     if kind == "keras":
         original, converted = (parse(kind, model).serialize() for model in (original, converted))
     sites = _rewritten(kind, original, converted, path, converted_path, decisions)
-    pair = Pair(kind, original, converted, path, converted_path or path, rounding(sites, kind), seed)
+    pair = Pair(
+        kind, original, converted, path, converted_path or path, rounding(sites, kind), seed, growth=growth(sites)
+    )
+    if kind == "onnx":
+        pair = replace(pair, explain=Splice(pair, sites).explain)
     whole = compare_whole(pair, samples, inputs)
-    outputs, notes, ran = list(whole.outputs), list(whole.notes), whole.samples
-    method = "model"
-    inner = [site for site in sites if getattr(site.key, "place", 0)]
+    if not all(output.passed for output in whole.outputs):
+        return Verification(False, whole.outputs, "model", whole.samples, seed, whole.notes)
+    alone = compare_alone(pair, sites)
+    inner = [index for index, site in enumerate(sites) if getattr(site.key, "place", 0)]
     doubt = whole.doubt or (inner and f"inputs may not reach {len(inner)} operator(s) in branches, loops or functions")
-    if doubt:
-        method = "model and operators" if outputs else "operators"
-        checked, said = compare_alone(pair, sites if whole.doubt else inner)
-        outputs += checked
-        notes += [doubt, *said]
-        ran = ran or SAMPLES
+    unproven = [
+        failure(sites[index].name, why)
+        for index, why in alone.uncut.items()
+        if whole.doubt or index in inner or not reaches_output(pair, sites[index])
+    ]
+    checked = (*alone.outputs, *unproven)
+    failed = tuple(output for output in checked if not output.passed)
+    ran = len(sites) - len(alone.uncut)
+    notes = (*filter(None, (doubt,)), *whole.notes)
+    if ran:
+        notes += (f"each of {ran} rewritten operator(s) was also run alone, on {SAMPLES} inputs or more",)
+    outputs = whole.outputs + (checked if doubt else failed)
+    method = "model" if outputs == whole.outputs else "model and operators" if whole.outputs else "operators"
     passed = bool(outputs) and all(output.passed for output in outputs)
-    return Verification(passed, tuple(outputs), method, ran, seed, tuple(notes))
+    return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
 
 
 def _rewritten(kind, original, converted, path, converted_path, decisions):

@@ -1,9 +1,10 @@
-"""What to feed a model with that nobody gave inputs for, and how to read those that somebody gave."""
+"""Default inputs for a model, at one size and at others, and loading of a user's own."""
 
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 
 import numpy as np
 
@@ -13,6 +14,13 @@ from .verify_run import RejectedError
 # Lengths to try for dynamic dimensions: 64 suits what halves an image six times, the rest what does not.
 _LENGTHS = (64, 32, 16, 8, 224, 7, 1)
 _BATCHES = (2, 1)
+# Other sizes to try once one is found: (length, what each further axis adds). Odd ones; unequal
+# ones; and multiples of 32, which is what models of many halvings take.
+_SIZES = ((63, 0), (21, 4), (9, 2), (32, 32), (64, 64))
+_OTHER_SIZES = 2
+_OTHER_BATCHES = (1, 3)
+# Numbers that the largest tensor may have; beyond it shorter lengths are tried first.
+_MOST_NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
@@ -23,16 +31,24 @@ class Recipe:
         length: of dynamic dimensions other than the first.
         batch: of a dynamic first dimension.
         most: greatest value of integers that are not quantized.
+        spread: what each further axis adds to the length.
     """
 
     length: int = 64
     batch: int = 2
     most: int = 1
+    spread: int = 0
 
     def draw(self, inputs, index, seed):
         """The `index`-th sample: arrays by name, always the same for one seed."""
         rng = np.random.default_rng([seed, index])
-        return {port.name: self._values(rng, port, index) for port in inputs}
+        # Every second sample replaces what has a default, if it can be any number.
+        given = [
+            port
+            for port in inputs
+            if not port.default or (index % 2 and port.dtype is not None and port.dtype.kind == "f")
+        ]
+        return {port.name: self._values(rng, port, index) for port in given}
 
     def _values(self, rng, port, index):
         shape = self.shape(port)
@@ -52,21 +68,28 @@ class Recipe:
 
     def shape(self, port):
         """The concrete shape of an input."""
-        shape = port.shape or ()
-        return tuple(n if n is not None else self.batch if i == 0 else self.length for i, n in enumerate(shape))
+        return tuple(
+            n if n is not None else self.batch if i == 0 else self.length + self.spread * i
+            for i, n in enumerate(port.shape or ())
+        )
+
+    def numbers(self, inputs):
+        """How many numbers the largest input has."""
+        return max((prod(self.shape(port)) for port in inputs), default=0)
 
 
-def find_recipe(run, inputs, seed):
+def find_recipe(run, inputs, seed, growth=1):
     """The first recipe whose inputs a model takes.
 
     Args:
         run: from arrays by name to arrays by name; raises `RejectedError`.
         inputs: the model's inputs.
+        growth: how many times larger than an input a tensor of the model may be.
 
     Returns:
         (`Recipe`, None), or (None, what the runtime said last).
     """
-    odd = [port.name for port in inputs if port.dtype is None]
+    odd = [port.name for port in inputs if port.dtype is None and not port.default]
     if odd:
         return None, f"input {odd[0]!r} is no array of numbers"
     dynamic = [i for port in inputs for i, n in enumerate(port.shape or ()) if n is None]
@@ -78,8 +101,9 @@ def find_recipe(run, inputs, seed):
         (1, 100) if counted else (1,),
     )
     said = "it has no inputs"
-    for values in recipes:
-        recipe = Recipe(*values)
+    tried = [Recipe(*values) for values in recipes]
+    # Lengths that would make huge tensors come last.
+    for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
         try:
             run(recipe.draw(inputs, 0, seed))
         except RejectedError as error:
@@ -87,6 +111,32 @@ def find_recipe(run, inputs, seed):
         else:
             return recipe, None
     return None, said
+
+
+def other_sizes(run, inputs, recipe, seed, growth=1, empty=False) -> list[Recipe]:
+    """Recipes of other sizes that a model takes, one open dimension or more given.
+
+    Args:
+        run, inputs, seed, growth: as for `find_recipe`.
+        recipe: what it found.
+        empty: whether to try a batch of 0 as well.
+    """
+    opened = {i for port in inputs for i, n in enumerate(port.shape or ()) if n is None}
+    sizes = [replace(recipe, length=n, spread=more) for n, more in _SIZES if opened - {0}]
+    batches = [replace(recipe, batch=n) for n in (*_OTHER_BATCHES, *(0,) * empty) if 0 in opened]
+    found = []
+    for wanted, most in ((sizes, _OTHER_SIZES), (batches, len(batches))):
+        taken = 0
+        for other in wanted:
+            if taken == most or other.numbers(inputs) * growth > _MOST_NUMBERS:
+                continue
+            try:
+                run(other.draw(inputs, 0, seed))
+            except RejectedError:
+                continue
+            found.append(other)
+            taken += 1
+    return found
 
 
 def read_inputs(given, inputs) -> list[dict]:
@@ -103,7 +153,8 @@ def read_inputs(given, inputs) -> list[dict]:
         SplitDeconvError: the file cannot be read, or names, lengths, shapes or types do not fit.
     """
     arrays = given if isinstance(given, dict) else _read_npz(given)
-    names = [port.name for port in inputs]
+    names = [port.name for port in inputs if not port.default or port.name in arrays]
+    inputs = [port for port in inputs if port.name in names]
     if sorted(arrays) != sorted(names):
         raise _misfit("names", ", ".join(names), ", ".join(map(str, arrays)) or "none")
     arrays = {name: np.asarray(values) for name, values in arrays.items()}

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..extras import require
 
+_BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 KERNELS = ("default", "reference", "builtin")  # each runtime's fastest, its plainest, and those between
 
 
@@ -24,12 +25,14 @@ class Input:
         dtype: NumPy type; None for strings, sequences and the like.
         shape: lengths, None where dynamic; None altogether where not even the rank is known.
         quantized: integers that stand for real numbers.
+        default: whether the model has a value for it, which a caller may replace.
     """
 
     name: str
     dtype: np.dtype | None
     shape: tuple[int | None, ...] | None
     quantized: bool = False
+    default: bool = False
 
 
 def load(kind, model, path=None, kernels="default", native=False, threads=None) -> dict:
@@ -83,13 +86,15 @@ class _TFLite:
     def __init__(self, interpreter):
         self._interpreter = interpreter
         self._ports = dict(_named(interpreter.get_input_details()))
+        self._shapes = {name: tuple(detail["shape"]) for name, detail in self._ports.items()}
         self.inputs = tuple(_tflite_input(name, detail) for name, detail in self._ports.items())
 
     def __call__(self, feed):
         run = self._interpreter
         try:
             for name, detail in self._ports.items():
-                if tuple(detail["shape"]) != feed[name].shape:
+                if self._shapes[name] != feed[name].shape:
+                    self._shapes[name] = feed[name].shape
                     run.resize_tensor_input(detail["index"], feed[name].shape)
             run.allocate_tensors()
             for name, detail in self._ports.items():
@@ -156,8 +161,12 @@ class _Onnx:
     def __init__(self, session):
         self._session = session
         self.inputs = tuple(
-            Input(port.name, _onnx_dtype(port.type), tuple(n if isinstance(n, int) else None for n in port.shape or ()))
-            for port in session.get_inputs()
+            Input(port.name, dtype, _onnx_shape(port), dtype in _BYTES, default)
+            for default, ports in (
+                (False, session.get_inputs()),
+                (True, session.get_overridable_initializers()),
+            )
+            for port, dtype in ((port, _onnx_dtype(port.type)) for port in ports)
         )
 
     def __call__(self, feed):
@@ -167,6 +176,10 @@ class _Onnx:
             raise _rejected(error) from None
         names = [port.name for port in self._session.get_outputs()]
         return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
+
+
+def _onnx_shape(port):
+    return tuple(n if isinstance(n, int) else None for n in port.shape or ())
 
 
 def _onnx_dtype(text):

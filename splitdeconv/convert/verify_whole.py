@@ -1,50 +1,19 @@
 """Run two whole models on the same inputs and compare every output."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
-from math import inf
 
 import numpy as np
 
-from .verify_inputs import find_recipe, read_inputs
-from .verify_measure import Output, measure, merge, perturb, slack
-from .verify_run import KERNELS, RejectedError, load
+from .verify_entry import ROUNDED, Entry, compare_output, failure, repeats
+from .verify_inputs import find_recipe, other_sizes, read_inputs
+from .verify_measure import Output, merge
+from .verify_run import KERNELS, RejectedError
 
 _SECONDS = 120  # what the samples of one entry point may take
-_ROUNDED = "the plainest kernels agree on every value"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two models.
-
-    Args:
-        kind: "tflite", "onnx" or "keras".
-        original, converted: bytes, or `keras.Model`; the same model twice if its layers were swapped in place.
-        path, converted_path: where the bytes came from, for external data.
-        delta: relative rounding difference that is due to the rewriting; see `verify_measure`.
-        seed: of the synthetic inputs.
-        alone: whether these are operators cut out of their models, which nothing amplifies the rounding of.
-    """
-
-    kind: str
-    original: object
-    converted: object
-    path: str | None
-    converted_path: str | None
-    delta: float
-    seed: int
-    alone: bool = False
-
-    def load_original(self, kernels="default"):
-        """Entry points of the original; as Keras' own layers compute if both are the same model."""
-        return load(self.kind, self.original, self.path, kernels, native=self.original is self.converted)
-
-    def load_converted(self, kernels="default"):
-        """Entry points of the converted model."""
-        return load(self.kind, self.converted, self.converted_path, kernels)
+# Runs of the default kernels that take longer are not repeated with the plainest, which may be
+# a hundred times slower.
+_BRIEF = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,39 +31,6 @@ class Comparison:
     samples: int = 0
     notes: tuple[str, ...] = ()
     doubt: str | None = None
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One entry point of both models, and how the original may be computed in another way."""
-
-    ours: Callable
-    theirs: Callable
-    pair: Pair
-    name: str
-    kernels: str
-
-    def perturbed(self, feed):
-        """The original's outputs for inputs that are off by as much as the rewritten sums may be."""
-        changed = perturb(feed, self.pair.delta, self.pair.seed) if self.pair.delta else None
-        return {} if changed is None else self.ours(changed)
-
-    def elsewhere(self, feed):
-        """Both models' outputs as the runtime's other kernels compute them: (original's, converted's), a pair each."""
-        return [tuple(run(feed) for run in runs) for runs in self._others]
-
-    @cached_property
-    def _others(self):
-        """Both models with each of the other kernels that take both."""
-        found = []
-        for other in KERNELS if self.pair.kind in ("tflite", "onnx") else ():
-            try:
-                if other != self.kernels:
-                    loaders = (self.pair.load_original, self.pair.load_converted)
-                    found.append(tuple(load(other)[self.name] for load in loaders))
-            except (RejectedError, KeyError):
-                continue
-        return found
 
 
 def compare_whole(pair, samples, inputs=None) -> Comparison:
@@ -115,13 +51,13 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
     try:
         theirs = pair.load_converted(kernels)
     except RejectedError as error:
-        return Comparison((_failure("", f"the runtime does not take the converted model: {error}"),))
+        return Comparison((failure("", f"the runtime does not take the converted model: {error}"),))
     parts = []
     for name, run in ours.items():
         if name in theirs:
-            part = _compare_entry(_Entry(run, theirs[name], pair, name, kernels), samples, inputs)
+            part = _compare_entry(Entry(run, theirs[name], pair, name, kernels), samples, inputs)
         else:
-            part = Comparison((_failure(name, "the converted model has no such signature"),))
+            part = Comparison((failure(name, "the converted model has no such signature"),))
         if len(ours) > 1:
             part = replace(part, outputs=tuple(replace(o, name=f"{name}/{o.name}") for o in part.outputs))
         parts.append(part)
@@ -136,23 +72,26 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
 
 def _compare_entry(entry, samples, inputs):
     """All outputs of one entry point, over the samples that time allows."""
+    notes = []
     if inputs is not None:
-        feeds = read_inputs(inputs, entry.ours.inputs)
+        given = read_inputs(inputs, entry.ours.inputs)
+        feeds, count = iter(given), len(given)
     else:
-        feeds, said = _draw(entry, samples)
+        feeds, count, said = _draw(entry, samples, notes)
         if feeds is None:
             return Comparison(
                 doubt=f"the original takes no synthetic input ({said}): operators were run alone; "
                 "give inputs that suit the model with --inputs"
             )
-    records, varying, start = {}, set(), time.monotonic()
-    first = None
+    records, evidence, start = {}, {}, time.monotonic()
     for index, feed in enumerate(feeds):
         if index and (time.monotonic() - start) * (index + 1) / index > _SECONDS:
             break
+        begun = time.monotonic()
         try:
             y = entry.ours(feed)
-            if first is None and not _repeats(entry, feed, y):
+            took = time.monotonic() - begun
+            if not index and not repeats(entry, feed, y):
                 return Comparison(
                     doubt="two runs of the original differ (random operators): operators were run alone; "
                     "give inputs that silence them with --inputs if there are any"
@@ -162,61 +101,68 @@ def _compare_entry(entry, samples, inputs):
         try:
             z = entry.theirs(feed)
         except RejectedError as error:
-            return Comparison((_failure("", f"the converted model does not take what the original takes: {error}"),))
-        first = first or y
-        varying |= {name for name, value in y.items() if not _constant(value, first[name])}
+            return Comparison((failure("", f"the converted model does not take what the original takes: {error}"),))
         for name, value in y.items():
-            records.setdefault(name, []).append(_record(entry, feed, name, value, z))
-    ran = max(map(len, records.values()), default=0)
-    notes = (f"{ran} of {len(feeds)} samples, for one run takes long",) if ran < len(feeds) else ()
-    still = sorted(set(records) - varying)
-    doubt = f"output {still[0]!r} hardly depends on the input: operators were run alone as well" if still else None
-    rounded = sorted(name for name, found in records.items() if any(_ROUNDED in one.finding for one in found))
+            records.setdefault(name, []).append(compare_output(entry, feed, name, value, z))
+            evidence.setdefault(name, _Evidence()).add(value)
+        if not index and took < _BRIEF:
+            for record in _by_plain_kernels(entry, feed):
+                if not record.passed:
+                    records.setdefault(record.name, []).append(record)
+    ran = max((len(found.values) for found in evidence.values()), default=0)
+    if ran < count:
+        notes.append(f"{ran} of {count} samples, for one run takes long")
+    doubt = next((f"output {n!r} {why}" for n in sorted(evidence) if (why := evidence[n].lacks())), None)
+    doubt = doubt and f"{doubt}: operators were run alone as well"
+    rounded = sorted(name for name, found in records.items() if any(ROUNDED in one.finding for one in found))
     if rounded:
         doubt = f"the runtime's kernels round output {rounded[0]!r} apart: operators were run alone as well"
-    return Comparison(tuple(map(merge, records.values())), ran, notes, doubt)
+    return Comparison(tuple(map(merge, records.values())), ran, tuple(notes), doubt)
 
 
-def _record(entry, feed, name, value, z):
-    """One output of one sample; what exceeds the tolerance is held against what the original differs from itself."""
-    if name not in z:
-        return _failure(name, "the converted model has no such output")
-    bound = entry.pair.delta * _greatest(value)
-    record = measure(name, value, z[name], bound)
-    for excuse in (_by_rounding, _by_kernels):
-        if not record.passed and np.isfinite(record.max_abs):
-            try:
-                record = excuse(entry, feed, record, value, z[name], bound)
-            except RejectedError:
-                continue
-    return record
+class _Evidence:
+    """What the values of one output prove: nothing, where they are the same for every sample or never finite."""
+
+    def __init__(self):
+        self.values = []
+        self._first, self._varies, self._finite = {}, False, False
+
+    def add(self, value):
+        """Note the output of one more sample."""
+        self.values.append(value.shape)
+        numbers = value.dtype.kind in "fciu"
+        finite = np.isfinite(value) if numbers else np.ones(value.shape, bool)
+        self._finite |= bool(finite.any())
+        first = self._first.setdefault(value.shape, value)
+        self._varies |= bool((finite & (value != first)).any())
+
+    def lacks(self):
+        """Why it is no proof; None if it is one."""
+        if not self._finite:
+            return "is never finite"
+        return None if self._varies else "hardly depends on the input"
 
 
-def _by_rounding(entry, feed, record, value, theirs, bound):
-    """The record again, allowing what inputs that are off by rounding do to the original."""
-    again = entry.perturbed(feed).get(record.name)
-    return record if again is None else measure(record.name, value, theirs, bound, slack(value, again, bound))
-
-
-def _by_kernels(entry, feed, record, value, theirs, bound):
-    """The record again, passed where other kernels agree on the two models, but not on the original with these.
-
-    Of integers, one step is allowed, too; more where they are amplified, on condition that operators agree alone.
-    """
-    pairs = [
-        (a[record.name], b[record.name]) for a, b in entry.elsewhere(feed) if record.name in a and record.name in b
-    ]
-    # The plainest kernels come first: what they do not agree on is no matter of kernels.
-    if not pairs or not measure(record.name, *pairs[0], bound).passed:
-        return record
-    own, exact = max(slack(value, ours, bound).gap for ours, _ in pairs), entry.pair.delta == 0
-    if record.max_abs <= 2 * own:
-        finding = f"{record.finding}; other kernels agree on the two, and differ by up to {own:.3g} on the original"
-        return replace(record, passed=True, tolerance=max(record.tolerance, 2 * own), finding=finding)
-    if exact and (not entry.pair.alone or (record.lsb is not None and record.max_abs <= 1)):
-        tolerance = max(record.tolerance, record.max_abs)
-        return replace(record, passed=True, tolerance=tolerance, finding=f"{record.finding}; {_ROUNDED}")
-    return record
+def _by_plain_kernels(entry, feed):
+    """Records of one sample by the plainest kernels, where those take both models."""
+    pair = entry.pair
+    if pair.kind not in ("tflite", "onnx") or entry.kernels == KERNELS[1]:
+        return
+    try:
+        loaders = (pair.load_original, pair.load_converted)
+        ours, theirs = (load(KERNELS[1])[entry.name] for load in loaders)
+        plain = Entry(ours, theirs, pair, entry.name, KERNELS[1])
+        y = ours(feed)
+    except (RejectedError, KeyError):
+        return
+    try:
+        z = theirs(feed)
+    except RejectedError as error:
+        yield failure("", f"the plainest kernels do not take the converted model: {error}")
+        return
+    for name, value in y.items():
+        record = compare_output(plain, feed, name, value, z)
+        yield replace(record, finding=f"{record.finding}, by the plainest kernels")
 
 
 def _load(pair):
@@ -229,32 +175,26 @@ def _load(pair):
         return pair.load_original(KERNELS[1]), KERNELS[1]
 
 
-def _draw(entry, samples):
-    """Synthetic samples, or (None, why) if none suits the original."""
+def _draw(entry, samples, notes):
+    """Synthetic samples, one by one, and how many; or (None, 0, why) if none suits the original."""
     # A batch that the conversion fixed is the one to run.
     fixed = {(port.name, port.dtype): port for port in entry.theirs.inputs}
     ports = [fixed.get((port.name, port.dtype), port) for port in entry.ours.inputs]
-    recipe, said = find_recipe(entry.ours, ports, entry.pair.seed)
-    return recipe and [recipe.draw(ports, index, entry.pair.seed) for index in range(samples)], said
-
-
-def _repeats(entry, feed, y):
-    """Whether the original computes the same again, up to rounding."""
-    again = entry.ours(feed)
-    return all(measure(name, y[name], again[name], entry.pair.delta * _greatest(y[name])).passed for name in y)
-
-
-def _failure(name, finding):
-    return Output(name, "", 0, inf, inf, 0.0, None, False, finding)
-
-
-def _greatest(value):
-    """Greatest finite magnitude of floats; 0 for everything else, which must be equal."""
-    if value.dtype.kind not in "fc":
-        return 0.0
-    return float(np.abs(value[np.isfinite(value)].astype(np.complex128)).max(initial=0.0))
-
-
-def _constant(value, first):
-    """Whether this sample's output is the one constant that the first sample's begins with."""
-    return value.size == 0 or first.size == 0 or bool(np.all(value == first.flat[0]))
+    seed, growth = entry.pair.seed, entry.pair.growth
+    recipe, said = find_recipe(entry.ours, ports, seed, growth)
+    if recipe is None:
+        return None, 0, said
+    try:
+        entry.ours(recipe.draw(ports, 1, seed))
+    except RejectedError:  # it does not take other values for its defaults
+        ports = [port for port in ports if not port.default]
+    # LiteRT is not made for a batch of 0; beside other operators nobody knows what it does.
+    empty = entry.pair.alone and entry.pair.kind != "tflite"
+    others = other_sizes(entry.ours, ports, recipe, seed, growth, empty)
+    if others:
+        shapes = dict.fromkeys(
+            str(list(other.shape(port))) for other in others for port in ports if None in (port.shape or ())
+        )
+        notes.append(f"open sizes were also run at {', '.join(shapes)}")
+    plan = [*((recipe, index) for index in range(samples)), *((other, samples + i) for i, other in enumerate(others))]
+    return (recipe.draw(ports, index, seed) for recipe, index in plan), len(plan), None

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from splitdeconv.convert import verify_whole
+from splitdeconv.convert import verify_entry
 from splitdeconv.convert.verify import compare
 from splitdeconv.convert.verify_run import load
 from tests.convert import tflite_models
@@ -51,7 +51,7 @@ def faulty(monkeypatch):
                 return entries
             return {name: _Off(run, steps) for name, run in entries.items()}
 
-        monkeypatch.setattr(verify_whole, "load", odd)
+        monkeypatch.setattr(verify_entry, "load", odd)
         return converted
 
     return fault

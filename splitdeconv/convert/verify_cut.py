@@ -1,0 +1,189 @@
+"""A rewritten operator cut out of both models: everything between the tensor that the transposed
+convolution reads and the one it writes, with its own weights, as a model that can be run.
+
+Both tensors keep their names in the converted model. The cut is made on the files as they are, not
+by the code that rewrote them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..extras import require
+from .verify_steps import Grid
+
+
+class UncutError(Exception):
+    """Why an operator cannot be run alone, in words."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One operator of both models.
+
+    Args:
+        kind: what `splitdeconv.convert.verify_run.load` is told.
+        original, converted: the two parts.
+        grid: the steps of the quantizer that reads the operator; None if there is none.
+    """
+
+    kind: str
+    original: object
+    converted: object
+    grid: Grid | None = None
+
+
+def cut(pair, site) -> Cut:
+    """Cut the operator of a site out of both models of a `Pair`.
+
+    Raises:
+        UncutError: that cannot be done.
+    """
+    return {"tflite": _cut_tflite, "onnx": _cut_onnx, "keras": _cut_keras}[pair.kind](pair, site)
+
+
+def _cut_keras(pair, site):
+    """The layer in both models, as something to call on arrays of its input's shape."""
+    from .keras import layers_of
+
+    layers = [layers_of(model)[site.key] for model in (pair.original, pair.converted)]
+    spatial = tuple(axis.n for axis in site.axes)
+    first = layers[0].data_format == "channels_first"
+    shape = (site.batch, *((site.in_channels, *spatial) if first else (*spatial, site.in_channels)))
+    parts = [(layer, shape) for layer in layers]
+    return Cut("layer", parts[0], parts[0] if layers[0] is layers[1] else parts[1])
+
+
+def _cut_tflite(pair, site):
+    """The subgraph between two tensors of a flatbuffer."""
+    from .tflite_file import read
+    from .tflite_graph import ports
+
+    handle = site.key
+    original, converted = (read(model, "the model")[0] for model in (pair.original, pair.converted))
+    if handle is None or len(converted.subgraphs) <= handle.subgraph:
+        raise UncutError("it is not where the original has it")
+    graph = original.subgraphs[handle.subgraph]
+    operator = graph.operators[handle.operator]
+    reads, writes = (graph.tensors[i].name for i in (handle.x, ports(operator.outputs)[0]))
+    return Cut("tflite", *(_subgraph(m, handle.subgraph, reads, writes) for m in (original, converted)))
+
+
+def _subgraph(model, number, reads, writes):
+    """A model of the operators that lead from the tensor called `reads` to the one called `writes`."""
+    from .tflite_file import write
+    from .tflite_graph import ports
+
+    graph = model.subgraphs[number]
+    found = [[i for i, tensor in enumerate(graph.tensors) if tensor.name == name] for name in (reads, writes)]
+    if any(len(indices) != 1 for indices in found):
+        raise UncutError("the file uses the name of one of its tensors more than once")
+    (source,), (sink,) = found
+    makers = {tensor: operator for operator in graph.operators for tensor in ports(operator.outputs)}
+    needed, wanted = [], [sink]
+    while wanted:
+        tensor = wanted.pop()
+        operator = makers.get(tensor)
+        if tensor == source or operator is None or operator in needed:
+            continue
+        needed.append(operator)
+        wanted += [i for i in ports(operator.inputs) if i >= 0]
+    graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")
+    graph.operators = [operator for operator in graph.operators if operator in needed]
+    model.subgraphs, model.signatureDefs, model.metadata = [graph], None, None
+    return write(model)
+
+
+def _cut_onnx(pair, site):
+    """The nodes between two values of one graph, that of a branch or a loop as well."""
+    parse = require("onnx", "onnx").load_model_from_string
+    return Cut(
+        "onnx",
+        *(_subnet(parse(model), site) for model in (pair.original, pair.converted)),
+        grid_behind(site.key),
+    )
+
+
+def _subnet(model, site):
+    """A model of the nodes that lead from what the site reads to what it writes.
+
+    Where the input is dequantized, the part begins with the integers. Other values that it needs
+    are inputs.
+    """
+    from .onnx_graph import scopes
+    from .onnx_types import known_types
+
+    helper = require("onnx", "onnx").helper
+    this, found = site.key, scopes(model)
+    if this is None or len(found) <= this.place:
+        raise UncutError("it is not where the original has it")
+    scope, sink = found[this.place], this.node.output[0]
+    source, kind = _source(this)
+    sizes = [axis.n for axis in site.axes]
+    shape = [site.batch, site.in_channels, *sizes]
+    inputs = [helper.make_tensor_value_info(source, kind, shape)]
+    known = known_types(model, found)[this.place]
+    needed, stored, wanted, seen = [], [], [sink], {source, ""}
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        home = scope.home(name)
+        if home is None or (home.inputs & {name} and name not in known):
+            raise UncutError(f"nothing tells the type of {name!r}")
+        if name in home.inputs or name in home.overridable:
+            inputs.append(helper.make_tensor_value_info(name, *known[name]))
+            continue
+        node = home.producers.get(name)
+        if node is None:
+            stored.append(home.initializers[name])
+        elif node not in needed:
+            needed.append(node)
+            wanted += node.input
+    ordered = [node for each in found for node in each.graph.node if any(node is n for n in needed)]
+    y = helper.make_tensor_value_info(sink, this.computes, None)
+    graph = helper.make_graph(ordered, "operator", inputs, [y], stored)
+    # A function states the operators of its own nodes.
+    own = scope.function and hasattr(scope.graph, "opset_import")
+    part = helper.make_model(
+        graph,
+        opset_imports=(scope.graph if own else model).opset_import,
+        ir_version=max(model.ir_version, 4),
+        functions=model.functions,
+    )
+    return part.SerializeToString()
+
+
+def _source(this):
+    """(name, data type) of what the part of a site begins with."""
+    name = this.node.input[0]
+    before = this.scope.producers.get(name)
+    if before is None or before.op_type != "DequantizeLinear" or this.scope.function:
+        return name, this.computes
+    point = before.input[2] if len(before.input) > 2 else ""
+    tensor = this.scope.constant(point) if point else None
+    if tensor is None or this.scope.constant(before.input[1]) is None:
+        return name, this.computes
+    return before.input[0], tensor.data_type
+
+
+def grid_behind(this) -> Grid | None:
+    """The steps of the only reader of an ONNX site, where that is a QuantizeLinear of one known scale."""
+    scope, name = this.scope, this.node.output[0]
+    readers = [node for node in scope.graph.node if name in node.input]
+    if len(readers) != 1 or readers[0].op_type != "QuantizeLinear":
+        return None
+    arrays = require("onnx", "onnx").numpy_helper
+    scale, zero = (scope.constant(n) for n in (*readers[0].input[1:], "")[:2])
+    if scale is None or (zero is None and len(readers[0].input) > 2 and readers[0].input[2]):
+        return None
+    if any(t is not None and (t.external_data or list(t.dims) not in ([], [1])) for t in (scale, zero)):
+        return None
+    point = np.zeros(1, np.uint8) if zero is None else arrays.to_array(zero).reshape(-1)
+    if point.dtype.kind not in "iu":
+        return None
+    step = float(arrays.to_array(scale).reshape(-1)[0])
+    limits = np.iinfo(point.dtype)
+    low, high = ((limit - int(point[0])) * step for limit in (limits.min, limits.max))
+    return Grid(step, low, high) if step > 0 else None
