@@ -227,8 +227,11 @@ class _Layer:
     def __call__(self, feed):
         from .keras import natively
 
-        with natively(self._layer) if self._native else nullcontext():
-            y = self._layer(feed["x"])
+        try:
+            with natively(self._layer) if self._native else nullcontext():
+                y = self._layer(feed["x"])
+        except Exception as error:  # as above: TensorFlow has no kernel for some geometries
+            raise _rejected(error) from None
         return {"y": _numpy(y)}
 
 

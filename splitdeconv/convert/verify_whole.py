@@ -140,7 +140,7 @@ class _Evidence:
         """Why it is no proof; None if it is one."""
         if not self._finite:
             return "is never finite"
-        return None if self._varies else "hardly depends on the input"
+        return None if self._varies else "is the same for every sample"
 
 
 def _by_plain_kernels(entry, feed):
