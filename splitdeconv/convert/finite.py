@@ -18,7 +18,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def describe(filters, bias=None, channels=0, largest=_LARGEST) -> str | None:
-    """Why sums over these filters may not be finite for inputs between -1 and 1.
+    """Say why sums over these filters may not be finite for inputs between -1 and 1.
 
     Args:
         filters: the filters' values, of a floating-point type.

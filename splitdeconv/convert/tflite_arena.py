@@ -15,6 +15,7 @@ import numpy as np
 
 from .tflite_check import BYTES, check
 from .tflite_file import read
+from .tflite_flow import contents
 from .tflite_graph import operator_name, ports
 
 # kDefaultTensorAlignment, tensorflow/lite/util.h
@@ -60,8 +61,7 @@ def _lives(model, graph):
 
 def _bytes(model, tensor):
     """Size of an activation; 0 for constants and for what the interpreter allocates apart."""
-    data = model.buffers[tensor.buffer].data
-    if data is not None and len(data):
+    if contents(model, tensor) is not None:
         return 0
     count = 0 if tensor.shape is None else prod(map(int, tensor.shape))
     return count * BYTES.get(tensor.type, 0)

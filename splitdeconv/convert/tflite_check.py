@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from .tflite_bounds import damaged
+from .tflite_flow import check_flow, contents
 
 # TFLite's kernels count elements in an int (RuntimeShape::FlatSize).
 _MOST_ELEMENTS = 2**31
@@ -31,13 +32,19 @@ def check(model, where) -> None:
             raise damaged(where, f"operator code {number}: kind {builtin(code)}, version {code.version}")
     for number, graph in enumerate(model.subgraphs):
         _check_graph(model, graph, where, f"subgraph {number}")
-    for entry in model.metadata or ():
-        _check_index(entry.buffer, model.buffers, where, "metadata", "buffer")
+    of_metadata = [entry.buffer for entry in model.metadata or ()]
+    if model.metadataBuffer is not None:
+        # The field's predecessor.
+        of_metadata += np.asarray(model.metadataBuffer).tolist()
+    for buffer in of_metadata:
+        _check_index(buffer, model.buffers, where, "metadata", "buffer")
     for signature in model.signatureDefs or ():
         _check_index(signature.subgraphIndex, model.subgraphs, where, "a signature", "subgraph")
         tensors = model.subgraphs[signature.subgraphIndex].tensors or ()
         for entry in (*(signature.inputs or ()), *(signature.outputs or ())):
             _check_index(entry.tensorIndex, tensors, where, "a signature", "tensor")
+    for number in range(len(model.subgraphs)):
+        check_flow(model, number, where)
 
 
 def builtin(code) -> int:
@@ -58,6 +65,18 @@ def _check_graph(model, graph, where, name):
             # -1 stands for an optional input left out.
             _check_indices(ports, tensors, where, here, least=-1)
         _check_indices(operator.outputs, tensors, where, here)
+        for called in _called(operator):
+            _check_index(called, model.subgraphs, where, here, "subgraph")
+
+
+def _called(operator):
+    """The subgraphs that an operator's options name, such as the branches of an IF."""
+    for options in (operator.builtinOptions, operator.builtinOptions2):
+        for field, value in () if options is None else vars(options).items():
+            if field.lower().endswith("subgraphindices"):
+                yield from () if value is None else np.asarray(value).tolist()
+            elif field.lower().endswith(("subgraphindex", "subgraph")):
+                yield int(value)
 
 
 def _check_tensor(model, tensor, where, name):
@@ -69,9 +88,8 @@ def _check_tensor(model, tensor, where, name):
     signature = tensor.shapeSignature
     if signature is not None and len(signature) and (len(signature) != len(shape) or min(signature) < -1):
         raise damaged(where, f"{name}: shape {shape} with the signature {list(map(int, signature))}")
-    data = model.buffers[tensor.buffer].data
-    size = BYTES.get(tensor.type)
-    if data is not None and len(data) and size and tensor.sparsity is None and len(data) != count * size:
+    data, size = contents(model, tensor), BYTES.get(tensor.type)
+    if data is not None and size and tensor.sparsity is None and len(data) != count * size:
         # The interpreter refuses such a constant, too.
         raise damaged(where, f"{name}: {len(data)} bytes for shape {shape} of {size} bytes each")
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .tflite_bounds import schema
 from .tflite_check import builtin
+from .tflite_flow import contents
 
 _DTYPES = {
     "FLOAT32": "<f4",
@@ -47,16 +48,21 @@ def producers(graph) -> dict[int, object]:
 
 
 def dimensions(tensor) -> list[int | None]:
-    """A tensor's shape, None where it is known only at run time."""
+    """A tensor's shape, None where it is known only at run time.
+
+    Like the interpreter, this takes from the signature only which dimensions are open.
+    """
+    if tensor.shape is None:
+        return []
     signature = tensor.shapeSignature
-    known = tensor.shape if signature is None or not len(signature) else signature
-    return [] if known is None else [None if n < 0 else int(n) for n in known]
+    signature = tensor.shape if signature is None or not len(signature) else signature
+    return [None if n < 0 else int(size) for size, n in zip(tensor.shape, signature, strict=True)]
 
 
 def constant(model, tensor) -> np.ndarray | None:
     """A constant's values, a view of the file; None if the tensor is no dense constant of a plain type."""
-    data, dtype = model.buffers[tensor.buffer].data, _DTYPES.get(type_name(tensor))
-    if data is None or not len(data) or dtype is None or tensor.isVariable or tensor.sparsity is not None:
+    data, dtype = contents(model, tensor), _DTYPES.get(type_name(tensor))
+    if data is None or dtype is None or tensor.isVariable or tensor.sparsity is not None:
         return None
     shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
     return np.asarray(data, np.uint8).view(dtype).reshape(shape)

@@ -159,6 +159,42 @@ NONSENSE = {
     "a signature: tensor 50 of 5": lambda m, g: change(
         m, signatureDefs=[make("SignatureDef", inputs=[make("TensorMap", tensorIndex=50)])]
     ),
+    "a signature: tensor 5 of 5": lambda m, g: change(
+        m, signatureDefs=[make("SignatureDef", outputs=[make("TensorMap", tensorIndex=5)])]
+    ),
+    "metadata: buffer 99 of": lambda m, g: change(m, metadataBuffer=np.array([1, 99], "<i4")),
+    "metadata: buffer -1 of": lambda m, g: change(m, metadataBuffer=np.array([-1], "<i4")),
+    **{
+        f"operator 0: subgraph {bad} of 1": lambda m, g, table=table, fields=fields: change(
+            g.operators[0],
+            builtinOptions=make(table, **fields),
+            builtinOptionsType=getattr(schema.BuiltinOptions, table),
+        )
+        for bad, table, fields in (
+            (1, "IfOptions", {"elseSubgraphIndex": 1}),
+            (-1, "IfOptions", {"thenSubgraphIndex": -1}),
+            (2, "WhileOptions", {"condSubgraphIndex": 2}),
+            (3, "WhileOptions", {"bodySubgraphIndex": 3}),
+            (4, "CallOptions", {"subgraph": 4}),
+            (5, "CallOnceOptions", {"initSubgraphIndex": 5}),
+        )
+    },
+    **{
+        f"operator 0: subgraph {bad} of 1": lambda m, g, table=table, fields=fields: change(
+            g.operators[0],
+            builtinOptions2=make(table, **fields),
+            builtinOptions2Type=getattr(schema.BuiltinOptions2, table),
+        )
+        for bad, table, fields in (
+            (6, "StablehloReduceOptions", {"bodySubgraphIndex": 6}),
+            (7, "StablehloReduceWindowOptions", {"bodySubgraphIndex": 7}),
+            (8, "StablehloSortOptions", {"comparatorSubgraphIndex": 8}),
+            (9, "StablehloWhileOptions", {"condSubgraphIndex": 9}),
+            (10, "StablehloScatterOptions", {"updateComputationSubgraphIndex": 10}),
+            (11, "StablehloCaseOptions", {"branchSubgraphIndices": np.array([0, 11], "<i4")}),
+            (12, "StableHLOCompositeOptions", {"decompositionSubgraphIndex": 12}),
+        )
+    },
 }
 
 

@@ -17,6 +17,7 @@ SMALL = Deconv(sizes=(2, 2), kernel=(2, 2), kind="int8")
 
 def _computed(model, graph):
     model.buffers[graph.tensors[1].buffer].data = None
+    graph.inputs = np.array([0, 1], "<i4")
 
 
 def _sparse(model, graph):
@@ -52,7 +53,10 @@ PROBLEMS = {
     "a bias of type FLOAT32 instead of INT32": (SMALL, lambda m, g: change(g.tensors[2], type=0)),
     "its bias is no constant with one value per output channel": (
         SMALL,
-        lambda m, g: change(m.buffers[g.tensors[2].buffer], data=None),
+        lambda m, g: (
+            change(m.buffers[g.tensors[2].buffer], data=None),
+            change(g, inputs=np.array([0, 2], "<i4")),
+        ),
     ),
     r"inputs \[3, 1\] and outputs \[4\], which no kernel of TRANSPOSE_CONV takes": (
         SMALL,
