@@ -5,6 +5,7 @@ import numpy as np
 from .tflite_bounds import make, schema
 from .tflite_check import builtin
 from .tflite_graph import operator_name, ports, type_name
+from .tflite_quantization import parameters
 
 # The lowest version with the meaning wanted, where it is not 1, by type of the operand. Source: TensorFlow's rule,
 # tensorflow/lite/tools/versioning/op_version.cc at 02087409.
@@ -62,7 +63,7 @@ class Editor:
     def operator(self, name, inputs, like, shape, label, options, version=None) -> int:
         """Add a builtin operator; its output has type and quantization of the tensor `like`."""
         reference = self.graph.tensors[like]
-        output = self._tensor(label, shape, reference.type, reference.quantization)
+        output = self._tensor(label, shape, reference.type, parameters(reference))
         if self.dynamic:
             output.shapeSignature = np.array([-1, *shape[1:]], "<i4")
         version = version or _VERSIONS.get(name, {}).get(type_name(reference), 1)
@@ -87,7 +88,7 @@ class Editor:
     def unpacked(self, packed, by, like, label) -> int:
         """The tensor that a DEQUANTIZE like the operator `by` makes of the constant `packed`."""
         reference = self.graph.tensors[like]
-        output = self._tensor(label, self.shape(packed), reference.type, reference.quantization)
+        output = self._tensor(label, self.shape(packed), reference.type, parameters(reference))
         return self.place(by.opcodeIndex, [packed], self._add(output), by.builtinOptions)
 
     def finish(self, output) -> list:

@@ -15,20 +15,12 @@ import numpy as np
 
 from ..errors import SplitDeconvError
 from ..geometry import Axis, resolve
+from .finite import describe
 from .report import Site
-from .tflite_graph import (
-    constant,
-    dimensions,
-    names,
-    operator_name,
-    ports,
-    producers,
-    scales,
-    shape_values,
-    stored,
-    type_name,
-    zero_points,
-)
+from .tflite_constants import Constants
+from .tflite_flow import changeable_buffers
+from .tflite_graph import dimensions, names, operator_name, ports, type_name
+from .tflite_quantization import obstacle, real_values
 
 CUSTOM = "Convolution2DTransposeBias"
 # (input, weights, output), what to call it, and the biases that CONV_2D's kernels take with it.
@@ -42,6 +34,8 @@ _KINDS = {
 _ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
 # Bounds on what a hostile file can ask for, far above any model: the largest known are 64x64 s32 and 1x4096 s1024.
 _LONGEST_KERNEL, _MOST_PHASES, _MOST_ELEMENTS = 2**16, 2**12, 2**30
+# Of a constant, in a sentence.
+_NOT_FIXED = "not fixed: an input or a variable of the model uses the same memory"
 # What converters call a graph's output says nothing about the layer.
 _SAYS_NOTHING = re.compile(r"((Stateful)?PartitionedCall|Identity)(_\d+)?(:\d+)?")
 
@@ -77,20 +71,20 @@ class _ObstacleError(Exception):
 
 def find_sites(model) -> list[Site]:
     """All transposed convolutions, in the order of the file; what cannot be converted says why in `problem`."""
-    sites = []
+    sites, changeable = [], changeable_buffers(model)
     entries = {0, *(signature.subgraphIndex for signature in model.signatureDefs or ())}
     for number, graph in enumerate(model.subgraphs):
-        makers = producers(graph)
+        constants = Constants(model, graph, changeable)
         for position, operator in enumerate(graph.operators or ()):
             name = operator_name(model, operator)
             if name in ("TRANSPOSE_CONV", CUSTOM, "CONV_3D_TRANSPOSE"):
-                site = _site(model, graph, makers, operator, name, (number, position))
+                site = _site(model, graph, constants, operator, name, (number, position))
                 called = site.key is not None and number not in entries
                 sites.append(replace(site, key=replace(site.key, place=number)) if called else site)
     return sites
 
 
-def _site(model, graph, makers, operator, name, place):
+def _site(model, graph, constants, operator, name, place):
     """One site: as much as can be told about it, until an obstacle or the end."""
     site = Site(f"{name} {place[1]}", name, None, 1, None, None, "unknown", None)
     try:
@@ -104,12 +98,14 @@ def _site(model, graph, makers, operator, name, place):
         if len(sizes) != 4 or len(filters) != 4 or None in filters:
             raise _ObstacleError(f"input and weights must have 4 known dimensions, not {sizes} and {filters}")
         site = replace(site, batch=sizes[0], in_channels=filters[3], out_channels=filters[0])
-        wanted = None if shape is None else shape_values(model, graph, makers, shape)
-        site = replace(site, axes=_axes(sizes, filters, dimensions(output), wanted, padding, strides))
-        site, handle = _types(model, graph, makers, site, handle)
-        _check_quantization(graph, handle)
-    except _ObstacleError as obstacle:
-        return replace(site, problem=str(obstacle))
+        wanted, result = _wanted(constants, shape), dimensions(output)
+        site = replace(site, axes=_axes(sizes, filters, result, wanted, padding, strides))
+        if None in (*result[:1], *(wanted or ())[:1]):
+            site = replace(site, batch=None)
+        site, handle = _types(graph, constants, site, handle)
+        _check_values(model, graph, handle)
+    except _ObstacleError as why:
+        return replace(site, problem=str(why))
     return replace(site, key=handle)
 
 
@@ -153,7 +149,22 @@ def _options(operator, name, handle):
     return padding, (height, width), handle
 
 
-def _types(model, graph, makers, site, handle):
+def _wanted(constants, index):
+    """The output shape that the operator asks for, None for each dimension that is open.
+
+    None altogether for an operator that takes no shape.
+    """
+    if index is None:
+        return None
+    if constants.changes(index):
+        raise _ObstacleError(f"its output shape is {_NOT_FIXED}")
+    wanted = constants.integers(index)
+    if wanted is None:
+        raise _ObstacleError("its output shape depends on more than constants and shapes")
+    return wanted
+
+
+def _types(graph, constants, site, handle):
     """The site with its type, the handle with its constants."""
     tensors = graph.tensors
     kinds = tuple(type_name(tensors[i]) for i in (handle.x, handle.weights, handle.output))
@@ -162,22 +173,40 @@ def _types(model, graph, makers, site, handle):
             f"input {kinds[0]}, weights {kinds[1]}, output {kinds[2]}: no CONV_2D kernel computes the same"
         )
     dtype, biases = _KINDS[kinds]
-    weights = stored(model, graph, makers, handle.weights)
-    if weights is None:
-        why = "are sparse" if tensors[handle.weights].sparsity is not None else "are computed when the model runs"
-        raise _ObstacleError(f"its weights {why}, so they cannot be split beforehand")
-    stated = dimensions(tensors[handle.weights])
-    if list(constant(model, tensors[weights]).shape) != stated:
-        raise _ObstacleError(f"weights stored as {dimensions(tensors[weights])} but used as {stated}")
+    weights = _stored(graph, constants, handle.weights, "weights are")
     dtype = "float16" if type_name(tensors[weights]) == "FLOAT16" else dtype
     bias = None
     if handle.bias is not None:
         if type_name(tensors[handle.bias]) not in biases:
             raise _ObstacleError(f"a bias of type {type_name(tensors[handle.bias])} instead of {' or '.join(biases)}")
-        bias = stored(model, graph, makers, handle.bias)
-        if bias is None or constant(model, tensors[bias]).shape != (site.out_channels,):
-            raise _ObstacleError("its bias is no constant with one value per output channel")
+        bias = _stored(graph, constants, handle.bias, "bias is")
+        if (shape := dimensions(tensors[bias])) != [site.out_channels]:
+            raise _ObstacleError(f"its bias has shape {shape}, not [{site.out_channels}]")
     return replace(site, dtype=dtype), replace(handle, stored_weights=weights, stored_bias=bias)
+
+
+def _stored(graph, constants, index, subject):
+    """The constant behind the weights or the bias, of the shape that the operator reads."""
+    found, tensor = constants.stored(index), graph.tensors[index]
+    if found is None:
+        why = "sparse" if tensor.sparsity is not None else "computed when the model runs"
+        raise _ObstacleError(f"its {subject} {_NOT_FIXED if constants.changes(index) else why}")
+    shape, used = dimensions(graph.tensors[found]), dimensions(tensor)
+    if shape != used:
+        raise _ObstacleError(f"its {subject} stored as {shape} but used as {used}")
+    return found
+
+
+def _check_values(model, graph, handle):
+    """Refuse scales and values that a rewritten convolution might not treat alike."""
+    x, weights = graph.tensors[handle.x], graph.tensors[handle.stored_weights]
+    found = obstacle(x, weights, graph.tensors[handle.output])
+    if found is None and type_name(x) == "FLOAT32":
+        index = handle.stored_bias
+        bias = None if index is None else real_values(model, graph.tensors[index])
+        found = describe(real_values(model, weights), bias)
+    if found is not None:
+        raise _ObstacleError(found)
 
 
 def _axes(x, filters, output, wanted, padding, strides) -> tuple[Axis, ...]:
@@ -208,25 +237,3 @@ def _axes(x, filters, output, wanted, padding, strides) -> tuple[Axis, ...]:
         return resolve(tuple(x[1:3]), tuple(filters[1:3]), strides, padding, tuple(output[1:3]))
     except SplitDeconvError as error:
         raise _ObstacleError(f"{error.problem}: {error.where}, expected {error.expected}, got {error.got}") from None
-
-
-def _check_quantization(graph, handle):
-    """Refuse scales that do not fit, or that only a kernel of the original operator could interpret."""
-    tensors = graph.tensors
-    filters = tensors[handle.stored_weights]
-    if filters.quantization is not None and filters.quantization.details is not None:
-        raise _ObstacleError("its weights are quantized in blocks or on several axes")
-    count, of_filters = dimensions(filters)[0], scales(filters)
-    lengths = [0 if of_filters is None else len(of_filters), len(zero_points(filters))]
-    axis = 0 if filters.quantization is None else filters.quantization.quantizedDimension
-    if max(lengths) > 1 and (axis != 0 or not set(lengths) <= {1, count}):
-        raise _ObstacleError(f"weights with {lengths[0]} scales on axis {axis}, for {count} output channels")
-    if len(set(zero_points(filters).tolist())) > 1:
-        raise _ObstacleError("weights with several zero points")
-    if type_name(tensors[handle.x]) == "FLOAT32":
-        return
-    for index, what in ((handle.x, "input"), (handle.weights, "weights"), (handle.output, "output")):
-        if scales(tensors[index]) is None or not len(scales(tensors[index])):
-            raise _ObstacleError(f"its {what} is of an integer type without a scale")
-    if type_name(filters) == "INT8" and zero_points(filters).any():
-        raise _ObstacleError("int8 weights with a zero point, which kernels ignore")

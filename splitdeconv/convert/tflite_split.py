@@ -13,7 +13,8 @@ import numpy as np
 from ..apply import split_filters
 from ..plan import SplitPlan
 from .tflite_bounds import make
-from .tflite_graph import constant, scales, type_name, zero_points
+from .tflite_graph import constant, type_name
+from .tflite_quantization import parameters, scales, zero_points
 
 
 def split_site(editor, site, form, interleave, unpackers) -> list:
@@ -110,7 +111,7 @@ class _Rewrite:
 
     def weights(self, filters, phases, label):
         stored = self.editor.graph.tensors[self.handle.stored_weights]
-        quantization = _tiled(stored.quantization, phases)
+        quantization = _tiled(parameters(stored), phases)
         index = self.editor.constant(filters, f"weights_{label}", stored.type, quantization)
         return self.unpacked(index, self.handle.stored_weights, self.handle.weights, f"weights_{label}_unpacked")
 
@@ -134,7 +135,7 @@ class _Rewrite:
             return handle.bias
         tensor = editor.graph.tensors[handle.stored_bias]
         values = np.tile(constant(editor.model, tensor), phases)
-        index = editor.constant(values, "bias", tensor.type, _tiled(tensor.quantization, phases))
+        index = editor.constant(values, "bias", tensor.type, _tiled(parameters(tensor), phases))
         return self.unpacked(index, handle.stored_bias, handle.bias, "bias_unpacked")
 
     def _zero_bias(self, phases):

@@ -51,7 +51,7 @@ PROBLEMS = {
         lambda m, g: (change(g.tensors[0], type=0), change(g.tensors[4], type=0)),
     ),
     "a bias of type FLOAT32 instead of INT32": (SMALL, lambda m, g: change(g.tensors[2], type=0)),
-    "its bias is no constant with one value per output channel": (
+    "its bias is computed when the model runs": (
         SMALL,
         lambda m, g: (
             change(m.buffers[g.tensors[2].buffer], data=None),
@@ -118,7 +118,7 @@ PROBLEMS = {
     "weights with several zero points": (SMALL, _quantized(1, zeroPoint=np.array([0, 3], "<i8"))),
     "int8 weights with a zero point": (SMALL, _quantized(1, zeroPoint=np.array([3, 3], "<i8"))),
     "its input is of an integer type without a scale": (SMALL, lambda m, g: change(g.tensors[0], quantization=None)),
-    r"weights stored as \[2, 2, 2, 3\] but used as \[2, 3, 2, 2\]": (
+    r"its weights are stored as \[2, 2, 2, 3\] but used as \[2, 3, 2, 2\]": (
         SMALL.with_(kind="float16"),
         lambda m, g: next(
             change(t, shape=np.array([2, 3, 2, 2], "<i4")) for t in g.tensors if t.name == b"weights_unpacked"
