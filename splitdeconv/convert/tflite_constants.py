@@ -10,6 +10,11 @@ from .tflite_graph import constant, dimensions, operator_name, ports, producers,
 # Converters put a handful of numbers together in a handful of steps; hostile files do not end.
 _MOST_STEPS, _MOST_NUMBERS = 32, 64
 _ARITHMETIC = {"ADD": add, "SUB": sub, "MUL": mul}
+_ELEMENTWISE = {
+    *("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "PRELU", "ELU", "TANH", "LOGISTIC", "GELU"),
+    *("HARD_SWISH", "SOFTMAX", "ABS", "NEG", "EXP", "SQRT", "RSQRT", "QUANTIZE", "DEQUANTIZE"),
+    "CAST",
+}
 # These keep their operand's numbers in order.
 _KEEP = ("CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
@@ -53,6 +58,20 @@ class Constants:
             return index
         inputs = ports(maker.inputs)
         return inputs[0] if len(inputs) == 1 and inputs[0] >= 0 else index
+
+    def source(self, index) -> list[int | None]:
+        """The dimensions of what a tensor is computed from, element by element; else its own.
+
+        The interpreter computes shapes itself and does not compare them with those in the file.
+        """
+        for _ in range(_MOST_STEPS):
+            maker = self._makers.get(index)
+            if maker is None or operator_name(self._model, maker) not in _ELEMENTWISE:
+                break
+            index = ports(maker.inputs)[0] if len(ports(maker.inputs)) else -1
+            if index < 0:
+                return []
+        return dimensions(self._graph.tensors[index])
 
     def integers(self, index) -> list[int | None] | None:
         """The numbers in an integer tensor, as far as constants and tensors' shapes give them.

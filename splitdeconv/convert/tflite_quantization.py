@@ -8,6 +8,8 @@ import numpy as np
 
 from .tflite_graph import constant, dimensions, type_name
 
+# xnn_define_convolution_2d refuses more, where xnn_define_deconvolution_2d may have no say.
+_LARGEST_FACTOR = 256
 _RANGES = {
     "INT8": (-(2**7), 2**7 - 1),
     "UINT8": (0, 2**8 - 1),
@@ -49,11 +51,12 @@ def real_values(model, tensor) -> np.ndarray:
         return (shifted * factors.reshape(-1, *ones)).astype(np.float32)
 
 
-def obstacle(x, weights, output) -> str | None:
+def obstacle(x, weights, output, bias=None) -> str | None:
     """Why the quantization of a transposed convolution cannot be carried over, None if it can.
 
     Args:
-        x, weights, output: the tensors; `weights` as stored, before any DEQUANTIZE.
+        x, weights, output, bias: the tensors, `bias` None where there is none; weights and bias as
+            stored, before any DEQUANTIZE.
     """
     found = _of_weights(weights)
     if found is not None or type_name(x) == "FLOAT32":
@@ -61,6 +64,8 @@ def obstacle(x, weights, output) -> str | None:
     for tensor, what in ((x, "input"), (weights, "weights"), (output, "output")):
         if scales(tensor) is None:
             return f"its {what} is of an integer type without a scale"
+        if not np.isfinite(scales(tensor)).all():
+            return f"its {what} has a scale that is not finite"
     for tensor, what in ((x, "input"), (output, "output")):
         points = zero_points(tensor)
         count = max(len(scales(tensor)), len(points))
@@ -72,6 +77,12 @@ def obstacle(x, weights, output) -> str | None:
             return f"its {what} is of type INT16 with a zero point, which kernels do not take"
     if type_name(weights) == "INT8" and zero_points(weights).any():
         return "int8 weights with a zero point, which kernels ignore"
+    if bias is not None and zero_points(bias).any():
+        return "its bias has a zero point, which CONV_2D's kernels do not take"
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        factor = (scales(x)[0] * scales(weights) / scales(output)[0]).max()
+    if factor >= _LARGEST_FACTOR:
+        return f"its sums are scaled by {factor:.3g}; XNNPACK takes less than 256"
     return None
 
 

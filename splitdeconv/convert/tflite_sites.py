@@ -93,14 +93,20 @@ def _site(model, graph, constants, operator, name, place):
         shape, handle = _arrange(operator, name, place)
         x, weights, output = (graph.tensors[i] for i in (handle.x, handle.weights, handle.output))
         site = replace(site, name=_label(output, weights), dtype=type_name(x).lower())
+        if output.isVariable:
+            raise _ObstacleError("its output is a variable of the model")
         padding, strides, handle = _options(operator, name, handle)
         sizes, filters = dimensions(x), dimensions(weights)
         if len(sizes) != 4 or len(filters) != 4 or None in filters:
             raise _ObstacleError(f"input and weights must have 4 known dimensions, not {sizes} and {filters}")
         site = replace(site, batch=sizes[0], in_channels=filters[3], out_channels=filters[0])
+        source = constants.source(handle.x)
+        # The batch may be marked as open in one of them alone.
+        if len(source) != 4 or source[1:] != sizes[1:] or len({source[0], sizes[0], None}) > 2:
+            raise _ObstacleError(f"its input is declared as {sizes} but computed from {source}")
         wanted, result = _wanted(constants, shape), dimensions(output)
         site = replace(site, axes=_axes(sizes, filters, result, wanted, padding, strides))
-        if None in (*result[:1], *(wanted or ())[:1]):
+        if None in (source[0], *result[:1], *(wanted or ())[:1]):
             site = replace(site, batch=None)
         site, handle = _types(graph, constants, site, handle)
         _check_values(model, graph, handle)
@@ -191,6 +197,9 @@ def _stored(graph, constants, index, subject):
     if found is None:
         why = "sparse" if tensor.sparsity is not None else "computed when the model runs"
         raise _ObstacleError(f"its {subject} {_NOT_FIXED if constants.changes(index) else why}")
+    if found != index and index in ports(graph.outputs):
+        # XNNPACK computes such an output only for a reader that it computes as well.
+        raise _ObstacleError(f"its {subject} unpacked into an output of the model")
     shape, used = dimensions(graph.tensors[found]), dimensions(tensor)
     if shape != used:
         raise _ObstacleError(f"its {subject} stored as {shape} but used as {used}")
@@ -199,12 +208,12 @@ def _stored(graph, constants, index, subject):
 
 def _check_values(model, graph, handle):
     """Refuse scales and values that a rewritten convolution might not treat alike."""
-    x, weights = graph.tensors[handle.x], graph.tensors[handle.stored_weights]
-    found = obstacle(x, weights, graph.tensors[handle.output])
+    indices = handle.x, handle.stored_weights, handle.output, handle.stored_bias
+    x, weights, output, bias = (None if i is None else graph.tensors[i] for i in indices)
+    found = obstacle(x, weights, output, bias)
     if found is None and type_name(x) == "FLOAT32":
-        index = handle.stored_bias
-        bias = None if index is None else real_values(model, graph.tensors[index])
-        found = describe(real_values(model, weights), bias)
+        offsets = None if bias is None else real_values(model, bias)
+        found = describe(real_values(model, weights), offsets)
     if found is not None:
         raise _ObstacleError(found)
 
