@@ -9,7 +9,8 @@ at all; and a sum near the largest number overflows, or not, by its order.
 Where NaN or infinity in the input end up depends on the form. They spread as in the original where
 zeros only meet real taps: in "nzp", and in "split" if the kernel is at least as long as the stride
 on every axis. The forms "rows" and "stacked" pad filters with zeros, and a phase without taps is
-computed by a filter of zeros: there NaN or infinity may reach further than in the original.
+computed by a filter of zeros: there NaN or infinity may reach further than in the original. On
+XNNPACK nothing is promised: its kernels multiply what lies beside a pixel by zeros of their own.
 """
 
 import numpy as np
