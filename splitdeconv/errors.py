@@ -1,9 +1,14 @@
-"""The one exception of the library, and the checks that many modules make."""
+"""The one exception of the library, how it shows values, and the checks that many modules make."""
 
+import reprlib
 from numbers import Integral, Real
 
 # Seconds, three years: beyond what threads can wait for there is an error of their own.
 _LONGEST = 10**8
+# Larger counts are not exact in a float.
+_MOST = 2**53
+# An error stays readable whatever a file or an argument holds. Compilers' logs are the longest texts worth quoting.
+_LONGEST_DETAIL, _LONGEST_VALUE = 1000, 200
 
 
 class SplitDeconvError(ValueError):
@@ -34,11 +39,40 @@ class SplitDeconvError(ValueError):
     def __init__(self, problem, *, where=None, expected=None, got=None, fix=None):
         self.problem, self.where, self.expected, self.got, self.fix = problem, where, expected, got, fix
         details = (("where", where), ("expected", expected), ("got", got), ("what to do", fix))
-        super().__init__("\n".join([problem, *(f"  {label}: {text}" for label, text in details if text is not None)]))
+        lines = (f"  {label}: {shorten(text)}" for label, text in details if text is not None)
+        super().__init__("\n".join([shorten(problem), *lines]))
 
     def __reduce__(self):
         # Exceptions are rebuilt from `args` by default, which would lose the keyword fields between processes.
         return _rebuild, (self.problem, self.where, self.expected, self.got, self.fix)
+
+
+def shorten(text, most=_LONGEST_DETAIL) -> str:
+    """`text` on at most `most` characters, its middle left out if need be."""
+    text = str(text)
+    half = (most - 5) // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
+def shown(value, most=_LONGEST_VALUE) -> str:
+    """`value` as an error shows it: its `repr`, abbreviated without ever being written out in full."""
+    return shorten(_SHOWN.repr(value), most)
+
+
+class _Shown(reprlib.Repr):
+    """`reprlib` with limits for arguments and data files; integers too long to be written have their size shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxlevel, self.maxtuple, self.maxlist, self.maxdict = 4, 12, 12, 8
+        self.maxstring = self.maxother = _LONGEST_VALUE
+
+    def repr_int(self, x, level):
+        """Digits, or their number in bits: Python refuses to write integers of thousands of digits."""
+        return repr(x) if x.bit_length() <= 128 else f"an integer of {x.bit_length()} bits"
+
+
+_SHOWN = _Shown()
 
 
 def check_choice(value, known, name, where=None):
@@ -48,17 +82,18 @@ def check_choice(value, known, name, where=None):
         SplitDeconvError: it is not, or is no string at all.
     """
     if not isinstance(value, str) or value not in known:
-        raise SplitDeconvError(f"unknown {name}", where=where or name, expected=", ".join(known), got=repr(value))
+        raise SplitDeconvError(f"unknown {name}", where=where or name, expected=", ".join(known), got=shown(value))
 
 
 def check_count(value, name, where) -> int:
     """`value` as an int, one of NumPy's too.
 
     Raises:
-        SplitDeconvError: it is no whole number above 0.
+        SplitDeconvError: not a whole number from 1 to 2^53.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise SplitDeconvError(f"the {name} is no positive integer", where=where, expected="1 or more", got=repr(value))
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= _MOST:
+        problem = f"the {name} must be a positive integer"
+        raise SplitDeconvError(problem, where=where, expected=f"1 to {_MOST}", got=shown(value))
     return int(value)
 
 
@@ -70,7 +105,7 @@ def check_seconds(value, name, where) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < _LONGEST:
         expected = f"seconds, above 0 and below {_LONGEST:,}"
-        raise SplitDeconvError(f"the {name} is no time to wait", where=where, expected=expected, got=repr(value))
+        raise SplitDeconvError(f"the {name} is no time to wait", where=where, expected=expected, got=shown(value))
     return float(value)
 
 

@@ -5,22 +5,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
-from .errors import SplitDeconvError
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain data only, as `yaml.safe_load`; a key that is there twice, whose first value would be lost, is an error."""
-
-    def construct_mapping(self, node, deep=False):
-        known = []
-        for key, _ in node.value:
-            if key.value in known:
-                problem = f"the key {key.value} is there twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            known.append(key.value)
-        return super().construct_mapping(node, deep)
+from . import plain_yaml
+from .errors import SplitDeconvError, shorten, shown
+from .textfile import read_text
 
 
 def read(cls, path, where=None):
@@ -33,21 +20,11 @@ def read(cls, path, where=None):
         where: what to call it in a refusal; by default the path.
 
     Raises:
-        SplitDeconvError: it cannot be read, is no YAML, has a key twice, or does not fit; with the dotted path of the
-            first misfit.
+        SplitDeconvError: unreadable, not the YAML of `splitdeconv.plain_yaml`, or a misfit, with the dotted path of the
+            first one.
     """
     where = where or str(path)
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SplitDeconvError(
-            "a data file cannot be read", where=where, expected="a readable text file", got=str(error)
-        ) from None
-    except yaml.YAMLError as error:
-        raise SplitDeconvError(
-            "a data file is not valid YAML", where=where, expected="YAML", got=" ".join(str(error).split())
-        ) from None
-    return build(cls, data, where)
+    return build(cls, plain_yaml.load(read_text(path, where, "a data file"), where), where)
 
 
 def build(cls, data, where):
@@ -75,11 +52,11 @@ def _value(kind, data, path, where):
         return {key: _value(arguments[1], value, (*path, key), where) for key, value in data.items()}
     if kind is NoneType and data is None:
         return None
-    if kind is float and type(data) is int:
+    if kind is float and type(data) is int and data.bit_length() < 1024:  # else no float is that large
         return float(data)
     if isinstance(kind, type) and type(data) is kind:
         return data
-    raise _misfit("a value of another type", path, where, _name(kind), repr(data))
+    raise _misfit("a value of another type", path, where, _name(kind), shown(data))
 
 
 def _either(kinds, data, path, where):
@@ -92,17 +69,17 @@ def _either(kinds, data, path, where):
             return _value(kind, data, path, where)
         except SplitDeconvError:
             continue
-    raise _misfit("a value of another type", path, where, " or ".join(map(_name, kinds)), repr(data))
+    raise _misfit("a value of another type", path, where, " or ".join(map(_name, kinds)), shown(data))
 
 
 def _record(cls, data, path, where):
     """A dataclass from a mapping: no key missing, none unknown."""
     if not isinstance(data, dict):
-        raise _misfit("a value of another type", path, where, "a mapping", repr(data))
+        raise _misfit("a value of another type", path, where, "a mapping", shown(data))
     hints, known = get_type_hints(cls), {field.name: field for field in fields(cls)}
     for key in data:
         if key not in known:
-            raise _misfit("an unknown key", (*path, key), where, ", ".join(known), repr(key))
+            raise _misfit("an unknown key", (*path, key), where, ", ".join(known), shown(key))
     for name, field in known.items():
         if name not in data and field.default is MISSING and field.default_factory is MISSING:
             raise _misfit("a key is missing", (*path, name), where, _name(hints[name]), "nothing")
@@ -110,7 +87,8 @@ def _record(cls, data, path, where):
 
 
 def _misfit(problem, path, where, expected, got):
-    dotted = ".".join(map(str, path)) or "the whole file"
+    dotted = shorten(".".join(map(str, path)), 120) or "the whole file"
+    where, expected = shorten(where, 200), shorten(expected, 300)
     return SplitDeconvError(f"{problem} in a data file: {dotted}", where=where, expected=expected, got=got)
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import splitdeconv as sd
 from splitdeconv import SplitDeconvError, extras
-from splitdeconv.errors import check_choice, check_count, check_seconds
+from splitdeconv.errors import check_choice, check_count, check_seconds, shorten, shown
 from tests.refusals import refused
 
 FULL = {"where": "layer 3", "expected": "an int", "got": "2.5", "fix": "round it"}
@@ -77,9 +77,10 @@ def test_choices():
 def test_counts(value):
     counted = check_count(np.int64(7), "number of turns", "here")
     assert (counted, type(counted)) == (7, int)
-    with refused("the number of turns is no positive integer") as caught:
+    with refused("the number of turns must be a positive integer") as caught:
         check_count(value, "number of turns", "here")
-    assert (caught.value.where, caught.value.expected, caught.value.got) == ("here", "1 or more", repr(value))
+    error = caught.value
+    assert (error.where, error.expected, error.got) == ("here", f"1 to {2**53}", repr(value))
 
 
 @pytest.mark.parametrize("value", [0, -0.5, float("nan"), float("inf"), 10**9, True, "2", None])
@@ -135,3 +136,42 @@ def test_every_message_of_the_core_is_matched_by_a_test():
         }
     unmatched = {p for p in problems if not any(s in p or max(p.split("*"), key=len).strip() in s for s in strings)}
     assert unmatched == set()
+
+
+@pytest.mark.parametrize("value", [1, -2.5, None, True, "a'b", (1, None), [1, [2]], {"a": (1,)}, range(3)])
+def test_short_values_are_shown_as_they_are(value):
+    assert shown(value) == repr(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 10**6, b"x" * 10**6, [0] * 10**6, {i: i for i in range(1000)}, 10**5000, (-(10**5000), 1), np.zeros(10**5)],
+    ids=lambda value: type(value).__name__,
+)
+def test_long_values_are_abbreviated(value):
+    assert len(shown(value)) <= 200
+
+
+def test_values_nested_in_one_another_are_abbreviated():
+    value = ["x"] * 9
+    for _ in range(30):  # 9^31 texts, were they written out
+        value = [value] * 9
+    assert len(shown(value)) <= 200
+
+
+def test_long_texts_lose_their_middle():
+    assert shorten("a" * 50 + "b" * 50, 21) == "aaaaaaaa ... bbbbbbbb"
+    assert shorten("a" * 21, 21) == "a" * 21
+    assert shorten(None, 21) == "None"
+
+
+def test_an_error_is_short_whatever_it_is_told():
+    error = SplitDeconvError("p" * 10**5, where="w" * 10**5, expected="e" * 10**5, got="g" * 10**5, fix="f" * 10**5)
+    assert len(str(error)) < 5100
+    assert error.got == "g" * 10**5
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, 10**5000, -(10**5000)], ids=["inexact", "long", "negative"])
+def test_counts_beyond_floats_are_refused(value):
+    with refused("the batch must be a positive integer"):
+        check_count(value, "batch", "here")

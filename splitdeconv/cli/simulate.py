@@ -1,5 +1,6 @@
 """The verbs on processors: simulate, sweep."""
 
+import re
 import sys
 from contextlib import contextmanager
 from enum import Enum
@@ -7,12 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
+from .. import plain_yaml
 from ..convert import output
 from ..dlp.cycles import DATAFLOWS, SKIPS
 from ..dlp.lowering import METHODS
+from ..dlp.sweep_axes import MOST_LABELS
 from ..dlp.traffic import ZEROS
+from ..errors import SplitDeconvError, shown
 from .show import Json, print_json, print_table
 
 Method, Skip, Dataflow, Zeros = (
@@ -31,8 +34,8 @@ _GAINS = ("speedup", "array_speedup", "energy_saving")
 def _size(text):
     """Height and width of "224x224"."""
     height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise typer.BadParameter(f"no image size: {text!r}; it should be like 224x224")
+    if not (re.fullmatch("[0-9]{1,9}", height) and re.fullmatch("[0-9]{1,9}", width)):
+        raise typer.BadParameter(f"invalid image size {shown(text)}: expected HEIGHTxWIDTH, such as 224x224")
     return int(height), int(width)
 
 
@@ -41,13 +44,14 @@ def _axis(text):
     name, _, values = text.partition("=")
     fields, labels = name.split(":"), values.split(",")
     try:
-        found = [[yaml.safe_load(part) for part in label.split(":")] for label in labels]
-    except yaml.YAMLError:
+        found = [[plain_yaml.load(part, "--axis") for part in label.split(":")] for label in labels[:MOST_LABELS]]
+    except SplitDeconvError:
         found = [[None]]
     fit = all(len(parts) == len(fields) and None not in parts for parts in found)
-    if not fit or not all(fields) or len(set(labels)) < len(labels):
+    if not fit or not all(fields) or len(set(labels)) < len(labels) or len(labels) > MOST_LABELS:
         raise typer.BadParameter(
-            f"no axis: {text!r}; it should be like rows=8,16 or rows:cols=8:32,16:16, no value twice"
+            f"invalid axis {shown(text)}: expected rows=8,16 or rows:cols=8:32,16:16, with no value twice "
+            f"and at most {MOST_LABELS:,} of them"
         )
     if len(fields) == 1:
         return name, [value for (value,) in found]
@@ -127,7 +131,7 @@ def _sweep(
 
     axes = dict(axis)
     if len(axes) < len(axis):
-        raise typer.BadParameter("an axis is there twice", param_hint="--axis")
+        raise typer.BadParameter("duplicate axis", param_hint="--axis")
     if to is not None:
         output.check(to, overwrite)
     with _bar() as update:

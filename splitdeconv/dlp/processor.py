@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from .. import schema
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, shorten, shown
 
 Dataflow = Literal["output_stationary", "weight_stationary", "dot_product"]
 Skip = Literal["none", "A", "W", "WA"]
@@ -195,7 +195,7 @@ def _load(cls, source, kind):
         f"unknown {kind}",
         where=f"load_{kind}",
         expected=f"a YAML file, or one of {', '.join(_names(folder))}",
-        got=repr(source if not isinstance(source, Path) else str(source)),
+        got=shown(source if not isinstance(source, Path) else str(source)),
     )
 
 
@@ -274,4 +274,9 @@ def _numbers(record, where):
 
 def _require(condition, path, where, expected, got):
     if not condition:
-        raise SplitDeconvError(f"a data file does not fit: {path}", where=where, expected=expected, got=f"{got}")
+        raise SplitDeconvError(
+            f"a data file does not fit: {path}",
+            where=where,
+            expected=expected,
+            got=shorten(got, 300) if isinstance(got, str) else shown(got),
+        )

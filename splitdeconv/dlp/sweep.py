@@ -33,6 +33,10 @@ _ARRAYS = {
     *("rows", "cols", "clock_mhz", "accumulator_bits", "input_buffer_kib", "weight_buffer_kib", "output_buffer_kib"),
     *("dram_gb_s", "burst_bytes", "stripe_pixels", "batch"),
 }
+#: Rows of the result, 128 bytes each; layers on processors, about a microsecond each; and tasks, some milliseconds.
+MOST_POINTS, MOST_LAYERS, MOST_TASKS = 2_000_000, 100_000_000, 10_000
+# Numbers in one array of a task, whose points are taken in parts if it would have more.
+_MOST_CELLS = 2**22
 
 
 def sweep(
@@ -73,7 +77,8 @@ def sweep(
 
     Raises:
         SplitDeconvError: as `simulate`, for any of the combinations and before the first is computed; axes that do not
-            fit; a scheduler that cannot be reached; dask or xarray is not installed.
+            fit; more than `MOST_POINTS` points, `MOST_LAYERS` layers or `MOST_TASKS` tasks altogether; a scheduler
+            that cannot be reached; dask or xarray is not installed.
 
     Example:
         >>> import splitdeconv as sd
@@ -91,6 +96,7 @@ def sweep(
     outer = [axis for axis in axes if axis.fields - _ARRAYS]
     inner = [axis for axis in axes if axis not in outer]
     options = {"dataflow": dataflow, "zeros": zeros}
+    _check_size(axes, inner, tables, len(methods) * len(skips), chunk)
     jobs = list(_jobs(processor, outer, inner, tables, methods, skips, technology, options))
     values = np.empty((len(jobs), len(VARIABLES), 2, prod(len(axis.labels) for axis in inner)))
     for (index, start, stop), found in _blocks(jobs, values.shape[-1], chunk, scheduler, progress):
@@ -107,6 +113,25 @@ def sweep(
         {name: labels[name] for name in order},
         {name: value for name, value in said.items() if value is not None},
     )
+
+
+def _check_size(axes, inner, tables, ways, chunk):
+    """Refuse what would fill the memory or run for hours, before anything is built."""
+    processors, columns = (prod(len(axis.labels) for axis in some) for some in (axes, inner))
+    counts = {
+        "points": (processors * len(tables) * ways, MOST_POINTS),
+        "layers": (processors * sum(map(len, tables.values())) * ways, MOST_LAYERS),
+        "tasks": (processors // columns * len(tables) * ways * -(-columns // chunk), MOST_TASKS),
+    }
+    for name, (count, most) in counts.items():
+        if count > most:
+            raise SplitDeconvError(
+                "the sweep is too large",
+                where="sweep",
+                expected=f"at most {most:,} {name}",
+                got=f"{count:,}: {processors:,} processors, {len(tables):,} networks, {ways:,} methods and skips",
+                fix="sweep parts of the axes one after the other, or in larger chunks where the tasks are too many",
+            )
 
 
 def _jobs(processor, outer, inner, tables, methods, skips, technology, options):
@@ -145,6 +170,9 @@ class _Job:
             for column, place in zip(self.columns, places, strict=bool(sizes))
             for name, values in column.items()
         }
+        if stop - start > 1 and self._cells(fields, stop - start) > _MOST_CELLS:
+            middle = (start + stop) // 2
+            return np.concatenate([self(start, middle), self(middle, stop)], axis=-1)
         batch = fields.pop("batch", self.batch)
         point = SimpleNamespace(**(vars(self.processor) | fields))
         point.peak = point.rows * point.cols
@@ -153,6 +181,12 @@ class _Job:
         deconv = (self.table["kind"] == "deconv").to_numpy()
         layers = [np.broadcast_to(found[name], shape) for name in VARIABLES]
         return np.array([[values.sum(-1), values.sum(-1, where=deconv)] for values in layers], dtype=float)
+
+    def _cells(self, fields, points):
+        """Size of the largest array: by point and convolution, or a table of distinct sizes by `steps`."""
+        distinct = {name: len(np.unique(fields[name])) for name in ("rows", "cols", "batch") if name in fields}
+        taps = int((self.work.taps_h * self.work.taps_w).max()) * max(distinct.values(), default=1)
+        return max(points * len(self.work), prod(distinct.values()), taps)
 
 
 def _blocks(jobs, points, chunk, scheduler, progress):

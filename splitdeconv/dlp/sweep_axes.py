@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from math import isfinite, prod
 
 import numpy as np
 
 from .. import schema
-from ..errors import SplitDeconvError, check_count
+from ..errors import SplitDeconvError, check_count, shorten, shown
 from .processor import Processor, load_processor
 
 #: Dimensions that every sweep has, the points' axes aside.
 DIMS = ("network", "method", "skip", "part")
+#: Labels of one axis, and of all axes multiplied: each is a processor to check, or a number of the result in memory.
+MOST_LABELS, MOST_PROCESSORS = 10_000, 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +46,27 @@ def read_axes(axes, processor) -> list[Axis]:
     """The axes of `splitdeconv.dlp.sweep`, each label of which makes a sound processor.
 
     Raises:
-        SplitDeconvError: a name that is taken, labels that are missing, there twice or neither numbers nor words, a
-            field that no processor has or whose value does not fit, or a field that two axes set.
+        SplitDeconvError: a name that is taken; labels that are missing, duplicate, too many, or neither numbers nor
+            words; a field that no processor has or whose value does not fit, or that two axes set; or axes that span
+            more than `MOST_PROCESSORS`. All counts are checked before the first processor is.
     """
     if not isinstance(axes, Mapping):
-        raise SplitDeconvError("the axes do not fit", where="sweep", expected="a dict of axes", got=repr(axes))
+        raise SplitDeconvError("the axes do not fit", where="sweep", expected="a dict of axes", got=shown(axes))
+    read = [_axis(name, values) for name, values in axes.items()]
+    count = prod(len(axis.labels) for axis in read)
+    if count > MOST_PROCESSORS:
+        raise SplitDeconvError(
+            "the axes span too many processors",
+            where="sweep",
+            expected=f"at most {MOST_PROCESSORS:,} combinations",
+            got=" x ".join(f"{len(axis.labels):,}" for axis in read[:20]) + f" = {count:,}",
+            fix="sweep parts of the axes one after the other",
+        )
     found = []
-    for name, values in axes.items():
-        axis = _axis(name, values, processor)
+    for axis in read:
+        name, where = axis.name, f"sweep, axis {shorten(axis.name, 80)}"
+        for setting in axis.settings:
+            variant(processor, setting, where)
         for other in found:
             for field in sorted(axis.fields & other.fields):
                 raise SplitDeconvError(
@@ -69,7 +86,7 @@ def variant(processor, fields, where="sweep"):
     for name in fields:
         if name not in swept:
             expected = "a field that changes what is computed, or batch: " + ", ".join(sorted(swept))
-            raise SplitDeconvError(f"{name} is no axis", where=where, expected=expected, got=name)
+            raise SplitDeconvError(f"unknown axis {shown(name, 80)}", where=where, expected=expected, got=shown(name))
     batch = check_count(fields.pop("batch", 1), "batch", where)
     data = {
         name: list(value) if isinstance(value, tuple) else value for name, value in (vars(processor) | fields).items()
@@ -84,39 +101,44 @@ def variant(processor, fields, where="sweep"):
 
 def distinct(values, where) -> list:
     """A list of one value or more, none twice; scalars of NumPy as Python's."""
-    values = [_plain(value) for value in values]
-    if not values or any(value in values[:number] for number, value in enumerate(values)):
-        raise SplitDeconvError(
-            "labels do not fit", where=where, expected="at least one value, and none twice", got=repr(values)
-        )
+    values = [_plain(value) for value in islice(values, MOST_LABELS + 1)]
+    if len(values) > MOST_LABELS:
+        expected = f"at most {MOST_LABELS:,} values"
+        raise SplitDeconvError("too many labels", where=where, expected=expected, got=shown(values))
+    if not values or not all(map(_is_label, values)) or len(set(values)) < len(values):
+        expected = "at least one value, only finite numbers and words, no duplicates"
+        raise SplitDeconvError("labels do not fit", where=where, expected=expected, got=shown(values))
     return values
 
 
-def _axis(name, values, processor):
-    where = f"sweep, axis {name}"
+def _is_label(value):
+    return isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+
+
+def _axis(name, values):
+    """An axis whose labels are sound; what they set is not yet checked."""
+    where = f"sweep, axis {shorten(name, 80)}"
     if name in (*DIMS, "variable"):
         raise SplitDeconvError(
             "an axis has the name of another dimension",
             where=where,
             expected=f"a field of a processor, or a name other than {', '.join(DIMS)}, variable",
-            got=repr(name),
+            got=shown(name),
         )
     if isinstance(values, str) or not isinstance(values, Iterable):
         expected = "several values, or a dict of label to values by field"
-        raise SplitDeconvError("an axis does not fit", where=where, expected=expected, got=repr(values))
+        raise SplitDeconvError("an axis does not fit", where=where, expected=expected, got=shown(values))
     labels = distinct(values, where)
     settings = list(values.values()) if isinstance(values, Mapping) else [{name: label} for label in labels]
     for label, setting in zip(labels, settings, strict=True):
-        if not isinstance(label, str | int | float) or not isinstance(setting, Mapping):
+        if not isinstance(setting, Mapping):
             raise SplitDeconvError(
                 "an axis does not fit",
                 where=where,
                 expected="numbers or words, or a dict of label to values by field",
-                got=f"{label!r}: {setting!r}",
+                got=f"{shown(label)}: {shown(setting)}",
             )
     settings = [{field: _plain(value) for field, value in setting.items()} for setting in settings]
-    for setting in settings:
-        variant(processor, setting, where)
     return Axis(name, labels, settings)
 
 

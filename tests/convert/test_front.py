@@ -114,7 +114,7 @@ def test_a_batch_is_fixed_without_anything_to_convert():
 
 @pytest.mark.parametrize("batch", [0, -1, True, 1.5, "2"])
 def test_a_batch_is_a_positive_integer(path, batch):
-    with refused("the batch is no positive integer"):
+    with refused("the batch must be a positive integer"):
         sd.convert(path, static_batch=batch)
 
 
@@ -125,7 +125,7 @@ def test_a_batch_is_a_positive_integer(path, batch):
         ({"interleave": "zip"}, "unknown interleave"),
         ({"target": "toaster"}, "no target of that name"),
         ({"layers": "("}, "not a regular expression"),
-        ({"samples": 0}, "number of samples is no positive integer"),
+        ({"samples": 0}, "number of samples must be a positive integer"),
     ],
 )
 def test_illegal_options_are_refused(path, options, message):

@@ -72,7 +72,7 @@ def test_a_fixed_batch():
     assert shapes == [[2, 2, 4, 5], [2, 2, 16, 30], [2, 3, 8, 10]]
     np.testing.assert_array_equal(run(result, {"x": x})[0], run(source, {"x": x})[0])
     for wrong in (0, True, 1.5):
-        with refused("the batch is no positive integer"):
+        with refused("the batch must be a positive integer"):
             parsed.static_batch(wrong)
 
 

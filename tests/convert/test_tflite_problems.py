@@ -191,5 +191,5 @@ def test_a_fixed_batch_needs_fixed_images():
     model = TFLiteModel.parse(before)
     model.static_batch(1)
     assert operators(model.serialize()) == operators(before)
-    with refused("the batch is no positive integer"):
+    with refused("the batch must be a positive integer"):
         TFLiteModel.parse(deconv_model(FLOAT)).static_batch(0)

@@ -156,7 +156,7 @@ def test_formats_are_not_mixed(here):
 
 @pytest.mark.parametrize("samples", [0, -3, 1.5, True, None])
 def test_samples_are_counted(samples):
-    with refused("the number of samples is no positive integer"):
+    with refused("the number of samples must be a positive integer"):
         sd.verify(deconv_model(CASE), deconv_model(CASE), samples)
 
 

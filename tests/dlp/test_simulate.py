@@ -173,7 +173,7 @@ def test_mistakes_are_refused(problem):
 
 @pytest.mark.parametrize("batch", [0, -1, 1.0, True, None, "2"])
 def test_a_batch_is_a_positive_int(batch):
-    with refused("the batch is no positive integer"):
+    with refused("the batch must be a positive integer"):
         simulate(DCGAN, "pe_array_16x16", batch=batch)
 
 

@@ -63,10 +63,10 @@ def test_unknown_generations_and_types_are_refused():
     [
         (
             {"batches": [0]},
-            "the batch is no positive integer\n.*\n  expected: 1 or more\n  got: 0",
+            "the batch must be a positive integer\n.*\n  expected: 1 or more\n  got: 0",
         ),
-        ({"batches": [1.5]}, "the batch is no positive integer"),
-        ({"batches": [True]}, "the batch is no positive integer"),
+        ({"batches": [1.5]}, "the batch must be a positive integer"),
+        ({"batches": [True]}, "the batch must be a positive integer"),
         ({"variants": [("auto", "concat")]}, "unknown form of a layer"),
         ({"variants": [("apart", "concat")]}, "unknown form of a layer"),
         ({"variants": [("rows", "shuffle")]}, "unknown interleave"),

@@ -1,0 +1,176 @@
+"""A small, strict subset of YAML: mappings with text keys, lists, texts, numbers, true, false and null.
+
+Data files need nothing else, and the rest of YAML is a risk: aliases multiply without bound, tags and dates make the
+usual constructors fail in ways of their own, and nesting overflows the stack. The parser's events are therefore turned
+into values here, in one loop, with limits on size, depth and number; what an alias repeats is counted again. Numbers
+are decimal. What YAML 1.1 takes for numbers, dates or truth values beyond these ("0x1f", "1:30", "2020-01-01", "yes")
+is text.
+"""
+
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from .errors import SplitDeconvError, shorten, shown
+
+#: Characters, levels of nesting and values altogether: more than ten times what the package's own files have. The
+#: parser needs some microseconds per character.
+LONGEST, DEEPEST, MOST_VALUES = 1 << 17, 20, 5_000
+#: Characters of a number, far more than any type holds.
+_MOST_DIGITS = 40
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+# Control characters could command a terminal; lone surrogates cannot be printed at all.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def load(text: str, where: str):
+    """The value that a YAML text describes.
+
+    Args:
+        text: one YAML document.
+        where: the file or argument as an error names it.
+
+    Returns:
+        dict, list, str, int, float, bool or None; None for an empty text.
+
+    Raises:
+        SplitDeconvError: not YAML, outside the subset, a duplicate key, or more than the limits.
+
+    Example:
+        >>> load("{rows: 8, clock: 1e3, dataflows: [a, b], native: null}", "an example")
+        {'rows': 8, 'clock': 1000.0, 'dataflows': ['a', 'b'], 'native': None}
+    """
+    if len(text) > LONGEST:
+        raise _refusal("too long", where, f"at most {LONGEST:,} characters", f"{len(text):,}")
+    reader = _Reader(where)
+    try:
+        for event in yaml.parse(text, Loader=yaml.BaseLoader):
+            reader.take(event)
+    except SplitDeconvError:
+        raise
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The parser leaves some bad escapes and directives to Python's own conversions.
+        raise _refusal("syntax error", where, "YAML", " ".join(str(error).split())) from None
+    return reader.value
+
+
+@dataclass
+class _Open:
+    """A list or mapping not yet closed: its anchor, what had been read before it, and a key waiting for its value."""
+
+    value: list | dict
+    anchor: str | None
+    values_before: int
+    characters_before: int
+    key: str | None = None
+
+
+class _Reader:
+    """Builds the value from the parser's events."""
+
+    def __init__(self, where):
+        self.where, self.value = where, None
+        self.open: list[_Open] = []
+        self.anchors = {}  # name: the value, and how many values and characters it consists of
+        self.values = self.characters = self.documents = 0
+
+    def take(self, event):
+        if isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1:
+                raise self.refused("more than one document", event, "one document", "a second one")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            closed = self.open.pop()
+            counts = self.values - closed.values_before, self.characters - closed.characters_before
+            self.anchors[closed.anchor] = closed.value, *counts
+        elif isinstance(event, yaml.NodeEvent):
+            if getattr(event, "tag", None) is not None:
+                raise self.refused("tags are not supported", event, "plain values", event.tag)
+            self.add(event)
+
+    def add(self, event):
+        """Put a value where it belongs: into the innermost open list or mapping, or at the top."""
+        inner = self.open[-1] if self.open else None
+        before = self.values, self.characters
+        value = self.value_of(event)
+        if inner is None:
+            self.value = value
+        elif isinstance(inner.value, list):
+            inner.value.append(value)
+        elif inner.key is None:
+            inner.key = self.key(value, inner.value, event)
+        else:
+            inner.value[inner.key], inner.key = value, None
+        if isinstance(event, yaml.CollectionStartEvent):
+            self.open.append(_Open(value, event.anchor, *before))
+
+    def value_of(self, event):
+        """The value that an event stands for, counted."""
+        if isinstance(event, yaml.CollectionStartEvent):
+            self.spend(event, 1, 0)
+            return self.collection(event)
+        if isinstance(event, yaml.ScalarEvent):
+            self.spend(event, 1, len(event.value))
+            value = self.scalar(event)
+            self.anchors[event.anchor] = value, 1, len(event.value)
+            return value
+        if event.anchor not in self.anchors:
+            raise self.refused("an alias without an anchor before it", event, "an anchor", event.anchor)
+        value, *counts = self.anchors[event.anchor]
+        self.spend(event, *counts)
+        return value
+
+    def spend(self, event, values, characters):
+        self.values, self.characters = self.values + values, self.characters + characters
+        if self.values > MOST_VALUES or self.characters > LONGEST:
+            expected = f"at most {MOST_VALUES:,} values of {LONGEST:,} characters, aliases included"
+            raise self.refused("too many values", event, expected, "more")
+
+    def collection(self, event):
+        if len(self.open) >= DEEPEST:
+            raise self.refused("lists and mappings are nested too deeply", event, f"at most {DEEPEST} levels", "more")
+        return {} if isinstance(event, yaml.MappingStartEvent) else []
+
+    def key(self, key, mapping, event):
+        if not isinstance(key, str):
+            raise self.refused("a key must be a text", event, "text; a number needs quotes", shown(key))
+        if key in mapping:
+            raise self.refused(f"duplicate key {shown(key, 80)}", event, "each key once", "the key again")
+        return key
+
+    def scalar(self, event):
+        text = event.value
+        if _UNPRINTABLE.search(text):
+            raise self.refused("unprintable characters", event, "printable text", shown(text))
+        if not event.implicit[0]:  # quoted, or a block of text
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if not _NUMBER.fullmatch(text):
+            return text
+        if len(text) > _MOST_DIGITS:
+            raise self.refused("a number is too long", event, f"at most {_MOST_DIGITS} characters", shown(text))
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if text.lstrip("+-").isdecimal():  # a leading zero: octal to some readers of YAML, decimal to others
+            return text
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+    def refused(self, problem, event, expected, got):
+        mark = event.start_mark
+        where = f"{shorten(self.where, 200)}, line {mark.line + 1}, column {mark.column + 1}"
+        return _refusal(problem, where, expected, got)
+
+
+def _refusal(problem, where, expected, got):
+    return SplitDeconvError(
+        f"not valid YAML: {problem}",
+        where=shorten(where, 300),
+        expected=expected,
+        got=shorten(got, 300),
+        fix="write plain YAML: mappings, lists, texts, decimal numbers, true, false, null",
+    )

@@ -1,0 +1,49 @@
+"""Text files from the user, read only if they are regular files of a sane size."""
+
+import os
+import stat
+from pathlib import Path
+
+from .errors import SplitDeconvError, shorten
+
+#: Bytes, a hundred times the package's longest.
+LARGEST = 1 << 20
+
+
+def read_text(path, where, what) -> str:
+    """The text of a UTF-8 file, without a byte order mark.
+
+    Args:
+        path: a `pathlib.Path` or a traversable resource.
+        where: the file as an error names it.
+        what: the kind of file, such as "a data file".
+
+    Raises:
+        SplitDeconvError: not a regular file, larger than `LARGEST`, unreadable, or not UTF-8.
+    """
+    try:
+        size = _size(path, where, what) if isinstance(path, Path) else LARGEST
+        with path.open("rb") as file:
+            # No more than was measured: a file may grow, and some files under /proc never end.
+            return file.read(size).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        if isinstance(error, SplitDeconvError):
+            raise
+        got = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(where, what, "a readable text file in UTF-8", shorten(got, 200)) from None
+
+
+def _size(path, where, what):
+    """Bytes of a regular file. Opening a pipe or a device could block, and reading one might never end."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise _unreadable(where, what, "a regular file", "a folder, device or pipe")
+    if status.st_size > LARGEST:
+        raise _unreadable(where, what, f"at most {LARGEST:,} bytes", f"{status.st_size:,} bytes")
+    return status.st_size
+
+
+def _unreadable(where, what, expected, got):
+    return SplitDeconvError(
+        f"{what} cannot be read", where=shorten(where, 200), expected=expected, got=got, fix="check the path"
+    )
