@@ -16,7 +16,8 @@ from math import prod
 import numpy as np
 
 from . import backends
-from .errors import SplitDeconvError
+from .errors import SplitDeconvError, shown
+from .geometry import MOST_PHASES
 
 
 def stay_apart(plans, x, weights, activation):
@@ -89,8 +90,10 @@ def _check(plans, shape, weights):
         fits = len(found) == 2 and found[0] == (*kernel, *found[1], channels)
         _expect(f"filters {(*kernel, 'out_channels', channels)} and a bias (out_channels,)", found, fits)
         size, (channels,) = plan.output_shape, found[1]
+    phases = prod(axis.s for plan in plans for axis in plan.axes)
+    _expect(f"at most {MOST_PHASES} phases in the end", phases, phases <= MOST_PHASES)
 
 
 def _expect(expected, got, fits):
     if not fits:
-        raise SplitDeconvError("these do not make a chain", where="chain.stay_apart", expected=expected, got=str(got))
+        raise SplitDeconvError("these do not make a chain", where="chain.stay_apart", expected=expected, got=shown(got))

@@ -9,8 +9,11 @@ from math import prod
 
 import pandas as pd
 
-from .errors import SplitDeconvError
+from .errors import SplitDeconvError, check_count
 from .extras import require
+
+#: Cells of one picture. What has more takes minutes to draw, and nobody can see its parts.
+MOST_CELLS = 10_000
 
 
 def filter_by_phase(plan):
@@ -23,6 +26,8 @@ def filter_by_phase(plan):
         (figure, table): one row a tap, with the phase it serves and its position in that phase's filter.
     """
     _need_rank(plan, 2)
+    _need_size("taps", prod(axis.k for axis in plan.axes))
+    _need_size("phases", prod(axis.s for axis in plan.axes))
     table = pd.DataFrame(
         {"phase_y": py, "phase_x": px, "tap_y": u, "tap_x": v, "row": row, "column": column}
         for wy, wx in (phase.windows for phase in plan.phases)
@@ -74,6 +79,7 @@ def windows(plan, axis=0):
             expected="a known length",
             got=str(geometry),
         )
+    _need_size("pairs of outputs and taps", geometry.o * -(-geometry.k // geometry.s) + geometry.n)
     windows = [phase.windows[axis] for phase in plan.phases]
     windows = list({window.phases[0]: window for window in windows}.values())
     table = pd.DataFrame(
@@ -121,7 +127,9 @@ def interleave(plan, most=4):
         (figure, table): one row an output pixel, with its phase and block.
     """
     _need_rank(plan, 2)
+    most = check_count(most, "number of blocks", "draw.interleave")
     (sy, sx), blocks = (axis.s for axis in plan.axes), [min(most, axis.n or most) for axis in plan.axes]
+    _need_size("outputs", sy * sx * prod(blocks))
     table = pd.DataFrame(
         {"phase_y": py, "phase_x": px, "block_y": by, "block_x": bx, "output_y": by * sy + py, "output_x": bx * sx + px}
         for py, px, by, bx in product(range(sy), range(sx), *map(range, blocks))
@@ -146,6 +154,17 @@ def _need_rank(plan, rank):
     if len(plan.axes) != rank:
         raise SplitDeconvError(
             f"this picture is of a {rank}-D plan", where="draw", expected=f"{rank} axes", got=f"{len(plan.axes)} axes"
+        )
+
+
+def _need_size(what, count):
+    if count > MOST_CELLS:
+        raise SplitDeconvError(
+            "the plan is too large to draw",
+            where="draw",
+            expected=f"at most {MOST_CELLS:,} {what}",
+            got=f"{count:,}",
+            fix="draw a plan of fewer or shorter axes",
         )
 
 

@@ -21,9 +21,16 @@ output_padding``), PyTorch's and ONNX' with explicit pads (it lengthens ``o``).
 """
 
 from dataclasses import dataclass
+from math import prod
 from numbers import Integral
 
-from .errors import SplitDeconvError
+from .errors import SplitDeconvError, shown
+
+#: Phases of all axes together, and positions under one axis' kernel. A plan has as many convolutions and taps; the
+#: largest known layers have 1,024 phases and 4,096 taps.
+MOST_PHASES, LONGEST_KERNEL = 4096, 65536
+#: Lengths and channels: what 64-bit integers hold. Larger numbers are mistakes, and take time to write out.
+LARGEST = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,9 @@ class Axis:
         d: dilation of the kernel.
         p: leading outputs cropped; may be negative.
         tail: output length minus ``n * s``; a constant even where ``n`` is not known.
+
+    Raises:
+        SplitDeconvError: more phases or a longer kernel than a plan may have, or a number that no tensor can have.
     """
 
     n: int | None
@@ -45,6 +55,16 @@ class Axis:
     d: int
     p: int
     tail: int
+
+    def __post_init__(self):
+        # Nothing that is planned, drawn or simulated is larger than the axes it is made of.
+        small = 1 <= self.s <= MOST_PHASES and 1 <= self.d <= LONGEST_KERNEL
+        if not small or self.k < 1 or self.k_e > LONGEST_KERNEL:
+            raise _too_large(f"kernel {shown(self.k)}, stride {shown(self.s)}, dilation {shown(self.d)}")
+        lengths = (self.n or 0, self.p, self.tail)
+        if any(abs(length) > LARGEST * MOST_PHASES for length in lengths):
+            expected = f"at most {LARGEST}"
+            raise SplitDeconvError("a length is out of range", where="geometry", expected=expected, got=shown(lengths))
 
     @property
     def o(self) -> int | None:
@@ -61,6 +81,27 @@ class Axis:
         result = f"?*{self.s}{self.tail:+d}" if self.n is None else self.o
         dilation = f" d={self.d}" if self.d > 1 else ""
         return f"{size} -> {result} (k={self.k} s={self.s}{dilation} p={self.p})"
+
+
+def check_phases(axes):
+    """Refuse axes that together have too many phases.
+
+    Raises:
+        SplitDeconvError: more than `MOST_PHASES`.
+    """
+    strides = [axis.s for axis in axes]
+    if prod(strides) > MOST_PHASES:
+        raise _too_large(f"strides {'x'.join(map(str, strides))}")
+
+
+def _too_large(got):
+    return SplitDeconvError(
+        "the stride or kernel is too large to split",
+        where="geometry",
+        expected=f"up to {MOST_PHASES} phases and {LONGEST_KERNEL} positions under the kernel",
+        got=got,
+        fix="check stride, kernel and dilation; splitting so many phases would not pay",
+    )
 
 
 def effective_kernel(k, d):
@@ -89,7 +130,7 @@ def resolve(input_shape, kernel_size, strides, padding, output_shape=None, outpu
             "the input shape must list the spatial lengths only",
             where="input_shape",
             expected="1 to 3 lengths, such as (16, 16); None where unknown",
-            got=repr(input_shape),
+            got=shown(input_shape),
             fix="leave out batch and channels",
         )
     rank = len(input_shape)
@@ -100,31 +141,37 @@ def resolve(input_shape, kernel_size, strides, padding, output_shape=None, outpu
     outputs = per_axis(output_shape, rank, "output_shape", optional=True)
     extras = per_axis(output_padding, rank, "output_padding", least=0, optional=True)
     rule = _standardize_padding(padding, rank)
-    return tuple(
-        _axis(i, *values)
-        for i, values in enumerate(zip(sizes, kernels, steps, spreads, rule, outputs, extras, strict=True))
-    )
+    rows = zip(sizes, kernels, steps, spreads, rule, outputs, extras, strict=True)
+    axes = tuple(_axis(i, *values) for i, values in enumerate(rows))
+    check_phases(axes)
+    return axes
 
 
 def positive(value, name):
-    """`value` as an int, or a refusal if it is not a whole number of at least 1."""
-    if not _is_int(value) or value < 1:
-        raise SplitDeconvError(f"{name} must be a positive whole number", where=name, expected=">= 1", got=repr(value))
+    """`value` as an int, or a refusal if it is not a whole number from 1 to `LARGEST`."""
+    if not _is_int(value) or not 1 <= value <= LARGEST:
+        expected = f"1 to {LARGEST}"
+        raise SplitDeconvError(
+            f"{name} must be a positive whole number", where=name, expected=expected, got=shown(value)
+        )
     return int(value)
 
 
 def per_axis(value, rank, name, *, least=1, optional=False):
     """Spread an int over `rank` dimensions, or check a sequence of them; None is kept where `optional`."""
     values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
-    legal = all((v is None and optional) or (_is_int(v) and v >= least) for v in values)
-    if len(values) != rank or not legal:
+    if len(values) != rank or not all(_is_length(v, least, optional) for v in values):
         raise SplitDeconvError(
             f"{name} does not fit a {rank}-D transposed convolution",
             where=name,
-            expected=f"an int >= {least}, or {rank} of them" + (", or None" if optional else ""),
-            got=repr(value),
+            expected=f"an int from {least} to {LARGEST}, or {rank} of them" + (", or None" if optional else ""),
+            got=shown(value),
         )
     return tuple(None if v is None else int(v) for v in values)
+
+
+def _is_length(value, least, optional):
+    return optional if value is None else _is_int(value) and least <= value <= LARGEST
 
 
 def _is_int(value):
@@ -136,13 +183,14 @@ def _standardize_padding(padding, rank):
     if isinstance(padding, str) and padding.upper() in ("SAME", "VALID"):
         return (padding.upper(),) * rank
     pairs = padding if isinstance(padding, list | tuple) else ()
-    legal = all(isinstance(p, list | tuple) and len(p) == 2 and all(_is_int(v) and v >= 0 for v in p) for p in pairs)
-    if len(pairs) != rank or not legal:
+    if len(pairs) != rank or not all(
+        isinstance(p, list | tuple) and len(p) == 2 and all(_is_length(v, 0, False) for v in p) for p in pairs
+    ):
         raise SplitDeconvError(
             "the padding is not understood",
             where="padding",
             expected=f'"SAME", "VALID" or {rank} (before, end) pair(s) of crops >= 0',
-            got=repr(padding),
+            got=shown(padding),
         )
     return tuple((int(before), int(end)) for before, end in pairs)
 

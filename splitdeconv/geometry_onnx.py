@@ -32,12 +32,12 @@ the specification and PyTorch have it.
 
 from numbers import Integral
 
-from .errors import SplitDeconvError, check_choice
-from .geometry import Axis, effective_kernel
+from .errors import SplitDeconvError, check_choice, shown
+from .geometry import Axis, check_phases, effective_kernel
 
-AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
-# No tensor is longer. Numbers beyond it are mistakes or malice, and would overflow 64 bits on the way.
+# No tensor is longer. Numbers beyond it are mistakes or malice.
 LONGEST = 2**31 - 1
+AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
 def from_onnx(
@@ -73,7 +73,7 @@ def from_onnx(
             "only 1-D, 2-D and 3-D transposed convolutions are known",
             where="input_shape",
             expected="1 to 3 spatial lengths",
-            got=repr(tuple(input_shape)),
+            got=shown(tuple(input_shape)),
         )
     check_choice(auto_pad or "NOTSET", AUTO_PAD, "auto_pad")
     if pads is not None and auto_pad != "NOTSET":
@@ -87,7 +87,9 @@ def from_onnx(
     outputs = _numbers(output_shape, rank, "output_shape", default=None, optional=True)
     crops = _numbers(pads, 2 * rank, "pads", default=0, least=0)
     rows = zip(sizes, kernels, steps, spreads, extras, outputs, crops[:rank], crops[rank:], strict=True)
-    return tuple(_axis(i, auto_pad, *row) for i, row in enumerate(rows))
+    axes = tuple(_axis(i, auto_pad, *row) for i, row in enumerate(rows))
+    check_phases(axes)
+    return axes
 
 
 def _numbers(values, count, name, *, default=1, least=1, optional=False):
@@ -99,7 +101,7 @@ def _numbers(values, count, name, *, default=1, least=1, optional=False):
             f"{name} does not fit the transposed convolution",
             where=name,
             expected=f"{count} number(s) from {least} to {LONGEST}" + (", or None" if optional else ""),
-            got=repr(values),
+            got=shown(values),
         )
     return values
 

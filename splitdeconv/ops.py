@@ -4,7 +4,7 @@ import numpy as np
 
 from . import backends
 from .apply import INTERLEAVES, apply
-from .errors import SplitDeconvError, check_choice
+from .errors import SplitDeconvError, check_choice, shown
 from .extras import require
 from .plan import plan, with_form
 
@@ -252,7 +252,7 @@ def _spatial(value, rank, spatial, name):
             f"{name} may not touch batch or channels",
             where=name,
             expected=f"{neutral} for both",
-            got=repr(value),
+            got=shown(value),
         )
     return tuple(value)[spatial]
 
@@ -271,7 +271,7 @@ def _read_output_shape(xp, output_shape, sizes):
             "the output shape is not understood",
             where="output_shape",
             expected=f"{rank + 2} lengths, batch and channels included, as list or tensor of integers; or None",
-            got=repr(output_shape),
+            got=shown(output_shape),
         )
     if None not in (known[0], sizes[0]) and known[0] != sizes[0]:
         raise SplitDeconvError(

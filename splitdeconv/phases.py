@@ -80,7 +80,7 @@ class AxisPlan:
         return (self.axis.n + self.surplus) * self.taps
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
     """Split one axis as `form` does; `last` tells whether it is the innermost, which "rows" stacks.
 

@@ -11,7 +11,7 @@ from math import prod
 
 from .account import describe, exact_taps
 from .errors import SplitDeconvError, check_choice
-from .geometry import Axis, positive, resolve
+from .geometry import Axis, check_phases, positive, resolve
 from .phases import AxisPlan, Window, plan_axis
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
@@ -61,6 +61,9 @@ class SplitPlan:
     axes: tuple[Axis, ...]
     groups: int
     form: str
+
+    def __post_init__(self):
+        check_phases(self.axes)
 
     @property
     def output_shape(self) -> tuple[int | None, ...]:
@@ -195,7 +198,7 @@ def plan(
     return _cached(axes, groups, form)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _cached(axes, groups, form):
     return SplitPlan(axes, groups, form)
 

@@ -6,6 +6,7 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv import draw
+from tests.refusals import refused
 
 matplotlib.use("Agg")
 
@@ -70,6 +71,21 @@ def test_pictures_of_the_wrong_rank_are_refused():
             picture(line)
     with pytest.raises(sd.SplitDeconvError, match="unknown length cannot be drawn"):
         draw.windows(sd.plan((None,), 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("picture", "arguments"),
+    [
+        (draw.filter_by_phase, ((8, 8), 101, 2)),
+        (draw.windows, ((10**18,), 3, 2)),
+        (draw.windows, ((8,), 60_000, 2)),
+        (lambda plan: draw.interleave(plan, most=10**9), ((10**9, 10**9), 3, 2)),
+        (draw.interleave, ((8, 8), 3, (64, 64))),
+    ],
+)
+def test_pictures_that_nobody_could_see_are_refused(picture, arguments):
+    with refused("too large to draw"):
+        picture(sd.plan(*arguments))
 
 
 def test_names_that_would_not_fit_their_cells_are_left_out():

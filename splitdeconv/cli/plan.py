@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from .. import networks
+from ..errors import shown
 from ..plan import FORMS, plan
 from .show import Json, print_json, print_table
 
@@ -14,7 +15,8 @@ def _lengths(text):
     try:
         return tuple(None if part == "?" else int(part) for part in text.split("x"))
     except ValueError:
-        raise typer.BadParameter(f"no lengths: {text!r}; it should be like 16x16, or 16 for one dimension") from None
+        problem = f"invalid lengths {shown(text)}: expected lengths such as 16x16, or 16 for one dimension"
+        raise typer.BadParameter(problem) from None
 
 
 def _padding(text):
@@ -25,7 +27,8 @@ def _padding(text):
     try:
         return [(int(before), int(end)) for before, end in pairs]
     except ValueError:
-        raise typer.BadParameter(f"no padding: {text!r}; it should be same, valid, or crops like 1:1x1:0") from None
+        problem = f"invalid padding {shown(text)}: expected same, valid or crops such as 1:1x1:0"
+        raise typer.BadParameter(problem) from None
 
 
 def _option(example, what, *names, parser=_lengths):

@@ -1,13 +1,11 @@
 """What an ONNX model says about each of its transposed convolutions, and why one cannot be converted."""
 
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from ..errors import SplitDeconvError
 from ..extras import require
-from ..geometry import effective_kernel
 from ..geometry_onnx import from_onnx
 from .finite import describe
 from .onnx_follow import can_follow, is_linear, type_behind
@@ -17,8 +15,6 @@ from .report import Site
 
 _INTS = ("dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides")
 _KNOWN = {*_INTS, "auto_pad", "group"}
-#: Beyond these a model is a mistake or an attack: the rewritten graph would have that many operators or taps.
-MOST_PHASES, LONGEST_KERNEL = 4096, 65536
 _FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 #: The greatest finite number of each.
 _LARGEST = {1: 2.0**128 - 2.0**104, 10: 65504.0, 11: float(np.finfo(np.float64).max), 16: 255 * 2.0**120}
@@ -133,10 +129,8 @@ def geometry(node, opset, x, filters, bias):
     if bias and (len(bias) != 1 or bias[0] not in (None, filters[1] * groups)):
         raise _cannot("the bias does not fit the filters", f"{filters[1] * groups} numbers", f"shape {bias}")
     axes = from_onnx(x[2:] if x else (None,) * (len(filters) - 2), **attributes)
-    phases, span = prod(a.s for a in axes), max(effective_kernel(a.k, a.d) for a in axes)
-    if phases > MOST_PHASES or span > LONGEST_KERNEL:
-        limits = f"up to {MOST_PHASES} phases and {LONGEST_KERNEL} positions under the kernel"
-        raise _cannot("its stride or kernel is too large to split", limits, f"{phases} and {span}")
+    if opset < 8 and any(axis.k < axis.s for axis in axes):
+        raise _cannot("phases without taps need the operator Expand", "opset 8 or later", f"opset {opset}")
     return axes, groups
 
 

@@ -14,8 +14,7 @@ from math import prod
 import numpy as np
 
 from ..errors import SplitDeconvError
-from ..geometry import Axis, resolve
-from .finite import describe
+from ..geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
 from .report import Site
 from .tflite_constants import Constants
 from .tflite_flow import changeable_buffers
@@ -32,10 +31,8 @@ _KINDS = {
 }
 # The kernels' CalculateActivationRange passes over the others in silence.
 _ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
-# Bounds on what a hostile file can ask for, far above any model: the largest known are 64x64 s32 and 1x4096 s1024.
-_LONGEST_KERNEL, _MOST_PHASES, _MOST_ELEMENTS = 2**16, 2**12, 2**30
-# Of a constant, in a sentence.
-_NOT_FIXED = "not fixed: an input or a variable of the model uses the same memory"
+# A bound on what a hostile file can ask for, far above any model.
+_MOST_ELEMENTS = 2**30
 # What converters call a graph's output says nothing about the layer.
 _SAYS_NOTHING = re.compile(r"((Stateful)?PartitionedCall|Identity)(_\d+)?(:\d+)?")
 
@@ -236,7 +233,7 @@ def _axes(x, filters, output, wanted, padding, strides) -> tuple[Axis, ...]:
             f"height or width are known only at run time (input {x}, output {output}); "
             "export the model with a fixed image size"
         )
-    if max(filters[1:3]) > _LONGEST_KERNEL or strides[0] * strides[1] > _MOST_PHASES:
+    if max(filters[1:3]) > LONGEST_KERNEL or strides[0] * strides[1] > MOST_PHASES:
         raise _ObstacleError(f"kernel {filters[1:3]} with strides {list(strides)} would take too many operators")
     if 0 in (*x, *filters, *output):
         raise _ObstacleError(f"a dimension of 0 (input {x}, weights {filters}, output {output})")

@@ -55,14 +55,14 @@ def test_a_plan(run):
 def test_lengths_that_are_none_are_refused_with_an_example(run, text):
     code, _, err = run("plan", "--input", text, "--kernel", "5", "--stride", "2")
     assert code == 2
-    assert f"no lengths: '{text}'; it should be like" in err
+    assert f"invalid lengths '{text}': expected" in err
 
 
 @pytest.mark.parametrize("text", ["full", "1:q", "1", "1:1x", "1:2:3"])
 def test_crops_that_are_none_are_refused_with_an_example(run, text):
     code, _, err = run("plan", "--input", "9", "--kernel", "5", "--stride", "2", "--padding", text)
     assert code == 2
-    assert f"no padding: '{text}'; it should be same" in err
+    assert f"invalid padding '{text}': expected same" in err
     assert "1:1x1:0" in err
 
 
@@ -93,6 +93,8 @@ def test_counts_in_json_are_per_channel_pair(run):
         (["networks", "gan"], "splitdeconv: unknown network\n"),
         (["plan", "--input", "16", "--kernel", "5", "--output", "99"], "output length 16 to 16"),
         (["plan", "--input", "16", "--kernel", "5", "--form", "sd"], "unknown form"),
+        (["plan", "--input", "16x16", "--kernel", "100000", "--stride", "100000"], "too large to split"),
+        (["plan", "--input", "8x8", "--kernel", "3", "--stride", "60000"], "too large to split"),
     ],
 )
 def test_a_refusal_exits_with_1_and_no_traceback(run, arguments, message):
