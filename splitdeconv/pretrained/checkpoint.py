@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from splitdeconv.errors import SplitDeconvError
+from splitdeconv.errors import SplitDeconvError, shorten
 from splitdeconv.pretrained.pickles import Storage, Tensor, parse
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -102,11 +102,11 @@ def _open_zip(content, path):
 
 def _open_legacy(content, path):
     if not re.match(rb"\x80[\x02-\x05]\x8a\n", content):  # the magic number as every binary protocol writes it
-        raise _damaged(path, "a PyTorch checkpoint, zip or legacy", "a file that begins otherwise")
+        raise _damaged(path, "a PyTorch checkpoint, zip or legacy", "unknown file signature")
     stream, name = io.BytesIO(content), str(path)
     magic, _protocol, _system, described, keys = (parse(stream, name) for _ in range(5))
     if magic != LEGACY_MAGIC or not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
-        raise _damaged(path, "the legacy header of torch.save", "another one")
+        raise _damaged(path, "the legacy header of torch.save", "unexpected header")
     start, dtypes, places = stream.tell(), _storages(described), {}
     for key in keys:
         if key not in dtypes:
@@ -165,7 +165,7 @@ class _Arrays:
         storage = self._elements(tensor.storage)
         shape, last = tensor.shape, tensor.offset
         last += sum((n - 1) * step for n, step in zip(shape, tensor.strides, strict=True))
-        if len(shape) > 32 or (tensor.offset > len(storage) if 0 in shape else last >= len(storage)):
+        if tensor.offset > len(storage) if 0 in shape else last >= len(storage):
             raise _damaged(self._path, f"a view inside its {len(storage)} elements", f"shape {shape} up to {last}")
         self._spend(math.prod(max(n, 1) for n in shape) * storage.itemsize)
         steps = tuple(step * storage.itemsize for step in tensor.strides)
@@ -202,7 +202,7 @@ def _damaged(path, expected, got):
     return SplitDeconvError(
         "the file is no PyTorch checkpoint this reader accepts: damaged, cut short or forged",
         where=str(path),
-        expected=expected,
-        got=got,
+        expected=shorten(expected, 200),
+        got=shorten(got, 200),
         fix="fetch the file again, or write it with torch.save(model.state_dict(), path)",
     )

@@ -11,9 +11,12 @@ import warnings
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from splitdeconv.errors import SplitDeconvError
+from splitdeconv.errors import SplitDeconvError, shorten
 
-MAX_STEPS = 1_000_000  # the largest generator here takes 3,500; bounds time and memory of a forged stream
+MAX_STEPS = 100_000  # the largest generator here takes 3,500; bounds time and memory of a forged stream
+MAX_KEY = 2**31  # integers below it differ in their hashes, larger ones may all have the same
+MAX_AXES = 32
+MAX_ELEMENTS = 2**40
 
 #: Storage classes of PyTorch and the NumPy type of their elements ("bf16" has none).
 STORAGES = {
@@ -91,7 +94,7 @@ def parse(stream: BinaryIO, where: str):
         raise SplitDeconvError(
             "the checkpoint's pickle is damaged or cut short",
             where=where,
-            got=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            got=shorten(str(error).splitlines()[0], 200) if str(error) else type(error).__name__,
             fix="fetch the file again",
         ) from error
 
@@ -167,6 +170,8 @@ class _Machine:
         for key, value in zip(flat[::2], flat[1::2], strict=True):
             if type(key) not in (str, int):  # not least because hashing nested tuples can take for ever
                 raise self.refusal(f"a dictionary key that is a {_kind(key)}")
+            if type(key) is int and not -MAX_KEY <= key < MAX_KEY:
+                raise self.refusal(f"a dictionary key of {key.bit_length()} bits", "integer keys of 32 bits")
             target[key] = value
 
     def symbol(self, module, name):
@@ -181,7 +186,7 @@ class _Machine:
         match identity:
             case ("storage", Symbol("torch", name), str(key), str(), int(numel)) | (
                 ("storage", Symbol("torch", name), str(key), str(), int(numel), None)
-            ) if name in STORAGES and numel >= 0:
+            ) if name in STORAGES and 0 <= numel < MAX_ELEMENTS:
                 return Storage(key, STORAGES[name], int(numel))
         raise self.refusal("a persistent id that names no tensor storage")
 
@@ -202,7 +207,7 @@ class _Machine:
             "the checkpoint holds something other than tensors; it was refused and nothing in it was executed",
             where=self.where,
             expected=expected,
-            got=got,
+            got=shorten(got, 200),
             fix="use a checkpoint that holds a state_dict",
         )
 
@@ -210,8 +215,8 @@ class _Machine:
 def _is_view(view):
     """Offset, shape and strides in elements, none absurd."""
     match view:
-        case (offset, tuple() as shape, tuple() as strides) if len(shape) == len(strides):
-            return all(type(size) is int and 0 <= size < 2**40 for size in (offset, *shape, *strides))
+        case (offset, tuple() as shape, tuple() as strides) if len(shape) == len(strides) <= MAX_AXES:
+            return all(type(size) is int and 0 <= size < MAX_ELEMENTS for size in (offset, *shape, *strides))
     return False
 
 
