@@ -5,8 +5,8 @@ from numbers import Integral, Real
 
 # Seconds, three years: beyond what threads can wait for there is an error of their own.
 _LONGEST = 10**8
-# Larger counts are not exact in a float.
-_MOST = 2**53
+# Far beyond any count. Much longer integers cannot be written out, nor made floats.
+_MOST = 2**100
 # An error stays readable whatever a file or an argument holds. Compilers' logs are the longest texts worth quoting.
 _LONGEST_DETAIL, _LONGEST_VALUE = 1000, 200
 
@@ -89,11 +89,11 @@ def check_count(value, name, where) -> int:
     """`value` as an int, one of NumPy's too.
 
     Raises:
-        SplitDeconvError: not a whole number from 1 to 2^53.
+        SplitDeconvError: not a whole number from 1 to 2^100.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= _MOST:
         problem = f"the {name} must be a positive integer"
-        raise SplitDeconvError(problem, where=where, expected=f"1 to {_MOST}", got=shown(value))
+        raise SplitDeconvError(problem, where=where, expected="1 or more", got=shown(value))
     return int(value)
 
 

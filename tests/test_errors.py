@@ -80,7 +80,7 @@ def test_counts(value):
     with refused("the number of turns must be a positive integer") as caught:
         check_count(value, "number of turns", "here")
     error = caught.value
-    assert (error.where, error.expected, error.got) == ("here", f"1 to {2**53}", repr(value))
+    assert (error.where, error.expected, error.got) == ("here", "1 or more", repr(value))
 
 
 @pytest.mark.parametrize("value", [0, -0.5, float("nan"), float("inf"), 10**9, True, "2", None])
@@ -171,7 +171,7 @@ def test_an_error_is_short_whatever_it_is_told():
     assert error.got == "g" * 10**5
 
 
-@pytest.mark.parametrize("value", [2**53 + 1, 10**5000, -(10**5000)], ids=["inexact", "long", "negative"])
-def test_counts_beyond_floats_are_refused(value):
+@pytest.mark.parametrize("value", [2**100 + 1, 10**5000, -(10**5000)], ids=["large", "long", "negative"])
+def test_absurd_counts_are_refused(value):
     with refused("the batch must be a positive integer"):
         check_count(value, "batch", "here")

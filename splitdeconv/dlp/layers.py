@@ -6,9 +6,11 @@ is padded must be said: by `padding` ("SAME" or "VALID"), or by numbers in `befo
 adds and a transposed one crops. The numbers decide where both are there.
 """
 
+from itertools import islice
+
 import pandas as pd
 
-from ..errors import SplitDeconvError, check_choice
+from ..errors import SplitDeconvError, check_choice, shorten, shown
 from ..geometry import effective_kernel, resolve
 from ..networks.table import COLUMNS
 
@@ -19,6 +21,9 @@ _ONES = ("k_h", "k_w", "stride_h", "stride_w", "dilation_h", "dilation_w", "grou
 _CROPS = ("before_h", "before_w", "end_h", "end_w")
 # Beyond any layer there is; what is counted has to stay exact in 64-bit integers and floats.
 _LONGEST, _MOST_MACS = 2**24, 2**53
+#: Layers of a table, and of each its outputs, taps, channels times phases, and pairs of an output and a tap along one
+#: axis. Masks of these sizes are built when a table is simulated.
+MOST_LAYERS, MOST_OUTPUTS, MOST_TAPS, MOST_CHANNELS, MOST_PAIRS = 10_000, 2**26, 2**16, 2**22, 2**24
 
 
 def complete(rows, where) -> pd.DataFrame:
@@ -37,12 +42,14 @@ def complete(rows, where) -> pd.DataFrame:
         SplitDeconvError: no layers, an unknown column, a value that is missing, no number, or does not fit the others;
             it names row and column.
     """
-    rows = list(rows)
+    rows = list(islice(rows, MOST_LAYERS + 1))
+    if len(rows) > MOST_LAYERS:
+        raise SplitDeconvError("too many layers", where=where, expected=f"at most {MOST_LAYERS:,}", got="more")
     if not rows:
         raise SplitDeconvError("there are no layers", where=where, expected="a row per layer", got="an empty table")
     for column in rows[0]:
         if column not in COLUMNS:
-            raise SplitDeconvError("unknown column", where=where, expected=", ".join(COLUMNS), got=repr(column))
+            raise SplitDeconvError("unknown column", where=where, expected=", ".join(COLUMNS), got=shown(column))
     table = [_Row(row, number, where).completed() for number, row in enumerate(rows, start=1)]
     return pd.DataFrame(table, columns=COLUMNS)
 
@@ -53,7 +60,7 @@ class _Row:
     def __init__(self, row, number, where):
         self.values = {key: value for key, value in row.items() if not _is_missing(value)}
         name = self.values.get("name")
-        self.where = f"{where}, row {number}" + (f" ({name})" if name is not None else "")
+        self.where = f"{where}, row {number}" + (f" ({shorten(name, 80)})" if name is not None else "")
 
     def completed(self):
         """The whole row."""
@@ -80,7 +87,23 @@ class _Row:
                 "the layer is larger than any that can be counted", "macs", f"at most {_MOST_MACS}", macs
             )
         self.agree("macs", macs)
+        self.check_size(row)
         return row | {"macs": macs}
+
+    def check_size(self, row):
+        """Refuse a layer whose masks would not fit into memory."""
+        phases = row["stride_h"] * row["stride_w"] if row["kind"] == "deconv" else 1
+        sizes = {
+            ("out_h and out_w", row["out_h"] * row["out_w"]): MOST_OUTPUTS,
+            ("k_h and k_w", row["k_h"] * row["k_w"]): MOST_TAPS,
+            ("c_in", row["c_in"]): MOST_CHANNELS,
+            ("c_out and strides", row["c_out"] * phases): MOST_CHANNELS,
+            ("out_h and k_h", row["out_h"] * row["k_h"]): MOST_PAIRS,
+            ("out_w and k_w", row["out_w"] * row["k_w"]): MOST_PAIRS,
+        }
+        for (columns, product), most in sizes.items():
+            if product > most:
+                raise self.refused("the layer is too large", columns, f"a product of at most {most:,}", f"{product:,}")
 
     def dense(self, row):
         """A dense layer: as many positions out as in."""
@@ -154,7 +177,7 @@ class _Row:
         check_choice(word, PADDINGS, "padding", f"{self.where}, column padding")
         if word not in ("SAME", "VALID") and not self.explicit():
             raise self.refused(
-                "the padding is not said", "padding", "SAME, VALID, or numbers in before_h to end_w", repr(word)
+                "no padding given", "padding", "SAME, VALID, or numbers in before_h to end_w", repr(word)
             )
         return word
 
@@ -176,7 +199,7 @@ class _Row:
         except (TypeError, ValueError, OverflowError):
             whole = False
         if not whole or not least <= found <= most:
-            raise self.refused("a value is no whole number in range", column, f"{least} to {most}", repr(value))
+            raise self.refused("value out of range", column, f"a whole number from {least} to {most}", shown(value))
         return found
 
     def agree(self, column, computed):

@@ -6,16 +6,19 @@ a row comes from, which is passed over, and "(10x)" behind the name of a layer t
 """
 
 import csv
+import io
 import os
 import re
 from pathlib import Path
 
 import pandas as pd
 
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, shorten, shown
+from ..textfile import read_text
 from .layers import complete
 
 _ALIASES = {"layer": ("name",), "stride": ("stride_h", "stride_w"), "mac": ("macs",), "source": ()}
+_MOST_COLUMNS = 100
 _TIMES = re.compile(r"(.*\S)\s+\((\d{1,4})x\)")
 _EXPECTED = "the name of a network, a keras.Model, a table of layers, or a .csv, .tflite, .onnx or .keras file"
 
@@ -46,11 +49,7 @@ def workload(source, **options) -> pd.DataFrame:
 
     if isinstance(source, pd.DataFrame):
         _allow(options, (), "a table")
-        twice = source.columns[source.columns.duplicated()]
-        if len(twice):
-            raise SplitDeconvError(
-                "a column is there twice", where="the table", expected="each column once", got=repr(twice[0])
-            )
+        _check_columns(list(source.columns), "the table")
         return complete(source.to_dict("records"), "the table")
     if isinstance(source, str) and source in names():
         return layer_table(source, **options)
@@ -61,7 +60,7 @@ def workload(source, **options) -> pd.DataFrame:
         if not path.is_file():
             expected = f"a file, or one of {', '.join(names())}"
             raise SplitDeconvError(
-                "there is no such network or file", where="workload", expected=expected, got=repr(str(source))
+                "there is no such network or file", where="workload", expected=expected, got=shown(str(source))
             )
         return _csv(path, options) if path.suffix.lower() == ".csv" else _model(path, options, str(path))
     from ..convert.exchange import is_keras
@@ -83,17 +82,16 @@ def _model(source, options, where):
 def _csv(path, options):
     """The table of a CSV file."""
     _allow(options, ("network",), str(path))
+    text = read_text(path, str(path), "the table")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns, rows = reader.fieldnames or [], list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        columns = reader.fieldnames or []
+        _check_columns(columns, str(path))  # before the rows, each of which is as long as the header
+        rows = list(reader)
+    except csv.Error as error:
         raise SplitDeconvError(
-            "the table cannot be read", where=str(path), expected="a CSV file in UTF-8", got=str(error)
+            "the table cannot be read", where=str(path), expected="a CSV file in UTF-8", got=shorten(error, 200)
         ) from None
-    twice = next((column for column in columns if columns.count(column) > 1), None)
-    if twice is not None:
-        raise SplitDeconvError("a column is there twice", where=str(path), expected="each column once", got=repr(twice))
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             cells = len(row) - (None in row) - list(row.values()).count(None) + len(row.get(None) or ())
@@ -102,17 +100,31 @@ def _csv(path, options):
     return complete(_renamed(_chosen(rows, columns, path, **options)), str(path))
 
 
+def _check_columns(columns, where):
+    """Refuse duplicate columns, and more than any table of layers has."""
+    if len(columns) > _MOST_COLUMNS:
+        raise SplitDeconvError(
+            "too many columns", where=where, expected=f"at most {_MOST_COLUMNS}", got=f"{len(columns):,}"
+        )
+    for number, column in enumerate(columns):
+        if column in columns[:number]:
+            raise SplitDeconvError("duplicate column", where=where, expected="each column once", got=shown(column))
+
+
 def _chosen(rows, columns, path, network=None):
     """The rows of one network, without the column that names it."""
     found = list(dict.fromkeys(row["network"] for row in rows)) if "network" in columns else []
     if network is None and len(found) < 2:
         network = found[0] if found else None
     elif network not in found:
+        known = shorten(", ".join(found), 300)
         raise SplitDeconvError(
             "which network of the table is meant is not clear",
             where=str(path),
-            expected=f"network= one of {', '.join(found)}" if found else "no network, for a table without that column",
-            got=repr(network),
+            expected=shorten(f"network= one of {', '.join(found)}", 300)
+            if found
+            else "no network, for a table without that column",
+            got=shown(network),
         )
     for row in rows:
         if row.pop("network", None) == network:

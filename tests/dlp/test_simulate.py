@@ -189,7 +189,7 @@ def test_a_batch_that_overflows_is_refused(batch):
 UNMAPPABLE = {
     "unknown kind of layer": {"kind": "pool"},
     "the groups do not divide the channels": {"groups": 3},
-    "a value is no whole number in range": {"k_h": -1},
+    "value out of range": {"k_h": -1},
     "a value is missing": {"in_w": math.nan},
 }
 

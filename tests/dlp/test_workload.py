@@ -91,11 +91,11 @@ def test_a_csv_of_one_network_needs_no_name(csv):
         (CSV, "there are no layers"),
         (CSV + UP + "a,conv,4,5,6\n", "a row has another length"),
         (CSV + UP.strip() + ",1\n", "a row has another length"),
-        (CSV.replace("c_in", "k_h") + UP, "a column is there twice"),
+        (CSV.replace("c_in", "k_h") + UP, "duplicate column"),
         (CSV.replace("stride_w", "stride_x") + UP, "unknown column"),
         (CSV + UP.replace("deconv", "deconvolution"), "unknown kind of layer"),
-        (CSV + UP.replace(",6,", ",six,"), "no whole number in range"),
-        (CSV + UP.replace("SAME", ""), "the padding is not said"),
+        (CSV + UP.replace(",6,", ",six,"), "value out of range"),
+        (CSV + UP.replace("SAME", ""), "no padding given"),
         (b"\xff\xfe\x00,", "the table cannot be read"),
         (CSV + 'a,"b\n', "the table cannot be read"),
         (PUBLISHED + "A,a,dense,1,1,2,3,1,1,1,,1,1,6\nB,b,dense,1,1,2,3,1,1,1,,1,1,6\n", "which network of the table"),
@@ -108,7 +108,7 @@ def test_a_broken_csv_is_one_error(csv, text, match):
 
 
 def test_a_cell_of_a_csv_is_told_by_row_and_column(csv):
-    with refused("no whole number in range") as caught:
+    with refused("value out of range") as caught:
         workload(csv(CSV + UP + UP.replace(",3,2,", ",3,0,")))
     assert caught.value.where.endswith("net.csv, row 2 (up), column k_w")
 
@@ -122,7 +122,7 @@ def test_a_cell_of_a_csv_is_told_by_row_and_column(csv):
         ([], {}, "this is no network"),
         (pd.DataFrame(), {}, "there are no layers"),
         (pd.DataFrame({"name": ["a"], "kind": ["conv"]}), {}, "a value is missing"),
-        (pd.DataFrame([["a", "b"]], columns=["name"] * 2), {}, "a column is there twice"),
+        (pd.DataFrame([["a", "b"]], columns=["name"] * 2), {}, "duplicate column"),
         (layer_table("dcgan").iloc[:1], {"size": 3}, "unknown option"),
         (b"", {}, "this is no model that can be converted"),
         (b"TFL3TFL3", {}, "this is no TFLite model|this is no model|damaged"),

@@ -191,8 +191,10 @@ def test_a_file_that_grows_is_read_as_far_as_it_was_measured(tmp_path, monkeypat
             asked.append(size)
             return super().read(size)
 
-    monkeypatch.setattr(Path, "open", lambda *_: Endless(content * 2))
-    np.testing.assert_array_equal(read_checkpoint(path)["a"], np.arange(5.0))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", lambda *_: Endless(content * 2))
+        found = read_checkpoint(path)["a"]
+    np.testing.assert_array_equal(found, np.arange(5.0))
     assert asked == [len(content)]
 
 
