@@ -17,7 +17,7 @@ import pandas as pd
 from rich.progress import track
 
 from splitdeconv import measured, networks
-from splitdeconv.provenance import replacing
+from splitdeconv.atomic import replacing
 from splitdeconv.toolchains import libtpu
 
 OUT = measured.FOLDER / "libtpu.csv"

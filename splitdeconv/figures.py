@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from .atomic import replacing
 from .errors import SplitDeconvError
 from .extras import require
-from .provenance import device, replacing, sha256, versions
+from .provenance import device, sha256, versions
 
 #: One colour a method, the same in every figure. Okabe and Ito's palette, distinguishable to colour-blind readers
 #: ("Color Universal Design", jfly.uni-koeln.de/color), and a grey for the framework's own operator.

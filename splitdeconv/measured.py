@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from .provenance import device, replacing, versions
+from .atomic import replacing
+from .provenance import device, versions
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "measured"
 

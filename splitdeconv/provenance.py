@@ -1,10 +1,9 @@
-"""Where results come from: the machine, the versions, the files; and files that are replaced in one step."""
+"""Where results come from: the machine, the versions, the files."""
 
 import hashlib
 import os
 import platform
 import re
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -39,14 +38,3 @@ def device() -> str:
         described = None
     name = described[1] if described else platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} logical cores"
-
-
-@contextmanager
-def replacing(path):
-    """A temporary file beside `path`, renamed to it if the block ends well and removed if not."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..atomic import replacing
 from ..errors import SplitDeconvError, check_choice, check_count
-from ..provenance import replacing
 from .cycles import check_run
 from .export_scalesim import scalesim
 from .export_zigzag import zigzag

@@ -1,14 +1,12 @@
 """sd.inspect and sd.convert: what goes in, what comes out, what is written."""
 
 import os
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.convert import front, output
+from splitdeconv.convert import front
 from tests.convert.tflite_models import Builder, Deconv, deconv_model, operators, run
 from tests.refusals import refused
 
@@ -232,60 +230,6 @@ def test_save_refuses_folders(path, tmp_path):
     with refused("the output cannot be written") as caught:
         result.save(tmp_path)
     assert caught.value.got == "a folder"
-
-
-@pytest.mark.parametrize("step", ["write", "replace"])
-def test_a_full_disk_leaves_nothing_behind(path, tmp_path, monkeypatch, step):
-    result = sd.convert(path)
-    out = tmp_path / "out.tflite"
-    full = OSError(28, "No space left on device")
-
-    def fail(*_):
-        raise full
-
-    monkeypatch.setattr(*((os, "fsync") if step == "write" else (Path, "replace")), fail)
-    with refused("the output cannot be written") as caught:
-        result.save(out)
-    assert caught.value.got == "No space left on device"
-    assert not [p for p in tmp_path.iterdir() if p.is_file()]
-
-
-def test_a_real_full_disk(path):
-    # /dev/full is a disk without room: whatever is written to it fails as it would there.
-    content = path.read_bytes()
-    with refused("the output cannot be written") as caught:
-        output.write(path.parent / "out", lambda partial: shutil.copyfile(path, "/dev/full"))
-    assert caught.value.got == "No space left on device"
-    assert [p.read_bytes() for p in path.parent.iterdir()] == [content]
-
-
-def test_a_folder_without_permission_is_refused(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    with refused("the output cannot be written") as caught:
-        output.check(tmp_path / "out.tflite")
-    assert caught.value.got.startswith("no permission")
-
-
-def test_names_may_be_as_long_as_the_system_allows(path):
-    out = path.with_name("x" * 255)
-    output.write(out, b"content")
-    assert sorted(p.name for p in path.parent.iterdir()) == ["up.tflite", out.name]
-    for name in ("x" * 256, "x" * 300 + "/out"):
-        with refused("the output cannot be written") as caught:
-            output.check(path.parent / name)
-        assert caught.value.got == "File name too long"
-
-
-def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
-    out = tmp_path / "out"
-
-    def write(partial):
-        partial.write_bytes(b"ours")
-        out.write_bytes(b"somebody else's")
-
-    with refused("the output cannot be written"):
-        output.write(out, write)
-    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"somebody else's"]
 
 
 def test_a_name_of_another_format_is_refused(path, tmp_path):

@@ -22,7 +22,7 @@ class Checkout:
         shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
         self.write("requirements.lock", "")
         self.write("splitdeconv/__init__.py", "from .errors import SplitDeconvError\n")
-        for module in ("errors", "extras", "figures", "privacy", "provenance"):
+        for module in ("atomic", "errors", "extras", "figures", "privacy", "provenance"):
             shutil.copy(ROOT / "splitdeconv" / f"{module}.py", root / "splitdeconv")
         self.write("splitdeconv/pretrained/__init__.py", "")
         self.write("splitdeconv/pretrained/__main__.py", "print('weights fetched')\n")
