@@ -11,6 +11,7 @@ from queue import Empty, Queue
 from threading import Thread
 
 from .. import privacy
+from ..guard import Guarded
 from . import _process
 
 
@@ -20,11 +21,12 @@ class Child:
     Args:
         module: dotted name; it answers each line on its standard input with a line.
         environment: variables to set there, beside those of this process.
+        folder: removed if this process is killed while the child runs.
     """
 
-    def __init__(self, module, environment):
+    def __init__(self, module, environment, folder=None):
         self._command = [sys.executable, "-P", "-m", module]  # -P: a file named numpy.py here must not be imported
-        self._environment = environment
+        self._environment, self._folder = environment, folder
         self._process = self._errors = self._lines = None
 
     def ask(self, task, timeout):
@@ -50,7 +52,7 @@ class Child:
     def close(self):
         """End the process, and what it started."""
         if self._process is not None:
-            _process.end(self._process)
+            self._process.end()
             self._reader.join()
             for stream in (self._process.stdin, self._process.stdout, self._errors):
                 with contextlib.suppress(OSError):
@@ -61,13 +63,13 @@ class Child:
         package = str(Path(__file__).resolve().parents[2])
         paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         self._errors, self._lines = tempfile.TemporaryFile(), Queue()  # noqa: SIM115 - closed with the process
-        self._process = subprocess.Popen(
+        self._process = Guarded(
             self._command,
+            self._folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            start_new_session=True,
             errors="replace",  # or the listening thread would end, and nobody would know
             env={**os.environ, **privacy.VARIABLES, "PYTHONPATH": os.pathsep.join(paths), **self._environment},
         )

@@ -1,21 +1,23 @@
 """A program of someone else's, run to its end or to the end of its time; nothing that it started outlives it."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import tempfile
 
+from ..guard import Guarded
+
 # Bytes of what a program prints that are kept, the last: enough for any report, whatever else it prints.
 _KEPT = 1 << 20
 
 
-def run(command, timeout):
+def run(command, timeout, folder=None):
     """Run a command without input.
 
     Args:
         command: list of the program and its arguments.
         timeout: seconds.
+        folder: removed if this process is killed meanwhile.
 
     Returns:
         (exit code, what it printed, what it printed as errors). Bytes that are no text are replaced.
@@ -26,21 +28,9 @@ def run(command, timeout):
     """
     # Files, for a pipe would be waited for until the last process that holds it has ended.
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=printed, stderr=errors, start_new_session=True
-        )
-        try:
-            process.wait(timeout)
-        finally:
-            end(process)
-        return process.returncode, _read(printed), _read(errors)
-
-
-def end(process):
-    """Kill a process that has a session of its own, and what it started there."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # all of it has ended
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        with Guarded(command, folder, stdin=subprocess.DEVNULL, stdout=printed, stderr=errors) as process:
+            code = process.wait(timeout)
+        return code, _read(printed), _read(errors)
 
 
 def ended(code, said=""):

@@ -68,8 +68,8 @@ def measure(
     first, rows = {}, []
     for form, data in models.items():
         first.setdefault(data, form)
-    child = Child(runner, {})
     with tempfile.TemporaryDirectory() as folder:
+        child = Child(runner, {}, folder)
         files = {form: Path(folder) / str(place) for place, form in enumerate(first.values()) if form not in absent}
         task = {"module": RUNTIMES[runtime].__name__.rpartition(".")[2], "budget": budget, "seed": seed}
         try:

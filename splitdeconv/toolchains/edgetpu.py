@@ -125,7 +125,7 @@ def compile_model(model, *, timeout=600.0, compiler=None):
         path.write_bytes(model)
         command = [which(compiler or COMPILER), "-s", "-o", folder, path]
         try:
-            code, printed, errors = _process.run(command, timeout)
+            code, printed, errors = _process.run(command, timeout, folder)
         except subprocess.TimeoutExpired:
             raise SplitDeconvError(f"{COMPILER} took longer than {timeout:g} s") from None
         except OSError as error:
@@ -204,8 +204,8 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
                 reasons[form] = "no operator in it is compiled for the Edge TPU: all of it would run on the CPU"
         except SplitDeconvError as error:
             reasons[form] = error.problem
-    child = Child(_RUNNER, {})
     with tempfile.TemporaryDirectory() as folder:
+        child = Child(_RUNNER, {}, folder)
         try:
             for index, (form, model) in enumerate(list(models.items()) * rounds):
                 if form in reasons:

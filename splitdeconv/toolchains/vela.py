@@ -182,17 +182,17 @@ def compile_model(model, configuration, *, timeout=600.0, vela=None):
         path.write_bytes(model)
         command = [vela or executable(), path, f"--accelerator-config={chosen.accelerator}", "--verbose-performance"]
         command += [f"--system-config={chosen.system}", f"--memory-mode={chosen.memory}", f"--output-dir={folder}"]
-        _run(command, timeout)
+        _run(command, timeout, folder)
         totals = _table(folder, "model_summary_*.csv", _SUMMARY).iloc[-1].to_dict()
         return totals, _table(folder, "model_per-layer.csv", _OPERATORS)
 
 
-def _run(command, timeout):
+def _run(command, timeout, folder):
     """Run Vela, or refuse with the last thing it said."""
     if command[0] is None:
         raise SplitDeconvError(available())
     try:
-        code, printed, errors = _process.run(command, timeout)
+        code, printed, errors = _process.run(command, timeout, folder)
     except subprocess.TimeoutExpired:
         raise SplitDeconvError(f"Vela took longer than {timeout:g} s") from None
     except OSError as error:
