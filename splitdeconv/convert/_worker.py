@@ -1,57 +1,67 @@
 """The child process of `sandbox`: limit yourself, read the job, do it, leave the answer in a file."""
 
 import json
-import os
 import sys
+import traceback
 from contextlib import suppress
 from pathlib import Path
 
+_FIELDS = ("problem", "where", "expected", "got", "fix")
+# As the dynamic linker, threads and the system put it, in exceptions of many types.
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory", "can't start new thread")
+
 
 def main(folder):
-    """Do the job in `folder`."""
+    """Do the job in `folder`; returns the exit code."""
     folder = Path(folder)
     job = json.loads((folder / "job.json").read_text())
-    _limit(job["limits"])
     from ..errors import SplitDeconvError
+    from . import allowance, sandbox, temporary
 
+    limits = sandbox.Limits(**job["limits"])
+    allowance.begin(folder, limits)
     try:
         from .jobs import run
 
         answer = {"result": run(job)}
     except SplitDeconvError as error:
         answer = {"error": {name: _text(getattr(error, name)) for name in _FIELDS}}
-    except MemoryError:
-        answer = {"error": _out_of_memory(job)}
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in temporary.FULL:
+            return sandbox.NO_ROOM
+        lacking = isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY)
+        answer = {"error": _out_of_memory(job, limits) if lacking else _unforeseen(error, job, folder)}
     partial = folder / "result.partial"
-    partial.write_text(json.dumps(answer))
+    try:
+        partial.write_text(json.dumps(answer))
+    except OSError:
+        return sandbox.NO_ROOM
     partial.replace(folder / "result.json")
+    return 0
 
 
-_FIELDS = ("problem", "where", "expected", "got", "fix")
-
-
-def _limit(limits):
-    """No more address space and processor time than allowed, and no core files."""
-    with suppress(ImportError):  # only POSIX has it
-        import resource
-
-        cores = os.cpu_count()
-        for which, most in (
-            (resource.RLIMIT_AS, limits["bytes"]),
-            (resource.RLIMIT_CPU, int(limits["seconds"] * cores) + 1),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            with suppress(ValueError, OSError):  # a tighter limit that is already there stays
-                resource.setrlimit(which, (most, most))
-
-
-def _out_of_memory(job):
+def _out_of_memory(job, limits):
     return {
         "problem": "the model needs more memory than it is allowed; nothing was written",
         "where": job.get("where", "the model"),
-        "expected": f"at most {job['limits']['bytes'] / 2**30:.1f} GiB",
+        "expected": f"at most {limits.grown(0).bytes / 2**30:.1f} GiB",
         "got": "an allocation that failed",
         "fix": "the file may be damaged or hostile; if you trust it, allow more with --memory",
+    }
+
+
+def _unforeseen(error, job, folder):
+    """An error of this package's own, with the place where it happened."""
+    stage = "starting"
+    with suppress(OSError):
+        stage = (folder / "stage").read_text()
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return {
+        "problem": f"internal error while {stage}; nothing was written",
+        "where": job.get("where", "the model"),
+        "got": f"{type(error).__name__}: {' '.join(str(error).split())[:300]} "
+        f"({Path(place.filename).name}, line {place.lineno})",
+        "fix": "please report this message, and the model if you can",
     }
 
 
@@ -60,4 +70,4 @@ def _text(value):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(sys.argv[1]))

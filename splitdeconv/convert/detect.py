@@ -32,14 +32,34 @@ _FROZEN = "with the names of the graph's ends, " + (
 )
 
 
+#: Bytes; neither protobuf nor a flatbuffer holds more.
+LARGEST = (1 << 31) - 1
+
+
 def read_model(model) -> tuple[bytes, str | None]:
     """The bytes of a model given as bytes or as a path, and the path.
 
     Raises:
-        SplitDeconvError: there is no such file, it is a directory, empty, or cannot be read.
+        SplitDeconvError: as `look`.
+    """
+    _, size, path = look(model)
+    if path is None:
+        return bytes(model), None
+    try:
+        with open(path, "rb") as file:
+            return file.read(size), path
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def look(model) -> tuple[bytes, int, str | None]:
+    """The first bytes of a model given as bytes or as a path, its size, and the path; the file is not read.
+
+    Raises:
+        SplitDeconvError: there is no such file, it is a directory, empty, too large, or cannot be read.
     """
     if isinstance(model, bytes | bytearray | memoryview):
-        return bytes(model), None
+        return bytes(model[:64]), len(model), None
     if not isinstance(model, str | os.PathLike):
         raise SplitDeconvError(
             "this is no model",
@@ -49,17 +69,23 @@ def read_model(model) -> tuple[bytes, str | None]:
         )
     path = Path(model)
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            return path.read_bytes(), str(path)
-        what = _refuse_directory(path) if stat.S_ISDIR(mode) else None
+        held = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        got = getattr(error, "strerror", None) or str(error)
-        raise SplitDeconvError(
-            "the model cannot be read", where=str(path), expected=_EXPECTED, got=got, fix="check path and rights"
-        ) from None
-    # Pipes and devices need not end.
-    raise what or _refuse("a pipe, a socket or a device", path, "save the model in a file")
+        raise _unreadable(path, error) from None
+    if stat.S_ISDIR(held.st_mode):
+        raise _refuse_directory(path)
+    if not stat.S_ISREG(held.st_mode):  # it need not end
+        raise _refuse("a pipe, a socket or a device", path, "save the model in a file")
+    if not held.st_size:  # as is told of the files in /proc, of which some never end
+        raise _refuse("an empty file", path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if held.st_size > LARGEST:
+        raise _too_large(path, head, held.st_size)
+    return head, held.st_size, str(path)
 
 
 def detect(data: bytes, where="the model") -> str:
@@ -132,7 +158,7 @@ def _is_frozen_graph(data):
     """Whether this is a GraphDef: nodes in field 1, a name first in each."""
     try:
         number, wire, start, stop = next(_fields(data))
-        return (number, wire) == (1, 2) and next(_fields(data[start:stop]))[:2] == (1, 2)
+        return (number, wire) == (1, 2) and next(_fields(data[start : min(stop, start + 64)]))[:2] == (1, 2)
     except (ValueError, StopIteration):
         return False
 
@@ -202,6 +228,26 @@ def _refuse_directory(path):
     if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
         return _refuse("a SavedModel folder", path, _TO_TFLITE.format(shlex.quote(str(path))))
     return _refuse("a directory", path, "give the model file that is in it")
+
+
+def _too_large(path, head, size):
+    """Refused by its size; legacy files and checkpoints often are that large, and are told by their first bytes."""
+    if head.startswith((b"\x89HDF", b"\x80")):
+        detect(head, path)
+    return SplitDeconvError(
+        "the model is too large",
+        where=path,
+        expected=f"{_EXPECTED} of at most {LARGEST:,} bytes",
+        got=f"{size:,} bytes",
+        fix=f"if it is a PyTorch checkpoint: {_TO_ONNX}" if head.startswith(b"PK") else "convert a part of it",
+    )
+
+
+def _unreadable(path, error):
+    got = getattr(error, "strerror", None) or str(error)
+    return SplitDeconvError(
+        "the model cannot be read", where=str(path), expected=_EXPECTED, got=got, fix="check path and rights"
+    )
 
 
 def _refuse(what, where, fix=_AGAIN):

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from ..errors import SplitDeconvError
-from . import sandbox
-from .detect import read_model
+from . import sandbox, temporary
+from .detect import look
 
 
 @dataclass(frozen=True)
@@ -60,24 +59,22 @@ def job(verb, model, timeout=None, memory=None, inputs=None, converted=None, **m
     Raises:
         SplitDeconvError: the model cannot be read.
     """
-    with TemporaryDirectory(prefix="splitdeconv-") as folder:
-        folder = Path(folder)
-        path = _as_path(model, folder / "model")
-        with open(path, "rb") as file:
-            keras = file.read(4) == b"PK\x03\x04"
+    head, size, _ = look(model)
+    with temporary.folder() as folder:
         given = isinstance(model, str | os.PathLike)
-        content = {
-            "verb": verb,
-            "model": path,
-            "path": path if given else None,
-            "where": str(model) if given else "the model",
-            "inputs": None if inputs is None else _as_npz(inputs, folder / "inputs.npz"),
-            "converted": None if converted is None else _as_path(converted, folder / "converted"),
-            **more,
-        }
-        limits = sandbox.Limits.of(os.path.getsize(path), keras, timeout, memory)
+        content = {"verb": verb, "where": str(model) if given else "the model", "inputs": None, "converted": None}
+        with temporary.writing(folder):
+            content["model"] = _as_path(model, folder / "model")
+            content["path"] = content["model"] if given else None
+            if converted is not None:
+                size += look(converted)[1]
+                content["converted"] = _as_path(converted, folder / "converted")
+            if inputs is not None:
+                content["inputs"] = _as_npz(inputs, folder / "inputs.npz")
+                size += os.path.getsize(content["inputs"])
+        limits = sandbox.Limits.of(size, head.startswith(b"PK\x03\x04"), timeout, memory)
         files = (file for file in (model, converted, inputs) if isinstance(file, str | os.PathLike))
-        yield Job(content, folder, limits, {os.path.abspath(file): str(file) for file in files})
+        yield Job(content | more, folder, limits, {os.path.abspath(file): str(file) for file in files})
 
 
 def is_keras(model) -> bool:
@@ -92,17 +89,18 @@ def target_name(target) -> str:
 
 
 def _as_path(model, path):
-    """The absolute path of a model that is a readable file, or of one made of its bytes."""
-    data, given = read_model(model)
-    if given is not None:
-        return os.path.abspath(given)
-    path.write_bytes(data)
+    """The absolute path of a model that is a file, or of one made of its bytes."""
+    if isinstance(model, str | os.PathLike):
+        return os.path.abspath(model)
+    path.write_bytes(model)
     return str(path)
 
 
 def _as_npz(inputs, path):
     """Inputs as the path of an .npz file."""
     if isinstance(inputs, str | os.PathLike):
+        if not os.path.isfile(inputs) or not os.path.getsize(inputs):  # a pipe need not end, nor a file of /proc
+            raise _no_inputs(f"{inputs}, which is not a file, or empty")
         return os.path.abspath(inputs)
     if not isinstance(inputs, Mapping):
         raise _no_inputs(type(inputs).__name__)

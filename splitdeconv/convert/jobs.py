@@ -5,6 +5,7 @@ and files.
 from pathlib import Path
 
 from ..errors import SplitDeconvError
+from . import allowance
 from .detect import detect, read_model
 from .rewrite import Options, examine, rewrite
 
@@ -45,7 +46,7 @@ def _convert(job, folder):
 
         result = to_bytes(result)
         report = report.with_(bytes_after=len(result))
-    if job["verify"] and result is not data:
+    if job["verify"] and (report.converted or options.static_batch is not None):
         _enter(folder, "verifying the result")
         report = report.with_(verification=_compare(kind, data, result, job, report))
         check(report.verification, job["where"])
@@ -109,7 +110,13 @@ def check(verification, where):
 def _read(job, folder):
     _enter(folder, "reading the model")
     data, _ = read_model(job["model"])
-    return data, detect(data, job["where"])
+    kind = detect(data, job["where"])
+    # A field of every tensor that lies in another file.
+    if kind == "onnx" and job["path"] and b"location" in data:
+        from .onnx import OnnxModel
+
+        allowance.outside(OnnxModel.parse(data, path=job["path"]).bytes_outside)
+    return data, kind
 
 
 def _compare(kind, original, converted, job, report=None):

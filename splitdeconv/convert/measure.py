@@ -8,7 +8,7 @@ import pandas as pd
 from .. import bench
 from ..errors import SplitDeconvError
 from . import exchange
-from .detect import detect, read_model
+from .detect import detect, look
 from .verify_inputs import find_recipe, read_inputs
 from .verify_run import RejectedError, load
 
@@ -57,8 +57,8 @@ def check_format(model):
     Raises:
         SplitDeconvError: the model cannot be read, or is a .keras archive.
     """
-    data, path = read_model(model)
-    if data[:4] == b"PK\x03\x04":
+    head, _, path = look(model)
+    if head.startswith(b"PK\x03\x04"):
         raise _untimed("the model" if path is None else path, "a zip archive, as .keras models are")
 
 

@@ -135,7 +135,9 @@ class OnnxModel:
                 where="OnnxModel.serialize",
                 expected=f"up to {LARGEST} bytes, external data included",
                 got=f"{size} bytes",
-                fix="convert fewer layers, or choose the form split, which adds no weights",
+                fix="convert fewer layers, or choose the form split, which adds no weights"
+                if self._data is None
+                else "there is nothing to convert in it: use it as it is",
             )
         for tensor in outside:
             tensor.CopyFrom(inlined(tensor, self._folder))
@@ -144,8 +146,6 @@ class OnnxModel:
 
     def notes(self):
         """What who keeps the file has to know."""
-        if self._outside():
-            return ("the model keeps tensors in other files, which have to stay beside it",)
         return ("what the model kept in other files is inside it now",) if self.bytes_outside else ()
 
     def _outside(self):

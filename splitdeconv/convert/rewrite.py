@@ -93,7 +93,8 @@ def rewrite(kind, data, path=None, options=None):
     """Rewrite a model as decided; arguments are those of `examine`.
 
     Returns:
-        (bytes or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no batch to fix.
+        (bytes or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no batch to fix,
+        unless it keeps tensors in other files, which are put inside: it must load from wherever it is written.
         Of Keras models only a subclassed one is changed itself: its layers are swapped in place.
 
     Raises:
@@ -108,8 +109,9 @@ def rewrite(kind, data, path=None, options=None):
     _refuse_if_nothing_can_be_done(report)
     report = report.with_(arena_before=_arena(kind, data))
     if not report.converted and options.static_batch is None:
-        return data, report.with_(
-            bytes_after=report.bytes_before,
+        result = model.serialize() if kind == "onnx" else data
+        return result, report.with_(
+            bytes_after=_size(result),
             arena_after=report.arena_before,
             notes=(*report.notes, nothing_to_do(report), *_said_by(model)),
         )

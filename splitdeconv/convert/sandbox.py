@@ -1,7 +1,8 @@
-"""Work on files that nobody vouches for happens in a child process with limits on time and memory.
+"""Untrusted files are processed in a child process with limits on time and memory.
 
 A model file is data, but the runtimes that execute it for verification are large C++ programs: what crashes, hangs or
-eats memory there takes the child down and is reported here as one clear error.
+eats memory there takes the child down and is reported here as one clear error. The child ends with this process,
+whatever ends it, and what it wrote goes with it.
 """
 
 import json
@@ -10,13 +11,22 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .. import privacy
 from ..errors import SplitDeconvError
+from ..guard import Guarded
+from . import temporary
+from .detect import LARGEST
 
 _GIB = 1 << 30
+_SECONDS, _COPIES = 1e-6, 16  # for each byte of a model
+#: Exit code of a child that could not even write down what went wrong.
+NO_ROOM = 74
+# Variables of Python's that say where things are; others would change what the child does.
+_KEPT = {"PYTHONHOME", "PYTHONHASHSEED", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8"}
+_KEPT |= {"PYTHONDONTWRITEBYTECODE", "PYTHONPLATLIBDIR", "PYTHONEXECUTABLE", "PYTHONFAULTHANDLER"}
 
 
 @dataclass(frozen=True)
@@ -24,35 +34,67 @@ class Limits:
     """What the child may use.
 
     Args:
-        seconds: of wall-clock time.
+        seconds: of wall-clock time, in all.
         bytes: of address space.
+        silence: seconds without a sign of life: a stage entered, or a run of a model ended. None for `seconds`.
+        grows: the seconds and the bytes of address space to allow more for each byte that the model keeps in other
+            files; 0 for what the user has fixed.
     """
 
     seconds: float
     bytes: int
+    silence: float | None = None
+    grows: tuple[float, float] = (0, 0)
 
     @classmethod
     def of(cls, size, keras=False, seconds=None, memory=None) -> "Limits":
-        """The default limits for a model of `size` bytes, or those asked for.
+        """The default limits for files of `size` bytes, or those asked for.
 
         Reading, rewriting and running a model takes a few copies of it beside what the runtime maps: 0.2 GiB for
-        LiteRT and ONNX Runtime, 1.6 GiB for TensorFlow. Time covers 8 samples of a model of some 100 GMAC on one core.
+        LiteRT and ONNX Runtime, 1.6 GiB for TensorFlow.
+
+        Time is limited twice. An endless model is stopped by its silence: a minute (two for TensorFlow, which takes
+        long to load) and a second per megabyte, or 50 times the longest run of a model so far, since a runtime's plain
+        kernels are that much slower than its fast ones. In all, ten times that minute may pass: 8 samples of a model of
+        100 GMAC take some 200 seconds on one core, and as much again with plain kernels.
 
         Args:
-            size: of the model file, in bytes.
+            size: of the model and what comes with it, in bytes.
             keras: whether TensorFlow will be loaded.
             seconds, memory: what to allow instead; memory in GiB.
 
         Raises:
-            SplitDeconvError: a limit that is none.
+            SplitDeconvError: a limit that cannot be set.
         """
         for name, value, most in (("timeout", seconds, 10**8), ("memory", memory, 2**20)):
             if value is not None and not (isinstance(value, int | float) and 0 < value <= most):
                 raise SplitDeconvError(
                     "the limit cannot be set", where=name, expected=f"more than 0, at most {most:,}", got=repr(value)
                 )
-        default = (8 if keras else 4) * _GIB + 16 * size
-        return cls(seconds or 300 + size / 1e6, int(memory * _GIB) if memory else default)
+        silence = (120 if keras else 60) + size * _SECONDS
+        return cls(
+            seconds or 10 * silence,
+            int(memory * _GIB) if memory else (8 if keras else 4) * _GIB + _COPIES * size,
+            seconds or silence,
+            (0 if seconds else _SECONDS, 0 if memory else _COPIES),
+        )
+
+    def grown(self, outside=None, longest=0.0) -> "Limits":
+        """These limits for a model that keeps so many bytes in other files, and whose longest run took so long.
+
+        Args:
+            outside: bytes; None for as many as can be converted.
+            longest: seconds.
+        """
+        outside = LARGEST if outside is None else min(outside, LARGEST)
+        time, memory = self.grows
+        silence = self.seconds if self.silence is None else self.silence
+        return replace(
+            self,
+            seconds=self.seconds + 10 * time * outside,
+            bytes=self.bytes + int(memory * outside),
+            silence=max(silence + time * outside, 50 * longest),
+        )
 
     def __str__(self):
         return f"{self.seconds:.0f} s and {self.bytes / _GIB:.1f} GiB"
@@ -71,36 +113,45 @@ def run(job, folder, limits, progress=None):
         What the job returned.
 
     Raises:
-        SplitDeconvError: the job's own refusal; or the child crashed, hung, or ran out of memory.
+        SplitDeconvError: the job's own refusal; or the child crashed, hung, ran out of memory, or could not be started
+            or write to `folder`.
     """
     folder = Path(folder)
-    (folder / "job.json").write_text(json.dumps({**job, "folder": str(folder), "limits": asdict(limits)}))
+    with temporary.writing(folder):
+        (folder / "job.json").write_text(json.dumps({**job, "folder": str(folder), "limits": asdict(limits)}))
+        (folder / "tmp").mkdir()
+        (folder / "log").touch()
     where = job.get("where", "the model")
-    with (folder / "log").open("wb") as log:
-        child = subprocess.Popen(
-            _command(folder),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=_environment(),
-            start_new_session=True,
-        )
-    try:
-        code = _wait(child, folder, limits, progress)
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+    with _start(folder) as child:
+        code, problem, limits = _wait(child, folder, limits, progress)
     stage = _stage(folder)
     if code is None:
-        raise _failed(f"took longer than the limit while {stage}", where, limits, f"more than {limits.seconds:.0f} s")
+        raise _failed(f"{problem} while {stage}", where, limits, "a process that was still running")
     try:
         answer = json.loads((folder / "result.json").read_text())
     except (OSError, ValueError):
+        if code == NO_ROOM:
+            raise temporary.refuse(folder.parent) from None
         raise _failed(f"ended without a result while {stage}", where, limits, _cause(code, folder)) from None
     if "error" in answer:
         raise SplitDeconvError(**answer["error"])
     return answer["result"]
+
+
+def _start(folder):
+    """The child, at work."""
+    streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+    try:
+        with (folder / "log").open("ab") as log:
+            return Guarded(_command(folder), folder, stdout=log, env=_environment(folder / "tmp"), **streams)
+    except OSError as error:
+        raise SplitDeconvError(
+            "no child process can be started",
+            where=sys.executable,
+            expected="memory and descriptors for one more process",
+            got=error.strerror,
+            fix="end other programs, or raise the limits of the system (ulimit)",
+        ) from None
 
 
 def _command(folder):
@@ -109,38 +160,64 @@ def _command(folder):
 
 
 def _wait(child, folder, limits, progress):
-    """The child's exit code; None if its time is over."""
-    end = time.monotonic() + limits.seconds
-    seen = None
-    while (left := end - time.monotonic()) > 0:
+    """(the child's exit code or None if its time is over, which limit it hit, the limits as they were at last)."""
+    start = heard = time.monotonic()
+    seen = told = None
+    now = limits = limits.grown(0)
+    while True:
         try:
-            return child.wait(min(left, 0.2) if progress else left)
+            return child.wait(0.2), None, now
         except subprocess.TimeoutExpired:
-            stage = _stage(folder)
-            if progress and stage != seen:
-                seen = stage
-                progress(stage)
-    return None
+            passed = time.monotonic()
+        stage, pulse = _stage(folder), _read(folder / "pulse")
+        if (stage, pulse) != told:
+            told, heard = (stage, pulse), passed
+            now = limits.grown(*_signs(pulse))
+        if progress and stage != seen:
+            seen = stage
+            progress(stage)
+        if passed - start > now.seconds:
+            return None, f"took longer than {now.seconds:.0f} s", now
+        if passed - heard > now.silence:
+            return None, f"got no further for {now.silence:.0f} s", now
+
+
+def _signs(pulse):
+    """Bytes in other files and the longest run in seconds, as the child tells them."""
+    try:
+        outside, longest = pulse.split()
+        return max(0, int(outside)), max(0.0, float(longest))
+    except ValueError:
+        return 0, 0.0
 
 
 def _stage(folder):
+    return _read(folder / "stage") or "starting"
+
+
+def _read(path):
     try:
-        return (folder / "stage").read_text() or "starting"
-    except OSError:
-        return "starting"
+        return path.read_text()
+    except (OSError, ValueError):
+        return ""
 
 
-def _environment():
-    """The parent's, with this very package first and the runtimes' greetings off."""
+def _environment(temporary):
+    """The parent's, with this very package first, nothing that changes how Python runs, and the runtimes silent."""
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") or name in _KEPT}
+    home = Path(kept.get("KERAS_HOME") or Path("~/.keras").expanduser())
     return {
-        **os.environ,
+        **kept,
         **privacy.VARIABLES,
         "PYTHONPATH": os.pathsep.join(paths),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",  # a proof on the CPU: the same everywhere, and nothing of a GPU's memory taken
         "MALLOC_ARENA_MAX": "2",  # arenas reserve address space, which is what is limited
+        "TMPDIR": str(temporary),
+        # Keras writes its configuration to the home folder where there is none yet.
+        **({} if (home / "keras.json").exists() else {"KERAS_HOME": str(temporary)}),
     }
 
 
@@ -152,7 +229,9 @@ def _cause(code, folder):
             signal.SIGKILL: "killed, by the system for its memory or by somebody",
             signal.SIGXCPU: "out of processor time",
         }.get(-code, f"crashed with {signal.Signals(-code).name}")
-    lines = (folder / "log").read_bytes()[-4096:].decode(errors="replace").strip().splitlines()
+    with (folder / "log").open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+        lines = log.read().decode(errors="replace").strip().splitlines()
     return f"{reason}: {lines[-1][:200]}" if lines else reason
 
 

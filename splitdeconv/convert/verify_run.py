@@ -1,12 +1,14 @@
 """Models that can be run: one small class per runtime, all called with arrays by name."""
 
 import os
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..extras import require
+from . import allowance
 
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 KERNELS = ("default", "reference", "builtin")  # each runtime's fastest, its plainest, and those between
@@ -54,8 +56,27 @@ def load(kind, model, path=None, kernels="default", native=False, threads=None) 
         RejectedError: the runtime does not take the model.
     """
     if kind in ("keras", "layer"):
-        return {"": {"keras": _Keras, "layer": _Layer}[kind](model, native)}
-    return {"tflite": _load_tflite, "onnx": _load_onnx}[kind](model, path, kernels, threads or os.cpu_count())
+        loaded = {"": {"keras": _Keras, "layer": _Layer}[kind](model, native)}
+    else:
+        loaded = {"tflite": _load_tflite, "onnx": _load_onnx}[kind](model, path, kernels, threads or os.cpu_count())
+    return {name: Loaded(run.inputs, allowance.watched(run)) for name, run in loaded.items()}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An entry point of a model, ready to run.
+
+    Args:
+        inputs: one `Input` each.
+        run: from arrays by name to arrays by name.
+    """
+
+    inputs: tuple[Input, ...]
+    run: Callable
+
+    def __call__(self, feed):
+        """The outputs for the inputs `feed`."""
+        return self.run(feed)
 
 
 def _load_tflite(data, _, kernels, threads):

@@ -2,11 +2,14 @@
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 import splitdeconv as sd
+from splitdeconv.convert import onnx as parsed
 from splitdeconv.convert import rewrite
 from tests.convert.onnx_models import arrays, model, node, single, value
+from tests.refusals import refused
 
 
 def kept_outside(source, folder):
@@ -36,14 +39,42 @@ def test_bytes_before_count_all_files(path):
     assert report.notes == ("what the model kept in other files is inside it now",)
 
 
-def test_an_unchanged_model_still_needs_its_files(tmp_path):
+@pytest.fixture
+def plain(tmp_path):
+    """A model without a transposed convolution: its path, its output and what it is computed from."""
     w = np.arange(12, dtype="f4").reshape(3, 4)
     source = model([node("MatMul", "xw", "y")], [value("x", "f4", [2, 3])], [value("y", "f4", [2, 4])], {"w": w})
-    path = kept_outside(source, tmp_path)
-    data, report = convert(path)
-    assert data == path.read_bytes()
-    assert report.bytes_before == report.bytes_after == len(data) + w.nbytes
-    assert report.notes[-1] == "the model keeps tensors in other files, which have to stay beside it"
+    return kept_outside(source, tmp_path), w
+
+
+def test_a_model_with_nothing_to_convert_loads_from_wherever_it_is_written(plain, tmp_path):
+    path, w = plain
+    (tmp_path / "elsewhere").mkdir()
+    result = sd.convert(path)
+    out = result.save(tmp_path / "elsewhere" / "out.onnx")
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    x = np.arange(6, dtype="f4").reshape(2, 3)
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], x @ w)
+    assert result.report.bytes_after == out.stat().st_size
+    assert result.report.bytes_before == path.stat().st_size + w.nbytes
+    assert result.report.notes[-1] == "what the model kept in other files is inside it now"
+    assert result.report.verification is None
+
+
+def test_what_cannot_be_put_into_one_file_is_refused(plain, monkeypatch):
+    path, _ = plain
+    monkeypatch.setattr(parsed, "LARGEST", 100)
+    with refused("the model is too large for one file") as caught:
+        convert(path)
+    assert caught.value.fix == "there is nothing to convert in it: use it as it is"
+    path.with_name("model.data").unlink()
+    with refused("a tensor cannot be read from the file the model keeps it in"):
+        convert(path)
+
+
+def test_a_model_given_as_bytes_cannot_be_completed(plain):
+    with refused("where it lies is not known"):
+        sd.convert(plain[0].read_bytes())
 
 
 def test_tensors_in_one_place_count_once(tmp_path):

@@ -66,7 +66,7 @@ def test_a_child_that_dies_is_one_error(child, script, got):
 
 def test_a_child_that_hangs_is_killed_with_its_children(child, tmp_path):
     start = time.monotonic()
-    with refused("took longer than the limit while verifying") as caught:
+    with refused("took longer than 1 s while verifying") as caught:
         child(
             """
             import os, time
@@ -82,6 +82,32 @@ def test_a_child_that_hangs_is_killed_with_its_children(child, tmp_path):
     assert caught.value.expected == "a result within 1 s and 4.0 GiB"
     for pid in map(int, (tmp_path / "pids").read_text().split()):
         assert _gone(pid)
+
+
+def test_a_child_that_shows_no_sign_of_life_is_killed(child):
+    with refused("got no further for 1 s while verifying") as caught:
+        child(
+            """
+            import time
+            (folder / "stage").write_text("verifying")
+            time.sleep(60)
+            """,
+            Limits(60, 4 << 30, silence=1),
+        )
+    assert "--timeout" in caught.value.fix
+
+
+def test_signs_of_life_keep_a_child_alive(child):
+    script = """
+        import time
+        from splitdeconv.convert import allowance
+        from splitdeconv.convert.sandbox import Limits
+        allowance.begin(folder, Limits(60, 4 << 30))
+        allowance.watched(time.sleep)(1.2)  # from now on, 50 times that may pass in silence
+        time.sleep(4)
+        (folder / "result.json").write_text('{"result": 1}')
+        """
+    assert child(script, Limits(60, 4 << 30, silence=3)) == 1
 
 
 def _gone(pid):
@@ -114,8 +140,9 @@ def test_stages_are_reported(child):
 
 def test_memory_is_limited(child):
     script = """
-        from splitdeconv.convert._worker import _limit
-        _limit({"bytes": 2**30, "seconds": 5})
+        from splitdeconv.convert import allowance
+        from splitdeconv.convert.sandbox import Limits
+        allowance.begin(folder, Limits(5, 2**30))
         try:
             bytearray(2**31)
         except MemoryError:
@@ -131,6 +158,34 @@ def test_the_worker_reports_memory_it_lacks():
     with exchange.job("inspect", bytes(500 << 20), memory=0.5, options={}) as job, refused(problem) as caught:
         job.run()
     assert caught.value.expected == "at most 0.5 GiB"
+
+
+def test_the_child_runs_as_python_does_by_default(child, monkeypatch):
+    for name, value in (("WARNINGS", "error"), ("OPTIMIZE", "2"), ("INSPECT", "1"), ("HASHSEED", "7")):
+        monkeypatch.setenv(f"PYTHON{name}", value)
+    script = """
+        import json, os, tempfile
+        found = [sys.warnoptions, sys.flags.optimize, os.environ["PYTHONHASHSEED"], tempfile.gettempdir()]
+        (folder / "result.json").write_text(json.dumps({"result": found}))
+        """
+    *flags, temporary = child(script)
+    assert flags == [[], 0, "7"]
+    assert Path(temporary).name == "tmp"
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_keras_writes_no_configuration_at_home(child, monkeypatch, tmp_path, configured):
+    home = tmp_path / "home" / ".keras"
+    home.mkdir(parents=True)
+    if configured:
+        (home / "keras.json").write_text("{}")
+    monkeypatch.setenv("HOME", str(home.parent))
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    script = """
+        import json, os
+        (folder / "result.json").write_text(json.dumps({"result": os.environ.get("KERAS_HOME")}))
+        """
+    assert child(script) == (None if configured else str(tmp_path / "tmp"))
 
 
 def test_a_child_imports_nothing_from_beside_the_model(tmp_path, monkeypatch):
@@ -161,11 +216,22 @@ def test_the_folder_of_the_exchange_goes_away(tmp_path, monkeypatch):
 
 def test_limits_grow_with_the_file():
     small, large = Limits.of(1000), Limits.of(10**9)
-    assert (small.seconds, small.bytes >> 30) == (pytest.approx(300, abs=1), 4)
-    assert large.seconds > small.seconds + 900
+    assert (small.silence, small.seconds, small.bytes >> 30) == (pytest.approx(60, abs=1), 10 * small.silence, 4)
+    assert large.silence == pytest.approx(small.silence + 1000, abs=1)
     assert large.bytes - small.bytes == 16 * (10**9 - 1000)
     assert Limits.of(1000, keras=True).bytes >> 30 == 8
-    assert Limits.of(1000, seconds=5, memory=1.5) == Limits(5, 3 << 29)
+    assert Limits.of(1000, keras=True).silence > small.silence + 50
+    assert Limits.of(1000, seconds=5, memory=1.5) == Limits(5, 3 << 29, 5)
+
+
+def test_limits_grow_with_what_lies_in_other_files_and_with_the_work():
+    whole, apart = Limits.of(10**9), Limits.of(1000).grown(10**9 - 1000)
+    for name in ("seconds", "bytes", "silence"):
+        assert getattr(apart, name) == pytest.approx(getattr(whole, name))
+    assert Limits.of(1000).grown(10**15) == Limits.of(1000).grown()  # more than can be converted is refused anyway
+    assert Limits.of(1000).grown(0, 7).silence == 350
+    fixed = Limits.of(1000, seconds=5, memory=1.5)
+    assert fixed.grown(10**9) == fixed
 
 
 @pytest.mark.parametrize("name", ["seconds", "memory"])

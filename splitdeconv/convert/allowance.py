@@ -1,0 +1,96 @@
+"""The child's side of its limits: it keeps them, asks for more where the model is larger than its file, and tells that
+it gets on.
+
+What it tells stands in the file "pulse" of the exchange folder: how many bytes of the model lie in other files, and the
+seconds of the longest run of a model. `sandbox` reads it.
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from .sandbox import Limits
+
+try:
+    import resource
+except ImportError:  # only POSIX has it
+    resource = None
+
+
+class Allowance:
+    """What this process may use, in the hands of a parent.
+
+    Args:
+        folder: of the exchange.
+        limits: to begin with.
+    """
+
+    def __init__(self, folder, limits: Limits):
+        self._folder, self._limits = Path(folder), limits
+        self._outside, self._longest, self._told = 0, 0.0, time.monotonic()
+        most = limits.grown(None)
+        seconds = int(most.seconds * os.cpu_count()) + 1
+        _limit("RLIMIT_CPU", seconds, seconds)
+        _limit("RLIMIT_CORE", 0, 0)
+        _limit("RLIMIT_AS", limits.bytes, most.bytes)
+
+    def outside(self, size):
+        """Allow for `size` bytes of the model that lie in other files."""
+        self._outside = max(self._outside, size)
+        _limit("RLIMIT_AS", self._limits.grown(self._outside).bytes)
+        self._tell()
+
+    def ran(self, seconds):
+        """Count a run of a model that has ended."""
+        self._longest = max(self._longest, seconds)
+        if time.monotonic() - self._told > 1:  # no more often: runs are timed
+            self._tell()
+
+    def _tell(self):
+        partial = self._folder / "pulse.partial"
+        partial.write_text(f"{self._outside} {self._longest:.3f}")
+        partial.replace(self._folder / "pulse")
+        self._told = time.monotonic()
+
+
+_current: Allowance | None = None
+
+
+def begin(folder, limits: Limits):
+    """Take on limits for the rest of this process' life."""
+    global _current
+    _current = Allowance(folder, limits)
+
+
+def outside(size):
+    """Allow for `size` bytes of the model that lie in other files; nothing where nobody set limits."""
+    if _current is not None:
+        _current.outside(size)
+
+
+def watched(run):
+    """A function that does as `run`, whose every call is a sign of life."""
+    if _current is None:
+        return run
+
+    def call(*arguments):
+        start = time.monotonic()
+        try:
+            return run(*arguments)
+        finally:
+            _current.ran(time.monotonic() - start)
+
+    return call
+
+
+def _limit(name, soft, hard=None):
+    """Set a limit, and with `hard` how far it may be raised later; a tighter one that is there already stays."""
+    if resource is None:
+        return
+    which = getattr(resource, name)
+    with suppress(ValueError, OSError):
+        held = resource.getrlimit(which)[1]
+        if hard is None or resource.RLIM_INFINITY != held < hard:
+            hard = held
+        resource.setrlimit(which, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

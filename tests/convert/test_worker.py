@@ -1,0 +1,51 @@
+"""Whatever goes wrong in the child is one clear answer."""
+
+import json
+
+import pytest
+
+from splitdeconv.convert import _worker, allowance, jobs
+
+
+@pytest.fixture
+def answer(monkeypatch, tmp_path):
+    """What the worker answers where the job raises an error."""
+    monkeypatch.setattr(allowance, "begin", lambda *_: None)
+    (tmp_path / "job.json").write_text('{"where": "up.onnx", "limits": {"seconds": 5, "bytes": 1073741824}}')
+
+    def answer(error):
+        def run(_):
+            (tmp_path / "stage").write_text("rewriting the model")
+            raise error
+
+        monkeypatch.setattr(jobs, "run", run)
+        assert _worker.main(tmp_path) == 0
+        return json.loads((tmp_path / "result.json").read_text())["error"]
+
+    return answer
+
+
+@pytest.mark.parametrize("error", [IndexError("list index\nout of range"), TypeError("x" * 1000), RecursionError()])
+def test_an_unforeseen_error_is_named_with_its_stage_and_place(answer, error):
+    said = answer(error)
+    assert said["problem"] == "internal error while rewriting the model; nothing was written"
+    assert said["where"] == "up.onnx"
+    assert said["got"].startswith(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    assert "(test_worker.py, line " in said["got"]
+    assert "report" in said["fix"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ImportError("libx.so: failed to map segment from shared object"),
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_lack_of_memory_is_named_as_such(answer, error):
+    said = answer(error)
+    assert said["problem"] == "the model needs more memory than it is allowed; nothing was written"
+    assert said["expected"] == "at most 1.0 GiB"
+    assert "--memory" in said["fix"]
