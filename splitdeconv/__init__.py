@@ -5,11 +5,17 @@ Approach", IEEE Transactions on Computers 69(8), 2020, arXiv 1907.01773. Importi
 names resolve when first used.
 """
 
-from importlib.metadata import version
-
 import lazy_loader
 
-__version__ = version("splitdeconv")
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_lazily, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-del version, lazy_loader
+del lazy_loader
+
+
+def __getattr__(name):
+    """A public name, loaded when first used; so is the version, which takes most of the time of importing this."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("splitdeconv")
+    return _lazily(name)

@@ -1,43 +1,23 @@
 """The command line: the library's verbs.
 
-Exit code 0: done; 1: refused, failed or unreadable, with the reason on stderr; 2: wrong usage. What `--json` prints
-carries its schema's version, which grows whenever a key changes its meaning or goes.
+Exit code 0: done; 1: refused, failed or unreadable, with the reason on stderr; 2: wrong usage; 128 and a signal's
+number: ended by it. What `--json` prints carries its schema's version, which grows whenever a key changes its meaning
+or goes.
 """
 
 import os
 import sys
-from typing import Annotated
 
-import typer
-
-from .. import __version__
-from ..errors import SplitDeconvError
-from . import convert, plan, simulate
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Exact split deconvolution: transposed convolutions as small stride-1 convolutions.",
-)
+from .streams import Interrupted, interruptible, steady
 
 
-def _version(wanted: bool):
-    if wanted:
-        typer.echo(__version__)
-        raise typer.Exit
+def __getattr__(name):
+    """`app`, loaded when it is asked for: an interruption may come while it is being imported."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .verbs import app
 
-
-@app.callback()
-def _main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
-    ] = False,
-): ...
-
-
-for verb in (*convert.VERBS, *plan.VERBS, *simulate.VERBS):
-    app.command(verb.__name__.strip("_"))(verb)
+    return app
 
 
 def main(arguments: list[str] | None = None):
@@ -46,9 +26,34 @@ def main(arguments: list[str] | None = None):
     Args:
         arguments: those of the command line; the process' own if None.
     """
+    with interruptible(last=arguments is None) as begin, steady() as lost:
+        code = _run(arguments, begin)
+        reason = lost()
+        if reason is not None and not code:
+            print(f"splitdeconv: standard output cannot be written: {reason.strerror}", file=sys.stderr)
+            code = 1
+    sys.exit(code)
+
+
+def _run(arguments, begin):
+    """The exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # as quiet as TensorFlow lets itself be made
     try:
-        app(arguments)
-    except SplitDeconvError as error:
-        typer.echo(f"splitdeconv: {error}", err=True)
-        sys.exit(1)
+        from ..errors import SplitDeconvError
+        from .show import print_error
+        from .verbs import app
+
+        begin()
+        try:
+            app(arguments)
+        except SplitDeconvError as error:
+            print_error(error)
+        return 1
+    except SystemExit as end:
+        return end.code
+    except Interrupted as end:
+        return end.code
+    except (MemoryError, ImportError, OSError) as error:  # of the machine: too little memory, a disk that fails
+        said = str(error).strip().splitlines() or ["out of memory"]
+        print(f"splitdeconv: {type(error).__name__}: {said[-1]}", file=sys.stderr)
+        return 1

@@ -1,31 +1,29 @@
 """A conversion's report and a verification, for a person to read."""
 
-import typer
-
-from .show import print_table
+from .show import echo, print_table
 
 
 def print_report(report, done=False):
     """What was found and decided; `done`: what it came to as well."""
     if not report.decisions:
-        typer.echo(f"{report.format} model: no transposed convolution")
+        echo(f"{report.format} model: no transposed convolution")
     else:
         _print_layers(report)
         _print_reasons(report.decisions)
     if done:
         _print_changes(report)
     for name, why in report.objections:
-        typer.echo(f"{report.target} would refuse {name}: {why}")
+        echo(f"{report.target} would refuse {name}: {why}")
     if report.verification is not None:
         print_verification(report.verification)
     for note in report.notes:
-        typer.echo(f"note: {note}")
+        echo(f"note: {note}")
 
 
 def print_verification(verification):
     """The records of a comparison."""
     passed = "passed" if verification else "FAILED"
-    typer.echo(f"verification by {verification.method} {passed}, {verification.samples} sample(s):")
+    echo(f"verification by {verification.method} {passed}, {verification.samples} sample(s):")
     rows = (
         (o.name or "(model)", o.dtype, f"{o.values:,}", f"{o.tolerance:.2g}", "yes" if o.passed else "NO", o.finding)
         for o in verification.outputs
@@ -34,9 +32,9 @@ def print_verification(verification):
     for record in verification.outputs:
         if record.lsb and set(record.lsb) != {0}:
             counts = ", ".join(f"{step}: {count:,}" for step, count in sorted(record.lsb.items()))
-            typer.echo(f"{record.name}: values by LSB of difference: {counts}")
+            echo(f"{record.name}: values by LSB of difference: {counts}")
     for note in verification.notes:
-        typer.echo(f"note: {note}")
+        echo(f"note: {note}")
 
 
 def _print_layers(report):
@@ -57,7 +55,7 @@ def _print_layers(report):
             )
         )
     print_table(("layer", "axes", "channels", "type", *numbers, "verdict"), rows, right=numbers)
-    typer.echo("useful, exact, NZP, form: millions of multiply-accumulates per image")
+    echo("useful, exact, NZP, form: millions of multiply-accumulates per image")
 
 
 def _print_reasons(decisions):
@@ -67,7 +65,7 @@ def _print_reasons(decisions):
         reasons.setdefault((decision.verdict, decision.reason), []).append(_short(decision.site.name))
     for (verdict, reason), names in reasons.items():
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        typer.echo(f"{verdict} {shown}: {reason}")
+        echo(f"{verdict} {shown}: {reason}")
 
 
 def _short(name, most=32):
@@ -82,10 +80,10 @@ def _print_changes(report):
     changed = (name for name in sorted(before | after) if before.get(name) != after.get(name))
     counts = ", ".join(f"{name} {before.get(name, 0)} -> {after.get(name, 0)}" for name in changed)
     total = f"{sum(before.values())} -> {sum(after.values())}"
-    typer.echo(f"operators: {total}" + (f" ({counts})" if counts else ""))
+    echo(f"operators: {total}" + (f" ({counts})" if counts else ""))
     for what, was, now in (
         ("file", report.bytes_before, report.bytes_after),
         ("memory arena at its peak", report.arena_before, report.arena_after),
     ):
         if was and now:
-            typer.echo(f"{what}: {was:,} -> {now:,} bytes ({now / was - 1:+.1%})")
+            echo(f"{what}: {was:,} -> {now:,} bytes ({now / was - 1:+.1%})")

@@ -13,9 +13,10 @@ from ..convert import front, output
 from ..convert import verify as verify_models
 from ..convert.choose import FORMS, INTERLEAVES
 from ..convert.measure import check_format, time_files
+from ..convert.rewrite import LARGEST_BATCH
 from ..errors import SplitDeconvError
 from .account import print_report, print_verification
-from .show import Json, print_json, print_table, progress
+from .show import Json, echo, print_json, print_table, progress
 
 Form = Enum("Form", {name: name for name in ("auto", *FORMS)}, type=str)
 Interleave = Enum("Interleave", {name: name for name in INTERLEAVES}, type=str)
@@ -56,7 +57,9 @@ def _convert(
     target: Target = "generic",
     form: Annotated[Form, typer.Option(help="how to split; auto: what suits the target")] = Form.auto,
     interleave: Annotated[Interleave | None, typer.Option(help="how phases become pixels")] = None,
-    static_batch: Annotated[int | None, typer.Option(min=1, help="fix a dynamic batch to this size")] = None,
+    static_batch: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST_BATCH, help="fix a dynamic batch to this size")
+    ] = None,
     layers: Annotated[str | None, typer.Option(parser=_pattern, metavar="REGEX", help="only layers it finds")] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="compare with the original by value")] = True,
     samples: Samples = 8,
@@ -97,7 +100,7 @@ def _convert(
     if as_json:
         return print_json(**result.report.to_dict(), output=str(to))
     print_report(result.report, done=True)
-    typer.echo(f"wrote {to}")
+    echo(f"wrote {to}")
 
 
 def _verify(
@@ -170,8 +173,8 @@ def _bench(
     if as_json:
         return print_json(device=provenance.device(), times=rows)
     turns = " to ".join(f"{n}" for n in sorted({min(times["turns"]), max(times["turns"])}))
-    typer.echo(f"{provenance.device()}; median of {turns} turns, speedup with its 95 % interval")
-    typer.echo(f"on {times['inputs'].iloc[0]}")
+    echo(f"{provenance.device()}; median of {turns} turns, speedup with its 95 % interval")
+    echo(f"on {times['inputs'].iloc[0]}")
     shown = ((row["form"], f"{row['threads']}", f"{row['seconds'] * 1e3:,.3f}", _speedup(row)) for row in rows)
     print_table(("model", "threads", "ms", "speedup"), shown, ("threads", "ms", "speedup"))
 

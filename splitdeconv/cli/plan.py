@@ -7,7 +7,7 @@ import typer
 from .. import networks
 from ..errors import shown
 from ..plan import FORMS, plan
-from .show import Json, print_json, print_table
+from .show import Json, echo, print_json, print_table
 
 
 def _lengths(text):
@@ -52,7 +52,9 @@ def _plan(
         input_shape, _one(kernel), _one(stride), padding, output, _one(output_padding), _one(dilation), groups, form
     )
     if not as_json:
-        return typer.echo(str(result))
+        for line in str(result).splitlines():
+            echo(line)
+        return
     keys = ("phases", "kernel_size", "dilations", "pads")
     print_json(
         input_shape=input_shape,
@@ -92,7 +94,7 @@ def _networks(
     rows = table.assign(mmac=table["macs"] / 1e6).to_dict("records")
     print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows))
     total, deconv = table["macs"].sum() / 1e6, table.loc[table["kind"] == "deconv", "macs"].sum() / 1e6
-    typer.echo(f"useful MMAC per image: {total:,.2f}, in deconvolutions {deconv:,.2f} ({deconv / total:.1%})")
+    echo(f"useful MMAC per image: {total:,.2f}, in deconvolutions {deconv:,.2f} ({deconv / total:.1%})")
 
 
 def _macs(result):

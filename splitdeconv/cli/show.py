@@ -1,4 +1,7 @@
-"""How the command line prints: tables, JSON, progress."""
+"""How the command line prints: lines, errors, tables, JSON, progress.
+
+Names come from files that nobody vouches for: whatever could command a terminal is printed as an escape.
+"""
 
 import json
 import sys
@@ -8,9 +11,31 @@ from typing import Annotated
 
 import typer
 
+from ..errors import SplitDeconvError
+
 SCHEMA_VERSION = 1
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def visible(text) -> str:
+    """Text without what a terminal would obey: control characters, and those that reorder or hide text, as escapes."""
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def echo(text, err=False):
+    """One line on stdout, or on stderr."""
+    typer.echo(visible(text), err=err)
+
+
+def print_error(error):
+    """A refusal on stderr, every part of it on one line."""
+    parts = {name: getattr(error, name) for name in ("where", "expected", "got", "fix")}
+    shown = {name: None if part is None else visible(part) for name, part in parts.items()}
+    typer.echo(f"splitdeconv: {SplitDeconvError(visible(error.problem), **shown)}", err=True)
 
 
 def print_json(**content):
@@ -24,8 +49,8 @@ def print_table(header, rows, right=("MMAC",)):
     from rich.console import Console
     from rich.table import Column, Table
 
-    rows = list(rows)
-    console = Console(markup=False, highlight=False)
+    header, *rows = ([visible(cell) for cell in row] for row in (header, *rows))
+    console = Console(markup=False, highlight=False, emoji=False)
     # A pipe has no width to fit; a terminal has. So has a notebook: what is wider than its cells is cut off.
     if not sys.stdout.isatty():
         console.width = 106 if console.is_jupyter else 120
@@ -53,12 +78,13 @@ def progress(seconds=1.0):
         yield None
         return
     from rich.console import Console
+    from rich.text import Text
 
     status = Console(stderr=True).status("starting")
     timer = Timer(seconds, status.start)
     timer.start()
     try:
-        yield status.update
+        yield lambda stage: status.update(Text(visible(stage)))
     finally:
         timer.cancel()
         timer.join()

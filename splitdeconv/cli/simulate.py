@@ -15,8 +15,7 @@ from ..dlp.cycles import DATAFLOWS, SKIPS
 from ..dlp.lowering import METHODS
 from ..dlp.sweep_axes import MOST_LABELS
 from ..dlp.traffic import ZEROS
-from ..errors import SplitDeconvError, shown
-from .show import Json, print_json, print_table
+from .show import Json, echo, print_json, print_table
 
 Method, Skip, Dataflow, Zeros = (
     Enum(name, {value: value for value in values}, type=str)
@@ -94,13 +93,13 @@ def _simulate(
     said = {name: layers[name].tolist()[0] for name in said}
     if as_json:
         return print_json(network=network, **said, layers=layers.to_dict("records"), totals=totals, over_nzp=gains)
-    typer.echo(", ".join(f"{name} {value}" for name, value in said.items()))
+    echo(", ".join(f"{name} {value}" for name, value in said.items()))
     _print_layers(layers)
     names = {"network": "all layers", "deconv": "transposed convolutions"}
     for part, total in totals.items():
-        typer.echo(f"{names[part]}: {_total(total)}")
+        echo(f"{names[part]}: {_total(total)}")
     for part, gain in gains.items():
-        typer.echo(
+        echo(
             f"over nzp, {names[part]}: {gain['speedup']:.2f}x faster ({gain['array_speedup']:.2f}x without memory), "
             f"{gain['energy_saving']:.1%} less energy"
         )
@@ -151,7 +150,7 @@ def _sweep(
     if to is None:
         return typer.echo(points.to_csv(index=False, lineterminator="\n"), nl=False)
     output.write(to, lambda part: points.to_csv(part, index=False, lineterminator="\n"), overwrite)
-    typer.echo(f"wrote {to}: {len(points):,} rows")
+    echo(f"wrote {to}: {len(points):,} rows")
 
 
 def _print_layers(layers):

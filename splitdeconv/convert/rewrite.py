@@ -10,6 +10,8 @@ from .choose import decide_all
 from .report import Report, tally
 from .targets import Target, load_target
 
+#: The largest length that every format holds.
+LARGEST_BATCH = (1 << 31) - 1
 _CLASSES = {"tflite": "TFLiteModel", "onnx": "OnnxModel", "keras": "KerasModel"}
 
 
@@ -40,7 +42,11 @@ class Options:
         """
         self.decide(())
         if self.static_batch is not None:
-            check_count(self.static_batch, "batch", "static_batch")
+            batch = check_count(self.static_batch, "batch", "static_batch")
+            if batch > LARGEST_BATCH:
+                raise SplitDeconvError(
+                    "the batch is too large", where="static_batch", expected=f"1 to {LARGEST_BATCH:,}", got=f"{batch:,}"
+                )
 
 
 def parse(kind, data, path=None):

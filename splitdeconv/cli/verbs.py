@@ -1,0 +1,34 @@
+"""All verbs of the command line as one application."""
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from . import convert, plan, simulate
+from .show import echo
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Exact split deconvolution: transposed convolutions as small stride-1 convolutions.",
+)
+
+
+def _version(wanted: bool):
+    if wanted:
+        echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
+    ] = False,
+): ...
+
+
+for verb in (*convert.VERBS, *plan.VERBS, *simulate.VERBS):
+    app.command(verb.__name__.strip("_"))(verb)
