@@ -61,8 +61,8 @@ def gone(pid):
     return False
 
 
-def wait_until(condition):
-    for _ in range(200):
+def wait_until(condition, turns=200):
+    for _ in range(turns):
         if condition():
             return True
         time.sleep(0.05)
