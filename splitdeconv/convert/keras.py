@@ -8,8 +8,6 @@ author knows, the layers are swapped in place.
 
 import io
 import json
-import os
-import warnings
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from .. import layers as twins
 from ..errors import SplitDeconvError
 from ..extras import require
 from ..geometry import resolve
+from . import keras_file
 from .keras_copy import KNOWN, copy_of, layers_of
 from .report import Site
 
@@ -45,7 +44,7 @@ class KerasModel:
             path: ignored: a .keras file is complete.
 
         Raises:
-            SplitDeconvError: the file is broken, holds code, or needs classes that only its author has.
+            SplitDeconvError: Keras cannot load the file, or not safely; see `keras_file.load`.
         """
         if keras.backend.backend() not in ("tensorflow", "jax"):
             raise SplitDeconvError(
@@ -56,7 +55,7 @@ class KerasModel:
             )
         if isinstance(data, keras.Model):
             return cls(data)
-        return cls(_load(data), "a file")
+        return cls(keras_file.load(data), "a file")
 
     def sites(self) -> list[Site]:
         """Every transposed convolution of Keras' own, nested and wrapped ones included; a shared layer once."""
@@ -148,34 +147,6 @@ def natively(model):
 
 def _dated(metadata, date):
     return json.dumps({**json.loads(metadata), "date_saved": date}).encode()
-
-
-def _load(data):
-    """The model of a .keras file. Keras tells in many ways what is wrong with one, all of them exceptions."""
-    with TemporaryDirectory(prefix="splitdeconv-") as folder:
-        path = os.path.join(folder, "model.keras")
-        Path(path).write_bytes(data)
-        try:
-            with warnings.catch_warnings(action="ignore"):  # of an optimizer that has not begun, for instance
-                model = keras.saving.load_model(path, safe_mode=True)
-        except MemoryError:
-            raise
-        except Exception as error:
-            # Keras quotes the whole configuration before it says what happened.
-            said = " ".join(str(error).replace(path, "the file").split()).rpartition("Exception encountered: ")[2]
-            raise SplitDeconvError(
-                "Keras cannot load the model",
-                where="a .keras file",
-                expected="a sound model of Keras' own layers; code in the file is never executed (safe mode)",
-                got=f"{type(error).__name__}: {said[:400]}",
-                fix="for a model with classes, losses or lambdas of your own: load it in Python with "
-                "keras.saving.load_model(path, custom_objects={...}) and give the model to splitdeconv.convert",
-            ) from None
-    if not isinstance(model, keras.Model):
-        raise SplitDeconvError(
-            "the file holds no model", where="a .keras file", expected="a keras.Model", got=type(model).__name__
-        )
-    return model
 
 
 def inputs_of(model):

@@ -1,0 +1,132 @@
+"""Load a .keras file as data: nothing in it is called, and nothing outside it is read.
+
+Keras' safe mode refuses code. It still resolves every name in the file that belongs to Keras, functions that open
+files or fetch weights among them: `keras.applications.vgg16.VGG16` as the `output_shape` of a Lambda layer downloads
+500 MB. So the names are checked first, and versions that read other files through HDF5 are refused.
+"""
+
+import json
+import os
+import re
+import warnings
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..errors import SplitDeconvError
+from ..extras import require
+
+keras = require("keras", "tensorflow")
+
+#: The first version that loads nothing from outside the file. Before 3.14.1, where memory is short, virtual datasets
+#: and links in the weights read other HDF5 files; before 3.13.2 (3.12.1 of its branch) external datasets read any file;
+#: before 3.12 StringLookup reads its vocabulary, and before 3.11 `keras.utils.get_file` is called.
+OLDEST = (3, 14, 1)
+#: The parts of Keras that models are made of; the others (applications, datasets, saving, utils, ...) are for programs.
+PARTS = [
+    "activations",
+    "constraints",
+    "dtype_policies",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "quantizers",
+    "random",
+    "regularizers",
+]
+_MODELS = ("", "models")  # here only classes: the functions load, save and download models
+
+
+def load(data):
+    """The model in the bytes of a .keras file.
+
+    Args:
+        data: the file's bytes.
+
+    Raises:
+        SplitDeconvError: the file is damaged, names something that is not a part of a model, or needs code that Keras
+            does not have; this version of Keras does not load files safely.
+    """
+    _check_version()
+    try:
+        _check_names(data)
+        model = _load(data)
+    except (MemoryError, SplitDeconvError):
+        raise
+    except Exception as error:  # Keras reports a damaged file in many ways, all of them exceptions
+        raise _refusal(f"{type(error).__name__}: {error}") from None
+    if not isinstance(model, keras.Model):
+        raise SplitDeconvError(
+            "the file holds no model", where="a .keras file", expected="a keras.Model", got=type(model).__name__
+        )
+    return model
+
+
+def _check_version():
+    numbers = tuple(map(int, re.findall(r"\d+", keras.__version__)[:3]))
+    if numbers < OLDEST:
+        raise SplitDeconvError(
+            "this version of Keras does not load .keras files safely: a file can make it read other files",
+            where="a .keras file",
+            expected=f"Keras {'.'.join(map(str, OLDEST))} or later",
+            got=f"Keras {keras.__version__}",
+            fix="pip install --upgrade keras, or load a file that you trust in Python with "
+            "keras.saving.load_model(path) and give the model to splitdeconv.convert",
+        )
+
+
+def _check_names(data):
+    """Refuse a file that names a function or class of Keras that is not a part of a model."""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        left = [json.loads(archive.read("config.json"))]
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            left += item.values()
+            _check_name(item.get("module"), item.get("class_name"), item.get("config"))
+        elif isinstance(item, list):
+            left += item
+
+
+def _check_name(module, name, config):
+    if name == "function":
+        name = config
+    if not isinstance(module, str) or not isinstance(name, str):
+        return
+    package, *inside, last = f"{module}.{name}".split(".")  # Keras joins them, too
+    if package != "keras":
+        return  # Keras finds only what this process has registered
+    part = next((word for word in inside if word != "src"), "")
+    if part not in ("", *PARTS) or (part in _MODELS and not last[:1].isupper()):
+        raise _refusal(f"{module}.{name}, which is not a part of a model")
+
+
+def _load(data):
+    with TemporaryDirectory(prefix="splitdeconv-") as folder:
+        path = os.path.join(folder, "model.keras")
+        Path(path).write_bytes(data)
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of an optimizer that has not begun, for instance
+                return keras.saving.load_model(path, safe_mode=True)
+        except MemoryError:
+            raise
+        except Exception as error:
+            # Keras quotes the whole configuration before it says what happened.
+            said = " ".join(str(error).replace(path, "the file").split()).rpartition("Exception encountered: ")[2]
+            raise _refusal(f"{type(error).__name__}: {said}") from None
+
+
+def _refusal(got):
+    return SplitDeconvError(
+        "Keras cannot load the model",
+        where="a .keras file",
+        expected="a sound model of Keras' own layers; code in the file is never executed (safe mode)",
+        got=got[:400],
+        fix="for a model with classes, losses or lambdas of your own: load it in Python with "
+        "keras.saving.load_model(path, custom_objects={...}) and give the model to splitdeconv.convert",
+    )
