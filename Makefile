@@ -14,6 +14,9 @@ UV ?= uv
 PYTEST ?= -n 2 --dist loadfile
 quick := $(filter-out 0 no false,$(QUICK))
 
+# How pip installs whatever is not this package: pinned files alone, whatever the user's own settings say.
+BY_HASH := --quiet --disable-pip-version-check --no-user --require-hashes
+
 # ---- the environment ------------------------------------------------------------------------------------------------
 
 # `make ENVIRONMENT=DIR ...` works in an environment that is already there (conda's, for instance) and installs nothing.
@@ -80,7 +83,7 @@ test: $(READY) $(DATA) ## Run the tests; PYTEST="-k plan" selects
 
 test-lowest: ## Run the tests with the oldest versions that pyproject.toml declares, in build/lowest
 	@"$(PYTHON)" -m venv --clear build/lowest
-	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r tests/lowest.txt
+	@build/lowest/bin/python -m pip install $(BY_HASH) --only-binary :all: -r tests/lowest.txt
 	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@build/lowest/bin/python -m pytest $(PYTEST) -W default
 
@@ -143,10 +146,13 @@ measure: $(READY) $(DATA) ## Measure what takes long: benchmarks/measure_*.py, w
 	$(call scripts,$(MEASURE),benchmarks/measure_*.py)
 
 # The simulators want versions that the lock does not have: they live apart from it.
-build/peers/.installed: tools/peers/requirements.txt
+# Both files are complete, so pip resolves nothing. The one package without a wheel is built by the pinned setuptools.
+build/peers/.installed: tools/peers/requirements.txt tools/peers/sources.txt
 	@echo "Installing SCALE-Sim and ZigZag into build/peers; this takes a minute."
 	@"$(PYTHON)" -m venv --clear build/peers
-	@PIP_USER=0 build/peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@build/peers/bin/python -m pip install $(BY_HASH) --no-deps --only-binary :all: -r tools/peers/requirements.txt
+	@build/peers/bin/python -m pip install $(BY_HASH) --no-deps --no-build-isolation -r tools/peers/sources.txt
+	@build/peers/bin/python -m pip check --quiet --disable-pip-version-check
 	@touch $@
 
 peers: $(READY) build/peers/.installed ## Compare cycles and energy with SCALE-Sim and ZigZag, into data/measured
@@ -154,12 +160,15 @@ peers: $(READY) build/peers/.installed ## Compare cycles and energy with SCALE-S
 
 # ---- upkeep ---------------------------------------------------------------------------------------------------------
 
-COMPILE = $(UV) pip compile requirements.in --python-version 3.11 --no-emit-index-url --no-emit-package splitdeconv \
-    --no-annotate --no-header --quiet
+COMPILE = $(UV) pip compile --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --quiet
+PINS = $(COMPILE) requirements.in --no-emit-package splitdeconv
+PEERS = $(COMPILE) --universal
 
-lock: ## Compile requirements.lock and tests/lowest.txt again; needs uv. LOCK=--upgrade takes newer versions
-	@$(COMPILE) --universal --fork-strategy fewest --generate-hashes -o requirements.lock $(LOCK)
-	@$(COMPILE) --resolution lowest-direct -o tests/lowest.txt $(LOCK)
+lock: ## Compile requirements.lock, tests/lowest.txt and the pins of tools/peers again; needs uv. LOCK=--upgrade takes newer versions
+	@$(PINS) --universal --fork-strategy fewest -o requirements.lock $(LOCK)
+	@$(PINS) --resolution lowest-direct --only-binary :all: -o tests/lowest.txt $(LOCK)
+	@$(PEERS) tools/peers/requirements.in --no-emit-package multiprocessing-on-dill -o tools/peers/requirements.txt $(LOCK)
+	@$(PEERS) tools/peers/sources.in --no-deps -o tools/peers/sources.txt $(LOCK)
 
 clean: ## Remove what was built: build/, figures/ and caches; .venv and data/cache stay
 	rm -rf build dist figures *.egg-info .pytest_cache .ruff_cache .hypothesis
