@@ -6,6 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # What a shell has set for other work must not be found before this project's packages.
 unexport PYTHONPATH PYTHONHOME
+# No library reports to its maker from here: the variables of splitdeconv/privacy.py.
+export ORT_DISABLE_TELEMETRY := 1
+export ENABLE_RUNTIME_UPTIME_TELEMETRY := 0
 
 PYTHON ?= python3
 VENV := .venv
@@ -121,9 +124,13 @@ endif
 reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks and make every figure; QUICK=1 for a small selection
 	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
 
+# JupyterLab looks for news, for its own releases and for extensions on the network unless it is told not to.
+QUIET_LAB := --LabApp.news_url=None --LabApp.extension_manager=readonly \
+    --LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate
+
 lab: $(READY) $(DATA) ## Open JupyterLab on notebooks/; LAB="--no-browser" passes options
 	@SPLITDECONV_FIGURES="$(CURDIR)/figures" JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 "$(BIN)/jupyter" lab \
-	    --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks \
+	    --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks $(QUIET_LAB) \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
 
 site: $(READY) ## Build the documentation site from docs/, docstrings and what is in build/executed, into build/site

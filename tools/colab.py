@@ -9,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 
+from splitdeconv import privacy
+
 ROOT = Path(__file__).resolve().parents[1]
 #: A notebook's own choice of this package's extras, beside what Colab has installed.
 EXTRAS = {
@@ -36,6 +38,7 @@ import subprocess
 import sys
 
 if "google.colab" in sys.modules and not os.path.isdir("../splitdeconv"):
+    os.environ.update({variables})  # no library reports to its maker
     address, extras = "{address}", "{extras}"
     folder = os.path.abspath("checkout")
     if not os.path.isdir(folder):  # it outlives a restart of the runtime
@@ -56,7 +59,8 @@ def address(root=ROOT) -> str:
 def cell(name, where) -> str:
     """The source of the first code cell of notebook `name`, of a repository that is published at `where`."""
     extras = EXTRAS[name]
-    return CELL.format(address=where, extras=f"[{extras}]" if extras else "")
+    variables = ", ".join(f'{name}="{value}"' for name, value in privacy.VARIABLES.items())
+    return CELL.format(variables=variables, address=where, extras=f"[{extras}]" if extras else "")
 
 
 def badge(name, where) -> str:

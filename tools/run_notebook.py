@@ -20,6 +20,7 @@ import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
 
+from splitdeconv import privacy
 from tools import runs
 from tools.machine import hold
 
@@ -31,7 +32,7 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYTHONHASHSEED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "2",
-}
+} | privacy.VARIABLES
 
 # What frameworks' C++ greets with goes to the error stream, below, instead of into cells; Python's output is kept.
 KERNEL = ["--IPKernelApp.capture_fd_output=False"]
