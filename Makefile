@@ -49,6 +49,15 @@ $(VENV)/.installed: pyproject.toml $(VENV)/requirements.lock
 	@PIP_USER=0 $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Packages can lose files behind the mark's back. `make setup` looks for each, other targets for a few of each package.
+ifneq ($(wildcard $(VENV)/requirements.lock),)
+missing := $(shell tools/missing.sh $(VENV) $(if $(filter setup,$(MAKECMDGOALS)),all))
+ifneq ($(missing),)
+$(warning $(VENV) lacks $(missing): it is installed again)
+$(VENV)/requirements.lock: FORCE
+endif
+endif
+
 # Another Python asked for by name is another environment.
 ifeq ($(origin PYTHON),command line)
 version = $(shell "$(1)" -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)
@@ -67,17 +76,22 @@ setup: $(READY) ## Make .venv from requirements.lock and install the package int
 
 # ---- data -----------------------------------------------------------------------------------------------------------
 
+# The mark lists what lay there: whatever has gone or changed since is checked, and fetched again if need be.
 FETCHED := data/cache/.fetched
+LIST := find data/cache -type f ! -name .fetched -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort
+ifneq ($(shell ($(LIST)) | cmp - $(FETCHED) 2>&1),)
+$(FETCHED): FORCE
+endif
 # That mark speaks of data/cache alone: a folder that SPLITDECONV_DATA names is looked through each time.
 DATA := $(if $(SPLITDECONV_DATA),data,$(FETCHED))
 
 data: $(READY) ## Fetch the trained weights into data/cache and check them; offline once they are there
 	@$(RUN) -m splitdeconv.pretrained
-	@$(if $(SPLITDECONV_DATA),,mkdir -p $(dir $(FETCHED)) && touch $(FETCHED))
+	@$(if $(SPLITDECONV_DATA),,mkdir -p $(dir $(FETCHED)) && ($(LIST)) > $(FETCHED))
 
 $(FETCHED): $(wildcard splitdeconv/pretrained/*.yaml) | $(READY)
 	@$(RUN) -m splitdeconv.pretrained
-	@mkdir -p $(dir $@) && touch $@
+	@mkdir -p $(dir $@) && ($(LIST)) > $@
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
@@ -120,6 +134,11 @@ $(foreach run,$(ALL),$(eval build/executed/$(run).ipynb: \
 ifeq ($(quick),)
 $(patsubst %.quick,%.ipynb,$(wildcard build/executed/*.quick)): FORCE
 endif
+
+# So is one that was cut off: the last line of a whole one is its closing brace.
+cut_off := $(shell tail -vn 1 /dev/null $(wildcard build/executed/*.ipynb) | \
+    awk '/^==> /{if (name) print name; name = $$2} /^}$$/{name = ""} END{if (name) print name}')
+$(filter-out /dev/null,$(cut_off)): FORCE
 
 reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks and make every figure; QUICK=1 for a small selection
 	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
@@ -171,7 +190,7 @@ COMPILE = $(UV) pip compile --python-version 3.11 --no-emit-index-url --no-annot
 PINS = $(COMPILE) requirements.in --no-emit-package splitdeconv
 PEERS = $(COMPILE) --universal
 
-lock: ## Compile requirements.lock, tests/lowest.txt and the pins of tools/peers again; needs uv. LOCK=--upgrade takes newer versions
+lock: ## Compile the lock and the other pinned files again; needs uv. LOCK=--upgrade takes newer versions
 	@$(PINS) --universal --fork-strategy fewest -o requirements.lock $(LOCK)
 	@$(PINS) --resolution lowest-direct --only-binary :all: -o tests/lowest.txt $(LOCK)
 	@$(PEERS) tools/peers/requirements.in --no-emit-package multiprocessing-on-dill -o tools/peers/requirements.txt $(LOCK)

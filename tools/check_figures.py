@@ -1,5 +1,7 @@
 """After `make reproduce`: every figure the documents name or keep is there, whole, and says where it came from.
 
+The executed notebooks behind them are whole, too.
+
 ``python -m tools.check_figures [--quick]``: with ``--quick`` only the figures of the runs that QUICK=1 selects.
 """
 
@@ -26,7 +28,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args(arguments).quick
     try:
-        wrong = [*undocumented(), *incomplete(quick=quick), *outdated(quick=quick)]
+        wrong = [*undocumented(), *incomplete(quick=quick), *outdated(quick=quick), *damaged()]
         count = len(promised(quick=quick))
     except ValueError as error:
         wrong = [str(error)]
@@ -102,6 +104,18 @@ def outdated(root=Path(), *, quick=False) -> list[str]:
         for path in _kept(root)
         if path.stem in made and made[path.stem].is_file() and not _alike(path, made[path.stem])
     ]
+
+
+def damaged(root=Path()) -> list[str]:
+    """Executed notebooks that cannot be read: make sees only those that were cut off."""
+    found = []
+    for path in sorted((Path(root) / "build" / "executed").glob("*.ipynb")):
+        try:
+            json.loads(path.read_bytes())
+        except ValueError as error:
+            name = path.relative_to(root).as_posix()
+            found.append(f"{name} is damaged ({error}); remove it and run make again")
+    return found
 
 
 def _kept(root):

@@ -24,15 +24,16 @@ esac
     "Debian and Ubuntu keep them in a package of their own:  apt install python$version-venv"
 
 mark=$venv/requirements.lock
-if cmp -s requirements.lock "$mark" && [ -x "$venv/bin/python$version" ]; then
+if cmp -s requirements.lock "$mark" && [ -x "$venv/bin/python$version" ] && [ -z "$(tools/missing.sh "$venv" all)" ]; then
     touch "$mark"
     exit 0
 fi
 
 echo "Installing the packages of requirements.lock into $venv (Python $version); this takes a few minutes."
-rm -f "$mark"
+rm -f "$mark" "$venv/.files"
 "$python" -m venv --clear "$venv"
 PIP_USER=0 "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r requirements.lock ||
     refuse "the packages were not installed; pip says why above." "Put it right and run the same command again."
+tools/missing.sh "$venv" record
 cp requirements.lock "$mark.part"
 mv "$mark.part" "$mark"

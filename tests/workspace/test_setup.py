@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ case "$*" in
         rm -rf "${{@: -1}}"
         mkdir -p "${{@: -1}}/bin"
         for name in python python{version}; do cp "$0" "${{@: -1}}/bin/$name"; done ;;
-    *"pip install"*) exit {pip} ;;
+    *"pip install"*"-r requirements.lock")
+        mkdir -p "$(dirname "$0")/../lib/python{version}/site-packages/numpy/core"
+        touch "$(dirname "$0")/../lib/python{version}/site-packages/numpy/"{{__init__,core/deep}}.py
+        exit {pip} ;;
 esac
 """
 
@@ -87,6 +91,45 @@ def test_a_failed_installation_is_not_taken_for_a_finished_one(setup):
     (setup.root / "requirements.lock").write_text("numpy==2\n")
     assert setup(pip=1)[0].returncode != 0
     assert not setup.mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("lost", "named"),
+    [
+        ("lib/python3.12/site-packages/numpy", "numpy/__init__.py"),
+        ("lib/python3.12/site-packages/numpy/__init__.py", "numpy/__init__.py"),
+        ("lib/python3.12/site-packages/numpy/core/deep.py", "numpy/core/deep.py"),
+        ("lib", "numpy/__init__.py"),
+        ("bin/python3.12", "python3.12"),
+        ("bin/python", "bin/python, which does not start"),
+    ],
+)
+def test_an_environment_that_has_lost_files_is_made_again(setup, lost, named):
+    setup()
+    path = setup.root / ".venv" / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if lost == "bin/python":
+        path.symlink_to("/nowhere/python")  # as when the Python it was made of was removed
+    result, asked = setup()
+    assert result.returncode == 0, result.stderr
+    assert f".venv lacks {named}: it is installed again" in result.stderr
+    assert "venv --clear" in asked
+    assert "--require-hashes" in asked
+    assert "install" not in setup()[1]
+
+
+def test_every_target_notices_a_package_that_is_gone(setup):
+    setup()
+    assert "lacks" not in make_lab(setup).stderr
+    shutil.rmtree(setup.root / ".venv" / "lib" / "python3.12" / "site-packages" / "numpy")
+    printed = make_lab(setup)
+    assert ".venv lacks numpy/__init__.py: it is installed again" in printed.stderr
+    assert "tools/setup.sh" in printed.stdout
+
+
+def make_lab(setup):
+    command = ["make", "--dry-run", "lab", f"PYTHON={setup.root / 'bin' / 'python'}"]
+    return subprocess.run(command, cwd=setup.root, capture_output=True, text=True, check=True)
 
 
 @pytest.mark.parametrize(
