@@ -129,8 +129,6 @@ def geometry(node, opset, x, filters, bias):
     if bias and (len(bias) != 1 or bias[0] not in (None, filters[1] * groups)):
         raise _cannot("the bias does not fit the filters", f"{filters[1] * groups} numbers", f"shape {bias}")
     axes = from_onnx(x[2:] if x else (None,) * (len(filters) - 2), **attributes)
-    if opset < 8 and any(axis.k < axis.s for axis in axes):
-        raise _cannot("phases without taps need the operator Expand", "opset 8 or later", f"opset {opset}")
     return axes, groups
 
 
