@@ -46,6 +46,9 @@ def read(data: bytes, where: str):
         # A number that lies across the end of the file; every offset has been checked.
         raise damaged(where, f"a field that cannot be read: {error}") from None
     _refuse_outside(model, len(data), where)
+    for graph in model.subgraphs or ():
+        # Either vector may be left out.
+        graph.tensors, graph.operators = graph.tensors or [], graph.operators or []
     tail = data[end:]
     return model, tail if any(tail) else b""
 

@@ -65,7 +65,7 @@ def obstacle(x, weights, output, bias=None) -> str | None:
         if scales(tensor) is None:
             return f"its {what} is of an integer type without a scale"
         if not np.isfinite(scales(tensor)).all():
-            return f"its {what} has a scale that is not finite"
+            return f"a scale of its {what} is not finite"
     for tensor, what in ((x, "input"), (output, "output")):
         points = zero_points(tensor)
         count = max(len(scales(tensor)), len(points))

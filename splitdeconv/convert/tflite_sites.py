@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import SplitDeconvError
 from ..geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
+from .finite import describe
 from .report import Site
 from .tflite_constants import Constants
 from .tflite_flow import changeable_buffers
@@ -33,6 +34,8 @@ _KINDS = {
 _ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
 # A bound on what a hostile file can ask for, far above any model.
 _MOST_ELEMENTS = 2**30
+# Of a constant, in a sentence.
+_NOT_FIXED = "not fixed: an input or a variable of the model uses the same memory"
 # What converters call a graph's output says nothing about the layer.
 _SAYS_NOTHING = re.compile(r"((Stateful)?PartitionedCall|Identity)(_\d+)?(:\d+)?")
 
