@@ -93,7 +93,8 @@ def check_count(value, name, where) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= _MOST:
         problem = f"the {name} must be a positive integer"
-        raise SplitDeconvError(problem, where=where, expected="1 or more", got=shown(value))
+        expected = "at most 2^100" if isinstance(value, Integral) and value > 1 else "1 or more"
+        raise SplitDeconvError(problem, where=where, expected=expected, got=shown(value))
     return int(value)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from .. import schema
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, shown
 
 Unknown = Literal["unknown"]
 Range = tuple[int | float | None, int | float | None]
@@ -185,7 +185,7 @@ def load_target(name_or_path) -> Target:
             "there is no target of that name",
             where="target",
             expected=", ".join(names()) + ", or the path of a .yaml file",
-            got=repr(text),
+            got=shown(text),
         )
     return _shipped(text)
 

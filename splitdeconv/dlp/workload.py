@@ -121,9 +121,7 @@ def _chosen(rows, columns, path, network=None):
         raise SplitDeconvError(
             "which network of the table is meant is not clear",
             where=str(path),
-            expected=shorten(f"network= one of {', '.join(found)}", 300)
-            if found
-            else "no network, for a table without that column",
+            expected=f"network= one of {known}" if found else "no network, for a table without that column",
             got=shown(network),
         )
     for row in rows:

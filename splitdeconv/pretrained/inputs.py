@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from splitdeconv.errors import SplitDeconvError
+from splitdeconv.errors import SplitDeconvError, shown
 from splitdeconv.extras import require
 from splitdeconv.geometry import positive
 from splitdeconv.pretrained.registry import generator
@@ -10,6 +10,8 @@ from splitdeconv.pretrained.registry import generator
 LATENTS = 100
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")  # those that scikit-image's wheel holds: no download
 SIZE = 256
+#: Numbers drawn in one call, 512 MiB in float64.
+MOST_VALUES = 2**26
 
 
 def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
@@ -26,8 +28,8 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
         coffee, chelsea and rocket in turn, the first four of full height, later ones closer.
 
     Raises:
-        SplitDeconvError: no such name, a count or seed that is none, or scikit-image is missing where photographs are
-            needed.
+        SplitDeconvError: no such name, an invalid seed, a count below 1 or of more than `MOST_VALUES` numbers, or
+            scikit-image is missing where photographs are needed.
 
     Example:
         >>> import splitdeconv as sd
@@ -36,10 +38,13 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
     """
     wanted = generator(name)
     count = positive(count, "count")
+    most = MOST_VALUES // (3 * SIZE**2 if wanted.architecture == "cyclegan" else LATENTS + len(wanted.classes))
+    if count > most:
+        raise SplitDeconvError("too many samples", where="count", expected=f"at most {most:,}", got=shown(count))
     try:
         random = np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
-        raise SplitDeconvError("the seed does not fit", where="seed", expected="int >= 0", got=repr(seed)) from error
+        raise SplitDeconvError("the seed does not fit", where="seed", expected="int >= 0", got=shown(seed)) from error
     if wanted.architecture == "cyclegan":
         return np.stack([_photograph(index, random) for index in range(count)])
     latents, classes = random.standard_normal((count, LATENTS)), len(wanted.classes)

@@ -88,3 +88,10 @@ assert not loaded, loaded
 def test_a_model_file_is_no_generator():
     with pytest.raises(SplitDeconvError, match=r"unknown trained generator\n(.|\n)*got: 'selfie_segmentation'"):
         samples("selfie_segmentation")
+
+
+@pytest.mark.parametrize("name", ["face_dcgan", "eye_cdcgan", "vintage_cyclegan"])
+@pytest.mark.parametrize("count", [10**6, 10**30, 10**5000], ids=["million", "large", "absurd"])
+def test_more_samples_than_memory_are_refused(name, count):
+    with pytest.raises(SplitDeconvError, match=r"too many samples|count must be a positive"):
+        samples(name, count)
