@@ -73,11 +73,12 @@ def _simulate(
     as_json: Json = False,
 ):
     """Predict cycles, DRAM traffic and energy of every layer on a processor, what binds it, and the gain over nzp."""
-    from ..dlp import compare, load_processor, simulate, workload
+    from ..dlp import compare, load_processor, load_technology, simulate, workload
     from ..dlp.compare import label
 
     options = {"size": size, "network": of}
     processor, method, skip = load_processor(processor), method.value, skip.value  # at once, and before any framework
+    technology = technology and load_technology(technology)
     table = workload(network, **{name: value for name, value in options.items() if value is not None})
     how = {"dataflow": dataflow and dataflow.value, "batch": batch, "zeros": zeros.value, "technology": technology}
     layers = simulate(table, processor, method, skip, **how)

@@ -5,8 +5,7 @@ from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
 
-import yaml
-
+from splitdeconv import plain_yaml
 from splitdeconv.errors import check_choice
 
 
@@ -51,7 +50,8 @@ class Entry:
 
 @cache
 def _entries() -> dict[str, Entry]:
-    table = yaml.safe_load((resources.files(__package__) / "registry.yaml").read_text(encoding="utf-8"))
+    text = (resources.files(__package__) / "registry.yaml").read_text(encoding="utf-8")
+    table = plain_yaml.load(text, "registry.yaml")
     return {name: Entry(name=name, **row | {"classes": tuple(row.get("classes", ()))}) for name, row in table.items()}
 
 
