@@ -15,6 +15,7 @@ from ..dlp.cycles import DATAFLOWS, SKIPS
 from ..dlp.lowering import METHODS
 from ..dlp.sweep_axes import MOST_LABELS
 from ..dlp.traffic import ZEROS
+from ..errors import SplitDeconvError, shown
 from .show import Json, echo, print_json, print_table
 
 Method, Skip, Dataflow, Zeros = (
