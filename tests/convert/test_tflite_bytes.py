@@ -16,6 +16,7 @@ from splitdeconv.convert.report import Decision
 from splitdeconv.convert.tflite import TFLiteModel
 from splitdeconv.convert.tflite_arena import arena_peak
 from splitdeconv.convert.tflite_bounds import make
+from splitdeconv.convert.topology import nodes
 from tests.convert.tflite_models import Deconv, change, deconv_model, edit, pack, unpack
 from tests.refusals import refused
 
@@ -104,6 +105,24 @@ class TestBytes:
         with refused("file is damaged(.|\n)*shared so often"):
             TFLiteModel.parse(bytes(data))
         assert time.process_time() - began < 10
+
+    @pytest.mark.parametrize("field", ["tensors", "operators", "inputs", "outputs"])
+    def test_a_second_subgraph_that_leaves_a_vector_out(self, field):
+        def second(model, graph):
+            other = make("SubGraph", tensors=[], operators=[], inputs=[], outputs=[])
+            model.subgraphs.append(change(other, **{field: None}) or other)
+
+        data = edit(deconv_model(SMALL), second)
+        attempt(data)
+        assert len(nodes(data)) == 1
+
+    def test_a_graph_without_anything(self):
+        def emptied(model, graph):
+            change(graph, tensors=None, operators=None, inputs=None, outputs=None)
+
+        data = edit(deconv_model(SMALL), emptied)
+        attempt(data)
+        assert nodes(data) == []
 
     def test_a_vtable_of_a_newer_schema(self):
         data = deconv_model(SMALL)
