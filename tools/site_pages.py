@@ -17,7 +17,12 @@ from tools import colab, runs
 WIDTH = 720  # pixels of a thumbnail: twice what the gallery shows it in, for sharp screens
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Documents at the top that are pages of the site, and where.
-PAGES = {"README.md": "/index.md", "CHANGELOG.md": "/changelog.md", "CONTRIBUTING.md": "/contributing.md"}
+PAGES = {
+    "README.md": "/index.md",
+    "CHANGELOG.md": "/changelog.md",
+    "CONTRIBUTING.md": "/contributing.md",
+    "SECURITY.md": "/security.md",
+}
 SHOWN = "Shown as executed by `make reproduce`."
 QUICK = "Shown as executed by `make reproduce QUICK=1`: smaller samples."
 BARE = "Shown without outputs: it has not been executed here; `make reproduce` does."

@@ -45,7 +45,7 @@ def checkout(tmp_path_factory):
         Image.new("RGB", (2, 2)).save(root / "docs" / name)
     (root / "docs" / "api" / "index.rst").write_text("Reference\n=========\n\n.. toctree::\n\n   errors\n")
     shutil.copy(ROOT / "docs" / "api" / "errors.rst", root / "docs" / "api")
-    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, root)
     (root / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{ADDRESS}"\n')
     widget = {site_pages.WIDGET: {"model_id": "1"}, "text/plain": "forty-two"}
@@ -97,6 +97,7 @@ def test_the_site_has_its_pages(built):
         "gallery",
         "changelog",
         "contributing",
+        "security",
         "command_line",
         "api/errors",
         "notebooks/index",
