@@ -1,0 +1,163 @@
+"""Whether a converted file computes what the original does, in the runtimes themselves.
+
+Nothing here comes from the library. Floats may differ by what rounding can do: how far an output moves when the inputs
+move in their last bits is measured on the original, since sums that are ordered otherwise are off by less than that.
+Integers and what is behind a quantizer may differ only where a value lies on the border between two steps.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tests.fuzz.program import FailedError, feeds, nudged
+
+#: From harmless to not.
+RANKS = ("not compared", "same", "tie", "non-finite", "differ")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How two files compare: one of RANKS, and what was seen."""
+
+    rank: str
+    detail: str = ""
+
+    def worse(self, other):
+        return max(self, other, key=lambda finding: RANKS.index(finding.rank))
+
+
+def compare(load, original, converted, families, rng, definition=None):
+    """Compare two files on inputs drawn here.
+
+    Args:
+        load: from (file, family of kernels) to a program, see `tests.fuzz.onnx_run`.
+        original, converted: files.
+        families: of kernels, by name.
+        rng: of the inputs.
+        definition: of the only operator, for models that are no more.
+
+    Returns:
+        The worst `Finding`.
+    """
+    finding = Finding("not compared")
+    pairs, inputs = [], None
+    for family in families:
+        try:
+            ours = load(original, family)
+        except FailedError:
+            continue
+        if inputs is None:
+            inputs = feeds(ours.ports, rng)
+        try:
+            theirs = load(converted, family)
+        except FailedError as error:
+            return Finding("differ", f"not loaded, {family} kernels: {error}")
+        if sorted(p.name for p in theirs.ports) != sorted(p.name for p in ours.ports):
+            return Finding("differ", "other inputs")
+        pairs.append((family, ours, theirs))
+    for feed in inputs or ():
+        seen = _results(pairs, feed, finding)
+        if isinstance(seen, Finding):
+            return seen
+        for family, ours, expected, got in seen:
+            slack = _slack(ours, feed, rng, [one[2] for one in seen])
+            found = _outputs(expected, got, slack, lambda ours=ours: ours.ties(feed))
+            if found.rank in ("differ", "non-finite"):
+                shapes = {name: value.shape for name, value in feed.items()}
+                found = Finding(found.rank, f"{found.detail}; {family} kernels, {shapes}")
+            finding = finding.worse(found)
+        if seen and definition is not None and len(feed) == 1:
+            finding = finding.worse(_by_definition(definition, feed, *seen[-1][2:]))
+    return finding
+
+
+def _results(pairs, feed, finding):
+    """(Family, original, its outputs, those of the converted file) of each family that runs the original."""
+    seen = []
+    for family, ours, theirs in pairs:
+        try:
+            expected = ours(feed)
+        except FailedError:
+            continue
+        try:
+            got = theirs(feed)
+        except FailedError as error:
+            shapes = {name: value.shape for name, value in feed.items()}
+            return finding.worse(Finding("differ", f"fails, {family} kernels, {shapes}: {error}"))
+        seen.append((family, ours, expected, got))
+    return seen
+
+
+def _slack(program, feed, rng, runs):
+    """By output, how far rounding may move a value: the largest move seen, four times."""
+    first = runs[0]
+    moved = list(runs[1:])
+    for _ in range(2):
+        try:
+            moved.append(program(nudged(feed, rng, program.epsilon)))
+        except FailedError:
+            continue
+    slack = {}
+    for name, value in first.items():
+        if value.dtype.kind != "f" or not value.size:
+            continue
+        a = value.astype("f8")
+        largest = np.max(np.abs(a), where=np.isfinite(a), initial=0)
+        slack[name] = 4 * program.epsilon * largest
+        for run in moved:
+            if run[name].shape == value.shape:
+                with np.errstate(all="ignore"):
+                    step = np.abs(run[name].astype("f8") - a)
+                slack[name] += 4 * np.max(step, where=np.isfinite(step), initial=0)
+    return slack
+
+
+def _outputs(expected, got, slack, ties):
+    """Compare all outputs of one run."""
+    if list(expected) != list(got):
+        return Finding("differ", "other outputs")
+    finding = Finding("same")
+    for name, a in expected.items():
+        b = got[name]
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return Finding("differ", f"{name}: {a.shape} {a.dtype}, got {b.shape} {b.dtype}")
+        finding = finding.worse(_values(name, a, b, slack.get(name, 0), ties))
+    return finding
+
+
+def _values(name, a, b, slack, ties):
+    if a.dtype.kind not in "fiub":
+        return Finding("same" if np.array_equal(a, b) else "differ", name)
+    a, b = a.astype("f8"), b.astype("f8")
+    finite = np.isfinite(a) & np.isfinite(b)
+    alike = np.isnan(a) & np.isnan(b) | (a == b) | finite
+    if not alike.all():
+        return Finding("non-finite", f"{name}: {int((~alike).sum())} of {a.size} not finite in one")
+    with np.errstate(all="ignore"):
+        off = np.where(finite, np.abs(a - b), 0)
+    beyond = off > slack
+    if not beyond.any():
+        return Finding("same")
+    said = f"{name}: {int(beyond.sum())} of {a.size} values off by up to {off.max():.3g}"
+    said += f", slack {slack:.3g}"
+    # A step taken at a border shows in the few values that depend on it.
+    rank = "tie" if beyond.sum() <= max(2, a.size / 5) and ties() else "differ"
+    return Finding(rank, said)
+
+
+def _by_definition(definition, feed, expected, got):
+    """The converted file against the definition, where the original itself keeps to it."""
+    (x,) = feed.values()
+    firsts_known = definition.firsts is not None
+    if not firsts_known or not all(len(one) == 1 for one in (expected, got)):
+        return Finding("not compared")
+    (a,), (b,) = expected.values(), got.values()
+    if a.shape[2:] != tuple(definition.lengths) or not np.isfinite(definition.w).all():
+        return Finding("not compared")
+    y, bound = definition(x)
+    if not (np.abs(a - y) <= bound).all():
+        return Finding("not compared")
+    off = np.abs(b - y) - bound
+    if (off <= 0).all():
+        return Finding("same")
+    return Finding("differ", f"from the definition, by {off.max():.3g} more than rounding")

@@ -1,0 +1,108 @@
+"""What the converter makes of one case, and whether that is right."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from splitdeconv import SplitDeconvError
+from splitdeconv.convert import jobs
+from tests.fuzz.agree import Finding, compare
+from tests.fuzz.case import generator
+
+#: Outcomes that must not be.
+BAD = ("differ", "error", "refused wrongly", "crash", "hang", "memory", "fuzzer failed")
+_UNPROVEN = "could not be verified; it was not written"
+_UNLIKE = f"{jobs.UNLIKE}; it was not written"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case.
+
+    Args:
+        name: "refused", "unproven" (refused, for it could not be run), "nothing" (to convert), "converted", "tie"
+            (converted; values fall to another side of a quantizer's border), "non-finite" (converted; NaN and infinity
+            elsewhere, of which the report warns), "not compared" (converted; no runtime runs the original), "caught"
+            (a wrong rewrite that verification refused), "refused alike" (an injured file, refused by verification
+            although it is the same); or one of BAD.
+        detail: why.
+    """
+
+    name: str
+    detail: str = ""
+
+
+def draw(kind, number):
+    """The `number`-th case of a format."""
+    return import_module(f"tests.fuzz.{kind}_files").draw(number)
+
+
+def attempt(case, number, enter=lambda stage: None):
+    """Convert a case as the converter's child process does, and compare what comes of it.
+
+    Args:
+        case: a `Case`.
+        number: seed of the inputs.
+        enter: called with the name of each stage.
+    """
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        folder = Path(folder)
+        path = folder / f"model.{case.kind}"
+        path.write_bytes(case.data)
+        for name, content in case.files.items():
+            (folder / name).write_bytes(content)
+        enter("convert")
+        refusal = result = report = None
+        try:
+            result, report = convert(case, path)
+        except SplitDeconvError as error:
+            refusal = error.problem
+            if not refusal.endswith((_UNPROVEN, _UNLIKE)):
+                got = f"{error.problem}: {str(error.got)[:120]}"
+                return Outcome("refused", f"SOUND: {got}" if case.sound else got)
+        except MemoryError:
+            return Outcome("refused", "out of memory")
+        except Exception as error:  # what this is here to find
+            return Outcome("error", f"{type(error).__name__}: {error}"[:300])
+        if result == case.data:
+            return Outcome("nothing", "; ".join(report["notes"]))
+        if refusal is not None:
+            enter("rewrite")
+            result, report = convert(case, path, verify=False)
+        enter("compare")
+        finding = _compare(case, result, folder, generator(case.kind, number, 2))
+        return _judge(case, report, refusal, finding)
+
+
+def convert(case, path, verify=True):
+    """(The converted file, the report), in this process."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        job = {"verb": "convert", "folder": folder, "model": str(path), "path": str(path), "where": path.name}
+        options = {"target": "generic", **case.options}
+        job |= {"options": options, "verify": verify, "samples": 2, "seed": 0, "inputs": None}
+        report = json.loads(json.dumps(jobs.run(job)))
+        return (Path(folder) / "output").read_bytes(), report
+
+
+def _compare(case, result, folder, rng):
+    module = import_module(f"tests.fuzz.{case.kind}_run")
+    load = module.loader(folder)
+    return compare(load, case.data, result, module.FAMILIES, rng, case.definition)
+
+
+def _judge(case, report, refusal, finding: Finding):
+    """The outcome, from what the converter and the comparison say."""
+    if refusal is not None and refusal.endswith(_UNPROVEN):
+        return Outcome("caught" if finding.rank == "differ" else "unproven", finding.detail)
+    if refusal is not None:
+        if finding.rank in ("differ", "non-finite"):
+            return Outcome("caught", finding.detail)
+        wrongly = case.sound and finding.rank != "not compared"
+        return Outcome("refused wrongly" if wrongly else "refused alike", finding.detail)
+    if finding.rank == "non-finite":
+        told = [note for note in report["notes"] if "NaN" in note or "infinit" in note]
+        return Outcome("non-finite" if told else "differ", finding.detail)
+    name = {"same": "converted"}.get(finding.rank, finding.rank)
+    return Outcome(name, finding.detail)

@@ -1,0 +1,133 @@
+"""Cases in warm processes of their own, each replaced when it dies or hangs; time and memory of each case."""
+
+import os
+import resource
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from tests.fuzz.attempt import Outcome, attempt, draw
+
+SECONDS = 10
+#: As the command line's own child is limited, and for the comparison beside it.
+SPACE = {"onnx": 4 << 30, "tflite": 4 << 30, "keras": 8 << 30}
+MOST = 2048  # MiB that a case may need
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came of the `number`-th case of a format, in how many seconds and MiB, and where it ended if it died."""
+
+    number: int
+    outcome: str
+    detail: str
+    seconds: float
+    memory: float
+    stage: str = ""
+
+
+class Worker:
+    """One process that takes case after case.
+
+    Args:
+        kind: the format.
+    """
+
+    def __init__(self, kind):
+        self.kind, self._process, self._pipe = kind, None, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stop()
+
+    def run(self, number) -> Record:
+        """Attempt one case."""
+        if self._process is None:
+            self._start()
+        self._pipe.send(number)
+        start, stage = time.monotonic(), "draw"
+        while True:
+            left = SECONDS - (time.monotonic() - start)
+            if not self._pipe.poll(max(0, left)):
+                self._stop()
+                return Record(number, "hang", f"in {stage}", SECONDS, 0.0, stage)
+            try:
+                said = self._pipe.recv()
+            except (EOFError, ConnectionResetError):
+                self._process.join(5)
+                code = self._process.exitcode
+                self._stop()
+                seconds = time.monotonic() - start
+                return Record(number, "crash", f"exit {code} in {stage}", seconds, 0.0, stage)
+            if isinstance(said, Record):
+                return said
+            stage = said
+
+    def _start(self):
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self.kind), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._pipe.recv()  # it is warm
+
+    def _stop(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+            self._process = self._pipe = None
+
+
+def _serve(pipe, kind):
+    os.environ |= {"ORT_DISABLE_TELEMETRY": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    resource.setrlimit(resource.RLIMIT_AS, (SPACE[kind],) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    attempt(draw(kind, 0), 0)
+    pipe.send("warm")
+    while True:
+        try:
+            number = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_one(kind, number, pipe.send))
+
+
+def _one(kind, number, send):
+    case, peak = draw(kind, number), [0.0]
+    _forget_peak()
+    start = time.monotonic()
+
+    def enter(stage):
+        if stage == "compare":
+            peak[0] = _peak()
+        send(stage)
+
+    try:
+        outcome = attempt(case, number, enter)
+    except MemoryError:
+        outcome = Outcome("not compared", "out of memory")
+    except Exception:  # of the fuzzer itself
+        outcome = Outcome("fuzzer failed", traceback.format_exc(limit=-3))
+    memory = peak[0] or _peak()
+    if memory > MOST:
+        outcome = Outcome("memory", f"{memory:.0f} MiB, {outcome.name}: {outcome.detail}")
+    return Record(number, outcome.name, outcome.detail, time.monotonic() - start, memory)
+
+
+def _forget_peak():
+    """Have the system begin anew with the most memory of this process."""
+    with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+def _peak():
+    """The most memory of this process since, in MiB."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
