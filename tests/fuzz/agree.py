@@ -26,7 +26,7 @@ class Finding:
         return max(self, other, key=lambda finding: RANKS.index(finding.rank))
 
 
-def compare(load, original, converted, families, rng, definition=None):
+def compare(load, original, converted, families, rng, definition=None, enter=lambda stage: None):
     """Compare two files on inputs drawn here.
 
     Args:
@@ -35,6 +35,7 @@ def compare(load, original, converted, families, rng, definition=None):
         families: of kernels, by name.
         rng: of the inputs.
         definition: of the only operator, for models that are no more.
+        enter: called with the stage that begins, "original" or "converted".
 
     Returns:
         The worst `Finding`.
@@ -42,12 +43,14 @@ def compare(load, original, converted, families, rng, definition=None):
     finding = Finding("not compared")
     pairs, inputs = [], None
     for family in families:
+        enter("original")
         try:
             ours = load(original, family)
         except FailedError:
             continue
         if inputs is None:
             inputs = feeds(ours.ports, rng)
+        enter("converted")
         try:
             theirs = load(converted, family)
         except FailedError as error:
@@ -56,7 +59,7 @@ def compare(load, original, converted, families, rng, definition=None):
             return Finding("differ", "other inputs")
         pairs.append((family, ours, theirs))
     for feed in inputs or ():
-        seen = _results(pairs, feed, finding)
+        seen = _results(pairs, feed, finding, enter)
         if isinstance(seen, Finding):
             return seen
         for family, ours, expected, got in seen:
@@ -71,14 +74,16 @@ def compare(load, original, converted, families, rng, definition=None):
     return finding
 
 
-def _results(pairs, feed, finding):
+def _results(pairs, feed, finding, enter):
     """(Family, original, its outputs, those of the converted file) of each family that runs the original."""
     seen = []
     for family, ours, theirs in pairs:
+        enter("original")
         try:
             expected = ours(feed)
         except FailedError:
             continue
+        enter("converted")
         try:
             got = theirs(feed)
         except FailedError as error:

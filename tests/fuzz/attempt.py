@@ -72,7 +72,7 @@ def attempt(case, number, enter=lambda stage: None):
             enter("rewrite")
             result, report = convert(case, path, verify=False)
         enter("compare")
-        finding = _compare(case, result, folder, generator(case.kind, number, 2))
+        finding = _compare(case, result, folder, generator(case.kind, number, 2), enter)
         return _judge(case, report, refusal, finding)
 
 
@@ -86,10 +86,10 @@ def convert(case, path, verify=True):
         return (Path(folder) / "output").read_bytes(), report
 
 
-def _compare(case, result, folder, rng):
+def _compare(case, result, folder, rng, enter):
     module = import_module(f"tests.fuzz.{case.kind}_run")
     load = module.loader(folder)
-    return compare(load, case.data, result, module.FAMILIES, rng, case.definition)
+    return compare(load, case.data, result, module.FAMILIES, rng, case.definition, enter)
 
 
 def _judge(case, report, refusal, finding: Finding):

@@ -56,4 +56,4 @@ class Definition:
             )
             canvas[:, :, :, *there] += np.einsum("bgc...,gcm->bgm...", x, w[:, :, :, *tap])
         kept = tuple(slice(f, f + o) for f, o in zip(self.firsts, self.lengths, strict=True))
-        return canvas[:, :, :, *kept].reshape(batch, -1, *self.lengths)
+        return canvas[:, :, :, *kept].reshape(batch, groups * w.shape[2], *self.lengths)

@@ -54,7 +54,8 @@ class Worker:
             left = SECONDS - (time.monotonic() - start)
             if not self._pipe.poll(max(0, left)):
                 self._stop()
-                return Record(number, "hang", f"in {stage}", SECONDS, 0.0, stage)
+                name = "runtime" if stage == "original" else "hang"
+                return Record(number, name, f"hangs in {stage}", SECONDS, 0.0, stage)
             try:
                 said = self._pipe.recv()
             except (EOFError, ConnectionResetError):
@@ -62,7 +63,8 @@ class Worker:
                 code = self._process.exitcode
                 self._stop()
                 seconds = time.monotonic() - start
-                return Record(number, "crash", f"exit {code} in {stage}", seconds, 0.0, stage)
+                name = "runtime" if stage == "original" else "crash"
+                return Record(number, name, f"exit {code} in {stage}", seconds, 0.0, stage)
             if isinstance(said, Record):
                 return said
             stage = said

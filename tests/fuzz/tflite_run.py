@@ -1,0 +1,83 @@
+"""TFLite files in LiteRT, with each of its families of kernels."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from tests.fuzz.program import FailedError, Port
+
+FAMILIES = ("default", "optimized", "reference")
+_RESOLVERS = {
+    "default": OpResolverType.AUTO,
+    "optimized": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "reference": OpResolverType.BUILTIN_REF,
+}
+_ERRORS = (ValueError, RuntimeError, TypeError, KeyError, IndexError, OverflowError)
+
+
+class TFLiteProgram:
+    """The main graph of a model that LiteRT has loaded."""
+
+    epsilon = 2.0**-18
+
+    def __init__(self, data, family):
+        try:
+            resolver = {"experimental_op_resolver_type": _RESOLVERS[family]}
+            self._run = Interpreter(model_content=data, num_threads=1, **resolver)
+            details = self._run.get_input_details()
+        except _ERRORS as error:
+            raise FailedError(_short(error)) from None
+        graph = schema.Model.GetRootAs(data).Subgraphs(0)
+        stored = [self._stored(data, graph, detail["index"]) for detail in details]
+        self._indices = {f"{i}": detail["index"] for i, detail in enumerate(details)}
+        self.ports = [_port(f"{i}", d, s) for i, (d, s) in enumerate(zip(details, stored, strict=True))]
+        self._quantizers = _quantizes(data)
+
+    def __call__(self, feed):
+        run = self._run
+        try:
+            for name, value in feed.items():
+                run.resize_tensor_input(self._indices[name], value.shape)
+            run.allocate_tensors()
+            for name, value in feed.items():
+                run.set_tensor(self._indices[name], value)
+            run.invoke()
+            details = run.get_output_details()
+            return {f"{i}": run.get_tensor(d["index"]) for i, d in enumerate(details)}
+        except _ERRORS as error:
+            raise FailedError(_short(error)) from None
+
+    def ties(self, feed):
+        """Whether floats are rounded to steps on the way, where two sums may fall on either side."""
+        return self._quantizers
+
+    @staticmethod
+    def _stored(data, graph, index):
+        model = schema.Model.GetRootAs(data)
+        buffer = graph.Tensors(index).Buffer()
+        return buffer < model.BuffersLength() and model.Buffers(buffer).DataLength() > 0
+
+
+def loader(folder):
+    """A function that loads files; nothing lies beside them."""
+    return TFLiteProgram
+
+
+def _port(name, detail, stored):
+    dtype = np.dtype(detail["dtype"])
+    if dtype.kind not in "fiub":
+        raise FailedError(f"an input of type {dtype}")
+    signature = detail.get("shape_signature", detail["shape"])
+    shape = signature if len(signature) == len(detail["shape"]) else detail["shape"]
+    lengths = tuple(int(n) if n >= 0 else None for n in shape)
+    return Port(name, dtype, lengths, detail["quantization"][0] != 0, stored)
+
+
+def _quantizes(data):
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    codes = [code.builtinCode for code in model.operatorCodes or ()]
+    return schema.BuiltinOperator.QUANTIZE in codes
+
+
+def _short(error):
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
