@@ -43,7 +43,7 @@ def _injure(model, rng):
             kind = pick(rng, [k for k in ("<f4", "<i4", "i1", "u1") if len(buffer.data) % np.dtype(k).itemsize == 0])
             buffer.data = edge_array(rng, np.array(buffer.data, "u1").view(kind)).view("u1")
             return f"Buffer values at the edge, as {kind}"
-    parts = list(_tables(model))
+    parts = [part for part in _tables(model) if vars(part)]
     kinds = sorted({type(part).__name__ for part in parts})
     kind = pick(rng, kinds)
     part = pick(rng, [p for p in parts if type(p).__name__ == kind])

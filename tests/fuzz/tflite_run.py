@@ -5,6 +5,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tests.fuzz.program import FailedError, Port
+from tests.fuzz.tflite_border import near
 
 FAMILIES = ("default", "optimized", "reference")
 _RESOLVERS = {
@@ -21,6 +22,7 @@ class TFLiteProgram:
     epsilon = 2.0**-18
 
     def __init__(self, data, family):
+        self._data = data
         try:
             resolver = {"experimental_op_resolver_type": _RESOLVERS[family]}
             self._run = Interpreter(model_content=data, num_threads=1, **resolver)
@@ -31,7 +33,6 @@ class TFLiteProgram:
         stored = [self._stored(data, graph, detail["index"]) for detail in details]
         self._indices = {f"{i}": detail["index"] for i, detail in enumerate(details)}
         self.ports = [_port(f"{i}", d, s) for i, (d, s) in enumerate(zip(details, stored, strict=True))]
-        self._quantizers = _quantizes(data)
 
     def __call__(self, feed):
         run = self._run
@@ -48,8 +49,11 @@ class TFLiteProgram:
             raise FailedError(_short(error)) from None
 
     def ties(self, feed):
-        """Whether floats are rounded to steps on the way, where two sums may fall on either side."""
-        return self._quantizers
+        """How many values kernels may round to either of two steps."""
+        try:
+            return near(self._data, feed)
+        except _ERRORS:  # the plainest kernels do not run it: unknown
+            return 1
 
     @staticmethod
     def _stored(data, graph, index):
@@ -71,12 +75,6 @@ def _port(name, detail, stored):
     shape = signature if len(signature) == len(detail["shape"]) else detail["shape"]
     lengths = tuple(int(n) if n >= 0 else None for n in shape)
     return Port(name, dtype, lengths, detail["quantization"][0] != 0, stored)
-
-
-def _quantizes(data):
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
-    codes = [code.builtinCode for code in model.operatorCodes or ()]
-    return schema.BuiltinOperator.QUANTIZE in codes
 
 
 def _short(error):
