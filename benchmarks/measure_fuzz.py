@@ -1,115 +1,142 @@
-"""Damage model files in 3,000 seeded ways and convert each: no crash, no hang, no wrong model.
+"""Convert 10,000 seeded files of each format, sound and injured: nothing crashes, hangs or differs.
 
-python benchmarks/measure_fuzz.py [FILES]
+python benchmarks/measure_fuzz.py [FILES] [--formats onnx tflite keras] [--start N] [--workers 2]
 
-Every file goes through what the converter's child process runs, in a process that is replaced when it dies; what
-kills or hangs it, and every 30th file, goes through the command line as well. What takes over 10 s there is run a
-second time, for the machine may be busy with other things, while a hang repeats itself. Prints a summary and writes
-data/measured/fuzz.csv: outcomes and how often, the longest time, the most memory; and the machine, day and versions.
+Each file is drawn by its number (`tests.fuzz`), converted as the converter's child process does, and compared with its
+original in the runtimes themselves. What kills or hangs a process, and every 100th file, also goes through the command
+line. Prints a summary with the number of each file that is not as it should be, and writes data/measured/fuzz.csv.
 """
 
+import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures import TimeoutError as LateError
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from threading import Lock
 
 import pandas as pd
-from rich.progress import track
+from rich.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from splitdeconv import measured  # noqa: E402 - found by the line above
-from tests.convert import fuzzing  # noqa: E402
+from tests.fuzz.attempt import BAD  # noqa: E402
+from tests.fuzz.case import FORMATS  # noqa: E402
+from tests.fuzz.workers import SECONDS, Worker  # noqa: E402
 
-SECONDS = 10
-_LATE = " late"
+EVERY = 100  # files between two that the command line is given, too
+# Listed besides those that must not be: what verification caught, and what it refused though it is the same.
+LISTED = (*BAD, "caught", "refused alike", "runtime")
 
 
-def main(count):
-    """Convert `count` damaged files."""
-    outcomes, details, seconds, memory, odd = Counter(), Counter(), 0.0, 0.0, []
-    pool = _pool()
-    for number in track(range(count), "converting damaged files"):
-        data, start = fuzzing.damaged(number), time.perf_counter()
-        try:
-            outcome, detail, peak = pool.submit(fuzzing.attempt, data).result(timeout=SECONDS)
-        except (BrokenProcessPool, LateError) as error:
-            outcome, detail, peak = "crash" if isinstance(error, BrokenProcessPool) else "hang", str(number), 0.0
-            _end(pool)
-            pool = _pool()
-        else:
-            seconds, memory = max(seconds, time.perf_counter() - start), max(memory, peak)
-        outcomes[outcome] += 1
-        details[outcome, detail] += 1
-        if outcome in ("crash", "hang", "error", "wrong"):
-            odd.append((number, outcome, detail))
-        if outcome in ("crash", "hang") or number % 30 == 0:
-            said = _on_the_command_line(data)
-            if said.endswith(_LATE):
-                outcomes["command line: late once"] += 1
-                said = _on_the_command_line(data)
-            outcomes[f"command line: {said}"] += 1
-            if said.startswith("BAD"):
-                odd.append((number, said, detail))
-    _end(pool)
-    table = pd.DataFrame(
-        [("files", count), *sorted(outcomes.items()), ("longest, s", round(seconds, 2)), ("most memory, MiB", memory)],
-        columns=["what", "value"],
-    )
+def main(arguments):
+    """Run the formats one after another."""
+    tables = [measure(kind, arguments) for kind in arguments.formats]
+    if arguments.start == 0:
+        print(measured.write("fuzz", pd.concat(tables)))
+
+
+def measure(kind, arguments):
+    """The table of one format."""
+    numbers, lock, records = count(arguments.start), Lock(), []
+    last = arguments.start + arguments.files
+    with Progress() as progress:
+        bar = progress.add_task(f"converting {kind} files", total=arguments.files)
+
+        def work(_):
+            with Worker(kind) as worker:
+                while True:
+                    with lock:
+                        number = next(numbers)
+                    if number >= last:
+                        return
+                    record = worker.run(number)
+                    asked = number % EVERY == 0 or record.outcome in ("crash", "hang")
+                    said = _on_the_command_line(worker.case(number)) if asked else None
+                    records.append((_settled(record, said), said))
+                    progress.advance(bar)
+
+        with ThreadPoolExecutor(arguments.workers) as pool:
+            list(pool.map(work, range(arguments.workers)))
+    return _summary(kind, sorted(records, key=lambda pair: pair[0].number))
+
+
+def _settled(record, said):
+    """A runtime that dies in the converter's child is no fault if the command line says so and goes on."""
+    if record.outcome in ("crash", "hang") and said and not said.startswith("BAD"):
+        if record.stage != "converted":
+            return replace(record, outcome="runtime", detail=f"{record.detail}; {said}")
+    return record
+
+
+def _summary(kind, records):
+    """Print what came out, and return it as a table."""
+    outcomes = Counter(record.outcome for record, _ in records)
+    outcomes.update(f"command line: {said.partition(',')[0]}" for _, said in records if said)
+    rows = [("files", len(records)), *((name, outcomes.get(name, 0)) for name in BAD)]
+    rows += [(name, n) for name, n in sorted(outcomes.items()) if name not in BAD]
+    rows += [("longest, s", round(max(record.seconds for record, _ in records), 2))]
+    rows += [("most memory, MiB", round(max(record.memory for record, _ in records)))]
+    table = pd.DataFrame([(kind, *row) for row in rows], columns=["format", "what", "value"])
     print(table.to_string(index=False))
-    print(*(f"{n:6} {outcome}: {detail}" for (outcome, detail), n in details.most_common(40)), sep="\n")
-    print(*odd, sep="\n")
-    measured.write("fuzz", table)
+    for record, said in records:
+        if record.outcome in LISTED or (said or "").startswith("BAD"):
+            print(f"draw({kind!r}, {record.number}): {record.outcome}, {record.detail} {said or ''}")
+    return table
 
 
-def _pool():
-    """One process, limited as the converter's child is, warm before the clock starts."""
-    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_limit)
-    for original in fuzzing.originals()[:: len(fuzzing.originals()) - 1]:
-        pool.submit(fuzzing.attempt, original).result()
-    return pool
-
-
-def _limit():
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _end(pool):
-    """Stop a pool, its process too if it hangs."""
-    for process in list((pool._processes or {}).values()):
-        process.kill()
-    pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _on_the_command_line(data):
+def _on_the_command_line(case):
     """How `splitdeconv convert` takes a file: "exit 0", "exit 1", or what is bad about it."""
+    said = "BAD"
+    for _ in range(2):  # a machine may be busy with other things; a hang repeats itself
+        said = _once(case)
+        if not said.startswith("BAD: late"):
+            break
+    return said
+
+
+def _once(case):
     with tempfile.TemporaryDirectory() as folder:
-        path, out = Path(folder) / "in", Path(folder) / "out"
-        path.write_bytes(data)
-        start = time.perf_counter()
+        folder = Path(folder)
+        files = {f"in.{case.kind}": case.data, **case.files}
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / "tmp").mkdir()
+        path, out = folder / f"in.{case.kind}", folder / f"out.{case.kind}"
+        options = [f"--{name}={value}" for name, value in case.options.items()]
         command = [sys.executable, "-m", "splitdeconv", "convert", path, "-o", out, "--samples", "2"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-        late = time.perf_counter() - start > SECONDS
-        clean = (
-            (done.returncode == 0) == out.exists()
-            and path.read_bytes() == data
-            and len(list(Path(folder).iterdir())) <= 2
-        )
+        environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(ROOT)}
+        start = time.perf_counter()
+        try:
+            done = subprocess.run(
+                [*command, *options], capture_output=True, text=True, cwd=folder, env=environment, timeout=60
+            )
+        except subprocess.TimeoutExpired:
+            return "BAD: late, over 60 s"
+        seconds = time.perf_counter() - start
+        unharmed = all((folder / name).read_bytes() == content for name, content in files.items())
+        left = {p.name for p in folder.iterdir()} - set(files) - {"tmp", out.name}
+        left |= {f"tmp/{p.name}" for p in (folder / "tmp").iterdir()}
         told = done.returncode == 0 or (done.returncode == 1 and done.stderr.startswith("splitdeconv: "))
-    if late or not clean or not told or "Traceback" in done.stdout + done.stderr:
-        return f"BAD: exit {done.returncode}, {done.stderr[-300:]}{_LATE * late}"
+        good = told and unharmed and not left and (done.returncode == 0) == out.exists()
+    if not good or "Traceback" in done.stdout + done.stderr:
+        return f"BAD: exit {done.returncode}, left {sorted(left)}, {done.stderr[-300:]}"
+    if seconds > SECONDS + 10:  # the interpreter and the frameworks have to start
+        return f"BAD: late, {seconds:.0f} s"
     return f"exit {done.returncode}"
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3000)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("files", type=int, nargs="?", default=10_000)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    parser.add_argument("--start", type=int, default=0, help="the first file's number; 0 writes the table")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    main(parser.parse_args())

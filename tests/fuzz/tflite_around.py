@@ -193,7 +193,7 @@ def branched(draft):
     draft.of(which).type = schema.TensorType.BOOL
     ends = []
     for old in (x, y):
-        ends.append(draft.tensor(old.name.decode() + "_outer", old.shape, "f4"))
+        ends.append(draft.tensor(f"outer{len(ends)}", old.shape, "f4"))
         change(draft.of(ends[-1]), type=old.type, quantization=old.quantization)
     options = make("IfOptions", thenSubgraphIndex=1, elseSubgraphIndex=2)
     draft.operator("IF", [which, ends[0]], [ends[1]], options)

@@ -1,5 +1,6 @@
 """Cases in warm processes of their own, each replaced when it dies or hangs; time and memory of each case."""
 
+import gc
 import os
 import resource
 import time
@@ -14,6 +15,7 @@ SECONDS = 10
 #: As the command line's own child is limited, and for the comparison beside it.
 SPACE = {"onnx": 4 << 30, "tflite": 4 << 30, "keras": 8 << 30}
 MOST = 2048  # MiB that a case may need
+RECYCLED = 500  # cases after which a process is replaced, for runtimes keep what they compile
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Worker:
     """
 
     def __init__(self, kind):
-        self.kind, self._process, self._pipe = kind, None, None
+        self.kind, self._process, self._pipe, self._done = kind, None, None, 0
 
     def __enter__(self):
         return self
@@ -46,9 +48,12 @@ class Worker:
 
     def run(self, number) -> Record:
         """Attempt one case."""
+        if self._done >= RECYCLED:
+            self._stop()
         if self._process is None:
             self._start()
-        self._pipe.send(number)
+        self._done += 1
+        self._pipe.send(("attempt", number))
         start, stage = time.monotonic(), "draw"
         while True:
             left = SECONDS - (time.monotonic() - start)
@@ -69,6 +74,13 @@ class Worker:
                 return said
             stage = said
 
+    def case(self, number):
+        """The case itself."""
+        if self._process is None:
+            self._start()
+        self._pipe.send(("draw", number))
+        return self._pipe.recv()
+
     def _start(self):
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -82,7 +94,7 @@ class Worker:
             self._process.kill()
             self._process.join()
             self._pipe.close()
-            self._process = self._pipe = None
+            self._process, self._pipe, self._done = None, None, 0
 
 
 def _serve(pipe, kind):
@@ -92,17 +104,18 @@ def _serve(pipe, kind):
     resource.setrlimit(resource.RLIMIT_AS, (SPACE[kind],) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     attempt(draw(kind, 0), 0)
+    gc.freeze()  # what has been imported is not looked through again and again
     pipe.send("warm")
     while True:
         try:
-            number = pipe.recv()
+            what, number = pipe.recv()
         except EOFError:
             return
-        pipe.send(_one(kind, number, pipe.send))
+        pipe.send(draw(kind, number) if what == "draw" else _one(kind, number, pipe.send))
 
 
 def _one(kind, number, send):
-    case, peak = draw(kind, number), [0.0]
+    peak = [0.0]
     _forget_peak()
     start = time.monotonic()
 
@@ -112,11 +125,11 @@ def _one(kind, number, send):
         send(stage)
 
     try:
-        outcome = attempt(case, number, enter)
+        outcome = attempt(draw(kind, number), number, enter)
     except MemoryError:
         outcome = Outcome("not compared", "out of memory")
     except Exception:  # of the fuzzer itself
-        outcome = Outcome("fuzzer failed", traceback.format_exc(limit=-3))
+        outcome = Outcome("fuzzer failed", traceback.format_exc(limit=-4))
     memory = peak[0] or _peak()
     if memory > MOST:
         outcome = Outcome("memory", f"{memory:.0f} MiB, {outcome.name}: {outcome.detail}")
