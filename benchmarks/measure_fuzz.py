@@ -70,9 +70,9 @@ def measure(kind, arguments):
 
 def _settled(record, said):
     """A runtime that dies in the converter's child is no fault if the command line says so and goes on."""
-    if record.outcome in ("crash", "hang") and said and not said.startswith("BAD"):
-        if record.stage != "converted":
-            return replace(record, outcome="runtime", detail=f"{record.detail}; {said}")
+    died = record.outcome in ("crash", "hang") and record.stage != "converted"
+    if died and said and not said.startswith("BAD"):
+        return replace(record, outcome="runtime", detail=f"{record.detail}; {said}")
     return record
 
 
@@ -111,12 +111,27 @@ def _once(case):
         (folder / "tmp").mkdir()
         path, out = folder / f"in.{case.kind}", folder / f"out.{case.kind}"
         options = [f"--{name}={value}" for name, value in case.options.items()]
-        command = [sys.executable, "-m", "splitdeconv", "convert", path, "-o", out, "--samples", "2"]
+        command = [
+            sys.executable,
+            "-m",
+            "splitdeconv",
+            "convert",
+            path,
+            "-o",
+            out,
+            "--samples",
+            "2",
+        ]
         environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(ROOT)}
         start = time.perf_counter()
         try:
             done = subprocess.run(
-                [*command, *options], capture_output=True, text=True, cwd=folder, env=environment, timeout=60
+                [*command, *options],
+                capture_output=True,
+                text=True,
+                cwd=folder,
+                env=environment,
+                timeout=60,
             )
         except subprocess.TimeoutExpired:
             return "BAD: late, over 60 s"

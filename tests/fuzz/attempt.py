@@ -79,7 +79,13 @@ def attempt(case, number, enter=lambda stage: None):
 def convert(case, path, verify=True):
     """(The converted file, the report), in this process."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        job = {"verb": "convert", "folder": folder, "model": str(path), "path": str(path), "where": path.name}
+        job = {
+            "verb": "convert",
+            "folder": folder,
+            "model": str(path),
+            "path": str(path),
+            "where": path.name,
+        }
         options = {"target": "generic", **case.options}
         job |= {"options": options, "verify": verify, "samples": 2, "seed": 0, "inputs": None}
         report = json.loads(json.dumps(jobs.run(job)))

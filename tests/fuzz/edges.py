@@ -86,7 +86,18 @@ def _repeat(data, rng):
     return data[: at + length] + data[at:]
 
 
-_INJURIES = (_flip, _flip, _overwrite, _extreme, _extreme, _byte, _byte, _truncate, _delete, _repeat)
+_INJURIES = (
+    _flip,
+    _flip,
+    _overwrite,
+    _extreme,
+    _extreme,
+    _byte,
+    _byte,
+    _truncate,
+    _delete,
+    _repeat,
+)
 
 
 def edge_array(rng, array):

@@ -55,7 +55,7 @@ def _zipped(entries, rng, done):
             archive.writestr(zipfile.ZipInfo(name), content, way)
         if chance(rng, 0.05):
             done.append("an entry beyond")
-            archive.writestr("../beyond", b"here")
+            archive.writestr(zipfile.ZipInfo("../beyond"), b"here")
     return target.getvalue()
 
 
@@ -72,7 +72,7 @@ def _configuration(entries, rng):
         (holder, key)
         for holder, key in places
         if any(word in _path_word(key) for word in _TELLING)
-        or isinstance(holder, list) and all(isinstance(n, (int, type(None))) for n in holder)
+        or (isinstance(holder, list) and all(isinstance(n, (int, type(None))) for n in holder))
     ]
     holder, key = pick(rng, telling if telling and chance(rng, 0.6) else places)
     said = f"{name}: {key}"
@@ -91,7 +91,17 @@ def _configuration(entries, rng):
     return f"{said} {what}"
 
 
-_TELLING = ("kernel_size", "strides", "padding", "dilation", "filters", "data_format", "groups", "shape", "use_bias")
+_TELLING = (
+    "kernel_size",
+    "strides",
+    "padding",
+    "dilation",
+    "filters",
+    "data_format",
+    "groups",
+    "shape",
+    "use_bias",
+)
 
 
 def _path_word(key):
@@ -117,7 +127,16 @@ def _value(rng, value, names):
     if isinstance(value, float):
         return real_near(rng, value)
     if isinstance(value, str):
-        words = ("same", "valid", "channels_first", "channels_last", "float16", "float64", "relu", "softmax")
+        words = (
+            "same",
+            "valid",
+            "channels_first",
+            "channels_last",
+            "float16",
+            "float64",
+            "relu",
+            "softmax",
+        )
         return pick(rng, words) if chance(rng, 0.4) else text_near(rng, value, names)
     if isinstance(value, list) and value:
         return [*value, value[-1]] if chance(rng, 0.5) else value[:-1]
@@ -187,7 +206,17 @@ def _attribute(file, path, rng):
     file[path].attrs["name"] = pick(rng, ("", "kernel", 7, b"\xff"))
 
 
-_HOW = (_edge_values, _edge_values, _another_shape, _another_type, _removed, _huge, _link, _external, _attribute)
+_HOW = (
+    _edge_values,
+    _edge_values,
+    _another_shape,
+    _another_type,
+    _removed,
+    _huge,
+    _link,
+    _external,
+    _attribute,
+)
 
 
 def _archive(entries, rng):

@@ -1,5 +1,9 @@
 """Keras files by number: Sequential, functional, nested, shared, wrapped models."""
 
+import io
+import re
+import zipfile
+
 import keras
 import numpy as np
 
@@ -22,6 +26,7 @@ def sound(number):
     """The sound file that the `number`-th is, or was before it was injured."""
     rng = generator("keras", number)
     keras.backend.clear_session(free_memory=False)
+    keras.utils.set_random_seed(number)  # of the state that layers with noise are saved with
     told = []
     rank = pick(rng, (1, 2, 2, 2, 3))
     sizes = tuple(whole(rng, 2, 5) for _ in range(rank))
@@ -38,11 +43,27 @@ def sound(number):
         if chance(rng, 0.15):
             told.append("compiled")
             model.compile(optimizer=pick(rng, ("adam", "sgd")), loss="mse")
-        data = to_bytes(model)
+        data = _renumbered(to_bytes(model))
     finally:
         keras.config.set_dtype_policy("float32")
         keras.config.set_image_data_format("channels_last")
     return Case("keras", data, f"{rank}-D {', '.join(told)}", {}, (), draw_options(rng))
+
+
+def _renumbered(data):
+    """The file with shared objects counted, where Keras names them by their places in memory."""
+    target, numbers = io.BytesIO(), {}
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w") as archive:
+        for entry in source.namelist():
+            content = source.read(entry)
+            if entry == "config.json":
+                content = re.sub(
+                    rb'(?<="shared_object_id": )[0-9]+',
+                    lambda found: b"%d" % numbers.setdefault(found[0], len(numbers)),
+                    content,
+                )
+            archive.writestr(zipfile.ZipInfo(entry), content)
+    return target.getvalue()
 
 
 def _up(rng, rank, told):
@@ -155,9 +176,7 @@ def _fill(model, rng, told):
     values = [np.abs(rng.standard_normal(w.shape)) + 0.1 for w in model.get_weights()]
     signs = [rng.choice((-1, 1), w.shape) for w in model.get_weights()]
     kept = [v.name for v in model.weights]
-    values = [
-        v if "variance" in name else v * s for v, s, name in zip(values, signs, kept, strict=True)
-    ]
+    values = [v if "variance" in name else v * s for v, s, name in zip(values, signs, kept, strict=True)]
     if values and chance(rng, 0.03):
         told.append("edge filters")
         values[0] = edge_array(rng, values[0].astype("f4"))

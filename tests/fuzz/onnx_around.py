@@ -160,9 +160,7 @@ def _function(draft, x, body):
     title = draft.fresh("Block")
     imports = [helper.make_opsetid("", draft.opset), helper.make_opsetid("com.microsoft", 1)]
     imports.append(helper.make_opsetid("local", 1))
-    draft.functions.append(
-        helper.make_function("local", title, [argument], [y.name], inner.nodes, imports)
-    )
+    draft.functions.append(helper.make_function("local", title, [argument], [y.name], inner.nodes, imports))
     name = draft.add(title, [x.name], domain="local")
     if chance(draft.rng, 0.3):
         again = draft.add(title, [draft.add("Neg", [x.name])], domain="local")

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from tests.fuzz.case import chance, pick, whole
+from tests.fuzz.case import chance, pick
 from tests.fuzz.edges import bytes_near, edge_array, real_near, text_near, whole_near
 
 _MOST = 4000  # of messages looked at

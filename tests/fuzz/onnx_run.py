@@ -48,21 +48,20 @@ class OnnxProgram:
         return {name: value for name, value in pairs if isinstance(value, np.ndarray)}
 
     def ties(self, feed):
-        """Whether a value comes to lie on the border between two steps of a quantizer."""
-        if self._inner_quantizers:
-            return True
+        """How many values come to lie on the border between two steps of a quantizer; one where it cannot be seen."""
+        count = int(self._inner_quantizers)
         probe, pairs = self._probe
         if probe is None or not pairs:
-            return False
+            return count
         values = dict(zip([p.name for p in probe.get_outputs()], _run(probe, feed), strict=True))
         for x, scale in pairs:
             with np.errstate(all="ignore"):
                 steps = values[x].astype("f8") / np.max(np.abs(values[scale]))
             steps = steps[np.isfinite(steps)]
             near = 2.0**-16 * np.max(np.abs(steps), initial=1)
-            if (np.abs(steps - np.floor(steps) - 0.5) < near).any() or np.size(values[scale]) > 1:
-                return True
-        return False
+            count += int((np.abs(steps - np.floor(steps) - 0.5) < near).sum())
+            count += np.size(values[scale]) > 1
+        return count
 
     @cached_property
     def _inner_quantizers(self):

@@ -35,9 +35,7 @@ def site(draft, x, shared=None, quantized=False):
     source = draft.add("Identity", [x.name]) if chance(rng, 0.1) else x.name
     if quantized:
         source = _quantized(draft, source)
-    name, w = shared or (
-        _quantized_filters(draft, w) if quantized else realize(draft, "w", w, whole(rng, 0, 3))
-    )
+    name, w = shared or (_quantized_filters(draft, w) if quantized else realize(draft, "w", w, whole(rng, 0, 3)))
     geometry, attributes, lengths = _geometry(rng, x.sizes, kernel, draft)
     inputs, bias = [source, name], None
     if chance(rng, 0.5):
@@ -85,7 +83,10 @@ def _geometry(rng, sizes, kernel, draft):
         pairs = [(whole(rng, 0, e), whole(rng, 0, e)) for e in spans]
         pairs = [p if sum(p) < f else (0, 0) for p, f in zip(pairs, full, strict=True)]
         attributes["pads"] = [p[0] for p in pairs] + [p[1] for p in pairs]
-        firsts, lengths = [p[0] for p in pairs], [f - sum(p) for f, p in zip(full, pairs, strict=True)]
+        firsts, lengths = (
+            [p[0] for p in pairs],
+            [f - sum(p) for f, p in zip(full, pairs, strict=True)],
+        )
     elif how == "output_shape":
         draft.tell("output_shape")
         lengths = [max(1, f - whole(rng, 0, min(s, f))) for f, s in zip(full, strides, strict=True)]

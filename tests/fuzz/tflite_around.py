@@ -226,9 +226,7 @@ def draft_case(rng, kinds=("float32", "float32", "int8", "int8", "uint8", "int16
     padding, output = pick(rng, ("SAME", "VALID")), None
     if chance(rng, 0.4):
         least = (1, 1) if padding == "SAME" else kernel
-        output = tuple(
-            (n - 1) * s + a + int(rng.integers(s)) for n, s, a in zip(sizes, strides, least, strict=True)
-        )
+        output = tuple((n - 1) * s + a + int(rng.integers(s)) for n, s, a in zip(sizes, strides, least, strict=True))
     activation = pick(rng, ("NONE", "NONE", "RELU", "RELU6")) if kind != "int16x8" else "NONE"
     return Deconv(
         sizes=sizes,

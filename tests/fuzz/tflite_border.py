@@ -41,7 +41,8 @@ def near(data, feed):
     run.invoke()
     count = int(any(t.type in _INTEGERS for g in model.subgraphs[1:] for t in g.tensors))
     for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        kind = model.operatorCodes[operator.opcodeIndex]
+        code = max(kind.builtinCode, kind.deprecatedBuiltinCode)
         y = graph.tensors[int(operator.outputs[0])]
         if code == schema.BuiltinOperator.TRANSPOSE_CONV and y.type in _INTEGERS:
             count += _count(*_sums(graph, operator, run.get_tensor))

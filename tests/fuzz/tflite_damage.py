@@ -40,7 +40,10 @@ def _injure(model, rng):
         buffers = [b for b in model.buffers if b.data is not None and len(b.data) >= 4]
         if buffers:
             buffer = pick(rng, buffers)
-            kind = pick(rng, [k for k in ("<f4", "<i4", "i1", "u1") if len(buffer.data) % np.dtype(k).itemsize == 0])
+            kind = pick(
+                rng,
+                [k for k in ("<f4", "<i4", "i1", "u1") if len(buffer.data) % np.dtype(k).itemsize == 0],
+            )
             buffer.data = edge_array(rng, np.array(buffer.data, "u1").view(kind)).view("u1")
             return f"Buffer values at the edge, as {kind}"
     parts = [part for part in _tables(model) if vars(part)]

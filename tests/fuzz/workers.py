@@ -98,7 +98,11 @@ class Worker:
 
 
 def _serve(pipe, kind):
-    os.environ |= {"ORT_DISABLE_TELEMETRY": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    os.environ |= {
+        "ORT_DISABLE_TELEMETRY": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     resource.setrlimit(resource.RLIMIT_AS, (SPACE[kind],) * 2)
