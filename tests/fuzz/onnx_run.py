@@ -28,9 +28,12 @@ class OnnxProgram:
     def __init__(self, data, folder, family):
         self._data, self._folder = data, folder
         self._session = _session(data, folder, family)
-        stored = {port.name for port in self._session.get_overridable_initializers()}
-        both = (*self._session.get_inputs(), *self._session.get_overridable_initializers())
-        self.ports = [_port(port, port.name in stored) for port in both]
+        try:
+            stored = {port.name for port in self._session.get_overridable_initializers()}
+            both = (*self._session.get_inputs(), *self._session.get_overridable_initializers())
+            self.ports = [_port(port, port.name in stored) for port in both]
+        except UnicodeDecodeError as error:  # of a name
+            raise FailedError(_short(error)) from None
         #: How much inputs are changed to see what rounding does.
         self.epsilon = 2.0**-9 if b"float16" in data or self._half else 2.0**-18
 
