@@ -22,6 +22,7 @@ from .detect import LARGEST
 
 _GIB = 1 << 30
 _SECONDS, _COPIES = 1e-6, 16  # for each byte of a model
+_STACKS = 64 << 20  # for each core: 8 MiB of address space in each of a few pools of threads
 #: Exit code of a child that could not even write down what went wrong.
 NO_ROOM = 74
 # Variables of Python's that say where things are; others would change what the child does.
@@ -50,8 +51,8 @@ class Limits:
     def of(cls, size, keras=False, seconds=None, memory=None) -> "Limits":
         """The default limits for files of `size` bytes, or those asked for.
 
-        Reading, rewriting and running a model takes a few copies of it beside what the runtime maps: 0.2 GiB for
-        LiteRT and ONNX Runtime, 1.6 GiB for TensorFlow.
+        Reading, rewriting and running a model takes a few copies of it beside its activations, for which there is
+        room below 2 GiB, what TensorFlow maps, and the stacks of the threads, which the runtimes start for each core.
 
         Time is limited twice. An endless model is stopped by its silence: a minute (two for TensorFlow, which takes
         long to load) and a second per megabyte, or 50 times the longest run of a model so far, since a runtime's plain
@@ -74,7 +75,7 @@ class Limits:
         silence = (120 if keras else 60) + size * _SECONDS
         return cls(
             seconds or 10 * silence,
-            int(memory * _GIB) if memory else (8 if keras else 4) * _GIB + _COPIES * size,
+            int(memory * _GIB) if memory else _base(keras) + _COPIES * size,
             seconds or silence,
             (0 if seconds else _SECONDS, 0 if memory else _COPIES),
         )
@@ -98,6 +99,11 @@ class Limits:
 
     def __str__(self):
         return f"{self.seconds:.0f} s and {self.bytes / _GIB:.1f} GiB"
+
+
+def _base(keras):
+    """Bytes of address space for a model of no size."""
+    return (3 if keras else 2) * _GIB + (os.cpu_count() or 1) * _STACKS
 
 
 def run(job, folder, limits, progress=None):

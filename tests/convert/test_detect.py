@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from splitdeconv.cli import app
-from splitdeconv.convert.detect import detect, read_model
+from splitdeconv.convert.detect import detect, look, read_model
 from tests.convert import files
 from tests.refusals import refused
 
@@ -160,3 +160,32 @@ def test_the_recipe_for_a_frozen_graph_works(tmp_path, monkeypatch):
     with refused("no model that can be converted") as caught:
         detect(*read_model("frozen.pb"))
     assert_leads_on(caught.value.fix.replace("INPUT", "first").replace("OUTPUT", "last"), monkeypatch)
+
+
+def test_a_file_is_refused_by_its_size_without_being_read(tmp_path):
+    for name, head, fix in (
+        ("a", b"\x08\x08:\x90N", "a part of it"),
+        ("b", b"PK\x03\x04", "PyTorch"),
+        ("c", b"\x89HDF\r\n\x1a\n", "keras.models.load_model"),
+        ("d", b"\x80\x02}.", "torch.onnx.export"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(head)
+        os.truncate(path, 1 << 40)  # all of it holes
+        for given in (read_model, look):
+            with refused("the model is too large|this is no model") as caught:
+                given(path)
+            assert fix in caught.value.fix
+
+
+def test_a_file_of_proc_is_not_read(tmp_path):
+    # Some of these wait for what is to come, and say that they are empty.
+    with refused("no model that can be converted") as caught:
+        look("/proc/self/status")
+    assert caught.value.got == "an empty file"
+
+
+def test_a_look_takes_the_first_bytes_only(tmp_path):
+    (tmp_path / "model").write_bytes(b"x" * 1000)
+    assert look(tmp_path / "model") == (b"x" * 64, 1000, str(tmp_path / "model"))
+    assert look(b"y" * 1000) == (b"y" * 64, 1000, None)
