@@ -1,8 +1,8 @@
 """Split deconvolution: transposed convolutions rewritten, exactly, as small stride-1 convolutions.
 
-The method is Xu et al., "Accelerating Generative Neural Networks on Unmodified Deep Learning Processors - A Software
-Approach", IEEE Transactions on Computers 69(8), 2020, arXiv 1907.01773. Importing this package loads no framework:
-names resolve when first used.
+The method is Xu et al., "Accelerating Generative Neural Networks on Unmodified Deep Learning
+Processors - A Software Approach", IEEE Transactions on Computers 69(8), 2020, arXiv 1907.01773.
+Importing this package loads no framework: names resolve when first used.
 """
 
 import lazy_loader
@@ -13,7 +13,7 @@ del lazy_loader
 
 
 def __getattr__(name):
-    """A public name, loaded when first used; so is the version, which takes most of the time of importing this."""
+    """A public name, loaded when first used; so is the version, which takes long to look up."""
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,11 +1,12 @@
-"""Run a command, and end it with all that it started as soon as the process that asked for it has ended.
+"""Run a command, and end it with all that it started as soon as the process that asked for it has
+ended.
 
-A script for `python -I -S`, which starts in milliseconds; `guard` runs it. A process between the two is needed: a
-signal that Linux sends when a parent ends is bound to the parent's thread, and a thread that waits inside the worker
-does not run while C++ code holds the interpreter.
+A script for `python -I -S`, which starts in milliseconds; `guard` runs it. A process between the
+two is needed: a signal that Linux sends when a parent ends is bound to the parent's thread, and a
+thread that waits inside the worker does not run while C++ code holds the interpreter.
 
-Arguments: the id of the process that asked, a file descriptor of the socket to it, a folder to remove if that process
-ends first (or nothing), and the command.
+Arguments: the id of the process that asked, a file descriptor of the socket to it, a folder to
+remove if that process ends first (or nothing), and the command.
 """
 
 import os
@@ -24,7 +25,8 @@ def main(asker, line, folder, command):
     """Run the command until it ends, or is to end, and end as it did."""
     line = socket.socket(fileno=line)
     line.set_inheritable(False)
-    # A whole group or container may be told to end; this process ends after the worker, to clean up behind it.
+    # A whole group or container may be told to end; this process ends after the worker, to clean up
+    # behind it.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _IGNORED}
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -83,9 +85,10 @@ def _prctl():
 
 
 def _wait(worker, asker, line, woken):
-    """Until the worker has ended or is to end; whether the process that asked for it has ended before."""
+    """Wait until the worker has ended or is to end; return whether its asker ended before."""
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        # Its end closes the socket, unless a fork of it holds another copy; then its child has another parent.
+        # Its end closes the socket, unless a fork of it holds another copy; then its child has
+        # another parent.
         ready = select.select([line, woken], [], [], 1)[0]
         if line in ready:
             return not line.recv(1)
@@ -97,7 +100,7 @@ def _wait(worker, asker, line, woken):
 
 
 def _kill(worker):
-    """Kill the worker's process group. The worker has not been waited for, so its id is still its own."""
+    """Kill the worker's process group; its id is its own until the worker is waited for."""
     with suppress(OSError):  # all of it has ended
         os.killpg(worker, signal.SIGKILL)
 

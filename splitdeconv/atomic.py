@@ -11,7 +11,8 @@ from pathlib import Path
 def replacing(path, *, new=False, suffix=""):
     """An empty file beside `path`, renamed to it if the block ends well and removed if not.
 
-    A link stays a link: the file that it leads to is replaced. The mode of a file that is replaced is kept.
+    A link stays a link: the file that it leads to is replaced. The mode of a file that is replaced
+    is kept.
 
     Args:
         path: the file to write.
@@ -22,12 +23,12 @@ def replacing(path, *, new=False, suffix=""):
         The path to write to.
 
     Raises:
-        OSError: the file cannot be written; `FileExistsError` if it exists and `new` is set, or if what exists is not
-            a regular file.
+        OSError: the file cannot be written; `FileExistsError` if it exists and `new` is set, or if
+            what exists is not a regular file.
     """
     path = Path(os.path.realpath(path))
-    # Cut, because a long name with an addition can be too long; random, because a process id is not unique between
-    # threads and containers.
+    # Cut, because a long name with an addition can be too long; random, because a process id is not
+    # unique between threads and containers.
     partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.partial{suffix}")
     try:
         mode = _create(partial, path)
@@ -51,7 +52,8 @@ def _create(partial, path):
         held = None
     if held is not None and not stat.S_ISREG(held.st_mode):
         raise FileExistsError(17, "not a regular file")
-    # As private as can be while it is written: who may read the file may not be who may read the folder.
+    # As private as can be while it is written: who may read the file may not be who may read the
+    # folder.
     file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if held is None else 0o600)
     try:
         if held is None:

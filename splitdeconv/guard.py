@@ -1,4 +1,4 @@
-"""Processes that do not outlive this one, whatever ends it, and take with them what they started."""
+"""Child processes that end with this one, whatever ends it, and so does what they started."""
 
 import os
 import signal

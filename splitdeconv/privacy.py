@@ -1,8 +1,9 @@
 """No telemetry: what makes each library that this package loads report nothing to its maker.
 
-ONNX Runtime's wheels for Linux write a device id and events under the home folder and send them. OpenVINO reports its
-import to a web analytics service through a package of its own, which it does without where it is missing. TensorFlow
-and JAX switch on what libtpu counts. Keras, LiteRT, Dask, papermill and Jupyter's kernels report nothing.
+ONNX Runtime's wheels for Linux write a device id and events under the home folder and send them.
+OpenVINO reports its import to a web analytics service through a package of its own, which it does
+without where it is missing. TensorFlow and JAX switch on what libtpu counts. Keras, LiteRT, Dask,
+papermill and Jupyter's kernels report nothing.
 """
 
 import os
@@ -13,7 +14,8 @@ VARIABLES: dict[str, str] = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime
     "ENABLE_RUNTIME_UPTIME_TELEMETRY": "0",  # libtpu; TensorFlow and JAX set it to 1 unless it is set
 }
-# Packages that only report, and no variable stops; OpenVINO tries to import this one and goes on without it.
+# Packages that only report, and no variable stops; OpenVINO tries to import this one and goes on
+# without it.
 _REPORTERS = ("openvino_telemetry",)
 
 

@@ -1,8 +1,8 @@
 """The command line: the library's verbs.
 
-Exit code 0: done; 1: refused, failed or unreadable, with the reason on stderr; 2: wrong usage; 128 and a signal's
-number: ended by it. What `--json` prints carries its schema's version, which grows whenever a key changes its meaning
-or goes.
+Exit codes: 0 if the work is done; 1 if the model was refused, failed or could not be read, with the
+reason on stderr; 2 for wrong usage; 128 plus the number of the signal that ended the command. The
+output of `--json` carries a schema version, which grows when a key changes its meaning or goes.
 """
 
 import os

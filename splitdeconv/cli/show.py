@@ -1,6 +1,7 @@
 """How the command line prints: lines, errors, tables, JSON, progress.
 
-Names come from files that nobody vouches for: whatever could command a terminal is printed as an escape.
+Names come from files that nobody vouches for: whatever could command a terminal is printed as an
+escape.
 """
 
 import json
@@ -19,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def visible(text) -> str:
-    """Text without what a terminal would obey: control characters, and those that reorder or hide text, as escapes."""
+    """Text whose control characters, and those that reorder or hide text, are escapes."""
     text = str(text)
     if text.isprintable():
         return text
@@ -51,7 +52,8 @@ def print_table(header, rows, right=("MMAC",)):
 
     header, *rows = ([visible(cell) for cell in row] for row in (header, *rows))
     console = Console(markup=False, highlight=False, emoji=False)
-    # A pipe has no width to fit; a terminal has. So has a notebook: what is wider than its cells is cut off.
+    # A pipe has no width to fit; a terminal has. So has a notebook: what is wider than its cells is
+    # cut off.
     if not sys.stdout.isatty():
         console.width = 106 if console.is_jupyter else 120
     elif _least_width(header, rows) > console.width:

@@ -1,4 +1,5 @@
-"""Standard streams and signals of a command: closed, full or abandoned streams and interruptions end in an exit code.
+"""Standard streams and signals of a command: closed, full or abandoned streams and interruptions
+end in an exit code.
 
 It imports next to nothing, for an interruption may come while the rest is being imported.
 """
@@ -14,7 +15,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal that ends the command. No `KeyboardInterrupt`: libraries handle that one in their own ways.
+    """A signal that ends the command. No `KeyboardInterrupt`: libraries handle that one in their
+    own ways.
 
     Args:
         number: of the signal.
@@ -29,12 +31,14 @@ class Interrupted(BaseException):
 def interruptible(last=False):
     """A block that SIGINT, SIGTERM and SIGHUP end.
 
-    At first they end the process at once: nothing has been done, and an exception would come to light somewhere in the
-    imports of others. Later they raise `Interrupted`, so that the block tidies up; a second one ends the process at
-    once again, and what it leaves undone `splitdeconv.guard` does.
+    At first they end the process at once: nothing has been done, and an exception would come to
+    light somewhere in the imports of others. Later they raise `Interrupted`, so that the block
+    tidies up; a second one ends the process at once again, and what it leaves undone
+    `splitdeconv.guard` does.
 
     Args:
-        last: whether the process ends after the block, so that nobody needs Python's own handlers again.
+        last: whether the process ends after the block, so that nobody needs Python's own handlers
+            again.
 
     Yields:
         A function to call when there is something to tidy up from now on.
@@ -66,7 +70,7 @@ def interruptible(last=False):
 
 
 class _Stream(io.FileIO):
-    """A standard stream that never fails: what cannot be written is dropped, and the first reason is kept."""
+    """A standard stream that never fails: it drops what it cannot write and keeps the reason."""
 
     error: OSError | None = None
 
@@ -83,11 +87,12 @@ class _Stream(io.FileIO):
 def steady():
     """A block in which standard output and error can be printed to, whatever they are connected to.
 
-    A stream that is closed swallows what is printed, and so does one whose reader has gone, as that of ``| head``.
+    A stream that is closed swallows what is printed, and so does one whose reader has gone, as that
+    of ``| head``.
 
     Yields:
-        A function that gives the reason why output was lost on a stream that somebody may still want, such as a full
-        disk; None if none was.
+        A function that gives the reason why output was lost on a stream that somebody may still
+        want, such as a full disk; None if none was.
     """
     before, out = (sys.stdout, sys.stderr), None
     _open_missing()
@@ -111,7 +116,7 @@ def steady():
 
 
 def _open_missing():
-    """Open what is closed of descriptors 0 to 2: the next file that is opened would take its place."""
+    """Open the closed ones of descriptors 0 to 2, or the next file opened would take their place."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -20,7 +20,8 @@ def main(folder):
 
     limits = sandbox.Limits(**job["limits"])
     allowance.begin(folder, limits)
-    # Keras would import it, and it would write its list of fonts to the home folder; nothing is drawn here.
+    # Keras would import it, and it would write its list of fonts to the home folder; nothing is
+    # drawn here.
     sys.modules.setdefault("matplotlib", None)
     try:
         from .jobs import run

@@ -1,8 +1,8 @@
-"""The child's side of its limits: it keeps them, asks for more where the model is larger than its file, and tells that
-it gets on.
+"""The child's side of its limits: it keeps them, asks for more where the model is larger than its
+file, and tells that it gets on.
 
-What it tells stands in the file "pulse" of the exchange folder: how many bytes of the model lie in other files, and the
-seconds of the longest run of a model. `sandbox` reads it.
+What it tells stands in the file "pulse" of the exchange folder: how many bytes of the model lie in
+other files, and the seconds of the longest run of a model. `sandbox` reads it.
 """
 
 import os
@@ -64,7 +64,7 @@ def begin(folder, limits: Limits):
 
 
 def outside(size):
-    """Allow for `size` bytes of the model that lie in other files; nothing where nobody set limits."""
+    """Allow for `size` bytes of the model in other files; does nothing if no limits are set."""
     if _current is not None:
         _current.outside(size)
 
@@ -85,7 +85,7 @@ def watched(run):
 
 
 def _limit(name, soft, hard=None):
-    """Set a limit, and with `hard` how far it may be raised later; a tighter one that is there already stays."""
+    """Set a limit, and with `hard` how far it may be raised later; a tighter one stays."""
     if resource is None:
         return
     which = getattr(resource, name)

@@ -1,4 +1,4 @@
-"""Where a result is written: checked before any work is spent on it, and written whole or not at all."""
+"""Where a result is written: checked before any work is done, and written whole or not at all."""
 
 import os
 import stat
@@ -11,14 +11,16 @@ from ..errors import SplitDeconvError
 def check(path, overwrite=False) -> Path:
     """Refuse an output path that cannot be written, before any work is spent on it.
 
-    Only a regular file is ever replaced: never a device, a pipe, a socket or a folder. A link is followed.
+    Only a regular file is ever replaced: never a device, a pipe, a socket or a folder. A link is
+    followed.
 
     Args:
         path: the file to write.
         overwrite: whether an existing file may be replaced, or a dangling link followed.
 
     Raises:
-        SplitDeconvError: the folder is missing or read-only, or the path leads to something that may not be replaced.
+        SplitDeconvError: the folder is missing or read-only, or the path leads to something that
+            may not be replaced.
     """
     path = Path(path)
     try:

@@ -1,8 +1,8 @@
 """Untrusted files are processed in a child process with limits on time and memory.
 
-A model file is data, but the runtimes that execute it for verification are large C++ programs: what crashes, hangs or
-eats memory there takes the child down and is reported here as one clear error. The child ends with this process,
-whatever ends it, and what it wrote goes with it.
+A model file is data, but the runtimes that execute it for verification are large C++ programs: what
+crashes, hangs or eats memory there takes the child down and is reported here as one clear error.
+The child ends with this process, whatever ends it, and what it wrote goes with it.
 """
 
 import json
@@ -37,9 +37,10 @@ class Limits:
     Args:
         seconds: of wall-clock time, in all.
         bytes: of address space.
-        silence: seconds without a sign of life: a stage entered, or a run of a model ended. None for `seconds`.
-        grows: the seconds and the bytes of address space to allow more for each byte that the model keeps in other
-            files; 0 for what the user has fixed.
+        silence: seconds without a sign of life: a stage entered, or a run of a model ended. None
+            for `seconds`.
+        grows: the seconds and the bytes of address space to allow more for each byte that the model
+            keeps in other files; 0 for what the user has fixed.
     """
 
     seconds: float
@@ -51,13 +52,15 @@ class Limits:
     def of(cls, size, keras=False, seconds=None, memory=None) -> "Limits":
         """The default limits for files of `size` bytes, or those asked for.
 
-        Reading, rewriting and running a model takes a few copies of it beside its activations, for which there is
-        room below 2 GiB, what TensorFlow maps, and the stacks of the threads, which the runtimes start for each core.
+        Reading, rewriting and running a model takes a few copies of it beside its activations, for
+        which there is room below 2 GiB, what TensorFlow maps, and the stacks of the threads, which
+        the runtimes start for each core.
 
-        Time is limited twice. An endless model is stopped by its silence: a minute (two for TensorFlow, which takes
-        long to load) and a second per megabyte, or 50 times the longest run of a model so far, since a runtime's plain
-        kernels are that much slower than its fast ones. In all, ten times that minute may pass: 8 samples of a model of
-        100 GMAC take some 200 seconds on one core, and as much again with plain kernels.
+        Time is limited twice. An endless model is stopped by its silence: a minute (two for
+        TensorFlow, which takes long to load) and a second per megabyte, or 50 times the longest run
+        of a model so far, since a runtime's plain kernels are that much slower than its fast ones.
+        In all, ten times that may pass, which is meant for 8 samples of a model of some 100 GMAC on
+        one core.
 
         Args:
             size: of the model and what comes with it, in bytes.
@@ -81,7 +84,8 @@ class Limits:
         )
 
     def grown(self, outside=None, longest=0.0) -> "Limits":
-        """These limits for a model that keeps so many bytes in other files, and whose longest run took so long.
+        """These limits for a model that keeps so many bytes in other files, and whose longest run
+        took so long.
 
         Args:
             outside: bytes; None for as many as can be converted.
@@ -119,8 +123,8 @@ def run(job, folder, limits, progress=None):
         What the job returned.
 
     Raises:
-        SplitDeconvError: the job's own refusal; or the child crashed, hung, ran out of memory, or could not be started
-            or write to `folder`.
+        SplitDeconvError: the job's own refusal; or the child crashed, hung, ran out of memory, or
+            could not be started or write to `folder`.
     """
     folder = Path(folder)
     with temporary.writing(folder):
@@ -166,7 +170,7 @@ def _command(folder):
 
 
 def _wait(child, folder, limits, progress):
-    """(the child's exit code or None if its time is over, which limit it hit, the limits as they were at last)."""
+    """(exit code or None if the time is over, which limit was hit, the limits at the end)."""
     start = heard = time.monotonic()
     seen = told = None
     now = limits = limits.grown(0)
@@ -209,7 +213,7 @@ def _read(path):
 
 
 def _environment(temporary):
-    """The parent's, with this very package first, nothing that changes how Python runs, and the runtimes silent."""
+    """The parent's, with this package first, Python's defaults, and silent runtimes."""
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") or name in _KEPT}

@@ -1,4 +1,4 @@
-"""The temporary folder in which this process and its child exchange files, and its failures told as what they are."""
+"""The temporary folder in which this process and its child exchange files."""
 
 import errno
 import os

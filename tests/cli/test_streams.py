@@ -1,4 +1,4 @@
-"""The command line as a process: closed, full and abandoned streams, little memory, names that command terminals."""
+"""The command line as a process: closed, full and abandoned streams, and little memory."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A conversion leaves nothing behind and talks to nobody: no file at home, no socket beyond this machine."""
+"""A conversion leaves nothing behind and calls nobody beyond this machine."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tests.convert.tflite_models import Deconv, deconv_model
 
 @pytest.fixture
 def trace(tmp_path):
-    """A command that notes whom a program and its children call; an empty one where that is not allowed."""
+    """A command that notes whom a program and its children call; empty if that is not allowed."""
     command = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg"]
     command += ["-o", str(tmp_path / "calls")]
     if shutil.which("strace") is None:
@@ -39,7 +39,8 @@ def test_nothing_is_left_and_nobody_is_called(tmp_path, trace, kind):
         sequential().save(given)
     else:
         given.write_bytes(model(kind))
-    # Neither this process' settings nor those of a build server, under which some libraries report nothing.
+    # Neither this process' settings nor those of a build server, under which some libraries report
+    # nothing.
     hidden = {*privacy.VARIABLES, "CI", "TF_BUILD", "JENKINS_URL", "KERAS_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     for variable in ("HOME", "TMPDIR"):
