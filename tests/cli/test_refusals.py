@@ -82,6 +82,8 @@ def test_truncation_at_any_byte(run, tmp_path, kind):
         ["convert", "up.tflite", "-o", "out", "--interleave", "zip"],
         ["convert", "up.tflite", "-o", "out", "--layers", "("],
         ["convert", "up.tflite", "-o", "out", "--static-batch", "0"],
+        ["convert", "up.tflite", "-o", "out", "--static-batch", f"{2**31}"],
+        ["convert", "up.tflite", "-o", "out", "--static-batch", f"{2**70}"],
         ["convert", "up.tflite", "-o", "out", "--samples", "0"],
         ["convert", "up.tflite", "-o", "out", "--timeout", "-1"],
         ["convert", "up.tflite", "-o", "out", "extra"],

@@ -116,6 +116,13 @@ def test_a_batch_is_a_positive_integer(path, batch):
         sd.convert(path, static_batch=batch)
 
 
+@pytest.mark.parametrize("batch", [2**31, 2**64])
+def test_a_batch_that_no_format_holds_is_refused_as_an_argument(path, batch):
+    with refused("the batch is too large") as caught:
+        sd.convert(path, static_batch=batch)
+    assert (caught.value.where, caught.value.got) == ("static_batch", f"{batch:,}")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
