@@ -83,9 +83,13 @@ def array(tensor, folder):
         folder: where its model lies, for tensors kept in files of their own; None where it lies nowhere.
 
     Raises:
-        SplitDeconvError: its file is missing, too short, or outside the folder.
+        SplitDeconvError: its type is unknown; or its file is missing, too short, or outside the folder.
     """
     onnx = require("onnx", "onnx")
+    if tensor.data_type not in (*_BITS, _STRING):
+        raise _broken(
+            "a tensor in it is of an unknown type", f"tensor {tensor.name!r}", "a type of ONNX", str(tensor.data_type)
+        )
     if is_external(tensor):
         tensor = inlined(tensor, folder)
     return onnx.numpy_helper.to_array(tensor)

@@ -104,8 +104,9 @@ def _check_growth(this, plan):
 def _quantizer(ops, this, plan, count, read):
     """What rounds each convolution's result to the steps of the QuantizeLinear that reads the whole; None if none does.
 
-    Only where input and filters are quantized too, so that a runtime can compute the convolution in integers; and not
-    where the filters' zero points differ, which ONNX Runtime then tries, and up to 1.20 fails to run.
+    Only where input, filters and bias are quantized too, so that a runtime can compute the convolution in integers
+    (ONNX Runtime would round a bias of floats for that); and not where the filters' zero points differ, which ONNX
+    Runtime then tries, and up to 1.20 fails to run.
     """
     scope, output = this.scope, this.node.output[0]
     reader = next((n for n in scope.graph.node if n.op_type == "QuantizeLinear" and output in n.input[:1]), None)
@@ -113,7 +114,10 @@ def _quantizer(ops, this, plan, count, read):
     before = scope.producer(this.node.input[0])
     if reader is None or count[output] > 1 or output in scope.outputs:
         return None
-    if any(node is None or node.op_type != "DequantizeLinear" for node in (inner, before)):
+    sources = [inner, before]
+    if len(this.node.input) > 2 and this.node.input[2]:
+        sources.append(scope.producer(this.node.input[2]))
+    if any(node is None or node.op_type != "DequantizeLinear" for node in sources):
         return None
     scales = [scope.constant(name) for name in reader.input[1:] if name]
     if any(scale is None or list(scale.dims) not in ([], [1]) for scale in scales):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import SplitDeconvError
 from ..extras import require
 from .verify_steps import Grid
 
@@ -170,20 +171,24 @@ def _source(this):
 
 def grid_behind(this) -> Grid | None:
     """The steps of the only reader of an ONNX site, where that is a QuantizeLinear of one known scale."""
+    from .onnx_parse import array
+
     scope, name = this.scope, this.node.output[0]
     readers = [node for node in scope.graph.node if name in node.input]
     if len(readers) != 1 or readers[0].op_type != "QuantizeLinear":
         return None
-    arrays = require("onnx", "onnx").numpy_helper
     scale, zero = (scope.constant(n) for n in (*readers[0].input[1:], "")[:2])
     if scale is None or (zero is None and len(readers[0].input) > 2 and readers[0].input[2]):
         return None
-    if any(t is not None and (t.external_data or list(t.dims) not in ([], [1])) for t in (scale, zero)):
+    if any(t is not None and list(t.dims) not in ([], [1]) for t in (scale, zero)):
         return None
-    point = np.zeros(1, np.uint8) if zero is None else arrays.to_array(zero).reshape(-1)
+    try:
+        point = np.zeros(1, np.uint8) if zero is None else array(zero, None).reshape(-1)
+        step = float(array(scale, None).reshape(-1)[0])
+    except SplitDeconvError:  # kept in another file, or of an unknown type
+        return None
     if point.dtype.kind not in "iu":
         return None
-    step = float(arrays.to_array(scale).reshape(-1)[0])
     limits = np.iinfo(point.dtype)
     low, high = ((limit - int(point[0])) * step for limit in (limits.min, limits.max))
     return Grid(step, low, high) if step > 0 else None

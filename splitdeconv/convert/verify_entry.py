@@ -154,4 +154,5 @@ def greatest(value):
     """Greatest finite magnitude of floats; 0 for everything else, which must be equal."""
     if value.dtype.kind not in "fc":
         return 0.0
-    return float(np.abs(value[np.isfinite(value)].astype(np.complex128)).max(initial=0.0))
+    wide = value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
+    return float(np.abs(wide[np.isfinite(wide)]).max(initial=0.0))

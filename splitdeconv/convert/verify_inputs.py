@@ -20,7 +20,7 @@ _SIZES = ((63, 0), (21, 4), (9, 2), (32, 32), (64, 64))
 _OTHER_SIZES = 2
 _OTHER_BATCHES = (1, 3)
 # Numbers that the largest tensor may have; beyond it shorter lengths are tried first.
-_MOST_NUMBERS = 2**22
+_MOST_NUMBERS = 2**20
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,8 @@ def measure(name, ours, theirs, tolerance, allowed=NO_SLACK) -> Output:
     gaps = _gaps(ours, theirs)
     gap, off = float(gaps.max(initial=0.0)), int((gaps > tolerance).sum())
     numbers = ours[np.isfinite(ours)] if ours.dtype.kind in _NUMBERS else np.zeros(0)
-    greatest = float(np.abs(numbers.astype(np.complex128)).max(initial=0.0))
+    wide = np.complex128 if ours.dtype.kind == "c" else np.float64
+    greatest = float(np.abs(numbers.astype(wide)).max(initial=0.0))
     found = {
         "max_abs": gap,
         "max_rel": gap / greatest if greatest and np.isfinite(gap) else gap,

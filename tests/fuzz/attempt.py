@@ -107,8 +107,5 @@ def _judge(case, report, refusal, finding: Finding):
             return Outcome("caught", finding.detail)
         wrongly = case.sound and finding.rank != "not compared"
         return Outcome("refused wrongly" if wrongly else "refused alike", finding.detail)
-    if finding.rank == "non-finite":
-        told = [note for note in report["notes"] if "NaN" in note or "infinit" in note]
-        return Outcome("non-finite" if told else "differ", finding.detail)
     name = {"same": "converted"}.get(finding.rank, finding.rank)
     return Outcome(name, finding.detail)
