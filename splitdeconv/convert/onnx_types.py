@@ -10,6 +10,7 @@ from collections import ChainMap
 from ..extras import require
 from .onnx_graph import scopes
 from .onnx_parse import tensors_of
+from .onnx_same import spell_out
 
 #: Constants of up to so many elements may be shapes, which inference reads; larger ones are left out for it.
 _SMALL = 1024
@@ -95,6 +96,7 @@ def _inferred(model):
     copy.CopyFrom(model)
     for scope in scopes(copy):
         graph = scope.graph
+        spell_out(scope)
         _forget(scope)
         if hasattr(graph, "sparse_initializer"):
             # Up to onnx 1.19, inference crashes where a filter is sparse.

@@ -84,7 +84,8 @@ def _load_tflite(data, _, kernels, threads):
     resolvers = interpreter.OpResolverType
     try:
         loaded = interpreter.Interpreter(
-            model_content=data,
+            # A copy: setting a constant that is an input as well writes into these very bytes.
+            model_content=bytes(bytearray(data)),
             num_threads=threads,
             experimental_op_resolver_type={
                 "default": resolvers.AUTO,

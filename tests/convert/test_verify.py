@@ -164,3 +164,15 @@ def test_one_model_twice_is_identical(here):
     verification = sd.verify(deconv_model(CASE), deconv_model(CASE), samples=1)
     assert verification.outputs[0].finding == "identical"
     assert replace(verification.outputs[0], name="").tolerance == 0
+
+
+def test_verification_leaves_the_models_bytes_alone():
+    """LiteRT writes into the bytes it was given where a constant is an input as well."""
+    model = tflite_models.unpack(deconv_model(CASE))
+    graph = model.subgraphs[0]
+    graph.inputs = np.arange(len(graph.tensors) - 1, dtype="<i4")
+    data = tflite_models.pack(model)
+    before = bytes(bytearray(data))
+    (run,) = load("tflite", data).values()
+    run({port.name: np.ones(port.shape, port.dtype) for port in run.inputs})
+    assert data == before
