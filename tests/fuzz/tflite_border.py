@@ -27,7 +27,7 @@ def near(data, feed):
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
     graph = model.subgraphs[0]
     run = Interpreter(
-        model_content=data,
+        model_content=bytes(bytearray(data)),  # a copy, for constants that are set are written into it
         num_threads=1,
         experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
         experimental_preserve_all_tensors=True,

@@ -22,10 +22,9 @@ class TFLiteProgram:
     epsilon = 2.0**-18
 
     def __init__(self, data, family):
-        self._data = data
+        self._data, self._family = data, family
         try:
-            resolver = {"experimental_op_resolver_type": _RESOLVERS[family]}
-            self._run = Interpreter(model_content=data, num_threads=1, **resolver)
+            self._run = self._load()
             details = self._run.get_input_details()
         except _ERRORS as error:
             raise FailedError(_short(error)) from None
@@ -34,9 +33,18 @@ class TFLiteProgram:
         self._indices = {f"{i}": detail["index"] for i, detail in enumerate(details)}
         self.ports = [_port(f"{i}", d, s) for i, (d, s) in enumerate(zip(details, stored, strict=True))]
 
+    def _load(self):
+        return Interpreter(
+            # A copy: what is set for a constant is written into the file's own bytes.
+            model_content=bytes(bytearray(self._data)),
+            num_threads=1,
+            experimental_op_resolver_type=_RESOLVERS[self._family],
+        )
+
     def __call__(self, feed):
-        run = self._run
         try:
+            # A constant that has been set once would stay so.
+            run = self._load() if any(port.optional for port in self.ports) else self._run
             for name, value in feed.items():
                 run.resize_tensor_input(self._indices[name], value.shape)
             run.allocate_tensors()
