@@ -22,11 +22,17 @@ class Outcome:
     """What came of a case.
 
     Args:
-        name: "refused", "unproven" (refused, for it could not be run), "nothing" (to convert), "converted", "tie"
-            (converted; values fall to another side of a quantizer's border), "non-finite" (converted; NaN and infinity
-            elsewhere, of which the report warns), "not compared" (converted; no runtime runs the original), "caught"
-            (a wrong rewrite that verification refused), "refused alike" (an injured file, refused by verification
-            although it is the same); or one of BAD.
+        name: one of BAD, or
+            "refused";
+            "unproven": refused, for it could not be run;
+            "nothing": there is nothing to convert;
+            "converted": and the same by value;
+            "tie": converted, values fall to the other side of a quantizer's border;
+            "non-finite": converted, NaN and infinity elsewhere, as README says they may be;
+            "not compared": converted, no runtime runs the original;
+            "caught": a wrong rewrite that verification refused;
+            "refused alike": an injured file that verification refused although it is the same;
+            "runtime": a runtime died or hung on the original.
         detail: why.
     """
 

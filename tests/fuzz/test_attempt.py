@@ -21,5 +21,5 @@ def test_files_are_refused_or_converted_rightly(kind):
         outcome = attempt(draw(kind, number), number)
         assert outcome.name not in BAD, f"draw({kind!r}, {number}): {outcome}"
         outcomes[outcome.name] += 1
-    assert outcomes["converted"] > FILES[kind] / 6
-    assert outcomes["refused"] > FILES[kind] / 6
+    assert outcomes["converted"] >= FILES[kind] / 6
+    assert outcomes["refused"] >= FILES[kind] / 6
