@@ -46,11 +46,13 @@ def _convert(job, folder):
 
         result = to_bytes(result)
         report = report.with_(bytes_after=len(result))
+    (folder / "output").write_bytes(result)
     if job["verify"] and (report.converted or options.static_batch is not None):
         _enter(folder, "verifying the result")
+        if kind != "keras":  # runtimes read files themselves: nothing is held twice
+            data, result = Path(job["model"]), folder / "output"
         report = report.with_(verification=_compare(kind, data, result, job, report))
         check(report.verification, job["where"])
-    (folder / "output").write_bytes(result)
     return report.to_dict()
 
 
@@ -74,6 +76,8 @@ def _verify(job, folder):
             fix="give two files of the same format",
         )
     _enter(folder, "verifying")
+    if kind != "keras":
+        data, converted = Path(job["model"]), Path(job["converted"])
     return _compare(kind, data, converted, job).to_dict()
 
 

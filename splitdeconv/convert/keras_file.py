@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from ..errors import SplitDeconvError
 from ..extras import require
+from .keras_sizes import excess
 
 keras = require("keras", "tensorflow")
 
@@ -55,6 +56,9 @@ def load(data):
     _check_version()
     try:
         _check_names(data)
+        said = excess(data)
+        if said:
+            raise _refusal(said)
         model = _load(data)
     except (MemoryError, SplitDeconvError):
         raise

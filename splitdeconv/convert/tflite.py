@@ -15,12 +15,19 @@ from .tflite_graph import dimensions, operator_name, ports, producers
 from .tflite_sites import find_sites
 from .tflite_split import split_site
 
+#: LiteRT 2.3.0: PAD, CONV_2D and DEPTH_TO_SPACE fail there; TRANSPOSE_CONV of an open batch is not delegated.
+EMPTY_BATCH = (
+    "a batch of 0 fails in XNNPACK, LiteRT's default delegate, which does not take empty convolutions; "
+    "batches from 1 on are verified"
+)
+
 
 class TFLiteModel:
     """A .tflite model in memory. Made by `parse`."""
 
     def __init__(self, model, tail, where):
         self._model, self._tail, self._where = model, tail, where
+        self._open = False  # whether a rewritten operator's batch is known only at run time
 
     @classmethod
     def parse(cls, data, *, path=None) -> "TFLiteModel":
@@ -107,6 +114,7 @@ class TFLiteModel:
                     expected="interleave concat or transpose",
                     got=decision.interleave,
                 )
+        self._open |= any(decision.site.batch is None for decision in wanted)
         before, replacements = used(self._model), {}
         for decision in wanted:
             handle = decision.site.key
@@ -129,6 +137,10 @@ class TFLiteModel:
         prefix = site.name.split(";")[0] + "/split"
         editor = Editor(self._model, graph, prefix, site.batch is None)
         return split_site(editor, site, decision.form, decision.interleave or "concat", unpackers)
+
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user of the converted file."""
+        return (EMPTY_BATCH,) if self._open else ()
 
     def serialize(self) -> bytes:
         """The model as the bytes of a .tflite file, the same for the same model and decisions.

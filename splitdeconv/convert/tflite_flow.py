@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from .tflite_bounds import damaged
+from .tflite_bounds import damaged, schema
 
 
 def check_flow(model, number, where) -> None:
@@ -85,3 +85,19 @@ def _empty(tensor):
 
 def _indices(ports):
     return set() if ports is None else set(np.asarray(ports).tolist())
+
+
+def sets_constants(data) -> bool:
+    """Whether a caller of the model in these bytes may set a tensor that holds a constant."""
+    model = schema().Model.GetRootAs(data)
+    graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+    given = [[graph.Inputs(i) for i in range(graph.InputsLength())] for graph in graphs]
+    for i in range(model.SignatureDefsLength()):
+        signature = model.SignatureDefs(i)
+        entries = (signature.Inputs(j) for j in range(signature.InputsLength()))
+        given[signature.SubgraphIndex()] += [entry.TensorIndex() for entry in entries]
+    return any(
+        model.Buffers(graph.Tensors(index).Buffer()).DataLength()
+        for graph, indices in zip(graphs, given, strict=True)
+        for index in indices
+    )

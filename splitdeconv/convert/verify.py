@@ -13,6 +13,7 @@ from .exchange import is_keras
 from .report import Verification
 from .rewrite import parse
 from .verify_alone import SAMPLES, compare_alone, growth
+from .verify_bytes import content
 from .verify_entry import Pair, failure
 from .verify_measure import rounding
 from .verify_reach import reaches_output
@@ -70,7 +71,8 @@ def compare(
 
     Args:
         kind: "tflite", "onnx" or "keras".
-        original, converted: bytes, or `keras.Model`; the same model twice if its layers were swapped in place.
+        original, converted: bytes, paths of files, or `keras.Model`; the same model twice if its layers were swapped
+            in place.
         path, converted_path: where the bytes came from.
         samples, seed, inputs: as for `verify`.
         decisions: what was done; None to find it out by comparing what the two models hold.
@@ -111,6 +113,7 @@ def _rewritten(kind, original, converted, path, converted_path, decisions):
     """The sites that only one of the two models holds."""
     if decisions is not None:
         return [decision.site for decision in decisions if decision.verdict == "convert"]
-    ours, theirs = parse(kind, original, path).sites(), parse(kind, converted, converted_path).sites()
+    ours = parse(kind, content(original), path).sites()
+    theirs = parse(kind, content(converted), converted_path).sites()
     names = [{site.name for site in sites} for sites in (ours, theirs)]
     return [s for s in ours if s.name not in names[1]] + [s for s in theirs if s.name not in names[0]]

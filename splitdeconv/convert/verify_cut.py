@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import SplitDeconvError
 from ..extras import require
+from .verify_bytes import content
 from .verify_steps import Grid
 
 
@@ -61,7 +62,8 @@ def _cut_tflite(pair, site):
     from .tflite_graph import ports
 
     handle = site.key
-    original, converted = (read(model, "the model")[0] for model in (pair.original, pair.converted))
+    models = (pair.original, pair.converted)
+    original, converted = (read(content(model), "the model")[0] for model in models)
     if handle is None or len(converted.subgraphs) <= handle.subgraph:
         raise UncutError("it is not where the original has it")
     graph = original.subgraphs[handle.subgraph]
@@ -100,7 +102,7 @@ def _cut_onnx(pair, site):
     parse = require("onnx", "onnx").load_model_from_string
     return Cut(
         "onnx",
-        *(_subnet(parse(model), site) for model in (pair.original, pair.converted)),
+        *(_subnet(parse(content(model)), site) for model in (pair.original, pair.converted)),
         grid_behind(site.key),
     )
 
@@ -133,7 +135,8 @@ def _subnet(model, site):
         home = scope.home(name)
         if home is None or (home.inputs & {name} and name not in known):
             raise UncutError(f"nothing tells the type of {name!r}")
-        if name in home.inputs or name in home.overridable:
+        # Up to version 3 of the format every constant is listed as an input as well.
+        if name in home.overridable or (name in home.inputs and name not in home.initializers):
             inputs.append(helper.make_tensor_value_info(name, *known[name]))
             continue
         node = home.producers.get(name)

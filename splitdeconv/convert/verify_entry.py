@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class Pair:
 
     Args:
         kind: "tflite", "onnx" or "keras".
-        original, converted: bytes, or `keras.Model`; the same model twice if its layers were swapped in place.
+        original, converted: bytes, paths, or `keras.Model`; the same model twice if its layers were swapped in place.
         path, converted_path: where the bytes came from, for external data.
         delta: relative rounding difference that is due to the rewriting; see `verify_measure`.
         seed: of the synthetic inputs.
@@ -42,6 +43,13 @@ class Pair:
     grid: Grid | None = None
     growth: int = 1
     explain: Callable | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the two models; 0 for those in memory."""
+        models = (self.original, self.converted)
+        files = sum(model.stat().st_size for model in models if isinstance(model, Path))
+        return files + sum(len(model) for model in models if isinstance(model, bytes))
 
     def load_original(self, kernels="default"):
         """Entry points of the original; as Keras' own layers compute if both are the same model."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..extras import require
+from .verify_bytes import content
 from .verify_inputs import find_recipe
 from .verify_run import RejectedError, load
 
@@ -19,7 +20,7 @@ def reaches_output(pair, site) -> bool:
         return False
     try:
         ours = pair.load_original()
-        theirs = load(pair.kind, change(pair.original, site), pair.path)
+        theirs = load(pair.kind, change(content(pair.original), site), pair.path)
         for name, run in ours.items():
             recipe, _ = find_recipe(run, run.inputs, pair.seed, pair.growth)
             if recipe is None:

@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..extras import require
 from . import allowance
+from .verify_bytes import for_litert
 
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 KERNELS = ("default", "reference", "builtin")  # each runtime's fastest, its plainest, and those between
@@ -42,7 +44,7 @@ def load(kind, model, path=None, kernels="default", native=False, threads=None) 
 
     Args:
         kind: "tflite", "onnx", "keras" or "layer".
-        model: bytes, or a `keras.Model`, or (a Keras layer, its input's shape).
+        model: bytes, the path of a file, a `keras.Model`, or (a Keras layer, its input's shape).
         path: where the bytes came from, for external data.
         kernels: one of KERNELS; Keras has only the first.
         native: compute split Keras layers as Keras' own.
@@ -79,13 +81,12 @@ class Loaded:
         return self.run(feed)
 
 
-def _load_tflite(data, _, kernels, threads):
+def _load_tflite(model, _, kernels, threads):
     interpreter = require("ai_edge_litert.interpreter", "tflite")
     resolvers = interpreter.OpResolverType
     try:
         loaded = interpreter.Interpreter(
-            # A copy: setting a constant that is an input as well writes into these very bytes.
-            model_content=bytes(bytearray(data)),
+            **for_litert(model),
             num_threads=threads,
             experimental_op_resolver_type={
                 "default": resolvers.AUTO,
@@ -157,7 +158,7 @@ def _tflite_input(name, detail):
     return Input(name, _dtype(detail["dtype"]), shape, detail["quantization"][0] != 0)
 
 
-def _load_onnx(data, path, kernels, threads):
+def _load_onnx(model, path, kernels, threads):
     ort = require("onnxruntime", "onnx")
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -168,11 +169,12 @@ def _load_onnx(data, path, kernels, threads):
         "reference": levels.ORT_DISABLE_ALL,
         "builtin": levels.ORT_ENABLE_BASIC,
     }[kernels]
-    if path:
+    if path and not isinstance(model, Path):
         folder = os.path.dirname(os.path.abspath(path))
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    source = str(model) if isinstance(model, Path) else model
     try:
-        return {"": _Onnx(ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]))}
+        return {"": _Onnx(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))}
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
         raise _rejected(error) from None
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from ..extras import require
+from .verify_bytes import content
 from .verify_cut import Cut, UncutError, cut
 from .verify_entry import greatest
 from .verify_measure import measure, rounding
@@ -38,7 +39,7 @@ class Splice:
     def _parts(self) -> list[Cut] | None:
         """The operators alone; None where the models cannot be taken apart so."""
         onnx = require("onnx", "onnx")
-        model = onnx.load_model_from_string(self._pair.original)
+        model = onnx.load_model_from_string(content(self._pair.original))
         known = {node.op_type for node in model.graph.node}
         if not known & set(_QUANTIZERS) or any(site.key.place for site in self._sites):
             return None
@@ -92,7 +93,8 @@ class Splice:
     def _load(self, kernels):
         """(the converted model with inner values put out, the original without its sites, each site alone)."""
         pair = self._pair
-        exposed, rest = _exposed(pair.converted, self._sites, self._parts), _rest(pair.original, self._sites)
+        exposed = _exposed(content(pair.converted), self._sites, self._parts)
+        rest = _rest(content(pair.original), self._sites)
         runs = [
             load("onnx", data, path, kernels)[""] for data, path in ((exposed, pair.converted_path), (rest, pair.path))
         ]

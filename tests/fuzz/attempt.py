@@ -8,6 +8,7 @@ from pathlib import Path
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.convert import jobs
+from splitdeconv.convert.tflite import EMPTY_BATCH
 from tests.fuzz.agree import Finding, compare
 from tests.fuzz.case import generator
 
@@ -27,6 +28,7 @@ class Outcome:
             "unproven": refused, for it could not be run;
             "nothing": there is nothing to convert;
             "converted": and the same by value;
+            "empty batch": converted, and XNNPACK fails at a batch of 0, as the report says;
             "tie": converted, values fall to the other side of a quantizer's border;
             "non-finite": converted, NaN and infinity elsewhere, as README says they may be;
             "not compared": converted, no runtime runs the original;
@@ -38,6 +40,10 @@ class Outcome:
 
     name: str
     detail: str = ""
+
+
+#: How XNNPACK fails to prepare an operator.
+_EMPTY = "XNNPack delegate failed"
 
 
 def draw(kind, number):
@@ -116,5 +122,7 @@ def _judge(case, report, refusal, finding: Finding):
             return Outcome("caught", finding.detail)
         wrongly = case.sound and finding.rank != "not compared"
         return Outcome("refused wrongly" if wrongly else "refused alike", finding.detail)
+    if finding.rank == "differ" and _EMPTY in finding.detail and EMPTY_BATCH in report["notes"]:
+        return Outcome("empty batch", finding.detail)
     name = {"same": "converted"}.get(finding.rank, finding.rank)
     return Outcome(name, finding.detail)

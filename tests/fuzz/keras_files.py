@@ -93,7 +93,7 @@ def _other(rng, rank):
     """Any other layer that keeps channels."""
     kinds = [
         lambda: layers.Activation(pick(rng, ("relu", "gelu", "swish"))),
-        lambda: layers.BatchNormalization(),
+        lambda: layers.BatchNormalization(axis=1 if keras.config.image_data_format() == "channels_first" else -1),
         lambda: layers.Dropout(0.3),
         lambda: layers.ReLU(max_value=6.0),
         lambda: layers.LayerNormalization(),

@@ -9,11 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from splitdeconv.convert.sandbox import Limits
 from tests.fuzz.attempt import Outcome, attempt, draw
+from tests.fuzz.case import FORMATS
 
 SECONDS = 10
 #: As the command line's own child is limited, and for the comparison beside it.
-SPACE = {"onnx": 4 << 30, "tflite": 4 << 30, "keras": 8 << 30}
+SPACE = {kind: Limits.of(0, kind == "keras").bytes + (1 << 29) for kind in FORMATS}
 MOST = 2048  # MiB that a case may need
 RECYCLED = 500  # cases after which a process is replaced, for runtimes keep what they compile
 
