@@ -17,7 +17,7 @@ UV ?= uv
 PYTEST ?= -n 2 --dist loadfile
 quick := $(filter-out 0 no false,$(QUICK))
 
-# How pip installs whatever is not this package: pinned files alone, whatever the user's own settings say.
+# How pip installs pinned files, whatever the user's own settings say.
 BY_HASH := --quiet --disable-pip-version-check --no-user --require-hashes
 
 # ---- the environment ------------------------------------------------------------------------------------------------
@@ -49,7 +49,8 @@ $(VENV)/.installed: pyproject.toml $(VENV)/requirements.lock
 	@PIP_USER=0 $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Packages can lose files behind the mark's back. `make setup` looks for each, other targets for a few of each package.
+# Packages can lose files behind the mark's back. `make setup` looks for each of them, other targets for
+# a few of each package.
 ifneq ($(wildcard $(VENV)/requirements.lock),)
 missing := $(shell tools/missing.sh $(VENV) $(if $(filter setup,$(MAKECMDGOALS)),all))
 ifneq ($(missing),)
@@ -76,7 +77,7 @@ setup: $(READY) ## Make .venv from requirements.lock and install the package int
 
 # ---- data -----------------------------------------------------------------------------------------------------------
 
-# The mark lists what lay there: whatever has gone or changed since is checked, and fetched again if need be.
+# The mark lists what lay there: what has gone or changed since is checked, and fetched again if need be.
 FETCHED := data/cache/.fetched
 LIST := find data/cache -type f ! -name .fetched -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort
 ifneq ($(shell ($(LIST)) | cmp - $(FETCHED) 2>&1),)
@@ -143,7 +144,7 @@ $(filter-out /dev/null,$(cut_off)): FORCE
 reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks and make every figure; QUICK=1 for a small selection
 	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
 
-# JupyterLab looks for news, for its own releases and for extensions on the network unless it is told not to.
+# Otherwise JupyterLab looks on the network for news, for its own releases and for extensions.
 QUIET_LAB := --LabApp.news_url=None --LabApp.extension_manager=readonly \
     --LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate
 
@@ -172,12 +173,14 @@ measure: $(READY) $(DATA) ## Measure what takes long: benchmarks/measure_*.py, w
 	$(call scripts,$(MEASURE),benchmarks/measure_*.py)
 
 # The simulators want versions that the lock does not have: they live apart from it.
-# Both files are complete, so pip resolves nothing. The one package without a wheel is built by the pinned setuptools.
+# Both files are complete, so pip resolves nothing. The pinned setuptools builds the package without a wheel.
 build/peers/.installed: tools/peers/requirements.txt tools/peers/sources.txt
 	@echo "Installing SCALE-Sim and ZigZag into build/peers; this takes a minute."
 	@"$(PYTHON)" -m venv --clear build/peers
-	@build/peers/bin/python -m pip install $(BY_HASH) --no-deps --only-binary :all: -r tools/peers/requirements.txt
-	@build/peers/bin/python -m pip install $(BY_HASH) --no-deps --no-build-isolation -r tools/peers/sources.txt
+	@build/peers/bin/python -m pip install $(BY_HASH) --no-deps \
+	    --only-binary :all: -r tools/peers/requirements.txt
+	@build/peers/bin/python -m pip install $(BY_HASH) --no-deps \
+	    --no-build-isolation -r tools/peers/sources.txt
 	@build/peers/bin/python -m pip check --quiet --disable-pip-version-check
 	@touch $@
 
@@ -186,14 +189,16 @@ peers: $(READY) build/peers/.installed ## Compare cycles and energy with SCALE-S
 
 # ---- upkeep ---------------------------------------------------------------------------------------------------------
 
-COMPILE = $(UV) pip compile --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --quiet
+COMPILE = $(UV) pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+    --no-header --quiet
 PINS = $(COMPILE) requirements.in --no-emit-package splitdeconv
 PEERS = $(COMPILE) --universal
 
-lock: ## Compile the lock and the other pinned files again; needs uv. LOCK=--upgrade takes newer versions
+lock: ## Compile the lock and the other pinned files again, by uv; LOCK=--upgrade takes newer ones
 	@$(PINS) --universal --fork-strategy fewest -o requirements.lock $(LOCK)
 	@$(PINS) --resolution lowest-direct --only-binary :all: -o tests/lowest.txt $(LOCK)
-	@$(PEERS) tools/peers/requirements.in --no-emit-package multiprocessing-on-dill -o tools/peers/requirements.txt $(LOCK)
+	@$(PEERS) tools/peers/requirements.in --no-emit-package multiprocessing-on-dill \
+	    -o tools/peers/requirements.txt $(LOCK)
 	@$(PEERS) tools/peers/sources.in --no-deps -o tools/peers/sources.txt $(LOCK)
 
 clean: ## Remove what was built: build/, figures/ and caches; .venv and data/cache stay

@@ -74,9 +74,10 @@ def conv2d_transpose(
         interleave: "concat" (concatenations and a reshape), "depth_to_space" (equal strides only) or "transpose".
 
     Returns:
-        Tensor of `output_shape`. NaN and infinity in `input` spread as far as in `tf.nn` with forms "split" and "nzp".
-        Where phases share a window ("rows", "stacked") or are zero-extended ("paper"), they reach neighbours, too, and
-        those in `filters` reach pads in every form: 0 * NaN is NaN.
+        Tensor of `output_shape`. NaN and infinity in `input` spread as far as in `tf.nn` with forms
+        "split" and "nzp". Where phases share a window ("rows", "stacked") or are zero-extended
+        ("paper"), they reach neighbours, too, and those in `filters` reach pads in every form:
+        0 * NaN is NaN.
 
     Raises:
         SplitDeconvError: an illegal geometry or argument, with what was expected.

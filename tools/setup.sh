@@ -24,7 +24,8 @@ esac
     "Debian and Ubuntu keep them in a package of their own:  apt install python$version-venv"
 
 mark=$venv/requirements.lock
-if cmp -s requirements.lock "$mark" && [ -x "$venv/bin/python$version" ] && [ -z "$(tools/missing.sh "$venv" all)" ]; then
+if cmp -s requirements.lock "$mark" && [ -x "$venv/bin/python$version" ] &&
+    [ -z "$(tools/missing.sh "$venv" all)" ]; then
     touch "$mark"
     exit 0
 fi

@@ -1,8 +1,9 @@
 """Load a .keras file as data: nothing in it is called, and nothing outside it is read.
 
-Keras' safe mode refuses code. It still resolves every name in the file that belongs to Keras, functions that open
-files or fetch weights among them: `keras.applications.vgg16.VGG16` as the `output_shape` of a Lambda layer downloads
-500 MB. So the names are checked first, and versions that read other files through HDF5 are refused.
+Keras' safe mode refuses code. It still resolves names in the file that belong to Keras, functions
+that fetch weights among them: `keras.applications.vgg16.VGG16` as the `output_shape` of a Lambda
+layer starts a download. So the names are checked first, and versions that read other files through
+HDF5 are refused.
 """
 
 import json
@@ -20,11 +21,12 @@ from .keras_sizes import excess
 
 keras = require("keras", "tensorflow")
 
-#: The first version that loads nothing from outside the file. Before 3.14.1, where memory is short, virtual datasets
-#: and links in the weights read other HDF5 files; before 3.13.2 (3.12.1 of its branch) external datasets read any file;
-#: before 3.12 StringLookup reads its vocabulary, and before 3.11 `keras.utils.get_file` is called.
+#: The first version that loads nothing from outside the file. 3.14.0 reads other HDF5 files through
+#: virtual datasets and links in the weights where memory is short; 3.13.1 (and 3.12.0) any file
+#: through external datasets; 3.11.3 any vocabulary of StringLookup; 3.10.0 calls `get_file`.
 OLDEST = (3, 14, 1)
-#: The parts of Keras that models are made of; the others (applications, datasets, saving, utils, ...) are for programs.
+#: The parts of Keras that models are made of; the others (applications, datasets, saving, utils, ...)
+#: are for programs.
 PARTS = [
     "activations",
     "constraints",
@@ -50,8 +52,8 @@ def load(data):
         data: the file's bytes.
 
     Raises:
-        SplitDeconvError: the file is damaged, names something that is not a part of a model, or needs code that Keras
-            does not have; this version of Keras does not load files safely.
+        SplitDeconvError: the file is damaged, names something that is not a part of a model, or
+            needs code that Keras does not have; this version of Keras does not load files safely.
     """
     _check_version()
     try:
@@ -66,7 +68,10 @@ def load(data):
         raise _refusal(f"{type(error).__name__}: {error}") from None
     if not isinstance(model, keras.Model):
         raise SplitDeconvError(
-            "the file holds no model", where="a .keras file", expected="a keras.Model", got=type(model).__name__
+            "the file holds no model",
+            where="a .keras file",
+            expected="a keras.Model",
+            got=type(model).__name__,
         )
     return model
 
@@ -75,7 +80,7 @@ def _check_version():
     numbers = tuple(map(int, re.findall(r"\d+", keras.__version__)[:3]))
     if numbers < OLDEST:
         raise SplitDeconvError(
-            "this version of Keras does not load .keras files safely: a file can make it read other files",
+            "this version of Keras does not load .keras files safely: they can make it read others",
             where="a .keras file",
             expected=f"Keras {'.'.join(map(str, OLDEST))} or later",
             got=f"Keras {keras.__version__}",
@@ -115,13 +120,15 @@ def _load(data):
         path = os.path.join(folder, "model.keras")
         Path(path).write_bytes(data)
         try:
-            with warnings.catch_warnings(action="ignore"):  # of an optimizer that has not begun, for instance
+            # Of an optimizer that has not begun, for instance.
+            with warnings.catch_warnings(action="ignore"):
                 return keras.saving.load_model(path, safe_mode=True)
         except MemoryError:
             raise
         except Exception as error:
             # Keras quotes the whole configuration before it says what happened.
-            said = " ".join(str(error).replace(path, "the file").split()).rpartition("Exception encountered: ")[2]
+            said = " ".join(str(error).replace(path, "the file").split())
+            said = said.rpartition("Exception encountered: ")[2]
             raise _refusal(f"{type(error).__name__}: {said}") from None
 
 

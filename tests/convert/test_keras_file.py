@@ -1,4 +1,4 @@
-"""A .keras file is data: it calls nothing of Keras that is not a part of a model, and reads no other file."""
+"""A .keras file is data: it calls only parts of models, and reads no other file."""
 
 import io
 import json
@@ -49,9 +49,19 @@ def with_lambda(**settings):
     data = small()
     config = json.loads(member(data, "config.json"))
     layer = config["config"]["layers"][-1]
-    function = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}
+    function = {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "relu",
+        "registered_name": "function",
+    }
     layer |= {"class_name": "Lambda", "module": "keras.layers"}
-    layer["config"] = {"name": "last", "dtype": "float32", "function": function, "arguments": {}} | settings
+    layer["config"] = {
+        "name": "last",
+        "dtype": "float32",
+        "function": function,
+        "arguments": {},
+    } | settings
     return replaced(data, config=json.dumps(config))
 
 
@@ -105,7 +115,11 @@ def test_every_part_of_a_model_is_accepted():
     y = layers.Lambda(keras.ops.relu, output_shape=(10, 10, 6))(keras.ops.concatenate([y, y[..., :2]], -1))
     model = keras.Model(x, layers.Bidirectional(layers.LSTM(2))(layers.Reshape((10, 60))(y)))
     rate = keras.optimizers.schedules.CosineDecay(1e-3, 10)
-    model.compile(keras.optimizers.Adam(rate), loss=keras.losses.mean_squared_error, metrics=[keras.metrics.MeanIoU(2)])
+    model.compile(
+        keras.optimizers.Adam(rate),
+        loss=keras.losses.mean_squared_error,
+        metrics=[keras.metrics.MeanIoU(2)],
+    )
     parsed = KerasModel.parse(to_bytes(model))
     assert [site.operator for site in parsed.sites()] == ["Conv2DTranspose"]
 
@@ -135,7 +149,8 @@ def filters_elsewhere(kind, folder):
 
 
 @pytest.mark.parametrize("kind", ["external", "link", "virtual"])
-@pytest.mark.parametrize("memory", [True, False])  # Keras unpacks the weights to a folder where memory is short
+# Where memory is short, Keras unpacks the weights to a folder.
+@pytest.mark.parametrize("memory", [True, False])
 def test_weights_outside_the_file_are_not_read(tmp_path, monkeypatch, kind, memory):
     monkeypatch.setattr(saving_lib, "is_memory_sufficient", lambda _: memory)
     with refused("Keras cannot load the model"):

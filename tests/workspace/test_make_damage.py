@@ -1,4 +1,4 @@
-"""What make takes for finished is looked at: damaged executed notebooks and caches are made again, or named."""
+"""Damaged executed notebooks and caches are made again, or named."""
 
 import json
 import re
@@ -13,7 +13,7 @@ FETCH = "-m splitdeconv.pretrained"
 
 @pytest.fixture
 def executed(checkout):
-    """A checkout whose three runs have been executed, and a function that tells which of them make would run."""
+    """A checkout with three executed runs; its `again` tells which of them make would run."""
     checkout.touch("data/cache/.fetched")
     checkout.notebook("one", "fine = 1")
     for name in ("a", "b", "c"):

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PINNED = ("requirements.lock", "tests/lowest.txt", "tools/peers/requirements.txt", "tools/peers/sources.txt")
+PINNED = (
+    "requirements.lock",
+    "tests/lowest.txt",
+    "tools/peers/requirements.txt",
+    "tools/peers/sources.txt",
+)
 
 
 def pins(path):
@@ -40,7 +45,7 @@ def test_the_simulators_are_pinned_as_asked():
 
 @pytest.fixture
 def asked(checkout):
-    """A function that runs a target with a Python that only notes what it is asked, and returns the notes."""
+    """A function that runs a target with a Python that only notes its arguments, and returns them."""
     log = checkout.root / "log"
     python = '#!/bin/bash\necho "$*" >> "{log}"\ncase "$*" in "-m venv"*) mkdir -p "${{@: -1}}/bin"; \\\n'
     python += 'cp "$0" "${{@: -1}}/bin/python";; esac\n'

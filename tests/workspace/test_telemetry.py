@@ -36,7 +36,13 @@ def test_kernels_of_notebooks_have_the_variables(checkout):
     checkout.notebook("tells", TELL)
     checkout.write("params/tells.yaml", "notebook: tells\nminutes: 1\n")
     # Without make, whose own export the kernel would inherit as well.
-    command = (sys.executable, "-m", "tools.run_notebook", "params/tells.yaml", "build/executed/tells.ipynb")
+    command = (
+        sys.executable,
+        "-m",
+        "tools.run_notebook",
+        "params/tells.yaml",
+        "build/executed/tells.ipynb",
+    )
     result = checkout.run(*command, set=CONTRARY)
     assert result.returncode == 0, result.stderr
     cells = nbformat.read(checkout.root / "build" / "executed" / "tells.ipynb", as_version=4).cells
@@ -46,7 +52,8 @@ def test_kernels_of_notebooks_have_the_variables(checkout):
 def test_lab_has_the_variables_and_fetches_no_news(checkout):
     checkout.write("environment/bin/python", "#!/bin/sh\n")
     checkout.write(
-        "environment/bin/jupyter", f"#!{sys.executable}\nimport sys\n{TELL}print(json.dumps(sys.argv[2:]))\n"
+        "environment/bin/jupyter",
+        f"#!{sys.executable}\nimport sys\n{TELL}print(json.dumps(sys.argv[2:]))\n",
     )
     for name in ("python", "jupyter"):
         (checkout.root / "environment" / "bin" / name).chmod(0o755)
