@@ -102,7 +102,8 @@ def compare(
     ran = len(sites) - len(alone.uncut)
     notes = (*filter(None, (doubt,)), *whole.notes)
     if ran:
-        notes += (f"each of {ran} rewritten operator(s) was also run alone, on {SAMPLES} inputs or more",)
+        what = "the rewritten operator was" if ran == 1 else f"{ran} rewritten operators were each"
+        notes += (f"{what} also run alone, on at least {SAMPLES} inputs",)
     outputs = whole.outputs + (checked if doubt else failed)
     method = "model" if outputs == whole.outputs else "model and operators" if whole.outputs else "operators"
     passed = bool(outputs) and all(output.passed for output in outputs)
