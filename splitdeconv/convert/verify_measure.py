@@ -121,6 +121,7 @@ def slack(ours, again, tolerance) -> Slack:
     if again.shape != ours.shape:
         return NO_SLACK
     gaps = _gaps(ours, again)
+    gaps = gaps[np.isfinite(gaps)]  # NaN or infinity that comes and goes excuses nothing
     return Slack(float(gaps.max(initial=0.0)), int((gaps > tolerance).sum()))
 
 

@@ -109,3 +109,11 @@ def test_perturbed_inputs_are_off_by_delta():
     assert set(np.sign(ratio - 1)) == {-1, 1}
     assert changed["n"] is feed["n"]
     assert perturb({"n": np.arange(3)}, 1e-3, 0) is None
+
+
+def test_what_is_not_finite_excuses_nothing():
+    """A value that other kernels make infinite says nothing about how far finite ones may be apart."""
+    ours, again = np.array([1.0, 2.0, np.inf]), np.array([1.0, 2.5, 7.0])
+    assert slack(ours, again, 0.1) == Slack(0.5, 1)
+    theirs = np.array([1.0, 9.0, np.inf])
+    assert not measure("y", ours, theirs, 0.1, slack(ours, again, 0.1)).passed
