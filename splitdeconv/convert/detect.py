@@ -145,7 +145,7 @@ def _is_onnx(data):
     known = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2}
     seen = set()
     try:
-        for number, wire, _, _ in _fields(data):
+        for number, wire, _, _ in fields(data):
             if known.get(number, wire) != wire:
                 return False
             seen.add(number)
@@ -157,8 +157,8 @@ def _is_onnx(data):
 def _is_frozen_graph(data):
     """Whether this is a GraphDef: nodes in field 1, a name first in each."""
     try:
-        number, wire, start, stop = next(_fields(data))
-        return (number, wire) == (1, 2) and next(_fields(data[start : min(stop, start + 64)]))[:2] == (1, 2)
+        number, wire, start, stop = next(fields(data))
+        return (number, wire) == (1, 2) and next(fields(data[start : min(stop, start + 64)]))[:2] == (1, 2)
     except (ValueError, StopIteration):
         return False
 
@@ -166,12 +166,12 @@ def _is_frozen_graph(data):
 def _is_saved_model(data):
     """Whether this is a SavedModel's protobuf: a version in field 1, meta graphs in field 2."""
     try:
-        return [field[:2] for field in _fields(data, 2)] == [(1, 0), (2, 2)]
+        return [field[:2] for field in fields(data, 2)] == [(1, 0), (2, 2)]
     except ValueError:
         return False
 
 
-def _fields(data, most=64):
+def fields(data, most=64):
     """(number, wire type, start, stop) of the top-level fields of a protobuf, the first `most` of them."""
     position = 0
     for _ in range(most):

@@ -8,6 +8,7 @@ from ..errors import SplitDeconvError
 from . import allowance
 from .detect import detect, read_model
 from .rewrite import Options, examine, rewrite
+from .verify_bytes import content
 
 UNLIKE = "does not compute what the original does"
 
@@ -40,13 +41,14 @@ def _convert(job, folder):
     options.check()
     data, kind = _read(job, folder)
     _enter(folder, "rewriting the model")
-    result, report = rewrite(kind, data, job["path"], options)
+    result, report = rewrite(kind, data, job["path"], options, folder / "output")
     if kind == "keras" and result is not data:
         from .keras import to_bytes
 
         result = to_bytes(result)
         report = report.with_(bytes_after=len(result))
-    (folder / "output").write_bytes(result)
+    if not isinstance(result, Path):
+        (folder / "output").write_bytes(result)
     if job["verify"] and (report.converted or options.static_batch is not None):
         _enter(folder, "verifying the result")
         if kind != "keras":  # runtimes read files themselves: nothing is held twice
@@ -60,7 +62,7 @@ def _layers(job, folder):
     from .layer_rows import read
 
     data, kind = _read(job, folder)
-    return read(kind, data, job["where"], job["path"], **job["options"])
+    return read(kind, content(data), job["where"], job["path"], **job["options"])
 
 
 def _verify(job, folder):
@@ -87,7 +89,7 @@ def _time(job, folder):
     data, _ = _read(job, folder)
     converted, path = read_model(job["converted"])
     _enter(folder, "timing")
-    models, paths = {"original": data, "converted": converted}, {"original": job["path"], "converted": path}
+    models, paths = {"original": content(data), "converted": converted}, {"original": job["path"], "converted": path}
     return time_models(models, paths=paths, inputs=job["inputs"], **job["options"]).to_dict("records")
 
 
@@ -115,8 +117,12 @@ def _read(job, folder):
     _enter(folder, "reading the model")
     data, _ = read_model(job["model"])
     kind = detect(data, job["where"])
+    if kind != "onnx":
+        return data, kind
     # A field of every tensor that lies in another file.
-    if kind == "onnx" and job["path"] and b"location" in data:
+    refers = job["path"] and b"location" in data
+    data = Path(job["model"])  # what is parsed of it need not be held twice
+    if refers:
         from .onnx import OnnxModel
 
         allowance.outside(OnnxModel.parse(data, path=job["path"]).bytes_outside)

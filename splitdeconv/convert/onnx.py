@@ -21,11 +21,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
+from .onnx_bulk import light, save
 from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .onnx_parse import LARGEST, array, inlined, is_external, locate, parse, tensors_of
 from .onnx_rewrite import rewrite
 from .onnx_sites import find
 from .onnx_types import declared, known_types, withdraw
+from .verify_bytes import content
 
 
 class OnnxModel:
@@ -34,6 +36,7 @@ class OnnxModel:
     def __init__(self, model, data, folder):
         self._model, self._data, self._folder = model, data, folder
         self._scopes, self._types, self._found = [], [], []
+        self._held, self._before = [], []  # for `let_go`
         #: What the model keeps in files beside its own, as far as they can be read.
         self.bytes_outside = sum({(path, start): size for path, start, size in self._located()}.values())
 
@@ -42,23 +45,27 @@ class OnnxModel:
         """Read a model without executing or loading anything else.
 
         Args:
-            data: the bytes of the file, or an onnx.ModelProto, which is left as it is.
+            data: the bytes of the file, its path, or an onnx.ModelProto, which is left as it is. Of a path nothing
+                is held but what was parsed.
             path: where it lies; external data is looked for beside it.
 
         Raises:
             SplitDeconvError: it is no sound model.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
+        if isinstance(data, bytearray | memoryview):
+            data = bytes(data)
+        elif not isinstance(data, bytes | Path):
             data = data.SerializeToString(deterministic=True)
         where = str(path) if path is not None else "the model"
-        return cls(parse(bytes(data), where), bytes(data), None if path is None else Path(path).parent)
+        return cls(parse(content(data), where), data, None if path is None else Path(path).parent)
 
     def sites(self):
         """The transposed convolutions, in the order of the graphs, as `Site` records."""
         self._scopes = scopes(self._model)
         self._types = known_types(self._model, self._scopes)
         pairs = find(self._scopes, self._types, self._read)
-        self._found = [this for this, _ in pairs]
+        self._found = self._held = [this for this, _ in pairs]
+        self._before = scopes(light(self._model))
         return [site for _, site in pairs]
 
     def operators(self):
@@ -119,6 +126,17 @@ class OnnxModel:
             rewrite(self._model, self._scopes, [(d.site.key, d.form, d.interleave) for d in chosen], self._folder)
             self._data, self._scopes, self._types, self._found = None, [], [], []
 
+    def let_go(self):
+        """Let the sites hold on to a light copy of the model, as they were when found, and to nothing else of it.
+
+        They are known to `apply` no more.
+        """
+        for this in self._held:
+            scope = self._before[this.place]
+            this.node = next(node for node in scope.graph.node if node.output[:1] == this.node.output[:1])
+            this.scope, this.weights, this.bias = scope, None, None
+        self._scopes, self._types, self._found, self._held = [], [], [], []
+
     def serialize(self):
         """The model as one file, external data inside; unchanged if nothing was changed.
 
@@ -127,8 +145,37 @@ class OnnxModel:
         """
         outside = self._outside()
         if self._data is not None and not outside:
-            return self._data
-        size = self._model.ByteSize() + sum(locate(tensor, self._folder)[2] for tensor in outside)
+            return content(self._data)
+        self._check_size(outside, self._model.ByteSize())
+        for tensor in outside:
+            tensor.CopyFrom(inlined(tensor, self._folder))
+        self._data = None
+        return self._model.SerializeToString(deterministic=True)
+
+    def write(self, path):
+        """Write what `serialize` returns to a file, and end with it: no stored tensor is held twice, and the model
+        is left without its main graph's.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            SplitDeconvError: as `serialize`.
+        """
+        outside = self._outside()
+        if self._data is not None and not outside:
+            Path(path).write_bytes(content(self._data))
+            return
+        stored = list(self._model.graph.initializer)
+        del self._model.graph.initializer[:]
+        self._check_size(outside, self._model.ByteSize() + sum(tensor.ByteSize() for tensor in stored))
+        for tensor in self._outside():
+            tensor.CopyFrom(inlined(tensor, self._folder))
+        save(self._model, lambda: (inlined(t, self._folder) if is_external(t) else t for t in stored), path)
+
+    def _check_size(self, outside, held):
+        """Refuse a file of so many bytes held and those of tensors outside."""
+        size = held + sum(locate(tensor, self._folder)[2] for tensor in outside)
         if size > LARGEST:
             raise SplitDeconvError(
                 "the model is too large for one file",
@@ -139,10 +186,6 @@ class OnnxModel:
                 if self._data is None
                 else "there is nothing to convert in it: use it as it is",
             )
-        for tensor in outside:
-            tensor.CopyFrom(inlined(tensor, self._folder))
-        self._data = None
-        return self._model.SerializeToString(deterministic=True)
 
     def notes(self):
         """What who keeps the file has to know."""

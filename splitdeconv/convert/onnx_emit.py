@@ -83,10 +83,12 @@ class GraphOps(Ops):
         home = home or self.scope
         while self._listed and home.parent:
             home = home.parent
-        key = (id(home), str(array.dtype), array.shape, blake2b(array.tobytes()).digest())
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        digest = blake2b(array.reshape(-1).view(np.uint8)).digest()
+        key = (id(home), str(array.dtype), array.shape, digest)
         if key not in self._constants:
             name = self._names.fresh(name or f"{self.prefix}_{hint}")
-            tensor = self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+            tensor = self._onnx.numpy_helper.from_array(array, name)
             self._constants[key] = name
             self._store(tensor, home)
         return self._constants[key]

@@ -45,14 +45,16 @@ class Follower:
 
     def filters(self, plan):
         """Values for the filters of each of ``plan.convolutions``, None where a phase is empty."""
-        stored, phases = self._read(self.source.tensor), len(plan.convolutions[0].phases)
-        arrays = cut(plan, stored)
+        phases = len(plan.convolutions[0].phases)
         zero = stored_zero(self.source, self.ops.scope, self._read)
+        stored = self._read(self.source.tensor)
+        arrays, shape, kind = cut(plan, stored), stored.shape, stored.dtype
+        del stored  # large ones are held once
         if zero.any():
             if len(zero) > 1:
                 zero = stack(np.tile(zero, self._groups), self._groups, phases)
-            zero = zero.astype(stored.dtype).reshape(-1, *(1 for _ in range(self._rank - 1)))
-            real = cut(plan, np.ones(stored.shape, bool))
+            zero = zero.astype(kind).reshape(-1, *(1 for _ in range(self._rank - 1)))
+            real = cut(plan, np.ones(shape, bool))
             arrays = [a if a is None else np.where(r, a, zero) for a, r in zip(arrays, real, strict=True)]
         return self.parts(arrays, phases)
 
@@ -64,11 +66,14 @@ class Follower:
         """Values for the parts of the constant, each behind a copy of the operators; None stays None.
 
         Args:
-            arrays: the parts, in the order of the plan's convolutions.
+            arrays: list of the parts, in the order of the plan's convolutions; it is emptied.
             phases: how many phases each of them stacks.
         """
-        names = (f"{self.source.name}_{i}" for i in range(len(arrays)))
-        return [a if a is None else self._part(a, name, phases) for a, name in zip(arrays, names, strict=True)]
+        name, values = self.source.name, []
+        while arrays:
+            array = arrays.pop(0)
+            values.append(None if array is None else self._part(array, f"{name}_{len(values)}", phases))
+        return values
 
     def _part(self, array, name, phases):
         value = self.ops.constant(self._shifted(array), name=name, home=self.source.home)
@@ -206,9 +211,12 @@ def may_saturate(source, scope, read):
         return all(_type_of_zero(n, scope) == INT8 for n in source.chain if is_linear(n))
     if kinds != ["DequantizeLinear"] or source.tensor.data_type != INT8:
         return False
-    planes = np.moveaxis(np.abs(read(source.tensor).astype(np.int16)), 1, 0)
-    greatest = np.sort(planes.reshape(len(planes), -1), axis=1)[:, -2:]
-    return bool((greatest.sum(axis=1) > _LARGEST_PAIR).any())
+    filters = read(source.tensor)
+    for channel in range(filters.shape[1]):  # one by one: a sum in 16 bits takes room
+        numbers = np.sort(np.abs(filters[:, channel].astype(np.int16)), axis=None)
+        if numbers[-2:].sum() > _LARGEST_PAIR:
+            return True
+    return False
 
 
 def _type_of_zero(node, scope):

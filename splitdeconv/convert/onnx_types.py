@@ -8,13 +8,10 @@ where inference stops (at an operator of another domain) only if every input has
 from collections import ChainMap
 
 from ..extras import require
+from .onnx_bulk import light
 from .onnx_graph import scopes
 from .onnx_parse import tensors_of
 from .onnx_same import spell_out
-
-#: Constants of up to so many elements may be shapes, which inference reads; larger ones are left out for it.
-_SMALL = 1024
-_VALUES = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 
 
 def known_types(model, found):
@@ -92,8 +89,7 @@ def _inferred(model):
     The copy has no inferred shapes where inference gives up.
     """
     onnx = require("onnx", "onnx")
-    copy = type(model)()
-    copy.CopyFrom(model)
+    copy = light(model)
     for scope in scopes(copy):
         graph = scope.graph
         spell_out(scope)
@@ -102,9 +98,8 @@ def _inferred(model):
             # Up to onnx 1.19, inference crashes where a filter is sparse.
             graph.ClearField("sparse_initializer")
         for tensor in tensors_of(graph):
-            held = sum(len(getattr(tensor, name)) for name in _VALUES)
-            if held > 8 * _SMALL or tensor.external_data:
-                for name in (*_VALUES, "external_data", "data_location"):
+            if tensor.external_data:
+                for name in ("external_data", "data_location"):
                     tensor.ClearField(name)
     try:
         return onnx.shape_inference.infer_shapes(copy, data_prop=True)

@@ -9,12 +9,28 @@ import numpy as np
 
 from ..apply import split_filters
 
+#: Numbers of a block of filters.
+_BLOCK = 1 << 22
+
 
 def cut(plan, filters):
-    """The filters of each of ``plan.convolutions``, from an array ``(Cin, Cout // groups, *kernel)``; None if empty."""
-    rank = len(plan.axes)
-    parts = split_filters(plan, filters.transpose(*range(2, rank + 2), 1, 0))
-    return [None if part is None else part.transpose(rank + 1, rank, *range(rank)) for part in parts]
+    """The filters of each of ``plan.convolutions``, from an array ``(Cin, Cout // groups, *kernel)``; None if empty.
+
+    Large filters are cut some input channels at a time: beside them and the result little is held.
+    """
+    rank, cin = len(plan.axes), len(filters)
+    step = cin if plan.groups > 1 else max(1, _BLOCK * cin // max(1, filters.size))
+    whole = [None] * len(plan.convolutions)
+    for start in range(0, cin, step):
+        block = filters[start : start + step].transpose(*range(2, rank + 2), 1, 0)
+        for i, part in enumerate(split_filters(plan, block)):
+            if part is None:
+                continue
+            part = part.transpose(rank + 1, rank, *range(rank))
+            if whole[i] is None:
+                whole[i] = np.empty((len(part), cin // plan.groups, *part.shape[2:]), part.dtype)
+            whole[i][:, start : start + step] = part
+    return whole
 
 
 def stack(vector, groups, phases):

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
 from .choose import decide_all
@@ -59,7 +60,7 @@ def examine(kind, data, path=None, options=None):
 
     Args:
         kind: "tflite", "onnx" or "keras".
-        data: bytes, or a `keras.Model`.
+        data: bytes, a `keras.Model`, or the path of an .onnx file.
         path: where the bytes came from; external data are found beside it.
         options: `Options`.
 
@@ -95,12 +96,17 @@ def examine(kind, data, path=None, options=None):
     )
 
 
-def rewrite(kind, data, path=None, options=None):
-    """Rewrite a model as decided; arguments are those of `examine`.
+def rewrite(kind, data, path=None, options=None, into=None):
+    """Rewrite a model as decided.
+
+    Args:
+        kind, data, path, options: as for `examine`.
+        into: path to write the result to, for formats that can do so without holding it in memory; None for none.
 
     Returns:
-        (bytes or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no batch to fix,
-        unless it keeps tensors in other files, which are put inside: it must load from wherever it is written.
+        (bytes, `into` or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no batch to
+        fix, unless it keeps tensors in other files, which are put inside: it must load from wherever it is
+        written.
         Of Keras models only a subclassed one is changed itself: its layers are swapped in place.
 
     Raises:
@@ -115,14 +121,14 @@ def rewrite(kind, data, path=None, options=None):
     _refuse_if_nothing_can_be_done(report)
     report = report.with_(arena_before=_arena(kind, data))
     if not report.converted and options.static_batch is None:
-        result = model.serialize() if kind == "onnx" else data
+        result = _result(model, into) if kind == "onnx" else data
         return result, report.with_(
             bytes_after=_size(result),
             arena_after=report.arena_before,
             notes=(*report.notes, nothing_to_do(report), *_said_by(model)),
         )
     model.apply(list(report.decisions))
-    result, operators = model.serialize(), model.operators()
+    result, operators = _result(model, into), model.operators()
     return result, report.with_(
         operators_after=tally(operators),
         objections=tuple(options.device.objections(operators)),
@@ -130,6 +136,15 @@ def rewrite(kind, data, path=None, options=None):
         arena_after=_arena(kind, result),
         notes=(*report.notes, *_said_by(model)),
     )
+
+
+def _result(model, into):
+    """What a model is now: in the file `into` if there is one and the format can."""
+    if into is None or not hasattr(model, "write"):
+        return model.serialize()
+    model.write(into)
+    model.let_go()
+    return into
 
 
 def nothing_to_do(report) -> str:
@@ -183,6 +198,8 @@ def _rest(operators, decisions):
 
 def _size(data, outside=0):
     """Bytes of a model, with those it keeps in files beside its own; None for one in memory."""
+    if isinstance(data, Path):
+        return data.stat().st_size + outside
     return len(data) + outside if isinstance(data, bytes) else None
 
 

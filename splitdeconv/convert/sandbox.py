@@ -225,6 +225,7 @@ def _environment(temporary):
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",  # a proof on the CPU: the same everywhere, and nothing of a GPU's memory taken
         "MALLOC_ARENA_MAX": "2",  # arenas reserve address space, which is what is limited
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # what is freed goes back to the system at once
         "TMPDIR": str(temporary),
         # Keras writes its configuration to the home folder where there is none yet.
         **({} if (home / "keras.json").exists() else {"KERAS_HOME": str(temporary)}),

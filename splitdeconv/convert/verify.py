@@ -110,11 +110,18 @@ def compare(
     return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
 
 
+def _sites(kind, model, path):
+    parsed = parse(kind, model if kind == "onnx" else content(model), path)
+    sites = parsed.sites()
+    if kind == "onnx":
+        parsed.let_go()
+    return sites
+
+
 def _rewritten(kind, original, converted, path, converted_path, decisions):
     """The sites that only one of the two models holds."""
     if decisions is not None:
         return [decision.site for decision in decisions if decision.verdict == "convert"]
-    ours = parse(kind, content(original), path).sites()
-    theirs = parse(kind, content(converted), converted_path).sites()
+    ours, theirs = (_sites(kind, *model) for model in ((original, path), (converted, converted_path)))
     names = [{site.name for site in sites} for sites in (ours, theirs)]
     return [s for s in ours if s.name not in names[1]] + [s for s in theirs if s.name not in names[0]]

@@ -1,11 +1,13 @@
 """Rewritten operators alone, each run with its own weights on synthetic inputs that move it."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .verify_cut import UncutError, cut
 from .verify_entry import Pair, failure
 from .verify_measure import Output, rounding
-from .verify_whole import compare_whole
+from .verify_whole import SMALL, compare_whole
 
 SAMPLES = 3  # per operator
 
@@ -33,14 +35,19 @@ def compare_alone(pair, sites) -> Alone:
     outputs, uncut = [], {}
     for index, site in enumerate(sites):
         try:
-            part = cut(pair, site)
+            whole = _compare(pair, site)
         except UncutError as error:
             uncut[index] = f"it cannot be run alone: {error}"
             continue
-        whole = compare_whole(_pair_of(part, pair, site), SAMPLES)
         found = whole.outputs or (failure(site.name, whole.doubt),)
         outputs += [replace(output, name=site.name) for output in found]
     return Alone(tuple(outputs), uncut)
+
+
+def _compare(pair, site):
+    with TemporaryDirectory(prefix="splitdeconv-") as folder:
+        part = cut(pair, site, Path(folder) if pair.size >= SMALL else None)
+        return compare_whole(_pair_of(part, pair, site), SAMPLES)
 
 
 def _pair_of(part, pair, site):

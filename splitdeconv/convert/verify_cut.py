@@ -35,16 +35,21 @@ class Cut:
     grid: Grid | None = None
 
 
-def cut(pair, site) -> Cut:
+def cut(pair, site, folder=None) -> Cut:
     """Cut the operator of a site out of both models of a `Pair`.
+
+    Args:
+        pair: the models.
+        site: one of the original's transposed convolutions.
+        folder: where to put parts that are files, for formats whose parts may be; None to hold them in memory.
 
     Raises:
         UncutError: that cannot be done.
     """
-    return {"tflite": _cut_tflite, "onnx": _cut_onnx, "keras": _cut_keras}[pair.kind](pair, site)
+    return {"tflite": _cut_tflite, "onnx": _cut_onnx, "keras": _cut_keras}[pair.kind](pair, site, folder)
 
 
-def _cut_keras(pair, site):
+def _cut_keras(pair, site, _):
     """The layer in both models, as something to call on arrays of its input's shape."""
     from .keras import layers_of
 
@@ -56,7 +61,7 @@ def _cut_keras(pair, site):
     return Cut("layer", parts[0], parts[0] if layers[0] is layers[1] else parts[1])
 
 
-def _cut_tflite(pair, site):
+def _cut_tflite(pair, site, _):
     """The subgraph between two tensors of a flatbuffer."""
     from .tflite_file import read
     from .tflite_graph import ports
@@ -97,22 +102,25 @@ def _subgraph(model, number, reads, writes):
     return write(model)
 
 
-def _cut_onnx(pair, site):
+def _cut_onnx(pair, site, folder):
     """The nodes between two values of one graph, that of a branch or a loop as well."""
     parse = require("onnx", "onnx").load_model_from_string
-    return Cut(
-        "onnx",
-        *(_subnet(parse(content(model)), site) for model in (pair.original, pair.converted)),
-        grid_behind(site.key),
-    )
+    models = {"original": pair.original, "converted": pair.converted}
+    parts = [
+        _subnet(parse(content(model)), site, None if folder is None else folder / f"{name}.onnx")
+        for name, model in models.items()
+    ]
+    return Cut("onnx", *parts, grid_behind(site.key))
 
 
-def _subnet(model, site):
-    """A model of the nodes that lead from what the site reads to what it writes.
+def _subnet(model, site, file):
+    """A model of the nodes that lead from what the site reads to what it writes: in `file`, if
+    there is one and no other file is needed, or as bytes.
 
     Where the input is dequantized, the part begins with the integers. Other values that it needs
     are inputs.
     """
+    from .onnx_bulk import save
     from .onnx_graph import scopes
     from .onnx_types import known_types
 
@@ -139,15 +147,16 @@ def _subnet(model, site):
         if name in home.overridable or (name in home.inputs and name not in home.initializers):
             inputs.append(helper.make_tensor_value_info(name, *known[name]))
             continue
-        node = home.producers.get(name)
-        if node is None:
-            stored.append(home.initializers[name])
+        node, constant = home.producers.get(name), home.constant(name)
+        if constant is not None:  # of a Constant node as well: what lies in nodes is copied
+            constant.name = name
+            stored.append(constant)
         elif node not in needed:
             needed.append(node)
             wanted += node.input
     ordered = [node for each in found for node in each.graph.node if any(node is n for n in needed)]
     y = helper.make_tensor_value_info(sink, this.computes, None)
-    graph = helper.make_graph(ordered, "operator", inputs, [y], stored)
+    graph = helper.make_graph(ordered, "operator", inputs, [y])
     # A function states the operators of its own nodes.
     own = scope.function and hasattr(scope.graph, "opset_import")
     part = helper.make_model(
@@ -156,7 +165,11 @@ def _subnet(model, site):
         ir_version=max(model.ir_version, 4),
         functions=model.functions,
     )
-    return part.SerializeToString()
+    if file is None or any(tensor.external_data for tensor in stored):
+        part.graph.initializer.extend(stored)
+        return part.SerializeToString()
+    save(part, lambda: stored, file)
+    return file
 
 
 def _source(this):

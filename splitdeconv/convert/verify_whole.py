@@ -15,7 +15,7 @@ _SECONDS = 120  # what the samples of one entry point may take
 # a hundred times slower.
 _BRIEF = 0.1
 # Nor are larger models held four times; their operators alone are run with the plainest kernels, too.
-_SMALL = 64 << 20
+SMALL = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _compare_entry(entry, samples, inputs):
         for name, value in y.items():
             records.setdefault(name, []).append(compare_output(entry, feed, name, value, z))
             evidence.setdefault(name, _Evidence()).add(value)
-        if not index and took < _BRIEF and entry.pair.size < _SMALL:
+        if not index and took < _BRIEF and entry.pair.size < SMALL:
             for record in _by_plain_kernels(entry, feed):
                 if not record.passed:
                     records.setdefault(record.name, []).append(record)
