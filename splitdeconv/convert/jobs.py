@@ -2,6 +2,7 @@
 and files.
 """
 
+import gc
 from pathlib import Path
 
 from ..errors import SplitDeconvError
@@ -53,6 +54,7 @@ def _convert(job, folder):
         _enter(folder, "verifying the result")
         if kind != "keras":  # runtimes read files themselves: nothing is held twice
             data, result = Path(job["model"]), folder / "output"
+            gc.collect()  # models in memory may be in cycles
         report = report.with_(verification=_compare(kind, data, result, job, report))
         check(report.verification, job["where"])
     return report.to_dict()

@@ -10,6 +10,7 @@ from ..errors import SplitDeconvError, check_count
 from .choose import decide_all
 from .report import Report, tally
 from .targets import Target, load_target
+from .verify_bytes import content
 
 #: The largest length that every format holds.
 LARGEST_BATCH = (1 << 31) - 1
@@ -143,7 +144,8 @@ def _result(model, into):
     if into is None or not hasattr(model, "write"):
         return model.serialize()
     model.write(into)
-    model.let_go()
+    if hasattr(model, "let_go"):
+        model.let_go()
     return into
 
 
@@ -212,4 +214,4 @@ def _arena(kind, data):
     """Peak of the interpreter's memory arena in bytes, for the one format that has it."""
     if kind != "tflite":
         return None
-    return import_module(".tflite_arena", __package__).arena_peak(data)
+    return import_module(".tflite_arena", __package__).arena_peak(content(data))

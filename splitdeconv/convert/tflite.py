@@ -10,7 +10,7 @@ from ..errors import SplitDeconvError, check_count
 from .report import Decision, Site
 from .tflite_check import check
 from .tflite_edit import Editor, substitute, sweep, used
-from .tflite_file import read, write
+from .tflite_file import read, save, write
 from .tflite_graph import dimensions, operator_name, ports, producers
 from .tflite_sites import find_sites
 from .tflite_split import split_site
@@ -149,3 +149,11 @@ class TFLiteModel:
             SplitDeconvError: it has become too large for one flatbuffer.
         """
         return write(self._model, self._tail)
+
+    def write(self, path) -> None:
+        """Write what `serialize` returns to a file.
+
+        Raises:
+            SplitDeconvError: as `serialize`.
+        """
+        save(self._model, path, self._tail)

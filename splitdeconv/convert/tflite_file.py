@@ -14,6 +14,8 @@ from .tflite_bounds import damaged, extent, schema
 _IDENTIFIER = b"TFL3"
 # Offsets are 32-bit and signed ones must reach across the file.
 _MOST_BYTES = 2**31 - 1
+#: Bytes of constants that are not copied more often than needed.
+_LARGE = 1 << 20
 _END_OF_ZIP = struct.Struct("<4s4H2LH")
 _ZIP_ENTRY = struct.Struct("<4s6H3L5H2L")
 
@@ -59,6 +61,16 @@ def write(model, tail=b"") -> bytes:
     Raises:
         SplitDeconvError: it would exceed what a flatbuffer can address.
     """
+    return b"".join(_parts(model, tail))
+
+
+def save(model, path, tail=b"") -> None:
+    """As `write`, into the file `path`: large models are held once less."""
+    with open(path, "wb") as file:
+        file.writelines(_parts(model, tail))
+
+
+def _parts(model, tail):
     constants = sum(0 if b.data is None else len(b.data) for b in model.buffers)
     if constants + (1 << 24) > _MOST_BYTES:
         raise SplitDeconvError(
@@ -72,8 +84,8 @@ def write(model, tail=b"") -> bytes:
     parts = sum(len(g.tensors or ()) + len(g.operators or ()) for g in model.subgraphs)
     builder = _builder(constants + 600 * parts + (1 << 16))
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-    body = bytes(memoryview(builder.Bytes)[builder.Head() :])
-    return body + _moved(tail, len(body)) if len(tail) else body
+    body = memoryview(builder.Bytes)[builder.Head() :]
+    return (body, _moved(tail, len(body))) if len(tail) else (body,)
 
 
 def _builder(size):
@@ -83,6 +95,15 @@ def _builder(size):
     class Builder(base):
         def StartVector(self, elemSize, numElems, alignment):  # noqa: N802
             return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+
+        def CreateNumpyVector(self, x):  # noqa: N802
+            if x.dtype != np.uint8 or x.nbytes < _LARGE:
+                return super().CreateNumpyVector(x)
+            self.StartVector(1, x.size, 1)  # as its own, which makes three copies on the way
+            self.head -= x.size
+            memoryview(self.Bytes)[self.head : self.head + x.size] = np.ascontiguousarray(x)
+            self.vectorNumElems = x.size
+            return self.EndVector()
 
     return Builder(size)
 

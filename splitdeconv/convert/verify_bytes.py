@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 
 def content(model: bytes | Path) -> bytes:
     """The bytes of a model."""
@@ -16,6 +18,6 @@ def for_litert(model: bytes | Path) -> dict:
     """
     from .tflite_flow import sets_constants
 
-    if isinstance(model, Path) and not sets_constants(content(model)):
+    if isinstance(model, Path) and not sets_constants(np.memmap(model, np.uint8, "r")):
         return {"model_path": str(model)}
     return {"model_content": bytes(bytearray(content(model)))}

@@ -61,25 +61,31 @@ def _cut_keras(pair, site, _):
     return Cut("layer", parts[0], parts[0] if layers[0] is layers[1] else parts[1])
 
 
-def _cut_tflite(pair, site, _):
+def _cut_tflite(pair, site, folder):
     """The subgraph between two tensors of a flatbuffer."""
     from .tflite_file import read
     from .tflite_graph import ports
 
     handle = site.key
-    models = (pair.original, pair.converted)
-    original, converted = (read(content(model), "the model")[0] for model in models)
-    if handle is None or len(converted.subgraphs) <= handle.subgraph:
-        raise UncutError("it is not where the original has it")
-    graph = original.subgraphs[handle.subgraph]
-    operator = graph.operators[handle.operator]
-    reads, writes = (graph.tensors[i].name for i in (handle.x, ports(operator.outputs)[0]))
-    return Cut("tflite", *(_subgraph(m, handle.subgraph, reads, writes) for m in (original, converted)))
+    ends, parts = None, []
+    for name, source in (("original", pair.original), ("converted", pair.converted)):  # one at a time
+        model, _ = read(content(source), "the model")
+        if handle is None or len(model.subgraphs) <= handle.subgraph:
+            raise UncutError("it is not where the original has it")
+        if ends is None:
+            graph = model.subgraphs[handle.subgraph]
+            operator = graph.operators[handle.operator]
+            ends = [graph.tensors[i].name for i in (handle.x, ports(operator.outputs)[0])]
+        file = None if folder is None else folder / f"{name}.tflite"
+        parts.append(_subgraph(model, handle.subgraph, *ends, file))
+    return Cut("tflite", *parts)
 
 
-def _subgraph(model, number, reads, writes):
-    """A model of the operators that lead from the tensor called `reads` to the one called `writes`."""
-    from .tflite_file import write
+def _subgraph(model, number, reads, writes, file):
+    """A model of the operators that lead from the tensor called `reads` to the one called `writes`:
+    in `file`, or as bytes.
+    """
+    from .tflite_file import save, write
     from .tflite_graph import ports
 
     graph = model.subgraphs[number]
@@ -99,7 +105,15 @@ def _subgraph(model, number, reads, writes):
     graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")
     graph.operators = [operator for operator in graph.operators if operator in needed]
     model.subgraphs, model.signatureDefs, model.metadata = [graph], None, None
-    return write(model)
+    used = {i for operator in needed for i in (*ports(operator.inputs), *ports(operator.outputs)) if i >= 0}
+    held = {graph.tensors[i].buffer for i in used}
+    for index, buffer in enumerate(model.buffers):
+        if index not in held:
+            buffer.data = None
+    if file is None:
+        return write(model)
+    save(model, file)
+    return file
 
 
 def _cut_onnx(pair, site, folder):
