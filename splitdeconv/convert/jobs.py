@@ -52,9 +52,9 @@ def _convert(job, folder):
         (folder / "output").write_bytes(result)
     if job["verify"] and (report.converted or options.static_batch is not None):
         _enter(folder, "verifying the result")
-        if kind != "keras":  # runtimes read files themselves: nothing is held twice
-            data, result = Path(job["model"]), folder / "output"
-            gc.collect()  # models in memory may be in cycles
+        # Runtimes read files themselves: nothing is held twice.
+        data, result = Path(job["model"]), folder / "output"
+        gc.collect()  # models in memory may be in cycles
         report = report.with_(verification=_compare(kind, data, result, job, report))
         check(report.verification, job["where"])
     return report.to_dict()
@@ -80,8 +80,7 @@ def _verify(job, folder):
             fix="give two files of the same format",
         )
     _enter(folder, "verifying")
-    if kind != "keras":
-        data, converted = Path(job["model"]), Path(job["converted"])
+    data, converted = Path(job["model"]), Path(job["converted"])
     return _compare(kind, data, converted, job).to_dict()
 
 

@@ -8,6 +8,7 @@ author knows, the layers are swapped in place.
 
 import io
 import json
+import shutil
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,10 +125,14 @@ def to_bytes(model, date=None) -> bytes:
         target = io.BytesIO()
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as archive:
             for entry in sorted(source.namelist()):
-                content = source.read(entry)
                 if entry == "metadata.json":
-                    content = _dated(content, date or "1980-01-01@00:00:00")
-                archive.writestr(zipfile.ZipInfo(entry), content)
+                    dated = _dated(source.read(entry), date or "1980-01-01@00:00:00")
+                    archive.writestr(zipfile.ZipInfo(entry), dated)
+                    continue
+                copy = zipfile.ZipInfo(entry)
+                copy.file_size = source.getinfo(entry).file_size
+                with source.open(entry) as file, archive.open(copy, "w") as place:
+                    shutil.copyfileobj(file, place)
         return target.getvalue()
 
 

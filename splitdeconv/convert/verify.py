@@ -79,7 +79,7 @@ def compare(
     """
     samples = check_count(samples, "number of samples", "samples")
     if kind == "keras":
-        original, converted = (parse(kind, model).serialize() for model in (original, converted))
+        original, converted = (parse(kind, content(model)).serialize() for model in (original, converted))
     sites = _rewritten(kind, original, converted, path, converted_path, decisions)
     pair = Pair(
         kind, original, converted, path, converted_path or path, rounding(sites, kind), seed, growth=growth(sites)
