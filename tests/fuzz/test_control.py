@@ -7,6 +7,7 @@ from onnx import helper, numpy_helper
 
 from splitdeconv.convert import jobs
 from splitdeconv.convert.rewrite import rewrite
+from splitdeconv.convert.verify_bytes import content
 from tests.convert import onnx_models
 from tests.convert.tflite_models import Deconv, deconv_model, edit
 from tests.fuzz.agree import Finding, compare
@@ -33,13 +34,13 @@ def _uint8_filters():
     return onnx_models.model(nodes, *ports, stored).SerializeToString()
 
 
-def _without_zero_point(kind, data, path=None, options=None):
+def _without_zero_point(kind, data, path=None, options=None, into=None):
     """A rewriter that takes every zero point for 0."""
-    model = onnx.load_model_from_string(data)
+    model = onnx.load_model_from_string(content(data))
     for tensor in model.graph.initializer:
         if tensor.name == "z":
             tensor.CopyFrom(numpy_helper.from_array(np.array(0, "u1"), "z"))
-    return rewrite(kind, model.SerializeToString(), path, options)
+    return rewrite(kind, model.SerializeToString(), path, options, into)
 
 
 def _case(data):
