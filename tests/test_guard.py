@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from splitdeconv.guard import Guarded
+from tests.processes import gone
 
 # A worker that starts another process and tells both ids.
 FAMILY = """
@@ -46,19 +47,6 @@ def ids(path):
             return [int(text) for text in path.read_text().split()]
         time.sleep(0.05)
     raise AssertionError("no worker started")
-
-
-def gone(pid):
-    """Whether a process has ended, waiting a little: killing takes effect when it is scheduled."""
-    for _ in range(200):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def wait_until(condition, turns=200):

@@ -27,7 +27,7 @@ def _pattern(text):
     try:
         re.compile(text)
     except re.error as error:
-        raise typer.BadParameter(f"no regular expression: {error}") from None
+        raise typer.BadParameter(f"invalid regular expression {text!r}: {error}") from None
     return text
 
 

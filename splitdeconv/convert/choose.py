@@ -16,7 +16,7 @@ def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list
     """Decide every site; those whose name `layers`, a regular expression, does not find are left.
 
     Raises:
-        SplitDeconvError: an unknown target, form or interleave, or an expression that is none.
+        SplitDeconvError: an unknown target, form or interleave, or an invalid regular expression.
     """
     target = load_target(target) if isinstance(target, str) else target
     check_choice(form, ("auto", *FORMS), "form")

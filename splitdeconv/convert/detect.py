@@ -62,7 +62,7 @@ def look(model) -> tuple[bytes, int, str | None]:
         return bytes(model[:64]), len(model), None
     if not isinstance(model, str | os.PathLike):
         raise SplitDeconvError(
-            "this is no model",
+            "not a recognised model",
             where="model",
             expected=f"{_EXPECTED} as path or bytes, or a keras.Model",
             got=f"{type(model).__module__}.{type(model).__name__}",
@@ -251,6 +251,4 @@ def _unreadable(path, error):
 
 
 def _refuse(what, where, fix=_AGAIN):
-    return SplitDeconvError(
-        "this is no model that can be converted", where=where, expected=_EXPECTED, got=what, fix=fix
-    )
+    return SplitDeconvError("unsupported model format", where=where, expected=_EXPECTED, got=what, fix=fix)

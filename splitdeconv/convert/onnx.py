@@ -8,8 +8,9 @@ NumPy as they are stored. All others (inputs, computed ones, initializers a call
 are cut by nodes of the graph, if their shape is known.
 
 *Quantized models* in the QDQ format keep their scales: the filters stay integers behind DequantizeLinear, and where a
-transposed convolution's only reader is a QuantizeLinear, each of its convolutions is followed by the same
-QuantizeLinear and its inverse, so that a runtime can compute all of them in integers. Quantizing twice with one scale
+transposed convolution's only reader is a QuantizeLinear, and its bias is quantized too, each of its convolutions is
+followed by the same QuantizeLinear and its inverse, so that a runtime can compute all of them in integers; the
+exception, signed filters that could saturate, is explained in `onnx_follow`. Quantizing twice with one scale
 changes nothing; but an integer convolution sums exactly, where ONNX Runtime computes the ConvTranspose it replaces in
 float32, so that a value halfway between two steps may fall to either side.
 

@@ -1,8 +1,7 @@
 """Filters and bias of a planned transposed convolution: cut in NumPy where they are constant, else in the graph.
 
 ONNX keeps the filters as ``(Cin, Cout // groups, *kernel)``, a convolution wants ``(M, Cin // groups, *taps)`` with M
-counting (group, phase, output channel). Constants behind Identity, Cast, QuantizeLinear or DequantizeLinear are
-cut as they are stored, and those operators repeated behind every part with the scales and zero points of its channels.
+counting (group, phase, output channel). `onnx_follow` uses this for constants that other operators follow.
 """
 
 import numpy as np

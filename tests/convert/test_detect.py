@@ -29,7 +29,7 @@ def test_the_three_formats():
 @pytest.mark.parametrize("name", files.ODD)
 def test_everything_else_is_refused_with_what_it_is(name):
     content, what, fix = files.ODD[name]
-    with refused("this is no model that can be converted") as caught:
+    with refused("unsupported model format") as caught:
         detect(content, "folder/some.model")
     assert caught.value.got.startswith(what)
     assert caught.value.where == "folder/some.model"
@@ -38,7 +38,7 @@ def test_everything_else_is_refused_with_what_it_is(name):
 
 @pytest.mark.parametrize("number", [n for n in range(1, 16) if n != 7])
 def test_a_protobuf_without_a_graph_is_no_onnx(number):
-    with refused("no model"):
+    with refused("unsupported model format"):
         detect(files.field(number, b"text") + files.field(2, b"text"))
 
 
@@ -54,14 +54,14 @@ def test_what_cannot_be_read_is_refused(tmp_path):
         read_model(tmp_path / "missing.tflite")
     assert caught.value.got == "No such file or directory"
     assert "check path" in caught.value.fix
-    with refused("this is no model that can be converted") as caught:
+    with refused("unsupported model format") as caught:
         read_model(tmp_path)
     assert caught.value.got == "a directory"
     assert "the model file" in caught.value.fix
-    with refused("this is no model$|this is no model\n"):
+    with refused("not a recognised model"):
         read_model(5)
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    with refused("this is no model that can be converted") as caught:
+    with refused("unsupported model format") as caught:
         read_model(tmp_path)
     assert caught.value.got == "a SavedModel folder"
     assert "from_saved_model" in caught.value.fix
@@ -96,7 +96,7 @@ def test_a_folder_without_permission_is_refused(monkeypatch):
 def test_what_need_not_end_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero"):
-        with refused("this is no model that can be converted") as caught:
+        with refused("unsupported model format") as caught:
             read_model(path)
         assert caught.value.got == "a pipe, a socket or a device"
 
@@ -133,7 +133,7 @@ def assert_leads_on(fix, monkeypatch):
 def test_the_recipe_for_an_h5_file_works(keras_model, monkeypatch):
     Path("a folder").mkdir()
     keras_model.save("a folder/old.h5")
-    with refused("no model that can be converted") as caught:
+    with refused("unsupported model format") as caught:
         detect(Path("a folder/old.h5").read_bytes(), "a folder/old.h5")
     assert_leads_on(caught.value.fix, monkeypatch)
 
@@ -142,7 +142,7 @@ def test_the_recipe_for_an_h5_file_works(keras_model, monkeypatch):
 @pytest.mark.parametrize("given", ["a saved one", "a saved one/saved_model.pb"])
 def test_the_recipe_for_a_saved_model_works(keras_model, monkeypatch, given):
     keras_model.export("a saved one", verbose=False)
-    with refused("no model that can be converted") as caught:
+    with refused("unsupported model format") as caught:
         detect(*read_model(given))
     assert_leads_on(caught.value.fix, monkeypatch)
 
@@ -157,7 +157,7 @@ def test_the_recipe_for_a_frozen_graph_works(tmp_path, monkeypatch):
         filters = np.random.default_rng(0).standard_normal((3, 3, 2, 3)).astype("f4")
         tf.identity(tf.nn.conv2d_transpose(x, tf.constant(filters), [1, 8, 10, 2], 2), name="last")
     Path("frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
-    with refused("no model that can be converted") as caught:
+    with refused("unsupported model format") as caught:
         detect(*read_model("frozen.pb"))
     assert_leads_on(caught.value.fix.replace("INPUT", "first").replace("OUTPUT", "last"), monkeypatch)
 
@@ -173,14 +173,14 @@ def test_a_file_is_refused_by_its_size_without_being_read(tmp_path):
         path.write_bytes(head)
         os.truncate(path, 1 << 40)  # all of it holes
         for given in (read_model, look):
-            with refused("the model is too large|this is no model") as caught:
+            with refused("the model is too large|unsupported model format") as caught:
                 given(path)
             assert fix in caught.value.fix
 
 
 def test_a_file_of_proc_is_not_read(tmp_path):
     # Some of these wait for what is to come, and say that they are empty.
-    with refused("no model that can be converted") as caught:
+    with refused("unsupported model format") as caught:
         look("/proc/self/status")
     assert caught.value.got == "an empty file"
 

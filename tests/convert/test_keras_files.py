@@ -82,5 +82,5 @@ def test_a_file_that_needs_its_authors_classes_is_refused(tmp_path):
 @pytest.mark.parametrize("length", [30, 200, 4000, -1])
 def test_a_damaged_file_is_refused(length):
     data = to_bytes(sequential())
-    with refused("no model that can be converted|Keras cannot load the model"):
+    with refused("unsupported model format|Keras cannot load the model"):
         sd.convert(data[:length])

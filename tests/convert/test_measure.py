@@ -33,7 +33,7 @@ def test_what_cannot_be_timed_is_refused():
     strings = model("Identity", kind=onnx.TensorProto.STRING)
     with pytest.raises(sd.SplitDeconvError, match="no synthetic input suits"):
         measure.time_models({"native": strings}, threads=(1,))
-    with pytest.raises(sd.SplitDeconvError, match="no model that can be converted"):
+    with pytest.raises(sd.SplitDeconvError, match="unsupported model format"):
         measure.time_models({"native": b"nonsense"})
     with pytest.raises(sd.SplitDeconvError, match=r"only \.tflite and \.onnx models are timed") as caught:
         measure.time_models({"native": keras_archive()})

@@ -12,6 +12,7 @@ import pytest
 from splitdeconv.convert import exchange, sandbox
 from splitdeconv.convert.sandbox import Limits
 from tests.convert.tflite_models import Deconv, deconv_model
+from tests.processes import gone
 from tests.refusals import refused
 
 ROOMY = Limits(60, 4 << 30)
@@ -81,7 +82,7 @@ def test_a_child_that_hangs_is_killed_with_its_children(child, tmp_path):
     assert time.monotonic() - start < 10
     assert caught.value.expected == "a result within 1 s and 4.0 GiB"
     for pid in map(int, (tmp_path / "pids").read_text().split()):
-        assert _gone(pid)
+        assert gone(pid)
 
 
 def test_a_child_that_shows_no_sign_of_life_is_killed(child):
@@ -108,19 +109,6 @@ def test_signs_of_life_keep_a_child_alive(child):
         (folder / "result.json").write_text('{"result": 1}')
         """
     assert child(script, Limits(60, 4 << 30, silence=3)) == 1
-
-
-def _gone(pid):
-    """Whether a process has ended, waiting a little: killing takes effect when it is scheduled."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_stages_are_reported(child):

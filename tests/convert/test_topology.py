@@ -72,7 +72,7 @@ def test_the_picture_holds_every_operator_and_edge(model):
 
 
 def test_other_things_are_refused():
-    with pytest.raises(sd.SplitDeconvError, match="no model that can be converted"):
+    with pytest.raises(sd.SplitDeconvError, match="unsupported model format"):
         topology.nodes(b"nonsense")
 
 
