@@ -40,7 +40,13 @@ def main(arguments):
     """Run the formats one after another."""
     tables = [measure(kind, arguments) for kind in arguments.formats]
     if arguments.start == 0:
-        print(measured.write("fuzz", pd.concat(tables)))
+        print(measured.write("fuzz", pd.concat([_kept(arguments.formats), *tables])))
+
+
+def _kept(formats):
+    """What was measured before of other formats, with its own date."""
+    table = measured.read("fuzz")
+    return table[~table["format"].isin(formats)] if "format" in table else pd.DataFrame()
 
 
 def measure(kind, arguments):

@@ -159,13 +159,15 @@ def _values(name, a, b, slack, ties):
 
 
 def _tied(count, largest, values, near):
-    """Whether some values are others for a value on a border that went to its other side, a few for each of these.
+    """Whether some values are others for values on a border that went to its other side.
+
+    Each of these may show in a few, but not in all of the output; or all of it may lie on borders.
 
     Integers may be one step off; what is computed of them in floats, by a tenth of the largest.
     """
     whole = (values == np.round(values)).all()
     most = 1 if whole else np.max(values, where=np.isfinite(values), initial=0) / 10
-    return count <= min(_FAN * near, max(2, values.size / 5)) and largest <= most
+    return count <= min(_FAN * near, max(2, near, values.size / 5)) and largest <= most
 
 
 def _by_definition(definition, feed, expected, got):

@@ -91,12 +91,13 @@ def _up(rng, rank, told):
 
 def _other(rng, rank):
     """Any other layer that keeps channels."""
+    channels = 1 if keras.config.image_data_format() == "channels_first" else -1
     kinds = [
         lambda: layers.Activation(pick(rng, ("relu", "gelu", "swish"))),
-        lambda: layers.BatchNormalization(axis=1 if keras.config.image_data_format() == "channels_first" else -1),
+        lambda: layers.BatchNormalization(axis=channels),
         lambda: layers.Dropout(0.3),
         lambda: layers.ReLU(max_value=6.0),
-        lambda: layers.LayerNormalization(),
+        lambda: layers.LayerNormalization(axis=channels),  # the only size that is always known
         lambda: getattr(layers, f"Conv{rank}D")(whole(rng, 1, 4), 3, padding="same"),
         lambda: layers.GaussianNoise(0.1),
         lambda: getattr(layers, f"ZeroPadding{rank}D")(1),

@@ -29,7 +29,7 @@ class TFLiteProgram:
         except _ERRORS as error:
             raise FailedError(_short(error)) from None
         graph = schema.Model.GetRootAs(data).Subgraphs(0)
-        stored = [self._stored(data, graph, detail["index"]) for detail in details]
+        stored = [self._stored(data, graph, detail) for detail in details]
         self._indices = {f"{i}": detail["index"] for i, detail in enumerate(details)}
         self.ports = [_port(f"{i}", d, s) for i, (d, s) in enumerate(zip(details, stored, strict=True))]
 
@@ -64,10 +64,12 @@ class TFLiteProgram:
             return 1
 
     @staticmethod
-    def _stored(data, graph, index):
+    def _stored(data, graph, detail):
+        """Whether an input has values of its own; LiteRT takes none from a buffer of another size."""
         model = schema.Model.GetRootAs(data)
-        buffer = graph.Tensors(index).Buffer()
-        return buffer < model.BuffersLength() and model.Buffers(buffer).DataLength() > 0
+        buffer = graph.Tensors(detail["index"]).Buffer()
+        needed = int(np.prod(detail["shape"], dtype=float)) * np.dtype(detail["dtype"]).itemsize
+        return buffer < model.BuffersLength() and 0 < model.Buffers(buffer).DataLength() == needed
 
 
 def loader(folder):
