@@ -3,6 +3,7 @@ and files.
 """
 
 import gc
+import shutil
 from pathlib import Path
 
 from ..errors import SplitDeconvError
@@ -42,22 +43,30 @@ def _convert(job, folder):
     options.check()
     data, kind = _read(job, folder)
     _enter(folder, "rewriting the model")
-    result, report = rewrite(kind, data, job["path"], options, folder / "output")
-    if kind == "keras" and result is not data:
-        from .keras import to_bytes
-
-        result = to_bytes(result)
-        report = report.with_(bytes_after=len(result))
-    if not isinstance(result, Path):
-        (folder / "output").write_bytes(result)
+    output = folder / "output"
+    result, report = rewrite(kind, data, job["path"], options, output)
+    report = report.with_(bytes_after=_save(result, output))
     if job["verify"] and (report.converted or options.static_batch is not None):
         _enter(folder, "verifying the result")
         # Runtimes read files themselves: nothing is held twice.
-        data, result = Path(job["model"]), folder / "output"
+        data, result = Path(job["model"]), output
         gc.collect()  # models in memory may be in cycles
         report = report.with_(verification=_compare(kind, data, result, job, report))
         check(report.verification, job["where"])
     return report.to_dict()
+
+
+def _save(result, output):
+    """Put a model (bytes, a file's path or a Keras model) into the file `output`; returns its size in bytes."""
+    if isinstance(result, bytes):
+        output.write_bytes(result)
+    elif not isinstance(result, Path):
+        from .keras import write
+
+        write(result, output)
+    elif result != output:
+        shutil.copyfile(result, output)
+    return output.stat().st_size
 
 
 def _layers(job, folder):
@@ -118,8 +127,10 @@ def _read(job, folder):
     _enter(folder, "reading the model")
     data, _ = read_model(job["model"])
     kind = detect(data, job["where"])
-    if kind != "onnx":
+    if kind == "tflite":
         return data, kind
+    if kind == "keras":
+        return Path(job["model"]), kind
     # A field of every tensor that lies in another file.
     refers = job["path"] and b"location" in data
     data = Path(job["model"])  # what is parsed of it need not be held twice

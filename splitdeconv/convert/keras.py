@@ -6,13 +6,14 @@ computation changes. Sequential and functional models are copied first; of a sub
 author knows, the layers are swapped in place.
 """
 
-import io
 import json
 import shutil
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from .. import layers as twins
 from ..errors import SplitDeconvError
@@ -41,7 +42,7 @@ class KerasModel:
         """Hold a model.
 
         Args:
-            data: a `keras.Model`, or the bytes of a .keras file, which is loaded with Keras' safe mode on.
+            data: a `keras.Model`, or a .keras file (its bytes or path), which is loaded with Keras' safe mode on.
             path: ignored: a .keras file is complete.
 
         Raises:
@@ -113,27 +114,47 @@ class KerasModel:
 
 
 def to_bytes(model, date=None) -> bytes:
-    """The .keras file of a model: the same bytes for the same model.
+    """The .keras file of a model; see `write`."""
+    with TemporaryDirectory(prefix="splitdeconv-") as folder:
+        path = Path(folder) / "model"
+        write(model, path, date)
+        return path.read_bytes()
+
+
+def write(model, path, date=None):
+    """Write the .keras file of a model: the same bytes for the same model.
+
+    The weights go from the model to the disk; nothing of the file is held in memory.
 
     Args:
         model: a `keras.Model`.
+        path: of the file.
         date: what the file is to say of when it was saved; None for a fixed date.
     """
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
-        path = Path(folder) / "model.keras"
-        model.save(path)
-        target = io.BytesIO()
-        with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as archive:
-            for entry in sorted(source.namelist()):
-                if entry == "metadata.json":
-                    dated = _dated(source.read(entry), date or "1980-01-01@00:00:00")
-                    archive.writestr(zipfile.ZipInfo(entry), dated)
+        keras.saving.save_model(model, folder, zipped=False)
+        members = {p.relative_to(folder).as_posix(): p for p in Path(folder).rglob("*") if p.is_file()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in sorted(members):
+                entry = zipfile.ZipInfo(name)
+                if name == "metadata.json":
+                    archive.writestr(entry, _dated(members[name].read_bytes(), date or "1980-01-01@00:00:00"))
                     continue
-                copy = zipfile.ZipInfo(entry)
-                copy.file_size = source.getinfo(entry).file_size
-                with source.open(entry) as file, archive.open(copy, "w") as place:
+                entry.file_size = members[name].stat().st_size
+                with members[name].open("rb") as file, archive.open(entry, "w") as place:
                     shutil.copyfileobj(file, place)
-        return target.getvalue()
+
+
+def share(model, other):
+    """Have two models hold once the weights that are the same bit by bit; neither may be trained after that."""
+    for ours, theirs in zip(model.variables, other.variables, strict=False):
+        if (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype) and np.array_equal(_bits(ours), _bits(theirs)):
+            theirs.assign(ours.value)
+
+
+def _bits(variable):
+    values = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+    return values.view(f"u{values.itemsize}")
 
 
 @contextmanager

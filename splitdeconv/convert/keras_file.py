@@ -7,17 +7,14 @@ HDF5 are refused.
 """
 
 import json
-import os
 import re
 import warnings
-import zipfile
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import SplitDeconvError
 from ..extras import require
-from .keras_sizes import excess
+from .keras_sizes import excess, opened
 
 keras = require("keras", "tensorflow")
 
@@ -45,11 +42,11 @@ PARTS = [
 _MODELS = ("", "models")  # here only classes: the functions load, save and download models
 
 
-def load(data):
-    """The model in the bytes of a .keras file.
+def load(data: bytes | Path):
+    """The model in a .keras file.
 
     Args:
-        data: the file's bytes.
+        data: the file's bytes or path.
 
     Raises:
         SplitDeconvError: the file is damaged, names something that is not a part of a model, or
@@ -91,7 +88,7 @@ def _check_version():
 
 def _check_names(data):
     """Refuse a file that names a function or class of Keras that is not a part of a model."""
-    with zipfile.ZipFile(BytesIO(data)) as archive:
+    with opened(data) as archive:
         left = [json.loads(archive.read("config.json"))]
     while left:
         item = left.pop()
@@ -117,17 +114,18 @@ def _check_name(module, name, config):
 
 def _load(data):
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
-        path = os.path.join(folder, "model.keras")
-        Path(path).write_bytes(data)
+        # From a folder Keras reads weight after weight; of a file it may hold all of them beside the model's own.
+        with opened(data) as archive:
+            archive.extractall(folder)
         try:
             # Of an optimizer that has not begun, for instance.
             with warnings.catch_warnings(action="ignore"):
-                return keras.saving.load_model(path, safe_mode=True)
+                return keras.saving.load_model(folder, safe_mode=True)
         except MemoryError:
             raise
         except Exception as error:
             # Keras quotes the whole configuration before it says what happened.
-            said = " ".join(str(error).replace(path, "the file").split())
+            said = " ".join(str(error).replace(folder, "the file").split())
             said = said.rpartition("Exception encountered: ")[2]
             raise _refusal(f"{type(error).__name__}: {said}") from None
 

@@ -5,6 +5,7 @@ A few bytes can declare gigabytes: a compressed member that unfolds, or a datase
 
 import zipfile
 from io import BytesIO
+from pathlib import Path
 
 from ..extras import require
 
@@ -14,17 +15,23 @@ _TIMES, _BYTES = 4, 64 << 20
 _SLACK = 1 << 16
 
 
-def excess(data: bytes) -> str | None:
+def opened(data: bytes | Path) -> zipfile.ZipFile:
+    """The archive that a .keras file is."""
+    return zipfile.ZipFile(data if isinstance(data, Path) else BytesIO(data))
+
+
+def excess(data: bytes | Path) -> str | None:
     """What is wrong with the sizes in a .keras file, in words; None if nothing is.
 
     Args:
-        data: the file's bytes.
+        data: the file's bytes or path.
     """
-    with zipfile.ZipFile(BytesIO(data)) as archive:
+    held = data.stat().st_size if isinstance(data, Path) else len(data)
+    with opened(data) as archive:
         members = {entry.filename: entry.file_size for entry in archive.infolist()}
-        total, most = sum(members.values()), max(_BYTES, _TIMES * len(data))
+        total, most = sum(members.values()), max(_BYTES, _TIMES * held)
         if total > most:
-            return f"{len(data):,} bytes that unfold to {total:,}"
+            return f"{held:,} bytes that unfold to {total:,}"
         for name in (name for name in members if name.endswith(".h5")):
             with archive.open(name) as file:
                 declared = _declared(file)

@@ -61,7 +61,7 @@ def examine(kind, data, path=None, options=None):
 
     Args:
         kind: "tflite", "onnx" or "keras".
-        data: bytes, a `keras.Model`, or the path of an .onnx file.
+        data: bytes, a `keras.Model`, or the path of an .onnx or .keras file.
         path: where the bytes came from; external data are found beside it.
         options: `Options`.
 

@@ -66,6 +66,8 @@ def obstacle(x, weights, output, bias=None) -> str | None:
             return f"its {what} is of an integer type without a scale"
         if not np.isfinite(scales(tensor)).all():
             return f"a scale of its {what} is not finite"
+        if (scales(tensor) < 0).any():
+            return f"a scale of its {what} is negative, on which kernels do not agree"
     for tensor, what in ((x, "input"), (output, "output")):
         points = zero_points(tensor)
         count = max(len(scales(tensor)), len(points))

@@ -6,6 +6,7 @@ that cannot be cut out must at least be seen to move an output of the model (`ve
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
 from . import exchange
@@ -79,7 +80,7 @@ def compare(
     """
     samples = check_count(samples, "number of samples", "samples")
     if kind == "keras":
-        original, converted = (parse(kind, content(model)).serialize() for model in (original, converted))
+        original, converted = _loaded(original, converted)
     sites = _rewritten(kind, original, converted, path, converted_path, decisions)
     pair = Pair(
         kind, original, converted, path, converted_path or path, rounding(sites, kind), seed, growth=growth(sites)
@@ -108,6 +109,16 @@ def compare(
     method = "model" if outputs == whole.outputs else "model and operators" if whole.outputs else "operators"
     passed = bool(outputs) and all(output.passed for output in outputs)
     return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
+
+
+def _loaded(original, converted):
+    """Keras models of which those that were files hold what they have in common once."""
+    from .keras import share
+
+    models = [parse("keras", model).serialize() for model in (original, converted)]
+    if isinstance(converted, Path):
+        share(*models)
+    return models
 
 
 def _sites(kind, model, path):

@@ -75,7 +75,7 @@ def test_no_temporary_folder_is_named(shell, tmp_path):
     assert err.startswith("splitdeconv: the temporary folder cannot be used\n")
 
 
-@pytest.mark.parametrize("size", [100_000, 200_000])
+@pytest.mark.parametrize("size", [100_000, 150_000])
 def test_little_address_space_is_a_short_message(shell, tmp_path, size):
     code, out, err = shell(f"ulimit -v {size}; splitdeconv convert up.tflite -o out.tflite")
     assert (code, out) == (1, "")

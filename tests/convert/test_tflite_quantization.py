@@ -143,6 +143,8 @@ INT8 = Deconv(kernel=(2, 2), kind="int8")
         (INT8, 2, {"zeroPoint": np.array([0, 4])}, "its bias has a zero point"),
         (INT8, 0, {"scale": np.array([np.inf], "f4")}, "a scale of its input is not finite"),
         (INT8, 1, {"scale": np.array([np.nan, 1], "f4")}, "a scale of its weights is not finite"),
+        (INT8, 0, {"scale": np.array([-0.5], "f4")}, "a scale of its input is negative"),
+        (INT8, 1, {"scale": np.array([0.5, -1], "f4")}, "a scale of its weights is negative"),
         (INT8, 1, {"scale": np.array([1, 1e5], "f4")}, "less than 256"),
         (INT8.with_(kind="uint8"), 0, {"zeroPoint": np.array([-1])}, "-1, outside UINT8"),
         (INT8.with_(kind="uint8"), 1, {"zeroPoint": np.array([300])}, "300, outside UINT8"),

@@ -33,7 +33,8 @@ class Outcome:
             "non-finite": converted, NaN and infinity elsewhere, as README says they may be;
             "not compared": converted, no runtime runs the original;
             "caught": a wrong rewrite that verification refused;
-            "refused alike": an injured file that verification refused although it is the same;
+            "refused alike": an injured file, or one with filters at the edge of their type, that verification refused
+            although it is the same on other inputs;
             "runtime": a runtime died or hung on the original.
         detail: why.
     """
@@ -42,8 +43,8 @@ class Outcome:
     detail: str = ""
 
 
-#: How XNNPACK fails to prepare an operator.
-_EMPTY = "XNNPack delegate failed"
+#: The first input's shape in what is told of a run with no images.
+_EMPTY = "{'0': (0,"
 
 
 def draw(kind, number):
@@ -120,7 +121,7 @@ def _judge(case, report, refusal, finding: Finding):
     if refusal is not None:
         if finding.rank in ("differ", "non-finite"):
             return Outcome("caught", finding.detail)
-        wrongly = case.sound and finding.rank != "not compared"
+        wrongly = case.sound and finding.rank != "not compared" and "edge filters" not in case.story
         return Outcome("refused wrongly" if wrongly else "refused alike", finding.detail)
     if finding.rank == "differ" and _EMPTY in finding.detail and EMPTY_BATCH in report["notes"]:
         return Outcome("empty batch", finding.detail)
