@@ -67,7 +67,7 @@ $(VENV)/requirements.lock: FORCE
 endif
 endif
 
-.PHONY: FORCE help setup data test test-lowest test-lab lint lab reproduce site bench measure peers lock clean
+.PHONY: FORCE help setup data test test-all test-lowest test-lab lint lab reproduce site bench measure peers lock clean
 
 help: ## Print this help
 	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
@@ -99,11 +99,14 @@ $(FETCHED): $(wildcard splitdeconv/pretrained/*.yaml) | $(READY)
 test: $(READY) $(DATA) ## Run the tests; PYTEST="-k plan" selects
 	@$(RUN) -m pytest $(PYTEST)
 
+test-all: $(READY) $(DATA) ## Run the slow tests as well, as CI does
+	@$(RUN) -m pytest -m "not browser" $(PYTEST)
+
 test-lowest: ## Run the tests with the oldest versions that pyproject.toml declares, in build/lowest
 	@"$(PYTHON)" -m venv --clear build/lowest
 	@build/lowest/bin/python -m pip install $(BY_HASH) --only-binary :all: -r tests/lowest.txt
 	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@build/lowest/bin/python -m pytest $(PYTEST) -W default
+	@build/lowest/bin/python -m pytest -m "not browser" $(PYTEST) -W default
 
 test-lab: $(READY) $(DATA) ## Run notebooks in JupyterLab in the Chromium of this machine; screenshots in build/lab
 	@$(RUN) -m pytest -m browser -n 0 tests/workspace

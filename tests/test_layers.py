@@ -197,6 +197,7 @@ FILES = [Path(__file__), Path(__file__).with_name("test_layers_models.py")]
 # What needs processes of its own is not run by the one that runs this file on JAX.
 if BACKEND == "tensorflow":
 
+    @pytest.mark.slow
     def test_a_saved_model_opens_where_the_package_is_imported(tmp_path):
         """In a new process, in Keras' safe mode, without naming custom objects."""
         inputs = keras.Input((5, 4, CIN))
@@ -208,6 +209,7 @@ if BACKEND == "tensorflow":
         subprocess.run([sys.executable, "-c", LOAD, tmp_path], check=True, capture_output=True, text=True)
         np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model.predict(x, verbose=0))
 
+    @pytest.mark.slow
     def test_all_of_this_on_kerass_jax_backend():
         """Keras has one backend per process, so the other one gets a process of its own."""
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *FILES]

@@ -9,7 +9,7 @@ from tests.refusals import refused
 
 layers = keras.layers
 # Keras warns of deprecated NumPy calls of its own.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 X = np.random.default_rng(0).standard_normal((8, 4, 5, 3)).astype("f4")
 Y = np.random.default_rng(1).standard_normal((8, 19, 23, 2)).astype("f4")

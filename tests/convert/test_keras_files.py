@@ -18,6 +18,7 @@ layers = keras.layers
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("here")]
 
 
+@pytest.mark.slow
 def test_the_way_of_loading_that_is_told_works_in_a_new_process(tmp_path):
     result = sd.convert(sequential(), verify=False)
     result.save(tmp_path / "out.keras")

@@ -13,6 +13,8 @@ from tests.convert.keras_models import sequential
 from tests.convert.onnx_models import arrays, single
 from tests.convert.tflite_models import Deconv, deconv_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trace(tmp_path):

@@ -15,6 +15,8 @@ from splitdeconv.convert.tflite import TFLiteModel
 from splitdeconv.convert.tflite_arena import arena_peak
 from tests.convert.tflite_models import REFERENCE, XNNPACK, convert, operators, run, unpack
 
+pytestmark = pytest.mark.slow
+
 FORMS = ("split", "rows", "stacked")
 KINDS = ("float32", "float16", "int8", "int16x8")
 BUILTINS = {

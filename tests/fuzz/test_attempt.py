@@ -8,6 +8,7 @@ from tests.fuzz.attempt import BAD, attempt, draw
 
 FILES = {"onnx": 60, "tflite": 60, "keras": 12}
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Keras' own
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # of values at the edge of their type
     pytest.mark.filterwarnings("ignore::UserWarning"),

@@ -10,7 +10,10 @@ from splitdeconv.convert import tflite_file
 from splitdeconv.toolchains import edgetpu
 from tests.toolchains.tflite_layer import exported
 
-pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning"),
+]
 
 
 @pytest.fixture(scope="module")

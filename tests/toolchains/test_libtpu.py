@@ -9,6 +9,8 @@ from splitdeconv.toolchains import hlo, libtpu
 from tests.toolchains.needs import needs
 from tests.toolchains.tpu_subject import NATIVE, SMALL, SUBJECT
 
+pytestmark = pytest.mark.slow
+
 needs_compiler, needs_jax = needs("jax", "libtpu"), needs("jax")
 
 

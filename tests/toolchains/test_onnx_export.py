@@ -8,6 +8,8 @@ import pytest
 from splitdeconv import SplitDeconvError, networks
 from splitdeconv.toolchains import models, onnx_export, ort
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "dcgan": {},
     "sngan": {},

@@ -14,6 +14,8 @@ import pytest
 
 from tools import colab
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What a cell after it finds: the package from the clone, its recorded measurements, the notebooks' folder.

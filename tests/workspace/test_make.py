@@ -14,6 +14,8 @@ import pytest
 
 from tools import runs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 FIGURE = """\

@@ -7,6 +7,8 @@ import pytest
 
 from tools import check_figures
 
+pytestmark = pytest.mark.slow
+
 WHOLE = '{\n "cells": []\n}\n'
 FETCH = "-m splitdeconv.pretrained"
 

@@ -4,6 +4,8 @@ import doctest
 import re
 from pathlib import Path
 
+import pytest
+
 import splitdeconv
 from splitdeconv import summary
 
@@ -32,6 +34,7 @@ def test_the_table_of_forms_is_what_plans_count():
     assert list(rows) == ["split", "rows", "stacked", "paper", "nzp"]
 
 
+@pytest.mark.slow
 def test_the_results_are_those_of_the_summary():
     means = summary.means(summary.summary(["dcgan", "sngan", "artgan", "gpgan", "mde", "fst"])).droplevel("kind")
     table = README[README.index("## Results") : README.index("## Use it in code")]

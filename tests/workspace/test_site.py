@@ -15,6 +15,8 @@ from PIL import Image
 import splitdeconv as sd
 from tools import site, site_pages
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "https://example.org/us/ours"
 

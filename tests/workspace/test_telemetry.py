@@ -11,6 +11,8 @@ from jupyterlab.labapp import LabApp
 from splitdeconv import privacy
 from tools import colab
 
+pytestmark = pytest.mark.slow
+
 TELL = f"""\
 import json, os
 print(json.dumps({{name: os.environ.get(name) for name in {list(privacy.VARIABLES)}}}))
