@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
 import pandas as pd
 from rich.progress import Progress
 
@@ -31,22 +32,34 @@ from tests.fuzz.attempt import BAD  # noqa: E402
 from tests.fuzz.case import FORMATS  # noqa: E402
 from tests.fuzz.workers import SECONDS, Worker  # noqa: E402
 
+MOST = ("longest", "most")  # what rows begin with that hold a maximum
 EVERY = 100  # files between two that the command line is given, too
 # Listed besides those that must not be: what verification caught, and what it refused though it is the same.
 LISTED = (*BAD, "caught", "refused alike", "runtime")
 
 
 def main(arguments):
-    """Run the formats one after another."""
-    tables = [measure(kind, arguments) for kind in arguments.formats]
-    if arguments.start == 0:
-        print(measured.write("fuzz", pd.concat([_kept(arguments.formats), *tables])))
+    """Run the formats one after another, and keep each when it is done."""
+    for kind in arguments.formats:
+        table, kept = measure(kind, arguments), measured.read("fuzz")
+        others = kept[kept["format"] != kind] if "format" in kept else kept[:0]
+        before = kept.drop(others.index).set_index("what")["value"]
+        if arguments.start not in (0, before.get("files")):
+            continue
+        if arguments.start:
+            table = _joined(before, table)
+        print(measured.write("fuzz", pd.concat([others, table]) if len(others) else table))
 
 
-def _kept(formats):
-    """What was measured before of other formats, with its own date."""
-    table = measured.read("fuzz")
-    return table[~table["format"].isin(formats)] if "format" in table else pd.DataFrame()
+def _joined(before, table):
+    """The table of a run that goes on where the one before ended: sums of counts, and the largest of the others."""
+    values = table.set_index("what")["value"]
+    largest = values.index.str.startswith(MOST)
+    joined = before.add(values, fill_value=0)
+    joined[values.index[largest]] = np.fmax(values[largest], before.reindex(values.index[largest]))
+    order = [*before.index, *values.index.difference(before.index, sort=False)]
+    rows = joined[order].rename_axis("what").rename("value").reset_index()
+    return rows.assign(format=table["format"].iloc[0])[list(table)]
 
 
 def measure(kind, arguments):
@@ -158,6 +171,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("files", type=int, nargs="?", default=10_000)
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
-    parser.add_argument("--start", type=int, default=0, help="the first file's number; 0 writes the table")
+    parser.add_argument("--start", type=int, default=0, help="the first file's number")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     main(parser.parse_args())
