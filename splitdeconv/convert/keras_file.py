@@ -40,6 +40,11 @@ PARTS = [
     "regularizers",
 ]
 _MODELS = ("", "models")  # here only classes: the functions load, save and download models
+#: What Keras reads of an archive, beside the configuration and the folder of assets; of weights the first.
+_WEIGHTS = ("model.weights.h5", "model.weights.npz")
+_ASSETS = "assets/"
+#: Bounds on the assets of one file, far above those of any model.
+_MOST_ASSETS, _MOST_LEVELS = 10_000, 100
 
 
 def load(data: bytes | Path):
@@ -54,7 +59,6 @@ def load(data: bytes | Path):
     """
     _check_version()
     try:
-        _check_names(data)
         said = excess(data)
         if said:
             raise _refusal(said)
@@ -86,10 +90,9 @@ def _check_version():
         )
 
 
-def _check_names(data):
-    """Refuse a file that names a function or class of Keras that is not a part of a model."""
-    with opened(data) as archive:
-        left = [json.loads(archive.read("config.json"))]
+def _check_names(config):
+    """Refuse a configuration that names a function or class of Keras that is not a part of a model."""
+    left = [json.loads(config)]
     while left:
         item = left.pop()
         if isinstance(item, dict):
@@ -100,7 +103,8 @@ def _check_names(data):
 
 
 def _check_name(module, name, config):
-    if name == "function":
+    called = name == "function"
+    if called:
         name = config
     if not isinstance(module, str) or not isinstance(name, str):
         return
@@ -108,15 +112,19 @@ def _check_name(module, name, config):
     if package != "keras":
         return  # Keras finds only what this process has registered
     part = next((word for word in inside if word != "src"), "")
-    if part not in ("", *PARTS) or (part in _MODELS and not last[:1].isupper()):
+    is_class = last[:1].isupper()
+    # A class called as a function does while the model runs, out of safe mode, what its constructor does,
+    # such as reading a vocabulary.
+    if part not in ("", *PARTS) or (part in _MODELS and not is_class) or (called and is_class):
         raise _refusal(f"{module}.{name}, which is not a part of a model")
 
 
 def _load(data):
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
         # From a folder Keras reads weight after weight; of a file it may hold all of them beside the model's own.
-        with opened(data) as archive:
-            archive.extractall(folder)
+        _unpack(data, folder)
+        # What Keras will read, whatever else the archive holds.
+        _check_names((Path(folder) / "config.json").read_bytes())
         try:
             # Of an optimizer that has not begun, for instance.
             with warnings.catch_warnings(action="ignore"):
@@ -128,6 +136,31 @@ def _load(data):
             said = " ".join(str(error).replace(folder, "the file").split())
             said = said.rpartition("Exception encountered: ")[2]
             raise _refusal(f"{type(error).__name__}: {said}") from None
+
+
+def _unpack(data, folder):
+    """Put what Keras reads of a file into a folder, and nothing else, each under the very name it has.
+
+    `zipfile` would put "/config.json" and "../config.json" in the place of "config.json".
+    """
+    with opened(data) as archive:
+        names = set(archive.namelist())
+        weights = [name for name in _WEIGHTS if name in names][:1]
+        if not weights:
+            raise _refusal("no weights")
+        assets = [name for name in names if name.startswith(_ASSETS) and _is_plain(name)]
+        levels = max((name.count("/") for name in assets), default=0)
+        if len(assets) > _MOST_ASSETS or levels > _MOST_LEVELS:
+            raise _refusal(f"{len(assets):,} assets, in folders of up to {levels:,} levels")
+        for name in ("config.json", *weights, *assets):
+            archive.extract(name, folder)
+    # With fewer than four names in a folder Keras looks for no assets.
+    (Path(folder) / "metadata.json").touch()
+
+
+def _is_plain(name):
+    """Whether each part of a path is a name."""
+    return not {"", ".", ".."} & set(name.removesuffix("/").split("/"))
 
 
 def _refusal(got):

@@ -95,6 +95,89 @@ def test_a_function_that_is_not_a_part_of_a_model_is_not_called(monkeypatch, mod
         assert caught.value.got == f"{module}.{name}, which is not a part of a model"
 
 
+def added(data, members):
+    """The .keras file `data` with further members, of any names."""
+    target = io.BytesIO(data)
+    with zipfile.ZipFile(target, "a") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("name", ["/config.json", "../config.json", "./config.json", "a/../config.json"])
+def test_the_configuration_that_is_checked_is_the_one_that_is_loaded(name):
+    """An archive can hold several members that unpack to one file."""
+    other = member(with_lambda(function=function("keras.applications.vgg16", "VGG16")), "config.json")
+    parsed = KerasModel.parse(added(small(), {name: other}))
+    assert ("Lambda", 1) not in parsed.operators()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_the_last_of_two_configurations_is_checked():
+    other = member(with_lambda(function=function("keras.applications.vgg16", "VGG16")), "config.json")
+    with refused("Keras cannot load the model") as caught:
+        KerasModel.parse(added(small(), {"config.json": other}))
+    assert "VGG16, which is not a part of a model" in caught.value.got
+
+
+def test_a_class_is_not_called_as_a_function():
+    """Its constructor would read a file while the model runs, where Keras' safe mode is over."""
+    data = with_lambda(
+        function=function("keras.layers", "StringLookup"),
+        arguments={"vocabulary": "/etc/passwd"},
+        output_shape=[6, 6, 4],
+    )
+    with refused("Keras cannot load the model") as caught:
+        KerasModel.parse(data)
+    assert caught.value.got == "keras.layers.StringLookup, which is not a part of a model"
+
+
+@pytest.mark.parametrize("folder", ["", "assets/"])
+def test_folders_of_many_levels_are_refused_or_passed_over(tmp_path, monkeypatch, folder):
+    """Python cannot remove what is nested a thousand levels deep."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    deep = added(small(), {f"{folder}{'a/' * levels}x": b"" for levels in range(200, 1900, 200)})
+    if folder:
+        with refused("Keras cannot load the model") as caught:
+            KerasModel.parse(deep)
+        assert caught.value.got == "9 assets, in folders of up to 1,801 levels"
+    else:
+        assert KerasModel.parse(deep).sites()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "said"), [("config.json", "config.json"), ("model.weights.h5", "no weights")])
+def test_what_an_archive_lacks_is_said(name, said):
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(small())) as source, zipfile.ZipFile(target, "w") as archive:
+        for other in set(source.namelist()) - {name}:
+            archive.writestr(other, source.read(other))
+    with refused("Keras cannot load the model") as caught:
+        KerasModel.parse(target.getvalue())
+    assert said in caught.value.got
+
+
+def test_many_assets_are_refused(monkeypatch):
+    monkeypatch.setattr(keras_file, "_MOST_ASSETS", 2)
+    with refused("Keras cannot load the model") as caught:
+        KerasModel.parse(added(small(), {f"assets/{i}": b"" for i in range(3)}))
+    assert caught.value.got.startswith("3 assets")
+
+
+def test_assets_are_read_without_the_members_that_say_nothing():
+    x, words = keras.Input((4, 4, 3)), keras.Input((), dtype="string")
+    lookup = layers.StringLookup()
+    lookup.adapt(["b", "a", "a"])
+    data = to_bytes(keras.Model([x, words], [layers.Conv2DTranspose(2, 3)(x), lookup(words)]))
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w") as archive:
+        for name in set(source.namelist()) - {"metadata.json"}:
+            archive.writestr(name, source.read(name))
+    for file in (data, target.getvalue()):
+        (found,) = (x for x in KerasModel.parse(file).serialize().layers if isinstance(x, layers.StringLookup))
+        assert found.get_vocabulary() == ["[UNK]", "a", "b"]
+
+
 def test_functions_of_other_packages_are_not_found():
     with refused("Keras cannot load the model") as caught:
         KerasModel.parse(with_lambda(function=function("os", "system")))
