@@ -152,11 +152,12 @@ def read_inputs(given, inputs) -> list[dict]:
     Raises:
         SplitDeconvError: the file cannot be read, or names, lengths, shapes or types do not fit.
     """
-    arrays = given if isinstance(given, dict) else _read_npz(given)
-    names = [port.name for port in inputs if not port.default or port.name in arrays]
+    held = given if isinstance(given, dict) else _in_npz(given, lambda file: file.files)
+    names = [port.name for port in inputs if not port.default or port.name in held]
     inputs = [port for port in inputs if port.name in names]
-    if sorted(arrays) != sorted(names):
-        raise _misfit("names", ", ".join(names), ", ".join(map(str, arrays)) or "none")
+    if sorted(held) != sorted(names):
+        raise _misfit("names", ", ".join(names), ", ".join(map(str, held)) or "none")
+    arrays = given if isinstance(given, dict) else _in_npz(given, dict)
     arrays = {name: np.asarray(values) for name, values in arrays.items()}
     for port in inputs:
         values = arrays[port.name]
@@ -178,21 +179,25 @@ def read_inputs(given, inputs) -> list[dict]:
     ]
 
 
-def _read_npz(path):
+def _in_npz(path, read):
+    """What `read` finds in an .npz file."""
     try:
         # NumPy takes what is no archive for a pickle, and advises to trust it.
         if os.path.isfile(path) and not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("no .npz archive")
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise SplitDeconvError(
-            "the inputs cannot be read",
-            where=str(path),
-            expected="an .npz file of plain arrays, one per input, samples stacked along a new first axis",
-            got=" ".join(str(error).split())[:200],
-            fix="numpy.savez('inputs.npz', NAME=array)",
-        ) from None
+            return read(file)
+    except MemoryError:
+        got = "more numbers than there is room for"
+    except Exception as error:  # damage is reported in many ways, by zipfile, zlib and NumPy
+        got = " ".join(str(error).split())[:200]
+    raise SplitDeconvError(
+        "the inputs cannot be read",
+        where=str(path),
+        expected="an .npz file of plain arrays, one per input, samples stacked along a new first axis",
+        got=got,
+        fix="numpy.savez('inputs.npz', NAME=array)",
+    )
 
 
 def _misfit(what, expected, got):

@@ -1,5 +1,8 @@
 """Inputs that suit a model: made, tried, or read from a file."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -113,3 +116,45 @@ def test_input_files_are_data(tmp_path, content):
     assert "unsafely" not in caught.value.got
     with refused("the inputs cannot be read"):
         read_inputs(tmp_path / "missing.npz", [IMAGE])
+
+
+def _damaged(content, kind):
+    """An archive of one array, damaged in some way."""
+    central = content.rfind(b"PK\1\2")
+    at, value = {
+        "encrypted": (central + 8, b"\1\0"),
+        "unknown compression": (central + 10, b"\x4d\0"),
+        "garbled": (40, b"\xff" * 20),
+    }[kind]
+    return content[:at] + value + content[at + len(value) :]
+
+
+@pytest.mark.parametrize("kind", ["encrypted", "unknown compression", "garbled"])
+def test_damaged_input_files_are_refused(tmp_path, kind):
+    np.savez_compressed(tmp_path / "in.npz", image=np.arange(192.0).reshape(1, 1, 8, 8, 3))
+    content = (tmp_path / "in.npz").read_bytes()
+    (tmp_path / "in.npz").write_bytes(_damaged(content, kind))
+    with refused("the inputs cannot be read"):
+        read_inputs(tmp_path / "in.npz", [IMAGE])
+
+
+def _declaring(path, name, shape):
+    """An archive of one array that declares a shape and holds nothing."""
+    header = io.BytesIO()
+    declared = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, declared)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.npy", header.getvalue())
+
+
+def test_input_files_that_declare_more_than_there_is_room_for_are_refused(tmp_path):
+    _declaring(tmp_path / "in.npz", "image", (1 << 50,))
+    with refused("the inputs cannot be read") as caught:
+        read_inputs(tmp_path / "in.npz", [IMAGE])
+    assert caught.value.got == "more numbers than there is room for"
+
+
+def test_arrays_of_other_names_are_not_read(tmp_path):
+    _declaring(tmp_path / "in.npz", "other", (1 << 50,))
+    with refused("do not fit the model: names"):
+        read_inputs(tmp_path / "in.npz", [IMAGE])
