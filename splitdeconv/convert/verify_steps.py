@@ -12,8 +12,9 @@ import numpy as np
 
 from .verify_measure import Output
 
-#: How far from a whole number of steps float32 may leave a value of the grid.
-_WHOLE = 1e-3
+#: How far from a whole number of steps float32 may leave a value of the grid: in all, and for each
+#: step, of which 16 bits count many.
+_WHOLE, _EACH = 1e-3, 2.0**-22
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def forgive_steps(record: Output, ours, theirs, tolerance, grid: Grid) -> Output
     got = theirs.astype(np.float64)
     steps = got / grid.step
     gaps = np.abs(near - got)
-    whole = np.abs(steps - np.rint(steps)) <= _WHOLE
+    whole = np.abs(steps - np.rint(steps)) <= _WHOLE + _EACH * np.abs(steps)
     fine = (np.abs(ours - got) <= tolerance) | (whole & (gaps <= grid.step / 2 + tolerance))
     if not fine.all():
         return record

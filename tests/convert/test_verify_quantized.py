@@ -191,3 +191,14 @@ def test_a_value_in_the_middle_may_go_to_either_step(theirs, passed):
     theirs = np.array([theirs, 1.0])  # 2.0 is beyond the grid
     record = forgive_steps(measure("y", ours, theirs, 1e-7), ours, theirs, 1e-7, grid)
     assert record.passed is passed
+
+
+def test_values_of_a_grid_of_16_bits_are_found_on_it():
+    """Of so many steps float32 leaves a value further from a whole number than of 256."""
+    step = np.float32(0.001)
+    theirs = np.arange(60_001, dtype="f4") * step
+    ours = (theirs.astype(float) + 0.5 * float(step)).astype("f4")
+    grid = Grid(float(step), 0.0, 65.535)
+    assert forgive_steps(measure("y", ours, theirs, 1e-5), ours, theirs, 1e-5, grid).passed
+    off = theirs + np.float32(0.1) * step
+    assert not forgive_steps(measure("y", ours, off, 1e-5), ours, off, 1e-5, grid).passed
