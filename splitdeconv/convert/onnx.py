@@ -24,7 +24,7 @@ from pathlib import Path
 from ..errors import SplitDeconvError, check_count
 from .onnx_bulk import light, save
 from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
-from .onnx_parse import LARGEST, array, inlined, is_external, locate, parse, tensors_of
+from .onnx_parse import LARGEST, all_tensors, array, inlined, is_external, locate, parse
 from .onnx_rewrite import rewrite
 from .onnx_sites import find
 from .onnx_types import declared, known_types, withdraw
@@ -194,7 +194,7 @@ class OnnxModel:
 
     def _outside(self):
         """The tensors that are kept in other files."""
-        return [t for scope in scopes(self._model) for t in tensors_of(scope.graph) if is_external(t)]
+        return [tensor for tensor in all_tensors(self._model) if is_external(tensor)]
 
     def _located(self):
         """Where they are; those that cannot be read are left out here, and refused where they are needed."""

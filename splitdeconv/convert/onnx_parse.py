@@ -68,11 +68,29 @@ def scopes_checked(model, where):
 def tensors_of(graph):
     """Every stored tensor of a graph or function, those of the graphs inside it left out."""
     yield from getattr(graph, "initializer", ())
+    sparse = list(getattr(graph, "sparse_initializer", ()))
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
+            if attribute.HasField("sparse_tensor"):
+                sparse.append(attribute.sparse_tensor)
+            sparse += attribute.sparse_tensors
+    for one in sparse:
+        yield from (one.values, one.indices)
+
+
+def all_tensors(model):
+    """Every stored tensor of a model, those of its training information included."""
+    stack = [model.graph, *model.functions]
+    for info in model.training_info:
+        stack += [info.initialization, info.algorithm]
+    while stack:
+        graph = stack.pop()
+        yield from tensors_of(graph)
+        for node in graph.node:
+            stack.extend(subgraphs(node))
 
 
 def array(tensor, folder):

@@ -97,3 +97,61 @@ def test_files_that_cannot_be_read_do_not_count(path):
     (row,) = sd.inspect(path).to_dict("records")
     assert row["verdict"] == "refuse"
     assert rewrite.examine("onnx", path.read_bytes(), str(path))[1].bytes_before == path.stat().st_size
+
+
+def kept_sparse(folder, where, location):
+    """A model whose bias is sparse, its numbers in a file beside it; and these numbers.
+
+    Args:
+        folder: of the model.
+        where: "initializer", "node", or "training", where it is a dense one that training begins with.
+        location: of the file, as the model names it.
+    """
+    x, w, _ = arrays(1, (5, 4), (4, 3), 1, (3, 2))
+    numbers = np.arange(1, 3, dtype="f4")
+    numbers.tofile(folder / "model.data")
+    values = onnx.TensorProto(name="b", data_type=1, dims=[2], data_location=onnx.TensorProto.EXTERNAL)
+    for key, text in (("location", location), ("offset", "0"), ("length", "8")):
+        values.external_data.add(key=key, value=text)
+    indices = onnx.numpy_helper.from_array(np.arange(2), "indices")
+    sparse = onnx.SparseTensorProto(values=values, indices=indices, dims=[2, 1, 1])
+    nodes = [node("ConvTranspose", "xw", "t", strides=[2, 2]), node("Add", "tb", "y")]
+    constants = {"w": w} | ({"b": numbers.reshape(2, 1, 1)} if where == "training" else {})
+    if where == "node":
+        values.name = ""
+        nodes.insert(0, onnx.NodeProto(op_type="Constant", output=["b"]))
+        kind = onnx.AttributeProto.SPARSE_TENSOR
+        nodes[0].attribute.add(name="sparse_value", type=kind, sparse_tensor=sparse)
+    source = model(nodes, [value("x", "f4", x.shape)], [value("y", "f4", [None] * 4)], constants)
+    if where == "initializer":
+        source.graph.sparse_initializer.append(sparse)
+    if where == "training":
+        source.training_info.add().initialization.initializer.append(values)
+    (folder / "model.onnx").write_bytes(source.SerializeToString())
+    return folder / "model.onnx"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("where", ["initializer", "node", "training"])
+def test_no_tensor_stays_outside(tmp_path, where):
+    (tmp_path / "in").mkdir()
+    path = kept_sparse(tmp_path / "in", where, "model.data")
+    result = sd.convert(path)
+    assert result.report.verification.method == "model"
+    runs = [
+        onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+        for source in (path, result.save(tmp_path / "out.onnx"))
+    ]
+    x = np.zeros(runs[0].get_inputs()[0].shape, "f4")
+    ours, theirs = (run.run(None, {"x": x})[0] for run in runs)
+    np.testing.assert_array_equal(theirs, ours)
+    np.testing.assert_array_equal(theirs[0, :, 0, 0], [1, 2])
+    assert b"model.data" not in result.content
+
+
+@pytest.mark.parametrize("where", ["initializer", "node", "training"])
+def test_no_tensor_is_taken_from_another_folder(tmp_path, where):
+    (tmp_path / "in").mkdir()
+    path = kept_sparse(tmp_path / "in", where, "../model.data")
+    with refused("refers to a file outside its own folder"):
+        convert(path)
