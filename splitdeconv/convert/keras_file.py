@@ -40,11 +40,14 @@ PARTS = [
     "regularizers",
 ]
 _MODELS = ("", "models")  # here only classes: the functions load, save and download models
-#: What Keras reads of an archive, beside the configuration and the folder of assets; of weights the first.
+#: What Keras reads of an archive beside the configuration and the folder of assets; of weights the
+#: first.
 _WEIGHTS = ("model.weights.h5", "model.weights.npz")
 _ASSETS = "assets/"
 #: Bounds on the assets of one file, far above those of any model.
 _MOST_ASSETS, _MOST_LEVELS = 10_000, 100
+#: Bytes of a configuration, which takes some 30 times as much once parsed.
+_LONGEST = 16 << 20
 
 
 def load(data: bytes | Path):
@@ -91,7 +94,7 @@ def _check_version():
 
 
 def _check_names(config):
-    """Refuse a configuration that names a function or class of Keras that is not a part of a model."""
+    """Refuse a configuration that names what is not a part of a model in Keras."""
     left = [json.loads(config)]
     while left:
         item = left.pop()
@@ -113,8 +116,8 @@ def _check_name(module, name, config):
         return  # Keras finds only what this process has registered
     part = next((word for word in inside if word != "src"), "")
     is_class = last[:1].isupper()
-    # A class called as a function does while the model runs, out of safe mode, what its constructor does,
-    # such as reading a vocabulary.
+    # A class called as a function does while the model runs, out of safe mode, what its
+    # constructor does, such as reading a vocabulary.
     if part not in ("", *PARTS) or (part in _MODELS and not is_class) or (called and is_class):
         raise _refusal(f"{module}.{name}, which is not a part of a model")
 
@@ -139,7 +142,7 @@ def _load(data):
 
 
 def _unpack(data, folder):
-    """Put what Keras reads of a file into a folder, and nothing else, each under the very name it has.
+    """Put what Keras reads of a file into a folder, and nothing else, each under its very name.
 
     `zipfile` would put "/config.json" and "../config.json" in the place of "config.json".
     """
@@ -148,6 +151,9 @@ def _unpack(data, folder):
         weights = [name for name in _WEIGHTS if name in names][:1]
         if not weights:
             raise _refusal("no weights")
+        length = archive.getinfo("config.json").file_size
+        if length > _LONGEST:
+            raise _refusal(f"a configuration of {length:,} bytes")
         assets = [name for name in names if name.startswith(_ASSETS) and _is_plain(name)]
         levels = max((name.count("/") for name in assets), default=0)
         if len(assets) > _MOST_ASSETS or levels > _MOST_LEVELS:

@@ -157,6 +157,17 @@ def test_what_an_archive_lacks_is_said(name, said):
     assert said in caught.value.got
 
 
+def test_a_long_configuration_is_refused(monkeypatch):
+    """Lists without contents take many times their text."""
+    data = small()
+    long = member(data, "config.json")[:-1] + b', "more": [' + b"[]," * 1000 + b"[]]}"
+    assert KerasModel.parse(replaced(data, config=long)).sites()
+    monkeypatch.setattr(keras_file, "_LONGEST", len(long) - 1)
+    with refused("Keras cannot load the model") as caught:
+        KerasModel.parse(replaced(data, config=long))
+    assert caught.value.got == f"a configuration of {len(long):,} bytes"
+
+
 def test_many_assets_are_refused(monkeypatch):
     monkeypatch.setattr(keras_file, "_MOST_ASSETS", 2)
     with refused("Keras cannot load the model") as caught:

@@ -104,7 +104,8 @@ def kept_sparse(folder, where, location):
 
     Args:
         folder: of the model.
-        where: "initializer", "node", or "training", where it is a dense one that training begins with.
+        where: "initializer", "node", or "training", where it is a dense one that training
+            begins with.
         location: of the file, as the model names it.
     """
     x, w, _ = arrays(1, (5, 4), (4, 3), 1, (3, 2))
