@@ -8,7 +8,7 @@ tensor at a time.
 
 from math import prod
 
-from .detect import fields
+from .wire import fields
 
 #: Elements up to which a tensor is not large: shapes, scales and the like.
 SMALL = 1024

@@ -1,7 +1,10 @@
 """Formats are told by content; for every other kind of file the next command."""
 
+import gzip
+import json
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from typer.testing import CliRunner
 
 from splitdeconv.cli import app
 from splitdeconv.convert.detect import detect, look, read_model
-from tests.convert import files
+from tests.convert import files, onnx_models
 from tests.refusals import refused
 
 
@@ -136,6 +139,94 @@ def test_the_recipe_for_an_h5_file_works(keras_model, monkeypatch):
     with refused("unsupported model format") as caught:
         detect(Path("a folder/old.h5").read_bytes(), "a folder/old.h5")
     assert_leads_on(caught.value.fix, monkeypatch)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_recipe_for_an_h5_file_takes_what_old_initializers_were_given(keras_model, monkeypatch):
+    import h5py
+
+    keras_model.save("old.h5")
+    with h5py.File("old.h5", "r+") as file:
+        held = json.loads(file.attrs["model_config"])
+        for layer in held["config"]["layers"]:
+            for key in {"kernel_initializer", "bias_initializer"} & set(layer["config"]):
+                one = layer["config"][key]
+                layer["config"][key] = {
+                    "class_name": one["class_name"],
+                    "config": one["config"] | {"dtype": "float32"},
+                }
+        file.attrs["model_config"] = json.dumps(held)
+    with refused("unsupported model format") as caught:
+        detect(Path("old.h5").read_bytes(), "old.h5")
+    assert_leads_on(caught.value.fix, monkeypatch)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_of_keras_are_told_from_a_model(keras_model):
+    keras_model.save_weights("only.weights.h5")
+    with refused("unsupported model format") as caught:
+        detect(*read_model("only.weights.h5"))
+    assert "holds weights alone" in caught.value.got
+    assert "load_weights('only.weights.h5')" in caught.value.fix
+
+
+def test_the_recipe_for_packed_files_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, w, _ = onnx_models.arrays(1, (3, 5), (4, 2), 1, (2, 3))
+    model = onnx_models.single(x, w, strides=[3, 2]).SerializeToString()
+    Path("a bundle").write_bytes(files.members(**{"inner part.bin": model}))
+    Path("packed").write_bytes(gzip.compress(model))
+    for name in ("a bundle", "packed"):
+        with refused("unsupported model format") as caught:
+            detect(*read_model(name))
+        unpack, _, then = caught.value.fix.rpartition(", then ")
+        # The interpreter of the tests may have another name in a shell.
+        subprocess.run(unpack.replace("python ", f"{shlex.quote(sys.executable)} "), shell=True, check=True)
+        result = CliRunner().invoke(app, shlex.split(then)[1:])
+        assert result.exit_code == 0, result.output
+        Path("split.onnx").unlink()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_of_onnx_runtime_itself_is_named(tmp_path):
+    import onnxruntime as ort
+
+    x, w, _ = onnx_models.arrays(2, (4,), (3,), 1, (2, 3))
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "m")
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    model = onnx_models.single(x, w, strides=[2]).SerializeToString()
+    ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    with refused("unsupported model format") as caught:
+        detect(*read_model(tmp_path / "m"))
+    assert caught.value.got == "an ONNX Runtime model (.ort)"
+
+
+def test_weights_beside_an_openvino_model_are_told(tmp_path):
+    (tmp_path / "m.bin").write_bytes(bytes(range(128, 228)))
+    with refused("unsupported model format") as caught:
+        detect(*read_model(tmp_path / "m.bin"))
+    assert "100 bytes that begin with" in caught.value.got
+    (tmp_path / "m.xml").write_text('<?xml version="1.0"?><net name="a"/>')
+    with refused("unsupported model format") as caught:
+        detect(*read_model(tmp_path / "m.bin"))
+    assert "the weights of an OpenVINO model" in caught.value.got
+
+
+@pytest.mark.parametrize(
+    ("inside", "what"),
+    [
+        ("Data/com.apple.CoreML/weights", "a Core ML package"),
+        ("coremldata.bin", "a compiled Core ML model"),
+        ("other", "a directory"),
+    ],
+)
+def test_folders_are_named(tmp_path, inside, what):
+    (tmp_path / inside).mkdir(parents=True)
+    with refused("unsupported model format") as caught:
+        read_model(tmp_path)
+    assert caught.value.got == what
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -7,10 +7,10 @@ import onnx
 import pytest
 
 from splitdeconv.convert import jobs, onnx_bulk, verify_alone, verify_whole
-from splitdeconv.convert.detect import fields
 from splitdeconv.convert.onnx import OnnxModel
 from splitdeconv.convert.onnx_bulk import light, save
 from splitdeconv.convert.report import Decision
+from splitdeconv.convert.wire import fields
 
 from .onnx_models import model, single, value
 

@@ -1,0 +1,136 @@
+"""Archives and compressed files: what is inside is told by content, with the commands that take it out."""
+
+import bz2
+import io
+import lzma
+import shlex
+import zipfile
+import zlib
+
+from . import recipes, wire
+
+_PEEK = 4096  # bytes of what is inside that are looked at
+_MOST = 1000  # members of an archive that are looked at
+_SHOWN = 4
+# Name, first bytes, the command that writes what is inside to standard output.
+_PACKED = (
+    ("gzip", b"\x1f\x8b", "gunzip -c"),
+    ("bzip2", b"BZh", "bunzip2 -c"),
+    ("xz", b"\xfd7zXZ\x00", "xz -dc"),
+    ("Zstandard", b"\x28\xb5\x2f\xfd", "zstd -dc"),
+    ("LZ4", b"\x04\x22\x4d\x18", "lz4 -dc"),
+)
+# Archives that Python cannot look into.
+_CLOSED = (("7-Zip", b"7z\xbc\xaf\x27\x1c", "7z x {}"), ("RAR", b"Rar!\x1a\x07", "unrar x {}"))
+_GIVE = "give the model file that was in it"
+_UNTAR = f"tar -xf {{}}, then {_GIVE}"
+_BROKEN = (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError, EOFError, zlib.error)
+
+
+def model_format(head: bytes) -> str | None:
+    """The format of a model by its first bytes: "tflite", "onnx", "keras" for any zip, or None."""
+    if head[4:8] == b"TFL3":
+        return "tflite"
+    if head[:4] == b"PK\x03\x04":
+        return "keras"
+    return "onnx" if wire.is_onnx(head) else None
+
+
+def is_keras(data: bytes) -> bool:
+    """Whether a zip archive is a .keras file, which holds its configuration and metadata at the top."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return {"config.json", "metadata.json"} <= set(archive.namelist())
+    except _BROKEN:
+        return False
+
+
+def describe(data: bytes, path: str) -> tuple[str, str] | None:
+    """What a packed file is, and what to do; None if it is none.
+
+    Args:
+        data: its bytes.
+        path: its path, or what to call it.
+    """
+    if data[:4] == b"PK\x03\x04":
+        return _in_zip(data, path)
+    for name, magic, command in _CLOSED:
+        if data.startswith(magic):
+            return f"a {name} archive", recipes.filled(f"{command}, then {_GIVE}", path)
+    if data[257:262] == b"ustar":
+        return "a tar archive", recipes.filled(_UNTAR, path)
+    for name, magic, command in _PACKED:
+        if data.startswith(magic):
+            return _in_stream(data, path, name, command)
+    return None
+
+
+def _in_stream(data, path, name, command):
+    head = _unpacked(data, name)
+    if head[257:262] == b"ustar":
+        return f"a tar archive, compressed with {name}", recipes.filled(_UNTAR, path)
+    inside = model_format(head)
+    model = f"model.{inside}" if inside else "model"
+    out = f"splitdeconv convert {model} -o split.{inside}" if inside else f"splitdeconv inspect {model}"
+    what = f"a file compressed with {name}" + (f": a .{inside} model is inside" if inside else "")
+    return what, recipes.filled(f"{command} {{}} > {model}, then {out}", path)
+
+
+def _unpacked(data, name):
+    """The first bytes of what was compressed; none where Python cannot tell."""
+    try:
+        if name == "gzip":
+            return zlib.decompressobj(wbits=31).decompress(data, _PEEK)
+        if name == "bzip2":
+            return bz2.BZ2Decompressor().decompress(data, _PEEK)
+        if name == "xz":
+            return lzma.LZMADecompressor().decompress(data, _PEEK)
+    except (*_BROKEN, lzma.LZMAError):
+        pass
+    return b""
+
+
+def _in_zip(data, path):
+    """A zip archive by what its members are: PyTorch's, NumPy's and Core ML's have rules; others hold models."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            inside = list(_models(archive))
+    except _BROKEN as error:
+        return f"a zip archive that is broken: {error}", recipes.AGAIN
+    parts = [tuple(name.split("/")) for name in names]
+    last = {part[-1] for part in parts}
+    if {"serialized_exported_program.json", "archive_format"} & last:
+        return "a program of torch.export (.pt2)", recipes.filled(recipes.EXPORTED, path)
+    if "constants.pkl" in last or any("code" in part[:-1] for part in parts if part[-1].endswith(".py")):
+        return "a TorchScript archive; its code is never run", recipes.filled(recipes.SCRIPTED, path)
+    if "data.pkl" in last:
+        return "a PyTorch checkpoint; its pickle is never opened", recipes.TO_ONNX
+    if any("com.apple.CoreML" in part for part in parts):
+        return "a Core ML package", recipes.CORE_ML
+    folder = f"{path}.files"
+    unpack = recipes.filled(f"python -m zipfile -e {{}} {shlex.quote(folder)}, then ", path)
+    if inside:
+        shown = ", ".join(name for name, _ in inside[:_SHOWN]) + ", ..." * (len(inside) > _SHOWN)
+        first, kind = inside[0]
+        member = shlex.quote(f"{folder}/{first}")
+        what = f"a zip archive (as .task bundles of MediaPipe are) with {len(inside)} model(s) inside: {shown}"
+        return what, f"{unpack}splitdeconv convert {member} -o split.{kind}"
+    if "saved_model.pb" in last:
+        where = next(part[:-1] for part in parts if part[-1] == "saved_model.pb")
+        inner = recipes.filled(recipes.TO_TFLITE, "/".join((folder, *where)))
+        return "a zip archive of a SavedModel folder", unpack + inner
+    if names and all(name.endswith(".npy") for name in names):
+        return "a NumPy archive (.npz): arrays alone, and no model", recipes.AGAIN
+    return f"a zip archive of {len(names)} other file(s)", recipes.AGAIN
+
+
+def _models(archive):
+    """(name, format) of the members that begin as models do."""
+    for item in archive.infolist()[:_MOST]:
+        if not item.is_dir() and item.file_size:
+            with archive.open(item) as member:
+                head = member.read(_PEEK)
+            kind = model_format(head)
+            if kind and (kind != "keras" or item.filename.endswith(".keras")):
+                yield item.filename, kind

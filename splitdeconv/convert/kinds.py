@@ -1,0 +1,182 @@
+"""Kinds of file that hold no model that can be converted: told by content, named, with the next command."""
+
+import json
+import re
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import archives, recipes, wire
+
+_MARK = b"\xef\xbb\xbf"  # what some editors put in front of text
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Args:
+        matches: whether these are its bytes.
+        what: how a refusal names it.
+        fix: what to do; one of `recipes` or a sentence.
+    """
+
+    matches: Callable[[bytes], bool]
+    what: str
+    fix: str = recipes.AGAIN
+
+
+def _begins(*magic: bytes) -> Callable[[bytes], bool]:
+    return lambda data: data.startswith(magic)
+
+
+def _identified(*names: bytes) -> Callable[[bytes], bool]:
+    """Flatbuffers keep the name of their schema behind the first offset."""
+    return lambda data: data[4:8] in names
+
+
+def _is_hdf5(data):
+    return data.startswith(b"\x89HDF\r\n\x1a\n")
+
+
+def _holds_layers(data):
+    """Whether an HDF5 file holds the configuration of a Keras model; attributes are never compressed."""
+    return _is_hdf5(data) and b"model_config" in data
+
+
+def _is_recent(data):
+    """Whether that is the configuration of Keras 3, which names an input's shape as no Keras before did."""
+    return _holds_layers(data) and b'"batch_shape"' in data and b'"batch_input_shape"' not in data
+
+
+def _is_keras_weights(data):
+    """Whether an HDF5 file is what `save_weights` of Keras 1, 2 or 3 writes."""
+    recent = b"layers" in data and b"vars" in data
+    return _is_hdf5(data) and (recent or b"layer_names" in data or b"weight_names" in data)
+
+
+def _is_pickle(data):
+    """Whether it begins with the PROTO opcode and a protocol; legacy PyTorch files begin with a pickled number."""
+    return len(data) > 2 and data[0] == 0x80 and 2 <= data[1] <= 5
+
+
+def _is_safetensors(data):
+    """Whether the length of a JSON header comes first, in eight bytes, and then such a header."""
+    size = int.from_bytes(data[:8], "little")
+    if data[8:9] != b"{" or not 2 <= size <= len(data) - 8:
+        return False
+    try:
+        return isinstance(json.loads(data[8 : 8 + size]), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_flatbuffer(data):
+    """Whether the first offset leads to a table whose own offset leads back to a plausible vtable."""
+    root = int.from_bytes(data[:4], "little")
+    if not 4 <= root <= len(data) - 4:
+        return False
+    table = root - int.from_bytes(data[root : root + 4], "little", signed=True)
+    if not 4 <= table <= len(data) - 4:
+        return False
+    size = int.from_bytes(data[table : table + 2], "little")
+    return size % 2 == 0 and 4 <= size <= 256 and table + size <= len(data)
+
+
+def _text(pattern: bytes) -> Callable[[bytes], bool]:
+    """Text whose beginning holds what a regular expression finds."""
+    found = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    return lambda data: _is_text(data) and found.search(data[:4096].removeprefix(_MARK)) is not None
+
+
+def _is_text(data):
+    return set(data[:64].removeprefix(_MARK)) <= set(string.printable.encode())
+
+
+_IS_IR = _text(rb"^\s*(<\?xml.*?)?<net\b")
+#: The first that matches is the one.
+KINDS = (
+    Kind(lambda data: not data, "an empty file"),
+    Kind(_is_recent, "an HDF5 file: legacy Keras, written by Keras 3", recipes.TO_KERAS),
+    Kind(_holds_layers, "an HDF5 file: legacy Keras, written by Keras 1 or 2", recipes.LEGACY),
+    Kind(_is_keras_weights, "an HDF5 file of Keras that holds weights alone, and no model", recipes.WEIGHTS),
+    Kind(_is_hdf5, "an HDF5 file that holds no Keras model"),
+    Kind(_is_pickle, "a pickle: legacy PyTorch or another; it is never opened", recipes.TO_ONNX),
+    Kind(wire.is_frozen_graph, "a TensorFlow protocol buffer: a frozen graph", recipes.FROZEN),
+    Kind(wire.is_core_ml, "a Core ML model", recipes.CORE_ML),
+    Kind(
+        wire.is_saved_model,
+        "a TensorFlow protocol buffer: part of a SavedModel folder",
+        recipes.TO_TFLITE.replace("{}", "{folder}"),
+    ),
+    Kind(_identified(b"ORTM"), "an ONNX Runtime model (.ort)", recipes.ORT),
+    Kind(_identified(b"ET12", b"ET13"), "an ExecuTorch program", recipes.OWN_CODE),
+    Kind(_is_safetensors, "a SafeTensors file: weights alone, and no model", recipes.OWN_CODE),
+    Kind(_begins(b"GGUF"), "a GGUF file", recipes.COMPILED),
+    Kind(_begins(b"\x93NUMPY"), "a NumPy array, and no model"),
+    Kind(_begins(b"RKNN"), "an RKNN model, compiled for a Rockchip NPU", recipes.COMPILED),
+    Kind(_begins(b"ftrt", b"ptrt"), "a TensorRT engine", recipes.COMPILED),
+    Kind(
+        lambda data: data[-8:] == 0xDB4775248B80FB57.to_bytes(8, "little"),
+        "the index of a TensorFlow checkpoint: weights alone, and no model",
+        "export the model with its own code as a SavedModel folder",
+    ),
+    Kind(_IS_IR, "an OpenVINO model (IR)", recipes.OPENVINO),
+    Kind(_text(rb"^version https://git-lfs"), "a pointer of Git LFS, and not the file it stands for", "git lfs pull"),
+    Kind(_text(rb"^\s*(<!doctype html|<html)"), "a web page, and not the file it is about"),
+    Kind(_text(rb'^\s*\{.*"modelTopology"'), "a TensorFlow.js model", recipes.MADE_FROM + "tensorflowjs_converter"),
+    Kind(
+        _text(rb'^\s*\{.*"class_name"\s*:\s*"(functional|sequential|model)"'),
+        "the configuration of a Keras model, without its weights",
+        "in Python, keras.models.model_from_json, load_weights, and give the model to splitdeconv.convert",
+    ),
+    Kind(_text(rb"^7767517\s"), "an ncnn model", f"{recipes.MADE_FROM}convert the result to ncnn with pnnx"),
+    Kind(_is_flatbuffer, "a flatbuffer without TFLite's identifier TFL3"),
+    Kind(lambda data: _is_text(data), "text"),
+)
+
+
+def describe(data: bytes, where: str | Path) -> tuple[str, str]:
+    """What a file is that is no model of the three formats, and what to do.
+
+    Args:
+        data: its bytes, or the first of them.
+        where: its path, or what to call it.
+    """
+    packed = archives.describe(data, str(where))
+    if packed:
+        return packed
+    kind = next((kind for kind in KINDS if kind.matches(data)), None)
+    if kind is not None:
+        return kind.what, recipes.filled(kind.fix, where)
+    if _lies_beside_ir(where):
+        return "the weights of an OpenVINO model (IR), whose .xml lies beside it", recipes.OPENVINO
+    return f"{len(data)} bytes that begin with {data[:8].hex(' ')}", recipes.AGAIN
+
+
+def _lies_beside_ir(where):
+    """Whether the .xml of an OpenVINO model lies beside it: its weights are numbers and nothing else."""
+    try:
+        with Path(str(where)).with_suffix(".xml").open("rb") as file:
+            return _IS_IR(file.read(4096))
+    except (OSError, ValueError):
+        return False
+
+
+def describe_folder(path: Path) -> tuple[str, str]:
+    """What a folder is, and what to do."""
+    for names, what, fix in (
+        (("saved_model.pb",), "a SavedModel folder", recipes.TO_TFLITE),
+        (("saved_model.pbtxt",), "a SavedModel folder", recipes.TO_TFLITE),
+        (("Data/com.apple.CoreML",), "a Core ML package", recipes.CORE_ML),
+        (("coremldata.bin",), "a compiled Core ML model", recipes.CORE_ML),
+        (
+            ("config.json", "metadata.json"),
+            "the folder of a .keras file",
+            recipes.UNPACKED,
+        ),
+    ):
+        if all((path / name).exists() for name in names):
+            return what, recipes.filled(fix, path)
+    return "a directory", "give the model file that is in it"

@@ -1,0 +1,105 @@
+"""The wire format of protocol buffers, read without a schema, and which kinds of model it tells apart."""
+
+from collections.abc import Iterator
+
+
+def fields(data, most=64) -> Iterator[tuple[int, int, int, int]]:
+    """(number, wire type, start, stop) of the top-level fields of a protobuf, the first `most` of them.
+
+    Raises:
+        ValueError: it is no protobuf; or it is truncated, after its last field was yielded.
+    """
+    position = 0
+    for _ in range(most):
+        if position == len(data):
+            return
+        tag, position = _varint(data, position)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            start, stop = position, _varint(data, position)[1]
+        elif wire == 2:
+            length, start = _varint(data, position)
+            stop = start + length
+        else:
+            start, stop = position, position + {1: 8, 5: 4}.get(wire, len(data) + 1)
+        if number == 0 or (stop > len(data) and wire != 2):
+            raise ValueError("no protobuf")
+        yield number, wire, start, stop
+        if stop > len(data):
+            raise ValueError("truncated")
+        position = stop
+
+
+def _varint(data, position):
+    """A base-128 number and where it ends."""
+    value = 0
+    for i in range(10):
+        if position + i >= len(data):
+            break
+        byte = data[position + i]
+        value |= (byte & 127) << 7 * i
+        if byte < 128:
+            return value, position + i + 1
+    raise ValueError("no varint")
+
+
+def is_onnx(data) -> bool:
+    """Whether this is a ModelProto: top-level fields of the right numbers and types, the graph among them.
+
+    Read from the wire format itself, so that no parser sees what is not a model: each field begins with a varint of
+    number and type (0 varint, 1 eight bytes, 2 length and that many bytes, 5 four bytes).
+    """
+    # ModelProto: ir_version=1 opset_import=8 producer_name=2 producer_version=3 domain=4 model_version=5 doc_string=6
+    # graph=7 metadata_props=14 training_info=20 functions=25
+    known = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2}
+    seen = set()
+    try:
+        for number, wire, _, _ in fields(data):
+            if known.get(number, wire) != wire:
+                return False
+            seen.add(number)
+    except ValueError:
+        pass  # a truncated model is still one: its parser can say more
+    return 7 in seen
+
+
+def is_frozen_graph(data) -> bool:
+    """Whether this is a GraphDef: nodes in field 1, a name first in each."""
+    try:
+        number, wire, start, stop = next(fields(data))
+        return (number, wire) == (1, 2) and next(fields(data[start : min(stop, start + 64)]))[:2] == (1, 2)
+    except (ValueError, StopIteration):
+        return False
+
+
+def is_saved_model(data) -> bool:
+    """Whether this is a SavedModel: a version in field 1, meta graphs in field 2."""
+    return _begins_as_model(data) and not is_core_ml(data)
+
+
+def is_core_ml(data) -> bool:
+    """Whether this is a Core ML Model: a version in field 1, a ModelDescription in field 2.
+
+    A SavedModel begins alike. But its MetaGraphDef knows fields 1 to 8 alone, and the whole fields
+    1 and 2; a ModelDescription has outputs (10), metadata (100) and others from 10 on, and the
+    whole holds its network in a field from 200 on.
+    """
+    if not _begins_as_model(data):
+        return False
+    _, _, start, stop = _numbers(data, 2)[1]
+    return any(n >= 10 for n, *_ in (*_numbers(data, 64), *_numbers(data[start:stop], 64)))
+
+
+def _begins_as_model(data):
+    return [field[:2] for field in _numbers(data, 2)] == [(1, 0), (2, 2)]
+
+
+def _numbers(data, most):
+    """The fields up to where the data end or are no protobuf."""
+    found = []
+    try:
+        for field in fields(data, most):
+            found.append(field)
+    except ValueError:
+        pass
+    return found
