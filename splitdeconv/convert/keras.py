@@ -19,8 +19,9 @@ from .. import layers as twins
 from ..errors import SplitDeconvError
 from ..extras import require
 from ..geometry import resolve
-from . import keras_file
+from . import keras_file, unseen
 from .keras_copy import KNOWN, copy_of, layers_of
+from .keras_ops import called_directly, operations_of
 from .report import Site
 
 keras = require("keras", "tensorflow")
@@ -61,12 +62,18 @@ class KerasModel:
 
     def sites(self) -> list[Site]:
         """Every transposed convolution of Keras' own, nested and wrapped ones included; a shared layer once."""
-        return [_site(index, layer) for index, layer in enumerate(layers_of(self._model)) if _kind(layer)]
+        sites = [_site(index, layer) for index, layer in enumerate(layers_of(self._model)) if _kind(layer)]
+        return sites + called_directly(self._model)
 
     def operators(self) -> list[tuple[str, int]]:
         """The layers that contain no others, by class; Keras has no versions, so 1."""
         leaves = [layer for layer in layers_of(self._model) if not list(layer._flatten_layers(include_self=False))]
         return [(f"Split{type(leaf).__name__}" if _is_twin(leaf) else type(leaf).__name__, 1) for leaf in leaves]
+
+    def unseen(self) -> list[str]:
+        """Layers and operations that compute by a user's own code; those that are sites are told there."""
+        every = [*layers_of(self._model), *operations_of(self._model)]
+        return unseen.in_keras((one for one in every if not _kind(one)), KNOWN)
 
     def static_batch(self, n):
         """Fix the batch of every input to `n`; a subclassed model has no inputs of its own to fix."""

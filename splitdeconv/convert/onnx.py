@@ -22,11 +22,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
+from . import unseen
 from .onnx_bulk import light, save
 from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .onnx_parse import LARGEST, all_tensors, array, inlined, is_external, locate, parse
 from .onnx_rewrite import rewrite
-from .onnx_sites import find
+from .onnx_sites import find, find_foreign
 from .onnx_types import declared, known_types, withdraw
 from .verify_bytes import content
 
@@ -67,7 +68,8 @@ class OnnxModel:
         pairs = find(self._scopes, self._types, self._read)
         self._found = self._held = [this for this, _ in pairs]
         self._before = scopes(light(self._model))
-        return [site for _, site in pairs]
+        functions = {(function.domain, function.name) for function in self._model.functions}
+        return [site for _, site in pairs] + find_foreign(self._scopes, functions)
 
     def operators(self):
         """Every operator of the model, functions included, with the version of its operator set."""
@@ -82,6 +84,10 @@ class OnnxModel:
                     operators.append((node.op_type if plain else f"{node.domain}.{node.op_type}", version))
                     stack.extend(subgraphs(node))
         return operators
+
+    def unseen(self) -> list[str]:
+        """Operators that neither a standard nor the model defines, with their domains."""
+        return unseen.in_onnx(self._model)
 
     def static_batch(self, n):
         """Fix the first axis of every input that leaves it open, and what the model calls by the same symbol.

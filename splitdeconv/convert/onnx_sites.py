@@ -63,6 +63,35 @@ def find(found, types, read=None):
     ]
 
 
+def find_foreign(found, defined) -> list[Site]:
+    """The transposed convolutions of other domains than ONNX' own, such as those that runtimes fuse: refused.
+
+    Args:
+        found: the scopes.
+        defined: (domain, name) of the model's own functions, which are scopes themselves.
+    """
+    problem = "an operator of {}, not of ONNX: convert the model before it is optimized for a runtime"
+    return [
+        Site(
+            name=node.name or node.output[0],
+            operator=f"{node.domain}.{node.op_type}",
+            axes=None,
+            groups=1,
+            in_channels=None,
+            out_channels=None,
+            dtype="unknown",
+            batch=None,
+            problem=problem.format(node.domain),
+        )
+        for scope in found
+        for node in scope.graph.node
+        if "ConvTranspose" in node.op_type
+        and node.domain not in DEFAULT_DOMAINS
+        and node.output
+        and (node.domain, node.op_type) not in defined
+    ]
+
+
 def _look(scope, place, node, known, read):
     this = Found(scope, place, node)
     batch = cin = cout = None

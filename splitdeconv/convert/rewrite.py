@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
+from . import unseen
 from .choose import decide_all
 from .report import Report, tally
 from .targets import Target, load_target
@@ -93,7 +94,7 @@ def examine(kind, data, path=None, options=None):
         operators_after=tally(operators),
         bytes_before=_size(data, getattr(model, "bytes_outside", 0)),
         objections=tuple(target.objections(_rest(operators, decisions))),
-        notes=_notes(target, sites),
+        notes=_notes(target, sites, model),
     )
 
 
@@ -118,7 +119,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
     if options.static_batch is not None:
         model.static_batch(int(options.static_batch))
         sites = model.sites()
-        report = report.with_(decisions=options.decide(sites), notes=_notes(options.device, sites))
+        report = report.with_(decisions=options.decide(sites), notes=_notes(options.device, sites, model))
     _refuse_if_nothing_can_be_done(report)
     report = report.with_(arena_before=_arena(kind, data))
     if not report.converted and options.static_batch is None:
@@ -152,7 +153,8 @@ def _result(model, into):
 def nothing_to_do(report) -> str:
     """Why a model comes out as it went in."""
     if not report.decisions:
-        return "the model holds no transposed convolution: nothing to convert"
+        seen = " that can be seen" if any(map(unseen.is_note, report.notes)) else ""
+        return f"the model holds no transposed convolution{seen}: nothing to convert"
     return f"none of the {len(report.decisions)} transposed convolution(s) was to be converted: see the reasons"
 
 
@@ -170,9 +172,9 @@ def _refuse_if_nothing_can_be_done(report):
         )
 
 
-def _notes(target, sites):
-    """What the target asks of the whole model, and what its file wants known."""
-    notes = list(target.notes)
+def _notes(target, sites, model):
+    """What the target asks of the whole model, what its file wants known, and what cannot be seen of it."""
+    notes = [*target.notes, *unseen.note(model.unseen())]
     odd = sorted({site.dtype for site in sites if target.types != "unknown" and site.dtype not in target.types})
     if odd:
         taken = ", ".join(target.types)

@@ -7,8 +7,10 @@ ones and their options, metadata, signatures, quantization.
 import numpy as np
 
 from ..errors import SplitDeconvError, check_count
+from . import unseen
 from .report import Decision, Site
-from .tflite_check import check
+from .tflite_bounds import schema
+from .tflite_check import builtin, check
 from .tflite_edit import Editor, substitute, sweep, used
 from .tflite_file import read, save, write
 from .tflite_graph import dimensions, operator_name, ports, producers
@@ -57,6 +59,17 @@ class TFLiteModel:
             for graph in self._model.subgraphs
             for operator in graph.operators or ()
         ]
+
+    def unseen(self) -> list[str]:
+        """Custom operators that nobody can see into, by name."""
+        codes = self._model.operatorCodes
+        customs = (
+            operator_name(self._model, operator)
+            for graph in self._model.subgraphs
+            for operator in graph.operators or ()
+            if builtin(codes[operator.opcodeIndex]) == schema().BuiltinOperator.CUSTOM
+        )
+        return unseen.in_tflite(customs)
 
     def static_batch(self, n: int) -> None:
         """Fix a batch that is known only at run time, in every subgraph.

@@ -23,6 +23,8 @@ from .tflite_graph import dimensions, names, operator_name, ports, type_name
 from .tflite_quantization import obstacle, real_values
 
 CUSTOM = "Convolution2DTransposeBias"
+#: Operators of TensorFlow itself, which a converter was allowed to leave in the file.
+_TENSORFLOW = ("FlexConv2DBackpropInput", "FlexConv3DBackpropInput", "FlexConv3DBackpropInputV2")
 # (input, weights, output), what to call it, and the biases that CONV_2D's kernels take with it.
 _KINDS = {
     ("FLOAT32", "FLOAT32", "FLOAT32"): ("float32", ("FLOAT32",)),
@@ -81,7 +83,22 @@ def find_sites(model) -> list[Site]:
                 site = _site(model, graph, constants, operator, name, (number, position))
                 called = site.key is not None and number not in entries
                 sites.append(replace(site, key=replace(site.key, place=number)) if called else site)
+            elif name in _TENSORFLOW or _is_dilated(operator, name):
+                sites.append(_foreign(name, position))
     return sites
+
+
+def _is_dilated(operator, name):
+    """Whether this is StableHLO's convolution over an input with zeros between its values."""
+    dilation = getattr(operator.builtinOptions2, "lhsDilation", None)
+    return name == "STABLEHLO_CONVOLUTION" and dilation is not None and any(int(n) > 1 for n in dilation)
+
+
+def _foreign(name, position):
+    """The site of a transposed convolution that is no operator of TFLite's own."""
+    kind = "StableHLO" if name.startswith("STABLEHLO") else "TensorFlow"
+    problem = f"an operator of {kind}: convert the model to TFLite's builtin operators (TFLITE_BUILTINS) first"
+    return Site(f"{name} {position}", name, None, 1, None, None, "unknown", None, problem)
 
 
 def _site(model, graph, constants, operator, name, place):
