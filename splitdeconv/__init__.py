@@ -15,7 +15,7 @@ del lazy_loader
 def __getattr__(name):
     """A public name, loaded when first used; so is the version, which takes long to look up."""
     if name == "__version__":
-        from importlib.metadata import version
+        from .release import version
 
-        return version("splitdeconv")
+        return version()
     return _lazily(name)

@@ -7,8 +7,10 @@ import re
 from importlib import metadata
 from pathlib import Path
 
+from .release import version
+
 _PACKAGES = (
-    *("splitdeconv", "numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax"),
+    *("numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax"),
     *("ai-edge-litert", "onnxruntime", "openvino", "ethos-u-vela", "libtpu"),
 )
 
@@ -21,7 +23,7 @@ def sha256(path) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on, as far as they are installed."""
-    installed = {"python": platform.python_version()}
+    installed = {"python": platform.python_version(), "splitdeconv": version()}
     for package in _PACKAGES:
         try:
             installed[package] = metadata.version(package)

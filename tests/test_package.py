@@ -1,9 +1,13 @@
 """The package's front: light to import, lazy, and its public names what they say."""
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +56,48 @@ def test_every_public_name_is_there(name):
 def test_functions_are_not_hidden_by_the_modules_they_live_in():
     code = "import splitdeconv.plan, splitdeconv.apply, splitdeconv as sd; print(callable(sd.plan), callable(sd.apply))"
     assert child(code) == "True True\n"
+
+
+UNINSTALLED = """\
+import sys
+from importlib import metadata
+
+def missing(name):
+    raise metadata.PackageNotFoundError(name)
+
+metadata.version = missing
+sys.path[:0] = sys.argv[1:]
+import splitdeconv as sd
+from splitdeconv.cli import app
+from splitdeconv.provenance import versions
+print(sd.__file__, sd.__version__, versions()["splitdeconv"], sd.plan((4, 4), 3, 2).output_shape)
+"""
+
+
+@pytest.mark.parametrize(
+    ("project", "expected"),
+    [
+        ('[project]\nname = "splitdeconv"\nversion = "7.8.9"', "7.8.9"),
+        ('[project]\nname = "another"\nversion = "7.8.9"', "0+unknown"),
+        ("no project", "0+unknown"),
+        (None, "0+unknown"),
+    ],
+)
+def test_a_checkout_that_is_not_installed_can_be_imported(tmp_path, project, expected):
+    package = Path(splitdeconv.__file__).parent
+    shutil.copytree(package, tmp_path / "splitdeconv", ignore=shutil.ignore_patterns("__pycache__"))
+    if project is not None:
+        (tmp_path / "pyproject.toml").write_text(project)
+    libraries = sysconfig.get_path("purelib")
+    # Without site (-S) and the user's paths (-I), nothing leads to another copy of the package.
+    command = [sys.executable, "-I", "-S", "-c", UNINSTALLED, str(tmp_path), libraries]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.split() == [str(tmp_path / "splitdeconv" / "__init__.py"), expected, expected, "(8,", "8)"]
+
+
+def test_the_version_is_that_of_the_project():
+    project = tomllib.loads((Path(splitdeconv.__file__).parents[1] / "pyproject.toml").read_text())
+    assert splitdeconv.__version__ == project["project"]["version"]
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -1,0 +1,22 @@
+"""The version of this package: that of the checkout it lies in, or else of the installed distribution."""
+
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+#: Where neither a checkout nor an installer says it, as in a copied folder.
+UNKNOWN = "0+unknown"
+
+
+def version() -> str:
+    """The version, as `splitdeconv.__version__` gives it; never an error."""
+    try:
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+        if project["name"] == "splitdeconv":
+            return project["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # installed from a wheel, which has no such file
+    try:
+        return metadata.version("splitdeconv")
+    except metadata.PackageNotFoundError:
+        return UNKNOWN
