@@ -113,14 +113,27 @@ def check(verification, where):
         return
     first = next((output for output in verification.outputs if not output.passed), None)
     unknown = first is None or (first.values == 0 and "operators" in verification.method)
+    wanted = "an output to compare" if unknown else f"a difference of at most {first.tolerance:.3g}"
     raise SplitDeconvError(
         f"the converted model {'could not be verified' if unknown else UNLIKE}; it was not written",
         where=f"{where}, output {first.name}" if first else where,
-        expected=f"a difference of at most {first.tolerance:.3g}" if first else "an output to compare",
+        expected=wanted,
         got=first.finding if first else "none",
-        fix="give inputs that suit the model (--inputs), or convert a part of it (--layers)"
-        + ("" if unknown else "; please report the model"),
+        fix=_way_out(first, unknown),
     )
+
+
+def _way_out(first, unknown):
+    """What to do about a result that was not written; inputs are no help where no runtime has the kernels."""
+    if first is not None and first.finding.startswith("the runtime does not take the original"):
+        return (
+            "write it unverified (--no-verify, in Python verify=False) and compare the two models in a runtime that "
+            "takes the original"
+        )
+    way = "give inputs that suit the model (--inputs), or convert a part of it (--layers)"
+    if unknown:
+        return f"{way}, or write it unverified (--no-verify, in Python verify=False)"
+    return f"{way}; please report the model"
 
 
 def _read(job, folder):

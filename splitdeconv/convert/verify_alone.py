@@ -59,10 +59,16 @@ def _pair_of(part, pair, site):
         pair.converted_path,
         rounding([site], part.kind),
         pair.seed,
+        delta_defined=rounding([_widened(site)], part.kind),
         alone=True,
         grid=part.grid,
         growth=growth([site]),
     )
+
+
+def _widened(site):
+    """The site where narrow floats are computed as float32."""
+    return replace(site, dtype="float32") if site.dtype in ("float16", "bfloat16") else site
 
 
 def growth(sites) -> int:

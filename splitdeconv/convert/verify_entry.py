@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..extras import require
 from .verify_measure import Output, measure, perturb, slack
 from .verify_run import KERNELS, RejectedError, load
 from .verify_steps import Grid, forgive_steps
@@ -26,6 +27,7 @@ class Pair:
         path, converted_path: where the bytes came from, for external data.
         delta: relative rounding difference that is due to the rewriting; see `verify_measure`.
         seed: of the synthetic inputs.
+        delta_defined: delta where the operators are computed by definition, narrow floats widened.
         alone: whether these are operators cut out of their models, where rounding is not amplified.
         grid: the steps of the quantizer behind an operator that is alone.
         growth: how many times larger than an input a tensor may be.
@@ -39,6 +41,7 @@ class Pair:
     converted_path: str | None
     delta: float
     seed: int
+    delta_defined: float = 0.0
     alone: bool = False
     grid: Grid | None = None
     growth: int = 1
@@ -83,7 +86,8 @@ class Entry:
     def _others(self):
         """Both models with each of the other kernels that take both."""
         found = []
-        for other in KERNELS if self.pair.kind in ("tflite", "onnx") else ():
+        runtimes = self.pair.kind in ("tflite", "onnx") and self.kernels in KERNELS
+        for other in KERNELS if runtimes else ():
             try:
                 if other != self.kernels:
                     loaders = (self.pair.load_original, self.pair.load_converted)
@@ -97,6 +101,25 @@ def repeats(entry, feed, y):
     """Whether the original computes the same again, up to rounding."""
     again = entry.ours(feed)
     return all(measure(name, y[name], again[name], entry.pair.delta * greatest(y[name])).passed for name in y)
+
+
+def keeps_state(entry, feed) -> bool:
+    """Whether a model of which two runs differ begins alike whenever it is loaded: it has a memory, and no dice."""
+    if entry.pair.kind == "keras":
+        return _changes_variables(entry, feed)
+    if entry.pair.kind != "tflite":  # ONNX has no variables; its random numbers may begin alike in every session
+        return False
+    first, second = (entry.pair.load_original(entry.kernels)[entry.name](feed) for _ in range(2))
+    return all(measure(n, y, second[n], entry.pair.delta * greatest(y)).passed for n, y in first.items())
+
+
+def _changes_variables(entry, feed):
+    """Whether a run of a Keras model changes one of its variables, those of random generators left out."""
+    read = require("keras", "tensorflow").ops.convert_to_numpy
+    kept = [v for v in entry.pair.original.variables if "seed_generator" not in v.path]
+    before = [np.copy(read(variable)) for variable in kept]
+    entry.ours(feed)
+    return any(not np.array_equal(old, read(variable)) for old, variable in zip(before, kept, strict=True))
 
 
 def compare_output(entry, feed, name, value, z):

@@ -10,9 +10,11 @@ import numpy as np
 
 from ..extras import require
 from . import allowance
-from .verify_bytes import for_litert
+from .verify_bytes import content, for_litert
 
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
+#: No kernels of a runtime's: an ONNX operator computed by its definition; see `verify_definition`.
+DEFINITION = "definition"
 KERNELS = ("default", "reference", "builtin")  # each runtime's fastest, its plainest, and those between
 
 
@@ -46,7 +48,7 @@ def load(kind, model, path=None, kernels="default", native=False, threads=None) 
         kind: "tflite", "onnx", "keras" or "layer".
         model: bytes, the path of a file, a `keras.Model`, or (a Keras layer, its input's shape).
         path: where the bytes came from, for external data.
-        kernels: one of KERNELS; Keras has only the first.
+        kernels: one of KERNELS, or DEFINITION for .onnx; Keras has only the first.
         native: compute split Keras layers as Keras' own.
         threads: of a .tflite's or .onnx' kernels; None for all of the machine's.
 
@@ -57,7 +59,11 @@ def load(kind, model, path=None, kernels="default", native=False, threads=None) 
     Raises:
         RejectedError: the runtime does not take the model.
     """
-    if kind in ("keras", "layer"):
+    if kernels == DEFINITION:
+        from .verify_definition import Defined
+
+        loaded = {"": Defined(content(model), path)}
+    elif kind in ("keras", "layer"):
         loaded = {"": {"keras": _Keras, "layer": _Layer}[kind](model, native)}
     else:
         loaded = {"tflite": _load_tflite, "onnx": _load_onnx}[kind](model, path, kernels, threads or os.cpu_count())
@@ -176,7 +182,7 @@ def _load_onnx(model, path, kernels, threads):
     try:
         return {"": _Onnx(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))}
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
-        raise _rejected(error) from None
+        raise rejected(error) from None
 
 
 class _Onnx:
@@ -197,7 +203,7 @@ class _Onnx:
         try:
             values = self._session.run(None, feed)
         except Exception as error:  # as above
-            raise _rejected(error) from None
+            raise rejected(error) from None
         names = [port.name for port in self._session.get_outputs()]
         return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
 
@@ -236,7 +242,7 @@ class _Keras:
             with natively(self._model) if self._native else nullcontext():
                 y = self._model(keras.tree.pack_sequence_as(self._struct, arrays), training=False)
         except Exception as error:  # a layer's code may raise anything
-            raise _rejected(error) from None
+            raise rejected(error) from None
         parts = keras.tree.flatten_with_path(y)
         return {"/".join(map(str, path)) or "output": _numpy(value) for path, value in parts}
 
@@ -255,7 +261,7 @@ class _Layer:
             with natively(self._layer) if self._native else nullcontext():
                 y = self._layer(feed["x"])
         except Exception as error:  # as above: TensorFlow has no kernel for some geometries
-            raise _rejected(error) from None
+            raise rejected(error) from None
         return {"y": _numpy(y)}
 
 
@@ -274,7 +280,12 @@ def _dtype(name):
     return dtype if dtype.kind in "fiub" else None
 
 
-def _rejected(error):
+def rejected(error) -> RejectedError:
+    """What a runtime raised, as an exception of ours; running out of memory stays what it is.
+
+    Raises:
+        MemoryError: the error itself.
+    """
     if isinstance(error, MemoryError):
         raise error
     return RejectedError(_short(error))

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .verify_entry import ROUNDED, Entry, compare_output, failure, repeats
+from .verify_entry import ROUNDED, Entry, compare_output, failure, keeps_state, repeats
 from .verify_inputs import find_recipe, other_sizes, read_inputs
 from .verify_measure import Output, merge
-from .verify_run import KERNELS, RejectedError
+from .verify_run import DEFINITION, KERNELS, RejectedError
 
 _SECONDS = 120  # what the samples of one entry point may take
 # Runs of the default kernels that take longer are not repeated with the plainest, which may be
@@ -50,6 +50,8 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
         ours, kernels = _load(pair)
     except RejectedError as error:
         return Comparison(doubt=f"the runtime does not take the original ({error}): operators were run alone")
+    if kernels == DEFINITION:
+        pair = replace(pair, delta=pair.delta_defined)
     try:
         theirs = pair.load_converted(kernels)
     except RejectedError as error:
@@ -64,8 +66,9 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
             part = replace(part, outputs=tuple(replace(o, name=f"{name}/{o.name}") for o in part.outputs))
         parts.append(part)
     doubts = [part.doubt for part in parts if part.doubt]
+    by = ", by the operator's definition in NumPy" if kernels == DEFINITION else ""
     return Comparison(
-        outputs=tuple(output for part in parts for output in part.outputs),
+        outputs=tuple(replace(o, finding=o.finding + by) for part in parts for o in part.outputs),
         samples=max((part.samples for part in parts), default=0),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         doubt=doubts[0] if doubts else None,
@@ -94,10 +97,7 @@ def _compare_entry(entry, samples, inputs):
             y = entry.ours(feed)
             took = time.monotonic() - begun
             if not index and not repeats(entry, feed, y):
-                return Comparison(
-                    doubt="two runs of the original differ (random operators): operators were run alone; "
-                    "give inputs that silence them with --inputs if there are any"
-                )
+                return Comparison(doubt=_unsteady(entry, feed))
         except RejectedError as error:
             return Comparison(doubt=f"the original does not take sample {index} ({error}): operators were run alone")
         try:
@@ -120,6 +120,19 @@ def _compare_entry(entry, samples, inputs):
     if rounded:
         doubt = f"the runtime's kernels round output {rounded[0]!r} apart: operators were run alone as well"
     return Comparison(tuple(map(merge, records.values())), ran, tuple(notes), doubt)
+
+
+def _unsteady(entry, feed):
+    """Why two runs of the original differ, in words."""
+    if keeps_state(entry, feed):
+        return (
+            "two runs of the original differ, for it keeps state from one to the next (variables, or random numbers "
+            "that always begin alike): operators were run alone"
+        )
+    return (
+        "two runs of the original differ (random operators): operators were run alone; "
+        "give inputs that silence them with --inputs if there are any"
+    )
 
 
 class _Evidence:
@@ -148,7 +161,7 @@ class _Evidence:
 def _by_plain_kernels(entry, feed):
     """Records of one sample by the plainest kernels, where those take both models."""
     pair = entry.pair
-    if pair.kind not in ("tflite", "onnx") or entry.kernels == KERNELS[1]:
+    if pair.kind not in ("tflite", "onnx") or entry.kernels in (KERNELS[1], DEFINITION):
         return
     try:
         loaders = (pair.load_original, pair.load_converted)
@@ -168,13 +181,19 @@ def _by_plain_kernels(entry, feed):
 
 
 def _load(pair):
-    """(entry points, kernels) of the original with the first kernels that take it."""
-    try:
-        return pair.load_original(KERNELS[0]), KERNELS[0]
-    except RejectedError:
-        if pair.kind == "keras":
-            raise
-        return pair.load_original(KERNELS[1]), KERNELS[1]
+    """(entry points, kernels) of the original with the first kernels that take it.
+
+    An ONNX operator that is alone can be computed by definition where the runtime has no kernel for its type.
+    """
+    tried = KERNELS[:1] if pair.kind not in ("tflite", "onnx") else KERNELS[:2]
+    if pair.alone and pair.kind == "onnx":
+        tried += (DEFINITION,)
+    for kernels in tried:
+        try:
+            return pair.load_original(kernels), kernels
+        except RejectedError as error:
+            said = error
+    raise said
 
 
 def _draw(entry, samples, notes):

@@ -1,0 +1,115 @@
+"""Operators of ONNX models computed by definition, where the runtime has no kernel for their type.
+
+ONNX Runtime's CPU provider has no ConvTranspose of float64 or bfloat16. An operator that is cut out
+of its model is then run by the reference evaluator of ONNX, in NumPy, with the transposed
+convolution as `splitdeconv.reference` defines it. Narrow floats are widened to float32 first, which
+changes no value, so that both models compute the same numbers in an arithmetic that NumPy has.
+"""
+
+import os
+from functools import cache
+
+import numpy as np
+
+from ..extras import require
+from ..geometry_onnx import from_onnx
+from ..reference import conv_transpose
+from .onnx_graph import scopes
+from .onnx_parse import array, inlined, is_external, tensors_of
+from .onnx_types import declared
+from .verify_run import Input, rejected
+
+_FLOAT, _HALF, _BFLOAT = 1, 10, 16
+
+
+class Defined:
+    """An ONNX model, ready to be run by definition.
+
+    Args:
+        data: its bytes.
+        path: where they came from, for external data.
+
+    Raises:
+        RejectedError: the evaluator does not know one of its operators.
+    """
+
+    def __init__(self, data: bytes, path: str | None = None):
+        onnx = require("onnx", "onnx")
+        model = onnx.load_model_from_string(data)
+        _widen(model, None if path is None else os.path.dirname(os.path.abspath(path)))
+        try:
+            self._run = require("onnx.reference", "onnx").ReferenceEvaluator(model, new_ops=[_operator()])
+        except Exception as error:  # the evaluator's errors share no base
+            raise rejected(error) from None
+        stored = {tensor.name for tensor in model.graph.initializer}
+        self.inputs = tuple(_port(value) for value in model.graph.input if value.name not in stored)
+        self._outputs = [value.name for value in model.graph.output]
+
+    def __call__(self, feed: dict) -> dict:
+        """The outputs for the inputs `feed`, by name.
+
+        Raises:
+            RejectedError: the model does not take them.
+        """
+        try:
+            return dict(zip(self._outputs, self._run.run(None, feed), strict=True))
+        except Exception as error:  # as above
+            raise rejected(error) from None
+
+
+def _port(value):
+    """A declared input."""
+    kind = value.type.tensor_type
+    lengths = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
+    return Input(value.name, require("onnx", "onnx").helper.tensor_dtype_to_np_dtype(kind.elem_type), lengths)
+
+
+@cache
+def _operator():
+    """ConvTranspose for the reference evaluator, whose own does not take groups and loops over pixels."""
+
+    class ConvTranspose(require("onnx.reference.op_run", "onnx").OpRun):
+        def _run(self, X, W, B=None, **attributes):
+            given = {name: value for name, value in attributes.items() if value is not None}
+            groups = given.pop("group", 1)
+            given.setdefault("kernel_shape", W.shape[2:])
+            plain = {name: _plain(value) for name, value in given.items()}
+            axes = from_onnx(X.shape[2:], **plain)
+            spatial = tuple(range(2, X.ndim))
+            # Filters (in, out per group, ...) to (..., out per group, in).
+            y = conv_transpose(X.transpose(0, *spatial, 1), W.transpose(*spatial, 1, 0), _Layer(axes, groups))
+            y = np.moveaxis(y, -1, 1)
+            return (y if B is None else y + B.reshape(-1, *(1,) * len(spatial)),)
+
+    return ConvTranspose
+
+
+class _Layer:
+    """What the definition reads of a plan."""
+
+    def __init__(self, axes, groups):
+        self.axes, self.groups = axes, groups
+
+
+def _plain(value):
+    """An attribute as Python's numbers."""
+    return value if isinstance(value, str | int) else tuple(int(n) for n in value)
+
+
+def _widen(model, folder):
+    """Put external tensors inside, and make every narrow float of a model a float32."""
+    onnx = require("onnx", "onnx")
+    for scope in scopes(model):
+        for tensor in tensors_of(scope.graph):
+            if is_external(tensor):
+                tensor.CopyFrom(inlined(tensor, folder))
+            if tensor.data_type in (_HALF, _BFLOAT):
+                values = array(tensor, folder).astype(np.float32)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        for value in declared(scope.graph):
+            if value.type.tensor_type.elem_type in (_HALF, _BFLOAT):
+                value.type.tensor_type.elem_type = _FLOAT
+        for node in scope.graph.node:
+            for attribute in node.attribute:
+                if node.op_type == "Cast" and attribute.name == "to" and attribute.i in (_HALF, _BFLOAT):
+                    attribute.i = _FLOAT
