@@ -32,12 +32,14 @@ class Recipe:
         batch: of a dynamic first dimension.
         most: greatest value of integers that are not quantized.
         spread: what each further axis adds to the length.
+        tables: whether what is looked up in a table takes every row of it.
     """
 
     length: int = 64
     batch: int = 2
     most: int = 1
     spread: int = 0
+    tables: bool = True
 
     def draw(self, inputs, index, seed):
         """The `index`-th sample: arrays by name, always the same for one seed."""
@@ -53,7 +55,10 @@ class Recipe:
     def _values(self, rng, port, index):
         shape = self.shape(port)
         kind = port.dtype.kind
-        if kind == "f":
+        if self.tables and port.rows:
+            limit = np.iinfo(port.dtype).max if kind in "iu" else port.rows
+            values = rng.integers(0, min(port.rows, limit + 1), shape)
+        elif kind == "f":
             # Latents and standardized images; images in 0 .. 1; tanh-like ones.
             low, high = ((None, None), (0, 1), (-1, 1))[index % 3]
             values = rng.standard_normal(shape) if low is None else rng.uniform(low, high, shape)
@@ -99,9 +104,11 @@ def find_recipe(run, inputs, seed, growth=1):
         _BATCHES if 0 in dynamic else _BATCHES[:1],
         # 0 and 1 are legal nearly everywhere: ids, lengths, flags, masks; larger ones suit sizes.
         (1, 100) if counted else (1,),
+        # What reads a table may also be something else, which the model does not take from all over it.
+        (True, False) if any(port.rows for port in inputs) else (True,),
     )
     said = "it has no inputs"
-    tried = [Recipe(*values) for values in recipes]
+    tried = [Recipe(length, batch, most, tables=tables) for length, batch, most, tables in recipes]
     # Lengths that would make huge tensors come last.
     for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
         try:

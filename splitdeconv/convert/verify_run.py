@@ -32,6 +32,7 @@ class Input:
         shape: lengths, None where dynamic; None altogether where not even the rank is known.
         quantized: integers that stand for real numbers.
         default: whether the model has a value for it, which a caller may replace.
+        rows: how many rows the table has that it is looked up in; None where that is not known.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Input:
     shape: tuple[int | None, ...] | None
     quantized: bool = False
     default: bool = False
+    rows: int | None = None
 
 
 def load(kind, model, path=None, kernels="default", native=False, threads=None) -> dict:
