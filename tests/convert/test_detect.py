@@ -162,6 +162,16 @@ def test_the_recipe_for_an_h5_file_takes_what_old_initializers_were_given(keras_
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_the_code_of_the_recipe_for_keras_1_and_2_runs(keras_model, monkeypatch):
+    # Here with the Keras that TensorFlow brings: TF_USE_LEGACY_KERAS makes it the older one, if that is installed.
+    keras_model.save("old.h5")
+    with refused("unsupported model format") as caught:
+        detect(Path("old.h5").read_bytes() + b'"batch_input_shape"', "old.h5")
+    assert caught.value.fix.startswith("pip install tf_keras, then TF_USE_LEGACY_KERAS=1 python -c ")
+    assert_leads_on(caught.value.fix, monkeypatch)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_weights_of_keras_are_told_from_a_model(keras_model):
     keras_model.save_weights("only.weights.h5")
     with refused("unsupported model format") as caught:
