@@ -152,7 +152,7 @@ QUIET_LAB := --LabApp.news_url=None --LabApp.extension_manager=readonly \
     --LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate
 
 lab: $(READY) $(DATA) ## Open JupyterLab on notebooks/; LAB="--no-browser" passes options
-	@SPLITDECONV_FIGURES="$(CURDIR)/figures" JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 "$(BIN)/jupyter" lab \
+	@JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 "$(BIN)/jupyter" lab \
 	    --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks $(QUIET_LAB) \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
 
@@ -204,6 +204,6 @@ lock: ## Compile the lock and the other pinned files again, by uv; LOCK=--upgrad
 	    -o tools/peers/requirements.txt $(LOCK)
 	@$(PEERS) tools/peers/sources.in --no-deps -o tools/peers/sources.txt $(LOCK)
 
-clean: ## Remove what was built: build/, figures/ and caches; .venv and data/cache stay
+clean: ## Remove what was built: build/, figures/ and caches; .venv, data/cache and my_figures stay
 	rm -rf build dist figures *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -2,6 +2,9 @@
 
 The same figure and data give the same bytes: nothing written carries a date. The manifest, `manifest.json` beside the
 figures, is a list of rows sorted by name, so that `pandas.read_json` reads it.
+
+In a checkout of the repository `figures/` belongs to `make reproduce`: a notebook that anybody else runs there, in
+JupyterLab or by papermill, writes to `my_figures/`.
 """
 
 import fcntl
@@ -28,6 +31,9 @@ COLOURS = {
     "paper": "#E69F00",
     "auto": "#56B4E9",
 }
+
+#: Where a reader's own runs write in a checkout.
+OWN_FOLDER = "my_figures"
 
 _METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 
@@ -69,7 +75,8 @@ def save_figure(fig, name, data, *, inputs=(), caption="", directory=None, seed=
         data: what the figure shows: a DataFrame, or what `pandas.DataFrame` accepts. A named index is written too.
         inputs: paths of the files the numbers came from. The notebook run's own inputs need not be listed.
         caption: what a reader sees, in a sentence.
-        directory: where to write; by default the environment variable SPLITDECONV_FIGURES, else "figures".
+        directory: where to write; by default the environment variable SPLITDECONV_FIGURES. Else, in a checkout of the
+            repository, `OWN_FOLDER` at its top; elsewhere "figures".
         seed: of the random numbers in it; by default the notebook run's `seed` parameter.
 
     Raises:
@@ -77,7 +84,7 @@ def save_figure(fig, name, data, *, inputs=(), caption="", directory=None, seed=
     """
     matplotlib = require("matplotlib", "notebooks")
     name, table = _name(name), _table(data, name)
-    folder = Path(directory or os.environ.get("SPLITDECONV_FIGURES") or "figures")
+    folder = Path(directory or os.environ.get("SPLITDECONV_FIGURES") or _default_folder())
     run = json.loads(os.environ.get("SPLITDECONV_RUN", "{}"))
     parameters = run.get("parameters", {})
     row = {
@@ -104,6 +111,19 @@ def save_figure(fig, name, data, *, inputs=(), caption="", directory=None, seed=
         table.to_csv(part, index=any(level is not None for level in table.index.names), lineterminator="\n")
     row["files"] = {path.name: sha256(path) for path in (folder / f"{name}.{kind}" for kind in ("csv", "pdf", "png"))}
     _update_manifest(folder, row)
+
+
+def _default_folder() -> Path:
+    """The folder of a run that was told none."""
+    here = Path.cwd()
+    # By its marks, not by where this package lies: the package may be installed apart from the checkout.
+    checkouts = (folder for folder in (here, *here.parents) if _is_checkout(folder))
+    root = None if "SPLITDECONV_RUN" in os.environ else next(checkouts, None)
+    return Path("figures") if root is None else root / OWN_FOLDER
+
+
+def _is_checkout(folder):
+    return (folder / "params").is_dir() and (folder / "splitdeconv" / "figures.py").is_file()
 
 
 def _name(name):

@@ -128,6 +128,34 @@ def test_outside_a_run(figure, tmp_path, monkeypatch):
     )
 
 
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """A checkout's top folder, as far as its marks go, and nothing told about where figures go."""
+    for name in ("SPLITDECONV_FIGURES", "SPLITDECONV_RUN"):
+        monkeypatch.delenv(name, raising=False)
+    for folder in ("params", "splitdeconv", "notebooks/deep", "figures"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "splitdeconv" / "figures.py").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("here", [".", "notebooks", "notebooks/deep", "figures"])
+def test_a_readers_own_run_in_a_checkout_writes_to_a_folder_of_its_own(figure, workspace, monkeypatch, here):
+    monkeypatch.chdir(workspace / here)
+    save_figure(figure, "macs", DATA)
+    assert set(content(workspace / "my_figures")) == {"macs.png", "macs.pdf", "macs.csv", "manifest.json"}
+    assert content(workspace / "figures") == {}
+
+
+def test_whoever_names_a_folder_gets_that_one(figure, workspace, monkeypatch):
+    monkeypatch.chdir(workspace / "notebooks")
+    save_figure(figure, "macs", DATA, directory="given")
+    monkeypatch.setenv("SPLITDECONV_FIGURES", "named")
+    save_figure(figure, "macs", DATA)
+    assert [path.name for path in sorted(workspace.glob("**/macs.csv"))] == ["macs.csv", "macs.csv"]
+    assert {path.parent.name for path in workspace.glob("**/macs.csv")} == {"given", "named"}
+
+
 def test_saving_again_replaces_the_row(figure, tmp_path):
     for caption in ("old", "new"):
         save_figure(figure, "macs", DATA, directory=tmp_path, caption=caption)

@@ -75,13 +75,13 @@ def test_an_environment_must_be_one_and_named_to_make(checkout):
 
 def test_lab_opens_this_folder(checkout):
     checkout.write("an environment/bin/python", "#!/bin/sh\n")
-    checkout.write("an environment/bin/jupyter", '#!/bin/bash\nprintf "%s\\n" "$SPLITDECONV_FIGURES" "$@"\n')
+    checkout.write("an environment/bin/jupyter", '#!/bin/bash\nprintf "%s\\n" "${SPLITDECONV_FIGURES-unset}" "$@"\n')
     for name in ("python", "jupyter"):
         (checkout.root / "an environment" / "bin" / name).chmod(0o755)
     result = checkout.run("make", f"ENVIRONMENT={checkout.root}/an environment", "lab", "LAB=--version")
     assert result.returncode == 0, result.stderr
     figures, lab, root, url, *rest = result.stdout.splitlines()
-    assert (figures, lab) == (f"{checkout.root}/figures", "lab")
+    assert (figures, lab) == ("unset", "lab")  # else what runs there would write to figures/
     assert (root, url) == (f"--ServerApp.root_dir={checkout.root}", "--LabApp.default_url=/lab/tree/notebooks")
     assert rest[3:] == ["--allow-root"] * (os.getuid() == 0) + ["--version"]
 
@@ -128,6 +128,35 @@ def test_reproduce_runs_what_changed_and_nothing_else(figures):
     with open(figures.root / "params" / "one_b.yaml", "a") as file:
         file.write("# changed\n")
     assert executed(figures.make("reproduce")) == ["one_b"]
+
+
+def test_readers_own_runs_leave_the_official_figures_alone(figures):
+    assert figures.make("reproduce").returncode == 0
+
+    def official():
+        return {path.name: path.read_bytes() for path in (figures.root / "figures").iterdir()}
+
+    def own(*arguments, cwd):
+        options = {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_PATH": "", "PYTHONPATH": str(figures.root)}
+        result = figures.run(sys.executable, "-m", *arguments, cwd=figures.root / cwd, set=options)
+        assert result.returncode == 0, result.stderr
+
+    before = official()
+    own("papermill", "notebooks/one.ipynb", "out.ipynb", "-p", "label", "b", "-p", "seed", "9", cwd=".")
+    own("papermill", "one.ipynb", "out.ipynb", "-p", "label", "a", "-p", "seed", "8", cwd="notebooks")
+    rows = json.loads((figures.root / "my_figures" / "manifest.json").read_text())
+    assert [row["name"] for row in rows] == ["one_a", "one_b"]
+    values = [(figures.root / "my_figures" / f"one_{label}.csv").read_text() for label in "ab"]
+    assert values == ["value\n8\n", "value\n9\n"]
+    assert official() == before
+    again = figures.make("reproduce")
+    assert (again.returncode, executed(again)) == (0, []), again.stderr
+
+    # As Run All Cells and Save leave the notebook itself: with outputs, and newer than what was made of it.
+    own("nbconvert", "--execute", "--inplace", "--to", "notebook", "one.ipynb", cwd="notebooks")
+    assert official() == before
+    saved = figures.make("reproduce")
+    assert (saved.returncode, executed(saved)) == (0, ["one_a", "one_b"]), saved.stderr
 
 
 def test_every_input_of_a_run_is_one_to_make(figures):
