@@ -81,20 +81,46 @@ def summarize(times, *, baseline="native", confidence=0.95, resamples=2000, seed
     )
 
 
+def compiled(function, *inputs):
+    """A function without arguments that runs `function` on fixed inputs, compiled by the library of Keras' backend.
+
+    Args:
+        function: takes arrays of that library. NumPy arrays that it uses become constants of the program.
+        inputs: arrays, float32.
+
+    Returns:
+        A function that returns the output when it has been computed, as NumPy array. JAX computes on the CPU,
+        whatever else it has.
+    """
+    if _on_jax():
+        jax = require("jax", "jax")
+        arguments = _on_cpu(jax, inputs)
+        run = jax.jit(function).lower(*arguments).compile()
+        return lambda: jax.tree.map(np.asarray, run(*arguments))
+    tf = require("tensorflow", "tensorflow")
+    arguments = [tf.constant(x) for x in inputs]
+    graph = tf.function(function, autograph=False).get_concrete_function(*arguments)
+    return lambda: tf.nest.map_structure(lambda y: y.numpy(), graph(*arguments))
+
+
 def frozen(model, *inputs):
     """A function without arguments that runs a Keras model on fixed inputs with its weights as constants.
 
-    This is how a model is deployed: TensorFlow folds what depends on weights alone, the splitting of filters
-    included, once, when the function is traced. Weights of `LARGEST_CONSTANT` bytes or more stay variables: of each
+    This is how a model is deployed: TensorFlow or XLA fold what depends on weights alone, the splitting of filters
+    included, once, when the function is compiled. Weights of `LARGEST_CONSTANT` bytes or more stay variables: of each
     constant TensorFlow keeps several copies.
 
     Args:
-        model: a Keras model on the tensorflow backend, or a layer that has been built.
+        model: a Keras model on the tensorflow or jax backend, or a layer that has been built.
         inputs: arrays, one for each input of the model.
 
     Returns:
         A function that returns the output when it has been computed, as NumPy array or list of them.
     """
+    return (_frozen_jax if _on_jax() else _frozen_tensorflow)(model, inputs)
+
+
+def _frozen_tensorflow(model, inputs):
     tf = require("tensorflow", "tensorflow")
     weights = [
         [v.value if tf.size(v.value) * v.value.dtype.size >= LARGEST_CONSTANT else v.numpy() for v in variables]
@@ -112,3 +138,28 @@ def frozen(model, *inputs):
 
     graph = run.get_concrete_function(arguments)
     return lambda: tf.nest.map_structure(lambda y: y.numpy(), graph(arguments))
+
+
+def _frozen_jax(model, inputs):
+    jax = require("jax", "jax")
+    values = [np.asarray(v) for v in (*model.trainable_variables, *model.non_trainable_variables)]
+    count = len(model.trainable_variables)
+    large = {index: _on_cpu(jax, [w])[0] for index, w in enumerate(values) if w.nbytes >= LARGEST_CONSTANT}
+    arguments = _on_cpu(jax, [np.asarray(x, "float32") for x in inputs])
+    arguments = arguments[0] if len(arguments) == 1 else arguments
+
+    def run(large, arguments):
+        weights = [large.get(index, w) for index, w in enumerate(values)]
+        outputs, _ = model.stateless_call(weights[:count], weights[count:], arguments, training=False)
+        return outputs
+
+    program = jax.jit(run).lower(large, arguments).compile()
+    return lambda: jax.tree.map(np.asarray, program(large, arguments))
+
+
+def _on_jax():
+    return require("keras", "tensorflow").backend.backend() == "jax"
+
+
+def _on_cpu(jax, arrays):
+    return [jax.device_put(array, jax.local_devices(backend="cpu")[0]) for array in arrays]

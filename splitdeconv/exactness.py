@@ -6,22 +6,24 @@ import numpy as np
 import pandas as pd
 
 from .apply import apply
+from .backends import double_precision
 from .errors import SplitDeconvError
-from .extras import require
+from .extras import default_library, require
 from .plan import plan
 from .reference import conv_transpose, rounding_bound
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp")
 
 
-def survey(count, *, seed=0, forms=FORMS, library="tensorflow"):
+def survey(count, *, seed=0, forms=FORMS, library=None):
     """Run random transposed convolutions in float64 and compare each value with the definition.
 
     Args:
         count: geometries: 1-D to 3-D, any kernel, stride, dilation, padding, groups.
         seed: of the geometries and of the signed data.
         forms: the forms to run on each.
-        library: "tensorflow", "jax" or "numpy".
+        library: "tensorflow", "jax" or "numpy"; None for TensorFlow, or JAX where TensorFlow is missing. JAX computes
+            on the CPU, whatever else it has: float64 is at home there.
 
     Returns:
         DataFrame, one row a geometry and form: the geometry; convolutions run; ``error``, the largest difference;
@@ -32,7 +34,7 @@ def survey(count, *, seed=0, forms=FORMS, library="tensorflow"):
     Raises:
         SplitDeconvError: the library is not installed or not known.
     """
-    with _arrays_of(library) as convert:
+    with _arrays_of(library or default_library()) as convert:
         return _survey(count, seed, forms, convert)
 
 
@@ -112,13 +114,9 @@ def _arrays_of(library):
     if library == "tensorflow":
         yield require("tensorflow", "tensorflow").constant
     elif library == "jax":
-        config = require("jax", "jax").config
-        double = config.jax_enable_x64
-        config.update("jax_enable_x64", True)
-        try:
-            yield require("jax.numpy", "jax").asarray
-        finally:
-            config.update("jax_enable_x64", double)
+        asarray = require("jax.numpy", "jax").asarray
+        with double_precision():
+            yield asarray
     elif library == "numpy":
         yield np.asarray
     else:

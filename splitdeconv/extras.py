@@ -1,6 +1,11 @@
 """Optional dependencies: imported where used, and named with their extra where missing."""
 
+import json
+import os
+import sys
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 from . import privacy
 from .errors import SplitDeconvError
@@ -10,13 +15,15 @@ def require(module, extra):
     """Import `module` with its telemetry off, or refuse with the command that installs it.
 
     Args:
-        module: dotted name of the module.
+        module: dotted name of the module. Keras gets JAX as its backend where TensorFlow is missing.
         extra: the extra of this package that brings it.
 
     Raises:
         SplitDeconvError: it is not installed.
     """
     privacy.protect()
+    if module.partition(".")[0] == "keras":
+        _choose_backend()
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
@@ -26,3 +33,38 @@ def require(module, extra):
             expected=f"the extra {extra!r}",
             fix=f"pip install 'splitdeconv[{extra}]' (or install {error.name} yourself)",
         ) from None
+
+
+def default_library() -> str:
+    """The array library that computes where nobody chose one: TensorFlow, or JAX where TensorFlow is missing.
+
+    Returns:
+        "jax" where JAX is installed and TensorFlow is not, else "tensorflow".
+    """
+    return "jax" if not _installed("tensorflow") and _installed("jax") else "tensorflow"
+
+
+def _choose_backend():
+    """Let Keras compute with JAX where its default backend, TensorFlow, is missing (Colab's TPU runtime).
+
+    Keras reads the choice once, while it is imported; child processes inherit it. A choice of another backend stands.
+    One of TensorFlow does not, because Keras itself writes it into its file of settings, unasked.
+    """
+    if "keras" not in sys.modules and _chosen_backend() == "tensorflow" and default_library() == "jax":
+        os.environ["KERAS_BACKEND"] = "jax"
+
+
+def _chosen_backend():
+    """The backend that Keras would take, as its own `keras.src.backend.config` finds it."""
+    folder = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+    try:
+        settings = json.loads((folder / "keras.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        settings = {}
+    written = settings.get("backend") if isinstance(settings, dict) else None
+    return os.environ.get("KERAS_BACKEND") or written or "tensorflow"
+
+
+def _installed(module):
+    # None is Python's mark for a module that cannot be imported.
+    return sys.modules[module] is not None if module in sys.modules else find_spec(module) is not None

@@ -5,7 +5,6 @@ import numpy as np
 from . import backends
 from .apply import INTERLEAVES, apply
 from .errors import SplitDeconvError, check_choice, shown
-from .extras import require
 from .plan import plan, with_form
 
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
@@ -59,7 +58,7 @@ def conv2d_transpose(
 
     Args:
         input: tensor ``(batch, height, width, in_channels)``, or channels first with "NCHW"; any float type. JAX
-            arrays are computed with JAX.
+            arrays are computed with JAX, NumPy arrays with TensorFlow, or with JAX where TensorFlow is missing.
         filters: ``(height, width, out_channels // groups, in_channels)``; the groups follow from the channels of
             `output_shape`. They are split at every call; NumPy filters once in a traced function, as its constants.
         output_shape: the full output shape, batch and channels included, as list or tensor; None for the default size
@@ -209,7 +208,7 @@ def _arrays(x, filters, rank):
     except SplitDeconvError:
         library = ""
     if not library.endswith(("tensorflow", "jax")):
-        x = _convert(require("tensorflow", "tensorflow").convert_to_tensor, x, "input")
+        x = _convert(backends.tensor, x, "input")
     if not isinstance(filters, np.ndarray):
         filters = _convert(backends.of(x).as_tensor, filters, "filters")
     for name, array in (("input", x), ("filters", filters)):
@@ -228,6 +227,8 @@ def _convert(convert, value, name):
     """`value` as an array of the library that `convert` belongs to."""
     try:
         return convert(value)
+    except SplitDeconvError:
+        raise
     except (TypeError, ValueError) as error:
         raise SplitDeconvError(
             f"the {name} cannot be made an array",

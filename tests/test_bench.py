@@ -1,5 +1,10 @@
 """Timing helpers: turns are interleaved, ratios are paired, budgets stop; no test here asserts a speed."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pandas as pd
@@ -67,7 +72,7 @@ def test_a_frozen_model_computes_what_the_model_does(rng, monkeypatch, limit):
     image = rng.standard_normal((2, 5, 4, 3), "float32")
     for ours, theirs in zip(bench.frozen(model, image)(), model(image), strict=True):
         # One graph, other kernels at most: a few roundings of values of order one.
-        np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(ours, np.asarray(theirs), rtol=0, atol=1e-6)
 
 
 def test_a_frozen_model_takes_several_inputs(rng):
@@ -75,3 +80,22 @@ def test_a_frozen_model_takes_several_inputs(rng):
     model = keras.Model([a, b], keras.layers.Subtract()([a, b]))
     x, y = rng.standard_normal((2, 1, 3), "float32")
     np.testing.assert_array_equal(bench.frozen(model, x, y)(), x - y)
+
+
+def test_a_compiled_function_runs_on_its_inputs(rng):
+    x, y = rng.standard_normal((2, 3, 4), "float32")
+    np.testing.assert_array_equal(bench.compiled(lambda x, y: x - 2 * y, x, y)(), x - 2 * y)
+
+
+if keras.backend.backend() != "jax":
+
+    @pytest.mark.slow
+    def test_all_of_this_on_kerass_jax_backend():
+        """Keras has one backend per process, so the other one gets a process of its own."""
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", __file__]
+        root = Path(__file__).parents[1]
+        environment = {**os.environ, "KERAS_BACKEND": "jax"}
+        done = subprocess.run(command, check=False, env=environment, cwd=root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+        assert " passed" in done.stdout
+        assert "skipped" not in done.stdout

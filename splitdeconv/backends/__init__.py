@@ -6,12 +6,14 @@ caller has not imported already.
 """
 
 import sys
+from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
 
 import numpy as np
 
 from ..errors import SplitDeconvError
+from ..extras import default_library, require
 
 
 def of(array):
@@ -34,6 +36,55 @@ def of(array):
         got=f"{type(array).__module__}.{type(array).__name__}",
         fix="convert it first, for example with tf.convert_to_tensor",
     )
+
+
+def tensor(value):
+    """`value`, which is of no library that a backend is for, as an array of the default library.
+
+    Raises:
+        SplitDeconvError: neither TensorFlow nor JAX is installed, or `value` holds float64, of which JAX would make
+            float32 without a word.
+    """
+    if default_library() != "jax":
+        return require("tensorflow", "tensorflow").convert_to_tensor(value)
+    jax = require("jax", "jax")
+    if np.asarray(value).dtype == np.float64 and not jax.config.jax_enable_x64:
+        raise SplitDeconvError(
+            "invalid input: JAX, which computes where TensorFlow is missing, would round it to float32",
+            where="backends.tensor",
+            expected="float32, or JAX set to keep float64",
+            got="float64",
+            fix="jax.config.update('jax_enable_x64', True) first, or convert the input to float32",
+        )
+    return jax.numpy.asarray(value)
+
+
+@contextmanager
+def double_precision():
+    """Let JAX keep float64 within the block, where it is in use; NumPy and TensorFlow always do.
+
+    JAX then computes on the CPU, whatever else it has: a TPU has no float64 of its own.
+    """
+    if "jax" not in sys.modules and default_library() != "jax":
+        yield
+        return
+    jax = require("jax", "jax")
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+def stay_on_cpu():
+    """Keep JAX, where it is in use, off accelerators in this process; of use only before it has computed anything.
+
+    A TPU serves one process at a time, and rounds the factors of float32 products. Child processes are not concerned.
+    """
+    if "jax" in sys.modules or default_library() == "jax":
+        require("jax", "jax").config.update("jax_platforms", "cpu")
 
 
 def static_shape(array):

@@ -1,5 +1,7 @@
 """Run a network's transposed convolutions in every form on this CPU: are the values equal, how long does it take."""
 
+import os
+
 import numpy as np
 import pandas as pd
 
@@ -48,14 +50,13 @@ def time_layers(name, *, forms=FORMS, turns=15, budget=20.0, seed=0):
         largest difference from the native result in float32, ``ratio``, that difference over what rounding allows
         (`splitdeconv.reference.rounding_bound`), and ``skipped``, the reason where a form was not run.
     """
-    tf = require("tensorflow", "tensorflow")
     rng = np.random.default_rng(seed)
     parts = []
     for row in layer_table(name).query("kind == 'deconv'").itertuples():
         x = rng.standard_normal((1, row.in_h, row.in_w, row.c_in), "float32")
         filters = rng.standard_normal((row.k_h, row.k_w, row.c_out // row.groups, row.c_in), "float32")
         reasons = {form: unreasonable(row, form) for form in forms}
-        functions = {form: _layer(tf, row, x, filters, form) for form in forms if not reasons[form]}
+        functions = {form: _layer(row, x, filters, form) for form in forms if not reasons[form]}
         values = {form: function() for form, function in functions.items()}
         bound = rounding_bound(x, filters, layer_plan(row), np.finfo("float32").eps / 2)
         part = bench.summarize(bench.interleaved(functions, turns=turns, budget=budget), seed=seed)
@@ -91,7 +92,18 @@ def time_network(name, *, forms=FORMS, turns=15, budget=60.0, seed=0):
     return _with_skipped(part, reasons).assign(layer="whole network")
 
 
-def _layer(tf, row, x, filters, form):
+def library() -> str:
+    """What computes here, as figures name it: the library of Keras' backend.
+
+    Returns:
+        "TensorFlow" with its setting of oneDNN, or "JAX".
+    """
+    if require("keras", "tensorflow").backend.backend() == "jax":
+        return "JAX"
+    return f"TensorFlow, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'default')}"
+
+
+def _layer(row, x, filters, form):
     """A function without arguments that runs one layer, its filters constant."""
     output = (1, row.out_h, row.out_w, row.c_out)
     options = {
@@ -100,10 +112,7 @@ def _layer(tf, row, x, filters, form):
         "dilations": (row.dilation_h, row.dilation_w),
         "form": form,
     }
-    x = tf.constant(x)
-    run = tf.function(lambda x: conv2d_transpose(x, filters, output, **options), autograph=False)
-    graph = run.get_concrete_function(x)
-    return lambda: graph(x).numpy()
+    return bench.compiled(lambda x: conv2d_transpose(x, filters, output, **options), x)
 
 
 def _flat(outputs):

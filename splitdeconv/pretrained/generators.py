@@ -42,8 +42,9 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
         Images in [-1, 1]; see `to_uint8`. `splitdeconv.pretrained.samples` makes inputs.
 
     Raises:
-        SplitDeconvError: no such name, form, dtype or kernel, no weights to be had, or weights that do not fit the
-            architecture.
+        SplitDeconvError: no such name, form, dtype or kernel, no weights to be had, weights that do not fit the
+            architecture, or float64 where Keras computes with JAX and JAX is not set to keep it
+            (`splitdeconv.backends.double_precision`).
 
     Example:
         >>> import splitdeconv as sd
@@ -63,10 +64,24 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
             expected="None, or 5 for a DCGAN",
             got=repr(kernel),
         )
+    _refuse_rounding(dtype)
     state = read_checkpoint(fetch(name))
     state = state[wanted.state] if wanted.state else state
     options = {"kernel": kernel} if kernel else {}
     return {"dcgan": dcgan, "cyclegan": cyclegan}[wanted.architecture](state, deconv, dtype, name=name, **options)
+
+
+def _refuse_rounding(dtype):
+    """Refuse float64 where JAX would compute in float32 instead, without a word."""
+    if dtype != "float64" or keras.backend.backend() != "jax" or require("jax", "jax").config.jax_enable_x64:
+        return
+    raise SplitDeconvError(
+        "invalid dtype: JAX would round it to float32",
+        where="splitdeconv.pretrained",
+        expected="float16, bfloat16 or float32, or JAX set to keep float64",
+        got="float64",
+        fix="with splitdeconv.backends.double_precision(): ...",
+    )
 
 
 def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "dcgan", kernel: int | None = None):

@@ -10,11 +10,11 @@ from ..extras import require
 
 
 def available() -> str | None:
-    """Why models cannot be exported here, or None if they can."""
+    """Why models cannot be exported here, as one sentence, or None if they can."""
     try:
         require("tensorflow", "tensorflow")
     except SplitDeconvError as error:
-        return str(error)
+        return f"{error.problem}: {error.fix}"
     return None
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import splitdeconv as sd
 from splitdeconv import backends
 from splitdeconv.backends import jax as jax_backend
 from splitdeconv.backends import numpy as numpy_backend
@@ -34,6 +35,30 @@ def test_traced_arrays_too():
 def test_nothing_else_has_a_backend(value):
     with refused("no backend for this kind of array"):
         backends.of(value)
+
+
+def test_what_is_of_no_library_becomes_an_array_of_the_default_one(monkeypatch):
+    numbers = np.array([[1.5, -2.0]], "float32")
+    assert tf.is_tensor(backends.tensor(numbers))
+    monkeypatch.setattr(backends, "default_library", lambda: "jax")
+    made = backends.tensor(numbers)
+    assert isinstance(made, jax.Array)
+    assert made.dtype == np.float32
+    np.testing.assert_array_equal(made, numbers)
+
+
+def test_jax_does_not_round_float64_without_a_word(monkeypatch):
+    monkeypatch.setattr(backends, "default_library", lambda: "jax")
+    third = np.array([1 / 3])
+    with refused("JAX, which computes where TensorFlow is missing, would round it"):
+        backends.tensor(third)
+    with refused("would round it"):
+        sd.conv1d_transpose(third.reshape(1, 1, 1), np.ones((2, 1, 1)), None, 2)
+    with backends.double_precision():
+        kept = backends.tensor(third)
+        assert kept.dtype == np.float64
+        np.testing.assert_array_equal(kept, third)
+    assert not jax.config.jax_enable_x64
 
 
 def test_every_backend_offers_the_same_operations():
