@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "download": ["cache_folder", "cached", "fetch"],
         "generators": ["load"],
         "inputs": ["samples", "to_uint8"],
-        "registry": ["entry", "files", "names"],
+        "registry": ["entry", "files", "names", "of_network"],
     },
 )
 

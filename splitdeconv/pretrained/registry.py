@@ -22,6 +22,7 @@ class Entry:
         licence: as the package's metadata states it.
         about: what it is, in one line.
         architecture: the builder in `generators` that knows the network; None for a model file, used as it is.
+        network: the benchmark network whose images it stands for, being of that kind; None for none.
         platform: the platform tag of the wheel, where there are others; the file inside is the same on all.
         state: key of the generator's tensors in the checkpoint, or None if the checkpoint is that dictionary.
         classes: names of the one-hot classes appended to the latent vector.
@@ -38,6 +39,7 @@ class Entry:
     licence: str
     about: str
     architecture: str | None = None
+    network: str | None = None
     platform: str | None = None
     state: str | None = None
     classes: tuple[str, ...] = ()
@@ -94,3 +96,20 @@ def generator(name: str) -> Entry:
     """The registry's entry for the trained generator `name`; `SplitDeconvError` if it is none."""
     check_choice(name, names(), "trained generator", "splitdeconv.pretrained")
     return entry(name)
+
+
+def of_network(network: str) -> str | None:
+    """The trained generator that stands for a benchmark network, whose own weights no package carries.
+
+    Args:
+        network: one of `splitdeconv.networks.names()`.
+
+    Returns:
+        One of `names()`, or None where there is none of the network's kind.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> sd.pretrained.of_network("fst"), sd.pretrained.of_network("fcn32s")
+        ('vintage_cyclegan', None)
+    """
+    return next((name for name in names() if _entries()[name].network == network), None)
