@@ -22,8 +22,8 @@ def survey(count, *, seed=0, forms=FORMS, library=None):
         count: geometries: 1-D to 3-D, any kernel, stride, dilation, padding, groups.
         seed: of the geometries and of the signed data.
         forms: the forms to run on each.
-        library: "tensorflow", "jax" or "numpy"; None for TensorFlow, or JAX where TensorFlow is missing. JAX computes
-            on the CPU, whatever else it has: float64 is at home there.
+        library: "tensorflow", "jax" or "numpy"; None for TensorFlow, or NumPy where TensorFlow is missing: JAX compiles
+            each geometry anew, for seconds. It computes on the CPU, whatever else it has: float64 is at home there.
 
     Returns:
         DataFrame, one row a geometry and form: the geometry; convolutions run; ``error``, the largest difference;
@@ -34,7 +34,8 @@ def survey(count, *, seed=0, forms=FORMS, library=None):
     Raises:
         SplitDeconvError: the library is not installed or not known.
     """
-    with _arrays_of(library or default_library()) as convert:
+    library = library or ("numpy" if default_library() == "jax" else "tensorflow")
+    with _arrays_of(library) as convert:
         return _survey(count, seed, forms, convert)
 
 

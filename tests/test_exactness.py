@@ -32,6 +32,16 @@ def test_the_same_seed_gives_the_same_geometries():
     assert draws[0] == draws[1] != draws[2]
 
 
+@pytest.mark.parametrize(("default", "taken"), [("jax", "numpy"), ("tensorflow", "tensorflow")])
+def test_numpy_computes_where_tensorflow_is_missing(monkeypatch, default, taken):
+    monkeypatch.setattr(exactness, "default_library", lambda: default)
+    seen = []
+    real = exactness._arrays_of
+    monkeypatch.setattr(exactness, "_arrays_of", lambda library: seen.append(library) or real(library))
+    assert (exactness.survey(2, seed=4)["ratio"] <= 1).all()
+    assert seen == [taken]
+
+
 def test_an_unknown_library_is_refused():
     with pytest.raises(sd.SplitDeconvError, match="unknown array library"):
         exactness.survey(1, library="fortran")
