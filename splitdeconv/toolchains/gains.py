@@ -8,6 +8,10 @@ from ..errors import SplitDeconvError
 #: The networks over whose transposed convolutions the means are taken.
 NETWORKS = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
 WHOLE = "whole network"
+_SUMMARY = (
+    *("configuration", "baseline", "layers", "mean", "median"),
+    *("worst", "worst_layer", "rescued", "lost", "unknown"),
+)
 _KEY = ["network", "layer", "configuration"]
 # What a compiler counts cycles of, and what a layer waits for if it counts most there.
 _BOUNDS = {
@@ -133,7 +137,7 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
                     "unknown": int((part["note"] != "").sum() - rescued - lost),
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(_SUMMARY))
 
 
 def best(table, forms=("native", "split", "rows", "stacked"), cost="cycles") -> pd.DataFrame:

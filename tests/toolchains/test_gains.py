@@ -123,6 +123,12 @@ def test_the_summary_is_over_the_layers_of_its_networks():
     assert nzp[["layers", "rescued", "lost", "unknown"]].tolist() == [3, 0, 1, 0]
 
 
+def test_the_summary_of_no_network_has_its_columns_and_no_row():
+    nothing, something = (gains.summary(TABLE, networks=names) for names in ([], ["dcgan"]))
+    assert list(nothing) == list(something)
+    assert (len(nothing), len(something)) == (0, 2)
+
+
 def test_the_best_form_of_each_layer_takes_the_fewest_cycles():
     found = gains.best(TABLE, forms=("native", "rows")).set_index(["network", "layer"])["best"]
     assert found["dcgan", "a"] == "rows"
