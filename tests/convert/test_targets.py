@@ -147,6 +147,17 @@ def test_objections():
     ]
 
 
+def test_the_gpu_delegate_takes_the_versions_that_its_parsers_check():
+    """As `CheckMaxSupportedOpVersion` has them in the source that the file cites; operators without it take any."""
+    newest = {"ADD": 2, "CONCATENATION": 2, "CONV_2D": 6, "FULLY_CONNECTED": 9, "MUL": 3, "PAD": 2, "RESHAPE": 1}
+    newest |= {"DEPTHWISE_CONV_2D": 6, "STRIDED_SLICE": 4, "TRANSPOSE_CONV": 3, "TRANSPOSE": 4, "LSTM": 4}
+    target = load_target("tflite_gpu")
+    assert not target.objections([*newest.items(), ("DEPTH_TO_SPACE", 2), ("Convolution2DTransposeBias", 1)])
+    found = target.objections([(name, version + 1) for name, version in newest.items()])
+    assert [name for name, _ in found] == sorted(newest)
+    assert target.objections([("BATCH_TO_SPACE_ND", 1), ("GATHER_ND", 1)])
+
+
 def test_where_others_are_unknown_nothing_is_objected_to():
     assert not load_target("generic").objections([("ANYTHING", 99)])
 
