@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
 
-from .geometry import Axis
+from .geometry import MOST_PHASES, Axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,28 @@ def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
     if form == "split" or (form == "rows" and not last):
         return AxisPlan(axis, 0, _windows(axis, 0))
     # "rows" keeps a = 0, so that its result needs no crop; "stacked" takes the alignment that issues fewer taps.
-    alignments = (0,) if form == "rows" else (0, axis.p % axis.s)
-    stacked = [AxisPlan(axis, a, (_union(_windows(axis, a)),)) for a in alignments]
+    stacked = [_stacked(axis, a) for a in ((0,) if form == "rows" else (0, axis.p % axis.s))]
     return min(stacked, key=lambda split: split.taps if axis.n is None else split.issued())
+
+
+def plan_alone(axes: tuple[Axis, ...]) -> tuple[AxisPlan, ...] | None:
+    """The form "stacked" of a map of one element, without the padding that kernels larger than the map would multiply.
+
+    The outputs of a single input do not overlap, whatever the stride is: it may be that of the longest kernel, and
+    every phase then has one tap. Such a plan holds for maps of that size only.
+
+    Returns:
+        A plan for each axis; None for larger maps, and where there would be more phases than a plan may have.
+    """
+    step = max(axis.k_e for axis in axes)
+    if any(axis.n != 1 for axis in axes) or step ** len(axes) > MOST_PHASES:
+        return None
+    alike = (Axis(n=1, k=axis.k, s=step, d=axis.d, p=axis.p, tail=axis.o - step) for axis in axes)
+    return tuple(plan_axis(axis, "stacked") for axis in alike)
+
+
+def _stacked(axis, alignment):
+    return AxisPlan(axis, alignment, (_union(_windows(axis, alignment)),))
 
 
 def _windows(axis, alignment, *, extend=False):

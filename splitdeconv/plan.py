@@ -12,7 +12,7 @@ from math import prod
 from .account import describe, exact_taps
 from .errors import SplitDeconvError, check_choice
 from .geometry import Axis, check_phases, positive, resolve
-from .phases import AxisPlan, Window, plan_axis
+from .phases import AxisPlan, Window, plan_alone, plan_axis
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
 
@@ -77,7 +77,9 @@ class SplitPlan:
 
     @property
     def phase_counts(self) -> tuple[int, ...]:
-        """Phases per axis: the stride; 1 where the form inserts zeros instead ("nzp") or splits nothing ("native")."""
+        """Phases per axis: the stride; 1 where the form inserts zeros instead ("nzp") or splits nothing ("native");
+        the longest kernel where the plan is `fixed`.
+        """
         return tuple(plan.axis.s for plan in self.axis_plans)
 
     @property
@@ -89,7 +91,16 @@ class SplitPlan:
     def axis_plans(self) -> tuple[AxisPlan, ...]:
         """The split of each axis; of the zero-inserted axis for "nzp"."""
         last = len(self.axes) - 1
-        return tuple(plan_axis(axis, self.form, last=index == last) for index, axis in enumerate(self.axes))
+        plans = tuple(plan_axis(axis, self.form, last=index == last) for index, axis in enumerate(self.axes))
+        alone = plan_alone(self.axes) if self.form == "stacked" else None
+        return alone if alone and _issued(alone) < _issued(plans) else plans
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the plan holds for the planned input lengths, of one element, and for no others."""
+        return self.form == "stacked" and any(
+            p.axis != axis for p, axis in zip(self.axis_plans, self.axes, strict=True)
+        )
 
     @cached_property
     def convolutions(self) -> tuple[Convolution, ...]:
@@ -146,7 +157,7 @@ class SplitPlan:
             "exact": prod(exact_taps(axis) for axis in self.axes),
         }
         for form in ("nzp", "split", "rows", "stacked", "paper"):
-            counts[form] = prod(p.issued() for p in SplitPlan(self.axes, self.groups, form).axis_plans)
+            counts[form] = _issued(SplitPlan(self.axes, self.groups, form).axis_plans)
         return {name: count * pairs for name, count in counts.items()}
 
     def __str__(self):
@@ -214,16 +225,27 @@ def with_form(planned: SplitPlan, out_channels: int) -> SplitPlan:
 
 
 def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:
-    """The form to run where nobody chose one.
+    """The form to run where nobody chose one: few operations in few convolutions, and few moves of memory.
 
-    "stacked" where every kernel equals its stride and nothing is cropped, because one convolution then issues no tap in
-    vain, and for up to four output channels, because on their own they leave a convolution's inner loop almost empty.
-    "rows" from stride 8 on, where s^2 convolutions are too many. Else "split", also for groups: their stacked channels
-    need a transpose. `benchmarks/measure_forms.py` times the forms that this rule chooses between.
+    "stacked" on a map of one element, where the kernels of "split" would multiply padding (`plan_alone`).
+    From stride 8 on the convolutions of "split" are too many: where one axis alone is strided "stacked" makes one of
+    them, which issues no more taps but at the border; where several are, "rows". "stacked" too where every kernel
+    equals its stride and nothing is cropped, because one convolution then issues no tap in vain, and for up to four
+    output channels, because on their own they leave a convolution's inner loop almost empty. Else "split", also for
+    groups: their stacked channels need a transpose. `benchmarks/measure_forms.py` times the forms that this rule
+    chooses between.
     """
     if groups > 1:
         return "split"
+    alone = plan_alone(axes)
+    if alone and _issued(alone) < _issued(SplitPlan(axes, groups, "split").axis_plans):
+        return "stacked"
     if max(axis.s for axis in axes) >= 8:
-        return "rows"
+        return "stacked" if sum(axis.s > 1 for axis in axes) == 1 else "rows"
     whole = all(axis.k == axis.s and axis.d == 1 and axis.p == 0 for axis in axes)
     return "stacked" if whole or out_channels <= 4 else "split"
+
+
+def _issued(axis_plans):
+    """Taps issued over all axes, per channel pair."""
+    return prod(split.issued() for split in axis_plans)

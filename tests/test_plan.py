@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import splitdeconv as sd
 from splitdeconv.backends import numpy as backend
 from splitdeconv.geometry import resolve
-from splitdeconv.plan import FORMS, auto_form
+from splitdeconv.plan import FORMS, SplitPlan, auto_form
 from tests.geometries import CASES
 from tests.refusals import refused
 
@@ -190,7 +190,9 @@ def test_what_a_form_is_made_of(form, convolutions, phase_counts, insertion):
         ({"kernel_size": (2, 3), "strides": 2}, 64, "split"),
         ({"kernel_size": 14, "strides": 7}, 64, "split"),
         ({"kernel_size": 16, "strides": 8}, 64, "rows"),
-        ({"kernel_size": 16, "strides": (1, 8)}, 3, "rows"),
+        ({"kernel_size": 16, "strides": (1, 8)}, 64, "stacked"),
+        ({"kernel_size": (22, 1), "strides": (11, 1)}, 64, "stacked"),
+        ({"kernel_size": (1, 14), "strides": (1, 7)}, 64, "split"),
         ({"kernel_size": 16, "strides": 8, "groups": 2}, 64, "split"),
         ({"kernel_size": 5, "strides": 2, "groups": 2}, 4, "split"),
     ],
@@ -199,6 +201,40 @@ def test_what_a_form_is_made_of(form, convolutions, phase_counts, insertion):
 def test_automatic_form(arguments, cout, form):
     planned = sd.plan((8, 8), **arguments)
     assert auto_form(planned.axes, cout, planned.groups) == form
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(24, 12), (22, 11), (18, 9)])
+def test_one_axis_from_stride_8_on_is_stacked_without_taps_in_vain(kernel, stride):
+    """Vocoders: kernels of two strides, cropped by half a stride."""
+    planned = sd.plan((50,), kernel, stride, [(stride // 2, stride - stride // 2)])
+    assert auto_form(planned.axes, 64) == "stacked"
+    counts = planned.macs(7, 5)
+    assert counts["stacked"] == counts["useful"] * 51 // 50  # one block more, at the border
+    assert counts["rows"] > 1.4 * counts["useful"]
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "form"),
+    [
+        ((1, 1), 4, 1, "stacked"),
+        ((1, 1), (5, 3), 1, "stacked"),
+        ((1,), 9, 2, "stacked"),
+        ((1, 1, 1), (2, 3, 4), 1, "stacked"),
+        ((2, 1), 4, 1, "split"),
+        ((1, 1), 80, 1, "split"),  # more phases than a plan may have
+        ((None, 1), 4, 1, "split"),
+        ((1, 1), 1, 1, "stacked"),
+    ],
+)
+def test_a_map_of_one_element_is_stacked_without_padding(size, kernel, stride, form):
+    planned = sd.plan(size, kernel, stride, "VALID")
+    assert auto_form(planned.axes, 64) == form
+    if form == "stacked":
+        stacked = SplitPlan(planned.axes, 1, "stacked")
+        assert [convolution.kernel_size for convolution in stacked.convolutions] == [(1,) * len(size)]
+        assert stacked.fixed == (kernel != 1)
+        assert set(stacked.phase_counts) == {np.max(kernel)}
+        assert stacked.macs(3, 2)["stacked"] == 6 * np.max(kernel) ** len(size)
 
 
 @pytest.mark.parametrize("form", ["auto", "Split", "", None, 3, ["split"], np.array(["split", "rows"])], ids=repr)

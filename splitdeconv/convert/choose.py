@@ -4,7 +4,7 @@ import re
 from sys import maxsize
 
 from ..errors import SplitDeconvError, check_choice
-from ..plan import auto_form
+from ..plan import SplitPlan, auto_form
 from .report import Decision
 from .targets import load_target
 
@@ -44,7 +44,8 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         target: a `Target`. It may leave a site native only by a rule that carries its measurement, and only while
             the form is "auto": who names a form has chosen.
         form: "auto", "split", "rows" or "stacked".
-        interleave: "concat", "depth_to_space", "transpose"; None for the target's preference, else "concat".
+        interleave: "concat", "depth_to_space", "transpose"; None for the target's preference, else the best that the
+            site can have.
 
     Returns:
         A `Decision` whose reason tells what decided.
@@ -74,7 +75,11 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         # A count that is not known is no small one.
         chosen = auto_form(site.axes, site.out_channels or maxsize, site.groups)
         reasons.append(_account(site, chosen))
-    return Decision(site, "convert", chosen, interleave or "concat", "; ".join(reasons))
+    if site.bound:
+        reasons.append(site.bound)
+    if SplitPlan(site.axes, site.groups, chosen).fixed:
+        reasons.append("it is computed for a map of one element, as declared, and is right for no other size")
+    return Decision(site, "convert", chosen, interleave or site.interleaves[0], "; ".join(reasons))
 
 
 def _obstacle(site):

@@ -3,7 +3,12 @@
 The interleave "concat" is memory order at work, as it is channels-last: with the phases of every outer axis side by
 side on the next inner one, those of the last axis on a new innermost one, the elements already lie in the order of the
 output's pixels, n c b0 (s0 b1) (s1 b2) s2, and one Reshape does the rest: no Transpose, no DepthToSpace. Only the last
-step moves single elements. With equal strides the Reshape needs no length that is only known at run time.
+step moves single elements.
+
+No length of the input is written into the nodes, not even one that the file fixes: a program may open or change the
+sizes of a file after it is loaded, and the converted file runs at every size the original runs at. With equal strides
+the Reshapes of "concat", and with one axis those of "transpose", say 0 and -1; else the lengths are computed from the
+value's Shape, which runtimes fold into constants where the sizes are fixed.
 """
 
 from itertools import product
@@ -19,7 +24,8 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
 
     Args:
         ops: an `Ops`.
-        plan: a `SplitPlan` of form "split", "rows", "stacked" or "paper"; lengths not known are kept open.
+        plan: a `SplitPlan` of form "split", "rows", "stacked" or "paper"; input lengths play no part unless it is
+            `fixed`.
         interleave: "concat", "depth_to_space" or "transpose".
         x: the input, ``(N, Cin, *spatial)``.
         filters: for each of ``plan.convolutions`` the value ``(M, Cin // groups, *taps)``, or None for an empty phase;
@@ -43,6 +49,9 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
             got=f"strides {plan.phase_counts}",
             fix="choose the interleave concat or transpose",
         )
+    if plan.fixed:
+        # Another length would yield numbers, but not the right ones: here the runtime refuses it.
+        x = ops.reshape(x, [0, 0, *[1] * len(plan.axes)])
     inputs = {}
     blocks = [
         w and _convolve(ops, plan, c, _cut(ops, plan, c, x, inputs), w, bias)
@@ -60,11 +69,12 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
 def _cut(ops, plan, convolution, x, made):
     """The input as one convolution reads it: sliced where its window falls short of the whole; and the pads left to do.
 
-    A slice of an input that may be as short as the slice is only right behind the zeros of its other end.
+    A slice of an input that may be as short as the slice is only right behind the zeros of its other end. The shortest
+    input is the one that leaves an output, whatever the file says of it.
     """
     zeros, slices, pads = [(0, 0), (0, 0)], {}, []
     for i, ((before, after), axis) in enumerate(zip(convolution.pads, plan.axes, strict=True), start=2):
-        shortest = axis.n if axis.n is not None else max(1, -((axis.tail - 1) // axis.s))
+        shortest = max(1, -((axis.tail - 1) // axis.s))
         dropped = min(before, 0), min(after, 0)
         spare = (max(before, 0), max(after, 0))
         early = any(dropped) and shortest + sum(dropped) < 1
@@ -131,10 +141,8 @@ def _join_by_concat(ops, plan, blocks, _):
     if inner > 1:
         values = [ops.reshape(value, [0] * (rank + 2) + [1]) for value in values]
     y = ops.concat(values, rank + 2)
-    sizes = zip(_blocks(plan), plan.phase_counts, (1, *outer), strict=True)
-    return ops.reshape(
-        y, [0, 0, *(Scaled(i, s, held) if b is None else b * s for i, (b, s, held) in enumerate(sizes, 2))]
-    )
+    scales = zip(plan.phase_counts, (1, *outer), strict=True)
+    return ops.reshape(y, [0, 0, *(Scaled(i, s, held) for i, (s, held) in enumerate(scales, 2))])
 
 
 def _join_by_space(ops, plan, blocks, _):
@@ -144,18 +152,10 @@ def _join_by_space(ops, plan, blocks, _):
 
 def _join_by_transpose(ops, plan, blocks, channels):
     """Interleave by one Transpose of rank 2 + 2 * spatial."""
-    rank = len(plan.phase_counts)
-    lengths = _blocks(plan)
-    opened = [Scaled(2 + i) if b is None else b for i, b in enumerate(lengths)]
-    y = ops.reshape(ops.concat(blocks, 1), [0, *plan.phase_counts, channels, *opened])
+    strides = plan.phase_counts
+    rank = len(strides)
+    opened = [Scaled(2 + i) for i in range(rank)]
+    y = ops.reshape(ops.concat(blocks, 1), [0, *strides, channels, *opened])
     pairs = [axis for i in range(rank) for axis in (rank + 2 + i, 1 + i)]
     y = ops.transpose(y, (0, rank + 1, *pairs))
-    sizes = zip(lengths, plan.phase_counts, strict=True)
-    return ops.reshape(
-        y, [0, channels, *(Scaled(2 + 2 * i, s) if b is None else b * s for i, (b, s) in enumerate(sizes))]
-    )
-
-
-def _blocks(plan):
-    """How many blocks each convolution yields along each axis; None where the input's length is not known."""
-    return [None if p.axis.n is None else p.axis.n + p.surplus for p in plan.axis_plans]
+    return ops.reshape(y, [0, channels, *(Scaled(2 + 2 * i, stride) for i, stride in enumerate(strides))])

@@ -1,6 +1,6 @@
 """What an ONNX model says about each of its transposed convolutions, and why one cannot be converted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from .report import Site
 
 _INTS = ("dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides")
 _KNOWN = {*_INTS, "auto_pad", "group"}
+# Channels first, "concat" takes a Reshape per phase along the last axis, and "transpose" two in all; but of more than
+# one axis its Transpose has six dimensions or eight, which runtimes are slow at.
+_ALONG_ONE, _ALONG_MORE = ("transpose", "concat"), ("concat", "depth_to_space", "transpose")
 _FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 #: The greatest finite number of each.
 _LARGEST = {1: 2.0**128 - 2.0**104, 10: 65504.0, 11: float(np.finfo(np.float64).max), 16: 255 * 2.0**120}
@@ -119,8 +122,12 @@ def _look(scope, place, node, known, read):
     except SplitDeconvError as error:
         this.problem = in_words(error)
     dtype = _READABLE.get(stored or this.computes, "unknown")
+    sized = any(attribute.name == "output_shape" for attribute in node.attribute)
+    bound = "its output_shape holds for the declared input size only, and so does the conversion" if sized else None
     site = Site(this.name, "ConvTranspose", this.axes, this.groups, cin, cout, dtype, batch, this.problem, this)
-    return this, site
+    return this, replace(
+        site, bound=bound, interleaves=_ALONG_ONE if this.axes and len(this.axes) == 1 else _ALONG_MORE
+    )
 
 
 def in_words(error):

@@ -24,7 +24,10 @@ class Site:
         dtype: "float32", "float16", "int8", "int16x8", "uint8", ...
         batch: images per run; None where dynamic.
         problem: why it cannot be converted, in a user's words; None if it can.
+        interleaves: what can interleave its phases in this format, the best first.
         key: the format's own handle; no part of the record.
+        bound: why the converted model will run at the declared spatial sizes only, in a user's words; None if it will
+            run at every size that the original runs at.
     """
 
     name: str
@@ -37,6 +40,8 @@ class Site:
     batch: int | None = 1
     problem: str | None = None
     key: object = field(default=None, compare=False, repr=False)
+    interleaves: tuple[str, ...] = ("concat", "depth_to_space", "transpose")
+    bound: str | None = None
 
     @property
     def geometry(self) -> str:
@@ -181,7 +186,12 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             **content,
             "layers": [
-                d.row() | {"axes": d.site.axes and [asdict(a) for a in d.site.axes], "problem": d.site.problem}
+                d.row()
+                | {
+                    "axes": d.site.axes and [asdict(a) for a in d.site.axes],
+                    "problem": d.site.problem,
+                    "bound": d.site.bound,
+                }
                 for d in self.decisions
             ],
             "verification": None if self.verification is None else self.verification.to_dict(),
@@ -216,6 +226,6 @@ def tally(operators) -> dict[str, int]:
 def _decision(layer):
     """The decision that one of `to_dict`'s layers described."""
     axes = layer["axes"] and tuple(Axis(**axis) for axis in layer["axes"])
-    names = ("name", "operator", "groups", "in_channels", "out_channels", "dtype", "batch", "problem")
+    names = ("name", "operator", "groups", "in_channels", "out_channels", "dtype", "batch", "problem", "bound")
     site = Site(axes=axes, **{name: layer[name] for name in names})
     return Decision(site, *(layer[name] for name in ("verdict", "form", "interleave", "reason")))

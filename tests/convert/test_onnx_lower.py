@@ -11,6 +11,8 @@ from onnx.backend.test.case.node import collect_testcases
 from onnx.reference import ReferenceEvaluator
 
 from splitdeconv import SplitDeconvError
+from splitdeconv.convert.choose import decide_all
+from splitdeconv.convert.onnx import OnnxModel
 from splitdeconv.geometry_onnx import from_onnx
 from splitdeconv.plan import SplitPlan
 from splitdeconv.reference import conv_transpose, rounding_bound
@@ -112,11 +114,83 @@ def test_the_operators_of_each_form_and_interleave():
         ("split", "depth_to_space"): {"Conv": 4, "Concat": 1, "DepthToSpace": 1},
         ("rows", "concat"): {"Conv": 2, "Concat": 2, "Split": 1, "Reshape": 3},
         ("stacked", "depth_to_space"): {"Conv": 1, "DepthToSpace": 1, "Slice": 1},
-        ("stacked", "transpose"): {"Conv": 1, "Reshape": 2, "Transpose": 1, "Slice": 1},
     }
     for (form, interleave), counts in expected.items():
         found = kinds(convert(source, form, interleave))
         assert {kind: found.count(kind) for kind in found} == counts
+
+
+def test_one_axis_is_interleaved_by_two_reshapes_and_a_transpose():
+    x, w, _ = arrays(0, (7,), (96,), 1, (3, 2))
+    source = single(x, w, strides=[24], pads=[36, 36])
+    (decision,) = decide_all(OnnxModel.parse(source).sites(), "generic")
+    assert (decision.form, decision.interleave) == ("stacked", "transpose")
+    found = kinds(convert(source, decision.form, decision.interleave))
+    assert {kind: found.count(kind) for kind in found} == {"Conv": 1, "Reshape": 2, "Transpose": 1, "Slice": 1}
+
+
+def opened(source, shape):
+    """The same model, made to take another size as programs do after loading: by opening what it declares."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(source)
+    for declared in (*changed.graph.input, *changed.graph.output):
+        for i, dim in enumerate(declared.type.tensor_type.shape.dim):
+            if i != 1:
+                dim.dim_param = f"{declared.name}_{i}"
+    return run(changed, {"x": np.random.default_rng(1).integers(-9, 10, shape).astype("f")})[0]
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_a_file_of_fixed_size_stays_as_resizable_as_it_was(part):
+    """Sums of small integers: wherever the original runs, down to one element, the converted one yields the same."""
+    draw, compared = random.Random(100 + part), 0
+    while compared < 40:
+        sizes, kernel, attributes, _, per_group, _, biased = draw_case(draw)
+        if attributes.pop("output_shape", None) or set(sizes) == {1}:  # these are bound to their size
+            continue
+        rank, groups = len(sizes), attributes["group"]
+        x, w, bias = (np.round(3 * a) for a in arrays(compared, sizes, kernel, groups, per_group))
+        source = single(x, w, bias if biased else None, opset=draw.choice(OPSETS), **attributes)
+        square = rank == 2 and len(set(attributes["strides"])) == 1
+        form, interleave = draw.choice(FORMS), draw.choice(INTERLEAVES if square else ("concat", "transpose"))
+        converted = convert(source, form, interleave)
+        for _ in range(3):
+            shape = (draw.randint(1, 3), x.shape[1], *(draw.randint(1, 7) for _ in sizes))
+            try:
+                _axes(shape[2:], kernel, attributes)
+            except SplitDeconvError:  # the original has no output at this size
+                continue
+            note = f"{sizes} -> {shape} {kernel} {attributes} {form} {interleave}"
+            np.testing.assert_array_equal(opened(converted, shape), opened(source, shape), note)
+            compared += 1
+
+
+@pytest.mark.parametrize("interleave", INTERLEAVES)
+def test_a_map_of_one_element_costs_no_padding_and_is_refused_at_other_sizes(interleave):
+    """A GAN's first layer: its plan holds for the declared map, and a runtime says so instead of yielding numbers."""
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-9, 10, (2, 5, 1, 1)).astype("f"), rng.integers(-9, 10, (5, 3, 4, 3)).astype("f")
+    source = single(x, w, strides=[1, 1], pads=[1, 0, 0, 0])
+    (decision,) = decide_all(OnnxModel.parse(source).sites(), "generic", interleave=interleave)
+    assert decision.form == "stacked"
+    assert "for a map of one element, as declared" in decision.reason
+    converted = convert(source, "stacked", interleave)
+    (conv,) = (node for node in converted.graph.node if node.op_type == "Conv")
+    assert {a.name: list(a.ints) for a in conv.attribute if a.type == a.INTS}["kernel_shape"] == [1, 1]
+    np.testing.assert_array_equal(run(converted, {"x": x})[0], run(source, {"x": x})[0])
+    np.testing.assert_array_equal(opened(converted, (3, 5, 1, 1)), opened(source, (3, 5, 1, 1)))
+    for shape in ((1, 5, 2, 1), (1, 5, 2, 2)):
+        with pytest.raises(Exception, match="Reshape"):
+            opened(converted, shape)
+
+
+def test_an_output_shape_binds_the_conversion_to_the_declared_size_and_the_reason_says_so():
+    x, w, _ = arrays(0, (5, 6), (4, 4), 1, (3, 2))
+    bound = single(x, w, strides=[2, 2], output_shape=[9, 11])
+    (decision,) = decide_all(OnnxModel.parse(bound).sites(), "generic", form="rows")
+    assert "its output_shape holds for the declared input size only" in decision.reason
+    (decision,) = decide_all(OnnxModel.parse(single(x, w, strides=[2, 2])).sites(), "generic")
+    assert "declared" not in decision.reason
 
 
 def test_the_comparison_sees_two_exchanged_phases():
