@@ -72,9 +72,13 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
             chosen, interleave = chosen or rule.form, interleave or rule.interleave
             reasons.append(f"{rule.reason} ({rule.source})")
     if chosen is None:
+        if target.unmeasured == "leave":
+            return Decision(site, "leave", None, None, f"{target.beyond(site)}; name a form to convert it")
         # A count that is not known is no small one.
         chosen = auto_form(site.axes, site.out_channels or maxsize, site.groups)
-        reasons.append(_account(site, chosen))
+        measured = any(rule.form for rule in target.prefer)
+        by_default = f"form {chosen} by the library's default rule: {target.beyond(site)}"
+        reasons.append(by_default if measured else _account(site, chosen))
     if site.bound:
         reasons.append(site.bound)
     if SplitPlan(site.axes, site.groups, chosen).fixed:

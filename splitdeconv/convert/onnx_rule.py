@@ -56,7 +56,8 @@ def split_conv_transpose_rule(form="auto", interleave="concat"):
         node = y.producer()
         opset = found.pop(node)
         plan, shape = _plan(ir, node, opset, form, interleave)
-        return _lower(TapeOps(op, ir, opset), plan, interleave, node, shape)
+        batch = _shape(node.inputs[0])
+        return _lower(TapeOps(op, ir, opset, not batch or batch[0] is None), plan, interleave, node, shape)
 
     found = {}
     return pattern.RewriteRule(find, replace, check, name=f"SplitConvTranspose({form}, {interleave})")
@@ -69,10 +70,11 @@ class TapeOps(Ops):
         tape: what onnxscript hands a replacement function.
         ir: the module onnx_ir.
         opset: version of the default operator set.
+        may_be_empty: as for `Ops`.
     """
 
-    def __init__(self, tape, ir, opset):
-        super().__init__(opset)
+    def __init__(self, tape, ir, opset, may_be_empty=True):
+        super().__init__(opset, may_be_empty)
         self._tape, self._ir, self._constants = tape, ir, {}
 
     def emit(self, kind, inputs, *, outputs=1, domain="", **attributes):

@@ -15,6 +15,16 @@ from ..errors import SplitDeconvError, shown
 
 Unknown = Literal["unknown"]
 Range = tuple[int | float | None, int | float | None]
+_WORDS = {
+    "rank": "axes:",
+    "groups": "groups:",
+    "images": "batch",
+    "in_channels": "input channels:",
+    "out_channels": "output channels:",
+    "stride": "stride",
+    "kernel": "kernel",
+    "pixels": "elements of the map:",
+}
 
 
 @dataclass(frozen=True)
@@ -49,17 +59,20 @@ class When:
     Args:
         dtypes: element types, as `Site.dtype` names them.
         rank, groups, batch, in_channels, out_channels: of the site.
+        images: the batch, where an open one counts as the one image that a program runs which does not resize.
         stride, kernel: the greatest over the axes.
         pixels: product of the input lengths.
         weights: number of filter weights.
         waste: multiply-accumulates of the form "rows" over the useful ones.
         whole: kernel equal to stride, nothing cropped.
+        uniform: one stride and one kernel for all axes, not dilated.
     """
 
     dtypes: tuple[str, ...] | None = None
     rank: Range | None = None
     groups: Range | None = None
     batch: Range | None = None
+    images: Range | None = None
     in_channels: Range | None = None
     out_channels: Range | None = None
     stride: Range | None = None
@@ -68,16 +81,20 @@ class When:
     weights: Range | None = None
     waste: Range | None = None
     whole: bool | None = None
+    uniform: bool | None = None
 
     def holds(self, site) -> bool:
         """Whether `site` is known to be of this kind; what is not known about it is no match."""
         if self.dtypes is not None and site.dtype not in self.dtypes:
             return False
-        facts = _facts(site)
-        if self.whole is not None and facts["whole"] is not self.whole:
-            return False
-        ranges = {name: getattr(self, name) for name in facts if name != "whole"}
-        return all(_within(facts[name], range_) for name, range_ in ranges.items() if range_ is not None)
+        return all(self.accepts(name, value) for name, value in facts(site).items())
+
+    def accepts(self, name, value) -> bool:
+        """Whether a fact about a site, of `facts`, is within the bounds."""
+        bounds = getattr(self, name)
+        if bounds is None or isinstance(bounds, bool):
+            return bounds is None or value is bounds
+        return _within(value, bounds)
 
 
 @dataclass(frozen=True)
@@ -126,6 +143,8 @@ class Target:
         refused: operators it is known not to take.
         prefer: forms and interleaves, the first that holds wins.
         leave: sites to leave as they are.
+        unmeasured: what becomes of sites that no rule gives a form: "leave" where the target runs them as they are, and
+            how fast their conversion would be is not known; "convert" in the default form where it may not.
         notes: what a user should know, each with its source.
     """
 
@@ -142,7 +161,22 @@ class Target:
     refused: dict[str, Refused] = field(default_factory=dict)
     prefer: tuple[Preference, ...] = ()
     leave: tuple[Leave, ...] = ()
+    unmeasured: Literal["leave", "convert"] = "convert"
     notes: tuple[str, ...] = ()
+
+    def beyond(self, site) -> str:
+        """In words, what of a site lies outside everything that the rules were measured on."""
+        rules, known = [rule.when for rule in (*self.prefer, *self.leave)], facts(site)
+        odd = [
+            f"{word} {'unknown' if known[name] is None else known[name]}"
+            for name, word in _WORDS.items()
+            if not any(rule.accepts(name, known[name]) for rule in rules)
+        ]
+        if all(rule.dtypes and site.dtype not in rule.dtypes for rule in rules):
+            odd.append(site.dtype)
+        if not any(rule.accepts("uniform", known["uniform"]) for rule in rules):
+            odd.append("a dilation, or strides or kernels that differ by axis")
+        return f"nothing like it was measured on {self.name}" + (f" ({', '.join(odd)})" if odd else "")
 
     def objections(self, operators) -> list[tuple[str, str]]:
         """What the target would refuse among `operators`: (name, version) pairs.
@@ -210,8 +244,8 @@ def _checked(target, where):
     return target
 
 
-def _facts(site):
-    """What rules can ask about a site; None where it is not known."""
+def facts(site) -> dict:
+    """What rules can ask about a site besides its element type; None where it is not known."""
     axes = site.axes
     counts = site.macs()
     channels = None if None in (site.in_channels, site.out_channels) else site.in_channels * site.out_channels
@@ -220,6 +254,7 @@ def _facts(site):
         "rank": None if axes is None else len(axes),
         "groups": site.groups,
         "batch": site.batch,
+        "images": site.batch or 1,
         "in_channels": site.in_channels,
         "out_channels": site.out_channels,
         "stride": None if axes is None else max(axis.s for axis in axes),
@@ -228,6 +263,7 @@ def _facts(site):
         "weights": None if None in (axes, channels) else prod(axis.k for axis in axes) * channels // site.groups,
         "waste": counts["rows"] / counts["useful"] if counts["useful"] else None,
         "whole": None if axes is None else all(a.k == a.s and a.d == 1 and a.p == 0 for a in axes),
+        "uniform": None if axes is None else len({(a.k, a.s) for a in axes}) == 1 and all(a.d == 1 for a in axes),
     }
 
 

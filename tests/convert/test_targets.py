@@ -10,6 +10,7 @@ import pytest
 from splitdeconv.convert import targets
 from splitdeconv.convert.choose import decide
 from splitdeconv.convert.targets import Operator, Refused, Target, load_target
+from splitdeconv.plan import auto_form
 from tests.convert.sites import site
 from tests.refusals import refused
 
@@ -121,6 +122,63 @@ def test_the_ranges_in_the_reasons_are_those_of_the_measurements(name):
             assert float(text) == round(gain, len(text.partition(".")[2])), (rule.reason, gain)
         seen += 1
     assert seen >= 2
+
+
+RANGES = ("rank", "groups", "stride", "kernel", "in_channels", "out_channels", "pixels")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in set(pd.read_csv(MEASURED)["target"])])
+def test_every_rule_carries_the_range_it_was_measured_on(name):
+    """Each end of each range is that of a layer that the rule decides: no rule reaches beyond its measurements."""
+    target = load_target(name)
+    decided = {}
+    for one in (one for of, one, _ in measured() if of == name):
+        leave = next((rule for rule in target.leave if rule.holds(one)), None)
+        rule = leave or next(rule for rule in target.prefer if rule.when.holds(one))
+        decided.setdefault(id(rule), []).append(one)
+    for rule in (*target.prefer, *target.leave):
+        sites = decided[id(rule)]
+        assert set(rule.when.dtypes) == {one.dtype for one in sites}, rule
+        assert (rule.when.images, rule.when.uniform) == ((1, 1), True), rule
+        for fact in RANGES:
+            values = [targets.facts(one)[fact] for one in sites]
+            assert tuple(getattr(rule.when, fact)) == (min(values), max(values)), (rule, fact)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "xnnpack"])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"strides": 3, "kernel": 9, "cin": 48, "cout": 1}, "stride 3, kernel 9"),
+        ({"size": (40,), "kernel": 4, "cin": 128, "cout": 64}, "axes: 1"),
+        ({"size": (8, 9, 10), "kernel": 2, "cin": 64, "cout": 32}, "axes: 3"),
+        ({"size": (None, 32), "cin": 128, "cout": 64}, "elements of the map: unknown"),
+        ({"cin": 128, "cout": 64, "dtype": "float64"}, "float64"),
+        ({"cin": 128, "cout": 64, "batch": 24}, "batch 24"),
+        ({"cin": 128, "cout": 64, "kernel": (3, 5)}, "kernels that differ by axis"),
+        ({"cin": 128, "cout": 64, "groups": 4}, "groups: 4"),
+    ],
+    ids=str,
+)
+def test_a_cpu_target_leaves_what_it_was_not_measured_on(name, changes, words):
+    decision = decide(site(**{"size": (16, 16)} | changes), load_target(name))
+    assert decision.verdict == "leave"
+    assert decision.reason.startswith(f"nothing like it was measured on {name}")
+    assert words in decision.reason
+    assert "native" not in decision.reason
+    asked = decide(site(**{"size": (16, 16)} | changes), load_target(name), form="split")
+    assert (asked.verdict, asked.reason) == ("convert", "form split was asked for")
+
+
+@pytest.mark.parametrize("name", ETHOS)
+@pytest.mark.parametrize("strides", [3, 4, 64])
+def test_an_npu_converts_by_the_default_what_it_was_not_measured_on_and_claims_nothing(name, strides):
+    one = site((10, 10), 9, strides, cin=300, cout=150, dtype="uint8")
+    decision = decide(one, load_target(name))
+    assert (decision.verdict, decision.interleave) == ("convert", "concat")
+    assert decision.form == auto_form(one.axes, 150)
+    assert decision.reason.startswith(f"form {decision.form} by the library's default rule: nothing like it was")
+    assert "times" not in decision.reason
 
 
 def test_only_named_targets_leave_anything():
