@@ -9,7 +9,7 @@ from .report import Decision
 from .targets import load_target
 
 FORMS = ("split", "rows", "stacked")
-INTERLEAVES = ("concat", "depth_to_space", "transpose")
+INTERLEAVES = ("concat", "depth_to_space", "batch_to_space", "transpose")
 
 
 def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list[Decision]:
@@ -44,8 +44,7 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         target: a `Target`. It may leave a site native only by a rule that carries its measurement, and only while
             the form is "auto": who names a form has chosen.
         form: "auto", "split", "rows" or "stacked".
-        interleave: "concat", "depth_to_space", "transpose"; None for the target's preference, else the best that the
-            site can have.
+        interleave: one of `INTERLEAVES`; None for the target's preference, else the best that the site can have.
 
     Returns:
         A `Decision` whose reason tells what decided.
@@ -54,9 +53,9 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         return Decision(site, "refuse", None, None, site.problem)
     if site.axes is None:
         return Decision(site, "refuse", None, None, "its geometry cannot be told from the file")
-    obstacle = _obstacle(site)
-    if interleave == "depth_to_space" and obstacle:
-        return Decision(site, "refuse", None, None, f"{obstacle}; use interleave concat or transpose")
+    possible = [name for name in site.interleaves if name != "depth_to_space" or _has_block(site)]
+    if interleave is not None and interleave not in possible:
+        return Decision(site, "refuse", None, None, _no_interleave(site, interleave, possible))
     if form == "auto":
         for rule in target.leave:
             if rule.holds(site):
@@ -66,7 +65,7 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         reasons.append(f"form {form} was asked for")
     chosen = None if form == "auto" else form
     for rule in target.prefer:
-        applies = rule.when.holds(site) and (rule.interleave != "depth_to_space" or not obstacle)
+        applies = rule.when.holds(site) and (rule.interleave is None or rule.interleave in possible)
         gives = (rule.form and chosen is None) or (rule.interleave and interleave is None)
         if applies and gives:
             chosen, interleave = chosen or rule.form, interleave or rule.interleave
@@ -83,14 +82,29 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         reasons.append(site.bound)
     if SplitPlan(site.axes, site.groups, chosen).fixed:
         reasons.append("it is computed for a map of one element, as declared, and is right for no other size")
-    return Decision(site, "convert", chosen, interleave or site.interleaves[0], "; ".join(reasons))
+    return Decision(site, "convert", chosen, interleave or possible[0], "; ".join(reasons))
 
 
-def _obstacle(site):
-    """Why DEPTH_TO_SPACE cannot interleave it, or None."""
-    if len(site.axes) != 2 or len({axis.s for axis in site.axes}) != 1:
-        return "depth_to_space interleaves two axes of one stride"
-    return "depth_to_space has no kernel for int16" if site.dtype == "int16x8" else None
+def _is_square(site):
+    """Whether one block size, as DEPTH_TO_SPACE has, interleaves the axes."""
+    return len(site.axes) == 2 and len({axis.s for axis in site.axes}) == 1
+
+
+def _has_block(site):
+    """Whether DEPTH_TO_SPACE can interleave a site."""
+    return _is_square(site) and site.dtype != "int16x8"
+
+
+def _no_interleave(site, name, possible):
+    """Why an interleave that was asked for cannot be had."""
+    others = f"; use interleave {' or '.join(possible)}"
+    if name == "depth_to_space" and not _is_square(site):
+        return f"{name} interleaves two axes of one stride{others}"
+    if name == "depth_to_space":
+        return f"{name} has no kernel for int16{others}"
+    if name == "batch_to_space":
+        return f"only .tflite files have {name}{others}"
+    return f"{name} needs a height and width known before the model runs{others}"
 
 
 def _account(site, form):

@@ -108,7 +108,8 @@ def convert(
             is, but for a subclassed Keras model, whose layers are swapped in place.
         target: name of a target, or path of a YAML file that describes one. "generic" converts all that can be.
         form: "auto" (the target's choice), "split", "rows" or "stacked"; see `splitdeconv.plan`.
-        interleave: "concat", "depth_to_space", "transpose", or None for the target's choice.
+        interleave: "concat", "depth_to_space", "transpose", for .tflite files also "batch_to_space"; None for the
+            target's choice, else the first that keeps a file as resizable as it is.
         static_batch: fix a dynamic batch to this size.
         layers: a regular expression; only transposed convolutions whose name it finds are converted.
         verify: compare the result with the original by value, and refuse it if it differs.

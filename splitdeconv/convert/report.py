@@ -21,7 +21,7 @@ class Site:
         axes: the geometry per spatial axis, ``n`` None where dynamic; None where it cannot be told.
         groups: channel groups.
         in_channels, out_channels: totals over the groups; None where unknown.
-        dtype: "float32", "float16", "int8", "int16x8", "uint8", ...
+        dtype: "float32", "float16", "int8", "int16x8" and "float32x8" (activations x weights), "uint8", ...
         batch: images per run; None where dynamic.
         problem: why it cannot be converted, in a user's words; None if it can.
         interleaves: what can interleave its phases in this format, the best first.
@@ -64,7 +64,7 @@ class Decision:
         site: the transposed convolution.
         verdict: "convert", "leave" (the target runs it better as it is, or it was not asked for) or "refuse".
         form: "split", "rows" or "stacked" when converting, else None.
-        interleave: "concat", "depth_to_space" or "transpose" when converting, else None.
+        interleave: "concat", "depth_to_space", "batch_to_space" or "transpose" when converting, else None.
         reason: why, in words.
     """
 

@@ -30,6 +30,7 @@ class TFLiteModel:
     def __init__(self, model, tail, where):
         self._model, self._tail, self._where = model, tail, where
         self._open = False  # whether a rewritten operator's batch is known only at run time
+        self._fixed = []  # what is said of operators whose image could be resized before
 
     @classmethod
     def parse(cls, data, *, path=None) -> "TFLiteModel":
@@ -124,10 +125,11 @@ class TFLiteModel:
                 raise SplitDeconvError(
                     "DEPTH_TO_SPACE has no int16 kernel",
                     where=decision.site.name,
-                    expected="interleave concat or transpose",
+                    expected="interleave concat, batch_to_space or transpose",
                     got=decision.interleave,
                 )
         self._open |= any(decision.site.batch is None for decision in wanted)
+        self._fixed += [_fixed(decision) for decision in wanted if _is_fixed(decision)]
         before, replacements = used(self._model), {}
         for decision in wanted:
             handle = decision.site.key
@@ -148,12 +150,13 @@ class TFLiteModel:
         }
         # TensorFlow's converter names a fused operator after all its parts: NAME;NAME.
         prefix = site.name.split(";")[0] + "/split"
-        editor = Editor(self._model, graph, prefix, site.batch is None)
+        opened = (site.batch is None, *(axis.n is None for axis in site.axes))
+        editor = Editor(self._model, graph, prefix, opened)
         return split_site(editor, site, decision.form, decision.interleave or "concat", unpackers)
 
     def notes(self) -> tuple[str, ...]:
         """Notes for the user of the converted file."""
-        return (EMPTY_BATCH,) if self._open else ()
+        return (*self._fixed, *((EMPTY_BATCH,) if self._open else ()))
 
     def serialize(self) -> bytes:
         """The model as the bytes of a .tflite file, the same for the same model and decisions.
@@ -170,3 +173,21 @@ class TFLiteModel:
             SplitDeconvError: as `serialize`.
         """
         save(self._model, path, self._tail)
+
+
+def _is_fixed(decision):
+    """Whether an operator keeps to its image's size from now on, where LiteRT would have resized the original."""
+    site = decision.site
+    reshapes = decision.interleave in ("concat", "transpose") and max(axis.s for axis in site.axes) > 1
+    # XNNPACK alone follows the input; other kernels keep to the shape that the file asks for, as int16's do.
+    return reshapes and site.dtype != "int16x8" and site.batch is not None
+
+
+def _fixed(decision):
+    """What a user should know about such an operator."""
+    site, (rows, columns) = decision.site, (axis.n for axis in decision.site.axes)
+    others = " or ".join(name for name in site.interleaves if name.endswith("_to_space"))
+    return (
+        f"{site.name}: interleave {decision.interleave} fixes the size of its input at {rows}x{columns}; a program "
+        f"that resizes the image (resize_tensor_input) needs interleave {others}; the batch may be resized"
+    )

@@ -6,6 +6,7 @@ import numpy as np
 
 from .tflite_flow import changeable_buffers, contents
 from .tflite_graph import constant, dimensions, operator_name, ports, producers, type_name
+from .tflite_lengths import Length, bounded, combined
 
 # Converters put a handful of numbers together in a handful of steps; hostile files do not end.
 _MOST_STEPS, _MOST_NUMBERS = 32, 64
@@ -79,7 +80,43 @@ class Constants:
         Returns:
             A list with None for each dimension that is open; None if another value decides.
         """
+        found = self.lengths(index)
+        return found and [None if isinstance(n, Length) else n for n in found]
+
+    def lengths(self, index) -> list[int | Length | None] | None:
+        """As `integers`, with a `Length` for what follows from one open dimension."""
         return self._integers(index, _MOST_STEPS)
+
+    def origin(self, index, axis) -> tuple[int, int]:
+        """The (tensor, axis) whose length an axis of a tensor has, as far back as operators keep it."""
+        for _ in range(_MOST_STEPS):
+            maker = self._makers.get(index)
+            inputs = [] if maker is None else ports(maker.inputs)
+            kept = self._kept_axis(maker, axis) if inputs and inputs[0] >= 0 else None
+            if kept is None:
+                break
+            index, axis = inputs[0], kept
+        return index, axis
+
+    def _kept_axis(self, operator, axis):
+        """The axis of an operator's first input that has the length of an axis of its output; None if none has."""
+        name = operator_name(self._model, operator)
+        if name in _ELEMENTWISE:
+            return axis
+        rank = len(dimensions(self._graph.tensors[ports(operator.outputs)[0]]))
+        if name == "EXPAND_DIMS" and len(ports(operator.inputs)) == 2:
+            at = self.values(ports(operator.inputs)[1])
+            if at is None or at.size != 1 or int(at.ravel()[0]) % rank == axis:
+                return None
+            return axis - (axis > int(at.ravel()[0]) % rank)
+        if name == "SQUEEZE":
+            dims = getattr(operator.builtinOptions, "squeezeDims", None)
+            if dims is None or not len(dims):
+                return None
+            rank += len(dims)
+            kept = [i for i in range(rank) if i not in {int(n) % rank for n in dims}]
+            return kept[axis] if axis < len(kept) else None
+        return None
 
     def _integers(self, index, steps):
         """`integers`, following so many operators at most; each tensor is looked at once."""
@@ -87,7 +124,7 @@ class Constants:
             self._known[index] = None
             found = self._followed(index, steps) if steps and index >= 0 else None
             if found is not None and len(found) <= _MOST_NUMBERS:
-                exact = all(n is None or abs(n) < 2**31 for n in found)
+                exact = all(map(bounded, found))
                 self._known[index] = found if exact else None
         return self._known[index]
 
@@ -104,7 +141,10 @@ class Constants:
         name, inputs = operator_name(self._model, operator), ports(operator.inputs)
         if name == "SHAPE" and len(inputs) == 1 and inputs[0] >= 0:
             source = self._graph.tensors[inputs[0]]
-            return None if source.shape is None else dimensions(source)
+            if source.shape is None:
+                return None
+            sizes = enumerate(dimensions(source))
+            return [Length(*self.origin(inputs[0], axis)) if n is None else n for axis, n in sizes]
         used = inputs[:1] if name in _KEEP else inputs
         operands = [self._integers(i, steps - 1) for i in used]
         if not operands or None in operands:
@@ -133,14 +173,13 @@ def _combined(function, a, b):
         a, b = a * len(b), b * len(a)
     if len(a) != len(b):
         return None
-    pairs = zip(a, b, strict=True)
-    return [None if None in pair else int(function(*pair)) for pair in pairs]
+    return [combined(function, *pair) for pair in zip(a, b, strict=True)]
 
 
 def _sliced(values, begin, end, step, options):
     """A slice of a vector, by the rules that TensorFlow shares with Python."""
     bounds = (*begin, *end, *step)
-    if len(bounds) != 3 or None in bounds or step[0] < 1:
+    if len(bounds) != 3 or not all(isinstance(n, int) for n in bounds) or step[0] < 1:
         return None
     if any(getattr(options, field, 0) for field in ("newAxisMask", "ellipsisMask", "offset")):
         return None

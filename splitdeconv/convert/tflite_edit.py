@@ -15,6 +15,7 @@ _VERSIONS = {
     "CONCATENATION": {"INT8": 2, "INT16": 3},
     "STRIDED_SLICE": {"INT8": 2},
     "TRANSPOSE": {"INT8": 2, "INT16": 5},
+    "BATCH_TO_SPACE_ND": {"INT8": 2, "INT16": 4},
     # DEPTH_TO_SPACE is 2 for int8 in that rule, but the reference resolver knows only 1, and one kernel serves both.
 }
 # What may compute a shape or unpack a constant: removed where nothing reads the result any more.
@@ -31,18 +32,22 @@ class Editor:
         model: a `ModelT`.
         graph: one of its subgraphs.
         prefix: what the names of new tensors begin with.
-        dynamic: whether the batch is known only at run time.
+        opened: whether batch, height, width are known only at run time; none of them by default.
     """
 
-    def __init__(self, model, graph, prefix, dynamic):
-        self.model, self.graph, self.prefix, self.dynamic = model, graph, prefix, dynamic
-        self.schema, self.new = schema(), []
+    def __init__(self, model, graph, prefix, opened=(False,) * 3):
+        self.model, self.graph, self.prefix, self.opened = model, graph, prefix, (*opened, False)
+        self.schema, self.new, self._assumed = schema(), [], {}
         self._names = {tensor.name for tensor in graph.tensors}
         self._helpers = {}
 
     def shape(self, index) -> tuple[int, ...]:
-        """A tensor's shape, with 1 for a batch that is not known."""
-        return tuple(map(int, self.graph.tensors[index].shape))
+        """A tensor's shape, with a length that was assumed for what is not known."""
+        return self._assumed.get(index) or tuple(map(int, self.graph.tensors[index].shape))
+
+    def assume(self, index, shape) -> None:
+        """Take the shape of a tensor to be `shape`, whatever its open lengths are."""
+        self._assumed[index] = tuple(shape)
 
     def constant(self, values, label, kind, quantization=None) -> int:
         """A new constant tensor of type `kind` (the schema's number) with the quantization given."""
@@ -63,11 +68,16 @@ class Editor:
     def operator(self, name, inputs, like, shape, label, options, version=None) -> int:
         """Add a builtin operator; its output has type and quantization of the tensor `like`."""
         reference = self.graph.tensors[like]
-        output = self._tensor(label, shape, reference.type, parameters(reference))
-        if self.dynamic:
-            output.shapeSignature = np.array([-1, *shape[1:]], "<i4")
+        # As TensorFlow's converter does, the file states 1 for what is open. A batch is assumed to be 1 already.
+        stated = [shape[0], *(1 if open_ else n for n, open_ in zip(shape[1:], self.opened[1:], strict=True))]
+        output = self._tensor(label, stated, reference.type, parameters(reference))
+        if any(self.opened):
+            signature = [-1 if open_ else n for n, open_ in zip(shape, self.opened, strict=True)]
+            output.shapeSignature = np.array(signature, "<i4")
         version = version or _VERSIONS.get(name, {}).get(type_name(reference), 1)
-        return self.place(self._code(name, version), inputs, self._add(output), options)
+        index = self._add(output)
+        self.assume(index, shape)
+        return self.place(self._code(name, version), inputs, index, options)
 
     def place(self, code, inputs, output, options=None) -> int:
         """Add an operator of a code that the model has."""
@@ -96,6 +106,7 @@ class Editor:
         last = self.new[-1]
         assert int(last.outputs[0]) == len(self.graph.tensors) - 1
         self.graph.tensors.pop()
+        self._assumed.pop(len(self.graph.tensors), None)
         last.outputs = np.array([output], "<i4")
         return self.new
 

@@ -88,6 +88,20 @@ def obstacle(x, weights, output, bias=None) -> str | None:
     return None
 
 
+def hybrid_obstacle(weights) -> str | None:
+    """Why int8 weights under float32 activations cannot be carried over, None if they can."""
+    factors, found = scales(weights), parameters(weights)
+    if factors is None:
+        return "its weights are of an integer type without a scale"
+    if not (np.isfinite(factors) & (factors >= np.finfo(np.float32).tiny)).all():
+        return "a scale of its weights is not finite, not positive, or denormal"
+    if found.quantizedDimension != 0:
+        return f"weights with a scale on axis {found.quantizedDimension}, where kernels take axis 0"
+    if zero_points(weights).any():
+        return "int8 weights with a zero point, which kernels ignore"
+    return None
+
+
 def _of_weights(weights):
     """The obstacle in the weights' parameters, if there is one."""
     found = parameters(weights)

@@ -20,7 +20,9 @@ from .report import Site
 from .tflite_constants import Constants
 from .tflite_flow import changeable_buffers
 from .tflite_graph import dimensions, names, operator_name, ports, type_name
-from .tflite_quantization import obstacle, real_values
+from .tflite_hybrid import DTYPE as HYBRID
+from .tflite_lengths import Length
+from .tflite_quantization import hybrid_obstacle, obstacle, real_values
 
 CUSTOM = "Convolution2DTransposeBias"
 #: Operators of TensorFlow itself, which a converter was allowed to leave in the file.
@@ -28,6 +30,7 @@ _TENSORFLOW = ("FlexConv2DBackpropInput", "FlexConv3DBackpropInput", "FlexConv3D
 # (input, weights, output), what to call it, and the biases that CONV_2D's kernels take with it.
 _KINDS = {
     ("FLOAT32", "FLOAT32", "FLOAT32"): ("float32", ("FLOAT32",)),
+    ("FLOAT32", "INT8", "FLOAT32"): (HYBRID, ("FLOAT32",)),
     ("INT8", "INT8", "INT8"): ("int8", ("INT32",)),
     ("UINT8", "UINT8", "UINT8"): ("uint8", ("INT32",)),
     ("INT16", "INT8", "INT16"): ("int16x8", ("INT64", "INT32")),
@@ -122,11 +125,14 @@ def _site(model, graph, constants, operator, name, place):
         if len(source) != 4 or source[1:] != sizes[1:] or len({source[0], sizes[0], None}) > 2:
             raise _ObstacleError(f"its input is declared as {sizes} but computed from {source}")
         wanted, result = _wanted(constants, shape), dimensions(output)
-        site = replace(site, axes=_axes(sizes, filters, result, wanted, padding, strides))
+        tails = _tails(constants, handle.x, sizes, result, wanted, strides)
+        wanted = wanted and [None if isinstance(n, Length) else n for n in wanted]
+        site = replace(site, axes=_axes(sizes, filters, result, wanted, padding, strides, tails))
         if None in (source[0], *result[:1], *(wanted or ())[:1]):
             site = replace(site, batch=None)
         site, handle = _types(graph, constants, site, handle)
-        _check_values(model, graph, handle)
+        site = replace(site, interleaves=_interleaves(site))
+        _check_values(model, graph, handle, site.dtype)
     except _ObstacleError as why:
         return replace(site, problem=str(why))
     return replace(site, key=handle)
@@ -173,15 +179,14 @@ def _options(operator, name, handle):
 
 
 def _wanted(constants, index):
-    """The output shape that the operator asks for, None for each dimension that is open.
-
-    None altogether for an operator that takes no shape.
+    """The output shape that the operator asks for; None for a dimension that is open, a `Length` where it follows
+    from another one, and None altogether for an operator that takes no shape.
     """
     if index is None:
         return None
     if constants.changes(index):
         raise _ObstacleError(f"its output shape is {_NOT_FIXED}")
-    wanted = constants.integers(index)
+    wanted = constants.lengths(index)
     if wanted is None:
         raise _ObstacleError("its output shape depends on more than constants and shapes")
     return wanted
@@ -196,6 +201,8 @@ def _types(graph, constants, site, handle):
             f"input {kinds[0]}, weights {kinds[1]}, output {kinds[2]}: no CONV_2D kernel computes the same"
         )
     dtype, biases = _KINDS[kinds]
+    if dtype == HYBRID and site.operator == CUSTOM:
+        raise _ObstacleError("int8 weights under float32 activations, which its kernel does not take")
     weights = _stored(graph, constants, handle.weights, "weights are")
     dtype = "float16" if type_name(tensors[weights]) == "FLOAT16" else dtype
     bias = None
@@ -223,11 +230,13 @@ def _stored(graph, constants, index, subject):
     return found
 
 
-def _check_values(model, graph, handle):
+def _check_values(model, graph, handle, dtype):
     """Refuse scales and values that a rewritten convolution might not treat alike."""
     indices = handle.x, handle.stored_weights, handle.output, handle.stored_bias
     x, weights, output, bias = (None if i is None else graph.tensors[i] for i in indices)
     found = obstacle(x, weights, output, bias)
+    if found is None and dtype == HYBRID:
+        found = hybrid_obstacle(weights)
     if found is None and type_name(x) == "FLOAT32":
         offsets = None if bias is None else real_values(model, bias)
         found = describe(real_values(model, weights), offsets)
@@ -235,8 +244,39 @@ def _check_values(model, graph, handle):
         raise _ObstacleError(found)
 
 
-def _axes(x, filters, output, wanted, padding, strides) -> tuple[Axis, ...]:
-    """The geometry: sizes from the tensors' shapes, the output's also from the vector that the operator takes."""
+def _tails(constants, x, sizes, output, wanted, strides):
+    """By how much the output is longer than the input times the stride, for each open axis: where the shape that is
+    asked for is computed so.
+    """
+    tails = {}
+    for axis, stride in zip((1, 2), strides, strict=True):
+        if sizes[axis] is not None or wanted is None or len(wanted) != 4:
+            continue
+        asked = wanted[axis]
+        follows = isinstance(asked, Length) and (asked.tensor, asked.axis) == constants.origin(x, axis)
+        if follows and asked.factor == stride and output[axis : axis + 1] == [None]:
+            tails[axis] = asked.offset
+    return tails
+
+
+def _interleaves(site):
+    """What can interleave a site, the best first: what holds for images of every size, on every kernel."""
+    if max(axis.s for axis in site.axes) == 1:
+        return "concat", "depth_to_space", "batch_to_space", "transpose"
+    opened = None in {axis.n for axis in site.axes}
+    if site.dtype == "int16x8":  # DEPTH_TO_SPACE has no such kernel, nor have microcontrollers BATCH_TO_SPACE_ND
+        return ("batch_to_space",) if opened else ("concat", "batch_to_space", "transpose")
+    square = len({axis.s for axis in site.axes}) == 1
+    free = (*(("depth_to_space",) if square else ()), "batch_to_space")
+    return free if opened else (*free, "concat", "transpose")
+
+
+def _axes(x, filters, output, wanted, padding, strides, tails) -> tuple[Axis, ...]:
+    """The geometry: sizes from the tensors' shapes, the output's also from the vector that the operator takes.
+
+    Args:
+        tails: of open axes, by the dimension's index; see `_tails`.
+    """
     if x[3] != filters[3]:
         raise _ObstacleError(f"an input of {x[3]} channels under weights for {filters[3]}")
     if wanted is not None:
@@ -248,10 +288,11 @@ def _axes(x, filters, output, wanted, padding, strides) -> tuple[Axis, ...]:
         output = [b if a is None else a for a, b in zip(output, wanted, strict=True)]
     if len(output) != 4 or output[3] not in (filters[0], None) or len({x[0], output[0], None}) > 2:
         raise _ObstacleError(f"an output of shape {output} from an input of {x} and weights of {filters}")
-    if None in (*x[1:3], *output[1:3]):
+    opened = [axis for axis in (1, 2) if None in (x[axis], output[axis])]
+    if any(axis not in tails for axis in opened):
         raise _ObstacleError(
-            f"height or width are known only at run time (input {x}, output {output}); "
-            "export the model with a fixed image size"
+            f"height or width are known only at run time (input {x}, output {output}), and the output's is not "
+            "computed as the input's times the stride, plus a constant; export the model with a fixed image size"
         )
     if max(filters[1:3]) > LONGEST_KERNEL or strides[0] * strides[1] > MOST_PHASES:
         raise _ObstacleError(f"kernel {filters[1:3]} with strides {list(strides)} would take too many operators")
@@ -259,7 +300,11 @@ def _axes(x, filters, output, wanted, padding, strides) -> tuple[Axis, ...]:
         raise _ObstacleError(f"a dimension of 0 (input {x}, weights {filters}, output {output})")
     if any(prod(n or 1 for n in shape) > _MOST_ELEMENTS for shape in (x, output)):
         raise _ObstacleError(f"a tensor of more than 2**30 elements (input {x}, output {output})")
+    # The geometry relative to an open length is the same for every one.
+    lengths = [x[axis] or filters[axis] + abs(tails[axis]) + 1 for axis in (1, 2)]
+    asked = [output[a] or n * s + tails[a] for a, n, s in zip((1, 2), lengths, strides, strict=True)]
     try:
-        return resolve(tuple(x[1:3]), tuple(filters[1:3]), strides, padding, tuple(output[1:3]))
+        axes = resolve(tuple(lengths), tuple(filters[1:3]), strides, padding, tuple(asked))
+        return tuple(replace(a, n=None) if i in opened else a for i, a in enumerate(axes, start=1))
     except SplitDeconvError as error:
         raise _ObstacleError(f"{error.problem}: {error.where}, expected {error.expected}, got {error.got}") from None

@@ -1,9 +1,10 @@
 """One TFLite transposed convolution rewritten: a plan's convolutions and interleave as operators of the file.
 
-Everything is PAD, CONV_2D, CONCATENATION and RESHAPE, with STRIDED_SLICE where a window falls short of the input or the
-result is cropped. In quantized models the accumulators stay the same numbers: every phase keeps the scales of its
-output channels, bias and scales are tiled where phases are stacked, PAD pads with the input's zero point, and what lies
-between has the scale and zero point of the output.
+Everything is PAD, CONV_2D and the operators of the interleave, with STRIDED_SLICE where a window falls short of the
+input or the result is cropped. In quantized models the accumulators stay the same numbers: every phase keeps the scales
+of its output channels, bias and scales are tiled where phases are stacked, PAD pads with the input's zero point, and
+what lies between has the scale and zero point of the output. `tflite_hybrid` tells what models of int8 filters and
+float32 activations need.
 """
 
 from copy import copy
@@ -12,8 +13,11 @@ import numpy as np
 
 from ..apply import split_filters
 from ..plan import SplitPlan
+from . import tflite_hybrid as hybrid
 from .tflite_bounds import make
 from .tflite_graph import constant, type_name
+from .tflite_join import join
+from .tflite_move import Mover
 from .tflite_quantization import parameters, scales, zero_points
 
 
@@ -24,7 +28,7 @@ def split_site(editor, site, form, interleave, unpackers) -> list:
         editor: an `Editor` on the site's subgraph; it receives the constants.
         site: a `Site` without a problem.
         form: "split", "rows", "stacked"; or "nzp", the baseline, which has nothing to interleave.
-        interleave: "concat", "depth_to_space" or "transpose".
+        interleave: "concat", "depth_to_space", "batch_to_space" or "transpose".
         unpackers: the DEQUANTIZE operator behind each stored constant that has one, by tensor.
 
     Returns:
@@ -40,17 +44,21 @@ class _Rewrite:
     def __init__(self, editor, site, form, unpackers):
         self.editor, self.site, self.handle, self.unpackers = editor, site, site.key, unpackers
         self.plan = SplitPlan(site.axes, 1, form)
-        self.batch = site.batch or 1
-        self.blocks = tuple(split.axis.n + split.surplus for split in self.plan.axis_plans)
+        self.mover = Mover(editor)
+        x = (site.batch or 1, *map(_length, site.axes), site.in_channels)
+        editor.assume(self.handle.x, x)
+        self.batch = x[0]
+        sizes = zip(x[1:3], self.plan.insertion, self.plan.axis_plans, strict=True)
+        self.blocks = tuple(n * spread + split.surplus for n, spread, split in sizes)
         tensor = editor.graph.tensors[self.handle.stored_weights]
         self.kernel = constant(editor.model, tensor)
         self.zero = zero_points(tensor)[0].astype(self.kernel.dtype)
         self.fed, self.empties, self.biases = {}, {}, {}
+        self.hybrid = site.dtype == hybrid.DTYPE
 
     def run(self, interleave):
         outputs = [self.convolution(c, w) for c, w in zip(self.plan.convolutions, self.filters(), strict=True)]
-        join = self.join_by_concat if interleave == "concat" else self.join_by_transpose
-        self.crop(join(outputs, interleave))
+        join(self.mover, self.plan, outputs, interleave)
         return self.editor.finish(self.handle.output)
 
     # Convolutions
@@ -71,10 +79,23 @@ class _Rewrite:
         phases = len(convolution.phases)
         if filters is None:
             return self.empty(phases)
-        padding = _implied(convolution)
-        x = self.handle.x if padding else self.feed(convolution.pads)
         label = "_".join(str(p) for p in convolution.phases[0])
-        return self.conv(x, filters, phases, padding or "VALID", convolution.dilations, label)
+        return self.windowed(self.feed, convolution.pads, filters, phases, convolution.dilations, label)
+
+    def windowed(self, feed, pads, filters, phases, dilations, label):
+        """A convolution over what `feed` returns for the pads; where that must not be cut, its result is."""
+        if self.hybrid:
+            filters, pads = hybrid.widened(filters, pads)
+        padding = _implied(filters.shape[1:3], dilations, pads)
+        if not self.hybrid or padding:
+            return self.conv(
+                feed(((0, 0),) * 2 if padding else pads), filters, phases, padding or "VALID", dilations, label
+            )
+        cuts = [(max(-before, 0), max(-after, 0)) for before, after in pads]
+        y = self.conv(feed(_positive(pads)), filters, phases, "VALID", dilations, label, tuple(map(sum, cuts)))
+        n, *sizes, channels = self.editor.shape(y)
+        kept = [(before, size - after) for (before, after), size in zip(cuts, sizes, strict=True)]
+        return self.mover.slice(y, ((0, n), *kept, (0, channels)), f"phase_{label}_cut")
 
     def empty(self, phases):
         """Phases that no tap reaches: bias, activation and rounding as the kernel has them, by a filter of zeros.
@@ -84,15 +105,19 @@ class _Rewrite:
         """
         if phases not in self.empties:
             surplus = tuple((0, split.surplus) for split in self.plan.axis_plans)
-            x = self.feed(surplus, channels=None if self.site.in_channels == 1 else (0, 1))
+            x = self.feed(surplus, channels=(0, 1))
             zeros = np.full((phases * self.site.out_channels, 1, 1, 1), self.zero)
             self.empties[phases] = self.conv(x, zeros, phases, "VALID", (1, 1), "empty")
         return self.empties[phases]
 
-    def conv(self, x, filters, phases, padding, dilations, label):
-        """CONV_2D, with the weights stored as the original's are."""
+    def conv(self, x, filters, phases, padding, dilations, label, longer=(0, 0)):
+        """CONV_2D, with the weights stored as the original's are; its result may be longer than the blocks."""
         editor, schema = self.editor, self.editor.schema
-        weights = self.weights(filters, phases, label)
+        stored = parameters(editor.graph.tensors[self.handle.stored_weights])
+        silent = self.hybrid and hybrid.needs_channel(stored, phases, filters)
+        found = hybrid.with_scale(stored, phases, filters) if silent else _tiled(stored, phases)
+        filters = hybrid.with_channel(filters) if silent else filters
+        weights = self.weights(filters, found, label)
         options = make(
             "Conv2DOptions",
             padding=getattr(schema.Padding, padding),
@@ -102,16 +127,20 @@ class _Rewrite:
             dilationWFactor=dilations[1],
             fusedActivationFunction=self.handle.activation,
         )
-        shape = (self.batch, *self.blocks, len(filters))
-        inputs, version = [x, weights, self.bias(phases)], None
+        sizes = (n + more for n, more in zip(self.blocks, longer, strict=True))
+        shape = (self.batch, *sizes, len(filters))
+        inputs, version = [x, weights, self.bias(phases, silent)], None
         if self.site.dtype == "int16x8" and self.handle.bias_type == schema.TensorType.INT32:
             # An int16 convolution's bias is int64 unless the options say so, from version 8 on.
             options.quantizedBiasType, version = self.handle.bias_type, 8
-        return editor.operator("CONV_2D", inputs, self.handle.output, shape, f"phase_{label}", options, version)
+        if self.hybrid:
+            version = 5 if len(found.scale) > 1 else 2
+        y = editor.operator("CONV_2D", inputs, self.handle.output, shape, f"phase_{label}", options, version)
+        kept = (*((0, n) for n in shape[:3]), (0, len(filters) - silent))
+        return self.mover.slice(y, kept, f"phase_{label}_heard")
 
-    def weights(self, filters, phases, label):
+    def weights(self, filters, quantization, label):
         stored = self.editor.graph.tensors[self.handle.stored_weights]
-        quantization = _tiled(parameters(stored), phases)
         index = self.editor.constant(filters, f"weights_{label}", stored.type, quantization)
         return self.unpacked(index, self.handle.stored_weights, self.handle.weights, f"weights_{label}_unpacked")
 
@@ -121,29 +150,30 @@ class _Rewrite:
             return index
         return self.editor.unpacked(index, self.unpackers[stored], like, label)
 
-    def bias(self, phases):
-        """The bias for so many phases: the original's own, tiled, or zeros, which some kernels insist on."""
-        if phases not in self.biases:
-            self.biases[phases] = self._bias(phases)
-        return self.biases[phases]
+    def bias(self, phases, silent=False):
+        """The bias for so many phases, and one more zero where `silent`: the original's own, tiled, or zeros."""
+        if (phases, silent) not in self.biases:
+            self.biases[phases, silent] = self._bias(phases, silent)
+        return self.biases[phases, silent]
 
-    def _bias(self, phases):
+    def _bias(self, phases, silent):
         editor, handle = self.editor, self.handle
         if handle.bias is None:
-            return self._zero_bias(phases)
-        if phases == 1:
+            return self._zero_bias(phases, silent)
+        if phases == 1 and not silent:
             return handle.bias
         tensor = editor.graph.tensors[handle.stored_bias]
-        values = np.tile(constant(editor.model, tensor), phases)
+        values = constant(editor.model, tensor)
+        values = np.concatenate([np.tile(values, phases), np.zeros(int(silent), values.dtype)])
         index = editor.constant(values, "bias", tensor.type, _tiled(parameters(tensor), phases))
         return self.unpacked(index, handle.stored_bias, handle.bias, "bias_unpacked")
 
-    def _zero_bias(self, phases):
+    def _zero_bias(self, phases, silent):
         editor, schema = self.editor, self.editor.schema
         x, weights = (editor.graph.tensors[i] for i in (self.handle.x, self.handle.stored_weights))
         count = phases * self.site.out_channels
         if type_name(x) == "FLOAT32":
-            return editor.constant(np.zeros(count, "<f4"), "bias", schema.TensorType.FLOAT32)
+            return editor.constant(np.zeros(count + silent, "<f4"), "bias", schema.TensorType.FLOAT32)
         wide = type_name(x) == "INT16" and self.handle.bias_type != schema.TensorType.INT32
         kind = schema.TensorType.INT64 if wide else schema.TensorType.INT32
         product = scales(x)[0] * scales(weights)
@@ -157,87 +187,16 @@ class _Rewrite:
         """The input with so many zeros before and after it, a negative number cuts; of some channels only."""
         key = pads, channels
         if key not in self.fed:
-            cut = [(max(-b, 0), axis.n + min(a, 0)) for (b, a), axis in zip(pads, self.site.axes, strict=True)]
-            ranges = [None if r == (0, axis.n) else r for r, axis in zip(cut, self.site.axes, strict=True)]
-            x = self.slice(self.handle.x, (None, *ranges, channels), "cut")
-            self.fed[key] = self.pad(x, [(max(b, 0), max(a, 0)) for b, a in pads], "padded")
+            batch, *_, depth = self.editor.shape(self.handle.x)
+            x = self.cut(self.handle.x, pads, (0, batch), channels or (0, depth))
+            self.fed[key] = self.mover.pad(x, _positive(pads), "padded")
         return self.fed[key]
 
-    def pad(self, x, pads, label):
-        if not any(map(any, pads)):
-            return x
-        n, h, w, c = self.editor.shape(x)
-        shape = (n, h + sum(pads[0]), w + sum(pads[1]), c)
-        paddings = self.editor.helper([(0, 0), *pads, (0, 0)], "paddings")
-        return self.editor.operator("PAD", [x, paddings], x, shape, label, make("PadOptions"))
-
-    def slice(self, x, ranges, label):
-        """A part of x: (begin, end) per dimension, None for all of it."""
-        if not any(ranges):
-            return x
-        editor = self.editor
-        whole = sum(1 << i for i, r in enumerate(ranges) if r is None)
-        begin, end = ([0 if r is None else r[i] for r in ranges] for i in (0, 1))
-        shape = tuple(n if r is None else r[1] - r[0] for n, r in zip(editor.shape(x), ranges, strict=True))
-        inputs = [x, editor.helper(begin, "begin"), editor.helper(end, "end"), editor.helper([1] * 4, "ones")]
-        options = make("StridedSliceOptions", beginMask=whole, endMask=whole)
-        return editor.operator("STRIDED_SLICE", inputs, x, shape, label, options)
-
-    # The interleave
-
-    def join_by_concat(self, outputs, _):
-        """A row's phases side by side on the channels, rows side by side on the width: a reshape makes pixels of it."""
-        rows = {}
-        for convolution, y in zip(self.plan.convolutions, outputs, strict=True):
-            leads = convolution.windows[0].phases
-            width = self.editor.shape(y)[3] // len(leads)
-            for i, lead in enumerate(leads):
-                one = None if len(leads) == 1 else (i * width, (i + 1) * width)
-                rows.setdefault(lead, []).append(self.slice(y, (None, None, None, one), f"row_{lead}"))
-        rows = [self.concat(rows[lead], 3, f"row_{lead}") for lead in range(self.plan.phase_counts[0])]
-        y = self.concat(rows, 2, "rows")
-        return y if max(self.plan.phase_counts) == 1 else self.reshape(y, self.grid(), "interleaved")
-
-    def join_by_transpose(self, outputs, interleave):
-        """All phases on the channels, then DEPTH_TO_SPACE, or (image row, column, row phase, rest) transposed."""
-        y = self.concat(outputs, 3, "phases")
-        strides = self.plan.phase_counts
-        if max(strides) == 1:
-            return y
-        if interleave == "depth_to_space":
-            options = make("DepthToSpaceOptions", blockSize=strides[0])
-            return self.editor.operator("DEPTH_TO_SPACE", [y], y, self.grid(), "interleaved", options)
-        (rows, columns), width = self.blocks, strides[1] * self.site.out_channels
-        y = self.reshape(y, (self.batch * rows, columns, strides[0], width), "phases_apart")
-        order = self.editor.helper([0, 2, 1, 3], "order")
-        shape = (self.batch * rows, strides[0], columns, width)
-        y = self.editor.operator("TRANSPOSE", [y, order], y, shape, "rows_apart", make("TransposeOptions"))
-        return self.reshape(y, self.grid(), "interleaved")
-
-    def grid(self):
-        """Shape of the interleaved result, before the crop."""
-        sizes = (blocks * stride for blocks, stride in zip(self.blocks, self.plan.phase_counts, strict=True))
-        return self.batch, *sizes, self.site.out_channels
-
-    def concat(self, parts, axis, label):
-        if len(parts) == 1:
-            return parts[0]
-        shape = list(self.editor.shape(parts[0]))
-        shape[axis] = sum(self.editor.shape(part)[axis] for part in parts)
-        options = make("ConcatenationOptions", axis=axis)
-        return self.editor.operator("CONCATENATION", parts, parts[0], tuple(shape), label, options)
-
-    def reshape(self, y, shape, label):
-        target = (-1, *shape[1:]) if self.editor.dynamic else shape
-        inputs = [y, self.editor.helper(target, "shape")]
-        options = make("ReshapeOptions", newShape=np.array(target, "<i4"))
-        return self.editor.operator("RESHAPE", inputs, y, shape, label, options)
-
-    def crop(self, y):
-        sizes = self.editor.shape(y)[1:3]
-        kept = [(start, n - end) for (start, end), n in zip(self.plan.crop, sizes, strict=True)]
-        ranges = [None if r == (0, n) else r for r, n in zip(kept, sizes, strict=True)]
-        return self.slice(y, (None, *ranges, None), "cropped")
+    def cut(self, x, pads, batch, channels):
+        """What is left of a tensor where pads are negative."""
+        sizes = self.editor.shape(x)[1:3]
+        kept = [(max(-b, 0), n + min(a, 0)) for (b, a), n in zip(pads, sizes, strict=True)]
+        return self.mover.slice(x, (batch, *kept, channels), "cut")
 
 
 class _ZeroInsertion(_Rewrite):
@@ -245,37 +204,46 @@ class _ZeroInsertion(_Rewrite):
 
     def run(self, _):
         (convolution,), (filters,) = self.plan.convolutions, self.filters()
-        x, self.blocks = self.inserted(), self.plan.output_shape
-        sizes = self.editor.shape(x)[1:3]
-        kept = [(max(-b, 0), n + min(a, 0)) for (b, a), n in zip(convolution.pads, sizes, strict=True)]
-        ranges = [None if r == (0, n) else r for r, n in zip(kept, sizes, strict=True)]
-        x = self.slice(x, (None, *ranges, None), "cut")
-        x = self.pad(x, [(max(b, 0), max(a, 0)) for b, a in convolution.pads], "padded")
-        self.conv(x, filters, 1, "VALID", convolution.dilations, "whole")
+        self.windowed(self.fed_among_zeros, convolution.pads, filters, 1, convolution.dilations, "whole")
         return self.editor.finish(self.handle.output)
+
+    def fed_among_zeros(self, pads):
+        x = self.inserted()
+        batch, *_, channels = self.editor.shape(x)
+        x = self.cut(x, pads, (0, batch), (0, channels))
+        return self.mover.pad(x, _positive(pads), "padded")
 
     def inserted(self):
         (rows, columns), channels = (axis.n for axis in self.site.axes), self.site.in_channels
-        x, (down, right) = self.handle.x, self.plan.insertion
+        x, (down, right), reshape, pad = self.handle.x, self.plan.insertion, self.mover.reshape, self.mover.pad
         if down > 1:
-            x = self.reshape(x, (self.batch, rows, 1, columns * channels), "rows_apart")
-            x = self.pad(x, [(0, 0), (0, down - 1)], "rows_of_zeros")
-            x = self.reshape(x, (self.batch, rows * down, columns, channels), "rows_inserted")
+            x = reshape(x, (self.batch, rows, 1, columns * channels), "rows_apart")
+            x = pad(x, [(0, 0), (0, down - 1)], "rows_of_zeros")
+            x = reshape(x, (self.batch, rows * down, columns, channels), "rows_inserted")
         if right > 1:
-            x = self.reshape(x, (self.batch * rows * down, columns, 1, channels), "columns_apart")
-            x = self.pad(x, [(0, 0), (0, right - 1)], "columns_of_zeros")
-            x = self.reshape(x, (self.batch, rows * down, columns * right, channels), "columns_inserted")
+            x = reshape(x, (self.batch * rows * down, columns, 1, channels), "columns_apart")
+            x = pad(x, [(0, 0), (0, right - 1)], "columns_of_zeros")
+            x = reshape(x, (self.batch, rows * down, columns * right, channels), "columns_inserted")
         return x
 
 
-def _implied(convolution):
+def _length(axis):
+    """The length of an axis; if it is open, one for which every tensor of the rewritten operator has elements."""
+    return axis.n or axis.k_e + abs(axis.p) + abs(axis.tail) + 1
+
+
+def _positive(pads):
+    return tuple((max(before, 0), max(after, 0)) for before, after in pads)
+
+
+def _implied(kernel, dilations, pads):
     """The padding that CONV_2D does by itself, if it is the one wanted: "VALID", "SAME" or None."""
-    spans = [(k - 1) * d for k, d in zip(convolution.kernel_size, convolution.dilations, strict=True)]
-    if not any(map(any, convolution.pads)):
+    spans = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
+    if not any(map(any, pads)):
         return "VALID"
     # SAME at stride 1 pads by the span, the smaller half in front.
     halves = tuple((span // 2, span - span // 2) for span in spans)
-    return "SAME" if convolution.pads == halves else None
+    return "SAME" if pads == halves else None
 
 
 def _tiled(quantization, phases):

@@ -46,7 +46,7 @@ PROBLEMS = {
     "weights are computed when the model runs": (SMALL, _computed),
     "weights are sparse": (SMALL, _sparse),
     "input INT8, weights INT8, output FLOAT32: no CONV_2D kernel": (SMALL, lambda m, g: change(g.tensors[4], type=0)),
-    "input FLOAT32, weights INT8, output FLOAT32": (
+    "a bias of type INT32 instead of FLOAT32": (
         SMALL,
         lambda m, g: (change(g.tensors[0], type=0), change(g.tensors[4], type=0)),
     ),

@@ -31,11 +31,16 @@ class Builder:
         self.graph = make("SubGraph", tensors=[], operators=[], name=b"main")
         self.model.subgraphs = [self.graph]
 
-    def tensor(self, name, shape, dtype, scale=None, zero=None, dynamic=False):
-        """An activation tensor; scale and zero may be numbers or one per channel of dimension 0."""
+    def tensor(self, name, shape, dtype, scale=None, zero=None, dynamic=False, open_image=False):
+        """An activation tensor; scale and zero may be numbers or one per channel of dimension 0.
+
+        What is open is stated as 1, as TensorFlow's converter does.
+        """
+        shape = (shape[0], 1, 1, shape[3]) if open_image else shape
         tensor = make("Tensor", name=name.encode(), shape=np.array(shape, "<i4"), type=_type(dtype), hasRank=True)
-        if dynamic:
-            tensor.shapeSignature = np.array([-1, *shape[1:]], "<i4")
+        if dynamic or open_image:
+            signature = [-1 if dynamic else shape[0], *((-1, -1) if open_image else shape[1:3]), *shape[3:]]
+            tensor.shapeSignature = np.array(signature, "<i4")
         if scale is not None:
             scale, zero = np.broadcast_arrays(np.float32(scale), np.int64(zero))
             tensor.quantization = make(
@@ -129,6 +134,7 @@ class Deconv:
     bias: bool = True
     activation: str = "NONE"
     dynamic: bool = False
+    open_image: bool = False
 
     @property
     def axes(self):
@@ -148,14 +154,14 @@ class Deconv:
     def rng(self):
         return np.random.default_rng(crc32(repr(self).encode()))
 
-    def input(self, batch=None):
+    def input(self, batch=None, sizes=None):
         """Signed data of the input's type, always the same for one case."""
-        shape = (batch or self.batch, *self.sizes, self.cin)
+        shape = (batch or self.batch, *(sizes or self.sizes), self.cin)
         return _draw(np.random.default_rng(crc32(repr(self).encode()) + 1), shape, self.kind)
 
 
 def _draw(rng, shape, kind):
-    if kind in ("float32", "float16"):
+    if kind in ("float32", "float16", "float32x8"):
         return rng.standard_normal(shape).astype("f4")
     info = np.iinfo({"int8": "i1", "uint8": "u1", "int16x8": "i2"}[kind])
     return rng.integers(info.min, info.max + 1, shape).astype(info.dtype)
@@ -165,12 +171,14 @@ def _draw(rng, shape, kind):
 def deconv_model(case: Deconv) -> bytes:
     """The file of one case: TRANSPOSE_CONV between a graph's input and output."""
     builder, parts = Builder(), _parts(case)
-    x = builder.tensor("image", (case.batch, *case.sizes, case.cin), *parts.x, dynamic=case.dynamic)
+    opened = {"dynamic": case.dynamic, "open_image": case.open_image}
+    x = builder.tensor("image", (case.batch, *case.sizes, case.cin), *parts.x, **opened)
     weights = _stored(builder, "weights", parts.weights, case)
     bias = [_stored(builder, "bias", parts.bias, case)] if case.bias else []
     shape = (case.batch, *(axis.o for axis in case.axes), case.cout)
-    wanted = _wanted(builder, x, shape) if case.dynamic else builder.constant("shape", np.array(shape, "<i4"))
-    y = builder.tensor("picture", shape, *parts.y, dynamic=case.dynamic)
+    fixed = not case.dynamic and not case.open_image
+    wanted = builder.constant("shape", np.array(shape, "<i4")) if fixed else _wanted(builder, x, shape, case)
+    y = builder.tensor("picture", shape, *parts.y, **opened)
     options = make(
         "TransposeConvOptions",
         padding=getattr(schema.Padding, case.padding),
@@ -190,6 +198,10 @@ def _parts(case):
         stored = "f2" if case.kind == "float16" else "f4"
         weights, bias = rng.standard_normal(shape).astype(stored), rng.standard_normal(case.cout).astype(stored)
         return SimpleNamespace(x=("f4",), y=("f4",), weights=(weights,), bias=(bias,))
+    if case.kind == "float32x8":
+        weights, bias = rng.integers(-127, 128, shape).astype("i1"), rng.standard_normal(case.cout).astype("f4")
+        scale = rng.uniform(0.005, 0.02, case.cout if case.per_channel else 1).astype("f4")
+        return SimpleNamespace(x=("f4",), y=("f4",), weights=(weights, scale, 0), bias=(bias,))
     x_type, w_type, b_type = {
         "int8": ("i1", "i1", "i4"),
         "uint8": ("u1", "u1", "i4"),
@@ -229,15 +241,32 @@ def _stored(builder, name, arguments, case):
     return unpacked
 
 
-def _wanted(builder, x, shape):
-    """The chain that a converter emits for an unknown batch: SHAPE, STRIDED_SLICE, PACK."""
-    vector = builder.tensor("chain/shape", (4,), "i4")
-    batch, packed = builder.tensor("chain/batch", (), "i4"), builder.tensor("chain/packed", (4,), "i4")
-    zero, one = builder.constant("chain/0", np.array([0], "<i4")), builder.constant("chain/1", np.array([1], "<i4"))
-    sizes = [builder.constant(f"chain/size{i}", np.array(n, "<i4")) for i, n in enumerate(shape[1:])]
+def _wanted(builder, x, shape, case):
+    """The chain that a converter emits for open dimensions: SHAPE, STRIDED_SLICE, MUL, ADD, PACK."""
+    vector, packed = builder.tensor("chain/shape", (4,), "i4"), builder.tensor("chain/packed", (4,), "i4")
     builder.operator("SHAPE", [x], [vector], make("ShapeOptions", outType=schema.TensorType.INT32))
-    builder.operator("STRIDED_SLICE", [vector, zero, one, one], [batch], make("StridedSliceOptions", shrinkAxisMask=1))
-    builder.operator("PACK", [batch, *sizes], [packed], make("PackOptions", valuesCount=4))
+    steps = [builder.constant(f"chain/{i}", np.array([i], "<i4")) for i in range(4)]
+
+    def measured(axis):
+        length = builder.tensor(f"chain/length{axis}" if axis else "chain/batch", (), "i4")
+        inputs = [vector, steps[axis], steps[axis + 1], steps[1]]
+        builder.operator("STRIDED_SLICE", inputs, [length], make("StridedSliceOptions", shrinkAxisMask=1))
+        return length
+
+    def computed(name, length, number, axis):
+        result = builder.tensor(f"chain/{name}{axis}", (), "i4")
+        other = builder.constant(f"chain/by{name}{axis}", np.array(number, "<i4"))
+        builder.operator(name, [length, other], [result], make(f"{name.capitalize()}Options"))
+        return result
+
+    sizes = [measured(0) if case.dynamic else builder.constant("chain/size", np.array(shape[0], "<i4"))]
+    for i, n in enumerate(shape[1:]):
+        if case.open_image and i < 2:
+            axis = case.axes[i]
+            sizes.append(computed("ADD", computed("MUL", measured(i + 1), axis.s, i), axis.tail, i))
+        else:
+            sizes.append(builder.constant(f"chain/size{i}", np.array(n, "<i4")))
+    builder.operator("PACK", sizes, [packed], make("PackOptions", valuesCount=4))
     return packed
 
 
