@@ -16,6 +16,7 @@ from .rewrite import parse
 from .verify_alone import SAMPLES, compare_alone, growth
 from .verify_bytes import content
 from .verify_entry import Pair, failure
+from .verify_hybrid import HybridSplice, quantizes
 from .verify_measure import rounding
 from .verify_reach import reaches_output
 from .verify_splice import Splice
@@ -86,8 +87,9 @@ def compare(
     pair = Pair(
         kind, original, converted, path, converted_path or path, rounding(sites, kind), seed, growth=growth(sites)
     )
-    if kind == "onnx":
-        pair = replace(pair, explain=Splice(pair, sites).explain)
+    splice = _splice(pair, sites)
+    if splice is not None:
+        pair = replace(pair, explain=splice.explain)
     whole = compare_whole(pair, samples, inputs)
     if not all(output.passed for output in whole.outputs):
         return Verification(False, whole.outputs, "model", whole.samples, seed, whole.notes)
@@ -110,6 +112,15 @@ def compare(
     method = "model" if outputs == whole.outputs else "model and operators" if whole.outputs else "operators"
     passed = bool(outputs) and all(output.passed for output in outputs)
     return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
+
+
+def _splice(pair, sites):
+    """What tells differences of quantizers from faults; None where there are no quantizers."""
+    if pair.kind == "onnx":
+        return Splice(pair, sites)
+    if pair.kind != "tflite" or not pair.delta or not quantizes(pair.original):
+        return None
+    return HybridSplice(pair, sites)
 
 
 def _loaded(original, converted):

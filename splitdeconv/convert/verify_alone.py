@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .verify_bytes import content
 from .verify_cut import UncutError, cut
 from .verify_entry import Pair, failure
 from .verify_measure import Output, rounding
@@ -47,10 +48,17 @@ def compare_alone(pair, sites) -> Alone:
 def _compare(pair, site):
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
         part = cut(pair, site, Path(folder) if pair.size >= SMALL else None)
-        return compare_whole(_pair_of(part, pair, site), SAMPLES)
+        return compare_whole(pair_of(part, pair, site), SAMPLES)
 
 
-def _pair_of(part, pair, site):
+def pair_of(part, pair, site) -> Pair:
+    """The `Pair` of a site that was cut out of both models.
+
+    Args:
+        part: the `Cut`.
+        pair: the whole models.
+        site: the site in the original.
+    """
     return Pair(
         part.kind,
         part.original,
@@ -63,12 +71,22 @@ def _pair_of(part, pair, site):
         alone=True,
         grid=part.grid,
         growth=growth([site]),
+        step=_step(part, pair, site),
     )
 
 
 def _widened(site):
     """The site where narrow floats are computed as float32."""
     return replace(site, dtype="float32") if site.dtype in ("float16", "bfloat16") else site
+
+
+def _step(part, pair, site):
+    """How far one step of every activation moves a result, as a function of the input; None where none has steps."""
+    if part.kind != "tflite":
+        return None
+    from .tflite_hybrid import bound_of
+
+    return bound_of(site, content(pair.original))
 
 
 def growth(sites) -> int:

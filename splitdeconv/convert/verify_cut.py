@@ -75,10 +75,46 @@ def _cut_tflite(pair, site, folder):
         if ends is None:
             graph = model.subgraphs[handle.subgraph]
             operator = graph.operators[handle.operator]
-            ends = [graph.tensors[i].name for i in (handle.x, ports(operator.outputs)[0])]
+            ends = [graph.tensors[i].name for i in (source_of(model, graph, handle), ports(operator.outputs)[0])]
         file = None if folder is None else folder / f"{name}.tflite"
         parts.append(_subgraph(model, handle.subgraph, *ends, file))
     return Cut("tflite", *parts)
+
+
+def source_of(model, graph, handle) -> int:
+    """The tensor that a part begins with: the one that the operator reads, or where a shape is computed from one
+    before it, that one.
+    """
+    from .tflite_flow import contents
+    from .tflite_graph import ports, producers
+
+    makers, source = producers(graph), handle.x
+    while True:
+        operators = operators_between(graph, [source], ports(graph.operators[handle.operator].outputs))
+        made = {i for operator in operators for i in ports(operator.outputs)} | {source, -1}
+        read = {i for operator in operators for i in ports(operator.inputs)} - made
+        if all(contents(model, graph.tensors[i]) is not None for i in read):
+            return source
+        maker = makers.get(source)
+        if maker is None:
+            raise UncutError("its output shape is computed from other tensors than its input")
+        source = ports(maker.inputs)[0]
+
+
+def operators_between(graph, sources, sinks) -> list:
+    """The operators that lead from some tensors of a subgraph to others, in no order, and what else they need."""
+    from .tflite_graph import ports, producers
+
+    makers = producers(graph)
+    needed, wanted = {}, list(sinks)
+    while wanted:
+        tensor = wanted.pop()
+        operator = makers.get(tensor)
+        if tensor in sources or operator is None or id(operator) in needed:
+            continue
+        needed[id(operator)] = operator
+        wanted += [i for i in ports(operator.inputs) if i >= 0]
+    return list(needed.values())
 
 
 def _subgraph(model, number, reads, writes, file):
@@ -93,15 +129,7 @@ def _subgraph(model, number, reads, writes, file):
     if any(len(indices) != 1 for indices in found):
         raise UncutError("the file uses the name of one of its tensors more than once")
     (source,), (sink,) = found
-    makers = {tensor: operator for operator in graph.operators for tensor in ports(operator.outputs)}
-    needed, wanted = [], [sink]
-    while wanted:
-        tensor = wanted.pop()
-        operator = makers.get(tensor)
-        if tensor == source or operator is None or operator in needed:
-            continue
-        needed.append(operator)
-        wanted += [i for i in ports(operator.inputs) if i >= 0]
+    needed = operators_between(graph, [source], [sink])
     graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")
     graph.operators = [operator for operator in graph.operators if operator in needed]
     model.subgraphs, model.signatureDefs, model.metadata = [graph], None, None

@@ -48,11 +48,11 @@ class Splice:
         except UncutError:
             return None
 
-    def explain(self, kernels, feed, record, theirs, bound):
+    def explain(self, entry, feed, record, theirs, bound):
         """The record of an output that differs again, passed if quantizers are the only reason.
 
         Args:
-            kernels: those that both models were run with.
+            entry: the `Entry` of both models.
             feed: the sample.
             record: what comparing the output came to.
             theirs: the converted model's output.
@@ -61,6 +61,7 @@ class Splice:
         Raises:
             RejectedError: a runtime does not take one of the parts.
         """
+        kernels = entry.kernels
         if self._parts is None:
             return record
         if kernels not in self._loaded:
