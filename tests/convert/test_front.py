@@ -150,7 +150,7 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
     (tmp_path / "board.yaml").write_text(text.replace("a letter", "a letter, notes: [beware]"))
     report = sd.convert(deconv_model(CASE.with_(dynamic=True)), target="board.yaml").report
     assert report.target == "board"
-    assert [name for name, _ in report.objections] == ["CONCATENATION", "CONV_2D", "PAD", "RESHAPE"]
+    assert [name for name, _ in report.objections] == ["CONCATENATION", "CONV_2D", "DEPTH_TO_SPACE", "PAD"]
     assert report.notes == (
         "beware",
         "board takes int8; the model computes in float32 (its manual)",
