@@ -6,6 +6,7 @@ a message is freed only with the whole. So models are copied without their large
 tensor at a time.
 """
 
+from contextlib import suppress
 from math import prod
 
 from .wire import fields
@@ -49,10 +50,12 @@ def _holds(attribute):
 
 def _copy_plain(target, name, value):
     """A field of numbers, text or bytes, one or many."""
-    if hasattr(value, "extend"):
-        getattr(target, name).extend(value)
-    else:
-        setattr(target, name, value)
+    # Names have been checked; documentation that is no text decides nothing.
+    with suppress(UnicodeDecodeError):
+        if hasattr(value, "extend"):
+            getattr(target, name).extend(value)
+        else:
+            setattr(target, name, value)
 
 
 def save(model, tensors, path):

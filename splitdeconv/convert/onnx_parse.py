@@ -55,14 +55,30 @@ def scopes_checked(model, where):
     stack = [model.graph, *model.functions]
     while stack:
         graph = stack.pop()
+        _check_words(_words_of_values(graph), where)
         for node in graph.node:
             words = (node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute))
-            if not all(isinstance(word, str) for word in words):
-                raise _broken(
-                    "a name in it is no text", where, "UTF-8", repr(next(w for w in words if type(w) is bytes))
-                )
+            _check_words(words, where)
             stack.extend(subgraphs(node))
     return scopes(model)
+
+
+def _words_of_values(graph):
+    """The names of values that a graph declares, and of their open sizes."""
+    for kind in ("input", "output", "value_info"):
+        for value in getattr(graph, kind):
+            if isinstance(value, str | bytes):  # of a function
+                yield value
+                continue
+            yield value.name
+            yield from (n.dim_param for n in value.type.tensor_type.shape.dim)
+
+
+def _check_words(words, where):
+    """Refuse what is no text: protobuf gives its bytes."""
+    odd = next((word for word in words if not isinstance(word, str)), None)
+    if odd is not None:
+        raise _broken("a name in it is no text", where, "UTF-8", repr(odd))
 
 
 def tensors_of(graph):

@@ -21,7 +21,8 @@ def spell_out(scope):
         if node.op_type != "ConvTranspose" or node.domain not in DEFAULT_DOMAINS:
             continue
         values = {a.name: list(a.ints) or a.s.decode("utf-8", "replace") for a in node.attribute}
-        if values.get("auto_pad", "").startswith("SAME") and "output_shape" not in values:
+        # A damaged file may hold numbers under this name.
+        if str(values.get("auto_pad")).startswith("SAME") and "output_shape" not in values:
             _spell_out(scope, node, values)
 
 

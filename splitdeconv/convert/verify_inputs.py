@@ -21,6 +21,8 @@ _OTHER_SIZES = 2
 _OTHER_BATCHES = (1, 3)
 # Numbers that the largest tensor may have; beyond it shorter lengths are tried first.
 _MOST_NUMBERS = 2**20
+# Numbers that no input can have in memory.
+_TOO_MANY = 2**33
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ def find_recipe(run, inputs, seed, growth=1):
     tried = [Recipe(length, batch, most, tables=tables) for length, batch, most, tables in recipes]
     # Lengths that would make huge tensors come last.
     for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
+        if (count := recipe.numbers(inputs)) > _TOO_MANY:
+            said = f"its inputs would hold {count:,} numbers"
+            continue
         try:
             run(recipe.draw(inputs, 0, seed))
         except RejectedError as error:

@@ -117,11 +117,29 @@ def test_models_that_contradict_themselves(change, match):
         OnnxModel.parse(_changed(change))
 
 
-def test_names_that_are_no_text():
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: setattr(m.graph.node[0], "name", "abcd"),
+        lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[0], "dim_param", "abcd"),
+        lambda m: m.graph.value_info.add(name="abcd"),
+    ],
+)
+def test_names_that_are_no_text(change):
     with refused("a name in it is no text"):
-        OnnxModel.parse(
-            _changed(lambda m: setattr(m.graph.node[0], "name", "abcd")).replace(b"abcd", b"\xff\xfe\xfd\xfc")
-        )
+        OnnxModel.parse(_changed(change).replace(b"abcd", b"\xff\xfe\xfd\xfc"))
+
+
+@pytest.mark.parametrize("field", ["doc_string", "producer_name", "domain"])
+def test_other_texts_may_be_anything(field):
+    data = _changed(lambda m: setattr(m, field, "abcd")).replace(b"abcd", b"\xff\xfe\xfd\xfc")
+    assert OnnxModel.parse(data).sites()[0].problem is None
+
+
+def test_an_attribute_of_another_type():
+    """Numbers under a name that stands for text."""
+    changed = _changed(lambda m: m.graph.node[0].attribute.append(helper.make_attribute("auto_pad", [1, 2])))
+    assert OnnxModel.parse(changed).sites()[0].problem
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i8", "u8", "i1", "f2", "?", "c8"])

@@ -158,3 +158,11 @@ def test_arrays_of_other_names_are_not_read(tmp_path):
     _declaring(tmp_path / "in.npz", "other", (1 << 50,))
     with refused("do not fit the model: names"):
         read_inputs(tmp_path / "in.npz", [IMAGE])
+
+
+def test_inputs_that_no_memory_holds_are_not_drawn():
+    huge = Input("x", np.dtype("f4"), (2**31, None, 2**31))
+    assert find_recipe(lambda feed: None, [huge], 0) == (
+        None,
+        "its inputs would hold 4,611,686,018,427,387,904 numbers",
+    )

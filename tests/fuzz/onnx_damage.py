@@ -4,6 +4,7 @@ from itertools import islice
 
 import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
+from onnx.checker import ValidationError
 
 from tests.fuzz.case import chance, pick
 from tests.fuzz.edges import bytes_near, edge_array, real_near, text_near, whole_near
@@ -63,7 +64,7 @@ def _edge_tensor(tensor, rng):
         if array.dtype.kind not in "fiu" or not array.size:
             return None
         new = edge_array(rng, array)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError, ValidationError):  # damaged before
         return None
     tensor.raw_data = np.ascontiguousarray(new).tobytes()
     return "TensorProto values at the edge"
