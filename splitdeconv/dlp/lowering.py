@@ -7,7 +7,8 @@ method                a transposed convolution becomes
 ``sd``                s^2 convolutions, one per output phase, each zero-extended to ceil(k/s) taps in its own window
 ``sd_trimmed``        the same with real taps only
 ``rows``              s convolutions, the column phases stacked on the output channels
-``stacked``           one convolution, all phases stacked on the output channels
+``stacked``           one convolution, all phases stacked on the output channels, on a map of one element, too, for
+                      which `splitdeconv.plan` has a plan without padding
 ``paper``             s^2 convolutions of ceil(k/s) taps that share the window of the paper, and a crop
 ``native``            what ``nzp`` computes, on a processor that makes the zeros on the fly
 ====================  ==================================================================================================

@@ -1,6 +1,7 @@
 """Target files: every one is sound and every statement in it has a source; a user's own is checked."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +137,8 @@ def test_every_rule_carries_the_range_it_was_measured_on(name):
         leave = next((rule for rule in target.leave if rule.holds(one)), None)
         rule = leave or next(rule for rule in target.prefer if rule.when.holds(one))
         decided.setdefault(id(rule), []).append(one)
-    for rule in (*target.prefer, *target.leave):
+    about_forms = [rule for rule in target.prefer if rule.form]  # which operators there are needs no measurement
+    for rule in (*about_forms, *target.leave):
         sites = decided[id(rule)]
         assert set(rule.when.dtypes) == {one.dtype for one in sites}, rule
         assert (rule.when.images, rule.when.uniform) == ((1, 1), True), rule
@@ -174,10 +176,11 @@ def test_a_cpu_target_leaves_what_it_was_not_measured_on(name, changes, words):
 @pytest.mark.parametrize("strides", [3, 4, 64])
 def test_an_npu_converts_by_the_default_what_it_was_not_measured_on_and_claims_nothing(name, strides):
     one = site((10, 10), 9, strides, cin=300, cout=150, dtype="uint8")
+    one = replace(one, interleaves=("depth_to_space", "batch_to_space", "concat"))  # as a .tflite file's
     decision = decide(one, load_target(name))
     assert (decision.verdict, decision.interleave) == ("convert", "concat")
     assert decision.form == auto_form(one.axes, 150)
-    assert decision.reason.startswith(f"form {decision.form} by the library's default rule: nothing like it was")
+    assert f"form {decision.form} by the library's default rule: nothing like it was" in decision.reason
     assert "times" not in decision.reason
 
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 import splitdeconv as sd
-from splitdeconv.convert import tflite_split
 from splitdeconv.convert.tflite import TFLiteModel
 from splitdeconv.convert.tflite_arena import arena_peak
+from splitdeconv.convert.tflite_move import Mover
 from tests.convert.tflite_models import REFERENCE, XNNPACK, convert, operators, run, unpack
 
 pytestmark = pytest.mark.slow
@@ -86,8 +86,8 @@ def test_the_file_grows_by_operators_only(kind):
 
 def test_a_generator_with_exchanged_phases_is_noticed(monkeypatch):
     """The control: columns the wrong way round in one converter give a picture of the right size, with other values."""
-    true = tflite_split._Rewrite.concat
-    monkeypatch.setattr(tflite_split._Rewrite, "concat", lambda self, parts, *to: true(self, parts[::-1], *to))
+    true = Mover.concat
+    monkeypatch.setattr(Mover, "concat", lambda self, parts, *to: true(self, parts[::-1], *to))
     original, x = generator("int8"), latents("int8")
     picture, wrong = (run(data, x, kernels=REFERENCE) for data in (original, convert(original)))
     assert wrong.shape == picture.shape

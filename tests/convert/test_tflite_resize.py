@@ -83,6 +83,8 @@ def test_every_geometry_is_resized(part):
             continue
         n, m = case.sizes
         for form in FORMS:
+            if form == "stacked" and case.sizes == (1, 1):  # of such a map's plan the report says so
+                continue
             rewritten = convert(data, form, "batch_to_space")
             for batch, sizes in ((case.batch + 1, (n, m)), (1, (n + 3, m + 1)), (2, (n + 1, m + 4))):
                 assert _agrees(case, data, rewritten, batch, sizes), (case, form, sizes)
@@ -212,5 +214,5 @@ def test_interleaves_that_need_a_size_are_refused(interleave, here):
 
 
 def test_a_target_that_prefers_them_gets_what_can_be_had(here):
-    (decision,) = sd.convert(deconv_model(CASE.with_(open_image=True)), target="xnnpack").report.decisions
+    (decision,) = sd.convert(deconv_model(CASE.with_(open_image=True)), target="xnnpack", form="split").report.decisions
     assert decision.interleave == "depth_to_space"

@@ -52,7 +52,8 @@ def test_integers_are_identical(kind, part):
             steps = np.abs(run(rewritten, x).astype(int) - run(original, x))
             assert steps.max() <= apart, case
             steps = np.abs(run(rewritten, x, kernels=OPTIMIZED).astype(int) - run(original, x, kernels=OPTIMIZED))
-            assert steps.max() <= (kind == "int8"), case
+            # Optimized kernels of the two operators round a tie apart.
+            assert steps.max() <= (kind != "int16x8"), case
 
 
 def test_enough_geometries_are_compared_on_xnnpack():

