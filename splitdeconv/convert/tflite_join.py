@@ -102,3 +102,15 @@ def _crop(mover, plan, y):
     batch, *sizes, channels = mover.editor.shape(y)
     kept = [(start, n - end) for (start, end), n in zip(plan.crop, sizes, strict=True)]
     return mover.slice(y, ((0, batch), *kept, (0, channels)), "cropped")
+
+
+def interleaves(site) -> tuple[str, ...]:
+    """What can interleave a site, the best first: what holds for images of every size, on every kernel."""
+    if max(axis.s for axis in site.axes) == 1:
+        return "concat", "depth_to_space", "batch_to_space", "transpose"
+    opened = None in {axis.n for axis in site.axes}
+    if site.dtype == "int16x8":  # DEPTH_TO_SPACE has no such kernel, nor have microcontrollers BATCH_TO_SPACE_ND
+        return ("batch_to_space",) if opened else ("concat", "batch_to_space", "transpose")
+    square = len({axis.s for axis in site.axes}) == 1
+    free = (*(("depth_to_space",) if square else ()), "batch_to_space")
+    return free if opened else (*free, "concat", "transpose")

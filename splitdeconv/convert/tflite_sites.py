@@ -21,6 +21,7 @@ from .tflite_constants import Constants
 from .tflite_flow import changeable_buffers
 from .tflite_graph import dimensions, names, operator_name, ports, type_name
 from .tflite_hybrid import DTYPE as HYBRID
+from .tflite_join import interleaves
 from .tflite_lengths import Length
 from .tflite_quantization import hybrid_obstacle, obstacle, real_values
 
@@ -131,7 +132,7 @@ def _site(model, graph, constants, operator, name, place):
         if None in (source[0], *result[:1], *(wanted or ())[:1]):
             site = replace(site, batch=None)
         site, handle = _types(graph, constants, site, handle)
-        site = replace(site, interleaves=_interleaves(site))
+        site = replace(site, interleaves=interleaves(site))
         _check_values(model, graph, handle, site.dtype)
     except _ObstacleError as why:
         return replace(site, problem=str(why))
@@ -257,18 +258,6 @@ def _tails(constants, x, sizes, output, wanted, strides):
         if follows and asked.factor == stride and output[axis : axis + 1] == [None]:
             tails[axis] = asked.offset
     return tails
-
-
-def _interleaves(site):
-    """What can interleave a site, the best first: what holds for images of every size, on every kernel."""
-    if max(axis.s for axis in site.axes) == 1:
-        return "concat", "depth_to_space", "batch_to_space", "transpose"
-    opened = None in {axis.n for axis in site.axes}
-    if site.dtype == "int16x8":  # DEPTH_TO_SPACE has no such kernel, nor have microcontrollers BATCH_TO_SPACE_ND
-        return ("batch_to_space",) if opened else ("concat", "batch_to_space", "transpose")
-    square = len({axis.s for axis in site.axes}) == 1
-    free = (*(("depth_to_space",) if square else ()), "batch_to_space")
-    return free if opened else (*free, "concat", "transpose")
 
 
 def _axes(x, filters, output, wanted, padding, strides, tails) -> tuple[Axis, ...]:
