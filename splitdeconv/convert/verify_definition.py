@@ -61,7 +61,11 @@ def _port(value):
     """A declared input."""
     kind = value.type.tensor_type
     lengths = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
-    return Input(value.name, require("onnx", "onnx").helper.tensor_dtype_to_np_dtype(kind.elem_type), lengths)
+    try:
+        dtype = require("onnx", "onnx").helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    except KeyError:  # none that ONNX knows
+        dtype = None
+    return Input(value.name, dtype if dtype is not None and dtype.kind in "fiub" else None, lengths)
 
 
 @cache

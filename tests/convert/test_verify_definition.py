@@ -91,3 +91,11 @@ def test_what_is_not_defined_is_rejected():
     _, data = layer(np.float64, 17, *LAYERS[0])
     with pytest.raises(RejectedError):
         Defined(data)({"x": np.zeros((1, 2))})
+
+
+@pytest.mark.parametrize("kind", [0, -2, 99, onnx.TensorProto.STRING])
+def test_inputs_of_no_numbers_have_no_type(kind):
+    _, data = layer(np.float32, 17, *LAYERS[2])
+    model = onnx.load_model_from_string(data)
+    model.graph.input[0].type.tensor_type.elem_type = kind
+    assert [port.dtype for port in Defined(model.SerializeToString()).inputs] == [None]
