@@ -42,7 +42,7 @@ def speedups(table, *, label="layer", baseline="native"):
             text, place = (f"{value:.2f}", end) if np.isfinite(value) else (f"{form} not run: {reason}", 1)
             ax.annotate(text, (place, height), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
     ax.axvline(1, color=COLOURS[baseline], lw=1.2)
-    # A factor of two to either side, at the least: small differences should look small.
+    # At least a factor of two to either side: small differences should look small.
     left, right = min(table["low"].min() / 1.1, 0.5), max(table["high"].max() * 1.25, 2)
     ticks = [t for t in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50) if left <= t <= right]
     ax.set(xscale="log", xlim=(left, right))

@@ -76,10 +76,10 @@ _SHOWN = _Shown()
 
 
 def check_choice(value, known, name, where=None):
-    """Refuse a `value` that is none of the `known` strings.
+    """Refuse a `value` that is not one of the `known` strings.
 
     Raises:
-        SplitDeconvError: it is not, or is no string at all.
+        SplitDeconvError: it is another string, or not a string.
     """
     if not isinstance(value, str) or value not in known:
         raise SplitDeconvError(f"unknown {name}", where=where or name, expected=", ".join(known), got=shown(value))
@@ -102,7 +102,7 @@ def check_seconds(value, name, where) -> float:
     """`value` as a float.
 
     Raises:
-        SplitDeconvError: it is no time that a thread can wait for.
+        SplitDeconvError: not a number of seconds that a thread can wait for.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < _LONGEST:
         expected = f"seconds, above 0 and below {_LONGEST:,}"

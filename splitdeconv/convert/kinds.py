@@ -138,7 +138,7 @@ KINDS = (
 
 
 def describe(data: bytes, where: str | Path) -> tuple[str, str]:
-    """What a file is that is no model of the three formats, and what to do.
+    """Name a file that is not a .tflite, .onnx or .keras model, and say what to do with it.
 
     Args:
         data: its bytes, or the first of them.

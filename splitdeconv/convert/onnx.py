@@ -93,7 +93,7 @@ class OnnxModel:
         """Fix the first axis of every input that leaves it open, and what the model calls by the same symbol.
 
         Raises:
-            SplitDeconvError: `n` is no positive number.
+            SplitDeconvError: `n` is not a positive integer.
         """
         n = check_count(n, "batch", "static_batch")
         stored = {t.name for t in self._model.graph.initializer}

@@ -177,7 +177,7 @@ class _Row:
         check_choice(word, PADDINGS, "padding", f"{self.where}, column padding")
         if word not in ("SAME", "VALID") and not self.explicit():
             raise self.refused(
-                "no padding given", "padding", "SAME, VALID, or numbers in before_h to end_w", repr(word)
+                "the padding is missing", "padding", "SAME, VALID, or numbers in before_h to end_w", repr(word)
             )
         return word
 

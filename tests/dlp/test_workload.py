@@ -95,7 +95,7 @@ def test_a_csv_of_one_network_needs_no_name(csv):
         (CSV.replace("stride_w", "stride_x") + UP, "unknown column"),
         (CSV + UP.replace("deconv", "deconvolution"), "unknown kind of layer"),
         (CSV + UP.replace(",6,", ",six,"), "value out of range"),
-        (CSV + UP.replace("SAME", ""), "no padding given"),
+        (CSV + UP.replace("SAME", ""), "the padding is missing"),
         (b"\xff\xfe\x00,", "the table cannot be read"),
         (CSV + 'a,"b\n', "the table cannot be read"),
         (PUBLISHED + "A,a,dense,1,1,2,3,1,1,1,,1,1,6\nB,b,dense,1,1,2,3,1,1,1,,1,1,6\n", "which network of the table"),
