@@ -4,6 +4,7 @@ ONNX Runtime's CPU provider has no ConvTranspose of float64 or bfloat16. An oper
 of its model is then run by the reference evaluator of ONNX, in NumPy, with the transposed
 convolution as `splitdeconv.reference` defines it. Narrow floats are widened to float32 first, which
 changes no value, so that both models compute the same numbers in an arithmetic that NumPy has.
+Whole models are run so in double precision where single precision proves nothing; see `verify_double`.
 """
 
 import os
@@ -19,7 +20,8 @@ from .onnx_parse import array, inlined, is_external, tensors_of
 from .onnx_types import declared
 from .verify_run import Input, rejected
 
-_FLOAT, _HALF, _BFLOAT = 1, 10, 16
+_FLOAT, _HALF, _DOUBLE, _BFLOAT = 1, 10, 11, 16
+_NARROWER = {_FLOAT: (_HALF, _BFLOAT), _DOUBLE: (_FLOAT, _HALF, _BFLOAT)}
 
 
 class Defined:
@@ -28,17 +30,20 @@ class Defined:
     Args:
         data: its bytes.
         path: where they came from, for external data.
+        double: whether to compute in double precision.
 
     Raises:
         RejectedError: the evaluator does not know one of its operators.
     """
 
-    def __init__(self, data: bytes, path: str | None = None):
+    def __init__(self, data: bytes, path: str | None = None, double: bool = False):
         onnx = require("onnx", "onnx")
         model = onnx.load_model_from_string(data)
-        _widen(model, None if path is None else os.path.dirname(os.path.abspath(path)))
+        folder = None if path is None else os.path.dirname(os.path.abspath(path))
+        _widen(model, folder, _DOUBLE if double else _FLOAT)
         try:
-            self._run = require("onnx.reference", "onnx").ReferenceEvaluator(model, new_ops=[_operator()])
+            evaluator = require("onnx.reference", "onnx").ReferenceEvaluator
+            self._run = evaluator(model, new_ops=[_transposed(), _dequantize(), _loop()])
         except Exception as error:  # the evaluator's errors share no base
             raise rejected(error) from None
         stored = {tensor.name for tensor in model.graph.initializer}
@@ -69,7 +74,7 @@ def _port(value):
 
 
 @cache
-def _operator():
+def _transposed():
     """ConvTranspose for the reference evaluator, whose own does not take groups and loops over pixels."""
 
     class ConvTranspose(require("onnx.reference.op_run", "onnx").OpRun):
@@ -88,6 +93,40 @@ def _operator():
     return ConvTranspose
 
 
+@cache
+def _dequantize():
+    """DequantizeLinear of all versions for the reference evaluator, which begins with the 19th."""
+
+    class DequantizeLinear(require("onnx.reference.op_run", "onnx").OpRun):
+        def _run(self, x, scale, zero=None, axis=1, block_size=0, output_dtype=None):
+            steps = x.astype(np.float64)
+            if zero is not None:
+                steps = steps - _spread(zero, x.shape, axis, block_size).astype(np.float64)
+            return ((steps * _spread(scale, x.shape, axis, block_size)).astype(scale.dtype),)
+
+    return DequantizeLinear
+
+
+@cache
+def _loop():
+    """Loop for the reference evaluator, whose own takes no turn where there is no condition to begin with."""
+
+    class Loop(require("onnx.reference.ops.op_loop", "onnx").Loop):
+        def _run(self, M, cond, *states, **more):
+            return super()._run(M, np.True_ if cond is None else cond, *states, **more)
+
+    return Loop
+
+
+def _spread(values, shape, axis, block):
+    """Parameters of a whole array, of the slices along an axis, or of blocks of it, fit for broadcasting."""
+    if values.ndim == 0 or values.shape == (1,):
+        return values.reshape(())
+    if block:
+        return np.repeat(values, block, axis).take(range(shape[axis]), axis)
+    return values.reshape([-1 if i == axis % len(shape) else 1 for i in range(len(shape))])
+
+
 class _Layer:
     """What the definition reads of a plan."""
 
@@ -100,20 +139,21 @@ def _plain(value):
     return value if isinstance(value, str | int) else tuple(int(n) for n in value)
 
 
-def _widen(model, folder):
-    """Put external tensors inside, and make every narrow float of a model a float32."""
+def _widen(model, folder, wide):
+    """Put external tensors inside, and give every narrower float of a model the type `wide`."""
     onnx = require("onnx", "onnx")
+    narrow, dtype = _NARROWER[wide], onnx.helper.tensor_dtype_to_np_dtype(wide)
     for scope in scopes(model):
         for tensor in tensors_of(scope.graph):
             if is_external(tensor):
                 tensor.CopyFrom(inlined(tensor, folder))
-            if tensor.data_type in (_HALF, _BFLOAT):
-                values = array(tensor, folder).astype(np.float32)
+            if tensor.data_type in narrow:
+                values = array(tensor, folder).astype(dtype)
                 tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
         for value in declared(scope.graph):
-            if value.type.tensor_type.elem_type in (_HALF, _BFLOAT):
-                value.type.tensor_type.elem_type = _FLOAT
+            if value.type.tensor_type.elem_type in narrow:
+                value.type.tensor_type.elem_type = wide
         for node in scope.graph.node:
             for attribute in node.attribute:
-                if node.op_type == "Cast" and attribute.name == "to" and attribute.i in (_HALF, _BFLOAT):
-                    attribute.i = _FLOAT
+                if node.op_type == "Cast" and attribute.name == "to" and attribute.i in narrow:
+                    attribute.i = wide

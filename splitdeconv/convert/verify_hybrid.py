@@ -10,7 +10,7 @@ there. As of ONNX models (`verify_splice`), two comparisons tell this from a fau
 
 Two families of kernels may round one activation to two neighbouring steps. This matters where the default runtime gives
 the original to other kernels than the rewritten operator. A result may then be off by what the filters make of
-step of every activation, `step_bound`, on condition that all other kernels agree on it up to rounding.
+one step of every activation, `step_bound`, on condition that all other kernels agree on it up to rounding.
 """
 
 from dataclasses import replace

@@ -7,15 +7,20 @@ this from a fault. Two comparisons do, and both are strict:
 * each rewritten operator, on the very values that reach it in the converted model, yields what the
   original operator yields for them, up to rounding, or up to one step of the quantizer that reads it;
 * the rest of the original model, handed what the rewritten operators yielded, puts out what the
-  converted model does, up to rounding: both run the same operators on the same numbers.
+  converted model does, and what the rewritten operators read there, up to rounding: both run the
+  same operators on the same numbers.
+
+Where models cannot be taken apart so, they are compared in double precision; see `verify_double`.
 """
 
 from dataclasses import replace
 from functools import cached_property
 
 from ..extras import require
+from .onnx_graph import scopes
 from .verify_bytes import content
 from .verify_cut import Cut, UncutError, cut
+from .verify_double import Double
 from .verify_entry import greatest
 from .verify_measure import measure, rounding
 from .verify_run import load
@@ -34,14 +39,18 @@ class Splice:
 
     def __init__(self, pair, sites):
         self._pair, self._sites, self._loaded = pair, sites, {}
+        self._double = Double(pair, sites)
+
+    @cached_property
+    def _quantized(self) -> bool:
+        """Whether there are quantizers at all, those of branches, loops and functions among them."""
+        model = require("onnx", "onnx").load_model_from_string(content(self._pair.original))
+        return any(node.op_type in _QUANTIZERS for scope in scopes(model) for node in scope.graph.node)
 
     @cached_property
     def _parts(self) -> list[Cut] | None:
         """The operators alone; None where the models cannot be taken apart so."""
-        onnx = require("onnx", "onnx")
-        model = onnx.load_model_from_string(content(self._pair.original))
-        known = {node.op_type for node in model.graph.node}
-        if not known & set(_QUANTIZERS) or any(site.key.place for site in self._sites):
+        if any(site.key.place for site in self._sites):
             return None
         try:
             return [cut(self._pair, site) for site in self._sites]
@@ -61,9 +70,15 @@ class Splice:
         Raises:
             RejectedError: a runtime does not take one of the parts.
         """
-        kernels = entry.kernels
-        if self._parts is None:
+        if not self._quantized:
             return record
+        again = record
+        if self._parts is not None:
+            again = self._spliced(entry.kernels, feed, record, theirs, bound)
+        return again if again.passed else self._double.explain(feed, record, theirs)
+
+    def _spliced(self, kernels, feed, record, theirs, bound):
+        """The record again, by the two comparisons above."""
         if kernels not in self._loaded:
             self._loaded[kernels] = self._load(kernels)
         exposed, rest, alone = self._loaded[kernels]
@@ -82,9 +97,12 @@ class Splice:
                 return record
             moved += int((ours != seen[sink]).sum())
         given = {site.key.node.output[0]: seen[site.key.node.output[0]] for site in self._sites}
-        again = rest(feed | given)[record.name]
-        if not measure(record.name, again, theirs, bound).passed:
+        again = rest(feed | given)
+        if not measure(record.name, again[record.name], theirs, bound).passed:
             return record
+        for name in again.keys() & {run.inputs[0].name for run in alone}:
+            if not measure(name, again[name], seen[name], self._pair.delta * greatest(again[name])).passed:
+                return record
         finding = (
             f"{record.finding}; by steps of quantizers: each rewritten operator agrees on the values that reach "
             f"it ({moved} differ in rounding), and the rest of the model on what it yields"
@@ -93,38 +111,27 @@ class Splice:
 
     def _load(self, kernels):
         """(the converted model with inner values put out, the original without its sites, each site alone)."""
-        pair = self._pair
-        exposed = _exposed(content(pair.converted), self._sites, self._parts)
-        rest = _rest(content(pair.original), self._sites)
+        pair, onnx = self._pair, require("onnx", "onnx")
+        parse = onnx.load_model_from_string
+        sinks = {site.key.node.output[0]: site.key.computes for site in self._sites}
+        firsts = [parse(part.original).graph.input[0] for part in self._parts]
+        sources = {port.name: port.type.tensor_type.elem_type for port in firsts}
+        exposed, rest = parse(content(pair.converted)), parse(content(pair.original))
+        _put_out(exposed.graph, sources | sinks)
+        for index in reversed(range(len(rest.graph.node))):
+            if set(rest.graph.node[index].output) & sinks.keys():
+                del rest.graph.node[index]
+        rest.graph.input.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name, kind in sinks.items())
+        _put_out(rest.graph, sources)
         runs = [
-            load("onnx", data, path, kernels)[""] for data, path in ((exposed, pair.converted_path), (rest, pair.path))
+            load("onnx", model.SerializeToString(), path, kernels)[""]
+            for model, path in ((exposed, pair.converted_path), (rest, pair.path))
         ]
         return *runs, [load("onnx", part.original, pair.path, kernels)[""] for part in self._parts]
 
 
-def _exposed(data, sites, parts):
-    """The converted model, which also puts out what each rewritten operator reads and yields."""
-    onnx = require("onnx", "onnx")
-    model = onnx.load_model_from_string(data)
-    present = {value.name for value in (*model.graph.output, *model.graph.input)}
-    for site, part in zip(sites, parts, strict=True):
-        source = onnx.load_model_from_string(part.original).graph.input[0]
-        kind = source.type.tensor_type.elem_type
-        for name, type_ in ((source.name, kind), (site.key.node.output[0], site.key.computes)):
-            if name not in present:
-                present.add(name)
-                model.graph.output.append(onnx.helper.make_tensor_value_info(name, type_, None))
-    return model.SerializeToString()
-
-
-def _rest(data, sites):
-    """The original model with inputs in place of its transposed convolutions."""
-    onnx = require("onnx", "onnx")
-    model = onnx.load_model_from_string(data)
-    names = {site.key.node.output[0]: site.key.computes for site in sites}
-    for index in reversed(range(len(model.graph.node))):
-        if set(model.graph.node[index].output) & names.keys():
-            del model.graph.node[index]
-    for name, kind in names.items():
-        model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, None))
-    return model.SerializeToString()
+def _put_out(graph, types):
+    """Make outputs of the values of a graph that have these names and data types."""
+    present = {value.name for value in (*graph.output, *graph.input)}
+    value = require("onnx", "onnx").helper.make_tensor_value_info
+    graph.output.extend(value(name, kind, None) for name, kind in types.items() if name not in present)

@@ -112,6 +112,21 @@ def test_a_fault_is_not_explained_by_steps(fault):
     assert not compared(chaotic(), fault)
 
 
+@pytest.mark.parametrize("fault", [None, "Cos"])
+def test_what_lies_between_rewritten_operators_is_compared(fault):
+    """Negative control: another operator there, which hands the second one sound values of another kind."""
+    filters = np.random.default_rng(5).standard_normal((4, 3, 3, 3)).astype("f4")
+    between = [node("Sin", ["y"], "z"), helper.make_node("ConvTranspose", ["z", "v"], ["end"], name="up2")]
+
+    def change(model):
+        _nudge(model)
+        next(n for n in model.graph.node if n.output[0] == "z").op_type = fault or "Sin"
+
+    verification = compared(quantized(3, between, (2.0**-5, 2.0**-7, 2.0**-4), v=filters), change)
+    assert verification.passed is (fault is None)
+    assert ("by steps of quantizers" in verification.outputs[0].finding) is (fault is None)
+
+
 def test_a_forgotten_zero_point_is_seen_whatever_the_outputs_hide(monkeypatch):
     """Negative control: outputs that are the same for all samples, or NaN, prove nothing."""
     rng = np.random.default_rng(4)
