@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from splitdeconv import SplitDeconvError
 from splitdeconv.convert import _worker, allowance, jobs
 
 
@@ -49,3 +50,9 @@ def test_a_lack_of_memory_is_named_as_such(answer, error):
     assert said["problem"] == "the model needs more memory than it is allowed; nothing was written"
     assert said["expected"] == "at most 1.0 GiB"
     assert "--memory" in said["fix"]
+
+
+def test_the_exchange_folder_is_not_named(answer, tmp_path):
+    """As ONNX Runtime does: "External data path does not exist: /tmp/splitdeconv-x/weights.bin"."""
+    said = answer(SplitDeconvError("no data", where="m.onnx", got=f"'{tmp_path}/weights.bin' and {tmp_path}/tmp/a"))
+    assert said["got"] == "'weights.bin' and tmp/a"
