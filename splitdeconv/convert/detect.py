@@ -86,12 +86,13 @@ def _too_large(path, head, size):
         raise _refuse("an HDF5 file: legacy Keras, or weights alone", recipes.filled(recipes.LEGACY, path), path)
     if head.startswith(b"\x80"):
         detect(head, path)
+    fixes = {"tflite": recipes.SMALLER, "keras": f"if it is a PyTorch checkpoint: {recipes.TO_ONNX}"}
     return SplitDeconvError(
         "the model is too large",
         where=path,
         expected=f"{_EXPECTED} of at most {LARGEST:,} bytes",
         got=f"{size:,} bytes",
-        fix=f"if it is a PyTorch checkpoint: {recipes.TO_ONNX}" if head.startswith(b"PK") else "convert a part of it",
+        fix=fixes.get(archives.model_format(head), "convert a part of it"),
     )
 
 

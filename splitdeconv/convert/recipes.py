@@ -39,6 +39,10 @@ FROZEN = "with the names of the graph's ends, " + (
 LEGACY = "pip install tf_keras, then TF_USE_LEGACY_KERAS=1 " + (
     _LITE % ("tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(sys.argv[1], compile=False))")
 )
+SMALLER = (
+    "export it with float16 or int8 weights, which take half or a quarter of the room, or convert the model that it "
+    "was made from (the .onnx or .keras file)"
+)
 WEIGHTS = (
     "build the model with its own code, then model.load_weights(PATH) in Python, "
     "and give the model to splitdeconv.convert"

@@ -41,7 +41,7 @@ class TFLiteModel:
             path: what to call the file in a refusal.
 
         Raises:
-            SplitDeconvError: these are not the bytes of a sound TFLite model, or it keeps weights outside them.
+            SplitDeconvError: these are not the bytes of a sound TFLite model, or its weights lie in other files.
         """
         where = "the TFLite model" if path is None else str(path)
         model, tail = read(bytes(data) if not isinstance(data, bytes) else data, where)

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import SplitDeconvError
 from ..extras import require
 from .tflite_bounds import damaged, extent, schema
+from .tflite_outside import bring_inside
 
 _IDENTIFIER = b"TFL3"
 # Offsets are 32-bit and signed ones must reach across the file.
@@ -28,10 +29,12 @@ def read(data: bytes, where: str):
         where: what to call it in a refusal.
 
     Returns:
-        (`ModelT` of the schema's object API, bytes behind the flatbuffer: metadata tools append a zip of labels).
+        (`ModelT` of the schema's object API, bytes behind the model: metadata tools append a zip of labels). What the
+        file keeps behind its flatbuffer is in the `ModelT` like everything else.
 
     Raises:
-        SplitDeconvError: the bytes are no sound TFLite flatbuffer, belong to a newer schema, or keep weights elsewhere.
+        SplitDeconvError: the bytes are no sound TFLite flatbuffer, belong to a newer schema, or keep weights in other
+            files.
     """
     if len(data) < 8 or data[4:8] != _IDENTIFIER:
         raise SplitDeconvError(
@@ -47,7 +50,7 @@ def read(data: bytes, where: str):
     except (struct.error, ValueError, IndexError, TypeError, OverflowError) as error:
         # A number that lies across the end of the file; every offset has been checked.
         raise damaged(where, f"a field that cannot be read: {error}") from None
-    _refuse_outside(model, len(data), where)
+    end = bring_inside(model, data, end, where)
     for graph in model.subgraphs or ():
         # Either vector may be left out.
         graph.tensors, graph.operators = graph.tensors or [], graph.operators or []
@@ -106,21 +109,6 @@ def _builder(size):
             return self.EndVector()
 
     return Builder(size)
-
-
-def _refuse_outside(model, size, where):
-    """Refuse weights and options behind the flatbuffer or in another file: rewriting would break their offsets."""
-    buffers = any(b.offset for b in model.buffers or ())
-    options = any(o.largeCustomOptionsOffset for g in model.subgraphs or () for o in g.operators or ())
-    external = getattr(model, "externalBuffers", None) or getattr(model, "externalBufferGroups", None)
-    if buffers or options or external:
-        raise SplitDeconvError(
-            "the TFLite file keeps data outside its flatbuffer",
-            where=where,
-            expected="weights and options inside the flatbuffer, as in every file under 2 GB",
-            got=f"{size:,} bytes with offsets to data behind them or elsewhere",
-            fix="export the model without external buffers",
-        )
 
 
 def _moved(tail, start):

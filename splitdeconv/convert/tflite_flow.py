@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from .tflite_bounds import damaged, schema
+from .tflite_outside import holds
 
 
 def check_flow(model, number, where) -> None:
@@ -97,7 +98,7 @@ def sets_constants(data) -> bool:
         entries = (signature.Inputs(j) for j in range(signature.InputsLength()))
         given[signature.SubgraphIndex()] += [entry.TensorIndex() for entry in entries]
     return any(
-        model.Buffers(graph.Tensors(index).Buffer()).DataLength()
+        holds(model.Buffers(graph.Tensors(index).Buffer()))
         for graph, indices in zip(graphs, given, strict=True)
         for index in indices
     )

@@ -290,3 +290,13 @@ def test_a_look_takes_the_first_bytes_only(tmp_path):
     (tmp_path / "model").write_bytes(b"x" * 1000)
     assert look(tmp_path / "model") == (b"x" * 64, 1000, str(tmp_path / "model"))
     assert look(b"y" * 1000) == (b"y" * 64, 1000, None)
+
+
+def test_a_large_tflite_file_is_told_how_to_become_smaller(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"\x1c\0\0\0TFL3")
+    os.truncate(path, 3 << 30)
+    with refused("the model is too large") as caught:
+        look(path)
+    assert caught.value.got == "3,221,225,472 bytes"
+    assert "float16 or int8 weights" in caught.value.fix

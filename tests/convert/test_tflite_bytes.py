@@ -144,12 +144,6 @@ class TestBytes:
         with refused(r"newer schema.*new options would be lost(.|\n)*got: kind 250"):
             TFLiteModel.parse(pack(model))
 
-    def test_weights_outside_the_flatbuffer(self):
-        model = unpack(deconv_model(SMALL))
-        model.buffers[1].data, model.buffers[1].offset, model.buffers[1].size = None, 4096, 24
-        with refused("keeps data outside its flatbuffer"):
-            TFLiteModel.parse(pack(model))
-
     def test_a_model_too_large_for_one_file(self, monkeypatch):
         monkeypatch.setattr(tflite_file, "_MOST_BYTES", 1 << 24)
         with refused("too large for one flatbuffer"):
