@@ -158,7 +158,7 @@ def _bench(
                     got=f"none for target {target}",
                     fix="see splitdeconv inspect",
                 )
-            converted = result.content
+            converted = result.model
         times = time_files(
             model,
             converted,

@@ -41,6 +41,11 @@ class Allowance:
         _limit("RLIMIT_AS", self._limits.grown(self._outside).bytes)
         self._tell()
 
+    @property
+    def bytes_outside(self) -> int:
+        """How many bytes of the model lie in other files, as far as was told."""
+        return self._outside
+
     def ran(self, seconds):
         """Count a run of a model that has ended."""
         self._longest = max(self._longest, seconds)
@@ -67,6 +72,11 @@ def outside(size):
     """Allow for `size` bytes of the model in other files; does nothing if no limits are set."""
     if _current is not None:
         _current.outside(size)
+
+
+def bytes_outside() -> int:
+    """What `outside` was told; 0 if no limits are set."""
+    return 0 if _current is None else _current.bytes_outside
 
 
 def watched(run):

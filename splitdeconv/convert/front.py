@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from . import exchange, jobs, output
+from . import exchange, jobs, onnx_outside, output
 from .exchange import is_keras
 from .report import Report
 from .rewrite import Options, examine, rewrite
@@ -17,22 +17,27 @@ class Result:
     Args:
         report: the `Report`.
         content: the model as it came: bytes of a file, or a `keras.Model`.
+        folder: of the original, where the files lie that an .onnx model may refer to; None for none.
     """
 
     report: Report
     content: object
+    folder: Path | None = None
 
     @cached_property
     def model(self):
-        """The model: bytes for .tflite and .onnx, a `keras.Model` for Keras."""
+        """The model: bytes for .tflite and .onnx, with everything inside, a `keras.Model` for Keras."""
         if self.report.format == "keras" and isinstance(self.content, bytes):
             from .keras import KerasModel
 
             return KerasModel.parse(self.content).serialize()
+        if self.folder is not None:
+            return onnx_outside.completed(self.content, self.folder)
         return self.content
 
     def save(self, path, overwrite=False) -> Path:
-        """Write the model to a file, whole or not at all.
+        """Write the model to a file, whole or not at all. Tensors that an .onnx model keeps in other files are copied
+        to NAME.data only where they do not lie in the same folder or below it.
 
         Args:
             path: the file.
@@ -43,6 +48,8 @@ class Result:
                 another format's.
         """
         output.check_suffix(path, self.report.format)
+        if self.folder is not None:
+            return onnx_outside.save(self.content, self.folder, path, overwrite)
         return output.write(path, self.content if isinstance(self.content, bytes) else self.content.save, overwrite)
 
 
@@ -140,7 +147,10 @@ def convert(
     if is_keras(model):
         return Result(*_convert_here(model, options, proof, inputs))
     with exchange.job("convert", model, timeout, memory, inputs, options=asdict(options), **proof) as job:
-        return Result(Report.from_dict(job.run(progress)), (job.folder / "output").read_bytes())
+        report = Report.from_dict(job.run(progress))
+        beside = job.content["path"] if report.format == "onnx" else None  # none for bytes
+        folder = None if beside is None else Path(beside).parent
+        return Result(report, (job.folder / "output").read_bytes(), folder)
 
 
 def _convert_here(model, options, proof, inputs):

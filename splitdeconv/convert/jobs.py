@@ -45,7 +45,9 @@ def _convert(job, folder):
     _enter(folder, "rewriting the model")
     output = folder / "output"
     result, report = rewrite(kind, data, job["path"], options, output)
-    report = report.with_(bytes_after=_save(result, output))
+    size = _save(result, output)
+    if report.bytes_after is None:  # of a model in memory
+        report = report.with_(bytes_after=size)
     if job["verify"] and (report.converted or options.static_batch is not None):
         _enter(folder, "verifying the result")
         # Runtimes read files themselves: nothing is held twice.

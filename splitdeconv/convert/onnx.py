@@ -14,8 +14,9 @@ exception, signed filters that could saturate, is explained in `onnx_follow`. Qu
 changes nothing; but an integer convolution sums exactly, where ONNX Runtime computes the ConvTranspose it replaces in
 float32, so that a value halfway between two steps may fall to either side.
 
-*External data* is read from files inside the model's folder only, and no sooner than needed; what `OnnxModel.serialize`
-returns holds everything inside, up to protobuf's limit of 2 GiB.
+*External data* is read from files inside the model's folder only, and no sooner than needed. What `OnnxModel.serialize`
+returns holds everything inside, up to protobuf's limit of 2 GiB; what `OnnxModel.write` writes still refers to large
+tensors that nothing has changed (see `onnx_outside`).
 """
 
 from contextlib import suppress
@@ -25,11 +26,14 @@ from ..errors import SplitDeconvError, check_count
 from . import unseen
 from .onnx_bulk import light, save
 from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
+from .onnx_outside import staying
 from .onnx_parse import LARGEST, all_tensors, array, inlined, is_external, locate, parse
 from .onnx_rewrite import rewrite
 from .onnx_sites import find, find_foreign
 from .onnx_types import declared, known_types, withdraw
 from .verify_bytes import content
+
+_SHOWN = 3  # files in a note
 
 
 class OnnxModel:
@@ -40,7 +44,9 @@ class OnnxModel:
         self._scopes, self._types, self._found = [], [], []
         self._held, self._before = [], []  # for `let_go`
         #: What the model keeps in files beside its own, as far as they can be read.
-        self.bytes_outside = sum({(path, start): size for path, start, size in self._located()}.values())
+        self.bytes_outside = _total(self._located())
+        #: What of it the model that was written last still keeps there.
+        self.bytes_kept, self._files = 0, ()
 
     @classmethod
     def parse(cls, data, *, path=None):
@@ -160,25 +166,31 @@ class OnnxModel:
         return self._model.SerializeToString(deterministic=True)
 
     def write(self, path):
-        """Write what `serialize` returns to a file, and end with it: no stored tensor is held twice, and the model
-        is left without its main graph's.
+        """Write the model to a file, and end with it: no stored tensor is held twice, and the model is left without its
+        main graph's. Large tensors in other files stay there; the paths to them are as they were.
 
         Args:
             path: of the file.
 
         Raises:
-            SplitDeconvError: as `serialize`.
+            SplitDeconvError: external data cannot be read, or the file would exceed protobuf's 2 GiB.
         """
-        outside = self._outside()
+        kept = staying(self._model, self._folder)
+        found = [locate(tensor, self._folder) for tensor in kept]
+        self.bytes_kept, self._files = _total(found), tuple(sorted({_location(tensor) for tensor in kept}))
+        stays = {id(tensor) for tensor in kept}
+        outside = [tensor for tensor in self._outside() if id(tensor) not in stays]
         if self._data is not None and not outside:
             Path(path).write_bytes(content(self._data))
             return
         stored = list(self._model.graph.initializer)
         del self._model.graph.initializer[:]
         self._check_size(outside, self._model.ByteSize() + sum(tensor.ByteSize() for tensor in stored))
+        brought = {id(tensor) for tensor in outside}
         for tensor in self._outside():
-            tensor.CopyFrom(inlined(tensor, self._folder))
-        save(self._model, lambda: (inlined(t, self._folder) if is_external(t) else t for t in stored), path)
+            if id(tensor) in brought:
+                tensor.CopyFrom(inlined(tensor, self._folder))
+        save(self._model, lambda: (inlined(t, self._folder) if id(t) in brought else t for t in stored), path)
 
     def _check_size(self, outside, held):
         """Refuse a file of so many bytes held and those of tensors outside."""
@@ -196,6 +208,12 @@ class OnnxModel:
 
     def notes(self):
         """What who keeps the file has to know."""
+        if self.bytes_kept:
+            files = ", ".join(self._files[:_SHOWN]) + ", ..." * (len(self._files) > _SHOWN)
+            return (
+                f"{self.bytes_kept:,} bytes stay in other files ({files}): the result refers to them if it is saved in "
+                "the folder of the original, and is saved with a copy of them anywhere else",
+            )
         return ("what the model kept in other files is inside it now",) if self.bytes_outside else ()
 
     def _outside(self):
@@ -210,3 +228,12 @@ class OnnxModel:
 
     def _read(self, tensor):
         return array(tensor, self._folder)
+
+
+def _total(places):
+    """Bytes in other files; tensors in one place count once."""
+    return sum({(path, start): size for path, start, size in places}.values())
+
+
+def _location(tensor):
+    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")

@@ -107,8 +107,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
 
     Returns:
         (bytes, `into` or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no batch to
-        fix, unless it keeps tensors in other files, which are put inside: it must load from wherever it is
-        written.
+        fix, unless it keeps tensors in other files, which are put inside (or, in the file `into`, the small ones).
         Of Keras models only a subclassed one is changed itself: its layers are swapped in place.
 
     Raises:
@@ -125,7 +124,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
     if not report.converted and options.static_batch is None:
         result = _result(model, into) if kind == "onnx" else data
         return result, report.with_(
-            bytes_after=_size(result),
+            bytes_after=_size(result, getattr(model, "bytes_kept", 0)),
             arena_after=report.arena_before,
             notes=(*report.notes, nothing_to_do(report), *_said_by(model)),
         )
@@ -134,7 +133,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
     return result, report.with_(
         operators_after=tally(operators),
         objections=tuple(options.device.objections(operators)),
-        bytes_after=_size(result),
+        bytes_after=_size(result, getattr(model, "bytes_kept", 0)),
         arena_after=_arena(kind, result),
         notes=(*report.notes, *_said_by(model)),
     )

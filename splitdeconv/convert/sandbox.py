@@ -22,6 +22,8 @@ from .detect import LARGEST
 
 _GIB = 1 << 30
 _SECONDS, _COPIES = 1e-6, 16  # for each byte of a model
+#: Bytes of a model in other files, beyond which more address space is not given; times that they are mapped at once.
+_MOST_OUTSIDE, _MAPPED = 128 << 30, 4
 _STACKS = 64 << 20  # for each core: 8 MiB of address space in each of a few pools of threads
 #: Exit code of a child that could not even write down what went wrong.
 NO_ROOM = 74
@@ -88,16 +90,18 @@ class Limits:
         took so long.
 
         Args:
-            outside: bytes; None for as many as can be converted.
+            outside: bytes; None for as many as are allowed for. What exceeds the largest file is mapped, not copied.
             longest: seconds.
         """
-        outside = LARGEST if outside is None else min(outside, LARGEST)
+        outside = _MOST_OUTSIDE if outside is None else min(outside, _MOST_OUTSIDE)
+        mapped = _MAPPED * max(0, outside - LARGEST)
+        outside = min(outside, LARGEST)
         time, memory = self.grows
         silence = self.seconds if self.silence is None else self.silence
         return replace(
             self,
             seconds=self.seconds + 10 * time * outside,
-            bytes=self.bytes + int(memory * outside),
+            bytes=self.bytes + (int(memory * outside) + mapped if memory else 0),
             silence=max(silence + time * outside, 50 * longest),
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..extras import require
+from . import allowance
 from .verify_measure import Output, measure, perturb, slack
 from .verify_run import KERNELS, RejectedError, load
 from .verify_steps import Grid, forgive_steps
@@ -52,10 +53,11 @@ class Pair:
 
     @property
     def size(self) -> int:
-        """Bytes of the two models; 0 for those in memory."""
+        """Bytes of the two models, with what whole ones keep in other files; 0 for those in memory."""
         models = (self.original, self.converted)
         files = sum(model.stat().st_size for model in models if isinstance(model, Path))
-        return files + sum(len(model) for model in models if isinstance(model, bytes))
+        outside = 0 if self.alone else allowance.bytes_outside()
+        return outside + files + sum(len(model) for model in models if isinstance(model, bytes))
 
     def load_original(self, kernels="default"):
         """Entry points of the original; as Keras' own layers compute if both are the same model."""

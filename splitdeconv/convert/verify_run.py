@@ -4,17 +4,17 @@ import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ..extras import require
 from . import allowance
-from .verify_bytes import content, for_litert
+from .verify_bytes import content, for_litert, for_onnxruntime
 
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 #: No kernels of a runtime's: an ONNX operator computed by its definition; see `verify_definition`.
 DEFINITION = "definition"
+_LARGE = 1 << 30  # bytes in other files that are not held twice
 KERNELS = ("default", "reference", "builtin")  # each runtime's fastest, its plainest, and those between
 
 
@@ -68,7 +68,7 @@ def load(kind, model, path=None, kernels="default", native=False, threads=None) 
     elif kind in ("keras", "layer"):
         loaded = {"": {"keras": _Keras, "layer": _Layer}[kind](model, native)}
     else:
-        loaded = {"tflite": _load_tflite, "onnx": _load_onnx}[kind](model, path, kernels, threads or os.cpu_count())
+        loaded = {"tflite": _load_tflite, "onnx": _load_onnx}[kind](model, path, kernels, threads)
     return {name: Loaded(run.inputs, allowance.watched(run)) for name, run in loaded.items()}
 
 
@@ -95,7 +95,7 @@ def _load_tflite(model, _, kernels, threads):
     try:
         loaded = interpreter.Interpreter(
             **for_litert(model),
-            num_threads=threads,
+            num_threads=threads or os.cpu_count(),
             experimental_op_resolver_type={
                 "default": resolvers.AUTO,
                 "reference": resolvers.BUILTIN_REF,
@@ -170,17 +170,18 @@ def _load_onnx(model, path, kernels, threads):
     ort = require("onnxruntime", "onnx")
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or os.cpu_count()
     levels = ort.GraphOptimizationLevel
     options.graph_optimization_level = {
         "default": levels.ORT_ENABLE_ALL,
         "reference": levels.ORT_DISABLE_ALL,
         "builtin": levels.ORT_ENABLE_BASIC,
     }[kernels]
-    if path and not isinstance(model, Path):
-        folder = os.path.dirname(os.path.abspath(path))
+    if threads is None and allowance.bytes_outside() > _LARGE:  # nothing is timed: no copies in another order
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    source, folder = for_onnxruntime(model, path)
+    if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-    source = str(model) if isinstance(model, Path) else model
     try:
         return {"": _Onnx(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))}
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
