@@ -11,6 +11,7 @@ from . import exchange
 from .detect import detect, look
 from .verify_inputs import find_recipe, read_inputs
 from .verify_run import RejectedError, load
+from .verify_tables import described
 
 
 def time_files(
@@ -90,7 +91,8 @@ def time_models(models, *, paths=None, inputs=None, threads=(1, 2), turns=31, bu
     parts = []
     for count in threads:
         runs = {name: _runner(name, data, kinds[name], (paths or {}).get(name), count) for name, data in models.items()}
-        sample = _sample(runs[baseline], baseline, _common(runs), inputs, seed)
+        ports = described(kinds[baseline], models[baseline], _common(runs))
+        sample = _sample(runs[baseline], baseline, ports, inputs, seed)
         functions = {name: partial(run, sample) for name, run in runs.items()}
         try:
             times = bench.interleaved(functions, turns=turns, budget=budget)

@@ -32,7 +32,7 @@ def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None,
         seed: of the inputs.
         inputs: arrays by input name, samples stacked along a new first axis; a mapping, or the path of an .npz file.
             None for synthetic ones: normal and uniform floats; integers 0 and 1 first, the full range if quantized,
-            every row where they are looked up in a table.
+            every row where they are looked up in a table, up to the length of the other inputs where they count steps.
         timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.
         progress: called with the name of each stage the child enters.
 

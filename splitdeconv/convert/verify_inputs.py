@@ -18,6 +18,8 @@ _BATCHES = (2, 1)
 # ones; and multiples of 32, which is what models of many halvings take.
 _SIZES = ((63, 0), (21, 4), (9, 2), (32, 32), (64, 64))
 _OTHER_SIZES = 2
+# Axes that are tried for what lengths count.
+_MOST_AXES = 4
 _OTHER_BATCHES = (1, 3)
 # Numbers that the largest tensor may have; beyond it shorter lengths are tried first.
 _MOST_NUMBERS = 2**20
@@ -35,6 +37,8 @@ class Recipe:
         most: greatest value of integers that are not quantized.
         spread: what each further axis adds to the length.
         tables: whether what is looked up in a table takes every row of it.
+        steps: which of the lengths of other inputs, from the shortest on, the values of lengths count; None for
+            values like other integers'.
     """
 
     length: int = 64
@@ -42,6 +46,7 @@ class Recipe:
     most: int = 1
     spread: int = 0
     tables: bool = True
+    steps: int | None = None
 
     def draw(self, inputs, index, seed):
         """The `index`-th sample: arrays by name, always the same for one seed."""
@@ -52,12 +57,16 @@ class Recipe:
             for port in inputs
             if not port.default or (index % 2 and port.dtype is not None and port.dtype.kind == "f")
         ]
-        return {port.name: self._values(rng, port, index) for port in given}
+        longest = self._longest(inputs)
+        return {port.name: self._values(rng, port, index, longest) for port in given}
 
-    def _values(self, rng, port, index):
+    def _values(self, rng, port, index, longest):
         shape = self.shape(port)
         kind = port.dtype.kind
-        if self.tables and port.rows:
+        if port.lengths and longest:
+            values = rng.integers(1, min(longest, np.iinfo(port.dtype).max) + 1, shape)
+            values.reshape(-1)[:1] = longest  # something is not padded at all
+        elif self.tables and port.rows:
             limit = np.iinfo(port.dtype).max if kind in "iu" else port.rows
             values = rng.integers(0, min(port.rows, limit + 1), shape)
         elif kind == "f":
@@ -70,8 +79,16 @@ class Recipe:
             limits = np.iinfo(port.dtype)
             values = rng.integers(limits.min, limits.max, shape, endpoint=True)
         else:
-            values = rng.integers(0, self.most, shape, endpoint=True)
+            most = self.most if port.rows is None else min(self.most, port.rows - 1)
+            values = rng.integers(0, most, shape, endpoint=True)
         return np.asarray(values).astype(port.dtype)
+
+    def _longest(self, inputs):
+        """The length that is counted; None where there is none, or lengths are not wanted."""
+        if self.steps is None:
+            return None
+        sizes = sorted({self.shape(port)[axis] for port, axis in _stepwise(inputs)})
+        return sizes[min(self.steps, len(sizes) - 1)] if sizes else None
 
     def shape(self, port):
         """The concrete shape of an input."""
@@ -108,9 +125,10 @@ def find_recipe(run, inputs, seed, growth=1):
         (1, 100) if counted else (1,),
         # What reads a table may also be something else, which the model does not take from all over it.
         (True, False) if any(port.rows for port in inputs) else (True,),
+        (*range(len(_stepwise(inputs))), None) if any(port.lengths for port in inputs) else (None,),
     )
     said = "it has no inputs"
-    tried = [Recipe(length, batch, most, tables=tables) for length, batch, most, tables in recipes]
+    tried = [Recipe(length, batch, most, tables=tables, steps=steps) for length, batch, most, tables, steps in recipes]
     # Lengths that would make huge tensors come last.
     for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
         if (count := recipe.numbers(inputs)) > _TOO_MANY:
@@ -123,6 +141,13 @@ def find_recipe(run, inputs, seed, growth=1):
         else:
             return recipe, None
     return None, said
+
+
+def _stepwise(inputs):
+    """(input, axis) whose lengths may be counted: open ones if there are any, never the batch."""
+    axes = [(p, i) for p in inputs if not p.lengths for i, _ in enumerate(p.shape or ()) if i]
+    opened = [(port, axis) for port, axis in axes if port.shape[axis] is None]
+    return (opened or axes)[:_MOST_AXES]
 
 
 def other_sizes(run, inputs, recipe, seed, growth=1, empty=False) -> list[Recipe]:

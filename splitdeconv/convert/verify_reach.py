@@ -6,6 +6,7 @@ from ..extras import require
 from .verify_bytes import content
 from .verify_inputs import find_recipe
 from .verify_run import RejectedError, load
+from .verify_tables import described
 
 
 def reaches_output(pair, site) -> bool:
@@ -22,10 +23,11 @@ def reaches_output(pair, site) -> bool:
         ours = pair.load_original()
         theirs = load(pair.kind, change(content(pair.original), site), pair.path)
         for name, run in ours.items():
-            recipe, _ = find_recipe(run, run.inputs, pair.seed, pair.growth)
+            ports = described(pair.kind, pair.original, run.inputs)
+            recipe, _ = find_recipe(run, ports, pair.seed, pair.growth)
             if recipe is None:
                 continue
-            feed = recipe.draw(run.inputs, 0, pair.seed)
+            feed = recipe.draw(ports, 0, pair.seed)
             y, z = run(feed), theirs[name](feed)
             if any(not np.array_equal(y[key], z[key], equal_nan=_floats(y[key])) for key in y):
                 return True

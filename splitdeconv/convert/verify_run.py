@@ -33,6 +33,7 @@ class Input:
         quantized: integers that stand for real numbers.
         default: whether the model has a value for it, which a caller may replace.
         rows: how many rows the table has that it is looked up in; None where that is not known.
+        lengths: whether it says how many steps of other inputs are no padding.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Input:
     quantized: bool = False
     default: bool = False
     rows: int | None = None
+    lengths: bool = False
 
 
 def load(kind, model, path=None, kernels="default", native=False, threads=None) -> dict:

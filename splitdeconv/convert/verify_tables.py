@@ -1,4 +1,4 @@
-"""How many rows the tables have that a model's integer inputs are looked up in.
+"""What a model's integer inputs are: lengths, or what is looked up in a table of so many rows.
 
 Tokens that are 0 and 1 alone reach two rows of an embedding, and tell little about what comes of it.
 """
@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..extras import require
 from .verify_bytes import content
+from .verify_lengths import lengths_of
 from .verify_run import Input
 
 # Operators that hand on integers as they are, up to their shape and type.
@@ -15,8 +16,8 @@ _ONNX = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 _TFLITE = ("CAST", "EXPAND_DIMS", "RESHAPE", "SQUEEZE")
 
 
-def with_tables(kind: str, model: object, ports: Iterable[Input]) -> list[Input]:
-    """A model's inputs, with `rows` where an input is looked up in a table.
+def described(kind: str, model: object, ports: Iterable[Input]) -> list[Input]:
+    """A model's inputs, with `rows` where an input is looked up in a table, and `lengths` where it holds such.
 
     Args:
         kind: "tflite", "onnx" or "keras"; nothing is known of others.
@@ -32,7 +33,8 @@ def with_tables(kind: str, model: object, ports: Iterable[Input]) -> list[Input]
     rows: dict[str, int] = {}
     for name, count in look(model):
         rows[name] = min(count, rows.get(name, count))
-    return [replace(port, rows=rows.get(port.name)) for port in ports]
+    lengths = lengths_of(kind, model)
+    return [replace(port, rows=rows.get(port.name), lengths=port.name in lengths) for port in ports]
 
 
 def _of_onnx(model) -> Iterator[tuple[str, int]]:

@@ -9,7 +9,7 @@ from .verify_entry import ROUNDED, Entry, compare_output, failure, keeps_state, 
 from .verify_inputs import find_recipe, other_sizes, read_inputs
 from .verify_measure import Output, merge
 from .verify_run import DEFINITION, KERNELS, RejectedError
-from .verify_tables import with_tables
+from .verify_tables import described
 
 _SECONDS = 120  # what the samples of one entry point may take
 # Runs of the default kernels that take longer are not repeated with the plainest, which may be
@@ -202,7 +202,7 @@ def _draw(entry, samples, notes):
     # A batch that the conversion fixed is the one to run.
     fixed = {(port.name, port.dtype): port for port in entry.theirs.inputs}
     ports = [fixed.get((port.name, port.dtype), port) for port in entry.ours.inputs]
-    ports = with_tables(entry.pair.kind, entry.pair.original, ports)
+    ports = described(entry.pair.kind, entry.pair.original, ports)
     seed, growth = entry.pair.seed, entry.pair.growth
     recipe, said = find_recipe(entry.ours, ports, seed, growth)
     if recipe is None:

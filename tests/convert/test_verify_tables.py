@@ -1,14 +1,22 @@
 """Integer inputs that are looked up in a table take all of its rows."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
+import onnx
+import pandas as pd
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 import splitdeconv as sd
+from splitdeconv.convert import measure
+from splitdeconv.convert.onnx import OnnxModel
+from splitdeconv.convert.verify_entry import Pair
 from splitdeconv.convert.verify_inputs import find_recipe
+from splitdeconv.convert.verify_reach import reaches_output
 from splitdeconv.convert.verify_run import Input, RejectedError, load
-from splitdeconv.convert.verify_tables import with_tables
+from splitdeconv.convert.verify_tables import described
 from tests.convert import onnx_models
 from tests.convert.tflite_models import Builder, make
 
@@ -53,20 +61,20 @@ def tokens_tflite():
 )
 def test_tables_of_onnx_are_found(model):
     ports = load("onnx", model)[""].inputs
-    assert [port.rows for port in with_tables("onnx", model, ports)] == [ROWS]
+    assert [port.rows for port in described("onnx", model, ports)] == [ROWS]
 
 
 def test_what_is_computed_from_an_input_is_no_index_of_a_table():
     half = [helper.make_node("Div", ["ids", "two"], ["c"]), helper.make_node("Constant", [], ["two"], value_int=2)]
     model = tokens_onnx(half[::-1], "c")
     ports = load("onnx", model)[""].inputs
-    assert [port.rows for port in with_tables("onnx", model, ports)] == [None]
+    assert [port.rows for port in described("onnx", model, ports)] == [None]
 
 
 def test_tables_of_tflite_are_found():
     model = tokens_tflite()
     ports = load("tflite", model)[""].inputs
-    assert [(port.name, port.rows) for port in with_tables("tflite", model, ports)] == [("ids", ROWS)]
+    assert [(port.name, port.rows) for port in described("tflite", model, ports)] == [("ids", ROWS)]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -75,14 +83,14 @@ def test_tables_of_keras_are_found_and_models_verified_over_them():
     y = keras.layers.Conv1DTranspose(2, 4, 3)(keras.layers.Embedding(ROWS, 5)(ids))
     model = keras.Model(ids, y)
     ports = load("keras", model)[""].inputs
-    assert [(port.name, port.rows) for port in with_tables("keras", model, ports)] == [("ids", ROWS)]
+    assert [(port.name, port.rows) for port in described("keras", model, ports)] == [("ids", ROWS)]
     assert sd.convert(model).report.verification.method == "model"
 
 
 def test_all_rows_are_drawn_and_none_beyond():
     model = tokens_onnx()
     run = load("onnx", model)[""]
-    ports = with_tables("onnx", model, run.inputs)
+    ports = described("onnx", model, run.inputs)
     recipe, _ = find_recipe(run, ports, 3)
     drawn = np.concatenate([recipe.draw(ports, index, 3)["ids"] for index in range(20)])
     assert set(drawn.ravel()) == set(range(ROWS))
@@ -106,3 +114,51 @@ def test_an_index_of_few_bits_stays_within_them():
     recipe, _ = find_recipe(lambda feed: None, [port], 0)
     values = recipe.draw([port], 0, 0)["ids"]
     assert (values.min(), values.max()) == (0, 127)
+
+
+def hidden_rows():
+    """A model whose first two rows alone yield nothing but zeros, and its transposed convolution."""
+    source = onnx.load_model_from_string(tokens_onnx())
+    table = next(t for t in source.graph.initializer if t.name == "table")
+    values = numpy_helper.to_array(table).copy()
+    values[:2] = 0
+    table.CopyFrom(numpy_helper.from_array(values, "table"))
+    return source.SerializeToString()
+
+
+def test_an_operator_is_seen_to_reach_an_output_by_all_rows():
+    data = hidden_rows()
+    (site,) = OnnxModel.parse(data).sites()
+    pair = Pair("onnx", data, data, None, None, 0.0, 0)
+    assert reaches_output(pair, site)
+
+
+@pytest.mark.parametrize("dtype", ["i4", "i8"])
+def test_what_is_timed_reads_all_of_the_table(monkeypatch, dtype):
+    fed = []
+    monkeypatch.setattr(measure.bench, "interleaved", lambda functions, **_: fed.append(functions) or {})
+    monkeypatch.setattr(measure.bench, "summarize", lambda *_, **__: pd.DataFrame({"name": []}))
+    before = [helper.make_node("Cast", ["ids"], ["c"], to=7)] if dtype == "i4" else ()
+    data = tokens_onnx(before, "c" if before else "ids", dtype=dtype)
+    measure.time_models({"one": data, "other": data}, threads=(1,), seed=3)
+    (sample,) = next(iter(fed[0].values())).args
+    assert (sample["ids"].min(), sample["ids"].max()) == (0, ROWS - 1)
+    assert len(np.unique(sample["ids"])) > ROWS // 2
+
+
+def test_other_values_stay_within_the_table_as_well():
+    port = Input("ids", np.dtype("i8"), (40,), rows=5)
+    recipe, _ = find_recipe(only(lambda feed: feed["ids"].max() < 5), [port], 0)
+    for most, tables in ((1, False), (100, False), (100, True)):
+        values = replace(recipe, most=most, tables=tables).draw([port], 0, 0)["ids"]
+        assert values.max() == (1 if most == 1 else 4)
+
+
+def only(suits):
+    """A run that takes what suits."""
+
+    def run(feed):
+        if not suits(feed):
+            raise RejectedError("no")
+
+    return run
