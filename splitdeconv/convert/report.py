@@ -28,6 +28,7 @@ class Site:
         key: the format's own handle; no part of the record.
         bound: why the converted model will run at the declared spatial sizes only, in a user's words; None if it will
             run at every size that the original runs at.
+        counts: multiply-accumulates per image by form, where the format's operators execute others than the plan says.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Site:
     key: object = field(default=None, compare=False, repr=False)
     interleaves: tuple[str, ...] = ("concat", "depth_to_space", "transpose")
     bound: str | None = None
+    counts: dict[str, int | None] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def geometry(self) -> str:
@@ -49,11 +51,13 @@ class Site:
         return "unknown" if self.axes is None else ", ".join(map(str, self.axes))
 
     def macs(self) -> dict[str, int | None]:
-        """Multiply-accumulates per image, as `SplitPlan.macs` counts them; None for each that cannot be counted."""
+        """Multiply-accumulates per image, as `counts` has them, else `SplitPlan.macs`; None for each that cannot be
+        counted.
+        """
         known = self.axes is not None and None not in (self.in_channels, self.out_channels)
         if not known or any(axis.n is None for axis in self.axes):
             return dict.fromkeys(COUNTS)
-        return SplitPlan(self.axes, self.groups, "split").macs(self.in_channels, self.out_channels)
+        return SplitPlan(self.axes, self.groups, "split").macs(self.in_channels, self.out_channels) | self.counts
 
 
 @dataclass(frozen=True)
@@ -227,5 +231,6 @@ def _decision(layer):
     """The decision that one of `to_dict`'s layers described."""
     axes = layer["axes"] and tuple(Axis(**axis) for axis in layer["axes"])
     names = ("name", "operator", "groups", "in_channels", "out_channels", "dtype", "batch", "problem", "bound")
-    site = Site(axes=axes, **{name: layer[name] for name in names})
+    counts = {name: layer[name] for name in COUNTS}
+    site = Site(axes=axes, counts=counts, **{name: layer[name] for name in names})
     return Decision(site, *(layer[name] for name in ("verdict", "form", "interleave", "reason")))

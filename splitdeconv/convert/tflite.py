@@ -11,6 +11,7 @@ from . import unseen
 from .report import Decision, Site
 from .tflite_bounds import schema
 from .tflite_check import builtin, check
+from .tflite_counts import counted
 from .tflite_edit import Editor, substitute, sweep, used
 from .tflite_file import read, save, write
 from .tflite_graph import dimensions, operator_name, ports, producers
@@ -50,7 +51,7 @@ class TFLiteModel:
 
     def sites(self) -> list[Site]:
         """Every transposed convolution, in the order of the file."""
-        return find_sites(self._model)
+        return [counted(self._model, site) for site in find_sites(self._model)]
 
     def operators(self) -> list[tuple[str, int]]:
         """(name, version) of every operator, subgraph by subgraph."""

@@ -34,8 +34,13 @@ def widened(filters, pads):
     """
     if filters.shape[1:3] != (1, 1):
         return filters, pads
+    return np.concatenate([filters, np.zeros_like(filters)], axis=2), longer(pads)
+
+
+def longer(pads):
+    """The pads of a convolution whose filters are one tap wider than those that they were meant for."""
     rows, (before, after) = pads
-    return np.concatenate([filters, np.zeros_like(filters)], axis=2), (rows, (before, after + 1))
+    return rows, (before, after + 1)
 
 
 def needs_channel(quantization, phases, filters) -> bool:

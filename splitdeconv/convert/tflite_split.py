@@ -86,7 +86,7 @@ class _Rewrite:
         """A convolution over what `feed` returns for the pads; where that must not be cut, its result is."""
         if self.hybrid:
             filters, pads = hybrid.widened(filters, pads)
-        padding = _implied(filters.shape[1:3], dilations, pads)
+        padding = implied(filters.shape[1:3], dilations, pads)
         if not self.hybrid or padding:
             return self.conv(
                 feed(((0, 0),) * 2 if padding else pads), filters, phases, padding or "VALID", dilations, label
@@ -236,8 +236,13 @@ def _positive(pads):
     return tuple((max(before, 0), max(after, 0)) for before, after in pads)
 
 
-def _implied(kernel, dilations, pads):
-    """The padding that CONV_2D does by itself, if it is the one wanted: "VALID", "SAME" or None."""
+def implied(kernel, dilations, pads):
+    """The padding that CONV_2D does by itself, if it is the one wanted: "VALID", "SAME" or None.
+
+    Args:
+        kernel, dilations: of the convolution, per axis.
+        pads: (before, after) per axis; a negative number cuts.
+    """
     spans = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
     if not any(map(any, pads)):
         return "VALID"
