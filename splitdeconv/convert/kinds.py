@@ -19,12 +19,12 @@ class Kind:
     Args:
         matches: whether these are its bytes.
         what: how a refusal names it.
-        fix: what to do; one of `recipes` or a sentence.
+        fix: what to do; one of `recipes`, a sentence, or what makes one of the file's path.
     """
 
     matches: Callable[[bytes], bool]
     what: str
-    fix: str = recipes.AGAIN
+    fix: str | Callable[[str], str] = recipes.AGAIN
 
 
 def _begins(*magic: bytes) -> Callable[[bytes], bool]:
@@ -50,10 +50,14 @@ def _is_recent(data):
     return _holds_layers(data) and b'"batch_shape"' in data and b'"batch_input_shape"' not in data
 
 
-def _is_keras_weights(data):
-    """Whether an HDF5 file is what `save_weights` of Keras 1, 2 or 3 writes."""
-    recent = b"layers" in data and b"vars" in data
-    return _is_hdf5(data) and (recent or b"layer_names" in data or b"weight_names" in data)
+def _is_older_weights(data):
+    """Whether an HDF5 file is what `save_weights` of Keras 1 or 2 writes."""
+    return _is_hdf5(data) and (b"layer_names" in data or b"weight_names" in data)
+
+
+def _is_recent_weights(data):
+    """Whether an HDF5 file is what `save_weights` of Keras 3 writes."""
+    return _is_hdf5(data) and b"layers" in data and b"vars" in data
 
 
 def _is_pickle(data):
@@ -94,13 +98,15 @@ def _is_text(data):
     return set(data[:64].removeprefix(_MARK)) <= set(string.printable.encode())
 
 
+_WEIGHTS = "an HDF5 file of Keras that holds weights alone"
 _IS_IR = _text(rb"^\s*(<\?xml.*?)?<net\b")
 #: The first that matches is the one.
 KINDS = (
     Kind(lambda data: not data, "an empty file"),
     Kind(_is_recent, "an HDF5 file: legacy Keras, written by Keras 3", recipes.TO_KERAS),
     Kind(_holds_layers, "an HDF5 file: legacy Keras, written by Keras 1 or 2", recipes.LEGACY),
-    Kind(_is_keras_weights, "an HDF5 file of Keras that holds weights alone, and no model", recipes.WEIGHTS),
+    Kind(_is_older_weights, f"{_WEIGHTS}, and no model", recipes.older_weights),
+    Kind(_is_recent_weights, f"{_WEIGHTS}, and no model", recipes.recent_weights),
     Kind(_is_hdf5, "an HDF5 file that holds no Keras model"),
     Kind(_is_pickle, "a pickle: legacy PyTorch or another; it is never opened", recipes.TO_ONNX),
     Kind(wire.is_frozen_graph, "a TensorFlow protocol buffer: a frozen graph", recipes.FROZEN),

@@ -4,6 +4,7 @@
 """
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 AGAIN = "fetch or export the model again, and compare the size of the two files"
@@ -43,9 +44,10 @@ SMALLER = (
     "export it with float16 or int8 weights, which take half or a quarter of the room, or convert the model that it "
     "was made from (the .onnx or .keras file)"
 )
+# Keras tells by the name which of its own formats a file of weights is in, and the file may be named otherwise.
 WEIGHTS = (
-    "build the model with its own code, then model.load_weights(PATH) in Python, "
-    "and give the model to splitdeconv.convert"
+    "%sin Python, with the model that its own code builds: model.load_weights(%s); model.save('model.keras'), "
+    "then splitdeconv convert model.keras -o split.keras"
 )
 MADE_FROM = (
     "convert the model that it was made from (the .onnx, .tflite or .keras file, or the program's export), then "
@@ -63,9 +65,30 @@ UNPACKED = (
 )
 
 
-def filled(recipe: str, path: str | Path) -> str:
-    """A recipe with the path in place of {}, as a shell takes it, of PATH, as Python does, and of {folder}."""
+def recent_weights(path: str) -> str:
+    """What to do with a file of weights alone that Keras 3 wrote, which it reads under names in .weights.h5 only."""
+    return _weights(path, "renamed.weights.h5", path.endswith(".weights.h5"))
+
+
+def older_weights(path: str) -> str:
+    """What to do with a file of weights alone that Keras 1 or 2 wrote, which Keras reads under other names in .h5."""
+    return _weights(path, "renamed.h5", path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5"))
+
+
+def _weights(path, other, fits):
+    return WEIGHTS % (("", repr(path)) if fits else (f"cp {shlex.quote(path)} {other}, then ", repr(other)))
+
+
+def filled(recipe: str | Callable[[str], str], path: str | Path) -> str:
+    """A recipe with the path in place of {}, as a shell takes it, of PATH, as Python does, and of {folder}.
+
+    Args:
+        recipe: a text, or what makes it of a path.
+        path: of the file that was given.
+    """
     path = str(path)
     named = "MODEL" if path == "the model" else path  # bytes have no path
+    if callable(recipe):
+        return recipe(named)
     folder = shlex.quote(str(Path(named).parent))
     return recipe.replace("{folder}", folder).replace("PATH", repr(named)).replace("{}", shlex.quote(named))

@@ -89,7 +89,7 @@ ODD = {
     "weights of Keras 1": (
         HDF5 + b"layer_names weight_names",
         "an HDF5 file of Keras that holds weights alone",
-        "model.load_weights('folder/some.model')",
+        "cp folder/some.model renamed.h5, then in Python, ",
     ),
     "Core ML": (CORE_ML, "a Core ML model", "convert the model that it was made from"),
     "Core ML network": (CORE_ML_NETWORK, "a Core ML model", "convert the model that it was made from"),

@@ -171,13 +171,51 @@ def test_the_code_of_the_recipe_for_keras_1_and_2_runs(keras_model, monkeypatch)
     assert_leads_on(caught.value.fix, monkeypatch)
 
 
+def save_older(model, name):
+    """What `save_weights` of Keras 1 and 2 writes."""
+    import h5py
+    from keras.src.legacy.saving import legacy_h5_format
+
+    with h5py.File(name, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+
+
+def save_recent(model, name):
+    """What `save_weights` of Keras 3 writes, under any name."""
+    model.save_weights("temporary.weights.h5")
+    Path("temporary.weights.h5").rename(name)
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_weights_of_keras_are_told_from_a_model(keras_model):
-    keras_model.save_weights("only.weights.h5")
+@pytest.mark.parametrize(
+    ("save", "name", "renamed"),
+    [
+        (save_recent, "only.weights.h5", False),
+        (save_recent, "the epoch 7.h5", True),
+        (save_recent, "checkpoint", True),
+        (save_older, "vgg_notop.h5", False),
+        (save_older, "old.hdf5", False),
+        (save_older, "old.weights.h5", True),
+        (save_older, "it's.model", True),
+    ],
+)
+def test_the_recipe_for_weights_of_keras_works(keras_model, monkeypatch, save, name, renamed):
+    kernel = np.random.default_rng(8).standard_normal((3, 3, 3, 2)).astype("f4")
+    keras_model.layers[0].kernel.assign(kernel)
+    save(keras_model, name)
+    keras_model.layers[0].kernel.assign(kernel * 0)  # as new as its own code would build it
     with refused("unsupported model format") as caught:
-        detect(*read_model("only.weights.h5"))
-    assert "holds weights alone" in caught.value.got
-    assert "load_weights('only.weights.h5')" in caught.value.fix
+        detect(*read_model(name))
+    assert caught.value.got == "an HDF5 file of Keras that holds weights alone, and no model"
+    *copy, python, then = caught.value.fix.split(", then ")
+    assert bool(copy) == renamed
+    for command in copy:
+        subprocess.run(shlex.split(command), check=True)
+    lead, code = python.split(" builds: ")
+    assert lead == "in Python, with the model that its own code"
+    exec(code, {"model": keras_model})
+    np.testing.assert_array_equal(keras_model.layers[0].kernel.numpy(), kernel)
+    assert_leads_on(f"python -c pass, then {then}", monkeypatch)
 
 
 def test_the_recipe_for_packed_files_works(tmp_path, monkeypatch):
