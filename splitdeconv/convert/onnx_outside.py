@@ -13,7 +13,7 @@ from ..errors import SplitDeconvError
 from ..extras import require
 from . import output
 from .onnx_graph import scopes
-from .onnx_parse import is_external, locate
+from .onnx_parse import LARGEST, is_external, locate
 
 #: Bytes up to which a tensor is brought inside: `onnx.save_model` leaves those inside by default, too.
 SMALL = 1024
@@ -53,7 +53,18 @@ def completed(data: bytes, folder) -> bytes:
     """
     from .onnx import OnnxModel
 
-    return OnnxModel.parse(data, path=Path(folder) / "model").serialize() if refers(data) else data
+    if not refers(data):
+        return data
+    model = OnnxModel.parse(data, path=Path(folder) / "model")
+    if (size := len(data) + model.bytes_outside) > LARGEST:
+        raise SplitDeconvError(
+            "the model is too large to be held in one piece",
+            where="result.model",
+            expected=f"up to {LARGEST} bytes, external data included",
+            got=f"{size} bytes",
+            fix="save it in the folder of the original (result.save, splitdeconv convert), and use the file",
+        )
+    return model.serialize()
 
 
 def save(data: bytes, folder, path, overwrite=False) -> Path:

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 import splitdeconv as sd
+from splitdeconv.convert import onnx_outside
 from splitdeconv.convert.onnx_outside import SMALL, completed, staying
 from tests.convert.onnx_models import model, node, value
 from tests.refusals import refused
@@ -160,6 +161,16 @@ def test_the_model_in_memory_holds_everything(kept):
     np.testing.assert_allclose(session.run(None, {"ids": kept.ids})[0], y, rtol=0, atol=1e-5 * np.abs(y).max())
     assert bool(sd.verify(kept.path, result.model))
     assert completed(result.model, kept.path.parent) == result.model
+
+
+def test_a_model_that_is_too_large_for_one_piece_is_to_be_saved(kept, monkeypatch):
+    result = sd.convert(kept.path)
+    monkeypatch.setattr(onnx_outside, "LARGEST", len(result.content) + kept.table.nbytes + kept.dense.nbytes - 1)
+    with refused("the model is too large to be held in one piece") as caught:
+        _ = result.model
+    assert "save it in the folder of the original" in caught.value.fix
+    monkeypatch.undo()
+    assert len(result.model) > kept.table.nbytes + kept.dense.nbytes
 
 
 def test_a_model_without_anything_to_convert_keeps_its_files(kept, tmp_path):
