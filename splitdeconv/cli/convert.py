@@ -12,8 +12,8 @@ from .. import provenance
 from ..convert import front, output
 from ..convert import verify as verify_models
 from ..convert.choose import FORMS, INTERLEAVES
+from ..convert.input_shapes import LARGEST, parsed
 from ..convert.measure import check_format, time_files
-from ..convert.rewrite import LARGEST_BATCH
 from ..errors import SplitDeconvError
 from .account import print_report, print_verification
 from .show import Json, echo, print_json, print_table, progress
@@ -58,7 +58,10 @@ def _convert(
     form: Annotated[Form, typer.Option(help="how to split; auto: what suits the target")] = Form.auto,
     interleave: Annotated[Interleave | None, typer.Option(help="how phases become pixels")] = None,
     static_batch: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST_BATCH, help="fix a dynamic batch to this size")
+        int | None, typer.Option(min=1, max=LARGEST, help="fix a dynamic batch to this size")
+    ] = None,
+    input_shape: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=1x80x100", help="fix the open dimensions of an input; repeatable")
     ] = None,
     layers: Annotated[str | None, typer.Option(parser=_pattern, metavar="REGEX", help="only layers it finds")] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="compare with the original by value")] = True,
@@ -70,6 +73,7 @@ def _convert(
     as_json: Json = False,
 ):
     """Rewrite a model's transposed convolutions as stride-1 convolutions; the same format out, verified by value."""
+    shapes = parsed(input_shape or ())
     output.check(to, overwrite)
     with progress() as stage:
         result = front.convert(
@@ -80,6 +84,7 @@ def _convert(
             static_batch,
             layers,
             verify,
+            input_shape=shapes,
             samples=samples,
             inputs=inputs,
             timeout=timeout,
@@ -87,8 +92,8 @@ def _convert(
             progress=stage,
         )
     names = [decision.site.name for decision in result.report.decisions]
-    # A batch that is fixed is a reason of its own to write the file.
-    if layers and static_batch is None and not any(re.search(layers, name) for name in names):
+    # An input that is fixed is a reason of its own to write the file.
+    if layers and static_batch is None and shapes is None and not any(re.search(layers, name) for name in names):
         raise SplitDeconvError(
             "no transposed convolution has a name that --layers finds",
             where=str(model),

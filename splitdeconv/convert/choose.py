@@ -104,7 +104,7 @@ def _no_interleave(site, name, possible):
         return f"{name} has no kernel for int16{others}"
     if name == "batch_to_space":
         return f"only .tflite files have {name}{others}"
-    return f"{name} needs a height and width known before the model runs{others}"
+    return f"{name} needs a height and width known before the model runs (--input-shape fixes them){others}"
 
 
 def _account(site, form):

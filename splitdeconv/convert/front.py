@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from . import exchange, jobs, onnx_outside, output
+from . import exchange, input_shapes, jobs, onnx_outside, output
 from .exchange import is_keras
 from .report import Report
 from .rewrite import Options, examine, rewrite
@@ -99,6 +99,7 @@ def convert(
     layers=None,
     verify=True,
     *,
+    input_shape=None,
     samples=8,
     seed=0,
     inputs=None,
@@ -117,7 +118,9 @@ def convert(
         form: "auto" (the target's choice), "split", "rows" or "stacked"; see `splitdeconv.plan`.
         interleave: "concat", "depth_to_space", "transpose", for .tflite files also "batch_to_space"; None for the
             target's choice, else the first that keeps a file as resizable as it is.
-        static_batch: fix a dynamic batch to this size.
+        static_batch: fix a dynamic batch to this size; short for the input shapes that differ in it alone.
+        input_shape: shapes to fix open dimensions of inputs at, by the input's name: {"NAME": (1, 80, 100)}; of a
+            model with one input the shape alone will do. A dimension that the file fixes has to be the same.
         layers: a regular expression; only transposed convolutions whose name it finds are converted.
         verify: compare the result with the original by value, and refuse it if it differs.
         samples, seed, inputs: as for `splitdeconv.verify`.
@@ -141,7 +144,8 @@ def convert(
         >>> result.report.verification.passed
         True
     """
-    options = Options(exchange.target_name(target), form, interleave, layers, static_batch)
+    shapes = input_shapes.checked(input_shape)
+    options = Options(exchange.target_name(target), form, interleave, layers, static_batch, shapes)
     options.check()
     proof = {"verify": bool(verify), "samples": samples, "seed": seed}
     if is_keras(model):
@@ -157,10 +161,10 @@ def _convert_here(model, options, proof, inputs):
     """A Keras model in memory: its owner vouches for it."""
     wanted = proof.pop("verify")
     result, report = rewrite("keras", model, options=options)
-    if wanted and (report.converted or options.static_batch is not None):
+    if wanted and (report.converted or options.fixes):
         from .verify import compare
 
         verification = compare("keras", model, result, inputs=inputs, decisions=report.decisions, **proof)
-        jobs.check(verification, model.name)
+        jobs.check(verification, model.name, options.fixes)
         report = report.with_(verification=verification)
     return report, result

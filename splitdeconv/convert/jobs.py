@@ -11,6 +11,7 @@ from . import allowance
 from .detect import detect, read_model
 from .rewrite import Options, examine, rewrite
 from .verify_bytes import content
+from .verify_whole import REJECTED, UNFIT
 
 UNLIKE = "does not compute what the original does"
 
@@ -48,13 +49,13 @@ def _convert(job, folder):
     size = _save(result, output)
     if report.bytes_after is None:  # of a model in memory
         report = report.with_(bytes_after=size)
-    if job["verify"] and (report.converted or options.static_batch is not None):
+    if job["verify"] and (report.converted or options.fixes):
         _enter(folder, "verifying the result")
         # Runtimes read files themselves: nothing is held twice.
         data, result = Path(job["model"]), output
         gc.collect()  # models in memory may be in cycles
         report = report.with_(verification=_compare(kind, data, result, job, report))
-        check(report.verification, job["where"])
+        check(report.verification, job["where"], options.fixes)
     return report.to_dict()
 
 
@@ -105,8 +106,13 @@ def _time(job, folder):
     return time_models(models, paths=paths, inputs=job["inputs"], **job["options"]).to_dict("records")
 
 
-def check(verification, where):
+def check(verification, where, fixed=False):
     """Refuse a conversion whose result does not compute what the original does.
+
+    Args:
+        verification: what was found.
+        where: what to call the model.
+        fixed: whether inputs were fixed, at sizes that the model may not take.
 
     Raises:
         SplitDeconvError: with the first output that differs.
@@ -115,6 +121,14 @@ def check(verification, where):
         return
     first = next((output for output in verification.outputs if not output.passed), None)
     unknown = first is None or (first.values == 0 and "operators" in verification.method)
+    if fixed and first is not None and first.finding.startswith((REJECTED, UNFIT)):
+        raise SplitDeconvError(
+            "the model does not run at the input shape that it was to be fixed at; it was not written",
+            where=where,
+            expected="sizes that the model takes",
+            got=first.finding,
+            fix="choose other sizes; leave the option out to convert the model as open as it is",
+        )
     wanted = "an output to compare" if unknown else f"a difference of at most {first.tolerance:.3g}"
     raise SplitDeconvError(
         f"the converted model {'could not be verified' if unknown else UNLIKE}; it was not written",

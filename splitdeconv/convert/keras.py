@@ -20,6 +20,7 @@ from ..errors import SplitDeconvError
 from ..extras import require
 from ..geometry import resolve
 from . import keras_file, unseen
+from .input_shapes import ModelInput, Shape
 from .keras_copy import KNOWN, copy_of, layers_of
 from .keras_ops import called_directly, operations_of
 from .report import Site
@@ -75,20 +76,35 @@ class KerasModel:
         every = [*layers_of(self._model), *operations_of(self._model)]
         return unseen.in_keras((one for one in every if not _kind(one)), KNOWN)
 
-    def static_batch(self, n):
-        """Fix the batch of every input to `n`; a subclassed model has no inputs of its own to fix."""
+    def inputs(self) -> list[ModelInput]:
+        """The inputs, flat; none of a model that does not say what they are."""
+        struct = inputs_of(self._model)
+        tensors = [] if struct is None else keras.tree.flatten(struct)
+        return [ModelInput(name, tuple(x.shape)) for name, x in zip(input_names(tensors), tensors, strict=True)]
+
+    def fix(self, shapes: list[Shape | None]) -> None:
+        """Build the model again for inputs of these shapes; a subclassed model has no inputs of its own to fix.
+
+        Args:
+            shapes: of each of `inputs`, None in them for a length that stays; None for an input that does.
+
+        Raises:
+            SplitDeconvError: Keras cannot build it so.
+        """
         if not _is_graph(self._model):
             raise SplitDeconvError(
-                "a subclassed Keras model has no batch to fix",
+                "a subclassed Keras model has no inputs to fix",
                 where=self._model.name,
                 expected="a Sequential or functional model",
                 got=type(self._model).__name__,
-                fix="call it on batches of the size you want",
+                fix="call it on arrays of the shape you want",
             )
-        inputs = keras.tree.map_structure(
-            lambda x: keras.Input(batch_shape=(n, *x.shape[1:]), dtype=x.dtype, name=x.name), inputs_of(self._model)
-        )
-        self._model, self._own = copy_of(self._model, inputs), True
+        struct = inputs_of(self._model)
+        tensors = [
+            keras.Input(batch_shape=shape or x.shape, dtype=x.dtype, name=x.name, sparse=x.sparse)
+            for x, shape in zip(keras.tree.flatten(struct), shapes, strict=True)
+        ]
+        self._model, self._own = copy_of(self._model, keras.tree.pack_sequence_as(struct, tensors)), True
 
     def apply(self, decisions):
         """Swap the layers whose verdict is "convert"."""
@@ -187,6 +203,11 @@ def inputs_of(model):
     if isinstance(model, keras.Sequential):
         return model.inputs and model.inputs[0]
     return getattr(model, "_inputs_struct", None)
+
+
+def input_names(tensors):
+    """Names of symbolic inputs: of their layers, for a Sequential model's tensor changes its name when it is copied."""
+    return [getattr(getattr(x, "_keras_history", None), "operation", x).name for x in tensors]
 
 
 def _is_graph(model):

@@ -17,7 +17,15 @@ def layers_of(model):
 
 
 def copy_of(model, inputs=None):
-    """A copy of a Sequential or functional model: structure, sharing, names, weights, flags, compile state."""
+    """A copy of a Sequential or functional model: structure, sharing, names, weights, flags, compile state.
+
+    Args:
+        model: the model.
+        inputs: what the copy is to be built on, in the structure of the model's inputs; None for inputs like its own.
+
+    Raises:
+        SplitDeconvError: Keras cannot build it.
+    """
     if not model.built:
         raise SplitDeconvError(
             "the model has to be built before it is copied",
@@ -37,11 +45,20 @@ def copy_of(model, inputs=None):
             )
         _copy_state(model, clone)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
+        said = " ".join(str(error).split())[:400]
+        if inputs is not None:
+            raise SplitDeconvError(
+                "Keras cannot build the model for this input shape",
+                where=model.name,
+                expected="sizes that every layer takes, and layers whose get_config() is complete",
+                got=said,
+                fix="choose other sizes; leave the option out to convert the model as open as it is",
+            ) from error
         raise SplitDeconvError(
             "Keras cannot copy the model",
             where=model.name,
             expected="layers, metrics and an optimizer whose get_config() is complete",
-            got=" ".join(str(error).split())[:400],
+            got=said,
             fix="complete the get_config() of its author's classes, or save and load the model first",
         ) from error
     return clone

@@ -22,15 +22,17 @@ tensors that nothing has changed (see `onnx_outside`).
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import SplitDeconvError, check_count
+from ..errors import SplitDeconvError
 from . import unseen
+from .input_shapes import ModelInput, Shape
 from .onnx_bulk import light, save
+from .onnx_fix import fix, inputs_of
 from .onnx_graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .onnx_outside import staying
 from .onnx_parse import LARGEST, all_tensors, array, inlined, is_external, locate, parse
 from .onnx_rewrite import rewrite
 from .onnx_sites import find, find_foreign
-from .onnx_types import declared, known_types, withdraw
+from .onnx_types import known_types, withdraw
 from .verify_bytes import content
 
 _SHOWN = 3  # files in a note
@@ -95,25 +97,20 @@ class OnnxModel:
         """Operators that neither a standard nor the model defines, with their domains."""
         return unseen.in_onnx(self._model)
 
-    def static_batch(self, n):
-        """Fix the first axis of every input that leaves it open, and what the model calls by the same symbol.
+    def inputs(self) -> list[ModelInput]:
+        """What a caller has to give it, tensors and others."""
+        return inputs_of(self._model)
+
+    def fix(self, shapes: list[Shape | None]) -> None:
+        """Fix open dimensions of inputs, what the model calls by the same symbol, and what follows from them.
+
+        Args:
+            shapes: of each of `inputs`, None in them for a length that stays; None for an input that does.
 
         Raises:
-            SplitDeconvError: `n` is not a positive integer.
+            SplitDeconvError: two sizes for one symbol, or an input that is no tensor.
         """
-        n = check_count(n, "batch", "static_batch")
-        stored = {t.name for t in self._model.graph.initializer}
-        symbols = set()
-        for value in self._model.graph.input:
-            shape = value.type.tensor_type.shape
-            if value.name not in stored and shape.dim and not shape.dim[0].HasField("dim_value"):
-                symbols.add(shape.dim[0].dim_param)
-                shape.dim[0].dim_value = n
-        for scope in scopes(self._model):
-            for value in declared(scope.graph):
-                for dim in value.type.tensor_type.shape.dim:
-                    if dim.dim_param and dim.dim_param in symbols:
-                        dim.dim_value = n
+        fix(self._model, shapes)
         self._data = None
 
     def apply(self, decisions):

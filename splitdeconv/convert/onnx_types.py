@@ -59,6 +59,39 @@ def withdraw(found, types):
                     dim.ClearField("dim_value")
 
 
+def contradiction(model) -> str | None:
+    """What in a model its shapes do not allow, in the words of ONNX' strict inference; None if it finds nothing."""
+    onnx = require("onnx", "onnx")
+    try:
+        onnx.shape_inference.infer_shapes(_bare(model), strict_mode=True, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        return " ".join(str(error).split())[:300]
+    return None
+
+
+def restate(found, types):
+    """Declare of inner values what inference tells of them.
+
+    What it does not tell is withdrawn, but for outputs of the model that nothing in it reads.
+
+    Args:
+        found: scopes of a model.
+        types: what `known_types` says of them.
+    """
+    for scope, known in zip(found, types, strict=True):
+        for value in declared(scope.graph)[_inputs(scope) :]:
+            shape, kind = known[value.name][1], value.type.tensor_type
+            if shape is None or not kind.HasField("shape"):
+                continue
+            if len(kind.shape.dim) != len(shape):
+                del kind.shape.dim[:]
+                kind.shape.dim.extend(type(kind.shape).Dimension() for _ in shape)
+            for dim, n in zip(kind.shape.dim, shape, strict=True):
+                if n is not None:
+                    dim.dim_value = n
+    withdraw(found, types)
+
+
 def declared(graph):
     """The typed values a graph or function lists."""
     values = (*graph.input, *graph.output, *getattr(graph, "value_info", ()))
@@ -76,10 +109,11 @@ def _type_of(value):
     kind = value.type.tensor_type
     if not kind.HasField("shape"):
         return kind.elem_type, None
-    return kind.elem_type, tuple(_length(dim) for dim in kind.shape.dim)
+    return kind.elem_type, tuple(length(dim) for dim in kind.shape.dim)
 
 
-def _length(dim):
+def length(dim) -> int | None:
+    """The length that a dimension declares; None where it is open."""
     return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None
 
 
@@ -88,7 +122,15 @@ def _inferred(model):
 
     The copy has no inferred shapes where inference gives up.
     """
-    onnx = require("onnx", "onnx")
+    onnx, copy = require("onnx", "onnx"), _bare(model)
+    try:
+        return onnx.shape_inference.infer_shapes(copy, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+        return copy
+
+
+def _bare(model):
+    """A copy that declares no shapes but those of the main graph's inputs, without large constants."""
     copy = light(model)
     for scope in scopes(copy):
         graph = scope.graph
@@ -101,10 +143,7 @@ def _inferred(model):
             if tensor.external_data:
                 for name in ("external_data", "data_location"):
                     tensor.ClearField(name)
-    try:
-        return onnx.shape_inference.infer_shapes(copy, data_prop=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
-        return copy
+    return copy
 
 
 def _forget(scope):

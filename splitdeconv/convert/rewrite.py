@@ -7,14 +7,12 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
-from . import unseen
+from . import input_shapes, unseen
 from .choose import decide_all
 from .report import Report, tally
 from .targets import Target, load_target
 from .verify_bytes import content
 
-#: The largest length that every format holds.
-LARGEST_BATCH = (1 << 31) - 1
 _CLASSES = {"tflite": "TFLiteModel", "onnx": "OnnxModel", "keras": "KerasModel"}
 
 
@@ -27,6 +25,12 @@ class Options:
     interleave: str | None = None
     layers: str | None = None
     static_batch: int | None = None
+    input_shape: dict[str, tuple[int, ...]] | None = None
+
+    @property
+    def fixes(self) -> bool:
+        """Whether inputs are to be fixed, which is a reason of its own to write a model."""
+        return self.static_batch is not None or self.input_shape is not None
 
     @cached_property
     def device(self) -> Target:
@@ -44,11 +48,23 @@ class Options:
             SplitDeconvError: naming the option.
         """
         self.decide(())
+        input_shapes.checked(self.input_shape)
         if self.static_batch is not None:
-            batch = check_count(self.static_batch, "batch", "static_batch")
-            if batch > LARGEST_BATCH:
+            if self.input_shape is not None:
                 raise SplitDeconvError(
-                    "the batch is too large", where="static_batch", expected=f"1 to {LARGEST_BATCH:,}", got=f"{batch:,}"
+                    "a fixed batch and fixed input shapes exclude each other",
+                    where="static_batch, input_shape",
+                    expected="one of the two: an input's shape states its batch as well",
+                    got="both",
+                    fix="leave static_batch out",
+                )
+            batch = check_count(self.static_batch, "batch", "static_batch")
+            if batch > input_shapes.LARGEST:
+                raise SplitDeconvError(
+                    "the batch is too large",
+                    where="static_batch",
+                    expected=f"1 to {input_shapes.LARGEST:,}",
+                    got=f"{batch:,}",
                 )
 
 
@@ -106,22 +122,23 @@ def rewrite(kind, data, path=None, options=None, into=None):
         into: path to write the result to, for formats that can do so without holding it in memory; None for none.
 
     Returns:
-        (bytes, `into` or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no batch to
+        (bytes, `into` or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no input to
         fix, unless it keeps tensors in other files, which are put inside (or, in the file `into`, the small ones).
         Of Keras models only a subclassed one is changed itself: its layers are swapped in place.
 
     Raises:
-        SplitDeconvError: as `examine`; or every transposed convolution there is has to be refused.
+        SplitDeconvError: as `examine`; every transposed convolution there is has to be refused; or the inputs
+            cannot be fixed as asked.
     """
     options = options or Options()
     model, report = examine(kind, data, path, options)
-    if options.static_batch is not None:
-        model.static_batch(int(options.static_batch))
+    if options.fixes:
+        fixed = _fix(model, options)
         sites = model.sites()
-        report = report.with_(decisions=options.decide(sites), notes=_notes(options.device, sites, model))
+        report = report.with_(decisions=options.decide(sites), notes=(*fixed, *_notes(options.device, sites, model)))
     _refuse_if_nothing_can_be_done(report)
     report = report.with_(arena_before=_arena(kind, data))
-    if not report.converted and options.static_batch is None:
+    if not report.converted and not options.fixes:
         result = _result(model, into) if kind == "onnx" else data
         return result, report.with_(
             bytes_after=_size(result, getattr(model, "bytes_kept", 0)),
@@ -137,6 +154,13 @@ def rewrite(kind, data, path=None, options=None, into=None):
         arena_after=_arena(kind, result),
         notes=(*report.notes, *_said_by(model)),
     )
+
+
+def _fix(model, options):
+    """Fix a model's inputs as asked; returns what is to be said of it."""
+    before = model.inputs()
+    model.fix(input_shapes.wanted(input_shapes.checked(options.input_shape), options.static_batch, before))
+    return input_shapes.told(before, model.inputs())
 
 
 def _result(model, into):
@@ -173,13 +197,16 @@ def _refuse_if_nothing_can_be_done(report):
 
 def _notes(target, sites, model):
     """What the target asks of the whole model, what its file wants known, and what cannot be seen of it."""
-    notes = [*target.notes, *unseen.note(model.unseen())]
+    inputs = model.inputs()
+    notes = [*(input_shapes.advised(note, inputs) for note in target.notes), *unseen.note(model.unseen())]
     odd = sorted({site.dtype for site in sites if target.types != "unknown" and site.dtype not in target.types})
     if odd:
         taken = ", ".join(target.types)
         notes.append(f"{target.name} takes {taken}; the model computes in {', '.join(odd)} ({target.types_source})")
     if target.static_shapes is True and any(_is_dynamic(site) for site in sites):
-        notes.append(f"{target.name} needs fixed shapes ({target.static_source}); --static-batch 1 fixes the batch")
+        advice = input_shapes.advice(inputs)
+        way = {None: "", input_shapes.STATIC_BATCH: f"; {advice} fixes the batch"}.get(advice, f"; {advice} fixes them")
+        notes.append(f"{target.name} needs fixed shapes ({target.static_source}){way}")
     return tuple(notes)
 
 

@@ -1,20 +1,24 @@
 """TFLite models: every transposed convolution found, decided elsewhere, rewritten in place on the flatbuffer.
 
-No TensorFlow is needed and nothing of a model is run. What is not rewritten stays as it is: other operators, custom
-ones and their options, metadata, signatures, quantization.
+No TensorFlow is needed, and nothing of a model is run but arithmetic on the shapes that a user fixes. What is not
+rewritten stays as it is: other operators, custom ones and their options, metadata, signatures, quantization.
 """
 
-import numpy as np
+from dataclasses import replace
 
-from ..errors import SplitDeconvError, check_count
+from ..errors import SplitDeconvError
 from . import unseen
+from .input_shapes import ModelInput, Shape, advice
 from .report import Decision, Site
 from .tflite_bounds import schema
 from .tflite_check import builtin, check
 from .tflite_counts import counted
 from .tflite_edit import Editor, substitute, sweep, used
 from .tflite_file import read, save, write
-from .tflite_graph import dimensions, operator_name, ports, producers
+from .tflite_fix import fix
+from .tflite_fold import drop
+from .tflite_graph import operator_name, producers
+from .tflite_inputs import advised, entrances
 from .tflite_sites import find_sites
 from .tflite_split import split_site
 
@@ -31,6 +35,7 @@ class TFLiteModel:
     def __init__(self, model, tail, where):
         self._model, self._tail, self._where = model, tail, where
         self._open = False  # whether a rewritten operator's batch is known only at run time
+        self._was_fixed = False  # whether arithmetic on shapes may be without use
         self._fixed = []  # what is said of operators whose image could be resized before
 
     @classmethod
@@ -51,7 +56,9 @@ class TFLiteModel:
 
     def sites(self) -> list[Site]:
         """Every transposed convolution, in the order of the file."""
-        return [counted(self._model, site) for site in find_sites(self._model)]
+        way = advice(self.inputs())
+        sites = [counted(self._model, site) for site in find_sites(self._model)]
+        return [replace(site, problem=advised(site.problem, way)) for site in sites]
 
     def operators(self) -> list[tuple[str, int]]:
         """(name, version) of every operator, subgraph by subgraph."""
@@ -73,46 +80,33 @@ class TFLiteModel:
         )
         return unseen.in_tflite(customs)
 
-    def static_batch(self, n: int) -> None:
-        """Fix a batch that is known only at run time, in every subgraph.
+    def inputs(self) -> list[ModelInput]:
+        """The inputs of every entry point."""
+        return [entrance.told for entrance in entrances(self._model)]
+
+    def fix(self, shapes: list[Shape | None]) -> None:
+        """Fix open dimensions of inputs, and of all that follows from them; LiteRT computes the shapes.
 
         Args:
-            n: images per run.
+            shapes: of each of `inputs`; None for one that stays.
 
         Raises:
-            SplitDeconvError: a dimension other than the first is open, too; the batch is fixed to another size; or `n`
-                is no count.
+            SplitDeconvError: a dimension of an input that is to be fixed would stay open, or LiteRT does not take the
+                model at these shapes.
         """
-        n = check_count(n, "batch", "static_batch")
-        self._refuse_fixed(n)
-        for graph in self._model.subgraphs:
-            for tensor in graph.tensors or ():
-                if None in dimensions(tensor)[1:]:
-                    raise SplitDeconvError(
-                        "more than the batch is known only at run time",
-                        where=f"{self._where}, tensor {(tensor.name or b'').decode(errors='replace')}",
-                        expected="-1 in the first dimension alone",
-                        got=f"shape {dimensions(tensor)}",
-                        fix="export the model with a fixed image size",
-                    )
-            for tensor in graph.tensors or ():
-                if None in dimensions(tensor):
-                    # The file states shapes for a batch of one.
-                    tensor.shape = np.array([n * int(tensor.shape[0]), *tensor.shape[1:]], "<i4")
-                    tensor.shapeSignature = None
-
-    def _refuse_fixed(self, n):
-        """Refuse a model none of whose inputs has an open batch, unless it is the one wanted."""
-        main = self._model.subgraphs[0]
-        shapes = [dimensions(main.tensors[i]) for i in ports(main.inputs)]
-        if not any(None in shape for shape in shapes) and any(shape[:1] not in ([], [n]) for shape in shapes):
-            raise SplitDeconvError(
-                "the batch is fixed already",
-                where=self._where,
-                expected=f"an input with an open batch, or one of {n}",
-                got=f"input(s) of shape {', '.join(map(str, shapes))}",
-                fix="leave --static-batch out, or export the model with another batch",
-            )
+        places = entrances(self._model)
+        for entrance, shape in zip(places, shapes, strict=True):
+            if shape is not None and None in shape:
+                raise SplitDeconvError(
+                    "more than the batch is known only at run time",
+                    where=f"{self._where}, input {entrance.told.name}",
+                    expected="-1 in the first dimension alone",
+                    got=f"shape {entrance.told.declared}",
+                    fix=f"fix all of it with {advice([entrance.told for entrance in places])}",
+                )
+        given = {(e.subgraph, e.tensor): shape for e, shape in zip(places, shapes, strict=True) if shape is not None}
+        fix(self._model, given, self._where)
+        self._was_fixed = True
 
     def apply(self, decisions: list[Decision]) -> None:
         """Rewrite the sites whose verdict is "convert"; the decisions are on what `sites` returned last.
@@ -137,7 +131,10 @@ class TFLiteModel:
             replacements.setdefault(handle.subgraph, {})[handle.operator] = self._rewrite(decision)
         for number, of_graph in replacements.items():
             substitute(self._model, self._model.subgraphs[number], of_graph)
-        if replacements:
+        if self._was_fixed:
+            for graph in self._model.subgraphs:
+                drop(self._model, graph)
+        if replacements or self._was_fixed:
             sweep(self._model, before)
 
     def _rewrite(self, decision):

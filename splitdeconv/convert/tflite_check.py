@@ -1,5 +1,6 @@
 """Whether a TFLite model makes sense: every index points at something, every size is possible, constants fit theirs."""
 
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -65,11 +66,11 @@ def _check_graph(model, graph, where, name):
             # -1 stands for an optional input left out.
             _check_indices(ports, tensors, where, here, least=-1)
         _check_indices(operator.outputs, tensors, where, here)
-        for called in _called(operator):
-            _check_index(called, model.subgraphs, where, here, "subgraph")
+        for other in called(operator):
+            _check_index(other, model.subgraphs, where, here, "subgraph")
 
 
-def _called(operator):
+def called(operator) -> Iterator[int]:
     """The subgraphs that an operator's options name, such as the branches of an IF."""
     for options in (operator.builtinOptions, operator.builtinOptions2):
         for field, value in () if options is None else vars(options).items():

@@ -1,5 +1,7 @@
 """Changing a TFLite model in memory: new constants, tensors and operators in; whatever they leave without use out."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .tflite_bounds import make, schema
@@ -162,7 +164,7 @@ def substitute(model, graph, replacements) -> None:
 
 def _prune(model, graph, suspects):
     """Remove the operators that made `suspects`, and those before them, as far as nothing else reads what they make."""
-    kept = set(_exposed(model, graph))
+    kept = set(exposed(model, graph))
     readers = {}
     for operator in graph.operators:
         for tensor in set(ports(operator.inputs)):
@@ -182,7 +184,7 @@ def _prune(model, graph, suspects):
     graph.operators = [operator for operator in graph.operators if id(operator) not in dead]
 
 
-def _exposed(model, graph):
+def exposed(model, graph) -> Iterator[int]:
     """Tensors that are seen from outside the subgraph."""
     number = next(i for i, g in enumerate(model.subgraphs) if g is graph)
     yield from ports(graph.inputs)
@@ -202,7 +204,7 @@ def used(model) -> tuple[list[set[int]], set[int], set[int]]:
             for indices in (operator.inputs, operator.outputs, operator.intermediates)
             for t in ports(indices)
         )
-        tensors.append({*_exposed(model, graph), *of_operators} - {-1})
+        tensors.append({*exposed(model, graph), *of_operators} - {-1})
     # Buffer 0 is the empty one, by convention.
     buffers = {0, *(entry.buffer for entry in model.metadata or ()), *ports(model.metadataBuffer)}
     buffers |= {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors or ()}

@@ -21,6 +21,7 @@ from .tflite_constants import Constants
 from .tflite_flow import changeable_buffers
 from .tflite_graph import dimensions, names, operator_name, ports, type_name
 from .tflite_hybrid import DTYPE as HYBRID
+from .tflite_inputs import COMPUTED, EXPORT
 from .tflite_join import interleaves
 from .tflite_lengths import Length
 from .tflite_quantization import hybrid_obstacle, obstacle, real_values
@@ -189,7 +190,7 @@ def _wanted(constants, index):
         raise _ObstacleError(f"its output shape is {_NOT_FIXED}")
     wanted = constants.lengths(index)
     if wanted is None:
-        raise _ObstacleError("its output shape depends on more than constants and shapes")
+        raise _ObstacleError(COMPUTED)
     return wanted
 
 
@@ -281,7 +282,7 @@ def _axes(x, filters, output, wanted, padding, strides, tails) -> tuple[Axis, ..
     if any(axis not in tails for axis in opened):
         raise _ObstacleError(
             f"height or width are known only at run time (input {x}, output {output}), and the output's is not "
-            "computed as the input's times the stride, plus a constant; export the model with a fixed image size"
+            f"computed as the input's times the stride, plus a constant; {EXPORT}"
         )
     if max(filters[1:3]) > LONGEST_KERNEL or strides[0] * strides[1] > MOST_PHASES:
         raise _ObstacleError(f"kernel {filters[1:3]} with strides {list(strides)} would take too many operators")

@@ -5,6 +5,7 @@ Whole models are run first. Then every rewritten operator is run alone, cut out 
 that cannot be cut out must at least be seen to move an output of the model (`verify_reach`).
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,8 +134,11 @@ def _loaded(original, converted):
     return models
 
 
-def _sites(kind, model, path):
-    parsed = parse(kind, model if kind == "onnx" else content(model), path)
+def _parsed(kind, model, path):
+    return parse(kind, model if kind in ("onnx", "keras") else content(model), path)
+
+
+def _sites(kind, parsed):
     sites = parsed.sites()
     if kind == "onnx":
         parsed.let_go()
@@ -145,6 +149,17 @@ def _rewritten(kind, original, converted, path, converted_path, decisions):
     """The sites that only one of the two models holds."""
     if decisions is not None:
         return [decision.site for decision in decisions if decision.verdict == "convert"]
-    ours, theirs = (_sites(kind, *model) for model in ((original, path), (converted, converted_path)))
+    one, other = _parsed(kind, original, path), _parsed(kind, converted, converted_path)
+    _fix_alike(one, other.inputs())
+    ours, theirs = (_sites(kind, parsed) for parsed in (one, other))
     names = [{site.name for site in sites} for sites in (ours, theirs)]
     return [s for s in ours if s.name not in names[1]] + [s for s in theirs if s.name not in names[0]]
+
+
+def _fix_alike(parsed, inputs):
+    """Fix a model's inputs where another's are: transposed convolutions are known then that are not of open inputs."""
+    fixed = {one.name: one.shape for one in inputs if not one.is_open}
+    shapes = [fixed.get(one.name) if one.is_open else None for one in parsed.inputs()]
+    if any(shape is not None for shape in shapes):
+        with suppress(SplitDeconvError):  # what cannot be fixed is compared as it is
+            parsed.fix(shapes)

@@ -75,10 +75,30 @@ def _cut_tflite(pair, site, folder):
         if ends is None:
             graph = model.subgraphs[handle.subgraph]
             operator = graph.operators[handle.operator]
-            ends = [graph.tensors[i].name for i in (source_of(model, graph, handle), ports(operator.outputs)[0])]
+            ends = [graph.tensors[i].name for i in (_begin(model, graph, site), ports(operator.outputs)[0])]
         file = None if folder is None else folder / f"{name}.tflite"
         parts.append(_subgraph(model, handle.subgraph, *ends, file))
     return Cut("tflite", *parts)
+
+
+def _begin(model, graph, site):
+    """The tensor that a part begins with; an operator whose shape other tensors decide gets the one it is fixed at."""
+    from .tflite_bounds import make
+    from .tflite_graph import ports
+
+    try:
+        return source_of(model, graph, site.key)
+    except UncutError:
+        shape = [site.batch, *(axis.n and axis.o for axis in site.axes), site.out_channels]
+        if site.operator != "TRANSPOSE_CONV" or None in shape:
+            raise
+        data = np.array(shape, "<i4")
+        model.buffers.append(make("Buffer", data=data.view(np.uint8)))
+        size, buffer = np.array([len(shape)], "<i4"), len(model.buffers) - 1
+        graph.tensors.append(make("Tensor", name=b"", type=2, shape=size, hasRank=True, buffer=buffer))  # INT32
+        operator = graph.operators[site.key.operator]
+        operator.inputs = np.array([len(graph.tensors) - 1, *ports(operator.inputs)[1:]], "<i4")
+        return site.key.x
 
 
 def source_of(model, graph, handle) -> int:

@@ -110,7 +110,7 @@ def _load_tflite(model, _, kernels, threads):
             return {"": _TFLite(loaded)}
         return {name: _Signature(loaded.get_signature_runner(name), ports) for name, ports in signatures.items()}
     except (ValueError, RuntimeError, TypeError) as error:
-        raise RejectedError(_short(error)) from None
+        raise RejectedError(short(error)) from None
 
 
 class _TFLite:
@@ -135,7 +135,7 @@ class _TFLite:
             run.invoke()
             return {name: run.get_tensor(detail["index"]) for name, detail in _named(run.get_output_details())}
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
-            raise RejectedError(_short(error)) from None
+            raise RejectedError(short(error)) from None
 
 
 class _Signature:
@@ -149,7 +149,7 @@ class _Signature:
         try:
             return {name: np.array(value) for name, value in self._runner(**feed).items()}
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
-            raise RejectedError(_short(error)) from None
+            raise RejectedError(short(error)) from None
 
 
 def _named(details):
@@ -227,15 +227,14 @@ class _Keras:
     """A Keras model, run eagerly: what it has compiled before plays no part."""
 
     def __init__(self, model, native):
-        from .keras import inputs_of
+        from .keras import input_names, inputs_of
 
         self._model, self._native, self._struct = model, native, inputs_of(model)
         if self._struct is None:
             raise RejectedError("it does not say what its inputs are")
         tensors = require("keras", "tensorflow").tree.flatten(self._struct)
-        # The name of the layer, for a Sequential model's tensor changes its name when it is copied.
-        names = [getattr(getattr(x, "_keras_history", None), "operation", x).name for x in tensors]
-        self.inputs = tuple(Input(n, _dtype(x.dtype), tuple(x.shape)) for n, x in zip(names, tensors, strict=True))
+        named = zip(input_names(tensors), tensors, strict=True)
+        self.inputs = tuple(Input(name, _dtype(x.dtype), tuple(x.shape)) for name, x in named)
 
     def __call__(self, feed):
         from .keras import natively
@@ -293,8 +292,9 @@ def rejected(error) -> RejectedError:
     """
     if isinstance(error, MemoryError):
         raise error
-    return RejectedError(_short(error))
+    return RejectedError(short(error))
 
 
-def _short(error):
+def short(error) -> str:
+    """What a runtime raised, on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

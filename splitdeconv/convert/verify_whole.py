@@ -15,6 +15,10 @@ _SECONDS = 120  # what the samples of one entry point may take
 # Runs of the default kernels that take longer are not repeated with the plainest, which may be
 # a hundred times slower.
 _BRIEF = 0.1
+#: What is said of a file that a runtime does not load.
+REJECTED = "the runtime does not take the converted model"
+#: What is said where fixed inputs do not suit the model.
+UNFIT = "the original does not take inputs of the fixed shape"
 # Nor are larger models held four times; their operators alone are run with the plainest kernels, too.
 SMALL = 64 << 20
 
@@ -56,7 +60,7 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
     try:
         theirs = pair.load_converted(kernels)
     except RejectedError as error:
-        return Comparison((failure("", f"the runtime does not take the converted model: {error}"),))
+        return Comparison((failure("", f"{REJECTED}: {error}"),))
     parts = []
     for name, run in ours.items():
         if name in theirs:
@@ -80,10 +84,12 @@ def _compare_entry(entry, samples, inputs):
     """All outputs of one entry point, over the samples that time allows."""
     notes = []
     if inputs is not None:
-        given = read_inputs(inputs, entry.ours.inputs)
+        given = read_inputs(inputs, _ports(entry))
         feeds, count = iter(given), len(given)
     else:
         feeds, count, said = _draw(entry, samples, notes)
+        if feeds is None and _runs_open(entry):
+            return Comparison((failure("", f"{UNFIT}: {said}"),))
         if feeds is None:
             return Comparison(
                 doubt=f"the original takes no synthetic input ({said}): operators were run alone; "
@@ -197,12 +203,24 @@ def _load(pair):
     raise said
 
 
+def _ports(entry):
+    """The inputs of the original, of the shape that the conversion fixed where it did."""
+    fixed = {(port.name, port.dtype): port for port in entry.theirs.inputs}
+    return [fixed.get((port.name, port.dtype), port) for port in entry.ours.inputs]
+
+
+def _runs_open(entry):
+    """Whether the original takes inputs of another shape than the conversion fixed."""
+    ports, pair = entry.ours.inputs, entry.pair
+    if [port.shape for port in ports] == [port.shape for port in _ports(entry)]:
+        return False
+    recipe, _ = find_recipe(entry.ours, described(pair.kind, pair.original, ports), pair.seed, pair.growth)
+    return recipe is not None
+
+
 def _draw(entry, samples, notes):
     """Synthetic samples, one by one, and how many; or (None, 0, why) if none suits the original."""
-    # A batch that the conversion fixed is the one to run.
-    fixed = {(port.name, port.dtype): port for port in entry.theirs.inputs}
-    ports = [fixed.get((port.name, port.dtype), port) for port in entry.ours.inputs]
-    ports = described(entry.pair.kind, entry.pair.original, ports)
+    ports = described(entry.pair.kind, entry.pair.original, _ports(entry))
     seed, growth = entry.pair.seed, entry.pair.growth
     recipe, said = find_recipe(entry.ours, ports, seed, growth)
     if recipe is None:

@@ -72,6 +72,41 @@ def test_options_reach_the_conversion(run, tmp_path):
     assert not {"SHAPE", "PACK"} & set(names)
 
 
+def test_input_shapes_reach_the_conversion(run, tmp_path):
+    (tmp_path / "in").write_bytes(deconv_model(CASE.with_(dynamic=True, open_image=True)))
+    for shape in ("image=2x7x4x5", "2x7x4x5"):
+        code, out, err = run("convert", "in", "-o", "out", "--overwrite", "--input-shape", shape)
+        assert (code, err) == (0, "")
+        assert "note: input image is fixed at 2x7x4x5 (it was ?x?x?x5)" in out
+        names = operators((tmp_path / "out").read_bytes())
+        assert not {"SHAPE", "PACK", "TRANSPOSE_CONV"} & set(names)
+    code, out, _ = run("verify", "in", "out", "--samples", "2")
+    assert (code, "passed, 2 sample(s)" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["image=0x7x4x5"], "the size of a dimension must be a positive integer"),
+        (["image=-1x7x4x5"], "invalid input shape: expected sizes above 0"),
+        (["image=nonsense"], "invalid input shape: expected sizes above 0"),
+        (["image=1x99999999999x4x5"], "the input shape is too large"),
+        (["image=1x7x4"], "invalid input shape: expected 4 dimensions"),
+        (["image=1x7x4x6"], "invalid input shape: expected the sizes that the file fixes"),
+        (["picture=1x7x4x5"], "the model has no input of this name"),
+        (["image=1x7x4x5", "image=1x7x4x5"], "invalid input shapes: expected one for each input"),
+        (["image=1x7x4x5", "--static-batch", "1"], "a fixed batch and fixed input shapes exclude each other"),
+    ],
+)
+def test_wrong_input_shapes_exit_with_1(run, tmp_path, options, message):
+    (tmp_path / "in").write_bytes(deconv_model(CASE.with_(dynamic=True, open_image=True)))
+    given = [part for text in options for part in ([text] if text[0] in "-1" else ["--input-shape", text])]
+    code, out, err = run("convert", "in", "-o", "out", *given)
+    assert (code, out) == (1, "")
+    assert f"splitdeconv: {message}" in err
+    assert list(listing(tmp_path)) == ["in"]
+
+
 def test_own_inputs(run, model):
     np.savez("in.npz", image=np.ones((2, 1, 6, 5, 5), "f4"))
     code, out, _ = run("convert", "up.tflite", "-o", "out", "--inputs", "in.npz")
@@ -131,6 +166,7 @@ def test_help_names_everything():
         "form",
         "interleave",
         "static-batch",
+        "input-shape",
         "layers",
         "no-verify",
         "samples",

@@ -159,6 +159,32 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
     )
 
 
+def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
+    rules = "static_shapes: true, static_source: its manual, notes: [name the batch (--static-batch 1)]"
+    text = f"{{name: board, title: B, formats: [tflite], others: unknown, others_source: a letter, {rules}}}"
+    (tmp_path / "board.yaml").write_text(text)
+    model = deconv_model(CASE.with_(dynamic=True, open_image=True))
+    notes = front.report(model, tmp_path / "board.yaml").notes
+    way = f"--input-shape image=1x64x64x{CASE.cin}"
+    assert notes == (
+        f"name the batch ({way})",
+        f"board needs fixed shapes (its manual); {way} fixes them",
+    )
+    fixed = sd.convert(model, target=tmp_path / "board.yaml", input_shape=(1, 6, 5, CASE.cin)).report.notes
+    assert fixed == (
+        f"input image is fixed at 1x6x5x{CASE.cin} (it was ?x?x?x{CASE.cin})",
+        "name the batch (--static-batch 1)",
+    )
+
+
+def test_own_inputs_are_of_the_fixed_shape():
+    model = deconv_model(CASE.with_(dynamic=True, open_image=True))
+    shapes, right = {"image": (1, 7, 4, CASE.cin)}, np.ones((2, 1, 7, 4, CASE.cin), "f4")
+    assert sd.convert(model, input_shape=shapes, inputs={"image": right}).report.verification.samples == 2
+    with refused("the inputs do not fit the model: shape of 'image'"):
+        sd.convert(model, input_shape=shapes, inputs={"image": right[:, :, :6]})
+
+
 def test_inspect_objects_to_the_rest_of_the_model_only(path, tmp_path):
     text = "{name: b, title: B, formats: [tflite], others: refused, others_source: a letter, operators: {}}"
     (tmp_path / "b.yaml").write_text(text)

@@ -236,8 +236,53 @@ def test_a_batch_is_fixed():
     assert [x.shape[0] for x in new.inputs] == [3, 3]
     assert sorted(x.name for x in new.inputs) == ["a", "b"]
     assert sd.convert(sequential(), static_batch=2).model.inputs[0].shape == (2, 6, 5, 3)
-    with refused("a subclassed Keras model has no batch to fix"):
+    with refused("the model declares no inputs that could be fixed"):
         sd.convert(Decoder(), static_batch=2)
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 6, 3), (1, 4, 11, 3)])
+def test_open_images_are_fixed(shape, tmp_path):
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2DTranspose(5, 4, strides=3, padding="same")])
+    filled(model).save(tmp_path / "model.keras")
+    x = np.random.default_rng(3).standard_normal(shape).astype("f4")
+    for source in (model, tmp_path / "model.keras"):
+        result = sd.convert(source, input_shape=shape)
+        assert result.report.verification
+        assert tuple(result.model.inputs[0].shape) == shape
+        assert tuple(result.model.outputs[0].shape) == (shape[0], 3 * shape[1], 3 * shape[2], 5)
+        assert any(f"is fixed at {'x'.join(map(str, shape))} (it was ?x?x?x3)" in note for note in result.report.notes)
+        np.testing.assert_allclose(result.model(x), model(x), rtol=0, atol=1e-5)
+
+
+def test_an_open_length_beside_a_fixed_input():
+    a, b = keras.Input((None, 4), name="sound"), keras.Input((6,), batch_size=2, name="style")
+    up = layers.Conv1DTranspose(6, 8, strides=4, padding="same")
+    model = filled(keras.Model([a, b], up(a) * layers.Reshape((1, 6))(b)))
+    new = sd.convert(model, input_shape={"sound": (2, 7, 4)}).model
+    assert [tuple(x.shape) for x in new.inputs] == [(2, 7, 4), (2, 6)]
+    assert new.output_shape == (2, 28, 6)
+    rng = np.random.default_rng(4)
+    values = [rng.standard_normal(x.shape).astype("f4") for x in new.inputs]
+    np.testing.assert_allclose(new(values), model(values), rtol=0, atol=1e-5)
+    for shapes, message in (
+        ({"sound": (2, 7, 5)}, "expected the sizes that the file fixes"),
+        ({"style": (3, 6)}, "expected the sizes that the file fixes"),
+        ({"sound": (2, 7)}, "expected 3 dimensions"),
+        ({"noise": (2, 7, 4)}, "the model has no input of this name"),
+    ):
+        with refused(message):
+            sd.convert(model, input_shape=shapes)
+
+
+def test_sizes_that_a_layer_does_not_take():
+    x = keras.Input((None, None, 2))
+    halved = layers.UpSampling2D(2)(layers.AveragePooling2D(2)(x))
+    up = layers.Conv2DTranspose(2, 3, padding="same")(x)
+    model = filled(keras.Model(x, layers.Concatenate()([up, halved])))
+    assert sd.convert(model, input_shape=(1, 6, 4, 2)).report.verification
+    with refused("Keras cannot build the model for this input shape") as caught:
+        sd.convert(model, input_shape=(1, 6, 5, 2))
+    assert "Concatenate" in caught.value.got
 
 
 def test_another_backend_is_refused(monkeypatch):

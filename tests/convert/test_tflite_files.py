@@ -11,6 +11,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from splitdeconv.convert.input_shapes import wanted
 from splitdeconv.convert.report import Decision
 from splitdeconv.convert.tflite import TFLiteModel
 from splitdeconv.convert.tflite_bounds import make
@@ -78,7 +79,7 @@ class TestDynamicBatch:
 
 def _fixed_sites(data, batch):
     model = TFLiteModel.parse(data)
-    model.static_batch(batch)
+    model.fix(wanted(None, batch, model.inputs()))
     return model.sites()
 
 

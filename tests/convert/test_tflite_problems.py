@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 
+from splitdeconv.convert.input_shapes import wanted
 from splitdeconv.convert.report import Decision
 from splitdeconv.convert.tflite import TFLiteModel
 from splitdeconv.convert.tflite_bounds import make
@@ -182,14 +183,17 @@ def test_an_interleave_without_a_kernel_changes_nothing():
 
 def test_a_fixed_batch_needs_fixed_images():
     data = edit(deconv_model(FLOAT), lambda m, g: change(g.tensors[0], shapeSignature=np.array([-1, -1, 2, 3], "<i4")))
-    with refused("more than the batch is known only at run time(.|\n)*tensor image"):
-        TFLiteModel.parse(data).static_batch(2)
+    with refused("more than the batch is known only at run time(.|\n)*input image") as caught:
+        _with_batch(data, 2)
+    assert caught.value.fix == "fix all of it with --input-shape image=1x64x2x3"
     with refused("the batch is fixed already") as caught:
-        TFLiteModel.parse(deconv_model(FLOAT)).static_batch(2)
-    assert caught.value.got == "input(s) of shape [1, 2, 2, 3]"
+        _with_batch(deconv_model(FLOAT), 2)
+    assert caught.value.got == "input(s) of shape 1x2x2x3"
     before = deconv_model(FLOAT)
-    model = TFLiteModel.parse(before)
-    model.static_batch(1)
-    assert operators(model.serialize()) == operators(before)
-    with refused("the batch must be a positive integer"):
-        TFLiteModel.parse(deconv_model(FLOAT)).static_batch(0)
+    assert operators(_with_batch(before, 1).serialize()) == operators(before)
+
+
+def _with_batch(data, batch):
+    model = TFLiteModel.parse(data)
+    model.fix(wanted(None, batch, model.inputs()))
+    return model

@@ -11,6 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from splitdeconv.convert.input_shapes import wanted
 from splitdeconv.convert.report import Decision
 from splitdeconv.convert.tflite import TFLiteModel
 from splitdeconv.convert.tflite_bounds import make
@@ -274,7 +275,7 @@ def convert(data, form="split", interleave="concat", batch=None):
     """The file with every convertible site rewritten in one form."""
     model = TFLiteModel.parse(data)
     if batch is not None:
-        model.static_batch(batch)
+        model.fix(wanted(None, batch, model.inputs()))
     model.apply([Decision(s, "refuse" if s.problem else "convert", form, interleave, "") for s in model.sites()])
     return model.serialize()
 
