@@ -1,6 +1,7 @@
-"""The shapes that a user fixes a model's inputs at: read, held against what the model declares, and told of.
+"""The shapes that a user fixes a model's inputs at: read, held against what it declares, told of.
 
-A fixed batch is a fixed shape whose other dimensions stay as they are: formats know one way to fix an input.
+A fixed batch is a fixed shape whose other dimensions stay as they are: formats know one way to fix
+an input.
 """
 
 import re
@@ -57,7 +58,8 @@ def parsed(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
     """What the command line's options say, by input; None if there are none.
 
     Args:
-        texts: each ``NAME=1x80x100``; without a name, it stands for the only input and is kept under "".
+        texts: each ``NAME=1x80x100``; without a name, it stands for the only input and is kept
+            under "".
 
     Raises:
         SplitDeconvError: a text is none such, or a name comes twice.
@@ -107,7 +109,10 @@ def _checked_shape(name, shape):
     sizes = tuple(check_count(n, "size of a dimension", where) for n in shape)
     if prod(sizes) > LARGEST:
         raise SplitDeconvError(
-            "the input shape is too large", where=where, expected=f"at most {LARGEST:,} elements", got=text_of(sizes)
+            "the input shape is too large",
+            where=where,
+            expected=f"at most {LARGEST:,} elements",
+            got=text_of(sizes),
         )
     return sizes
 
@@ -124,7 +129,7 @@ def _misgiven(got):
 def wanted(
     asked: Mapping[str, tuple[int, ...]] | None, batch: int | None, inputs: Sequence[ModelInput]
 ) -> list[Shape | None]:
-    """The shape that each input of a model is to have: None for an input that stays, and for a length that does.
+    """The shape that each input of a model is to have; None for an input or a length that stays.
 
     Args:
         asked: what `checked` returned; None for what `batch` says.
@@ -132,13 +137,14 @@ def wanted(
         inputs: the model's.
 
     Raises:
-        SplitDeconvError: an input is not of the model, or its shape does not fit what the file declares.
+        SplitDeconvError: an input is not of the model, or its shape does not fit what the file
+            declares.
     """
     if not inputs:
         raise SplitDeconvError(
             "the model declares no inputs that could be fixed",
             where="static_batch" if asked is None else _WHERE,
-            expected="a .tflite or .onnx model with inputs, or a Sequential or functional Keras model that is built",
+            expected="a .tflite or .onnx model with inputs, or a built Sequential or functional model",
             got="a model without any, such as a subclassed Keras model",
             fix="leave the option out; call a Keras model on arrays of the shape you want",
         )
@@ -210,7 +216,7 @@ def _with_batch(batch, inputs):
 
 
 def advice(inputs: Sequence[ModelInput], batch: bool = True) -> str | None:
-    """The options that fix every open dimension of a model's inputs, to be pasted; None where none is open.
+    """The options that fix all open dimensions of a model's inputs, to be pasted; None for none.
 
     Args:
         inputs: the model's.
@@ -230,7 +236,7 @@ def _example(shape):
 
 
 def advised(text: str, inputs: Sequence[ModelInput]) -> str:
-    """A target's note that advises a fixed batch, so that it fixes all that is open in this model."""
+    """A target's note that advises a fixed batch, so that it fixes all that is open in a model."""
     return text.replace(STATIC_BATCH, advice(inputs) or STATIC_BATCH)
 
 

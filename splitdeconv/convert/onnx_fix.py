@@ -30,17 +30,20 @@ def fix(model, shapes: Sequence[Shape | None]) -> None:
 
     Args:
         model: a ModelProto.
-        shapes: of each of `inputs_of`, None in them for a length that stays; None for an input that does.
+        shapes: of each of `inputs_of`, None in them for a length that stays; None for an input that
+            does.
 
     Raises:
-        SplitDeconvError: two sizes for one symbol, an input that is no tensor, or sizes that an operator does not take.
+        SplitDeconvError: two sizes for one symbol, an input that is no tensor, or sizes that an
+            operator does not take.
     """
     values, symbols = _given(model), {}
     for value, shape in zip(values, shapes, strict=True):
         if shape is not None:
             _learn(value, shape, symbols)
     found, odd = scopes(model), contradiction(model)
-    # Once every input is fixed, what is declared is believed where inference stops: nothing that is stale may be left.
+    # Once every input is fixed, what is declared is believed where inference stops: nothing that is
+    # stale may be left.
     withdraw(found, known_types(model, found))
     for value, shape in zip(values, shapes, strict=True):
         if shape is not None:

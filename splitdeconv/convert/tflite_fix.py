@@ -90,7 +90,11 @@ class _Graph:
         return live
 
     def _take_customs(self):
-        """Give MediaPipe's operators, of which only the batch may be open, their shape; whether there were any."""
+        """Give MediaPipe's operators, of which only the batch may be open, their shape.
+
+        Returns:
+            Whether there were any.
+        """
         grown = False
         for operator in self._graph.operators:
             inputs, outputs = ports(operator.inputs), ports(operator.outputs)
@@ -104,7 +108,11 @@ class _Graph:
         return grown
 
     def _prepare(self, live):
-        """Learn the shapes of what operators make, up to the first whose shape LiteRT does not know: that one."""
+        """Learn the shapes of what operators make.
+
+        Returns:
+            The first operator whose shape LiteRT does not know; None if it knows all.
+        """
         if not live:
             return None
         part = make(
@@ -160,7 +168,7 @@ class _Graph:
     def _enter(self, live, stuck):
         """Settle the subgraphs that operators call and no others do; whether there were any.
 
-        What a branch gets is what its operator reads. So does a loop's body, if it yields the same shapes again.
+        A branch gets what its operator reads; so does a loop's body that yields the same shapes.
         """
         places = Counter(n for graph in self._model.subgraphs for op in graph.operators for n in set(called(op)))
         for operator in live:
@@ -183,7 +191,7 @@ class _Graph:
         return self._known.get(index, stored)
 
     def _settle_called(self, numbers, shapes):
-        """Settle subgraphs on what they are called with; loops whose shapes change stay as they are."""
+        """Settle subgraphs on what they are called with; loops of changing shapes stay as they are."""
         before = [(part, dict(vars(part))) for graph in self._model.subgraphs for part in _parts(graph)]
         for number in numbers:
             own = ports(self._model.subgraphs[number].inputs)

@@ -1,7 +1,7 @@
 """Arithmetic on the shapes of a TFLite subgraph's tensors, computed now that the shapes are known.
 
 What it comes to is stored as constants. The arithmetic is that of the interpreter, which runs these
-operators and no others. They stay where they are until `drop`: positions are what sites are known by.
+operators and no others. They stay where they are until `drop`, for sites are known by positions.
 """
 
 from collections.abc import Mapping
@@ -21,11 +21,12 @@ from .verify_run import short
 
 #: Operators whose results follow from their operands alone, and that shapes are computed with.
 _ARITHMETIC = {
-    *("STRIDED_SLICE", "SLICE", "PACK", "UNPACK", "CONCATENATION", "SPLIT", "SPLIT_V", "GATHER", "GATHER_ND"),
-    *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "REVERSE_V2", "BROADCAST_ARGS", "BROADCAST_TO", "PAD", "TILE"),
-    *("ADD", "SUB", "MUL", "DIV", "FLOOR_DIV", "FLOOR_MOD", "MAXIMUM", "MINIMUM", "NEG", "ABS", "SIGN", "POW"),
-    *("SQUARE", "SQRT", "RSQRT", "ROUND", "CEIL", "FLOOR", "CAST", "SELECT", "SELECT_V2", "RANGE", "FILL"),
-    *("SUM", "MEAN", "REDUCE_PROD", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_ANY", "REDUCE_ALL", "ARG_MAX", "ARG_MIN"),
+    *("STRIDED_SLICE", "SLICE", "PACK", "UNPACK", "CONCATENATION", "SPLIT", "SPLIT_V", "GATHER"),
+    *("GATHER_ND", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "REVERSE_V2", "PAD", "TILE"),
+    *("BROADCAST_ARGS", "BROADCAST_TO", "CAST", "RANGE", "FILL", "SELECT", "SELECT_V2"),
+    *("ADD", "SUB", "MUL", "DIV", "FLOOR_DIV", "FLOOR_MOD", "MAXIMUM", "MINIMUM", "NEG", "ABS"),
+    *("SIGN", "POW", "SQUARE", "SQRT", "RSQRT", "ROUND", "CEIL", "FLOOR", "SUM", "MEAN"),
+    *("REDUCE_PROD", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_ANY", "REDUCE_ALL", "ARG_MAX", "ARG_MIN"),
     *("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"),
     *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"),
 }
@@ -35,7 +36,7 @@ _MOST_NUMBERS = 64
 
 
 def fold(model, graph, known: Mapping[int, tuple[int, ...]]) -> bool:
-    """Compute what follows from known shapes and constants alone, and have its readers read constants.
+    """Compute what follows from known shapes and constants, and have its readers read constants.
 
     Args:
         model: a `ModelT`.
@@ -64,10 +65,14 @@ def fold(model, graph, known: Mapping[int, tuple[int, ...]]) -> bool:
 
 
 def _derived(model, graph, known):
-    """Tensors that hold a known shape, with it, and the operators that compute from these, in order."""
+    """Tensors that hold a known shape, with it, and the operators that compute from them."""
     constants, seeds, steps, derived = Constants(model, graph), {}, [], set()
     for operator in graph.operators:
-        name, inputs, outputs = operator_name(model, operator), ports(operator.inputs), ports(operator.outputs)
+        name, inputs, outputs = (
+            operator_name(model, operator),
+            ports(operator.inputs),
+            ports(operator.outputs),
+        )
         if name == "SHAPE" and inputs and inputs[0] in known:
             seeds[outputs[0]] = known[inputs[0]]
         elif (
@@ -136,7 +141,14 @@ def _store(model, graph, index, values):
     shape = np.array(np.shape(values), "<i4")
     name = (old.name or b"") + b"/fixed"
     graph.tensors.append(
-        make("Tensor", name=name, type=old.type, shape=shape, hasRank=True, buffer=len(model.buffers) - 1)
+        make(
+            "Tensor",
+            name=name,
+            type=old.type,
+            shape=shape,
+            hasRank=True,
+            buffer=len(model.buffers) - 1,
+        )
     )
     return len(graph.tensors) - 1
 

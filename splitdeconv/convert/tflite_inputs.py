@@ -1,11 +1,11 @@
-"""The inputs of a TFLite model: of every signature, and of the main subgraph where no signature names them."""
+"""The inputs of a TFLite model: of every signature, and of the main subgraph beside them."""
 
 from dataclasses import dataclass, replace
 
 from .input_shapes import ModelInput
 from .tflite_graph import dimensions, ports
 
-#: Obstacles of a transposed convolution that a fixed input may take away: what to do about one, another in full.
+#: Obstacles that fixed inputs may take away: what to do about one, and another in full.
 EXPORT = "export the model with a fixed image size"
 COMPUTED = "its output shape depends on more than constants and shapes"
 
@@ -51,7 +51,7 @@ def _text(name):
 
 
 def advised(problem: str | None, way: str | None) -> str | None:
-    """A problem with the options that fix the model's inputs, if these may take it away and an input is open."""
+    """A problem, with the options that fix the model's inputs where these may take it away."""
     if way is None or problem is None:
         return problem
     if problem == COMPUTED:
