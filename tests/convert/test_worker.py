@@ -53,6 +53,6 @@ def test_a_lack_of_memory_is_named_as_such(answer, error):
 
 
 def test_the_exchange_folder_is_not_named(answer, tmp_path):
-    """As ONNX Runtime does: "External data path does not exist: /tmp/splitdeconv-x/weights.bin"."""
+    """As ONNX Runtime does: "External data path does not exist: FOLDER/weights.bin"."""
     said = answer(SplitDeconvError("no data", where="m.onnx", got=f"'{tmp_path}/weights.bin' and {tmp_path}/tmp/a"))
     assert said["got"] == "'weights.bin' and tmp/a"
