@@ -4,7 +4,7 @@ python benchmarks/measure_forms.py
 
 Times every layer of the benchmark networks in each form against TensorFlow's own operator (float32, batch 1, medians of
 interleaved turns), writes data/measured/forms.csv, and prints the geometric mean of each form, of the choice that
-`splitdeconv.plan.auto_form` makes, and of the best choice there is.
+`splitdeconv.core.plan.auto_form` makes, and of the best choice there is.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ import pandas as pd
 from rich.progress import track
 
 from splitdeconv import measured, networks
+from splitdeconv.core.plan import auto_form
 from splitdeconv.networks import measure
 from splitdeconv.networks.counts import layer_plan
-from splitdeconv.plan import auto_form
 
 FORMS = ("native", "split", "rows", "stacked")
 

@@ -2,13 +2,13 @@ from . import dlp as dlp
 from . import layers as layers
 from . import networks as networks
 from . import pretrained as pretrained
-from .apply import apply as apply
 from .convert.front import convert as convert
 from .convert.front import inspect as inspect
 from .convert.verify import verify as verify
+from .core.apply import apply as apply
+from .core.plan import SplitPlan as SplitPlan
+from .core.plan import plan as plan
 from .errors import SplitDeconvError as SplitDeconvError
 from .ops import conv1d_transpose as conv1d_transpose
 from .ops import conv2d_transpose as conv2d_transpose
 from .ops import conv3d_transpose as conv3d_transpose
-from .plan import SplitPlan as SplitPlan
-from .plan import plan as plan

@@ -15,9 +15,9 @@ from math import prod
 
 import numpy as np
 
-from . import backends
+from .core import backends
+from .core.geometry import MOST_PHASES
 from .errors import SplitDeconvError, shown
-from .geometry import MOST_PHASES
 
 
 def stay_apart(plans, x, weights, activation):

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 
-from .apply import apply
-from .backends import double_precision
+from .core.apply import apply
+from .core.backends import double_precision
+from .core.definition import conv_transpose, rounding_bound
+from .core.plan import plan
 from .errors import SplitDeconvError
 from .extras import default_library, require
-from .plan import plan
-from .reference import conv_transpose, rounding_bound
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp")
 
@@ -27,7 +27,8 @@ def survey(count, *, seed=0, forms=FORMS, library=None):
 
     Returns:
         DataFrame, one row a geometry and form: the geometry; convolutions run; ``error``, the largest difference;
-        ``bound``, the most that rounding allows (`splitdeconv.reference.rounding_bound`); ``ratio``, the largest error
+        ``bound``, the most that rounding allows (`splitdeconv.core.definition.rounding_bound`); ``ratio``, the
+        largest error
         over its own bound, exact up to 1; ``control``, the same ratio when the definition gets a filter shifted by one
         tap (None where there is but one tap, or none that an input reaches).
 

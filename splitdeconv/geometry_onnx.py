@@ -1,7 +1,7 @@
 """ONNX' dialect of padding: the attributes of a ConvTranspose, reduced to one `Axis` per spatial dimension.
 
 The reference of record is what ONNX Runtime computes (measured with 1.32.0 on its CPU provider). With the letters of
-`splitdeconv.geometry`, ``e`` the output_padding and ``full = (n-1)*s + k_e + e``:
+`splitdeconv.core.geometry`, ``e`` the output_padding and ``full = (n-1)*s + k_e + e``:
 
 =====================  ==============================  ====================================
 auto_pad               total padding                   p, the leading part of the total
@@ -32,8 +32,8 @@ the specification and PyTorch have it.
 
 from numbers import Integral
 
+from .core.geometry import Axis, check_phases, effective_kernel
 from .errors import SplitDeconvError, check_choice, shown
-from .geometry import Axis, check_phases, effective_kernel
 
 # No tensor is longer. Numbers beyond it are mistakes or malice.
 LONGEST = 2**31 - 1

@@ -106,7 +106,7 @@ def survival(table):
     Where an exact method gives fewer outputs than the operator, their number an axis is told.
 
     Args:
-        table: of `splitdeconv.approximations.survey`.
+        table: of `splitdeconv.core.approximations.survey`.
 
     Returns:
         A matplotlib figure.

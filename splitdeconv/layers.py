@@ -5,12 +5,12 @@ trains like it; only the computation differs. It runs on Keras' tensorflow and j
 `keras.models.load_model` opens a file that holds one of its layers.
 """
 
-from . import backends
-from .apply import INTERLEAVES, apply
+from .core import backends
+from .core.apply import INTERLEAVES, apply
+from .core.plan import FORMS
 from .errors import check_choice
 from .extras import require
 from .ops import plan_for
-from .plan import FORMS
 
 keras = require("keras", "tensorflow")
 
@@ -80,8 +80,8 @@ class Conv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
 
     Args:
         *args, **kwargs: those of `keras.layers.Conv2DTranspose`, in its order.
-        form: "auto" (see `splitdeconv.plan.auto_form`), "split", "rows", "stacked", "paper", "nzp", or "native" for
-            Keras' own computation.
+        form: "auto" (see `splitdeconv.core.plan.auto_form`), "split", "rows", "stacked", "paper", "nzp", or
+            "native" for Keras' own computation.
         interleave: "concat", "depth_to_space" or "transpose".
 
     Raises:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from . import backends
-from .apply import INTERLEAVES, apply
+from .core import backends
+from .core.apply import INTERLEAVES, apply
+from .core.plan import plan, with_form
 from .errors import SplitDeconvError, check_choice, shown
-from .plan import plan, with_form
 
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
@@ -68,8 +68,8 @@ def conv2d_transpose(
         data_format: "NHWC" or "NCHW".
         dilations: like `strides`; None for 1.
         name: name scope of the operations.
-        form: "auto" (see `splitdeconv.plan.auto_form`), "split", "rows", "stacked", "paper", "nzp", or "native", which
-            is the framework's own operator.
+        form: "auto" (see `splitdeconv.core.plan.auto_form`), "split", "rows", "stacked", "paper", "nzp", or
+            "native", which is the framework's own operator.
         interleave: "concat" (concatenations and a reshape), "depth_to_space" (equal strides only) or "transpose".
 
     Returns:
@@ -187,7 +187,7 @@ def _native(xp, x, filters, plan, output_shape, padding, data_format):
 
 
 def plan_for(sizes, filters, strides, padding, *, form="auto", **geometry):
-    """Plan for arrays that are at hand; "auto" is resolved by `splitdeconv.plan.auto_form`.
+    """Plan for arrays that are at hand; "auto" is resolved by `splitdeconv.core.plan.auto_form`.
 
     Args:
         sizes: spatial lengths of the input; None where unknown.

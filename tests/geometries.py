@@ -1,7 +1,7 @@
 """Transposed convolutions to test with: a fixed list that covers the hard cases, and the same space for hypothesis.
 
 Both draw from one function, `draw_case`. The legal output sizes are restated here from TensorFlow's and Keras' rules
-and not asked of `splitdeconv.geometry`, which is under test.
+and not asked of `splitdeconv.core.geometry`, which is under test.
 """
 
 import random

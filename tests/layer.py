@@ -3,7 +3,7 @@
 import numpy as np
 
 import splitdeconv as sd
-from splitdeconv.reference import conv_transpose
+from splitdeconv.core.definition import conv_transpose
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp")
 FIRST = {1: "NCW", 2: "NCHW", 3: "NCDHW"}

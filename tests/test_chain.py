@@ -5,7 +5,7 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv import SplitDeconvError, chain
-from splitdeconv.reference import conv_transpose
+from splitdeconv.core.definition import conv_transpose
 
 
 def relu(x):

@@ -9,10 +9,10 @@ from onnx.reference import ReferenceEvaluator
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.geometry import Axis
+from splitdeconv.core.definition import conv_transpose
+from splitdeconv.core.geometry import Axis
+from splitdeconv.core.plan import SplitPlan
 from splitdeconv.geometry_onnx import LONGEST, from_onnx
-from splitdeconv.plan import SplitPlan
-from splitdeconv.reference import conv_transpose
 from tests.convert.onnx_models import run, single
 from tests.refusals import refused
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.reference import conv_transpose
+from splitdeconv.core.definition import conv_transpose
 from tests.refusals import refused
 from tests.twins import BACKEND, CIN, COUT, KERNEL, SIZES, STRIDES, TOLERANCE, array, drawn, pair
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import splitdeconv as sd
-from splitdeconv.reference import conv_transpose
+from splitdeconv.core.definition import conv_transpose
 from tests import references
 from tests.geometries import Case
 from tests.layer import CIN, COUT, FIRST, FORMS, LAST, STRIDES, channels_first, data, definition, operator

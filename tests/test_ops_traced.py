@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import splitdeconv as sd
-from splitdeconv.reference import conv_transpose
+from splitdeconv.core.definition import conv_transpose
 from tests.layer import (
     CIN,
     COUT,

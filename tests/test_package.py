@@ -54,8 +54,9 @@ def test_every_public_name_is_there(name):
 
 
 def test_functions_are_not_hidden_by_the_modules_they_live_in():
-    code = "import splitdeconv.plan, splitdeconv.apply, splitdeconv as sd; print(callable(sd.plan), callable(sd.apply))"
-    assert child(code) == "True True\n"
+    modules = "splitdeconv.core.plan, splitdeconv.core.apply, splitdeconv.convert"
+    code = f"import {modules}, splitdeconv as sd; print(callable(sd.plan), callable(sd.apply), callable(sd.convert))"
+    assert child(code) == "True True True\n"
 
 
 UNINSTALLED = """\

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from .. import networks
+from ..core.plan import FORMS, plan
 from ..errors import shown
-from ..plan import FORMS, plan
 from .show import Json, echo, print_json, print_table
 
 

@@ -3,8 +3,8 @@
 import re
 from sys import maxsize
 
+from ..core.plan import SplitPlan, auto_form
 from ..errors import SplitDeconvError, check_choice
-from ..plan import SplitPlan, auto_form
 from .report import Decision
 from .targets import load_target
 

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from .. import layers as twins
+from ..core.geometry import resolve
 from ..errors import SplitDeconvError
 from ..extras import require
-from ..geometry import resolve
 from . import keras_file, unseen
 from .input_shapes import ModelInput, Shape
 from .keras_copy import KNOWN, copy_of, layers_of

@@ -1,7 +1,7 @@
 """What the graph of a Keras model calls without a layer: operations of `keras.ops` on symbolic tensors."""
 
+from ..core.geometry import resolve
 from ..extras import require
-from ..geometry import resolve
 from .keras_copy import layers_of
 from .report import Site
 

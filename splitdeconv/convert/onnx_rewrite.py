@@ -5,9 +5,9 @@ from math import prod
 
 import numpy as np
 
+from ..core.plan import SplitPlan
 from ..errors import SplitDeconvError
 from ..extras import require
-from ..plan import SplitPlan
 from .onnx_emit import GraphOps, Names
 from .onnx_follow import INT8, UINT8, Follower, dequantized_type, may_saturate
 from .onnx_graph import sweep, uses

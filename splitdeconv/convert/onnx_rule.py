@@ -9,9 +9,9 @@ cut: to have them follow it, and for everything else a whole file needs, use `sp
 
 import numpy as np
 
+from ..core.plan import SplitPlan, auto_form
 from ..errors import SplitDeconvError, check_choice
 from ..extras import require
-from ..plan import SplitPlan, auto_form
 from .onnx_lower import lower
 from .onnx_ops import Ops
 from .onnx_sites import geometry, in_words

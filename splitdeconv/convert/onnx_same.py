@@ -5,9 +5,9 @@ ONNX Runtime computes what `splitdeconv.geometry_onnx` says. Whatever follows wo
 shape than inference tells.
 """
 
+from ..core.geometry import effective_kernel
 from ..errors import SplitDeconvError
 from ..extras import require
-from ..geometry import effective_kernel
 from ..geometry_onnx import from_onnx
 from .onnx_graph import DEFAULT_DOMAINS, trace
 

@@ -6,7 +6,7 @@ counting (group, phase, output channel). `onnx_follow` uses this for constants t
 
 import numpy as np
 
-from ..apply import split_filters
+from ..core.apply import split_filters
 
 #: Numbers of a block of filters.
 _BLOCK = 1 << 22

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 
-from ..geometry import Axis
-from ..plan import SplitPlan
+from ..core.geometry import Axis
+from ..core.plan import SplitPlan
 from .verify_measure import Output
 
 SCHEMA_VERSION = 1

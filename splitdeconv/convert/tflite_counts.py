@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from ..plan import SplitPlan
+from ..core.plan import SplitPlan
 from . import tflite_hybrid as hybrid
 from .report import Site
 from .tflite_split import implied

@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
+from ..core.geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
 from ..errors import SplitDeconvError
-from ..geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
 from .finite import describe
 from .report import Site
 from .tflite_constants import Constants

@@ -11,8 +11,8 @@ from copy import copy
 
 import numpy as np
 
-from ..apply import split_filters
-from ..plan import SplitPlan
+from ..core.apply import split_filters
+from ..core.plan import SplitPlan
 from . import tflite_hybrid as hybrid
 from .tflite_bounds import make
 from .tflite_graph import constant, type_name

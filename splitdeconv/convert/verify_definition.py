@@ -2,7 +2,7 @@
 
 ONNX Runtime's CPU provider has no ConvTranspose of float64 or bfloat16. An operator that is cut out
 of its model is then run by the reference evaluator of ONNX, in NumPy, with the transposed
-convolution as `splitdeconv.reference` defines it. Narrow floats are widened to float32 first, which
+convolution as `splitdeconv.core.definition` defines it. Narrow floats are widened to float32 first, which
 changes no value, so that both models compute the same numbers in an arithmetic that NumPy has.
 Whole models are run so in double precision where single precision proves nothing; see `verify_double`.
 """
@@ -12,9 +12,9 @@ from functools import cache
 
 import numpy as np
 
+from ..core.definition import conv_transpose
 from ..extras import require
 from ..geometry_onnx import from_onnx
-from ..reference import conv_transpose
 from .onnx_graph import scopes
 from .onnx_parse import array, inlined, is_external, tensors_of
 from .onnx_types import declared

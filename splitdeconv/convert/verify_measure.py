@@ -25,7 +25,7 @@ from math import inf, prod
 
 import numpy as np
 
-from ..plan import SplitPlan
+from ..core.plan import SplitPlan
 
 _ROUNDOFF = {"float64": 2.0**-53}
 _HALF = {"float16": 2.0**-11, "bfloat16": 2.0**-8}

@@ -10,8 +10,8 @@ from itertools import islice
 
 import pandas as pd
 
+from ..core.geometry import effective_kernel, resolve
 from ..errors import SplitDeconvError, check_choice, shorten, shown
-from ..geometry import effective_kernel, resolve
 from ..networks.table import COLUMNS
 
 KINDS = ("conv", "deconv", "dense")

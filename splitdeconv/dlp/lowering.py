@@ -25,9 +25,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.geometry import Axis
+from ..core.phases import plan_axis
 from ..errors import SplitDeconvError, check_choice
-from ..geometry import Axis
-from ..phases import plan_axis
 from .masks import AxisMask
 
 METHODS = ("nzp", "sd", "sd_trimmed", "rows", "stacked", "paper", "native")

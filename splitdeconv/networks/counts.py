@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ..plan import plan
+from ..core.plan import plan
 from .table import layer_table
 
 METHODS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from .. import bench
+from ..core.definition import rounding_bound
+from ..core.plan import auto_form
 from ..extras import require
 from ..ops import conv2d_transpose
-from ..plan import auto_form
-from ..reference import rounding_bound
 from .counts import layer_plan
 from .registry import build
 from .table import layer_table
@@ -48,7 +48,7 @@ def time_layers(name, *, forms=FORMS, turns=15, budget=20.0, seed=0):
     Returns:
         DataFrame, one row a layer and form: layer, form, the columns of `splitdeconv.bench.summarize`, ``error``, the
         largest difference from the native result in float32, ``ratio``, that difference over what rounding allows
-        (`splitdeconv.reference.rounding_bound`), and ``skipped``, the reason where a form was not run.
+        (`splitdeconv.core.definition.rounding_bound`), and ``skipped``, the reason where a form was not run.
     """
     rng = np.random.default_rng(seed)
     parts = []

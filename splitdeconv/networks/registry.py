@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from numbers import Integral
 
+from ..core.plan import FORMS
 from ..errors import SplitDeconvError, check_choice
 from ..extras import require
-from ..plan import FORMS
 
 
 @dataclass(frozen=True)

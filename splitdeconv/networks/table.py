@@ -6,9 +6,9 @@ from math import prod
 
 import pandas as pd
 
+from ..core.geometry import resolve
 from ..errors import SplitDeconvError
 from ..extras import require
-from ..geometry import resolve
 from .registry import build, checked
 
 COLUMNS = [

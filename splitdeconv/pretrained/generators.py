@@ -9,10 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from splitdeconv.approximations import METHODS, approximate
+from splitdeconv.core.approximations import METHODS, approximate
+from splitdeconv.core.plan import FORMS, plan
 from splitdeconv.errors import SplitDeconvError, check_choice
 from splitdeconv.extras import require
-from splitdeconv.plan import FORMS, plan
 from splitdeconv.pretrained.checkpoint import read_checkpoint
 from splitdeconv.pretrained.download import fetch
 from splitdeconv.pretrained.registry import generator
@@ -29,8 +29,8 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
     Args:
         name: one of `splitdeconv.pretrained.names()`.
         deconv: "native" for `keras.layers.Conv2DTranspose`, or the form in which `SplitConv2DTranspose` computes it:
-            "split", "rows", "stacked", "paper", "nzp" or "auto". Or one of `splitdeconv.approximations.METHODS`, to see
-            what it does to the image; it takes the place of those of stride > 1, and Shi's makes smaller images.
+            "split", "rows", "stacked", "paper", "nzp" or "auto". Or one of `approximations.METHODS`, to
+            see what it does to the image; it takes the place of those of stride > 1, and Shi's makes smaller images.
         dtype: of weights and computation, one of `DTYPES`; the checkpoints hold float32. Two forms add in another
             order, so in float32 an 8-bit level changes with probability 127.5 x their difference, where a value lies
             next to a half step. In float64 that does not happen: every form gives the same 8-bit image.
@@ -44,7 +44,7 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
     Raises:
         SplitDeconvError: no such name, form, dtype or kernel, no weights to be had, weights that do not fit the
             architecture, or float64 where Keras computes with JAX and JAX is not set to keep it
-            (`splitdeconv.backends.double_precision`).
+            (`splitdeconv.core.backends.double_precision`).
 
     Example:
         >>> import splitdeconv as sd
@@ -80,7 +80,7 @@ def _refuse_rounding(dtype):
         where="splitdeconv.pretrained",
         expected="float16, bfloat16 or float32, or JAX set to keep float64",
         got="float64",
-        fix="with splitdeconv.backends.double_precision(): ...",
+        fix="with splitdeconv.core.backends.double_precision(): ...",
     )
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from splitdeconv.core.geometry import positive
 from splitdeconv.errors import SplitDeconvError, shown
 from splitdeconv.extras import require
-from splitdeconv.geometry import positive
 from splitdeconv.pretrained.registry import generator
 
 LATENTS = 100

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from ..apply import INTERLEAVES
+from ..core.apply import INTERLEAVES
+from ..core.plan import FORMS
 from ..errors import SplitDeconvError, check_choice, check_count, check_seconds
 from ..networks.measure import unreasonable
-from ..plan import FORMS
 from . import hlo
 from ._child import Child
 from .tpu_subjects import chain as chain

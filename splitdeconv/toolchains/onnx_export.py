@@ -7,9 +7,9 @@ splits them is `splitdeconv.convert`.
 import numpy as np
 
 from ..convert import convert
+from ..core.plan import plan
 from ..errors import SplitDeconvError, check_choice
 from ..extras import require
-from ..plan import plan
 from .models import FORMS, alone
 
 _OPSET, _IR = 17, 8  # 17 is the newest of which every runtime of this package's range takes all that is used here

@@ -15,9 +15,9 @@ from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 from jax.sharding import SingleDeviceSharding
 
 from .. import bench
-from ..apply import apply
+from ..core.apply import apply
+from ..core.plan import plan
 from ..errors import SplitDeconvError
-from ..plan import plan
 from . import hlo
 
 

@@ -13,9 +13,9 @@ from onnx.reference import ReferenceEvaluator
 from splitdeconv import SplitDeconvError
 from splitdeconv.convert.choose import decide_all
 from splitdeconv.convert.onnx import OnnxModel
+from splitdeconv.core.definition import conv_transpose, rounding_bound
+from splitdeconv.core.plan import SplitPlan
 from splitdeconv.geometry_onnx import from_onnx
-from splitdeconv.plan import SplitPlan
-from splitdeconv.reference import conv_transpose, rounding_bound
 from tests.convert.onnx_models import arrays, convert, kinds, run, single
 
 FORMS = ("split", "rows", "stacked")
@@ -61,7 +61,7 @@ def _axes(sizes, kernel, attributes):
 
 
 def definition(function, x, w, axes, groups, *more):
-    """A function of `splitdeconv.reference` on channels-first arrays."""
+    """A function of `splitdeconv.core.definition` on channels-first arrays."""
     rank = len(axes)
     y = function(np.moveaxis(x, 1, -1), w.transpose(*range(2, rank + 2), 1, 0), SplitPlan(axes, groups, "split"), *more)
     return np.moveaxis(y, -1, 1)

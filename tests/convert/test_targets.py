@@ -11,7 +11,7 @@ import pytest
 from splitdeconv.convert import targets
 from splitdeconv.convert.choose import decide
 from splitdeconv.convert.targets import Operator, Refused, Target, load_target
-from splitdeconv.plan import auto_form
+from splitdeconv.core.plan import auto_form
 from tests.convert.sites import site
 from tests.refusals import refused
 

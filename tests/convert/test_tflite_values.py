@@ -8,7 +8,7 @@ import pytest
 
 from splitdeconv.convert import tflite_split
 from splitdeconv.convert.tflite_graph import constant
-from splitdeconv.reference import rounding_bound
+from splitdeconv.core.definition import rounding_bound
 from tests.convert.tflite_cases import CASES
 from tests.convert.tflite_models import (
     OPTIMIZED,

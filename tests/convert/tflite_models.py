@@ -15,8 +15,8 @@ from splitdeconv.convert.input_shapes import wanted
 from splitdeconv.convert.report import Decision
 from splitdeconv.convert.tflite import TFLiteModel
 from splitdeconv.convert.tflite_bounds import make
-from splitdeconv.geometry import resolve
-from splitdeconv.reference import conv_transpose
+from splitdeconv.core.definition import conv_transpose
+from splitdeconv.core.geometry import resolve
 
 XNNPACK = OpResolverType.BUILTIN
 REFERENCE = OpResolverType.BUILTIN_REF

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitdeconv.account import exact_taps
+from splitdeconv.core.describe import exact_taps
 from splitdeconv.dlp import cycles
 from splitdeconv.dlp.cycles import compute_cycles, issued_macs, real_macs
 from splitdeconv.dlp.lowering import METHODS, lower

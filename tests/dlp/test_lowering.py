@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 import splitdeconv as sd
-from splitdeconv.account import exact_taps
+from splitdeconv.core.describe import exact_taps
 from splitdeconv.dlp.cycles import real_macs
 from splitdeconv.dlp.lowering import METHODS, lower
 from tests.dlp.tables import layer, networks, of_case, planar, table

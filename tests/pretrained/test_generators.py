@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from splitdeconv.approximations import METHODS
+from splitdeconv.core.approximations import METHODS
 from splitdeconv.errors import SplitDeconvError
 from splitdeconv.pretrained import generators, read_checkpoint
 from tests.pretrained import torch_files, torch_numpy

@@ -183,7 +183,7 @@ def test_a_device_that_is_lost_on_the_way_is_a_reason(monkeypatch):
 def test_what_is_compiled_computes_the_layer_with_its_filters_split_beforehand(form, interleave, rng):
     import jax
 
-    from splitdeconv.reference import conv_transpose
+    from splitdeconv.core.definition import conv_transpose
     from splitdeconv.toolchains import tpu_programs as child
 
     (case,) = libtpu.cases(

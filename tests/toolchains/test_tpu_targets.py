@@ -9,9 +9,9 @@ from splitdeconv import measured
 from splitdeconv.convert.choose import decide
 from splitdeconv.convert.report import Site
 from splitdeconv.convert.targets import load_target
+from splitdeconv.core.plan import plan
 from splitdeconv.networks import layer_table
 from splitdeconv.networks.counts import layer_plan
-from splitdeconv.plan import plan
 from splitdeconv.toolchains import libtpu, tpu_gains
 
 TABLE = measured.read("libtpu")

@@ -34,9 +34,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from .errors import SplitDeconvError, check_choice
+from ..errors import SplitDeconvError, check_choice
+from .definition import conv_transpose, rounding_bound
 from .plan import plan
-from .reference import conv_transpose, rounding_bound
 
 METHODS = ("shi", "shi_truncated", "chang", "wrong_side")
 
@@ -50,8 +50,8 @@ def approximate(planned, filters, method):
         method: one of `METHODS`; the module's text tells them apart.
 
     Returns:
-        (plan, filters) for `splitdeconv.apply`, or `splitdeconv.reference.conv_transpose`. Output 0 of ``shi`` and
-        ``shi_truncated`` is output ``plan.axes[i].p - planned.axes[i].p`` of what they replace.
+        (plan, filters) for `splitdeconv.apply`, or `splitdeconv.core.definition.conv_transpose`. Output 0 of
+        ``shi`` and ``shi_truncated`` is output ``plan.axes[i].p - planned.axes[i].p`` of what they replace.
 
     Raises:
         SplitDeconvError: an unknown method, a dilated kernel, or an input too small to have an interior.

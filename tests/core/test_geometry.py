@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.geometry import Axis, resolve
+from splitdeconv.core.geometry import Axis, resolve
 from tests.geometries import CASES
 from tests.refusals import refused
 

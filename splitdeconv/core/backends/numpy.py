@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..reference import conv_transpose as _definition
+from ..definition import conv_transpose as _definition
 
 
 def asarray(array, like):

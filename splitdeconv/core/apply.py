@@ -1,7 +1,7 @@
 """Run a plan on arrays: split the filters, convolve, interleave, crop.
 
 Everything here is channels-last and written against the few operations a backend offers
-(`splitdeconv.backends`), so NumPy, TensorFlow and JAX compute the same thing from the same plan.
+(`splitdeconv.core.backends`), so NumPy, TensorFlow and JAX compute the same thing from the same plan.
 """
 
 from itertools import product
@@ -9,8 +9,8 @@ from math import prod
 
 import numpy as np
 
+from ..errors import SplitDeconvError, check_choice
 from . import backends
-from .errors import SplitDeconvError, check_choice
 
 INTERLEAVES = ("concat", "depth_to_space", "transpose")
 # What a kind of number can hold without losing its nature; "V" is bfloat16, which NumPy does not know as a float.

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from splitdeconv.geometry import Axis
-from splitdeconv.reference import conv_transpose, rounding_bound
+from splitdeconv.core.definition import conv_transpose, rounding_bound
+from splitdeconv.core.geometry import Axis
 from tests import references
 from tests.geometries import CASES
 

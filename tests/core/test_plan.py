@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import splitdeconv as sd
-from splitdeconv.backends import numpy as backend
-from splitdeconv.geometry import resolve
-from splitdeconv.plan import FORMS, SplitPlan, auto_form
+from splitdeconv.core.backends import numpy as backend
+from splitdeconv.core.geometry import resolve
+from splitdeconv.core.plan import FORMS, SplitPlan, auto_form
 from tests.geometries import CASES
 from tests.refusals import refused
 

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.plan import FORMS
+from splitdeconv.core.plan import FORMS
 
 ACCOUNTS = {
     "split": """\

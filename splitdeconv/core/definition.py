@@ -1,6 +1,6 @@
 """The definition of a transposed convolution, in NumPy: what everything else is compared with.
 
-Written from the equation of `splitdeconv.geometry` as a scatter-add over taps, it shares nothing with the plan: no
+Written from the equation of `splitdeconv.core.geometry` as a scatter-add over taps, it shares nothing with the plan: no
 phases, no windows, no gathers.
 """
 

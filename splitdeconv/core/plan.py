@@ -1,6 +1,7 @@
 """Plan a transposed convolution as stride-1 convolutions and an interleave: pure geometry, no framework.
 
-Split deconvolution (Xu et al., arXiv 1907.01773) is separable: `splitdeconv.phases` splits each axis, and a plan is the
+Split deconvolution (Xu et al., arXiv 1907.01773) is separable: `splitdeconv.core.phases` splits each axis, and a
+plan is the
 product of the axes. The phases' results, interleaved, are the transposed convolution; nothing is approximated.
 """
 
@@ -9,8 +10,8 @@ from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
 
-from .account import describe, exact_taps
-from .errors import SplitDeconvError, check_choice
+from ..errors import SplitDeconvError, check_choice
+from .describe import describe, exact_taps
 from .geometry import Axis, check_phases, positive, resolve
 from .phases import AxisPlan, Window, plan_alone, plan_axis
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import splitdeconv as sd
-from splitdeconv.apply import INTERLEAVES, split_filters
-from splitdeconv.reference import conv_transpose
+from splitdeconv.core.apply import INTERLEAVES, split_filters
+from splitdeconv.core.definition import conv_transpose
 from tests import references
 from tests.geometries import CASES, Case, cases
 from tests.refusals import refused

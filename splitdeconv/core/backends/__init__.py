@@ -12,8 +12,8 @@ from importlib import import_module
 
 import numpy as np
 
-from ..errors import SplitDeconvError
-from ..extras import default_library, require
+from ...errors import SplitDeconvError
+from ...extras import default_library, require
 
 
 def of(array):

@@ -1,6 +1,7 @@
 """One axis split: its phases, the taps each takes, and the windows of input they read.
 
-In the letters of `splitdeconv.geometry`: shift the output by an alignment ``a >= 0``, ``q' = q + a``, and write it as
+In the letters of `splitdeconv.core.geometry`: shift the output by an alignment ``a >= 0``, ``q' = q + a``, and
+write it as
 ``q' = b*s + r``: block ``b``, phase ``r``. With ``t = r - a + p``, ``g = gcd(d, s)``, ``S = s/g``, ``D = d/g``, the
 outputs of one phase are
 

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 import splitdeconv as sd
-from splitdeconv import backends
-from splitdeconv.backends import jax as jax_backend
-from splitdeconv.backends import numpy as numpy_backend
-from splitdeconv.backends import tensorflow as tensorflow_backend
+from splitdeconv.core import backends
+from splitdeconv.core.backends import jax as jax_backend
+from splitdeconv.core.backends import numpy as numpy_backend
+from splitdeconv.core.backends import tensorflow as tensorflow_backend
 from tests.refusals import refused
 
 

@@ -6,9 +6,9 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv import chain
-from splitdeconv.geometry import LARGEST, LONGEST_KERNEL, MOST_PHASES, Axis, positive, resolve
+from splitdeconv.core.geometry import LARGEST, LONGEST_KERNEL, MOST_PHASES, Axis, positive, resolve
+from splitdeconv.core.plan import FORMS, SplitPlan
 from splitdeconv.geometry_onnx import from_onnx
-from splitdeconv.plan import FORMS, SplitPlan
 from tests.refusals import refused
 
 TOO_LARGE = "the stride or kernel is too large to split"

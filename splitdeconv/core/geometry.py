@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from math import prod
 from numbers import Integral
 
-from .errors import SplitDeconvError, shown
+from ..errors import SplitDeconvError, shown
 
 #: Phases of all axes together, and positions under one axis' kernel. A plan has as many convolutions and taps; the
 #: largest known layers have 1,024 phases and 4,096 taps.

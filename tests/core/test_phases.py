@@ -6,8 +6,8 @@ from math import ceil, gcd
 
 import pytest
 
-from splitdeconv.geometry import Axis
-from splitdeconv.phases import plan_axis
+from splitdeconv.core.geometry import Axis
+from splitdeconv.core.phases import plan_axis
 
 FORMS = ("split", "rows", "stacked", "paper")
 # n, k, s, d, crop p and length relative to n*s: more than any dialect can ask for, p < 0 and long slices included.

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.approximations import METHODS, approximate, survey
+from splitdeconv.core.approximations import METHODS, approximate, survey
+from splitdeconv.core.definition import conv_transpose, rounding_bound
 from splitdeconv.errors import SplitDeconvError
-from splitdeconv.reference import conv_transpose, rounding_bound
 
 KERNELS = [(k, s) for s in (1, 2, 3, 4) for k in range(1, 8)]
 
