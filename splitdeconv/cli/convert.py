@@ -12,9 +12,9 @@ from .. import provenance
 from ..convert import front, output
 from ..convert import verify as verify_models
 from ..convert.choose import FORMS, INTERLEAVES
-from ..convert.input_shapes import LARGEST, parsed
 from ..convert.measure import check_format, time_files
 from ..errors import SplitDeconvError
+from ..formats.input_shapes import LARGEST, parsed
 from .account import print_report, print_verification
 from .show import Json, echo, print_json, print_table, progress
 

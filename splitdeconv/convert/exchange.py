@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SplitDeconvError
+from ..formats.detect import look
 from . import sandbox, temporary
-from .detect import look
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from . import exchange, input_shapes, jobs, onnx_outside, output
+from ..formats import input_shapes
+from ..formats.onnx.storage import outside
+from . import exchange, jobs, output
 from .exchange import is_keras
 from .report import Report
 from .rewrite import Options, examine, rewrite
@@ -28,11 +30,11 @@ class Result:
     def model(self):
         """The model: bytes for .tflite and .onnx, with everything inside, a `keras.Model` for Keras."""
         if self.report.format == "keras" and isinstance(self.content, bytes):
-            from .keras import KerasModel
+            from ..formats.keras.model import KerasModel
 
             return KerasModel.parse(self.content).serialize()
         if self.folder is not None:
-            return onnx_outside.completed(self.content, self.folder)
+            return outside.completed(self.content, self.folder)
         return self.content
 
     def save(self, path, overwrite=False) -> Path:
@@ -49,7 +51,7 @@ class Result:
         """
         output.check_suffix(path, self.report.format)
         if self.folder is not None:
-            return onnx_outside.save(self.content, self.folder, path, overwrite)
+            return outside.save(self.content, self.folder, path, overwrite)
         return output.write(path, self.content if isinstance(self.content, bytes) else self.content.save, overwrite)
 
 

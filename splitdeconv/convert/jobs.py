@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 from ..errors import SplitDeconvError
+from ..formats.content import content
+from ..formats.detect import detect, read_model
 from . import allowance
-from .detect import detect, read_model
 from .rewrite import Options, examine, rewrite
-from .verify_bytes import content
 from .verify_whole import REJECTED, UNFIT
 
 UNLIKE = "does not compute what the original does"
@@ -64,7 +64,7 @@ def _save(result, output):
     if isinstance(result, bytes):
         output.write_bytes(result)
     elif not isinstance(result, Path):
-        from .keras import write
+        from ..formats.keras.model import write
 
         write(result, output)
     elif result != output:
@@ -164,7 +164,7 @@ def _read(job, folder):
     refers = job["path"] and b"location" in data
     data = Path(job["model"])  # what is parsed of it need not be held twice
     if refers:
-        from .onnx import OnnxModel
+        from ..formats.onnx.model import OnnxModel
 
         allowance.outside(OnnxModel.parse(data, path=job["path"]).bytes_outside)
     return data, kind

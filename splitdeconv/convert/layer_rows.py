@@ -31,7 +31,7 @@ def layer_rows(model, size=None, *, timeout=None, memory=None):
 def read(kind, data, where, path=None, size=None):
     """As `layer_rows`, in this process, of the bytes of a model of a known `kind`; `where` names it in a refusal."""
     if kind == "onnx":
-        from .onnx_layers import layers
+        from ..formats.onnx.layers import layers
 
         return layers(data, where, size)
     if size is not None:
@@ -42,7 +42,7 @@ def read(kind, data, where, path=None, size=None):
             got=f"size {size}",
         )
     if kind == "tflite":
-        from .tflite_layers import layers
+        from ..formats.tflite.layers import layers
 
         return layers(data, where)
     from ..networks import layer_table

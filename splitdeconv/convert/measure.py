@@ -7,8 +7,8 @@ import pandas as pd
 
 from .. import bench
 from ..errors import SplitDeconvError
+from ..formats.detect import detect, look
 from . import exchange
-from .detect import detect, look
 from .verify_inputs import find_recipe, read_inputs
 from .verify_run import RejectedError, load
 from .verify_tables import described

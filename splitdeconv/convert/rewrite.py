@@ -7,11 +7,11 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
-from . import input_shapes, unseen
+from ..formats import input_shapes, unseen
+from ..formats.content import content
 from .choose import decide_all
 from .report import Report, tally
 from .targets import Target, load_target
-from .verify_bytes import content
 
 _CLASSES = {"tflite": "TFLiteModel", "onnx": "OnnxModel", "keras": "KerasModel"}
 
@@ -70,7 +70,7 @@ class Options:
 
 def parse(kind, data, path=None):
     """The model class of a format, holding the model `data`: bytes, or a `keras.Model`."""
-    return getattr(import_module(f".{kind}", __package__), _CLASSES[kind]).parse(data, path=path)
+    return getattr(import_module(f"..formats.{kind}.model", __package__), _CLASSES[kind]).parse(data, path=path)
 
 
 def examine(kind, data, path=None, options=None):
@@ -242,4 +242,4 @@ def _arena(kind, data):
     """Peak of the interpreter's memory arena in bytes, for the one format that has it."""
     if kind != "tflite":
         return None
-    return import_module(".tflite_arena", __package__).arena_peak(content(data))
+    return import_module("..formats.tflite.arena", __package__).arena_peak(content(data))

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from .. import privacy
 from ..errors import SplitDeconvError
+from ..formats.detect import LARGEST
 from ..guard import Guarded
 from . import temporary
-from .detect import LARGEST
 
 _GIB = 1 << 30
 _SECONDS, _COPIES = 1e-6, 16  # for each byte of a model

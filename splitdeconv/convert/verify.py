@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
+from ..formats.content import content
 from . import exchange
 from .exchange import is_keras
 from .report import Verification
 from .rewrite import parse
 from .verify_alone import SAMPLES, compare_alone, growth
-from .verify_bytes import content
 from .verify_entry import Pair, failure
 from .verify_hybrid import HybridSplice, quantizes
 from .verify_measure import rounding
@@ -126,7 +126,7 @@ def _splice(pair, sites):
 
 def _loaded(original, converted):
     """Keras models of which those that were files hold what they have in common once."""
-    from .keras import share
+    from ..formats.keras.model import share
 
     models = [parse("keras", model).serialize() for model in (original, converted)]
     if isinstance(converted, Path):

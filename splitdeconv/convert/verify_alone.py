@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .verify_bytes import content
+from ..formats.content import content
 from .verify_cut import UncutError, cut
 from .verify_entry import Pair, failure
 from .verify_measure import Output, rounding
@@ -84,7 +84,7 @@ def _step(part, pair, site):
     """How far one step of every activation moves a result, as a function of the input; None where none has steps."""
     if part.kind != "tflite":
         return None
-    from .tflite_hybrid import bound_of
+    from ..formats.tflite.hybrid import bound_of
 
     return bound_of(site, content(pair.original))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import SplitDeconvError
 from ..extras import require
-from .verify_bytes import content
+from ..formats.content import content
 from .verify_steps import Grid
 
 
@@ -51,7 +51,7 @@ def cut(pair, site, folder=None) -> Cut:
 
 def _cut_keras(pair, site, _):
     """The layer in both models, as something to call on arrays of its input's shape."""
-    from .keras import layers_of
+    from ..formats.keras.model import layers_of
 
     layers = [layers_of(model)[site.key] for model in (pair.original, pair.converted)]
     spatial = tuple(axis.n for axis in site.axes)
@@ -63,8 +63,8 @@ def _cut_keras(pair, site, _):
 
 def _cut_tflite(pair, site, folder):
     """The subgraph between two tensors of a flatbuffer."""
-    from .tflite_file import read
-    from .tflite_graph import ports
+    from ..formats.tflite.flatbuffer.file import read
+    from ..formats.tflite.graph import ports
 
     handle = site.key
     ends, parts = None, []
@@ -83,8 +83,8 @@ def _cut_tflite(pair, site, folder):
 
 def _begin(model, graph, site):
     """The tensor that a part begins with; an operator whose shape other tensors decide gets the one it is fixed at."""
-    from .tflite_bounds import make
-    from .tflite_graph import ports
+    from ..formats.tflite.flatbuffer.bounds import make
+    from ..formats.tflite.graph import ports
 
     try:
         return source_of(model, graph, site.key)
@@ -105,8 +105,8 @@ def source_of(model, graph, handle) -> int:
     """The tensor that a part begins with: the one that the operator reads, or where a shape is computed from one
     before it, that one.
     """
-    from .tflite_flow import contents
-    from .tflite_graph import ports, producers
+    from ..formats.tflite.flow import contents
+    from ..formats.tflite.graph import ports, producers
 
     makers, source = producers(graph), handle.x
     while True:
@@ -123,7 +123,7 @@ def source_of(model, graph, handle) -> int:
 
 def operators_between(graph, sources, sinks) -> list:
     """The operators that lead from some tensors of a subgraph to others, in no order, and what else they need."""
-    from .tflite_graph import ports, producers
+    from ..formats.tflite.graph import ports, producers
 
     makers = producers(graph)
     needed, wanted = {}, list(sinks)
@@ -141,8 +141,8 @@ def _subgraph(model, number, reads, writes, file):
     """A model of the operators that lead from the tensor called `reads` to the one called `writes`:
     in `file`, or as bytes.
     """
-    from .tflite_file import save, write
-    from .tflite_graph import ports
+    from ..formats.tflite.flatbuffer.file import save, write
+    from ..formats.tflite.graph import ports
 
     graph = model.subgraphs[number]
     found = [[i for i, tensor in enumerate(graph.tensors) if tensor.name == name] for name in (reads, writes)]
@@ -182,9 +182,9 @@ def _subnet(model, site, file):
     Where the input is dequantized, the part begins with the integers. Other values that it needs
     are inputs.
     """
-    from .onnx_bulk import save
-    from .onnx_graph import scopes
-    from .onnx_types import known_types
+    from ..formats.onnx.graph import scopes
+    from ..formats.onnx.shapes.types import known_types
+    from ..formats.onnx.storage.bulk import save
 
     helper = require("onnx", "onnx").helper
     this, found = site.key, scopes(model)
@@ -249,7 +249,7 @@ def _source(this):
 
 def grid_behind(this) -> Grid | None:
     """The steps of the only reader of an ONNX site, where that is a QuantizeLinear of one known scale."""
-    from .onnx_parse import array
+    from ..formats.onnx.parse import array
 
     scope, name = this.scope, this.node.output[0]
     readers = [node for node in scope.graph.node if name in node.input]

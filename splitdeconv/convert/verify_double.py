@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .verify_bytes import content
-from .verify_definition import Defined
+from ..formats.content import content
+from ..formats.onnx.definition import Defined
 from .verify_entry import greatest
 from .verify_measure import Output, measure, rounding
 from .verify_run import RejectedError

@@ -17,10 +17,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from .tflite_file import read, write
-from .tflite_graph import operator_name, ports, type_name
+from ..formats.content import content
+from ..formats.tflite.flatbuffer.file import read, write
+from ..formats.tflite.graph import operator_name, ports, type_name
 from .verify_alone import pair_of
-from .verify_bytes import content
 from .verify_cut import UncutError, cut, operators_between, source_of
 from .verify_entry import Entry, greatest, within_step
 from .verify_measure import measure

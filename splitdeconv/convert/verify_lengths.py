@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..extras import require
-from .verify_bytes import content
+from ..formats.content import content
 
 _ONNX = {
     "compare": ("Less", "LessOrEqual", "Greater", "GreaterOrEqual"),
@@ -36,8 +36,8 @@ def lengths_of(kind: str, model: object) -> set[str]:
 
 
 def _of_onnx(data) -> Iterator[str]:
-    from .onnx_graph import scopes
-    from .onnx_parse import array, is_external
+    from ..formats.onnx.graph import scopes
+    from ..formats.onnx.parse import array, is_external
 
     for scope in scopes(require("onnx", "onnx").load_model_from_string(data)):
 
@@ -50,8 +50,8 @@ def _of_onnx(data) -> Iterator[str]:
 
 
 def _of_tflite(data) -> Iterator[str]:
-    from .tflite_file import read
-    from .tflite_graph import constant, operator_name, ports
+    from ..formats.tflite.flatbuffer.file import read
+    from ..formats.tflite.graph import constant, operator_name, ports
 
     model, _ = read(data, "the model")
     for number, graph in enumerate(model.subgraphs):

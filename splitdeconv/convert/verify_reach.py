@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..extras import require
-from .verify_bytes import content
+from ..formats.content import content
 from .verify_inputs import find_recipe
 from .verify_run import RejectedError, load
 from .verify_tables import described
@@ -42,7 +42,7 @@ def _floats(array):
 
 def _without_weights(data, site):
     """A .tflite file whose operator has weights of another order."""
-    from .tflite_file import read, view, write
+    from ..formats.tflite.flatbuffer.file import read, view, write
 
     model, _ = read(bytes(data), "the model")
     graph = model.subgraphs[site.key.subgraph]
@@ -53,7 +53,7 @@ def _without_weights(data, site):
 
 def _negated(data, site):
     """An .onnx file whose operator's result is negated."""
-    from .onnx_graph import scopes
+    from ..formats.onnx.graph import scopes
 
     onnx = require("onnx", "onnx")
     model = onnx.load_model_from_string(data)

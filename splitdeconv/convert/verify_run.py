@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..extras import require
+from ..formats.content import content, for_litert, for_onnxruntime
 from . import allowance
-from .verify_bytes import content, for_litert, for_onnxruntime
 
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 #: No kernels of a runtime's: an ONNX operator computed by its definition; see `verify_definition`.
@@ -64,7 +64,7 @@ def load(kind, model, path=None, kernels="default", native=False, threads=None) 
         RejectedError: the runtime does not take the model.
     """
     if kernels == DEFINITION:
-        from .verify_definition import Defined
+        from ..formats.onnx.definition import Defined
 
         loaded = {"": Defined(content(model), path)}
     elif kind in ("keras", "layer"):
@@ -227,7 +227,7 @@ class _Keras:
     """A Keras model, run eagerly: what it has compiled before plays no part."""
 
     def __init__(self, model, native):
-        from .keras import input_names, inputs_of
+        from ..formats.keras.model import input_names, inputs_of
 
         self._model, self._native, self._struct = model, native, inputs_of(model)
         if self._struct is None:
@@ -237,7 +237,7 @@ class _Keras:
         self.inputs = tuple(Input(name, _dtype(x.dtype), tuple(x.shape)) for name, x in named)
 
     def __call__(self, feed):
-        from .keras import natively
+        from ..formats.keras.model import natively
 
         keras = require("keras", "tensorflow")
         # Keras names inputs by a count of its own: a model that was built again has others at the same places.
@@ -259,7 +259,7 @@ class _Layer:
         self.inputs = (Input("x", _dtype(self._layer.compute_dtype) or np.dtype(np.float32), shape),)
 
     def __call__(self, feed):
-        from .keras import natively
+        from ..formats.keras.model import natively
 
         try:
             with natively(self._layer) if self._native else nullcontext():

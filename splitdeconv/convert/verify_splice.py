@@ -17,8 +17,8 @@ from dataclasses import replace
 from functools import cached_property
 
 from ..extras import require
-from .onnx_graph import scopes
-from .verify_bytes import content
+from ..formats.content import content
+from ..formats.onnx.graph import scopes
 from .verify_cut import Cut, UncutError, cut
 from .verify_double import Double
 from .verify_entry import greatest

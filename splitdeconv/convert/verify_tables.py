@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ..extras import require
-from .verify_bytes import content
+from ..formats.content import content
 from .verify_lengths import lengths_of
 from .verify_run import Input
 
@@ -39,7 +39,7 @@ def described(kind: str, model: object, ports: Iterable[Input]) -> list[Input]:
 
 def _of_onnx(model) -> Iterator[tuple[str, int]]:
     """(input, rows) for every Gather in the main graph from a stored table."""
-    from .onnx_graph import scopes, trace
+    from ..formats.onnx.graph import scopes, trace
 
     proto = require("onnx", "onnx").load_model_from_string(content(model))
     scope = scopes(proto)[0]
@@ -59,8 +59,8 @@ def _of_onnx(model) -> Iterator[tuple[str, int]]:
 
 def _of_tflite(model) -> Iterator[tuple[str, int]]:
     """(input, rows) for every GATHER and EMBEDDING_LOOKUP; inputs by their tensors' names and in signatures."""
-    from .tflite_file import read
-    from .tflite_graph import dimensions, operator_name, ports, producers
+    from ..formats.tflite.flatbuffer.file import read
+    from ..formats.tflite.graph import dimensions, operator_name, ports, producers
 
     parsed, _ = read(content(model), "the model")
     for number, graph in enumerate(parsed.subgraphs):
@@ -85,7 +85,7 @@ def _of_tflite(model) -> Iterator[tuple[str, int]]:
 
 def _of_keras(model) -> Iterator[tuple[str, int]]:
     """(input, rows) for every Embedding that reads an input."""
-    from .keras_copy import layers_of
+    from ..formats.keras.copy import layers_of
 
     for layer in layers_of(model):
         if type(layer).__name__ == "Embedding":

@@ -14,11 +14,11 @@ from shutil import which
 import numpy as np
 import pandas as pd
 
-from ..convert import tflite_check
 from ..convert.targets import load_target
-from ..convert.tflite_file import read
-from ..convert.tflite_graph import operator_name, ports, type_name
 from ..errors import SplitDeconvError, check_choice, check_count, check_seconds
+from ..formats.tflite.flatbuffer import check as tflite_check
+from ..formats.tflite.flatbuffer.file import read
+from ..formats.tflite.graph import operator_name, ports, type_name
 from . import _process
 from ._child import Child
 from .edgetpu_log import COMPILER, TOTALS, failure, parse

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..convert.tflite_check import check
-from ..convert.tflite_file import read
-from ..convert.tflite_graph import operator_name, ports, type_name
 from ..errors import SplitDeconvError
 from ..extras import require
+from ..formats.tflite.flatbuffer.check import check
+from ..formats.tflite.flatbuffer.file import read
+from ..formats.tflite.graph import operator_name, ports, type_name
 
 
 def available() -> str | None:

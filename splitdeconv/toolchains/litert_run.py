@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..convert.tflite_arena import arena_peak
 from ..errors import SplitDeconvError
 from ..extras import require
+from ..formats.tflite.arena import arena_peak
 from . import cpu_version
 
 PACKAGE, EXTRA, OLDEST = "ai-edge-litert", "tflite", (2, 0)
@@ -27,7 +27,7 @@ def describe(data) -> dict:
     Returns:
         dict of ``ops`` (operators of the first subgraph), ``delegated`` (those that XNNPACK computes), ``delegates``
         (pieces they are cut into), ``left`` (the others, counted by name), ``bytes`` of the file and ``arena`` (bytes
-        of activations at once, `splitdeconv.convert.tflite_arena`).
+        of activations at once, `splitdeconv.formats.tflite.arena`).
 
     Raises:
         SplitDeconvError: LiteRT is missing, does not take the file, or does not tell its operators.

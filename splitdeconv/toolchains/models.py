@@ -10,9 +10,9 @@ import numpy as np
 from .. import networks, pretrained
 from ..convert.choose import decide_all
 from ..convert.report import Decision
-from ..convert.tflite import TFLiteModel
 from ..errors import check_choice
 from ..extras import require
+from ..formats.tflite.model import TFLiteModel
 from . import litert
 
 FORMS = ("native", "nzp", "split", "rows", "stacked")

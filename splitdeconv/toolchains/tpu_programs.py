@@ -148,7 +148,7 @@ def _network(case):
     if known:
         model = build(case["model"], "native" if form == "auto" else form, seed=None, dtype=case["dtype"])
     elif form != "nzp":
-        from ..convert.keras import KerasModel
+        from ..formats.keras.model import KerasModel
 
         with open(case["model"], "rb") as file:
             model = KerasModel.parse(file.read()).serialize()

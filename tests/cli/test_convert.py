@@ -12,7 +12,7 @@ from splitdeconv import cli
 from tests.cli.files import CASE, MODELS, listing
 from tests.convert.test_front import no_deconv
 from tests.convert.test_verify import spoiled
-from tests.convert.tflite_models import deconv_model, operators
+from tests.formats.tflite.models import deconv_model, operators
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.cli.files import MODELS, listing
-from tests.convert import files
 from tests.convert.test_front import refusing_model
-from tests.convert.tflite_models import operators
+from tests.formats import files
+from tests.formats.tflite.models import operators
 
 
 def test_what_cannot_be_converted_says_why(run, model):

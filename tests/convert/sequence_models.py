@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 
-from tests.convert.onnx_models import model, node, value
+from tests.formats.onnx.models import model, node, value
 
 ROWS, CHANNELS = 41, 6
 BOOL = 6  # TFLite's number for the type

@@ -7,7 +7,7 @@ import pytest
 from splitdeconv.convert.choose import decide, decide_all
 from splitdeconv.convert.targets import Leave, Preference, Target, When, load_target
 from splitdeconv.core.plan import auto_form
-from tests.convert.sites import site
+from tests.formats.sites import site
 from tests.refusals import refused
 
 GENERIC = load_target("generic")

@@ -7,8 +7,8 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv.convert import front
-from splitdeconv.convert.tflite import EMPTY_BATCH
-from tests.convert.tflite_models import Builder, Deconv, deconv_model, operators, run
+from splitdeconv.formats.tflite.model import EMPTY_BATCH
+from tests.formats.tflite.models import Builder, Deconv, deconv_model, operators, run
 from tests.refusals import refused
 
 CASE = Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6)
@@ -197,7 +197,7 @@ def test_inspect_objects_to_the_rest_of_the_model_only(path, tmp_path):
 
 def refusing_model():
     """A transposed convolution whose weights are an input of the graph."""
-    from tests.convert.tflite_models import schema
+    from tests.formats.tflite.models import schema
 
     builder = Builder()
     x, w = builder.tensor("x", (1, 4, 4, 3), "f4"), builder.tensor("w", (2, 3, 3, 3), "f4")
@@ -217,7 +217,7 @@ def test_a_model_of_refused_layers_only_is_refused():
 
 
 def test_a_wrong_result_is_never_returned(path, monkeypatch):
-    from splitdeconv.convert import tflite
+    from splitdeconv.formats.tflite import model as tflite
 
     def spoil(self):
         """The original with one weight changed by a hundredth of the greatest."""

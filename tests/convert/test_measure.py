@@ -8,7 +8,7 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv.convert import measure
-from tests.convert.tflite_models import Deconv, deconv_model
+from tests.formats.tflite.models import Deconv, deconv_model
 
 
 def model(operator, kind=1, shape=(1, 4), more=(), **attributes):

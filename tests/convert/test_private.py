@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from splitdeconv import privacy
-from tests.convert.keras_models import sequential
-from tests.convert.onnx_models import arrays, single
-from tests.convert.tflite_models import Deconv, deconv_model
+from tests.formats.keras.models import sequential
+from tests.formats.onnx.models import arrays, single
+from tests.formats.tflite.models import Deconv, deconv_model
 
 pytestmark = pytest.mark.slow
 

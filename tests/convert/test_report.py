@@ -10,7 +10,7 @@ from splitdeconv.convert import Report, Verification
 from splitdeconv.convert.choose import decide_all
 from splitdeconv.convert.report import Decision, tally
 from splitdeconv.convert.verify_measure import Output
-from tests.convert.sites import site
+from tests.formats.sites import site
 
 SITES = [
     site(),

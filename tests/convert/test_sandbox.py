@@ -11,7 +11,7 @@ import pytest
 
 from splitdeconv.convert import exchange, sandbox
 from splitdeconv.convert.sandbox import Limits
-from tests.convert.tflite_models import Deconv, deconv_model
+from tests.formats.tflite.models import Deconv, deconv_model
 from tests.processes import gone
 from tests.refusals import refused
 

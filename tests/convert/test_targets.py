@@ -12,7 +12,7 @@ from splitdeconv.convert import targets
 from splitdeconv.convert.choose import decide
 from splitdeconv.convert.targets import Operator, Refused, Target, load_target
 from splitdeconv.core.plan import auto_form
-from tests.convert.sites import site
+from tests.formats.sites import site
 from tests.refusals import refused
 
 ETHOS = ["ethos_u55", "ethos_u65", "ethos_u85"]

@@ -7,7 +7,7 @@ import tempfile
 import pytest
 
 from splitdeconv.convert import _worker, allowance, exchange, jobs, sandbox, temporary
-from tests.convert.tflite_models import Deconv, deconv_model
+from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused
 
 UNUSABLE = "the temporary folder cannot be used"

@@ -11,9 +11,9 @@ from splitdeconv.convert import Verification
 from splitdeconv.convert.verify import compare
 from splitdeconv.convert.verify_measure import Output
 from splitdeconv.convert.verify_run import load
-from tests.convert import tflite_models
 from tests.convert.test_verify_onnx import onnx_up
-from tests.convert.tflite_models import Deconv, deconv_model
+from tests.formats.tflite import models as tflite_models
+from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused
 
 CASE = Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6)

@@ -6,11 +6,11 @@ import pytest
 from onnx import helper, numpy_helper
 
 from splitdeconv.convert import verify_double
-from splitdeconv.convert.onnx_graph import scopes
 from splitdeconv.convert.verify import compare
-from splitdeconv.convert.verify_definition import Defined
-from tests.convert import onnx_models
-from tests.convert.onnx_models import node, value
+from splitdeconv.formats.onnx.definition import Defined
+from splitdeconv.formats.onnx.graph import scopes
+from tests.formats.onnx import models as onnx_models
+from tests.formats.onnx.models import node, value
 
 ANY = [None] * 4
 

@@ -5,10 +5,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from splitdeconv.convert import verify_entry
-from splitdeconv.convert.tflite_bounds import make
 from splitdeconv.convert.verify import compare
 from splitdeconv.convert.verify_hybrid import quantizes
-from tests.convert.tflite_models import Builder, Deconv, convert, deconv_model, edit, unpack
+from splitdeconv.formats.tflite.flatbuffer.bounds import make
+from tests.formats.tflite.models import Builder, Deconv, convert, deconv_model, edit, unpack
 
 HYBRID = Deconv(sizes=(6, 5), kernel=(4, 3), strides=(2, 2), cin=7, cout=5, kind="float32x8")
 

@@ -8,10 +8,10 @@ import pytest
 from splitdeconv.convert import verify_entry
 from splitdeconv.convert.verify import compare
 from splitdeconv.convert.verify_run import load
-from tests.convert import tflite_models
 from tests.convert.test_verify import spoiled
-from tests.convert.tflite_cases import CASES
-from tests.convert.tflite_models import Deconv, deconv_model
+from tests.formats.tflite import models as tflite_models
+from tests.formats.tflite.cases import CASES
+from tests.formats.tflite.models import Deconv, deconv_model
 
 CASE = Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6)
 

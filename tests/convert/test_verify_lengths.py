@@ -10,9 +10,9 @@ from splitdeconv.convert.verify_lengths import lengths_of
 from splitdeconv.convert.verify_run import load
 from splitdeconv.convert.verify_tables import described
 from tests.convert import sequence_models
-from tests.convert.onnx_models import model, node, value
 from tests.convert.sequence_models import CHANNELS, ROWS, attended, longest, padded, spoken
-from tests.convert.tflite_models import Builder, make
+from tests.formats.onnx.models import model, node, value
+from tests.formats.tflite.models import Builder, make
 
 MODELS = {
     "padded": (padded, {"lengths"}),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from splitdeconv.convert.verify_measure import Output, Slack, measure, merge, perturb, rounding, slack
-from tests.convert.sites import site
+from tests.formats.sites import site
 
 
 def test_the_tolerance_is_that_of_the_sums():

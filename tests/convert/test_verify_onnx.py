@@ -6,10 +6,10 @@ import pytest
 from onnx import TensorProto, helper
 
 import splitdeconv as sd
-from splitdeconv.convert.onnx import OnnxModel
 from splitdeconv.convert.report import Decision
 from splitdeconv.convert.verify import compare
-from tests.convert import onnx_models
+from splitdeconv.formats.onnx.model import OnnxModel
+from tests.formats.onnx import models as onnx_models
 from tests.refusals import refused
 
 

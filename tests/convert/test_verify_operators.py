@@ -6,7 +6,7 @@ import pytest
 import splitdeconv as sd
 from splitdeconv.convert.verify import compare
 from tests.convert.test_verify import spoiled
-from tests.convert.tflite_models import Builder, convert, make, operators, pack, schema, unpack
+from tests.formats.tflite.models import Builder, convert, make, operators, pack, schema, unpack
 from tests.refusals import refused
 
 SIZE, LARGE = (1, 4, 4, 3), (1, 8, 8, 2)

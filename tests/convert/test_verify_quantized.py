@@ -6,12 +6,12 @@ import pytest
 from onnx import helper, numpy_helper
 
 import splitdeconv as sd
-from splitdeconv.convert import onnx_follow
 from splitdeconv.convert.verify import compare
 from splitdeconv.convert.verify_measure import measure
 from splitdeconv.convert.verify_steps import Grid, forgive_steps
-from tests.convert import onnx_models
-from tests.convert.onnx_models import node, value
+from splitdeconv.formats.onnx import follow as onnx_follow
+from tests.formats.onnx import models as onnx_models
+from tests.formats.onnx.models import node, value
 
 OPEN = value("y", "f4", [None] * 4)
 

@@ -13,8 +13,8 @@ from splitdeconv.convert import jobs
 from splitdeconv.convert.report import Verification
 from splitdeconv.convert.verify import compare
 from splitdeconv.convert.verify_measure import Output
-from tests.convert import onnx_models
-from tests.convert.keras_models import filled
+from tests.formats.keras.models import filled
+from tests.formats.onnx import models as onnx_models
 from tests.refusals import refused
 
 STATE = "keeps state from one to the next"

@@ -11,14 +11,14 @@ from onnx import helper, numpy_helper
 
 import splitdeconv as sd
 from splitdeconv.convert import measure
-from splitdeconv.convert.onnx import OnnxModel
 from splitdeconv.convert.verify_entry import Pair
 from splitdeconv.convert.verify_inputs import find_recipe
 from splitdeconv.convert.verify_reach import reaches_output
 from splitdeconv.convert.verify_run import Input, RejectedError, load
 from splitdeconv.convert.verify_tables import described
-from tests.convert import onnx_models
-from tests.convert.tflite_models import Builder, make
+from splitdeconv.formats.onnx.model import OnnxModel
+from tests.formats.onnx import models as onnx_models
+from tests.formats.tflite.models import Builder, make
 
 ROWS = 37
 

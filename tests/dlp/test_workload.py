@@ -7,8 +7,8 @@ import keras
 import pandas as pd
 import pytest
 
-from splitdeconv.convert.keras import to_bytes
 from splitdeconv.dlp.workload import workload
+from splitdeconv.formats.keras.model import to_bytes
 from splitdeconv.networks import build, layer_table
 from splitdeconv.networks.gap import published_layers
 from splitdeconv.networks.table import COLUMNS

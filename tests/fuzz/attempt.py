@@ -8,7 +8,7 @@ from pathlib import Path
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.convert import jobs
-from splitdeconv.convert.tflite import EMPTY_BATCH
+from splitdeconv.formats.tflite.model import EMPTY_BATCH
 from tests.fuzz.agree import Finding, compare
 from tests.fuzz.case import generator
 

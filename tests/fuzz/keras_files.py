@@ -7,7 +7,7 @@ import zipfile
 import keras
 import numpy as np
 
-from splitdeconv.convert.keras import to_bytes
+from splitdeconv.formats.keras.model import to_bytes
 from tests.fuzz.case import Case, chance, draw_options, generator, pick, whole
 from tests.fuzz.edges import edge_array
 from tests.fuzz.keras_damage import damage

@@ -7,9 +7,9 @@ from onnx import helper, numpy_helper
 
 from splitdeconv.convert import jobs
 from splitdeconv.convert.rewrite import rewrite
-from splitdeconv.convert.verify_bytes import content
-from tests.convert import onnx_models
-from tests.convert.tflite_models import Deconv, deconv_model, edit
+from splitdeconv.formats.content import content
+from tests.formats.onnx import models as onnx_models
+from tests.formats.tflite.models import Deconv, deconv_model, edit
 from tests.fuzz.agree import Finding, compare
 from tests.fuzz.attempt import attempt
 from tests.fuzz.case import Case

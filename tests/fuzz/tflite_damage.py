@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.convert.tflite_models import pack, unpack
+from tests.formats.tflite.models import pack, unpack
 from tests.fuzz.case import chance, pick, whole
 from tests.fuzz.edges import bytes_near, edge_array, real_near, whole_near
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.convert.tflite_models import deconv_model, pack, unpack
+from tests.formats.tflite.models import deconv_model, pack, unpack
 from tests.fuzz import tflite_around as around
 from tests.fuzz.case import Case, chance, draw_options, generator
 from tests.fuzz.edges import edge_array

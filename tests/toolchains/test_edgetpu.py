@@ -7,8 +7,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from splitdeconv import SplitDeconvError, convert
-from splitdeconv.convert import tflite_file, tflite_graph
 from splitdeconv.convert.targets import load_target
+from splitdeconv.formats.tflite import graph as tflite_graph
+from splitdeconv.formats.tflite.flatbuffer import file as tflite_file
 from splitdeconv.toolchains import edgetpu, litert
 from tests.toolchains.edgetpu_logs import ALL_MAPPED, LOGS
 from tests.toolchains.standins import executable

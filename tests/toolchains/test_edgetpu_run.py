@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from splitdeconv import convert
-from splitdeconv.convert import tflite_file
+from splitdeconv.formats.tflite.flatbuffer import file as tflite_file
 from splitdeconv.toolchains import edgetpu
 from tests.toolchains.tflite_layer import exported
 

@@ -6,7 +6,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from splitdeconv import SplitDeconvError, networks
-from splitdeconv.convert.tflite import TFLiteModel
+from splitdeconv.formats.tflite.model import TFLiteModel
 from splitdeconv.toolchains import litert, models
 
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")

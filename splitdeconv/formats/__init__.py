@@ -1,0 +1,1 @@
+"""Model files as data: read, checked, edited and written, one folder for each format."""

@@ -1,0 +1,1 @@
+"""Keras models, in memory and as .keras files."""

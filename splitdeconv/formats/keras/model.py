@@ -1,0 +1,269 @@
+"""Keras models: a copy whose transposed convolutions have become their twins of `splitdeconv.layers`.
+
+A layer is swapped by giving the object its twin's class. Name, weights, trainable flag, dtype policy, its place in
+every graph, list and attribute, and the optimizer's view of its variables thereby stay what they were; only the
+computation changes. Sequential and functional models are copied first; of a subclassed model, whose code only its
+author knows, the layers are swapped in place.
+"""
+
+import json
+import shutil
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from ... import layers as twins
+from ...convert.report import Site
+from ...core.geometry import resolve
+from ...errors import SplitDeconvError
+from ...extras import require
+from .. import unseen
+from ..input_shapes import ModelInput, Shape
+from . import file as keras_file
+from .copy import KNOWN, copy_of, layers_of
+from .ops import called_directly, operations_of
+
+keras = require("keras", "tensorflow")
+
+_TWINS = {
+    getattr(keras.layers, f"Conv{rank}DTranspose"): getattr(twins, f"SplitConv{rank}DTranspose") for rank in (1, 2, 3)
+}
+
+
+class KerasModel:
+    """A Keras model and where its transposed convolutions are; see `parse`."""
+
+    def __init__(self, model, path=None):
+        self._model, self._path = model, path
+        self._own = path is not None or not _is_graph(model)  # whether it may be changed
+
+    @classmethod
+    def parse(cls, data, *, path=None) -> "KerasModel":
+        """Hold a model.
+
+        Args:
+            data: a `keras.Model`, or a .keras file (its bytes or path), which is loaded with Keras' safe mode on.
+            path: ignored: a .keras file is complete.
+
+        Raises:
+            SplitDeconvError: Keras cannot load the file, or not safely; see `keras_file.load`.
+        """
+        if keras.backend.backend() not in ("tensorflow", "jax"):
+            raise SplitDeconvError(
+                "the split layers do not run on this backend of Keras",
+                where="KERAS_BACKEND",
+                expected="tensorflow or jax",
+                got=keras.backend.backend(),
+            )
+        if isinstance(data, keras.Model):
+            return cls(data)
+        return cls(keras_file.load(data), "a file")
+
+    def sites(self) -> list[Site]:
+        """Every transposed convolution of Keras' own, nested and wrapped ones included; a shared layer once."""
+        sites = [_site(index, layer) for index, layer in enumerate(layers_of(self._model)) if _kind(layer)]
+        return sites + called_directly(self._model)
+
+    def operators(self) -> list[tuple[str, int]]:
+        """The layers that contain no others, by class; Keras has no versions, so 1."""
+        leaves = [layer for layer in layers_of(self._model) if not list(layer._flatten_layers(include_self=False))]
+        return [(f"Split{type(leaf).__name__}" if _is_twin(leaf) else type(leaf).__name__, 1) for leaf in leaves]
+
+    def unseen(self) -> list[str]:
+        """Layers and operations that compute by a user's own code; those that are sites are told there."""
+        every = [*layers_of(self._model), *operations_of(self._model)]
+        return unseen.in_keras((one for one in every if not _kind(one)), KNOWN)
+
+    def inputs(self) -> list[ModelInput]:
+        """The inputs, flat; none of a model that does not say what they are."""
+        struct = inputs_of(self._model)
+        tensors = [] if struct is None else keras.tree.flatten(struct)
+        return [ModelInput(name, tuple(x.shape)) for name, x in zip(input_names(tensors), tensors, strict=True)]
+
+    def fix(self, shapes: list[Shape | None]) -> None:
+        """Build the model again for inputs of these shapes; a subclassed model has no inputs of its own to fix.
+
+        Args:
+            shapes: of each of `inputs`, None in them for a length that stays; None for an input that does.
+
+        Raises:
+            SplitDeconvError: Keras cannot build it so.
+        """
+        if not _is_graph(self._model):
+            raise SplitDeconvError(
+                "a subclassed Keras model has no inputs to fix",
+                where=self._model.name,
+                expected="a Sequential or functional model",
+                got=type(self._model).__name__,
+                fix="call it on arrays of the shape you want",
+            )
+        struct = inputs_of(self._model)
+        tensors = [
+            keras.Input(batch_shape=shape or x.shape, dtype=x.dtype, name=x.name, sparse=x.sparse)
+            for x, shape in zip(keras.tree.flatten(struct), shapes, strict=True)
+        ]
+        self._model, self._own = copy_of(self._model, keras.tree.pack_sequence_as(struct, tensors)), True
+
+    def apply(self, decisions):
+        """Swap the layers whose verdict is "convert"."""
+        if not self._own:
+            self._model, self._own = copy_of(self._model), True
+        layers = layers_of(self._model)
+        for decision in decisions:
+            if decision.verdict == "convert":
+                layer = layers[decision.site.key]
+                layer.__class__ = _TWINS[type(layer)]
+                layer.form, layer.interleave = decision.form, decision.interleave
+        for model in (layer for layer in layers if isinstance(layer, keras.Model)):
+            # What these compiled before would go on computing the old way.
+            model.train_function = model.test_function = model.predict_function = None
+
+    def serialize(self):
+        """The model."""
+        return self._model
+
+    def notes(self) -> tuple[str, ...]:
+        """What who saves the converted model has to know."""
+        layers = layers_of(self._model)
+        if not any(map(_is_twin, layers)):
+            return ()
+        authors = [x for x in layers if not type(x).__module__.startswith(KNOWN)]
+        holders = {type(x).__name__ for x in authors if any(map(_is_twin, x._flatten_layers(include_self=False)))}
+        loading = "import splitdeconv.layers before keras.saving.load_model opens the saved model"
+        again = [f"{name} makes its layers in its own code: convert again what was loaded" for name in sorted(holders)]
+        return (loading, *again)
+
+
+def to_bytes(model, date=None) -> bytes:
+    """The .keras file of a model; see `write`."""
+    with TemporaryDirectory(prefix="splitdeconv-") as folder:
+        path = Path(folder) / "model"
+        write(model, path, date)
+        return path.read_bytes()
+
+
+def write(model, path, date=None):
+    """Write the .keras file of a model: the same bytes for the same model.
+
+    The weights go from the model to the disk; nothing of the file is held in memory.
+
+    Args:
+        model: a `keras.Model`.
+        path: of the file.
+        date: what the file is to say of when it was saved; None for a fixed date.
+    """
+    with TemporaryDirectory(prefix="splitdeconv-") as folder:
+        keras.saving.save_model(model, folder, zipped=False)
+        members = {p.relative_to(folder).as_posix(): p for p in Path(folder).rglob("*") if p.is_file()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in sorted(members):
+                entry = zipfile.ZipInfo(name)
+                if name == "metadata.json":
+                    archive.writestr(entry, _dated(members[name].read_bytes(), date or "1980-01-01@00:00:00"))
+                    continue
+                entry.file_size = members[name].stat().st_size
+                with members[name].open("rb") as file, archive.open(entry, "w") as place:
+                    shutil.copyfileobj(file, place)
+
+
+def share(model, other):
+    """Have two models hold once the weights that are the same bit by bit; neither may be trained after that."""
+    for ours, theirs in zip(model.variables, other.variables, strict=False):
+        if (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype) and np.array_equal(_bits(ours), _bits(theirs)):
+            theirs.assign(ours.value)
+
+
+def _bits(variable):
+    values = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+    return values.view(f"u{values.itemsize}")
+
+
+@contextmanager
+def natively(model):
+    """Within this context the model's split layers compute as Keras' own do."""
+    split = [layer for layer in layers_of(model) if _is_twin(layer)]
+    forms = [layer.form for layer in split]
+    try:
+        for layer in split:
+            layer.form = "native"
+        yield model
+    finally:
+        for layer, form in zip(split, forms, strict=True):
+            layer.form = form
+
+
+def _dated(metadata, date):
+    return json.dumps({**json.loads(metadata), "date_saved": date}).encode()
+
+
+def inputs_of(model):
+    """The symbolic inputs of a model in the structure it is called with; None of a model that does not say."""
+    if isinstance(model, keras.Sequential):
+        return model.inputs and model.inputs[0]
+    return getattr(model, "_inputs_struct", None)
+
+
+def input_names(tensors):
+    """Names of symbolic inputs: of their layers, for a Sequential model's tensor changes its name when it is copied."""
+    return [getattr(getattr(x, "_keras_history", None), "operation", x).name for x in tensors]
+
+
+def _is_graph(model):
+    """Whether the model is only a graph of layers: of Keras' own classes, with no code of its author's."""
+    return type(model).__module__.startswith("keras.")
+
+
+def _is_twin(layer):
+    """Whether a layer is split already. The twins are subclasses of Keras' own layers, and named like them."""
+    return isinstance(layer, tuple(_TWINS.values()))
+
+
+def _kind(layer):
+    """Keras' class of a transposed convolution that is to be listed; None for every other layer."""
+    return None if _is_twin(layer) else next((cls for cls in _TWINS if isinstance(layer, cls)), None)
+
+
+def _site(index, layer):
+    """What the report says of one layer."""
+    shape = _input_shape(layer)
+    channels = None if shape is None else shape[1 if layer.data_format == "channels_first" else -1]
+    problem = axes = None
+    if type(layer) not in _TWINS:
+        problem = f"{type(layer).__name__} is a class of its author's; only Keras' own computation is known"
+    elif not layer.built or shape is None:
+        problem = "it has no weights yet: build the model, or call it once on data"
+    else:
+        axes = resolve(
+            tuple(shape[2:] if layer.data_format == "channels_first" else shape[1:-1]),
+            layer.kernel_size,
+            layer.strides,
+            layer.padding,
+            output_padding=layer.output_padding,
+            dilations=layer.dilation_rate,
+        )
+    return Site(
+        name=layer.path if getattr(layer, "path", None) else layer.name,
+        operator=_kind(layer).__name__,
+        axes=axes,
+        groups=1,
+        in_channels=channels,
+        out_channels=layer.filters,
+        dtype=layer.compute_dtype,
+        batch=shape[0] if shape else None,
+        problem=problem,
+        key=index,
+    )
+
+
+def _input_shape(layer):
+    """The shape a layer is called on, None where it differs between calls; None if it was never called nor built."""
+    shapes = [tuple(tensor.shape) for node in layer._inbound_nodes for tensor in node.input_tensors]
+    if not shapes and layer.built:
+        built = layer.get_build_config() or {}
+        shapes = [tuple(built["input_shape"])] if built.get("input_shape") else []
+    if not shapes:
+        return None
+    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True))

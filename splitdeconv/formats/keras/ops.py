@@ -1,0 +1,61 @@
+"""What the graph of a Keras model calls without a layer: operations of `keras.ops` on symbolic tensors."""
+
+from ...convert.report import Site
+from ...core.geometry import resolve
+from ...extras import require
+from .copy import layers_of
+
+keras = require("keras", "tensorflow")
+
+_PROBLEM = (
+    "keras.ops.conv_transpose is called on tensors, without a layer that could be swapped: "
+    "make it a keras.layers.Conv{rank}DTranspose with this kernel as its weights"
+)
+
+
+def operations_of(model) -> list[keras.Operation]:
+    """The operations in a model's graph, and in those of the models in it, that are no layers; each once."""
+    graphs = [layer for layer in layers_of(model) if isinstance(layer, keras.Model)]
+    found = (one for graph in graphs for one in getattr(graph, "operations", ()))
+    return list(dict.fromkeys(one for one in found if not isinstance(one, keras.Layer)))
+
+
+def called_directly(model) -> list[Site]:
+    """The transposed convolutions among these, each time one is called."""
+    return [
+        _site(operation, node)
+        for operation in operations_of(model)
+        if type(operation).__name__ == "ConvTranspose" and type(operation).__module__.startswith("keras.")
+        for node in operation._inbound_nodes
+    ]
+
+
+def _site(operation, node):
+    """What the report says of one call."""
+    x, kernel = _arguments(*node.arguments.args, **node.arguments.kwargs)
+    shape, filters = tuple(x.shape), tuple(kernel.shape)
+    rank = len(shape) - 2
+    first = operation.data_format == "channels_first"
+    axes = resolve(
+        shape[2:] if first else shape[1:-1],
+        filters[:rank],
+        operation.strides,
+        operation.padding,
+        output_padding=operation.output_padding,
+        dilations=operation.dilation_rate,
+    )
+    return Site(
+        name=operation.name,
+        operator="keras.ops.conv_transpose",
+        axes=axes,
+        groups=1,
+        in_channels=shape[1 if first else -1],
+        out_channels=filters[-2],
+        dtype=str(x.dtype),
+        batch=shape[0],
+        problem=_PROBLEM.format(rank=rank),
+    )
+
+
+def _arguments(inputs, kernel):
+    return inputs, kernel

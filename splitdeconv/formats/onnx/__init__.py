@@ -1,0 +1,1 @@
+"""ONNX protocol buffers."""

@@ -1,0 +1,159 @@
+"""Operators of ONNX models computed by definition, where the runtime has no kernel for their type.
+
+ONNX Runtime's CPU provider has no ConvTranspose of float64 or bfloat16. An operator that is cut out
+of its model is then run by the reference evaluator of ONNX, in NumPy, with the transposed
+convolution as `splitdeconv.core.definition` defines it. Narrow floats are widened to float32 first, which
+changes no value, so that both models compute the same numbers in an arithmetic that NumPy has.
+Whole models are run so in double precision where single precision proves nothing; see `verify_double`.
+"""
+
+import os
+from functools import cache
+
+import numpy as np
+
+from ...convert.verify_run import Input, rejected
+from ...core.definition import conv_transpose
+from ...extras import require
+from .geometry import from_onnx
+from .graph import scopes
+from .parse import array, inlined, is_external, tensors_of
+from .shapes.types import declared
+
+_FLOAT, _HALF, _DOUBLE, _BFLOAT = 1, 10, 11, 16
+_NARROWER = {_FLOAT: (_HALF, _BFLOAT), _DOUBLE: (_FLOAT, _HALF, _BFLOAT)}
+
+
+class Defined:
+    """An ONNX model, ready to be run by definition.
+
+    Args:
+        data: its bytes.
+        path: where they came from, for external data.
+        double: whether to compute in double precision.
+
+    Raises:
+        RejectedError: the evaluator does not know one of its operators.
+    """
+
+    def __init__(self, data: bytes, path: str | None = None, double: bool = False):
+        onnx = require("onnx", "onnx")
+        model = onnx.load_model_from_string(data)
+        folder = None if path is None else os.path.dirname(os.path.abspath(path))
+        _widen(model, folder, _DOUBLE if double else _FLOAT)
+        try:
+            evaluator = require("onnx.reference", "onnx").ReferenceEvaluator
+            self._run = evaluator(model, new_ops=[_transposed(), _dequantize(), _loop()])
+        except Exception as error:  # the evaluator's errors share no base
+            raise rejected(error) from None
+        stored = {tensor.name for tensor in model.graph.initializer}
+        self.inputs = tuple(_port(value) for value in model.graph.input if value.name not in stored)
+        self._outputs = [value.name for value in model.graph.output]
+
+    def __call__(self, feed: dict) -> dict:
+        """The outputs for the inputs `feed`, by name.
+
+        Raises:
+            RejectedError: the model does not take them.
+        """
+        try:
+            return dict(zip(self._outputs, self._run.run(None, feed), strict=True))
+        except Exception as error:  # as above
+            raise rejected(error) from None
+
+
+def _port(value):
+    """A declared input."""
+    kind = value.type.tensor_type
+    lengths = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
+    try:
+        dtype = require("onnx", "onnx").helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    except KeyError:  # none that ONNX knows
+        dtype = None
+    return Input(value.name, dtype if dtype is not None and dtype.kind in "fiub" else None, lengths)
+
+
+@cache
+def _transposed():
+    """ConvTranspose for the reference evaluator, whose own does not take groups and loops over pixels."""
+
+    class ConvTranspose(require("onnx.reference.op_run", "onnx").OpRun):
+        def _run(self, X, W, B=None, **attributes):
+            given = {name: value for name, value in attributes.items() if value is not None}
+            groups = given.pop("group", 1)
+            given.setdefault("kernel_shape", W.shape[2:])
+            plain = {name: _plain(value) for name, value in given.items()}
+            axes = from_onnx(X.shape[2:], **plain)
+            spatial = tuple(range(2, X.ndim))
+            # Filters (in, out per group, ...) to (..., out per group, in).
+            y = conv_transpose(X.transpose(0, *spatial, 1), W.transpose(*spatial, 1, 0), _Layer(axes, groups))
+            y = np.moveaxis(y, -1, 1)
+            return (y if B is None else y + B.reshape(-1, *(1,) * len(spatial)),)
+
+    return ConvTranspose
+
+
+@cache
+def _dequantize():
+    """DequantizeLinear of all versions for the reference evaluator, which begins with the 19th."""
+
+    class DequantizeLinear(require("onnx.reference.op_run", "onnx").OpRun):
+        def _run(self, x, scale, zero=None, axis=1, block_size=0, output_dtype=None):
+            steps = x.astype(np.float64)
+            if zero is not None:
+                steps = steps - _spread(zero, x.shape, axis, block_size).astype(np.float64)
+            return ((steps * _spread(scale, x.shape, axis, block_size)).astype(scale.dtype),)
+
+    return DequantizeLinear
+
+
+@cache
+def _loop():
+    """Loop for the reference evaluator, whose own takes no turn where there is no condition to begin with."""
+
+    class Loop(require("onnx.reference.ops.op_loop", "onnx").Loop):
+        def _run(self, M, cond, *states, **more):
+            return super()._run(M, np.True_ if cond is None else cond, *states, **more)
+
+    return Loop
+
+
+def _spread(values, shape, axis, block):
+    """Parameters of a whole array, of the slices along an axis, or of blocks of it, fit for broadcasting."""
+    if values.ndim == 0 or values.shape == (1,):
+        return values.reshape(())
+    if block:
+        return np.repeat(values, block, axis).take(range(shape[axis]), axis)
+    return values.reshape([-1 if i == axis % len(shape) else 1 for i in range(len(shape))])
+
+
+class _Layer:
+    """What the definition reads of a plan."""
+
+    def __init__(self, axes, groups):
+        self.axes, self.groups = axes, groups
+
+
+def _plain(value):
+    """An attribute as Python's numbers."""
+    return value if isinstance(value, str | int) else tuple(int(n) for n in value)
+
+
+def _widen(model, folder, wide):
+    """Put external tensors inside, and give every narrower float of a model the type `wide`."""
+    onnx = require("onnx", "onnx")
+    narrow, dtype = _NARROWER[wide], onnx.helper.tensor_dtype_to_np_dtype(wide)
+    for scope in scopes(model):
+        for tensor in tensors_of(scope.graph):
+            if is_external(tensor):
+                tensor.CopyFrom(inlined(tensor, folder))
+            if tensor.data_type in narrow:
+                values = array(tensor, folder).astype(dtype)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        for value in declared(scope.graph):
+            if value.type.tensor_type.elem_type in narrow:
+                value.type.tensor_type.elem_type = wide
+        for node in scope.graph.node:
+            for attribute in node.attribute:
+                if node.op_type == "Cast" and attribute.name == "to" and attribute.i in narrow:
+                    attribute.i = wide

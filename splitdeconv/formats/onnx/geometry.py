@@ -1,0 +1,149 @@
+"""ONNX' dialect of padding: the attributes of a ConvTranspose, reduced to one `Axis` per spatial dimension.
+
+The reference of record is what ONNX Runtime computes (measured with 1.32.0 on its CPU provider). With the letters of
+`splitdeconv.core.geometry`, ``e`` the output_padding and ``full = (n-1)*s + k_e + e``:
+
+=====================  ==============================  ====================================
+auto_pad               total padding                   p, the leading part of the total
+=====================  ==============================  ====================================
+NOTSET, no pads given  0                               0
+NOTSET, pads given     their sum                       the leading pad
+VALID                  0                               0
+SAME_UPPER             max(full - n*s, 0)              total // 2
+SAME_LOWER             max(full - n*s, 0)              total - total // 2
+=====================  ==============================  ====================================
+
+and ``o = full - total``: under SAME, a kernel shorter than its stride leaves ``o < n*s``. With ``output_shape`` given,
+pads are ignored, ``total = max(full - o, 0)``, and all modes but SAME_UPPER start at ``total - total // 2``. SAME needs
+no ``n``, because ``full - n*s = k_e - s + e``; an ``output_shape`` does.
+
+Other readings of the same attributes differ. ONNX' own reference implementation (onnx 1.23.2)
+
+* takes the pads (zeros by default) as they are under NOTSET and VALID with an output_shape, and so starts elsewhere;
+* lets the total become negative under SAME, which moves the output behind the leading zeros, and where the kernel is
+  shorter than its stride yields n*s outputs;
+* fails for groups of more than one output channel, or adds the first group's bias to every group;
+* knows no bound for output_padding.
+
+ONNX' shape inference adds output_padding to n*s under SAME, and knows no size for an output_shape below the input's.
+ONNX Runtime also refuses, when it runs, an output_padding that reaches the stride; here it may reach the dilation, as
+the specification and PyTorch have it.
+"""
+
+from numbers import Integral
+
+from ...core.geometry import Axis, check_phases, effective_kernel
+from ...errors import SplitDeconvError, check_choice, shown
+
+# No tensor is longer. Numbers beyond it are mistakes or malice.
+LONGEST = 2**31 - 1
+AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
+
+
+def from_onnx(
+    input_shape,
+    kernel_shape,
+    *,
+    strides=None,
+    dilations=None,
+    pads=None,
+    auto_pad="NOTSET",
+    output_padding=None,
+    output_shape=None,
+):
+    """Reduce the attributes of an ONNX ConvTranspose to one `Axis` per spatial dimension.
+
+    Args:
+        input_shape: spatial input lengths, 1 to 3 of them; None where only known at run time.
+        kernel_shape: spatial kernel lengths.
+        strides, dilations, output_padding: one number per dimension; None for ones, ones and zeros.
+        pads: all leading crops, then all trailing ones; None where the node has no such attribute.
+        auto_pad: "NOTSET" (or empty), "VALID", "SAME_UPPER" or "SAME_LOWER".
+        output_shape: spatial output lengths, or None.
+
+    Returns:
+        A tuple of `Axis`.
+
+    Raises:
+        SplitDeconvError: for attributes that no ConvTranspose may have; it names the one, or the dimension.
+    """
+    rank = len(input_shape)
+    if not 1 <= rank <= 3:
+        raise SplitDeconvError(
+            "only 1-D, 2-D and 3-D transposed convolutions are known",
+            where="input_shape",
+            expected="1 to 3 spatial lengths",
+            got=shown(tuple(input_shape)),
+        )
+    check_choice(auto_pad or "NOTSET", AUTO_PAD, "auto_pad")
+    if pads is not None and auto_pad != "NOTSET":
+        raise SplitDeconvError(
+            "pads and auto_pad both fix the padding", where="pads", expected="one of the two", got=f"{pads}, {auto_pad}"
+        )
+    sizes = _numbers(input_shape, rank, "input_shape", optional=True)
+    kernels = _numbers(kernel_shape, rank, "kernel_shape")
+    steps, spreads = _numbers(strides, rank, "strides"), _numbers(dilations, rank, "dilations")
+    extras = _numbers(output_padding, rank, "output_padding", default=0, least=0)
+    outputs = _numbers(output_shape, rank, "output_shape", default=None, optional=True)
+    crops = _numbers(pads, 2 * rank, "pads", default=0, least=0)
+    rows = zip(sizes, kernels, steps, spreads, extras, outputs, crops[:rank], crops[rank:], strict=True)
+    axes = tuple(_axis(i, auto_pad, *row) for i, row in enumerate(rows))
+    check_phases(axes)
+    return axes
+
+
+def _numbers(values, count, name, *, default=1, least=1, optional=False):
+    """`count` numbers of an attribute, or the default for each where the node does not have it."""
+    values = (default,) * count if values is None else tuple(values)
+    legal = all(optional if v is None else isinstance(v, Integral) and least <= v <= LONGEST for v in values)
+    if len(values) != count or not legal:
+        raise SplitDeconvError(
+            f"{name} does not fit the transposed convolution",
+            where=name,
+            expected=f"{count} number(s) from {least} to {LONGEST}" + (", or None" if optional else ""),
+            got=shown(values),
+        )
+    return values
+
+
+def _axis(index, auto_pad, n, k, s, d, extra, o, before, end):
+    """ONNX Runtime's rules for one dimension; see the table above."""
+    where = f"spatial dimension {index}: n={n} k={k} s={s} d={d}"
+    if extra >= max(s, d):
+        raise SplitDeconvError(
+            "the output padding is too large", where=where, expected=f"below {max(s, d)}", got=f"output_padding {extra}"
+        )
+    span = effective_kernel(k, d) - s
+    tail = span + extra - before - end
+    if o is not None:
+        if n is None:
+            raise SplitDeconvError(
+                "output_shape needs a known input size",
+                where=where,
+                expected="a fixed input length",
+                got=f"output_shape {o}, input length unknown",
+                fix="fix the input's shape in the model, or leave out output_shape",
+            )
+        if o > n * s + span + s - 1:
+            raise SplitDeconvError(
+                "no input of this length yields that output length",
+                where=where,
+                expected=f"output length up to {n * s + span + s - 1}",
+                got=f"output_shape {o}",
+            )
+        tail = o - n * s
+    elif auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        tail = min(span + extra, 0)
+    if n is not None and n * s + tail < 1:
+        raise SplitDeconvError(
+            "the padding crops the whole output away",
+            where=where,
+            expected="an output of at least one element",
+            got=f"output length {n * s + tail}",
+        )
+    if o is None and auto_pad not in ("SAME_UPPER", "SAME_LOWER"):
+        p = before
+    else:
+        total = max(span + extra - tail, 0)
+        p = total // 2 if auto_pad == "SAME_UPPER" else total - total // 2
+    return Axis(n=n, k=k, s=s, d=d, p=p, tail=tail)

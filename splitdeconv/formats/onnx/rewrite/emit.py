@@ -1,0 +1,109 @@
+"""Nodes and constants for a protobuf graph, under names that nothing else has."""
+
+from hashlib import blake2b
+
+import numpy as np
+
+from ....extras import require
+from ..graph import subgraphs
+from ..ops import Ops
+
+
+class Names:
+    """Hands out names that no value and no node of a model has."""
+
+    def __init__(self, model):
+        self._used, self._last = set(), {}
+        stack = [model.graph, *model.functions]
+        while stack:
+            graph = stack.pop()
+            fields = ("input", "output", "initializer", "value_info")
+            values = [value for field in fields for value in getattr(graph, field, ())]
+            self._used.update(v if isinstance(v, str) else v.name for v in values)
+            self._used.update(t.values.name for t in getattr(graph, "sparse_initializer", ()))
+            self._used.update(a.tensor_name for a in getattr(graph, "quantization_annotation", ()))
+            for node in graph.node:
+                self._used.update((node.name, *node.input, *node.output))
+                stack.extend(subgraphs(node))
+
+    def fresh(self, wish):
+        """`wish`, or `wish` with the first number that makes it new."""
+        name = wish
+        while name in self._used:
+            self._last[wish] = self._last.get(wish, 0) + 1
+            name = f"{wish}_{self._last[wish]}"
+        self._used.add(name)
+        return name
+
+
+class GraphOps(Ops):
+    """Collects the nodes that replace one node; constants go into the graph at once, equal ones only once.
+
+    Args:
+        scope: the `Scope` the nodes will be in.
+        names: `Names` of the model.
+        prefix: what the names of new nodes and values begin with.
+        constants: dict shared by all rewrites of a model.
+        ir_version: of the model. Up to version 3 every initializer of the main graph is one of its inputs as well, and
+            no other graph has any.
+        may_be_empty: as for `Ops`.
+    """
+
+    def __init__(self, scope, names, prefix, constants, ir_version, may_be_empty=True):
+        super().__init__(scope.opset, may_be_empty)
+        self.scope, self.prefix, self.nodes = scope, prefix, []
+        self._names, self._constants, self._listed = names, constants, ir_version < 4
+        self._onnx = require("onnx", "onnx")
+
+    def emit(self, kind, inputs, *, outputs=1, domain="", **attributes):
+        """Add a node; see `Ops.emit`."""
+        name = self._names.fresh(f"{self.prefix}_{kind.lower()}")
+        results = [name] if outputs == 1 else [self._names.fresh(f"{name}_{i}") for i in range(outputs)]
+        self.nodes.append(self._onnx.helper.make_node(kind, inputs, results, name=name, domain=domain, **attributes))
+        return name if outputs == 1 else results
+
+    def repeat(self, node, inputs, axis=None):
+        """The same node on other inputs, all its attributes kept but the axis."""
+        name = self.emit(node.op_type, inputs, domain=node.domain)
+        copy = self.nodes[-1]
+        copy.attribute.extend(a for a in node.attribute if axis is None or a.name != "axis")
+        if axis is not None:
+            copy.attribute.append(self._onnx.helper.make_attribute("axis", axis))
+        return name
+
+    def constant(self, array, hint="constant", *, name=None, home=None):
+        """A constant; see `Ops.constant`.
+
+        Args:
+            array: its value.
+            hint: what it is, for its name.
+            name: the name wished for, instead of one made from the hint.
+            home: the `Scope` it is put into, by default that of the nodes.
+        """
+        home = home or self.scope
+        while self._listed and home.parent:
+            home = home.parent
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        digest = blake2b(array.reshape(-1).view(np.uint8)).digest()
+        key = (id(home), str(array.dtype), array.shape, digest)
+        if key not in self._constants:
+            name = self._names.fresh(name or f"{self.prefix}_{hint}")
+            tensor = self._onnx.numpy_helper.from_array(array, name)
+            self._constants[key] = name
+            self._store(tensor, home)
+        return self._constants[key]
+
+    def _store(self, tensor, home):
+        if home.function:  # which has neither initializers nor typed inputs
+            node = self._onnx.helper.make_node("Constant", [], [tensor.name], name=tensor.name, value=tensor)
+            home.prelude.append(node)
+            return
+        home.graph.initializer.append(tensor)
+        if self._listed:
+            value = self._onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            home.graph.input.append(value)
+
+    def finish(self, value, name):
+        """The collected nodes, `value` called `name`."""
+        self.nodes[-1].output[:] = [name if output == value else output for output in self.nodes[-1].output]
+        return self.nodes

@@ -1,0 +1,161 @@
+"""A plan as ONNX nodes, channels first: convolutions, an interleave, a crop.
+
+The interleave "concat" is memory order at work, as it is channels-last: with the phases of every outer axis side by
+side on the next inner one, those of the last axis on a new innermost one, the elements already lie in the order of the
+output's pixels, n c b0 (s0 b1) (s1 b2) s2, and one Reshape does the rest: no Transpose, no DepthToSpace. Only the last
+step moves single elements.
+
+No length of the input is written into the nodes, not even one that the file fixes: a program may open or change the
+sizes of a file after it is loaded, and the converted file runs at every size the original runs at. With equal strides
+the Reshapes of "concat", and with one axis those of "transpose", say 0 and -1; else the lengths are computed from the
+value's Shape, which runtimes fold into constants where the sizes are fixed.
+"""
+
+from itertools import product
+
+import numpy as np
+
+from ....errors import SplitDeconvError
+from ..ops import Scaled
+
+
+def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=None):
+    """Emit a planned transposed convolution.
+
+    Args:
+        ops: an `Ops`.
+        plan: a `SplitPlan` of form "split", "rows", "stacked" or "paper"; input lengths play no part unless it is
+            `fixed`.
+        interleave: "concat", "depth_to_space" or "transpose".
+        x: the input, ``(N, Cin, *spatial)``.
+        filters: for each of ``plan.convolutions`` the value ``(M, Cin // groups, *taps)``, or None for an empty phase;
+            M counts (group, phase, output channel), slowest first.
+        bias: ``phases -> value`` of the bias of so many stacked phases, in the order of M; or None for none.
+        channels: output channels; divisible by the groups.
+        dtype: NumPy type of the values.
+        quantize: applied to what each convolution yields; None for nothing.
+
+    Returns:
+        The output value, ``(N, channels, *spatial)``.
+
+    Raises:
+        SplitDeconvError: the interleave does not fit the strides.
+    """
+    if interleave == "depth_to_space" and (len(plan.phase_counts) != 2 or len(set(plan.phase_counts)) != 1):
+        raise SplitDeconvError(
+            "depth_to_space interleaves two axes of equal stride only",
+            where="ConvTranspose",
+            expected="a 2-D transposed convolution with equal strides",
+            got=f"strides {plan.phase_counts}",
+            fix="choose the interleave concat or transpose",
+        )
+    if plan.fixed:
+        # Another length would yield numbers, but not the right ones: here the runtime refuses it.
+        x = ops.reshape(x, [0, 0, *[1] * len(plan.axes)])
+    inputs = {}
+    blocks = [
+        w and _convolve(ops, plan, c, _cut(ops, plan, c, x, inputs), w, bias)
+        for c, w in zip(plan.convolutions, filters, strict=True)
+    ]
+    if quantize is not None:
+        blocks = [y and quantize(y) for y in blocks]
+    blocks = _fill_empty(ops, plan, blocks, bias, channels, dtype)
+    join = {"concat": _join_by_concat, "depth_to_space": _join_by_space, "transpose": _join_by_transpose}[interleave]
+    y = blocks[0] if max(plan.phase_counts) == 1 else join(ops, plan, blocks, channels)
+    crop = {axis + 2: pair for axis, pair in enumerate(plan.crop) if any(pair)}
+    return ops.slice(y, crop) if crop else y
+
+
+def _cut(ops, plan, convolution, x, made):
+    """The input as one convolution reads it: sliced where its window falls short of the whole; and the pads left to do.
+
+    A slice of an input that may be as short as the slice is only right behind the zeros of its other end. The shortest
+    input is the one that leaves an output, whatever the file says of it.
+    """
+    zeros, slices, pads = [(0, 0), (0, 0)], {}, []
+    for i, ((before, after), axis) in enumerate(zip(convolution.pads, plan.axes, strict=True), start=2):
+        shortest = max(1, -((axis.tail - 1) // axis.s))
+        dropped = min(before, 0), min(after, 0)
+        spare = (max(before, 0), max(after, 0))
+        early = any(dropped) and shortest + sum(dropped) < 1
+        zeros.append(spare if early else (0, 0))
+        pads.append((0, 0) if early else spare)
+        if any(dropped):
+            slices[i] = (-dropped[0], -dropped[1])
+    key = (tuple(zeros), tuple(slices.items()))
+    if key not in made:
+        padded = ops.pad(x, zeros) if any(map(any, zeros)) else x
+        made[key] = ops.slice(padded, slices) if slices else padded
+    return made[key], pads
+
+
+def _convolve(ops, plan, convolution, cut, filters, bias):
+    """One Conv, all attributes explicit; its channels as (phase, output channel)."""
+    x, pads = cut
+    phases = len(convolution.phases)
+    rank = len(pads)
+    y = ops.emit(
+        "Conv",
+        [x, filters] + ([bias(phases)] if bias else []),
+        kernel_shape=list(convolution.kernel_size),
+        strides=[1] * rank,
+        dilations=list(convolution.dilations),
+        pads=[before for before, _ in pads] + [after for _, after in pads],
+        group=plan.groups,
+    )
+    if plan.groups == 1 or phases == 1:
+        return y
+    parts = ops.split(y, plan.groups * phases, 1)
+    return ops.concat([part for phase in range(phases) for part in parts[phase::phases]], 1)
+
+
+def _fill_empty(ops, plan, blocks, bias, channels, dtype):
+    """The bias, or zeros, for the phases no tap reaches: as large as any other, and finite whatever the input is."""
+    if all(block is not None for block in blocks):
+        return blocks
+    like = next(block for block in blocks if block is not None)
+    ones = [1] * len(plan.axes)
+    if bias is None:
+        value = ops.constant(np.zeros((1, 1, *ones), dtype), "zero")
+    else:
+        value = ops.concat([ops.reshape(bias(1), [1, channels, *ones])] * len(plan.convolutions[0].phases), 1)
+    fill = ops.expand(value, like, dtype)
+    return [fill if block is None else block for block in blocks]
+
+
+def _join_by_concat(ops, plan, blocks, _):
+    """Interleave with Concat and one Reshape; see the top of this module."""
+    *outer, inner = plan.phase_counts
+    rank = len(plan.phase_counts)
+    columns = {}
+    for convolution, block in zip(plan.convolutions, blocks, strict=True):
+        leads = list(product(*(window.phases for window in convolution.windows[:-1])))
+        parts = zip(leads, ops.split(block, len(leads), 1), strict=True)
+        columns.setdefault(convolution.windows[-1].phases, {}).update(parts)
+    values = []
+    for phases, rows in columns.items():
+        for axis in reversed(range(rank - 1)):
+            leads = product(*map(range, outer[:axis]))
+            rows = {lead: ops.concat([rows[*lead, r] for r in range(outer[axis])], axis + 3) for lead in leads}
+        values += ops.split(rows[()], len(phases), 1)
+    if inner > 1:
+        values = [ops.reshape(value, [0] * (rank + 2) + [1]) for value in values]
+    y = ops.concat(values, rank + 2)
+    scales = zip(plan.phase_counts, (1, *outer), strict=True)
+    return ops.reshape(y, [0, 0, *(Scaled(i, s, held) for i, (s, held) in enumerate(scales, 2))])
+
+
+def _join_by_space(ops, plan, blocks, _):
+    """Interleave by DepthToSpace in its first mode, the phase slowest in the channels."""
+    return ops.emit("DepthToSpace", [ops.concat(blocks, 1)], blocksize=plan.phase_counts[0])
+
+
+def _join_by_transpose(ops, plan, blocks, channels):
+    """Interleave by one Transpose of rank 2 + 2 * spatial."""
+    strides = plan.phase_counts
+    rank = len(strides)
+    opened = [Scaled(2 + i) for i in range(rank)]
+    y = ops.reshape(ops.concat(blocks, 1), [0, *strides, channels, *opened])
+    pairs = [axis for i in range(rank) for axis in (rank + 2 + i, 1 + i)]
+    y = ops.transpose(y, (0, rank + 1, *pairs))
+    return ops.reshape(y, [0, channels, *(Scaled(2 + 2 * i, stride) for i, stride in enumerate(strides))])

@@ -1,0 +1,161 @@
+"""Replace ConvTranspose nodes by what `lower` emits, and clear away what is then unused."""
+
+from functools import cache
+from math import prod
+
+import numpy as np
+
+from ....core.plan import SplitPlan
+from ....errors import SplitDeconvError
+from ....extras import require
+from ..follow import INT8, UINT8, Follower, dequantized_type, may_saturate
+from ..graph import sweep, uses
+from ..parse import array
+from ..shapes.types import declared
+from ..weights import cut_in_graph, stack_in_graph
+from .emit import GraphOps, Names
+from .lower import lower
+
+#: Filters up to this many numbers are extended as far as a form asks for.
+MOST_FILTERS = 2**26
+
+
+def rewrite(model, every, chosen, folder):
+    """Rewrite some sites of a model in place.
+
+    Args:
+        model: the ModelProto.
+        every: its scopes, those the sites were found in.
+        chosen: (`Found`, form, interleave) for each.
+        folder: where external data lies.
+
+    Raises:
+        SplitDeconvError: an interleave does not fit, or external data cannot be read.
+    """
+    names, constants, count = Names(model), {}, uses(every)
+    replaced = {scope: {} for scope in every}
+    unused = set()
+    for this, form, interleave in chosen:
+        ops = GraphOps(this.scope, names, this.name, constants, model.ir_version, this.batch is None)
+        y = _emit(ops, this, SplitPlan(this.axes, this.groups, form), interleave, folder, count)
+        replaced[this.scope][this.node.output[0]] = ops.finish(y, this.node.output[0])
+        unused |= _feeding(this)
+        _declare(this)
+    # Inner graphs first: putting a node back copies the graphs in it.
+    for scope in reversed(every):
+        if replaced[scope] or scope.prelude:
+            old = len(scope.graph.node)
+            kept = (replaced[scope].get(node.output[0], [node]) if node.output else [node] for node in scope.graph.node)
+            scope.graph.node.extend([*scope.prelude, *(node for nodes in kept for node in nodes)])
+            del scope.graph.node[:old]
+    sweep(model, unused)
+
+
+def _emit(ops, this, plan, interleave, folder, count):
+    """The nodes for one site; returns the value that takes the place of its output."""
+    onnx = require("onnx", "onnx")
+    groups, rank = plan.groups, len(this.shape)
+    channels = this.shape[1] * groups
+    _check_growth(this, plan)
+
+    def read(tensor):
+        return array(tensor, folder)
+
+    quantized = True
+    if this.weights is None:
+        filters = cut_in_graph(ops, plan, this.node.input[1], this.shape)
+    else:
+        reads = dequantized_type(this.scope, this.node.input[0])
+        risky = reads in (INT8, UINT8) and may_saturate(this.weights, this.scope, read)
+        # Of several signed convolutions none is computed in integers, for none is quantized by itself.
+        unsigned = risky and (reads == UINT8 or len(plan.convolutions) == 1)
+        quantized = not risky or reads == UINT8
+        filters = Follower(ops, this.weights, read, groups, rank, unsigned).filters(plan)
+
+    @cache
+    def bias(phases):
+        if phases == 1:
+            return this.node.input[2]
+        if this.bias is None:
+            return stack_in_graph(ops, this.node.input[2], groups, phases, channels)
+        return Follower(ops, this.bias, read, groups, 1).bias(phases)
+
+    biased = len(this.node.input) > 2 and this.node.input[2]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(this.computes)
+    quantize = _quantizer(ops, this, plan, count, read) if quantized else None
+    x = this.node.input[0]
+    return lower(ops, plan, interleave, x, filters, bias if biased else None, channels, dtype, quantize=quantize)
+
+
+def _check_growth(this, plan):
+    """Refuse forms that would extend the filters by zeros beyond measure, as a small file with a large dilation can."""
+    before = prod(this.shape)
+    after = sum(prod(c.kernel_size) * len(c.phases) for c in plan.convolutions) * prod(this.shape[:2])
+    if after > max(4 * before, MOST_FILTERS):
+        raise SplitDeconvError(
+            f"the form {plan.form} would extend the filters by zeros beyond measure",
+            where=this.name,
+            expected=f"up to {max(4 * before, MOST_FILTERS)} numbers",
+            got=f"{after}, from {before}",
+            fix="choose the form split, which adds none",
+        )
+
+
+def _quantizer(ops, this, plan, count, read):
+    """What rounds each convolution's result to the steps of the QuantizeLinear that reads the whole; None if none does.
+
+    Only where input, filters and bias are quantized too, so that a runtime can compute the convolution in integers
+    (ONNX Runtime would round a bias of floats for that); and not where the filters' zero points differ, which ONNX
+    Runtime then tries, and up to 1.20 fails to run.
+    """
+    scope, output = this.scope, this.node.output[0]
+    reader = next((n for n in scope.graph.node if n.op_type == "QuantizeLinear" and output in n.input[:1]), None)
+    inner = this.weights.chain[0] if this.weights and this.weights.chain else None
+    before = scope.producer(this.node.input[0])
+    if reader is None or count[output] > 1 or output in scope.outputs:
+        return None
+    sources = [inner, before]
+    if len(this.node.input) > 2 and this.node.input[2]:
+        sources.append(scope.producer(this.node.input[2]))
+    if any(node is None or node.op_type != "DequantizeLinear" for node in sources):
+        return None
+    scales = [scope.constant(name) for name in reader.input[1:] if name]
+    if any(scale is None or list(scale.dims) not in ([], [1]) for scale in scales):
+        return None
+    zeros = [read(scope.constant(name)) for name in inner.input[2:] if name]
+    if any(np.ptp(zero.astype(int)) for zero in zeros) or len(plan.convolutions) + max(plan.phase_counts) == 2:
+        return None
+    if scales[0].data_type != this.computes:  # the inverse would yield another type
+        return None
+
+    # A Constant node may stand between here and the reader, too late for what is put here.
+    produced = {name for name in reader.input[1:] if name in scope.producers}
+    parameters = [
+        ops.constant(read(scope.constant(name)), name=f"{name}_again") if name in produced else name
+        for name in reader.input[1:]
+    ]
+
+    def quantize(value):
+        steps = ops.repeat(reader, [value, *parameters])
+        return ops.emit("DequantizeLinear", [steps, *parameters], domain=reader.domain)
+
+    return quantize
+
+
+def _feeding(this):
+    """Names that only the filters and bias may need."""
+    names = set(this.node.input[1:])
+    for source in filter(None, (this.weights, this.bias)):
+        names.add(source.name)
+        names.update(name for node in source.chain for name in (*node.input, *node.output))
+    return names
+
+
+def _declare(this):
+    """Correct declared output lengths that are not those ONNX Runtime computes: the converted model will have these."""
+    for value in declared(this.scope.graph):
+        dims = value.type.tensor_type.shape.dim
+        if value.name == this.node.output[0] and len(dims) == len(this.shape):
+            for dim, axis in zip(dims[2:], this.axes, strict=True):
+                if axis.o is not None and dim.HasField("dim_value"):
+                    dim.dim_value = axis.o

@@ -1,0 +1,1 @@
+"""Types and shapes of the values in an ONNX model: inferred, fixed, corrected."""

@@ -1,0 +1,47 @@
+"""Transposed convolutions of SAME padding, put so that ONNX' shape inference knows their true size.
+
+It adds output_padding to n*s and forgets that a kernel shorter than its stride yields less, where
+ONNX Runtime computes what `splitdeconv.formats.onnx.geometry` says. Whatever follows would have another
+shape than inference tells.
+"""
+
+from ....core.geometry import effective_kernel
+from ....errors import SplitDeconvError
+from ....extras import require
+from ..geometry import from_onnx
+from ..graph import DEFAULT_DOMAINS, trace
+
+#: A domain of which inference knows nothing.
+_UNKNOWN = "splitdeconv.unknown"
+
+
+def spell_out(scope):
+    """Replace SAME by the pads it stands for, in every ConvTranspose of a scope of a copy."""
+    for node in scope.graph.node:
+        if node.op_type != "ConvTranspose" or node.domain not in DEFAULT_DOMAINS:
+            continue
+        values = {a.name: list(a.ints) or a.s.decode("utf-8", "replace") for a in node.attribute}
+        # A damaged file may hold numbers under this name.
+        if str(values.get("auto_pad")).startswith("SAME") and "output_shape" not in values:
+            _spell_out(scope, node, values)
+
+
+def _spell_out(scope, node, values):
+    source = trace(scope, node.input[1]) if len(node.input) > 1 else None
+    kernel = values.get("kernel_shape") or (source and list(source.tensor.dims)[2:])
+    names = ("strides", "dilations", "output_padding", "auto_pad")
+    given = {name: values[name] for name in names if name in values}
+    try:
+        axes = from_onnx((None,) * len(kernel), kernel, **given)
+    except (SplitDeconvError, TypeError):  # no kernel is known, or it is not legal
+        node.domain = _UNKNOWN
+        return
+    extra = given.get("output_padding") or [0] * len(axes)
+    totals = [
+        effective_kernel(axis.k, axis.d) - axis.s + more - axis.tail for axis, more in zip(axes, extra, strict=True)
+    ]
+    for index in reversed(range(len(node.attribute))):
+        if node.attribute[index].name in ("auto_pad", "pads"):
+            del node.attribute[index]
+    pads = [*totals, *(0 for _ in totals)]
+    node.attribute.append(require("onnx", "onnx").helper.make_attribute("pads", pads))

@@ -1,0 +1,166 @@
+"""Types and shapes of the values in an ONNX model: what inference derives from the inputs.
+
+ONNX also lets a file declare shapes (value_info), and no runtime enforces these: they go stale when
+an input is opened, and inside a loop or a function they hold for one call only. They are believed
+where inference stops (at an operator of another domain) only if every input has a fixed shape.
+"""
+
+from collections import ChainMap
+
+from ....extras import require
+from ..graph import scopes
+from ..parse import tensors_of
+from ..storage.bulk import light
+from .same import spell_out
+
+
+def known_types(model, found):
+    """For each of the scopes `found` in `model`, ``name -> (data type, shape)``.
+
+    Open lengths are None; so is a shape that is not known at all.
+    """
+    fixed = _has_fixed_inputs(model)
+    by_graph = {}
+    for scope, inferred in zip(found, scopes(_inferred(model)), strict=True):
+        trusted = fixed and not scope.repeated and not scope.function
+        known = {}
+        for value in declared(scope.graph):
+            kind, shape = _type_of(value)
+            known[value.name] = kind, (shape if trusted else None)
+        for value in declared(inferred.graph):
+            kind, shape = _type_of(value)
+            if shape is not None or value.name not in known:
+                known[value.name] = kind, shape
+        stored = (t for t in scope.initializers.values() if t.name not in _defaults(scope))
+        known |= {t.name: (t.data_type, tuple(t.dims)) for t in stored}
+        by_graph[scope] = ChainMap(known, by_graph[scope.parent] if scope.parent else {})
+    return [by_graph[scope] for scope in found]
+
+
+def withdraw(found, types):
+    """Withdraw declared lengths of inner values that inference does not confirm.
+
+    ONNX Runtime's optimizer replaces Shape operators by what is declared, and rewritten models may
+    have more of these.
+
+    Args:
+        found: scopes of a model.
+        types: what `known_types` says of them.
+    """
+    for scope, known in zip(found, types, strict=True):
+        read = {name for node in scope.graph.node for name in node.input}
+        for value in declared(scope.graph)[_inputs(scope) :]:
+            if value.name in scope.outputs and value.name not in read:
+                continue
+            dims = value.type.tensor_type.shape.dim
+            shape = known[value.name][1] or (None,) * len(dims)
+            for dim, length in zip(dims, shape, strict=False):
+                if length is None:
+                    dim.ClearField("dim_value")
+
+
+def contradiction(model) -> str | None:
+    """What in a model its shapes do not allow, in the words of ONNX' strict inference; None if it finds nothing."""
+    onnx = require("onnx", "onnx")
+    try:
+        onnx.shape_inference.infer_shapes(_bare(model), strict_mode=True, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        return " ".join(str(error).split())[:300]
+    return None
+
+
+def restate(found, types):
+    """Declare of inner values what inference tells of them.
+
+    What it does not tell is withdrawn, but for outputs of the model that nothing in it reads.
+
+    Args:
+        found: scopes of a model.
+        types: what `known_types` says of them.
+    """
+    for scope, known in zip(found, types, strict=True):
+        for value in declared(scope.graph)[_inputs(scope) :]:
+            shape, kind = known[value.name][1], value.type.tensor_type
+            if shape is None or not kind.HasField("shape"):
+                continue
+            if len(kind.shape.dim) != len(shape):
+                del kind.shape.dim[:]
+                kind.shape.dim.extend(type(kind.shape).Dimension() for _ in shape)
+            for dim, n in zip(kind.shape.dim, shape, strict=True):
+                if n is not None:
+                    dim.dim_value = n
+    withdraw(found, types)
+
+
+def declared(graph):
+    """The typed values a graph or function lists."""
+    values = (*graph.input, *graph.output, *getattr(graph, "value_info", ()))
+    return [value for value in values if not isinstance(value, str)]
+
+
+def _has_fixed_inputs(model):
+    stored = {t.name for t in model.graph.initializer}
+    shapes = [_type_of(value)[1] for value in model.graph.input if value.name not in stored]
+    return all(shape is not None and None not in shape for shape in shapes)
+
+
+def _type_of(value):
+    """The declared (data type, shape) of a value."""
+    kind = value.type.tensor_type
+    if not kind.HasField("shape"):
+        return kind.elem_type, None
+    return kind.elem_type, tuple(length(dim) for dim in kind.shape.dim)
+
+
+def length(dim) -> int | None:
+    """The length that a dimension declares; None where it is open."""
+    return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None
+
+
+def _inferred(model):
+    """A copy with shapes inferred from the main graph's inputs alone; large constants are left out.
+
+    The copy has no inferred shapes where inference gives up.
+    """
+    onnx, copy = require("onnx", "onnx"), _bare(model)
+    try:
+        return onnx.shape_inference.infer_shapes(copy, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+        return copy
+
+
+def _bare(model):
+    """A copy that declares no shapes but those of the main graph's inputs, without large constants."""
+    copy = light(model)
+    for scope in scopes(copy):
+        graph = scope.graph
+        spell_out(scope)
+        _forget(scope)
+        if hasattr(graph, "sparse_initializer"):
+            # Up to onnx 1.19, inference crashes where a filter is sparse.
+            graph.ClearField("sparse_initializer")
+        for tensor in tensors_of(graph):
+            if tensor.external_data:
+                for name in ("external_data", "data_location"):
+                    tensor.ClearField(name)
+    return copy
+
+
+def _forget(scope):
+    """Remove what does not have to hold: declared shapes, and defaults that a caller may replace."""
+    for value in declared(scope.graph)[_inputs(scope) :]:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
+    for index in reversed(range(len(getattr(scope.graph, "initializer", ())))):
+        if scope.graph.initializer[index].name in _defaults(scope):
+            del scope.graph.initializer[index]
+
+
+def _inputs(scope):
+    """How many of the declared values are the main graph's inputs, whose shapes a runtime enforces."""
+    return len(scope.graph.input) if scope.parent is None and not scope.function else 0
+
+
+def _defaults(scope):
+    """The initializers that are only the default of an input, whose shape is another matter."""
+    return scope.overridable & scope.inputs

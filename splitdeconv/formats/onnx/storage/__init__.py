@@ -1,0 +1,1 @@
+"""Large tensors, inside a model and in files beside it, without copies."""

@@ -1,0 +1,99 @@
+"""Large ONNX models without holding their constants more often than needed.
+
+protobuf copies what it is asked for: a field of bytes when it is read, a message when it is put
+into another one or asked for its size, everything when a model is written; and what is removed from
+a message is freed only with the whole. So models are copied without their large constants, and written one stored
+tensor at a time.
+"""
+
+from contextlib import suppress
+from math import prod
+
+from ...wire import fields
+
+#: Elements up to which a tensor is not large: shapes, scales and the like.
+SMALL = 1024
+_GRAPH, _INITIALIZER = 7, 5
+#: Messages that may hold tensors.
+_HOLDERS = {"ModelProto", "GraphProto", "FunctionProto", "NodeProto", "AttributeProto"}
+
+
+def light(model):
+    """A copy of a model whose large stored tensors have a name, a type and a shape, but no values."""
+    copy = type(model)()
+    _copy(model, copy)
+    return copy
+
+
+def _copy(source, target):
+    kind = source.DESCRIPTOR.name
+    if kind == "TensorProto" and prod(source.dims) > SMALL and not source.external_data:
+        target.name, target.data_type = source.name, source.data_type
+        target.dims.extend(source.dims)
+    elif kind not in _HOLDERS or (kind == "NodeProto" and not any(map(_holds, source.attribute))):
+        target.CopyFrom(source)
+    else:
+        for field, value in source.ListFields():
+            if field.message_type is None:
+                _copy_plain(target, field.name, value)
+            elif hasattr(value, "add"):
+                for item in value:
+                    _copy(item, getattr(target, field.name).add())
+            else:
+                getattr(target, field.name).SetInParent()
+                _copy(value, getattr(target, field.name))
+
+
+def _holds(attribute):
+    return attribute.HasField("t") or attribute.HasField("g") or attribute.tensors or attribute.graphs
+
+
+def _copy_plain(target, name, value):
+    """A field of numbers, text or bytes, one or many."""
+    # Names have been checked; documentation that is no text decides nothing.
+    with suppress(UnicodeDecodeError):
+        if hasattr(value, "extend"):
+            getattr(target, name).extend(value)
+        else:
+            setattr(target, name, value)
+
+
+def save(model, tensors, path):
+    """Write a model to a file, as protobuf writes it.
+
+    Args:
+        model: a ModelProto without initializers in its main graph.
+        tensors: called without arguments, the initializers, one by one; called twice.
+        path: the file.
+    """
+    rest = memoryview(model.SerializeToString(deterministic=True))
+    before, start, stop = next(places for number, *places in _places(rest) if number == _GRAPH)
+    graph = rest[start:stop]
+    # Fields are written in the order of their numbers.
+    here = next((key for number, key, _, _ in _places(graph) if number > _INITIALIZER), len(graph))
+    sizes = (tensor.ByteSize() for tensor in tensors())
+    more = sum(len(_head(_INITIALIZER, size)) + size for size in sizes)
+    with open(path, "wb") as file:
+        file.writelines((rest[:before], _head(_GRAPH, len(graph) + more), graph[:here]))
+        for tensor in tensors():
+            data = tensor.SerializeToString(deterministic=True)
+            file.writelines((_head(_INITIALIZER, len(data)), data))
+            del data, tensor
+        file.writelines((graph[here:], rest[stop:]))
+
+
+def _places(data):
+    """The fields of a message: number, where the key begins, where the value begins and ends."""
+    key = 0
+    for number, _, start, stop in fields(data, len(data)):
+        yield number, key, start, stop
+        key = stop
+
+
+def _head(number, length):
+    """Key and length of a field of bytes."""
+    head = bytearray([number << 3 | 2])
+    while length > 127:
+        head.append(length & 127 | 128)
+        length >>= 7
+    return bytes(head + bytes([length]))

@@ -1,0 +1,87 @@
+"""Filters and bias of a planned transposed convolution: cut in NumPy where they are constant, else in the graph.
+
+ONNX keeps the filters as ``(Cin, Cout // groups, *kernel)``, a convolution wants ``(M, Cin // groups, *taps)`` with M
+counting (group, phase, output channel). `onnx_follow` uses this for constants that other operators follow.
+"""
+
+import numpy as np
+
+from ...core.apply import split_filters
+
+#: Numbers of a block of filters.
+_BLOCK = 1 << 22
+
+
+def cut(plan, filters):
+    """The filters of each of ``plan.convolutions``, from an array ``(Cin, Cout // groups, *kernel)``; None if empty.
+
+    Large filters are cut some input channels at a time: beside them and the result little is held.
+    """
+    rank, cin = len(plan.axes), len(filters)
+    step = cin if plan.groups > 1 else max(1, _BLOCK * cin // max(1, filters.size))
+    whole = [None] * len(plan.convolutions)
+    for start in range(0, cin, step):
+        block = filters[start : start + step].transpose(*range(2, rank + 2), 1, 0)
+        for i, part in enumerate(split_filters(plan, block)):
+            if part is None:
+                continue
+            part = part.transpose(rank + 1, rank, *range(rank))
+            if whole[i] is None:
+                whole[i] = np.empty((len(part), cin // plan.groups, *part.shape[2:]), part.dtype)
+            whole[i][:, start : start + step] = part
+    return whole
+
+
+def stack(vector, groups, phases):
+    """A vector per output channel ``(Cout,)`` as one per (group, phase, output channel)."""
+    return np.tile(vector.reshape(groups, 1, -1), (1, phases, 1)).reshape(-1)
+
+
+def cut_in_graph(ops, plan, filters, shape):
+    """`cut` for filters that are only known at run time: a value of static `shape`."""
+    rank, groups = len(plan.axes), plan.groups
+    cin, cout = shape[0] // groups, shape[1]
+    kernel = shape[2:]
+    lead = int(groups > 1)
+    if groups > 1:
+        filters = ops.reshape(filters, [groups, cin, cout, *kernel])
+    planes = ops.transpose(filters, (*range(lead), lead + 1, lead, *range(lead + 2, lead + 2 + rank)))
+    padded = any(None in taps for split in plan.axis_plans for w in split.windows for taps in w.taps)
+    if padded:
+        # A plane of zeros behind each kernel axis is what a tap of None picks.
+        planes = ops.pad(planes, [(0, 0)] * (lead + 2) + [(0, 1)] * rank)
+    held = [k + padded for k in kernel]
+    return [
+        None if 0 in convolution.kernel_size else _pick(ops, planes, convolution, plan, (cin, cout), held)
+        for convolution in plan.convolutions
+    ]
+
+
+def _pick(ops, planes, convolution, plan, channels, held):
+    """The taps of every phase of one convolution, the phases side by side before the output channels.
+
+    Args:
+        held: how many planes lie along each kernel axis.
+    """
+    lead = int(plan.groups > 1)
+    parts = []
+    for phase in np.ndindex(*(len(w.phases) for w in convolution.windows)):
+        part = planes
+        for i, (r, window, axis) in enumerate(zip(phase, convolution.windows, plan.axes, strict=True)):
+            taps = [axis.k if tap is None else tap for tap in window.taps[r]]
+            if taps != list(range(held[i])):
+                part = ops.gather(part, taps, lead + 2 + i)
+        parts.append(part)
+    value = ops.concat(parts, lead)
+    cin, cout = channels
+    return ops.reshape(value, [plan.groups * len(parts) * cout, cin, *convolution.kernel_size]) if lead else value
+
+
+def stack_in_graph(ops, bias, groups, phases, channels):
+    """`stack` for a value of the graph, of so many output `channels`."""
+    if phases == 1:
+        return bias
+    if groups > 1:
+        bias = ops.reshape(bias, [groups, channels // groups])
+    value = ops.concat([bias] * phases, int(groups > 1))
+    return ops.reshape(value, [-1]) if groups > 1 else value

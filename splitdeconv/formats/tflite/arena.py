@@ -1,0 +1,82 @@
+"""The memory a .tflite model's activations need at once, as the interpreter plans it.
+
+The plan is TFLite's own (tensorflow/lite/arena_planner.cc at 0406598a, simple_memory_arena.cc at 0e447935): tensors
+live from the operator that makes them to the last that reads them; a graph's inputs, outputs and variables, and what is
+unpacked from constants, to the end. They are placed largest first, each into the tightest gap that is free all its
+life, on 64-byte boundaries.
+
+Left out, so this is an approximation: kernels' scratch buffers, delegates (XNNPACK keeps its own memory) and the
+sharing of one place by a RESHAPE's input and output. An unknown batch counts as one image.
+"""
+
+from math import prod
+
+import numpy as np
+
+from .flatbuffer.check import BYTES, check
+from .flatbuffer.file import read
+from .flow import contents
+from .graph import operator_name, ports
+
+# kDefaultTensorAlignment, tensorflow/lite/util.h
+_ALIGNMENT = 64
+
+
+def arena_peak(data: bytes) -> int:
+    """Bytes of arena that a model needs, over all its subgraphs: each keeps an arena of its own.
+
+    Args:
+        data: the .tflite file.
+
+    Raises:
+        SplitDeconvError: it is no sound TFLite model.
+    """
+    model, _ = read(data, "the TFLite model")
+    check(model, "the TFLite model")
+    return sum(_peak(*_lives(model, graph)) for graph in model.subgraphs)
+
+
+def _lives(model, graph):
+    """First operator, last operator and bytes of every tensor in the arena, in the order of placing."""
+    operators, tensors = graph.operators or (), graph.tensors or ()
+    end, born, died = len(operators), {}, {}
+    fixed = {*ports(graph.inputs), *(i for i, t in enumerate(tensors) if t.isVariable)}
+    born |= dict.fromkeys(fixed, 0)
+    for position, operator in enumerate(operators):
+        for tensor in ports(operator.outputs):
+            # What nobody reads is never released.
+            born.setdefault(tensor, position)
+            died.setdefault(tensor, end)
+        if operator_name(model, operator) == "DEQUANTIZE" and not any(t in born for t in ports(operator.inputs)):
+            fixed.update(ports(operator.outputs))
+    fixed.update(ports(graph.outputs))
+    for position, operator in enumerate(operators):
+        died |= {t: position for t in ports(operator.inputs) if t in born}
+    died |= {t: end for t in fixed if t in born}
+    sizes = {t: _bytes(model, tensors[t]) for t in born}
+    order = sorted(born, key=lambda t: (0, t) if (born[t], died[t]) == (0, end) else (1, -sizes[t], born[t]))
+    lives = [(born[t], died[t], sizes[t]) for t in order if sizes[t]]
+    return np.array(lives, np.int64).reshape(-1, 3).T
+
+
+def _bytes(model, tensor):
+    """Size of an activation; 0 for constants and for what the interpreter allocates apart."""
+    if contents(model, tensor) is not None:
+        return 0
+    count = 0 if tensor.shape is None else prod(map(int, tensor.shape))
+    return count * BYTES.get(tensor.type, 0)
+
+
+def _peak(born, died, sizes):
+    """Top of the arena after placing every tensor."""
+    starts = np.zeros(len(sizes), np.int64)
+    for i in range(len(sizes)):
+        rivals = np.flatnonzero((born[:i] <= died[i]) & (died[:i] >= born[i]))
+        rivals = rivals[np.argsort(starts[rivals], kind="stable")]
+        begins, tops = starts[rivals], np.maximum.accumulate(starts[rivals] + sizes[rivals])
+        # Gap j lies below rival j; the last one is open.
+        floors = -(-np.concatenate([[0], tops]) // _ALIGNMENT) * _ALIGNMENT
+        fits = np.flatnonzero(floors[:-1] + sizes[i] <= begins)
+        best = fits[np.argmin(begins[fits] - floors[fits])] if len(fits) else -1
+        starts[i] = floors[best]
+    return int((starts + sizes).max(initial=0))

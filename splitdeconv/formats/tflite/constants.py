@@ -1,0 +1,191 @@
+"""What is constant in a TFLite subgraph: known from the file, whatever its caller does."""
+
+from operator import add, mul, sub
+
+import numpy as np
+
+from .flow import changeable_buffers, contents
+from .graph import constant, dimensions, operator_name, ports, producers, type_name
+from .shapes.lengths import Length, bounded, combined
+
+# Converters put a handful of numbers together in a handful of steps; hostile files do not end.
+_MOST_STEPS, _MOST_NUMBERS = 32, 64
+_ARITHMETIC = {"ADD": add, "SUB": sub, "MUL": mul}
+_ELEMENTWISE = {
+    *("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "PRELU", "ELU", "TANH", "LOGISTIC", "GELU"),
+    *("HARD_SWISH", "SOFTMAX", "ABS", "NEG", "EXP", "SQRT", "RSQRT", "QUANTIZE", "DEQUANTIZE"),
+    "CAST",
+}
+# These keep their operand's numbers in order.
+_KEEP = ("CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+
+
+class Constants:
+    """The constants of one subgraph and what follows from them.
+
+    A tensor that the file fills is still no constant if its buffer may change: as an input, which a
+    caller may set, or as a variable.
+
+    Args:
+        model: a `ModelT`.
+        graph: one of its subgraphs.
+        changeable: what `changeable_buffers` finds in the model; found here if it is not given.
+    """
+
+    def __init__(self, model, graph, changeable=None):
+        self._model, self._graph, self._makers = model, graph, producers(graph)
+        self._changeable = changeable_buffers(model) if changeable is None else changeable
+        self._known = {}
+
+    def values(self, index) -> np.ndarray | None:
+        """A constant tensor's values, a view of the file; None if it is not constant."""
+        tensor = self._graph.tensors[index]
+        return None if tensor.buffer in self._changeable else constant(self._model, tensor)
+
+    def changes(self, index) -> bool:
+        """Whether the file fills a tensor that may change, or one that it unpacks."""
+        tensor = self._graph.tensors[self._packed(index)]
+        filled = contents(self._model, tensor) is not None
+        return filled and tensor.buffer in self._changeable
+
+    def stored(self, index) -> int | None:
+        """The constant behind a tensor: itself, or what a DEQUANTIZE unpacks; None if neither."""
+        source = self._packed(index)
+        return None if self.values(source) is None else source
+
+    def _packed(self, index):
+        maker = self._makers.get(index)
+        if maker is None or operator_name(self._model, maker) != "DEQUANTIZE":
+            return index
+        inputs = ports(maker.inputs)
+        return inputs[0] if len(inputs) == 1 and inputs[0] >= 0 else index
+
+    def source(self, index) -> list[int | None]:
+        """The dimensions of what a tensor is computed from, element by element; else its own.
+
+        The interpreter computes shapes itself and does not compare them with those in the file.
+        """
+        for _ in range(_MOST_STEPS):
+            maker = self._makers.get(index)
+            if maker is None or operator_name(self._model, maker) not in _ELEMENTWISE:
+                break
+            index = ports(maker.inputs)[0] if len(ports(maker.inputs)) else -1
+            if index < 0:
+                return []
+        return dimensions(self._graph.tensors[index])
+
+    def integers(self, index) -> list[int | None] | None:
+        """The numbers in an integer tensor, as far as constants and tensors' shapes give them.
+
+        Returns:
+            A list with None for each dimension that is open; None if another value decides.
+        """
+        found = self.lengths(index)
+        return found and [None if isinstance(n, Length) else n for n in found]
+
+    def lengths(self, index) -> list[int | Length | None] | None:
+        """As `integers`, with a `Length` for what follows from one open dimension."""
+        return self._integers(index, _MOST_STEPS)
+
+    def origin(self, index, axis) -> tuple[int, int]:
+        """The (tensor, axis) whose length an axis of a tensor has, as far back as operators keep it."""
+        for _ in range(_MOST_STEPS):
+            maker = self._makers.get(index)
+            inputs = [] if maker is None else ports(maker.inputs)
+            kept = self._kept_axis(maker, axis) if inputs and inputs[0] >= 0 else None
+            if kept is None:
+                break
+            index, axis = inputs[0], kept
+        return index, axis
+
+    def _kept_axis(self, operator, axis):
+        """The axis of an operator's first input that has the length of an axis of its output; None if none has."""
+        name = operator_name(self._model, operator)
+        if name in _ELEMENTWISE:
+            return axis
+        rank = len(dimensions(self._graph.tensors[ports(operator.outputs)[0]]))
+        if name == "EXPAND_DIMS" and len(ports(operator.inputs)) == 2:
+            at = self.values(ports(operator.inputs)[1])
+            if at is None or at.size != 1 or int(at.ravel()[0]) % rank == axis:
+                return None
+            return axis - (axis > int(at.ravel()[0]) % rank)
+        if name == "SQUEEZE":
+            dims = getattr(operator.builtinOptions, "squeezeDims", None)
+            if dims is None or not len(dims):
+                return None
+            rank += len(dims)
+            kept = [i for i in range(rank) if i not in {int(n) % rank for n in dims}]
+            return kept[axis] if axis < len(kept) else None
+        return None
+
+    def _integers(self, index, steps):
+        """`integers`, following so many operators at most; each tensor is looked at once."""
+        if index not in self._known:
+            self._known[index] = None
+            found = self._followed(index, steps) if steps and index >= 0 else None
+            if found is not None and len(found) <= _MOST_NUMBERS:
+                exact = all(map(bounded, found))
+                self._known[index] = found if exact else None
+        return self._known[index]
+
+    def _followed(self, index, steps):
+        """The numbers in a tensor, from its own values or from the operator that makes it."""
+        tensor, operator = self._graph.tensors[index], self._makers.get(index)
+        if type_name(tensor) not in ("INT32", "INT64"):
+            return None
+        values = self.values(index)
+        if values is not None:
+            return values.ravel()[: _MOST_NUMBERS + 1].tolist()
+        if operator is None or getattr(operator.builtinOptions, "fusedActivationFunction", 0):
+            return None
+        name, inputs = operator_name(self._model, operator), ports(operator.inputs)
+        if name == "SHAPE" and len(inputs) == 1 and inputs[0] >= 0:
+            source = self._graph.tensors[inputs[0]]
+            if source.shape is None:
+                return None
+            sizes = enumerate(dimensions(source))
+            return [Length(*self.origin(inputs[0], axis)) if n is None else n for axis, n in sizes]
+        used = inputs[:1] if name in _KEEP else inputs
+        operands = [self._integers(i, steps - 1) for i in used]
+        if not operands or None in operands:
+            return None
+        return _computed(name, operands, operator.builtinOptions)
+
+
+def _computed(name, operands, options):
+    """The numbers that an operator of a shape computation gives, None if it is another one."""
+    if name in _KEEP:
+        return operands[0]
+    if name == "PACK":
+        scalars = all(len(part) == 1 for part in operands)
+        return [part[0] for part in operands] if scalars else None
+    if name == "CONCATENATION":
+        return [value for part in operands for value in part]
+    if name in _ARITHMETIC and len(operands) == 2:
+        return _combined(_ARITHMETIC[name], *operands)
+    if name == "STRIDED_SLICE" and len(operands) == 4:
+        return _sliced(*operands, options)
+    return None
+
+
+def _combined(function, a, b):
+    if len(a) == 1 or len(b) == 1:
+        a, b = a * len(b), b * len(a)
+    if len(a) != len(b):
+        return None
+    return [combined(function, *pair) for pair in zip(a, b, strict=True)]
+
+
+def _sliced(values, begin, end, step, options):
+    """A slice of a vector, by the rules that TensorFlow shares with Python."""
+    bounds = (*begin, *end, *step)
+    if len(bounds) != 3 or not all(isinstance(n, int) for n in bounds) or step[0] < 1:
+        return None
+    if any(getattr(options, field, 0) for field in ("newAxisMask", "ellipsisMask", "offset")):
+        return None
+    first = None if getattr(options, "beginMask", 0) & 1 else begin[0]
+    if getattr(options, "shrinkAxisMask", 0) & 1:
+        at = first or 0
+        return [values[at]] if -len(values) <= at < len(values) else None
+    last = None if getattr(options, "endMask", 0) & 1 else end[0]
+    return values[first : last : step[0]]

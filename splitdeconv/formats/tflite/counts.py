@@ -1,0 +1,55 @@
+"""Multiply-accumulates that a rewritten .tflite operator executes where they are more than its plan's.
+
+Only int8 filters over float32 activations need more than a plan says (see `tflite_hybrid`): filters of one tap are
+computed twice as wide, windows that fall short of the input run over all of it, and a convolution may compute one
+channel that nobody reads.
+"""
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from ...convert.report import Site
+from ...core.plan import SplitPlan
+from . import hybrid
+from .rewrite.split import implied
+
+
+def counted(model, site: Site) -> Site:
+    """The site with the counts of what its forms execute; the very site where these are the plan's.
+
+    Args:
+        model: the `ModelT` that holds it.
+        site: one of its transposed convolutions.
+    """
+    if site.dtype != hybrid.DTYPE or site.problem is not None or any(axis.n is None for axis in site.axes):
+        return site
+    tensor = model.subgraphs[site.key.subgraph].tensors[site.key.stored_weights]
+    one_scale = len(set(np.asarray(tensor.quantization.scale, np.float32).tolist())) == 1
+    counts = {form: _issued(site, form, int(one_scale)) for form in ("nzp", "split", "rows", "stacked")}
+    return replace(site, counts=counts)
+
+
+def _issued(site, form, spare):
+    """What the convolutions of one form execute per image.
+
+    Args:
+        spare: channels that each convolution computes beside its own.
+    """
+    plan = SplitPlan(site.axes, 1, form)
+    sizes = zip(site.axes, plan.insertion, plan.axis_plans, strict=True)
+    blocks = [axis.n * spread + split.surplus for axis, spread, split in sizes]
+    total = 0
+    for convolution in plan.convolutions:
+        if 0 in convolution.kernel_size:
+            continue
+        (rows, columns), pads = convolution.kernel_size, convolution.pads
+        if (rows, columns) == (1, 1):
+            columns, pads = 2, hybrid.longer(pads)
+        whole = implied((rows, columns), convolution.dilations, pads)
+        cuts = (0, 0) if whole else (sum(max(-n, 0) for n in pair) for pair in pads)
+        pixels = prod(block + cut for block, cut in zip(blocks, cuts, strict=True))
+        channels = len(convolution.phases) * site.out_channels + spare
+        total += pixels * rows * columns * site.in_channels * channels
+    return total

@@ -1,0 +1,104 @@
+"""Whether each tensor of a TFLite subgraph has one defined value when an operator reads it.
+
+The interpreter runs operators in the order of the file. It checks neither that a tensor has been
+written before it is read nor that only one operator writes it: it then reads whatever the memory
+holds, or what a delegate that reorders operators left there. Such a model has no defined result
+that a rewritten one could be compared with.
+"""
+
+from math import prod
+
+import numpy as np
+
+from .flatbuffer.bounds import damaged, schema
+from .flatbuffer.outside import holds
+
+
+def check_flow(model, number, where) -> None:
+    """Refuse a subgraph that reads what nothing provides, or writes a tensor that has a value.
+
+    Args:
+        model: a `ModelT` whose indices are all in range.
+        number: which of its subgraphs.
+        where: the file's name in a refusal.
+
+    Raises:
+        SplitDeconvError: naming operator and tensor.
+    """
+    graph, name = model.subgraphs[number], f"subgraph {number}"
+    tensors, inputs, made = list(enumerate(graph.tensors or ())), settable(model, number), set()
+    constants = {i for i, tensor in tensors if contents(model, tensor) is not None}
+    # Variables keep a value from run to run; without elements there is nothing to provide.
+    given = constants | inputs | {i for i, tensor in tensors if tensor.isVariable or _empty(tensor)}
+    for position, operator in enumerate(graph.operators or ()):
+        here = f"{name}, operator {position}"
+        for tensor in _indices(operator.inputs) - {-1} - given - made:
+            raise damaged(where, f"{here}: reads tensor {tensor} before anything provides it")
+        outputs = _indices(operator.outputs)
+        owned = (constants, "a constant"), (inputs, "an input"), (made, "which another one writes")
+        for tensors, what in owned:
+            for tensor in outputs & tensors:
+                raise damaged(where, f"{here}: writes tensor {tensor}, {what}")
+        if len(outputs) < len(operator.outputs if operator.outputs is not None else ()):
+            raise damaged(where, f"{here}: writes the same tensor twice")
+        made |= outputs
+    for tensor in _indices(graph.outputs) - given - made:
+        raise damaged(where, f"{name}: nothing provides its output, tensor {tensor}")
+
+
+def settable(model, number) -> set[int]:
+    """Tensors of a subgraph whose value the caller may set, constants included."""
+    graph = model.subgraphs[number]
+    of_signatures = (
+        entry.tensorIndex
+        for signature in model.signatureDefs or ()
+        if signature.subgraphIndex == number
+        for entry in signature.inputs or ()
+    )
+    return _indices(graph.inputs).union(of_signatures)
+
+
+def changeable_buffers(model) -> set[int]:
+    """Buffers whose contents may change: those of inputs, operators' outputs and variables.
+
+    Tensors may share a buffer, and the interpreter then gives them one piece of memory.
+    """
+    found = set()
+    for number, graph in enumerate(model.subgraphs):
+        tensors = graph.tensors or ()
+        indices = settable(model, number)
+        for operator in graph.operators or ():
+            indices |= _indices(operator.outputs)
+        found |= {tensors[i].buffer for i in indices}
+        found |= {tensor.buffer for tensor in tensors if tensor.isVariable}
+    return found
+
+
+def contents(model, tensor):
+    """The bytes that a file stores for a tensor, None if there are none; buffer 0 means none."""
+    data = model.buffers[tensor.buffer].data if tensor.buffer else None
+    return data if data is not None and len(data) else None
+
+
+def _empty(tensor):
+    return tensor.shape is not None and prod(map(int, tensor.shape)) == 0
+
+
+def _indices(ports):
+    return set() if ports is None else set(np.asarray(ports).tolist())
+
+
+def sets_constants(data) -> bool:
+    """Whether a caller of the model in these bytes may set a tensor that holds a constant."""
+    model = schema().Model.GetRootAs(data)
+    graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+    given = [[graph.Inputs(i) for i in range(graph.InputsLength())] for graph in graphs]
+    for i in range(model.SignatureDefsLength()):
+        signature = model.SignatureDefs(i)
+        entries = (signature.Inputs(j) for j in range(signature.InputsLength()))
+        given[signature.SubgraphIndex()] += [entry.TensorIndex() for entry in entries]
+    return any(
+        holds(model.Buffers(graph.Tensors(index).Buffer()))
+        for graph, indices in zip(graphs, given, strict=True)
+        for index in indices
+    )

@@ -1,0 +1,68 @@
+"""Reading a TFLite model in memory: operators' names and ports, tensors' types, shapes, constants, who makes what."""
+
+from functools import cache
+
+import numpy as np
+
+from .flatbuffer.bounds import schema
+from .flatbuffer.check import builtin
+from .flow import contents
+
+_DTYPES = {
+    "FLOAT32": "<f4",
+    "FLOAT16": "<f2",
+    "INT64": "<i8",
+    "INT32": "<i4",
+    "INT16": "<i2",
+    "INT8": "<i1",
+    "UINT8": "<u1",
+}
+
+
+@cache
+def names(enumeration) -> dict[int, str]:
+    """Names of one of the schema's enumerations by number."""
+    return {v: k for k, v in vars(getattr(schema(), enumeration)).items() if isinstance(v, int)}
+
+
+def operator_name(model, operator) -> str:
+    """The schema's name of an operator, or a custom operator's own."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    name = names("BuiltinOperator").get(builtin(code), f"BUILTIN_{builtin(code)}")
+    return (code.customCode or b"CUSTOM").decode(errors="replace") if name == "CUSTOM" else name
+
+
+def type_name(tensor) -> str:
+    """The schema's name of a tensor's type."""
+    return names("TensorType").get(tensor.type, f"TYPE_{tensor.type}")
+
+
+def ports(indices) -> list[int]:
+    """Tensor indices of an operator's inputs or outputs as ints, none if the file left them out."""
+    return [] if indices is None else [int(i) for i in indices]
+
+
+def producers(graph) -> dict[int, object]:
+    """The operator that makes each tensor."""
+    return {tensor: operator for operator in graph.operators or () for tensor in ports(operator.outputs)}
+
+
+def dimensions(tensor) -> list[int | None]:
+    """A tensor's shape, None where it is known only at run time.
+
+    Like the interpreter, this takes from the signature only which dimensions are open.
+    """
+    if tensor.shape is None:
+        return []
+    signature = tensor.shapeSignature
+    signature = tensor.shape if signature is None or not len(signature) else signature
+    return [None if n < 0 else int(size) for size, n in zip(tensor.shape, signature, strict=True)]
+
+
+def constant(model, tensor) -> np.ndarray | None:
+    """A constant's values, a view of the file; None if the tensor is no dense constant of a plain type."""
+    data, dtype = contents(model, tensor), _DTYPES.get(type_name(tensor))
+    if data is None or dtype is None or tensor.isVariable or tensor.sparsity is not None:
+        return None
+    shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
+    return np.asarray(data, np.uint8).view(dtype).reshape(shape)

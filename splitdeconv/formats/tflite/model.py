@@ -1,0 +1,191 @@
+"""TFLite models: every transposed convolution found, decided elsewhere, rewritten in place on the flatbuffer.
+
+No TensorFlow is needed, and nothing of a model is run but arithmetic on the shapes that a user fixes. What is not
+rewritten stays as it is: other operators, custom ones and their options, metadata, signatures, quantization.
+"""
+
+from dataclasses import replace
+
+from ...convert.report import Decision, Site
+from ...errors import SplitDeconvError
+from .. import unseen
+from ..input_shapes import ModelInput, Shape, advice
+from .counts import counted
+from .flatbuffer.bounds import schema
+from .flatbuffer.check import builtin, check
+from .flatbuffer.file import read, save, write
+from .graph import operator_name, producers
+from .rewrite.edit import Editor, substitute, sweep, used
+from .rewrite.split import split_site
+from .shapes.fix import fix
+from .shapes.fold import drop
+from .shapes.inputs import advised, entrances
+from .sites import find_sites
+
+#: LiteRT 2.3.0: PAD, CONV_2D and DEPTH_TO_SPACE fail there; TRANSPOSE_CONV of an open batch is not delegated.
+EMPTY_BATCH = (
+    "a batch of 0 fails in XNNPACK, LiteRT's default delegate, which does not take empty convolutions; "
+    "batches from 1 on are verified"
+)
+
+
+class TFLiteModel:
+    """A .tflite model in memory. Made by `parse`."""
+
+    def __init__(self, model, tail, where):
+        self._model, self._tail, self._where = model, tail, where
+        self._open = False  # whether a rewritten operator's batch is known only at run time
+        self._was_fixed = False  # whether arithmetic on shapes may be without use
+        self._fixed = []  # what is said of operators whose image could be resized before
+
+    @classmethod
+    def parse(cls, data, *, path=None) -> "TFLiteModel":
+        """Read a model from its bytes, checked as data: nothing is run, no part is trusted.
+
+        Args:
+            data: the file's bytes; its constants are used in place, so they must not change.
+            path: what to call the file in a refusal.
+
+        Raises:
+            SplitDeconvError: these are not the bytes of a sound TFLite model, or its weights lie in other files.
+        """
+        where = "the TFLite model" if path is None else str(path)
+        model, tail = read(bytes(data) if not isinstance(data, bytes) else data, where)
+        check(model, where)
+        return cls(model, tail, where)
+
+    def sites(self) -> list[Site]:
+        """Every transposed convolution, in the order of the file."""
+        way = advice(self.inputs())
+        sites = [counted(self._model, site) for site in find_sites(self._model)]
+        return [replace(site, problem=advised(site.problem, way)) for site in sites]
+
+    def operators(self) -> list[tuple[str, int]]:
+        """(name, version) of every operator, subgraph by subgraph."""
+        codes = self._model.operatorCodes
+        return [
+            (operator_name(self._model, operator), codes[operator.opcodeIndex].version)
+            for graph in self._model.subgraphs
+            for operator in graph.operators or ()
+        ]
+
+    def unseen(self) -> list[str]:
+        """Custom operators that nobody can see into, by name."""
+        codes = self._model.operatorCodes
+        customs = (
+            operator_name(self._model, operator)
+            for graph in self._model.subgraphs
+            for operator in graph.operators or ()
+            if builtin(codes[operator.opcodeIndex]) == schema().BuiltinOperator.CUSTOM
+        )
+        return unseen.in_tflite(customs)
+
+    def inputs(self) -> list[ModelInput]:
+        """The inputs of every entry point."""
+        return [entrance.told for entrance in entrances(self._model)]
+
+    def fix(self, shapes: list[Shape | None]) -> None:
+        """Fix open dimensions of inputs, and of all that follows from them; LiteRT computes the shapes.
+
+        Args:
+            shapes: of each of `inputs`; None for one that stays.
+
+        Raises:
+            SplitDeconvError: a dimension of an input that is to be fixed would stay open, or LiteRT does not take the
+                model at these shapes.
+        """
+        places = entrances(self._model)
+        for entrance, shape in zip(places, shapes, strict=True):
+            if shape is not None and None in shape:
+                raise SplitDeconvError(
+                    "more than the batch is known only at run time",
+                    where=f"{self._where}, input {entrance.told.name}",
+                    expected="-1 in the first dimension alone",
+                    got=f"shape {entrance.told.declared}",
+                    fix=f"fix all of it with {advice([entrance.told for entrance in places])}",
+                )
+        given = {(e.subgraph, e.tensor): shape for e, shape in zip(places, shapes, strict=True) if shape is not None}
+        fix(self._model, given, self._where)
+        self._was_fixed = True
+
+    def apply(self, decisions: list[Decision]) -> None:
+        """Rewrite the sites whose verdict is "convert"; the decisions are on what `sites` returned last.
+
+        Raises:
+            SplitDeconvError: an interleave without a kernel for the type. Nothing has been changed then.
+        """
+        wanted = [decision for decision in decisions if decision.verdict == "convert"]
+        for decision in wanted:
+            if decision.interleave == "depth_to_space" and decision.site.dtype == "int16x8":
+                raise SplitDeconvError(
+                    "DEPTH_TO_SPACE has no int16 kernel",
+                    where=decision.site.name,
+                    expected="interleave concat, batch_to_space or transpose",
+                    got=decision.interleave,
+                )
+        self._open |= any(decision.site.batch is None for decision in wanted)
+        self._fixed += [_fixed(decision) for decision in wanted if _is_fixed(decision)]
+        before, replacements = used(self._model), {}
+        for decision in wanted:
+            handle = decision.site.key
+            replacements.setdefault(handle.subgraph, {})[handle.operator] = self._rewrite(decision)
+        for number, of_graph in replacements.items():
+            substitute(self._model, self._model.subgraphs[number], of_graph)
+        if self._was_fixed:
+            for graph in self._model.subgraphs:
+                drop(self._model, graph)
+        if replacements or self._was_fixed:
+            sweep(self._model, before)
+
+    def _rewrite(self, decision):
+        site, handle = decision.site, decision.site.key
+        graph = self._model.subgraphs[handle.subgraph]
+        makers = producers(graph)
+        unpackers = {
+            stored: makers[tensor]
+            for stored, tensor in ((handle.stored_weights, handle.weights), (handle.stored_bias, handle.bias))
+            if stored != tensor
+        }
+        # TensorFlow's converter names a fused operator after all its parts: NAME;NAME.
+        prefix = site.name.split(";")[0] + "/split"
+        opened = (site.batch is None, *(axis.n is None for axis in site.axes))
+        editor = Editor(self._model, graph, prefix, opened)
+        return split_site(editor, site, decision.form, decision.interleave or "concat", unpackers)
+
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user of the converted file."""
+        return (*self._fixed, *((EMPTY_BATCH,) if self._open else ()))
+
+    def serialize(self) -> bytes:
+        """The model as the bytes of a .tflite file, the same for the same model and decisions.
+
+        Raises:
+            SplitDeconvError: it has become too large for one flatbuffer.
+        """
+        return write(self._model, self._tail)
+
+    def write(self, path) -> None:
+        """Write what `serialize` returns to a file.
+
+        Raises:
+            SplitDeconvError: as `serialize`.
+        """
+        save(self._model, path, self._tail)
+
+
+def _is_fixed(decision):
+    """Whether an operator keeps to its image's size from now on, where LiteRT would have resized the original."""
+    site = decision.site
+    reshapes = decision.interleave in ("concat", "transpose") and max(axis.s for axis in site.axes) > 1
+    # XNNPACK alone follows the input; other kernels keep to the shape that the file asks for, as int16's do.
+    return reshapes and site.dtype != "int16x8" and site.batch is not None
+
+
+def _fixed(decision):
+    """What a user should know about such an operator."""
+    site, (rows, columns) = decision.site, (axis.n for axis in decision.site.axes)
+    others = " or ".join(name for name in site.interleaves if name.endswith("_to_space"))
+    return (
+        f"{site.name}: interleave {decision.interleave} fixes the size of its input at {rows}x{columns}; a program "
+        f"that resizes the image (resize_tensor_input) needs interleave {others}; the batch may be resized"
+    )

@@ -1,0 +1,68 @@
+"""Operators of a .tflite file that move values without computing any: padding, slices, joins, reshapes.
+
+They are written so that they hold for other sizes as well: a slice counts from both ends, and a
+reshape leaves the batch to the runtime. A program may resize the model's inputs after loading it.
+"""
+
+import numpy as np
+
+from ..flatbuffer.bounds import make
+
+_SPATIAL = (1, 2)
+
+
+class Mover:
+    """Adds such operators to a subgraph; methods return the index of the tensor that is written.
+
+    Args:
+        editor: an `Editor` on the subgraph.
+    """
+
+    def __init__(self, editor):
+        self.editor = editor
+
+    def pad(self, x, pads, label) -> int:
+        """The tensor with so many zeros before and after each spatial axis."""
+        if not any(map(any, pads)):
+            return x
+        n, h, w, c = self.editor.shape(x)
+        shape = (n, h + sum(pads[0]), w + sum(pads[1]), c)
+        paddings = self.editor.helper([(0, 0), *pads, (0, 0)], "paddings")
+        return self.editor.operator("PAD", [x, paddings], x, shape, label, make("PadOptions"))
+
+    def slice(self, x, ranges, label) -> int:
+        """A part of the tensor: (begin, end) per dimension, None for all of it.
+
+        An end on a spatial axis is stored as its distance from the end of the axis.
+        """
+        sizes = self.editor.shape(x)
+        ranges = [None if r == (0, n) else r for r, n in zip(ranges, sizes, strict=True)]
+        if not any(ranges):
+            return x
+        begin = [0 if r is None else r[0] for r in ranges]
+        end = [
+            0 if r is None else r[1] - n if axis in _SPATIAL else r[1]
+            for axis, (r, n) in enumerate(zip(ranges, sizes, strict=True))
+        ]
+        masks = [sum(1 << i for i, bound in enumerate(bounds) if not bound) for bounds in (begin, end)]
+        shape = tuple(n if r is None else r[1] - r[0] for n, r in zip(sizes, ranges, strict=True))
+        helper = self.editor.helper
+        inputs = [x, helper(begin, "begin"), helper(end, "end"), helper([1] * 4, "ones")]
+        options = make("StridedSliceOptions", beginMask=masks[0], endMask=masks[1])
+        return self.editor.operator("STRIDED_SLICE", inputs, x, shape, label, options)
+
+    def concat(self, parts, axis, label) -> int:
+        """Tensors side by side on one axis."""
+        if len(parts) == 1:
+            return parts[0]
+        shape = list(self.editor.shape(parts[0]))
+        shape[axis] = sum(self.editor.shape(part)[axis] for part in parts)
+        options = make("ConcatenationOptions", axis=axis)
+        return self.editor.operator("CONCATENATION", parts, parts[0], tuple(shape), label, options)
+
+    def reshape(self, y, shape, label) -> int:
+        """The tensor in another shape, whatever its first dimension."""
+        target = (-1, *shape[1:])
+        inputs = [y, self.editor.helper(target, "shape")]
+        options = make("ReshapeOptions", newShape=np.array(target, "<i4"))
+        return self.editor.operator("RESHAPE", inputs, y, shape, label, options)

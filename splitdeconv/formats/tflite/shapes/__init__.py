@@ -1,0 +1,1 @@
+"""Shapes that a caller fixes, and lengths that are known only at run time."""

@@ -1,0 +1,225 @@
+"""Fix the shapes of a TFLite model's inputs, and of every tensor whose shape follows from them.
+
+The interpreter itself computes the shapes: operators are allocated, never run. Where it stops, at
+one whose shape is computed by others out of shapes, these are computed now, and what they come to
+is stored in the file (`tflite_fold`). An operator that still has no shape depends on values; what
+comes behind it stays as open as it was.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+
+import numpy as np
+
+from ....convert.verify_run import short
+from ....errors import SplitDeconvError
+from ....extras import require
+from ..flatbuffer.bounds import make, schema
+from ..flatbuffer.check import builtin, called
+from ..flatbuffer.file import write
+from ..flow import contents
+from ..graph import dimensions, operator_name, ports, type_name
+from .fold import fold
+
+Sizes = tuple[int, ...]
+#: MediaPipe's transposed convolution, which LiteRT does not know.
+_MEDIAPIPE = "Convolution2DTransposeBias"
+# These have no memory that could be planned.
+_HANDLES = ("RESOURCE", "VARIANT")
+
+
+def fix(model, given: Mapping[tuple[int, int], Sizes], where: str) -> None:
+    """Fix inputs, in place.
+
+    Args:
+        model: a `ModelT`.
+        given: shapes by (subgraph, tensor).
+        where: the file's name in a refusal.
+
+    Raises:
+        SplitDeconvError: LiteRT does not take the model at these shapes.
+    """
+    for number in dict.fromkeys(number for number, _ in given):
+        shapes = {tensor: shape for (n, tensor), shape in given.items() if n == number}
+        _Graph(model, number, shapes, where).settle()
+
+
+class _Graph:
+    """One subgraph whose inputs are fixed.
+
+    Args:
+        model: the `ModelT`.
+        number: of the subgraph.
+        given: shapes of inputs, by tensor.
+        where: the file's name in a refusal.
+    """
+
+    def __init__(self, model, number, given, where):
+        self._model, self._graph, self._where = model, model.subgraphs[number], where
+        self._number = number
+        inputs = {i: dimensions(self._graph.tensors[i]) for i in ports(self._graph.inputs)} | given
+        self._known = {i: tuple(shape) for i, shape in inputs.items() if None not in shape}
+        self._fed = set(self._known)  # of these nothing that can be allocated makes any
+        self._open = set(inputs) - set(self._known)  # what depends on values, or on inputs that stay open
+        self._entered = set()  # operators whose subgraphs are settled
+
+    def settle(self):
+        """Fix every tensor that can be."""
+        while True:
+            self._take_customs()
+            self._store()
+            stuck = self._prepare(live := self._live())
+            if fold(self._model, self._graph, self._known) or self._take_customs() or self._enter(live, stuck):
+                continue
+            if stuck is None:
+                break
+            self._open.update(ports(stuck.outputs))
+        self._store()
+
+    def _live(self):
+        """The operators that LiteRT can be asked about, in order; what the others make is open."""
+        live, lost = [], set(self._open)
+        for operator in self._graph.operators:
+            outputs = ports(operator.outputs)
+            custom = builtin(self._model.operatorCodes[operator.opcodeIndex]) == schema().BuiltinOperator.CUSTOM
+            if custom or lost & {*ports(operator.inputs), *outputs}:
+                lost.update(set(outputs) - self._fed)
+            else:
+                live.append(operator)
+        return live
+
+    def _take_customs(self):
+        """Give MediaPipe's operators, of which only the batch may be open, their shape.
+
+        Returns:
+            Whether there were any.
+        """
+        grown = False
+        for operator in self._graph.operators:
+            inputs, outputs = ports(operator.inputs), ports(operator.outputs)
+            if operator_name(self._model, operator) != _MEDIAPIPE or not inputs or len(outputs) != 1:
+                continue
+            image, (result,) = dimensions(self._graph.tensors[outputs[0]])[1:], outputs
+            if result not in self._known and inputs[0] in self._known and None not in image:
+                self._known[result] = (self._known[inputs[0]][0], *image)
+                self._fed.add(result)
+                grown = True
+        return grown
+
+    def _prepare(self, live):
+        """Learn the shapes of what operators make.
+
+        Returns:
+            The first operator whose shape LiteRT does not know; None if it knows all.
+        """
+        if not live:
+            return None
+        part = make(
+            "SubGraph",
+            tensors=self._graph.tensors,
+            operators=live,
+            inputs=np.array(sorted(self._fed), "<i4"),
+            outputs=np.array([], "<i4"),
+        )
+        interpreter = self._allocated(part)
+        shapes = {detail["index"]: tuple(map(int, detail["shape"])) for detail in interpreter.get_tensor_details()}
+        for operator in live:
+            made = ports(operator.outputs)
+            if not all(self._is_planned(interpreter, i, shapes) for i in made):
+                return operator
+            self._known.update((i, shapes[i]) for i in made)
+        return None
+
+    def _allocated(self, part):
+        litert = require("ai_edge_litert.interpreter", "tflite")
+        model = self._model
+        # No operator calls the main subgraph, so its place is free.
+        whole = make(
+            "Model",
+            version=3,
+            operatorCodes=model.operatorCodes,
+            buffers=model.buffers,
+            subgraphs=[part, *model.subgraphs[1:]],
+        )
+        kernels = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        try:
+            interpreter = litert.Interpreter(model_content=write(whole), experimental_op_resolver_type=kernels)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise SplitDeconvError(
+                "LiteRT cannot give the model this input shape",
+                where=self._where,
+                expected="sizes that every operator of the model takes",
+                got=short(error),
+                fix="choose other sizes; leave the option out to convert the model as open as it is",
+            ) from None
+        return interpreter
+
+    def _is_planned(self, interpreter, index, shapes):
+        """Whether memory was planned for a tensor; none is for what an operator's values decide."""
+        if type_name(self._graph.tensors[index]) in _HANDLES or 0 in shapes[index]:
+            return True
+        with suppress(ValueError):
+            interpreter.tensor(index)()
+            return True
+        return False
+
+    def _enter(self, live, stuck):
+        """Settle the subgraphs that operators call and no others do; whether there were any.
+
+        A branch gets what its operator reads; so does a loop's body that yields the same shapes.
+        """
+        places = Counter(n for graph in self._model.subgraphs for op in graph.operators for n in set(called(op)))
+        for operator in live:
+            first = {"IF": 1, "WHILE": 0}.get(operator_name(self._model, operator))
+            shapes = [self._shape(i) for i in ports(operator.inputs)[first:]]
+            if first is not None and id(operator) not in self._entered and None not in shapes:
+                self._entered.add(id(operator))
+                numbers = set(called(operator)) - {0}
+                if all(places[n] == 1 for n in numbers):
+                    self._settle_called(numbers, shapes)
+                return True
+            if operator is stuck:
+                return False
+        return False
+
+    def _shape(self, index):
+        """The shape of a tensor; None if it is not known."""
+        tensor = self._graph.tensors[index]
+        stored = tuple(dimensions(tensor)) if contents(self._model, tensor) is not None else None
+        return self._known.get(index, stored)
+
+    def _settle_called(self, numbers, shapes):
+        """Settle subgraphs on what they are called with; loops of changing shapes stay as they are."""
+        before = [(part, dict(vars(part))) for graph in self._model.subgraphs for part in _parts(graph)]
+        for number in numbers:
+            own = ports(self._model.subgraphs[number].inputs)
+            if len(own) == len(shapes):
+                given = dict(zip(own, shapes, strict=True))
+                _Graph(self._model, number, given, self._where).settle()
+        if not all(self._keeps_shapes(self._model.subgraphs[number], shapes) for number in numbers):
+            for part, fields in before:
+                vars(part).update(fields)
+
+    def _keeps_shapes(self, graph, shapes):
+        """Whether a subgraph is no loop's body, or yields what it is given."""
+        made = [dimensions(graph.tensors[i]) for i in ports(graph.outputs)]
+        body = any(graph is self._model.subgraphs[n] for n in self._bodies())
+        return not body or made == [list(shape) for shape in shapes]
+
+    def _bodies(self):
+        options = (op.builtinOptions for graph in self._model.subgraphs for op in graph.operators)
+        return {part.bodySubgraphIndex for part in options if hasattr(part, "bodySubgraphIndex")}
+
+    def _store(self):
+        """Write the known shapes into the file."""
+        for index, shape in self._known.items():
+            tensor = self._graph.tensors[index]
+            if dimensions(tensor) != list(shape):
+                tensor.shape, tensor.shapeSignature = np.array(shape, "<i4"), None
+
+
+def _parts(graph):
+    """What fixing a subgraph changes."""
+    return (*graph.tensors, *graph.operators)

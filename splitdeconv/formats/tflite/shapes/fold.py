@@ -1,0 +1,170 @@
+"""Arithmetic on the shapes of a TFLite subgraph's tensors, computed now that the shapes are known.
+
+What it comes to is stored as constants. The arithmetic is that of the interpreter, which runs these
+operators and no others. They stay where they are until `drop`, for sites are known by positions.
+"""
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+
+from ....convert.verify_run import short
+from ....errors import SplitDeconvError
+from ....extras import require
+from ..constants import Constants
+from ..flatbuffer.bounds import make
+from ..flatbuffer.check import called
+from ..flatbuffer.file import write
+from ..graph import dimensions, operator_name, ports, type_name
+from ..rewrite.edit import exposed
+
+#: Operators whose results follow from their operands alone, and that shapes are computed with.
+_ARITHMETIC = {
+    *("STRIDED_SLICE", "SLICE", "PACK", "UNPACK", "CONCATENATION", "SPLIT", "SPLIT_V", "GATHER"),
+    *("GATHER_ND", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "REVERSE_V2", "PAD", "TILE"),
+    *("BROADCAST_ARGS", "BROADCAST_TO", "CAST", "RANGE", "FILL", "SELECT", "SELECT_V2"),
+    *("ADD", "SUB", "MUL", "DIV", "FLOOR_DIV", "FLOOR_MOD", "MAXIMUM", "MINIMUM", "NEG", "ABS"),
+    *("SIGN", "POW", "SQUARE", "SQRT", "RSQRT", "ROUND", "CEIL", "FLOOR", "SUM", "MEAN"),
+    *("REDUCE_PROD", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_ANY", "REDUCE_ALL", "ARG_MAX", "ARG_MIN"),
+    *("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"),
+    *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"),
+}
+_TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
+# Shapes are a handful of numbers.
+_MOST_NUMBERS = 64
+
+
+def fold(model, graph, known: Mapping[int, tuple[int, ...]]) -> bool:
+    """Compute what follows from known shapes and constants, and have its readers read constants.
+
+    Args:
+        model: a `ModelT`.
+        graph: one of its subgraphs.
+        known: shapes of tensors.
+
+    Returns:
+        Whether there was anything to compute.
+
+    Raises:
+        SplitDeconvError: LiteRT does not compute it.
+    """
+    seeds, steps = _derived(model, graph, known)
+    outputs = {i for step in steps for i in ports(step.outputs)} | set(seeds)
+    inner = {id(step) for step in steps}
+    readers = [op for op in graph.operators if id(op) not in inner and not set(called(op))]
+    wanted = sorted({i for op in readers for i in ports(op.inputs)} & outputs)
+    if not wanted:
+        return False
+    values = _values(model, graph, seeds, steps, wanted)
+    stored = {i: _store(model, graph, i, values[i]) for i in wanted}
+    for operator in readers:
+        if set(stored) & set(ports(operator.inputs)):
+            operator.inputs = _indices(stored.get(i, i) for i in ports(operator.inputs))
+    return True
+
+
+def _derived(model, graph, known):
+    """Tensors that hold a known shape, with it, and the operators that compute from them."""
+    constants, seeds, steps, derived = Constants(model, graph), {}, [], set()
+    for operator in graph.operators:
+        name, inputs, outputs = (
+            operator_name(model, operator),
+            ports(operator.inputs),
+            ports(operator.outputs),
+        )
+        if name == "SHAPE" and inputs and inputs[0] in known:
+            seeds[outputs[0]] = known[inputs[0]]
+        elif (
+            name not in _ARITHMETIC
+            or not derived & set(inputs)
+            or not all(i in derived or i < 0 or constants.values(i) is not None for i in inputs)
+            or not all(_is_small(graph.tensors[i]) for i in outputs)
+        ):
+            continue
+        else:
+            steps.append(operator)
+        derived.update(outputs)
+    return seeds, steps
+
+
+def _is_small(tensor):
+    shape = dimensions(tensor)
+    plain = type_name(tensor) in _TYPES and (tensor.quantization is None or tensor.quantization.scale is None)
+    return plain and None not in shape and prod(shape) <= _MOST_NUMBERS
+
+
+def _values(model, graph, seeds, steps, wanted):
+    """What the tensors `wanted` hold, by index."""
+    values = {i: np.array(shape, _TYPES[type_name(graph.tensors[i])]) for i, shape in seeds.items()}
+    left = [i for i in wanted if i not in values]
+    if not left:
+        return values
+    tensors, buffers = [], [make("Buffer")]
+    read = {i for step in steps for i in ports(step.inputs)} - {i for step in steps for i in ports(step.outputs)}
+    for index, old in enumerate(graph.tensors):
+        shape = old.shape if index not in seeds else _indices([len(seeds[index])])
+        place = len(buffers) if index in read else 0
+        tensors.append(make("Tensor", name=old.name, type=old.type, shape=shape, hasRank=True, buffer=place))
+        if place:
+            data = values.get(index)
+            stored = model.buffers[old.buffer].data if data is None else np.frombuffer(data.tobytes(), np.uint8)
+            buffers.append(make("Buffer", data=stored))
+    part = make("SubGraph", tensors=tensors, operators=steps, inputs=_indices(()), outputs=_indices(left))
+    whole = make("Model", version=3, operatorCodes=model.operatorCodes, buffers=buffers, subgraphs=[part])
+    litert = require("ai_edge_litert.interpreter", "tflite")
+    kernels = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    try:
+        interpreter = litert.Interpreter(model_content=write(whole), experimental_op_resolver_type=kernels)
+        interpreter.allocate_tensors()
+        interpreter.invoke()
+        return values | {i: interpreter.get_tensor(i) for i in left}
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise SplitDeconvError(
+            "LiteRT cannot compute the shapes that follow from this input shape",
+            where="the arithmetic on shapes in the TFLite model",
+            expected="sizes that every operator of the model takes",
+            got=short(error),
+            fix="choose other sizes; leave the option out to convert the model as open as it is",
+        ) from None
+
+
+def _indices(numbers):
+    return np.array(list(numbers), "<i4")
+
+
+def _store(model, graph, index, values):
+    """The index of a new constant in the place of a computed tensor."""
+    old = graph.tensors[index]
+    data = np.frombuffer(np.ascontiguousarray(values, _TYPES[type_name(old)]).tobytes(), np.uint8)
+    model.buffers.append(make("Buffer", data=data))
+    shape = np.array(np.shape(values), "<i4")
+    name = (old.name or b"") + b"/fixed"
+    graph.tensors.append(
+        make(
+            "Tensor",
+            name=name,
+            type=old.type,
+            shape=shape,
+            hasRank=True,
+            buffer=len(model.buffers) - 1,
+        )
+    )
+    return len(graph.tensors) - 1
+
+
+def drop(model, graph) -> None:
+    """Remove the operators of this arithmetic that make nothing that is read.
+
+    Args:
+        model: a `ModelT`.
+        graph: one of its subgraphs, with its inputs fixed.
+    """
+    read, kept = set(exposed(model, graph)), []
+    for operator in reversed(graph.operators):
+        pure = operator_name(model, operator) in ("SHAPE", *_ARITHMETIC)
+        if pure and not read & set(ports(operator.outputs)):
+            continue
+        read.update(ports(operator.inputs))
+        kept.append(operator)
+    graph.operators = kept[::-1]

@@ -1,0 +1,59 @@
+"""The inputs of a TFLite model: of every signature, and of the main subgraph beside them."""
+
+from dataclasses import dataclass, replace
+
+from ...input_shapes import ModelInput
+from ..graph import dimensions, ports
+
+#: Obstacles that fixed inputs may take away: what to do about one, and another in full.
+EXPORT = "export the model with a fixed image size"
+COMPUTED = "its output shape depends on more than constants and shapes"
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """One input and where it is.
+
+    Args:
+        told: what a user knows of it.
+        subgraph, tensor: indices.
+    """
+
+    told: ModelInput
+    subgraph: int
+    tensor: int
+
+
+def entrances(model) -> list[Entrance]:
+    """The inputs of a `ModelT`, each once, under the names that the interpreter knows."""
+    found: dict[tuple[int, int], ModelInput] = {}
+    for signature in model.signatureDefs or ():
+        for entry in signature.inputs or ():
+            place = int(signature.subgraphIndex), int(entry.tensorIndex)
+            tensor = model.subgraphs[place[0]].tensors[place[1]]
+            name, own = _text(entry.name), _text(tensor.name)
+            if place in found:
+                found[place] = replace(found[place], others=(*found[place].others, name))
+            else:
+                found[place] = ModelInput(name or own, tuple(dimensions(tensor)), (own,))
+    main = model.subgraphs[0]
+    inputs = [(index, main.tensors[index]) for index in ports(main.inputs)]
+    names = [_text(tensor.name) for _, tensor in inputs]
+    unique = len(set(names)) == len(names) and all(names)
+    for number, (index, tensor) in enumerate(inputs):
+        name = names[number] if unique else f"{number}:{names[number]}"
+        found.setdefault((0, index), ModelInput(name, tuple(dimensions(tensor))))
+    return [Entrance(told, *place) for place, told in found.items()]
+
+
+def _text(name):
+    return (name or b"").decode(errors="replace")
+
+
+def advised(problem: str | None, way: str | None) -> str | None:
+    """A problem, with the options that fix the model's inputs where these may take it away."""
+    if way is None or problem is None:
+        return problem
+    if problem == COMPUTED:
+        return f"{problem}; where it follows from the inputs' sizes, fix these with {way}"
+    return problem.replace(EXPORT, f"fix it with {way}")

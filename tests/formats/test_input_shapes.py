@@ -1,0 +1,111 @@
+"""Shapes to fix inputs at: read from text, checked, held against what a model declares, advised."""
+
+import numpy as np
+import pytest
+
+from splitdeconv.formats.input_shapes import LARGEST, ModelInput, advice, advised, checked, parsed, told, wanted
+from tests.refusals import refused
+
+IMAGE, STYLE = ModelInput("image", (None, None, 24, 3)), ModelInput("style", (None, 9), ("serving_style:0",))
+
+
+def test_the_command_lines_text():
+    assert parsed([]) is None
+    assert parsed(["x=1x80x100", "a=b:0=7"]) == {"x": (1, 80, 100), "a=b:0": (7,)}
+    assert parsed(["3x5"]) == {"": (3, 5)}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "x=", "=1x2", "x=1x", "x=-1x2", "x=1,2", "x=1.5x2", "x=?x2", "x=١x٢", "x=axb"]
+)
+def test_text_that_is_no_shape_is_refused(text):
+    with refused("invalid input shape: expected sizes above 0") as caught:
+        parsed([text])
+    assert repr(text) == caught.value.got
+
+
+def test_one_shape_for_each_name():
+    with refused("invalid input shapes: expected one for each input") as caught:
+        parsed(["x=1x2", "y=1", "x=3x4"])
+    assert (caught.value.expected, caught.value.got) == ("x once", "1x2 and 3x4")
+    shapes = checked({"style": (2, 9), "serving_style:0": (2, 9)})
+    with refused("invalid input shapes: expected one for each input"):
+        wanted(shapes, None, [IMAGE, STYLE])
+
+
+def test_what_python_takes():
+    assert checked(None) is None
+    assert checked([2, np.int64(5)]) == {"": (2, 5)}
+    assert checked({"x": (4,)}) == {"x": (4,)}
+
+
+@pytest.mark.parametrize("given", [{}, {3: (1, 2)}, "1x2", 7, {"x": 7}, {"x": "1x2"}, {"x": None}])
+def test_what_is_no_shape_is_refused(given):
+    with refused("invalid input shape: expected sizes by the input's name"):
+        checked(given)
+
+
+@pytest.mark.parametrize("sizes", [(0, 2), (1, -3), (1, 2.0), (True, 2), (2**200,), (1, None)])
+def test_sizes_are_positive_integers(sizes):
+    with refused("the size of a dimension must be a positive integer") as caught:
+        checked({"x": sizes})
+    assert caught.value.where == "input_shape, input x"
+
+
+def test_the_largest_size():
+    assert checked({"x": (LARGEST,)}) == {"x": (LARGEST,)}
+    for sizes in ((LARGEST + 1,), (2**16, 2**15)):
+        with refused("the input shape is too large"):
+            checked({"x": sizes})
+
+
+def test_shapes_are_held_against_what_is_declared():
+    inputs = [IMAGE, STYLE]
+    assert wanted({"image": (2, 7, 24, 3)}, None, inputs) == [(2, 7, 24, 3), None]
+    assert wanted({"serving_style:0": (2, 9)}, None, inputs) == [None, (2, 9)]
+    assert wanted({"": (2, 9)}, None, [STYLE]) == [(2, 9)]
+    assert wanted({"any": (2, 9)}, None, [ModelInput("any", None)]) == [(2, 9)]
+    with refused("expected the sizes that the file fixes") as caught:
+        wanted({"image": (2, 7, 25, 3)}, None, inputs)
+    assert (caught.value.where, caught.value.got) == ("input image", "2x7x25x3")
+    assert caught.value.expected == "?x?x24x3, as the file declares it, a number for each ?"
+    assert caught.value.fix == "for instance --input-shape image=1x64x24x3"
+    with refused("expected 2 dimensions"):
+        wanted({"style": (2, 9, 1)}, None, inputs)
+    with refused("the model has no input of this name") as caught:
+        wanted({"picture": (1, 2)}, None, inputs)
+    assert caught.value.expected == "one of: image (?x?x24x3), style (?x9)"
+    with refused("the input shape has to name its input"):
+        wanted({"": (2, 9)}, None, inputs)
+    with refused("declares no inputs"):
+        wanted({"": (2, 9)}, None, [])
+
+
+def test_a_batch_is_a_shape_of_which_the_rest_stays():
+    inputs = [IMAGE, STYLE, ModelInput("scale", ()), ModelInput("table", (4, None))]
+    assert wanted(None, 5, inputs) == [(5, None, 24, 3), (5, 9), None, None]
+    assert wanted(None, 4, inputs[2:]) == [None, None]
+    with refused("the batch is fixed already") as caught:
+        wanted(None, 3, inputs[2:])
+    assert caught.value.got == "input(s) of shape a scalar, 4x?"
+
+
+def test_advice_fixes_all_that_is_open():
+    assert advice([STYLE]) == "--static-batch 1"
+    assert advice([STYLE], batch=False) == "--input-shape style=1x9"
+    assert advice([ModelInput("x", (1, 2)), ModelInput("y", ())]) is None
+    assert advice([IMAGE, STYLE]) == "--input-shape image=1x64x24x3 --input-shape style=1x9"
+    assert advice([ModelInput("a b", (1, None, None, None, 2))]) == "--input-shape 'a b=1x16x16x16x2'"
+    note = "name the batch (--static-batch 1)"
+    assert advised(note, [STYLE]) == note
+    assert advised(note, [ModelInput("x", (1, 2))]) == note
+    assert advised(note, [IMAGE]) == "name the batch (--input-shape image=1x64x24x3)"
+
+
+def test_what_is_told():
+    fixed = ModelInput("image", (2, 8, 24, 3))
+    assert told([IMAGE, STYLE], [fixed, STYLE]) == (
+        "input image is fixed at 2x8x24x3 (it was ?x?x24x3)",
+        "input style is still open: ?x9",
+    )
+    assert told([STYLE], [STYLE]) == ()

@@ -1,0 +1,199 @@
+"""Transposed convolutions of a .tflite file that cannot be converted: each says why, and stays."""
+
+import re
+import struct
+
+import numpy as np
+import pytest
+
+from splitdeconv.convert.report import Decision
+from splitdeconv.formats.input_shapes import wanted
+from splitdeconv.formats.tflite.flatbuffer.bounds import make
+from splitdeconv.formats.tflite.model import TFLiteModel
+from tests.formats.tflite.models import Builder, Deconv, change, deconv_model, edit, operators
+from tests.refusals import refused
+
+SMALL = Deconv(sizes=(2, 2), kernel=(2, 2), kind="int8")
+
+
+def _computed(model, graph):
+    model.buffers[graph.tensors[1].buffer].data = None
+    graph.inputs = np.array([0, 1], "<i4")
+
+
+def _sparse(model, graph):
+    graph.tensors[1].sparsity = make("SparsityParameters", traversalOrder=np.arange(4, dtype="<i4"))
+
+
+def _shape(index, *sizes):
+    return lambda m, g: change(g.tensors[index], shape=np.array(sizes, "<i4"))
+
+
+def _wanted(*values):
+    def how(model, graph):
+        model.buffers[graph.tensors[3].buffer].data = np.array(values, "<i4").view("u1")
+        graph.tensors[3].shape = np.array([len(values)], "<i4")
+
+    return how
+
+
+def _quantized(index, **fields):
+    return lambda m, g: change(g.tensors[index].quantization, **fields)
+
+
+FLOAT = SMALL.with_(kind="float32")
+# tensors: 0 image, 1 weights, 2 bias, 3 shape, 4 picture
+PROBLEMS = {
+    "weights are computed when the model runs": (SMALL, _computed),
+    "weights are sparse": (SMALL, _sparse),
+    "input INT8, weights INT8, output FLOAT32: no CONV_2D kernel": (SMALL, lambda m, g: change(g.tensors[4], type=0)),
+    "a bias of type INT32 instead of FLOAT32": (
+        SMALL,
+        lambda m, g: (change(g.tensors[0], type=0), change(g.tensors[4], type=0)),
+    ),
+    "a bias of type FLOAT32 instead of INT32": (SMALL, lambda m, g: change(g.tensors[2], type=0)),
+    "its bias is computed when the model runs": (
+        SMALL,
+        lambda m, g: (
+            change(m.buffers[g.tensors[2].buffer], data=None),
+            change(g, inputs=np.array([0, 2], "<i4")),
+        ),
+    ),
+    r"inputs \[3, 1\] and outputs \[4\], which no kernel of TRANSPOSE_CONV takes": (
+        SMALL,
+        lambda m, g: change(g.operators[0], inputs=np.array([3, 1], "<i4")),
+    ),
+    "it has no options, so its strides are unknown": (
+        SMALL,
+        lambda m, g: change(g.operators[0], builtinOptions=None, builtinOptionsType=0),
+    ),
+    "fused activation 4, which no kernel applies": (
+        SMALL,
+        lambda m, g: change(g.operators[0].builtinOptions, fusedActivationFunction=4),
+    ),
+    r"options that no kernel takes: padding SAME, strides \(2, 0\)": (
+        SMALL,
+        lambda m, g: change(g.operators[0].builtinOptions, strideW=0),
+    ),
+    r"must have 4 known dimensions, not \[2, 2, 3\]": (SMALL, _shape(0, 2, 2, 3)),
+    "an input of 5 channels under weights for 3": (SMALL, _shape(0, 1, 2, 2, 5)),
+    "an output shape of 3 numbers": (SMALL, _wanted(1, 4, 4)),
+    r"the output's shape \[1, 4, 4, 2\] and the shape asked for \[1, 4, 3, 2\] differ": (SMALL, _wanted(1, 4, 3, 2)),
+    r"an output of shape \[2, 4, 4, 2\] from an input of \[1, 2, 2, 3\]": (
+        SMALL,
+        lambda m, g: (_wanted(2, 4, 4, 2)(m, g), _shape(4, 2, 4, 4, 2)(m, g)),
+    ),
+    "no input of this length yields that output length": (
+        SMALL,
+        lambda m, g: (_wanted(1, 9, 4, 2)(m, g), _shape(4, 1, 9, 4, 2)(m, g)),
+    ),
+    "height or width are known only at run time": (
+        SMALL,
+        lambda m, g: change(g.tensors[0], shapeSignature=np.array([1, -1, -1, 3], "<i4")),
+    ),
+    r"a dimension of 0 \(input \[0, 2, 2, 3\]": (
+        SMALL,
+        lambda m, g: (_shape(0, 0, 2, 2, 3)(m, g), _wanted(0, 4, 4, 2)(m, g), _shape(4, 0, 4, 4, 2)(m, g)),
+    ),
+    r"kernel \[2, 2\] with strides \[100, 100\] would take too many operators": (
+        SMALL,
+        lambda m, g: change(g.operators[0].builtinOptions, strideW=100, strideH=100),
+    ),
+    r"a tensor of more than 2\*\*30 elements": (
+        SMALL,
+        lambda m, g: (
+            _shape(0, 1, 2**28, 2, 3)(m, g),
+            _wanted(1, 2**29, 4, 2)(m, g),
+            _shape(4)(m, g),
+        ),
+    ),
+    "weights with 2 scales on axis 3, for 2 output channels": (SMALL, _quantized(1, quantizedDimension=3)),
+    "weights with 3 scales on axis 0": (
+        SMALL,
+        _quantized(1, scale=np.ones(3, "<f4"), zeroPoint=np.zeros(3, "<i8")),
+    ),
+    "quantized in blocks or on several axes": (
+        SMALL,
+        _quantized(1, detailsType=1, details=make("CustomQuantization", custom=np.ones(3, "u1"))),
+    ),
+    "weights with several zero points": (SMALL, _quantized(1, zeroPoint=np.array([0, 3], "<i8"))),
+    "int8 weights with a zero point": (SMALL, _quantized(1, zeroPoint=np.array([3, 3], "<i8"))),
+    "its input is of an integer type without a scale": (SMALL, lambda m, g: change(g.tensors[0], quantization=None)),
+    r"its weights are stored as \[2, 2, 2, 3\] but used as \[2, 3, 2, 2\]": (
+        SMALL.with_(kind="float16"),
+        lambda m, g: next(
+            change(t, shape=np.array([2, 3, 2, 2], "<i4")) for t in g.tensors if t.name == b"weights_unpacked"
+        )
+        or _shape(0, 1, 2, 2, 2)(m, g),
+    ),
+}
+
+
+@pytest.mark.parametrize("match", PROBLEMS)
+def test_a_site_that_cannot_be_converted_says_why(match):
+    case, how = PROBLEMS[match]
+    data = edit(deconv_model(case), how)
+    (site,) = TFLiteModel.parse(data).sites()
+    assert re.search(match, site.problem or "no problem")
+    assert site.operator == "TRANSPOSE_CONV"
+    # it stays, and the file with it
+    model = TFLiteModel.parse(data)
+    model.apply([Decision(site, "refuse", None, None, site.problem)])
+    assert operators(model.serialize()) == operators(data)
+
+
+def test_three_dimensions_are_found_and_refused():
+    builder = Builder()
+    x, y = builder.tensor("volume", (1, 2, 2, 2, 1), "f4"), builder.tensor("larger", (1, 4, 4, 4, 1), "f4")
+    shape = builder.constant("shape", np.array([1, 4, 4, 4, 1], "<i4"))
+    weights = builder.constant("weights", np.ones((2, 2, 2, 1, 1), "f4"))
+    builder.operator(
+        "CONV_3D_TRANSPOSE", [shape, weights, x], [y], make("Conv3DOptions", strideD=2, strideH=2, strideW=2)
+    )
+    (site,) = TFLiteModel.parse(builder.build([x], [y])).sites()
+    assert site.operator == "CONV_3D_TRANSPOSE"
+    assert "three dimensions" in site.problem
+
+
+def test_the_custom_operators_options_are_read_with_care():
+    for options, match in (
+        (b"\1\0\0\0", "options of 4 bytes"),
+        (struct.pack("<3i", 3, 2, 2), "padding None"),
+        (b"", "of 0 bytes"),
+    ):
+        builder = Builder()
+        x, y = builder.tensor("image", (1, 2, 2, 1), "f4"), builder.tensor("picture", (1, 4, 4, 1), "f4")
+        weights, bias = (
+            builder.constant("weights", np.ones((1, 2, 2, 1), "f4")),
+            builder.constant("bias", np.ones(1, "f4")),
+        )
+        builder.operator("Convolution2DTransposeBias", [x, weights, bias], [y], custom=options)
+        (site,) = TFLiteModel.parse(builder.build([x], [y])).sites()
+        assert match in site.problem
+
+
+def test_an_interleave_without_a_kernel_changes_nothing():
+    model = TFLiteModel.parse(deconv_model(SMALL.with_(kind="int16x8")))
+    before = model.serialize()
+    (site,) = model.sites()
+    with refused("DEPTH_TO_SPACE has no int16 kernel"):
+        model.apply([Decision(site, "convert", "stacked", "depth_to_space", "")])
+    assert model.serialize() == before
+
+
+def test_a_fixed_batch_needs_fixed_images():
+    data = edit(deconv_model(FLOAT), lambda m, g: change(g.tensors[0], shapeSignature=np.array([-1, -1, 2, 3], "<i4")))
+    with refused("more than the batch is known only at run time(.|\n)*input image") as caught:
+        _with_batch(data, 2)
+    assert caught.value.fix == "fix all of it with --input-shape image=1x64x2x3"
+    with refused("the batch is fixed already") as caught:
+        _with_batch(deconv_model(FLOAT), 2)
+    assert caught.value.got == "input(s) of shape 1x2x2x3"
+    before = deconv_model(FLOAT)
+    assert operators(_with_batch(before, 1).serialize()) == operators(before)
+
+
+def _with_batch(data, batch):
+    model = TFLiteModel.parse(data)
+    model.fix(wanted(None, batch, model.inputs()))
+    return model
