@@ -2,9 +2,9 @@ from . import dlp as dlp
 from . import layers as layers
 from . import networks as networks
 from . import pretrained as pretrained
-from .convert.front import convert as convert
-from .convert.front import inspect as inspect
-from .convert.verify import verify as verify
+from .convert.api import convert as convert
+from .convert.api import inspect as inspect
+from .convert.verify.compare import verify as verify
 from .core.apply import apply as apply
 from .core.plan import SplitPlan as SplitPlan
 from .core.plan import plan as plan

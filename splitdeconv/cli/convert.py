@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from .. import provenance
-from ..convert import front, output
+from ..convert import api, output
 from ..convert import verify as verify_models
-from ..convert.choose import FORMS, INTERLEAVES
-from ..convert.measure import check_format, time_files
+from ..convert.decide import FORMS, INTERLEAVES
+from ..convert.timing import check_format, time_files
 from ..errors import SplitDeconvError
 from ..formats.input_shapes import LARGEST, parsed
 from .account import print_report, print_verification
@@ -45,7 +45,7 @@ def _inspect(
     model: Model, target: Target = "generic", timeout: Timeout = None, memory: Memory = None, as_json: Json = False
 ):
     """List a model's transposed convolutions, what would become of each, and why."""
-    report = front.report(model, target, timeout=timeout, memory=memory)
+    report = api.report(model, target, timeout=timeout, memory=memory)
     if as_json:
         return print_json(**report.to_dict())
     print_report(report)
@@ -76,7 +76,7 @@ def _convert(
     shapes = parsed(input_shape or ())
     output.check(to, overwrite)
     with progress() as stage:
-        result = front.convert(
+        result = api.convert(
             model,
             target,
             form.value,
@@ -154,7 +154,7 @@ def _bench(
     with progress() as stage:
         if converted is None:
             limits = {"timeout": timeout, "memory": memory, "progress": stage}
-            result = front.convert(model, target, inputs=inputs, **limits)
+            result = api.convert(model, target, inputs=inputs, **limits)
             if not result.report.converted:
                 raise SplitDeconvError(
                     "there is nothing to time it against",

@@ -1,6 +1,6 @@
-from .front import Result as Result
-from .front import convert as convert
-from .front import inspect as inspect
+from .api import Result as Result
+from .api import convert as convert
+from .api import inspect as inspect
 from .report import Report as Report
 from .report import Verification as Verification
-from .verify import verify as verify
+from .verify.compare import verify as verify

@@ -24,7 +24,7 @@ def main(folder):
     # drawn here.
     sys.modules.setdefault("matplotlib", None)
     try:
-        from .jobs import run
+        from .job import run
 
         answer = {"result": run(job)}
     except SplitDeconvError as error:

@@ -20,7 +20,7 @@ class Job:
     """Work prepared for the child.
 
     Args:
-        content: what `splitdeconv.convert.jobs.run` is told.
+        content: what `splitdeconv.convert.job.run` is told.
         folder: where child and parent exchange files.
         limits: `Limits` of the child.
         names: what the caller calls each file, by the path that the child knows.

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..core.geometry import Axis
 from ..core.plan import SplitPlan
-from .verify_measure import Output
+from .verify.difference import Output
 
 SCHEMA_VERSION = 1
 COUNTS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")

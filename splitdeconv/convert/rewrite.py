@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import SplitDeconvError, check_count
 from ..formats import input_shapes, unseen
 from ..formats.content import content
-from .choose import decide_all
+from .decide import decide_all
 from .report import Report, tally
 from .targets import Target, load_target
 

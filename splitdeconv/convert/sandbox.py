@@ -118,7 +118,7 @@ def run(job, folder, limits, progress=None):
     """Do one job in a child process.
 
     Args:
-        job: a mapping for `splitdeconv.convert.jobs.run`, fit for JSON.
+        job: a mapping for `splitdeconv.convert.job.run`, fit for JSON.
         folder: an empty folder for the exchange; the child writes nowhere else.
         limits: `Limits`.
         progress: called with the name of each stage the child enters.

@@ -73,7 +73,7 @@ def workload(source, **options) -> pd.DataFrame:
 
 def _model(source, options, where):
     """The table of a model file. Its reader, and with it any framework, is loaded in a child process."""
-    from ..convert.layer_rows import layer_rows
+    from ..convert.rows import layer_rows
 
     _allow(options, ("size",), where)
     return complete(layer_rows(source, **options), where)

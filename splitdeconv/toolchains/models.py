@@ -8,7 +8,7 @@ scales and zero points are the same in all of them.
 import numpy as np
 
 from .. import networks, pretrained
-from ..convert.choose import decide_all
+from ..convert.decide import decide_all
 from ..convert.report import Decision
 from ..errors import check_choice
 from ..extras import require

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from ..convert.choose import decide
+from ..convert.decide import decide
 from ..convert.report import Site
 from ..convert.targets import load_target
 from ..errors import SplitDeconvError

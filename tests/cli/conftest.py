@@ -5,7 +5,8 @@ import json
 import pytest
 
 from splitdeconv import cli
-from splitdeconv.convert import jobs, sandbox
+from splitdeconv.convert import job as jobs
+from splitdeconv.convert import sandbox
 from tests.cli.files import MODELS
 
 

@@ -1,6 +1,6 @@
 """Models that the command line is given, and what it leaves in a folder."""
 
-from tests.convert.test_verify_onnx import onnx_up
+from tests.convert.verify.test_onnx import onnx_up
 from tests.formats.tflite.models import Deconv, deconv_model
 
 CASE = Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6)

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from splitdeconv.cli import convert as cli
-from splitdeconv.convert import front, measure
-from splitdeconv.convert.verify_run import load
+from splitdeconv.convert import api as front
+from splitdeconv.convert import timing as measure
+from splitdeconv.convert.verify.run import load
 from tests.cli.files import MODELS
-from tests.convert.test_front import no_deconv
+from tests.convert.test_api import no_deconv
 
 
 @pytest.mark.parametrize("kind", MODELS)

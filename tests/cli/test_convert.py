@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from splitdeconv import cli
 from tests.cli.files import CASE, MODELS, listing
-from tests.convert.test_front import no_deconv
-from tests.convert.test_verify import spoiled
+from tests.convert.test_api import no_deconv
+from tests.convert.verify.test_compare import spoiled
 from tests.formats.tflite.models import deconv_model, operators
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cli.files import MODELS, listing
-from tests.convert.test_front import refusing_model
+from tests.convert.test_api import refusing_model
 from tests.formats import files
 from tests.formats.tflite.models import operators
 

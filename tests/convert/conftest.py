@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from splitdeconv.convert import jobs, sandbox
+from splitdeconv.convert import job as jobs
+from splitdeconv.convert import sandbox
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv.convert import Report, Verification
-from splitdeconv.convert.choose import decide_all
+from splitdeconv.convert.decide import decide_all
 from splitdeconv.convert.report import Decision, tally
-from splitdeconv.convert.verify_measure import Output
+from splitdeconv.convert.verify.difference import Output
 from tests.formats.sites import site
 
 SITES = [

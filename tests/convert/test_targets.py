@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from splitdeconv.convert import targets
-from splitdeconv.convert.choose import decide
+from splitdeconv.convert.decide import decide
 from splitdeconv.convert.targets import Operator, Refused, Target, load_target
 from splitdeconv.core.plan import auto_form
 from tests.formats.sites import site

@@ -6,7 +6,8 @@ import tempfile
 
 import pytest
 
-from splitdeconv.convert import _worker, allowance, exchange, jobs, sandbox, temporary
+from splitdeconv.convert import _worker, allowance, exchange, sandbox, temporary
+from splitdeconv.convert import job as jobs
 from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused
 

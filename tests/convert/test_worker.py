@@ -5,7 +5,8 @@ import json
 import pytest
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.convert import _worker, allowance, jobs
+from splitdeconv.convert import _worker, allowance
+from splitdeconv.convert import job as jobs
 
 
 @pytest.fixture

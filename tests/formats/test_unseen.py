@@ -7,7 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import helper
 
 import splitdeconv as sd
-from splitdeconv.convert import front
+from splitdeconv.convert import api as front
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
 from splitdeconv.formats.unseen import is_note, note

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.convert import jobs
+from splitdeconv.convert import job as jobs
 from splitdeconv.formats.tflite.model import EMPTY_BATCH
 from tests.fuzz.agree import Finding, compare
 from tests.fuzz.case import generator

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from splitdeconv.convert import jobs
+from splitdeconv.convert import job as jobs
 from splitdeconv.convert.rewrite import rewrite
 from splitdeconv.formats.content import content
 from tests.formats.onnx import models as onnx_models

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from splitdeconv import measured
-from splitdeconv.convert.choose import decide
+from splitdeconv.convert.decide import decide
 from splitdeconv.convert.report import Site
 from splitdeconv.convert.targets import load_target
 from splitdeconv.core.plan import plan

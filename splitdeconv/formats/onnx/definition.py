@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from ...convert.verify_run import Input, rejected
+from ...convert.verify.run import Input, rejected
 from ...core.definition import conv_transpose
 from ...extras import require
 from .geometry import from_onnx

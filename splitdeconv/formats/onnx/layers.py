@@ -20,7 +20,7 @@ _DOMAINS = (*DEFAULT_DOMAINS, "ai.onnx.ml", "com.microsoft")
 
 
 def layers(data, where, size=None) -> list[dict]:
-    """The rows of an .onnx file; see `splitdeconv.convert.layer_rows`.
+    """The rows of an .onnx file; see `splitdeconv.convert.rows`.
 
     Args:
         data: its bytes.

@@ -16,7 +16,7 @@ _KNOWN = "CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, and BATCH
 
 
 def layers(data, where) -> list[dict]:
-    """The rows of a .tflite file; see `splitdeconv.convert.layer_rows`.
+    """The rows of a .tflite file; see `splitdeconv.convert.rows`.
 
     Args:
         data: its bytes.

@@ -6,8 +6,8 @@ import onnx
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.convert.verify import compare
-from splitdeconv.convert.verify_run import RejectedError
+from splitdeconv.convert.verify.compare import compare
+from splitdeconv.convert.verify.run import RejectedError
 from splitdeconv.formats.onnx.definition import Defined
 from splitdeconv.formats.onnx.model import OnnxModel
 from tests.formats.onnx import models as onnx_models

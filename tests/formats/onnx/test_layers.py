@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from onnx import helper
 
-from splitdeconv.convert.layer_rows import layer_rows
+from splitdeconv.convert.rows import layer_rows
 from splitdeconv.dlp.layers import complete
 from splitdeconv.formats.onnx.layers import layers
 from splitdeconv.networks import layer_table

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from splitdeconv.convert.verify_cut import cut
+from splitdeconv.convert.verify.cut import cut
 from splitdeconv.formats.content import content
 from splitdeconv.formats.tflite.flatbuffer import file as tflite_file
 from splitdeconv.formats.tflite.flatbuffer.file import read, save, view, write

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv.convert.layer_rows import layer_rows
+from splitdeconv.convert.rows import layer_rows
 from splitdeconv.dlp.layers import complete
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.layers import layers

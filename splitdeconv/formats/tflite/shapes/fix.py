@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from ....convert.verify_run import short
+from ....convert.verify.run import short
 from ....errors import SplitDeconvError
 from ....extras import require
 from ..flatbuffer.bounds import make, schema

@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from ....convert.verify_run import short
+from ....convert.verify.run import short
 from ....errors import SplitDeconvError
 from ....extras import require
 from ..constants import Constants

@@ -11,7 +11,7 @@ from onnx.backend.test.case.node import collect_testcases
 from onnx.reference import ReferenceEvaluator
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.convert.choose import decide_all
+from splitdeconv.convert.decide import decide_all
 from splitdeconv.core.definition import conv_transpose, rounding_bound
 from splitdeconv.core.plan import SplitPlan
 from splitdeconv.formats.onnx.geometry import from_onnx

@@ -1,0 +1,173 @@
+"""Inspect and convert a model: a path, bytes or a `keras.Model` in, records and the same format out."""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..formats import input_shapes
+from ..formats.onnx.storage import outside
+from . import exchange, output
+from . import job as jobs
+from .exchange import is_keras
+from .report import Report
+from .rewrite import Options, examine, rewrite
+
+
+@dataclass(frozen=True)
+class Result:
+    """A converted model and the report on it.
+
+    Args:
+        report: the `Report`.
+        content: the model as it came: bytes of a file, or a `keras.Model`.
+        folder: of the original, where the files lie that an .onnx model may refer to; None for none.
+    """
+
+    report: Report
+    content: object
+    folder: Path | None = None
+
+    @cached_property
+    def model(self):
+        """The model: bytes for .tflite and .onnx, with everything inside, a `keras.Model` for Keras."""
+        if self.report.format == "keras" and isinstance(self.content, bytes):
+            from ..formats.keras.model import KerasModel
+
+            return KerasModel.parse(self.content).serialize()
+        if self.folder is not None:
+            return outside.completed(self.content, self.folder)
+        return self.content
+
+    def save(self, path, overwrite=False) -> Path:
+        """Write the model to a file, whole or not at all. Tensors that an .onnx model keeps in other files are copied
+        to NAME.data only where they do not lie in the same folder or below it.
+
+        Args:
+            path: the file.
+            overwrite: whether a file of that name may be replaced.
+
+        Raises:
+            SplitDeconvError: the folder is missing, full or read-only, the file is there already, or its name ends as
+                another format's.
+        """
+        output.check_suffix(path, self.report.format)
+        if self.folder is not None:
+            return outside.save(self.content, self.folder, path, overwrite)
+        return output.write(path, self.content if isinstance(self.content, bytes) else self.content.save, overwrite)
+
+
+def inspect(model, target="generic"):
+    """List a model's transposed convolutions, what would become of each, and why.
+
+    Args:
+        model: path or bytes of a .tflite, .onnx or .keras model (told by content), or a `keras.Model`.
+        target: name of a target, or path of a YAML file that describes one.
+
+    Returns:
+        A pandas DataFrame with a row per transposed convolution: name, operator, geometry, groups, in_channels,
+        out_channels, dtype, batch; multiply-accumulates per image useful, exact, nzp and of each form; verdict
+        ("convert", "leave", "refuse"), form, interleave and reason.
+
+    Raises:
+        SplitDeconvError: not a sound model of these formats, or an unknown target.
+
+    Example:
+        >>> import keras
+        >>> import splitdeconv as sd
+        >>> up = keras.layers.Conv2DTranspose(4, 5, strides=2, padding="same", name="up")
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), up])
+        >>> rows = sd.inspect(model)
+        >>> rows[["useful", "nzp", "verdict"]].values.tolist()
+        [[19200, 76800, 'convert']]
+    """
+    return report(model, target).frame()
+
+
+def report(model, target="generic", *, timeout=None, memory=None) -> Report:
+    """As `inspect`, all that is known: operator counts, what the target would refuse of the model, notes."""
+    options = Options(target=exchange.target_name(target))
+    if is_keras(model):
+        return examine("keras", model, options=options)[1]
+    options.check()
+    with exchange.job("inspect", model, timeout, memory, options=asdict(options)) as job:
+        return Report.from_dict(job.run())
+
+
+def convert(
+    model,
+    target="generic",
+    form="auto",
+    interleave=None,
+    static_batch=None,
+    layers=None,
+    verify=True,
+    *,
+    input_shape=None,
+    samples=8,
+    seed=0,
+    inputs=None,
+    timeout=None,
+    memory=None,
+    progress=None,
+) -> Result:
+    """Rewrite every transposed convolution of a model as stride-1 convolutions, exactly, and prove it by value.
+
+    Files are read, rewritten and run in a child process with limits on time and memory; a `keras.Model` in this one.
+
+    Args:
+        model: path or bytes of a .tflite, .onnx or .keras model (told by content), or a `keras.Model`. It stays as it
+            is, but for a subclassed Keras model, whose layers are swapped in place.
+        target: name of a target, or path of a YAML file that describes one. "generic" converts all that can be.
+        form: "auto" (the target's choice), "split", "rows" or "stacked"; see `splitdeconv.plan`.
+        interleave: "concat", "depth_to_space", "transpose", for .tflite files also "batch_to_space"; None for the
+            target's choice, else the first that keeps a file as resizable as it is.
+        static_batch: fix a dynamic batch to this size; short for the input shapes that differ in it alone.
+        input_shape: shapes to fix open dimensions of inputs at, by the input's name: {"NAME": (1, 80, 100)}; of a
+            model with one input the shape alone will do. A dimension that the file fixes has to be the same.
+        layers: a regular expression; only transposed convolutions whose name it finds are converted.
+        verify: compare the result with the original by value, and refuse it if it differs.
+        samples, seed, inputs: as for `splitdeconv.verify`.
+        timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.
+        progress: called with the name of each stage the child enters.
+
+    Returns:
+        A `Result`: ``result.model``, ``result.report``, ``result.save(path)``.
+
+    Raises:
+        SplitDeconvError: not a sound model, nothing in it that can be converted, a result that differs, limits hit.
+
+    Example:
+        >>> import keras
+        >>> import splitdeconv as sd
+        >>> up = keras.layers.Conv2DTranspose(4, 5, strides=2, padding="same", name="up")
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), up])
+        >>> result = sd.convert(model)
+        >>> result.report.operators_after
+        {'InputLayer': 1, 'SplitConv2DTranspose': 1}
+        >>> result.report.verification.passed
+        True
+    """
+    shapes = input_shapes.checked(input_shape)
+    options = Options(exchange.target_name(target), form, interleave, layers, static_batch, shapes)
+    options.check()
+    proof = {"verify": bool(verify), "samples": samples, "seed": seed}
+    if is_keras(model):
+        return Result(*_convert_here(model, options, proof, inputs))
+    with exchange.job("convert", model, timeout, memory, inputs, options=asdict(options), **proof) as job:
+        report = Report.from_dict(job.run(progress))
+        beside = job.content["path"] if report.format == "onnx" else None  # none for bytes
+        folder = None if beside is None else Path(beside).parent
+        return Result(report, (job.folder / "output").read_bytes(), folder)
+
+
+def _convert_here(model, options, proof, inputs):
+    """A Keras model in memory: its owner vouches for it."""
+    wanted = proof.pop("verify")
+    result, report = rewrite("keras", model, options=options)
+    if wanted and (report.converted or options.fixes):
+        from .verify.compare import compare
+
+        verification = compare("keras", model, result, inputs=inputs, decisions=report.decisions, **proof)
+        jobs.check(verification, model.name, options.fixes)
+        report = report.with_(verification=verification)
+    return report, result

@@ -1,0 +1,165 @@
+"""Compare two models by value: the same inputs through both, every output; what may differ says `verify_measure`.
+
+Whole models are run first. Then every rewritten operator is run alone, cut out of both models
+(`verify_alone`), on inputs that move it: a model's outputs may hide what an operator computes. One
+that cannot be cut out must at least be seen to move an output of the model (`verify_reach`).
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ...errors import SplitDeconvError, check_count
+from ...formats.content import content
+from .. import exchange
+from ..exchange import is_keras
+from ..report import Verification
+from ..rewrite import parse
+from .alone import SAMPLES, compare_alone, growth
+from .difference import rounding
+from .entry import Pair, failure
+from .hybrid import HybridSplice, quantizes
+from .reach import reaches_output
+from .splice import Splice
+from .whole import compare_whole
+
+
+def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None, memory=None, progress=None):
+    """Compare two models by value: the same inputs through both, every output.
+
+    Args:
+        original, converted: paths or bytes of two models of one format, or two `keras.Model`.
+        samples: how many inputs to draw.
+        seed: of the inputs.
+        inputs: arrays by input name, samples stacked along a new first axis; a mapping, or the path of an .npz file.
+            None for synthetic ones: normal and uniform floats; integers 0 and 1 first, the full range if quantized,
+            every row where they are looked up in a table, up to the length of the other inputs where they count steps.
+        timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.
+        progress: called with the name of each stage the child enters.
+
+    Returns:
+        A `Verification`, true if all outputs agree: integers exactly, floats within a tolerance derived from how the
+        rewritten sums are rounded.
+
+    Raises:
+        SplitDeconvError: not two sound models of one format, or inputs that do not fit; never for a difference.
+
+    Example:
+        >>> import keras
+        >>> import splitdeconv as sd
+        >>> up = keras.layers.Conv2DTranspose(4, 5, strides=2, padding="same", name="up")
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), up])
+        >>> bool(sd.verify(model, sd.convert(model).model))
+        True
+    """
+    keras = [is_keras(model) for model in (original, converted)]
+    if all(keras):
+        return compare("keras", original, converted, samples=samples, seed=seed, inputs=inputs)
+    if any(keras):
+        raise SplitDeconvError(
+            "a keras.Model can be compared with another only",
+            where="verify",
+            expected="two paths, or two keras.Model",
+            got=f"{type(original).__name__} and {type(converted).__name__}",
+            fix="save it with model.save('model.keras') and compare the files",
+        )
+    samples = check_count(samples, "number of samples", "samples")
+    with exchange.job("verify", original, timeout, memory, inputs, converted, samples=samples, seed=seed) as job:
+        return Verification.from_dict(job.run(progress))
+
+
+def compare(
+    kind, original, converted, *, path=None, converted_path=None, samples=8, seed=0, inputs=None, decisions=None
+) -> Verification:
+    """As `verify`, in this process.
+
+    Args:
+        kind: "tflite", "onnx" or "keras".
+        original, converted: bytes, paths of files, or `keras.Model`; the same model twice if its layers were swapped
+            in place.
+        path, converted_path: where the bytes came from.
+        samples, seed, inputs: as for `verify`.
+        decisions: what was done; None to find it out by comparing what the two models hold.
+    """
+    samples = check_count(samples, "number of samples", "samples")
+    if kind == "keras":
+        original, converted = _loaded(original, converted)
+    sites = _rewritten(kind, original, converted, path, converted_path, decisions)
+    pair = Pair(
+        kind, original, converted, path, converted_path or path, rounding(sites, kind), seed, growth=growth(sites)
+    )
+    splice = _splice(pair, sites)
+    if splice is not None:
+        pair = replace(pair, explain=splice.explain)
+    whole = compare_whole(pair, samples, inputs)
+    if not all(output.passed for output in whole.outputs):
+        return Verification(False, whole.outputs, "model", whole.samples, seed, whole.notes)
+    alone = compare_alone(pair, sites)
+    inner = [index for index, site in enumerate(sites) if getattr(site.key, "place", 0)]
+    doubt = whole.doubt or (inner and f"inputs may not reach {len(inner)} operator(s) in branches, loops or functions")
+    unproven = [
+        failure(sites[index].name, why)
+        for index, why in alone.uncut.items()
+        if whole.doubt or index in inner or not reaches_output(pair, sites[index])
+    ]
+    checked = (*alone.outputs, *unproven)
+    failed = tuple(output for output in checked if not output.passed)
+    ran = len(sites) - len(alone.uncut)
+    notes = (*filter(None, (doubt,)), *whole.notes)
+    if ran:
+        what = "the rewritten operator was" if ran == 1 else f"{ran} rewritten operators were each"
+        notes += (f"{what} also run alone, on at least {SAMPLES} inputs",)
+    outputs = whole.outputs + (checked if doubt else failed)
+    method = "model" if outputs == whole.outputs else "model and operators" if whole.outputs else "operators"
+    passed = bool(outputs) and all(output.passed for output in outputs)
+    return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
+
+
+def _splice(pair, sites):
+    """What tells differences of quantizers from faults; None where there are no quantizers."""
+    if pair.kind == "onnx":
+        return Splice(pair, sites)
+    if pair.kind != "tflite" or not pair.delta or not quantizes(pair.original):
+        return None
+    return HybridSplice(pair, sites)
+
+
+def _loaded(original, converted):
+    """Keras models of which those that were files hold what they have in common once."""
+    from ...formats.keras.model import share
+
+    models = [parse("keras", model).serialize() for model in (original, converted)]
+    if isinstance(converted, Path):
+        share(*models)
+    return models
+
+
+def _parsed(kind, model, path):
+    return parse(kind, model if kind in ("onnx", "keras") else content(model), path)
+
+
+def _sites(kind, parsed):
+    sites = parsed.sites()
+    if kind == "onnx":
+        parsed.let_go()
+    return sites
+
+
+def _rewritten(kind, original, converted, path, converted_path, decisions):
+    """The sites that only one of the two models holds."""
+    if decisions is not None:
+        return [decision.site for decision in decisions if decision.verdict == "convert"]
+    one, other = _parsed(kind, original, path), _parsed(kind, converted, converted_path)
+    _fix_alike(one, other.inputs())
+    ours, theirs = (_sites(kind, parsed) for parsed in (one, other))
+    names = [{site.name for site in sites} for sites in (ours, theirs)]
+    return [s for s in ours if s.name not in names[1]] + [s for s in theirs if s.name not in names[0]]
+
+
+def _fix_alike(parsed, inputs):
+    """Fix a model's inputs where another's are: transposed convolutions are known then that are not of open inputs."""
+    fixed = {one.name: one.shape for one in inputs if not one.is_open}
+    shapes = [fixed.get(one.name) if one.is_open else None for one in parsed.inputs()]
+    if any(shape is not None for shape in shapes):
+        with suppress(SplitDeconvError):  # what cannot be fixed is compared as it is
+            parsed.fix(shapes)

@@ -1,0 +1,198 @@
+"""How far two outputs are apart, and how far they may be.
+
+**Integers** that a quantized .tflite model computes must be equal. **Floats** may differ by what rounding does: a
+transposed convolution and its split add up the same products in another order. Two sums of m products, in any order,
+differ by at most ``2*gamma(m) * sum |x||w|`` with ``gamma(m) = m*u / (1 - m*u)``, u the unit roundoff (Higham, Accuracy
+and Stability of Numerical Algorithms, 2nd edition, equation 3.5); bias and activation make it m + 2. The relative size
+of this over all rewritten layers is ``delta = sum 2*gamma(m + 2)``.
+
+What the rest of the model makes of a difference of that size is measured on the original. The tolerance is
+``delta * max|y|``. Where values exceed it, the original's inputs are changed by the relative amount delta, with random
+signs: no more values may exceed it, and by no more, than then do. This is also what integers that follow from floats,
+such as a class, may do.
+
+Runtimes have several kernels for one operator, which round differently, integers too. Where the outputs still differ,
+both models are run with the runtime's other kernels: they must agree with the plainest, and the original must differ
+from itself between some two of them at least half as much as the models did. (A runtime may give the original to other
+kernels than the converted model: XNNPACK takes no TRANSPOSE_CONV whose output shape is computed, as that of an unknown
+batch is.) Where the rewritten sums are of integers and the plainest kernels agree on every value, the rest is rounding,
+which later layers amplify: then every rewritten operator is run alone, and may be off by one step.
+"""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from math import inf, prod
+
+import numpy as np
+
+from ...core.plan import SplitPlan
+
+_ROUNDOFF = {"float64": 2.0**-53}
+_HALF = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of two models, over all samples.
+
+    Args:
+        name: the output, with its signature or operator where there are several.
+        dtype: its type.
+        values: how many were compared.
+        max_abs: greatest difference of finite values.
+        max_rel: that, relative to the greatest finite magnitude of the original.
+        tolerance: what max_abs may be, and for all but as many values as the original differs from itself, less.
+        lsb: for integers, how often each absolute difference occurred; None for floats.
+        passed: whether they agree.
+        finding: what was found, in words.
+    """
+
+    name: str
+    dtype: str
+    values: int
+    max_abs: float
+    max_rel: float
+    tolerance: float
+    lsb: dict[int, int] | None
+    passed: bool
+    finding: str
+
+    def to_dict(self) -> dict:
+        """Plain values, fit for JSON, which knows no infinity: null stands for it."""
+        return {name: None if value == inf else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content) -> "Output":
+        """The record that `to_dict` described; JSON's keys are texts."""
+        gaps = {name: inf if content[name] is None else content[name] for name in ("max_abs", "max_rel", "tolerance")}
+        lsb = content["lsb"]
+        return cls(**content | gaps | {"lsb": lsb if lsb is None else {int(step): n for step, n in lsb.items()}})
+
+
+def rounding(sites, kind="onnx") -> float:
+    """The relative rounding difference that rewriting these sites may make; see above.
+
+    Args:
+        sites: the rewritten transposed convolutions.
+        kind: format of their model. TFLite sums integers as such, which is exact, and stores half precision only, while
+            ONNX Runtime computes a quantized ConvTranspose in float32. Computed in half precision, sums are taken to be
+            accumulated in float32, and to be rounded after the sum, the bias and the activation, in either model.
+    """
+    delta = 0.0
+    for site in sites:
+        floats = site.dtype.startswith(("float", "bfloat"))
+        if site.axes is None or (kind == "tflite" and not floats):
+            continue
+        taps = prod(max(w.length for w in p.windows) for p in SplitPlan(site.axes, 1, "split").axis_plans)
+        terms = taps * (site.in_channels or 1) // site.groups + 2
+        u = _ROUNDOFF.get(site.dtype, 2.0**-24)
+        halves = 0.0 if kind == "tflite" else 6 * _HALF.get(site.dtype, 0.0)
+        delta += 2 * terms * u / (1 - terms * u) + halves
+    return delta
+
+
+def perturb(feed, delta, seed):
+    """The same inputs, every float changed by the relative amount `delta`, up or down; None if there are no floats."""
+    rng = np.random.default_rng(seed)
+    floats = {name for name, values in feed.items() if values.dtype.kind == "f"}
+    if not floats:
+        return None
+    return {
+        name: (values * (1 + delta * rng.choice((-1.0, 1.0), values.shape))).astype(values.dtype)
+        if name in floats
+        else values
+        for name, values in feed.items()
+    }
+
+
+@dataclass(frozen=True)
+class Slack:
+    """How far the original is from itself: the greatest difference, and how many values exceed the tolerance."""
+
+    gap: float = 0.0
+    count: int = 0
+
+
+NO_SLACK = Slack()
+
+
+def slack(ours, again, tolerance) -> Slack:
+    """How far one output of the original is from the same output computed in another way."""
+    if again.shape != ours.shape:
+        return NO_SLACK
+    gaps = _gaps(ours, again)
+    gaps = gaps[np.isfinite(gaps)]  # NaN or infinity that comes and goes excuses nothing
+    return Slack(float(gaps.max(initial=0.0)), int((gaps > tolerance).sum()))
+
+
+def measure(name, ours, theirs, tolerance, allowed=NO_SLACK) -> Output:
+    """Compare one output of one sample.
+
+    Args:
+        name: the output's.
+        ours: the original's array.
+        theirs: the converted model's.
+        tolerance: greatest difference that needs no excuse.
+        allowed: the excuse: how far the original is from itself.
+    """
+    empty = Output(name, str(ours.dtype), ours.size, 0.0, 0.0, max(tolerance, allowed.gap), None, True, "identical")
+    if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
+        was, now = (f"{array.dtype}{list(array.shape)}" for array in (ours, theirs))
+        return replace(empty, max_abs=inf, max_rel=inf, passed=False, finding=f"{was} became {now}")
+    gaps = _gaps(ours, theirs)
+    gap, off = float(gaps.max(initial=0.0)), int((gaps > tolerance).sum())
+    numbers = ours[np.isfinite(ours)] if ours.dtype.kind in _NUMBERS else np.zeros(0)
+    wide = np.complex128 if ours.dtype.kind == "c" else np.float64
+    greatest = float(np.abs(numbers.astype(wide)).max(initial=0.0))
+    found = {
+        "max_abs": gap,
+        "max_rel": gap / greatest if greatest and np.isfinite(gap) else gap,
+        "passed": off == 0 or (gap <= allowed.gap and off <= allowed.count),
+    }
+    if ours.dtype.kind in "iub":
+        steps, counts = np.unique(gaps, return_counts=True)
+        found["lsb"] = dict(zip(map(int, steps), counts.tolist(), strict=True))
+    return replace(empty, **found, finding=_words(gap, found["max_rel"], found.get("lsb"), ours.size, numbers.size))
+
+
+_NUMBERS = "fciub"
+
+
+def _gaps(ours, theirs):
+    """Absolute differences; infinite where one is a number and the other not, or where texts differ."""
+    if ours.dtype.kind not in _NUMBERS:
+        return np.where(ours == theirs, 0.0, inf)
+    if ours.dtype.kind in "iu" and ours.dtype.itemsize == 8:
+        return (np.maximum(ours, theirs) - np.minimum(ours, theirs)).astype(np.float64)
+    wide = np.complex128 if ours.dtype.kind == "c" else np.float64
+    ours, theirs = ours.astype(wide), theirs.astype(wide)
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    with np.errstate(invalid="ignore"):
+        return np.where(same, 0.0, np.where(both, np.abs(ours - theirs), inf))
+
+
+def _words(gap, relative, lsb, values, numbers):
+    """What was found, for a reader."""
+    odd = f"; {values - numbers} values are NaN or infinite" if numbers < values else ""
+    if gap == 0:
+        return "identical" + odd
+    if gap == inf:
+        return "NaN, infinity or text where the original has another" + odd
+    if lsb is not None:
+        return f"{values - lsb.get(0, 0)} of {values} values differ, by at most {gap:.0f} LSB"
+    return f"differs by at most {gap:.3g}, {relative:.3g} of the greatest value" + odd
+
+
+def merge(outputs) -> Output:
+    """One record from those of several samples: counts add up, the worst sample speaks."""
+    worst = max(outputs, key=lambda output: (not output.passed, output.max_abs))
+    values = sum(output.values for output in outputs)
+    if worst.lsb is None:
+        return replace(worst, values=values)
+    lsb = Counter()
+    for output in outputs:
+        lsb.update(output.lsb or {})
+    _, *why = worst.finding.split("; ")
+    finding = "; ".join([_words(worst.max_abs, 0, lsb, values, values), *why])
+    return replace(worst, values=values, lsb=dict(sorted(lsb.items())), finding=finding)

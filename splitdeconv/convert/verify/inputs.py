@@ -1,0 +1,241 @@
+"""Default inputs for a model, at one size and at others, and loading of a user's own."""
+
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from ...errors import SplitDeconvError
+from .run import RejectedError
+
+# Lengths to try for dynamic dimensions: 64 suits what halves an image six times, the rest what does not.
+_LENGTHS = (64, 32, 16, 8, 224, 7, 1)
+_BATCHES = (2, 1)
+# Other sizes to try once one is found: (length, what each further axis adds). Odd ones; unequal
+# ones; and multiples of 32, which is what models of many halvings take.
+_SIZES = ((63, 0), (21, 4), (9, 2), (32, 32), (64, 64))
+_OTHER_SIZES = 2
+# Axes that are tried for what lengths count.
+_MOST_AXES = 4
+_OTHER_BATCHES = (1, 3)
+# Numbers that the largest tensor may have; beyond it shorter lengths are tried first.
+_MOST_NUMBERS = 2**20
+# Numbers that no input can have in memory.
+_TOO_MANY = 2**33
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How inputs are drawn: what was found to suit a model.
+
+    Args:
+        length: of dynamic dimensions other than the first.
+        batch: of a dynamic first dimension.
+        most: greatest value of integers that are not quantized.
+        spread: what each further axis adds to the length.
+        tables: whether what is looked up in a table takes every row of it.
+        steps: which of the lengths of other inputs, from the shortest on, the values of lengths count; None for
+            values like other integers'.
+    """
+
+    length: int = 64
+    batch: int = 2
+    most: int = 1
+    spread: int = 0
+    tables: bool = True
+    steps: int | None = None
+
+    def draw(self, inputs, index, seed):
+        """The `index`-th sample: arrays by name, always the same for one seed."""
+        rng = np.random.default_rng([seed, index])
+        # Every second sample replaces what has a default, if it can be any number.
+        given = [
+            port
+            for port in inputs
+            if not port.default or (index % 2 and port.dtype is not None and port.dtype.kind == "f")
+        ]
+        longest = self._longest(inputs)
+        return {port.name: self._values(rng, port, index, longest) for port in given}
+
+    def _values(self, rng, port, index, longest):
+        shape = self.shape(port)
+        kind = port.dtype.kind
+        if port.lengths and longest:
+            values = rng.integers(1, min(longest, np.iinfo(port.dtype).max) + 1, shape)
+            values.reshape(-1)[:1] = longest  # something is not padded at all
+        elif self.tables and port.rows:
+            limit = np.iinfo(port.dtype).max if kind in "iu" else port.rows
+            values = rng.integers(0, min(port.rows, limit + 1), shape)
+        elif kind == "f":
+            # Latents and standardized images; images in 0 .. 1; tanh-like ones.
+            low, high = ((None, None), (0, 1), (-1, 1))[index % 3]
+            values = rng.standard_normal(shape) if low is None else rng.uniform(low, high, shape)
+        elif kind == "b":
+            values = rng.integers(0, 2, shape)
+        elif port.quantized:
+            limits = np.iinfo(port.dtype)
+            values = rng.integers(limits.min, limits.max, shape, endpoint=True)
+        else:
+            most = self.most if port.rows is None else min(self.most, port.rows - 1)
+            values = rng.integers(0, most, shape, endpoint=True)
+        return np.asarray(values).astype(port.dtype)
+
+    def _longest(self, inputs):
+        """The length that is counted; None where there is none, or lengths are not wanted."""
+        if self.steps is None:
+            return None
+        sizes = sorted({self.shape(port)[axis] for port, axis in _stepwise(inputs)})
+        return sizes[min(self.steps, len(sizes) - 1)] if sizes else None
+
+    def shape(self, port):
+        """The concrete shape of an input."""
+        return tuple(
+            n if n is not None else self.batch if i == 0 else self.length + self.spread * i
+            for i, n in enumerate(port.shape or ())
+        )
+
+    def numbers(self, inputs):
+        """How many numbers the largest input has."""
+        return max((prod(self.shape(port)) for port in inputs), default=0)
+
+
+def find_recipe(run, inputs, seed, growth=1):
+    """The first recipe whose inputs a model takes.
+
+    Args:
+        run: from arrays by name to arrays by name; raises `RejectedError`.
+        inputs: the model's inputs.
+        growth: how many times larger than an input a tensor of the model may be.
+
+    Returns:
+        (`Recipe`, None), or (None, what the runtime said last).
+    """
+    odd = [port.name for port in inputs if port.dtype is None and not port.default]
+    if odd:
+        return None, f"input {odd[0]!r} is no array of numbers"
+    dynamic = [i for port in inputs for i, n in enumerate(port.shape or ()) if n is None]
+    counted = any(port.dtype.kind in "iu" and not port.quantized for port in inputs)
+    recipes = product(
+        _LENGTHS if any(i > 0 for i in dynamic) else _LENGTHS[:1],
+        _BATCHES if 0 in dynamic else _BATCHES[:1],
+        # 0 and 1 are legal nearly everywhere: ids, lengths, flags, masks; larger ones suit sizes.
+        (1, 100) if counted else (1,),
+        # What reads a table may also be something else, which the model does not take from all over it.
+        (True, False) if any(port.rows for port in inputs) else (True,),
+        (*range(len(_stepwise(inputs))), None) if any(port.lengths for port in inputs) else (None,),
+    )
+    said = "it has no inputs"
+    tried = [Recipe(length, batch, most, tables=tables, steps=steps) for length, batch, most, tables, steps in recipes]
+    # Lengths that would make huge tensors come last.
+    for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
+        if (count := recipe.numbers(inputs)) > _TOO_MANY:
+            said = f"its inputs would hold {count:,} numbers"
+            continue
+        try:
+            run(recipe.draw(inputs, 0, seed))
+        except RejectedError as error:
+            said = str(error)
+        else:
+            return recipe, None
+    return None, said
+
+
+def _stepwise(inputs):
+    """(input, axis) whose lengths may be counted: open ones if there are any, never the batch."""
+    axes = [(p, i) for p in inputs if not p.lengths for i, _ in enumerate(p.shape or ()) if i]
+    opened = [(port, axis) for port, axis in axes if port.shape[axis] is None]
+    return (opened or axes)[:_MOST_AXES]
+
+
+def other_sizes(run, inputs, recipe, seed, growth=1, empty=False) -> list[Recipe]:
+    """Recipes of other sizes that a model takes, one open dimension or more given.
+
+    Args:
+        run, inputs, seed, growth: as for `find_recipe`.
+        recipe: what it found.
+        empty: whether to try a batch of 0 as well.
+    """
+    opened = {i for port in inputs for i, n in enumerate(port.shape or ()) if n is None}
+    sizes = [replace(recipe, length=n, spread=more) for n, more in _SIZES if opened - {0}]
+    batches = [replace(recipe, batch=n) for n in (*_OTHER_BATCHES, *(0,) * empty) if 0 in opened]
+    found = []
+    for wanted, most in ((sizes, _OTHER_SIZES), (batches, len(batches))):
+        taken = 0
+        for other in wanted:
+            if taken == most or other.numbers(inputs) * growth > _MOST_NUMBERS:
+                continue
+            try:
+                run(other.draw(inputs, 0, seed))
+            except RejectedError:
+                continue
+            found.append(other)
+            taken += 1
+    return found
+
+
+def read_inputs(given, inputs) -> list[dict]:
+    """A user's own samples.
+
+    Args:
+        given: arrays by input name, samples stacked along a new first axis; or the path of an .npz file of them.
+        inputs: the model's inputs.
+
+    Returns:
+        One mapping from name to array per sample.
+
+    Raises:
+        SplitDeconvError: the file cannot be read, or names, lengths, shapes or types do not fit.
+    """
+    held = given if isinstance(given, dict) else _in_npz(given, lambda file: file.files)
+    names = [port.name for port in inputs if not port.default or port.name in held]
+    inputs = [port for port in inputs if port.name in names]
+    if sorted(held) != sorted(names):
+        raise _misfit("names", ", ".join(names), ", ".join(map(str, held)) or "none")
+    arrays = given if isinstance(given, dict) else _in_npz(given, dict)
+    arrays = {name: np.asarray(values) for name, values in arrays.items()}
+    for port in inputs:
+        values = arrays[port.name]
+        wanted = None if port.shape is None else ("samples", *port.shape)
+        fits = wanted is None or (
+            values.ndim == len(wanted)
+            and all(n in (None, m) for n, m in zip(port.shape, values.shape[1:], strict=True))
+        )
+        if not fits:
+            raise _misfit(f"shape of {port.name!r}", str(wanted), str(values.shape))
+        if port.dtype is None or not np.can_cast(values.dtype, port.dtype, "same_kind"):
+            raise _misfit(f"type of {port.name!r}", str(port.dtype), str(values.dtype))
+    counts = {len(values) for values in arrays.values()}
+    if len(counts) != 1 or 0 in counts:
+        raise _misfit("number of samples", "the same for every input, one at least", str(sorted(counts)))
+    return [
+        {port.name: np.ascontiguousarray(arrays[port.name][i].astype(port.dtype)) for port in inputs}
+        for i in range(counts.pop())
+    ]
+
+
+def _in_npz(path, read):
+    """What `read` finds in an .npz file."""
+    try:
+        # NumPy takes what is no archive for a pickle, and advises to trust it.
+        if os.path.isfile(path) and not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("no .npz archive")
+        with np.load(path, allow_pickle=False) as file:
+            return read(file)
+    except MemoryError:
+        got = "more numbers than there is room for"
+    except Exception as error:  # damage is reported in many ways, by zipfile, zlib and NumPy
+        got = " ".join(str(error).split())[:200]
+    raise SplitDeconvError(
+        "the inputs cannot be read",
+        where=str(path),
+        expected="an .npz file of plain arrays, one per input, samples stacked along a new first axis",
+        got=got,
+        fix="numpy.savez('inputs.npz', NAME=array)",
+    )
+
+
+def _misfit(what, expected, got):
+    return SplitDeconvError(f"the inputs do not fit the model: {what}", where="inputs", expected=expected, got=got)

@@ -1,0 +1,241 @@
+"""Run two whole models on the same inputs and compare every output."""
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .difference import Output, merge
+from .entry import ROUNDED, Entry, compare_output, failure, keeps_state, repeats
+from .inputs import find_recipe, other_sizes, read_inputs
+from .run import DEFINITION, KERNELS, RejectedError
+from .tables import described
+
+_SECONDS = 120  # what the samples of one entry point may take
+# Runs of the default kernels that take longer are not repeated with the plainest, which may be
+# a hundred times slower.
+_BRIEF = 0.1
+#: What is said of a file that a runtime does not load.
+REJECTED = "the runtime does not take the converted model"
+#: What is said where fixed inputs do not suit the model.
+UNFIT = "the original does not take inputs of the fixed shape"
+# Nor are larger models held four times; their operators alone are run with the plainest kernels, too.
+SMALL = 64 << 20
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of whole models.
+
+    Args:
+        outputs: one record per output; none where nothing could be run.
+        samples: how many inputs were run.
+        notes: what a reader should know.
+        doubt: why this is no proof, or a weak one; None if it is one.
+    """
+
+    outputs: tuple[Output, ...] = ()
+    samples: int = 0
+    notes: tuple[str, ...] = ()
+    doubt: str | None = None
+
+
+def compare_whole(pair, samples, inputs=None) -> Comparison:
+    """Compare all outputs of all entry points.
+
+    Args:
+        pair: the models.
+        samples: how many synthetic inputs to draw.
+        inputs: a user's own; see `read_inputs`.
+
+    Raises:
+        SplitDeconvError: a user's inputs do not fit.
+    """
+    try:
+        ours, kernels = _load(pair)
+    except RejectedError as error:
+        return Comparison(doubt=f"the runtime does not take the original ({error}): operators were run alone")
+    if kernels == DEFINITION:
+        pair = replace(pair, delta=pair.delta_defined)
+    try:
+        theirs = pair.load_converted(kernels)
+    except RejectedError as error:
+        return Comparison((failure("", f"{REJECTED}: {error}"),))
+    parts = []
+    for name, run in ours.items():
+        if name in theirs:
+            part = _compare_entry(Entry(run, theirs[name], pair, name, kernels), samples, inputs)
+        else:
+            part = Comparison((failure(name, "the converted model has no such signature"),))
+        if len(ours) > 1:
+            part = replace(part, outputs=tuple(replace(o, name=f"{name}/{o.name}") for o in part.outputs))
+        parts.append(part)
+    doubts = [part.doubt for part in parts if part.doubt]
+    by = ", by the operator's definition in NumPy" if kernels == DEFINITION else ""
+    return Comparison(
+        outputs=tuple(replace(o, finding=o.finding + by) for part in parts for o in part.outputs),
+        samples=max((part.samples for part in parts), default=0),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        doubt=doubts[0] if doubts else None,
+    )
+
+
+def _compare_entry(entry, samples, inputs):
+    """All outputs of one entry point, over the samples that time allows."""
+    notes = []
+    if inputs is not None:
+        given = read_inputs(inputs, _ports(entry))
+        feeds, count = iter(given), len(given)
+    else:
+        feeds, count, said = _draw(entry, samples, notes)
+        if feeds is None and _runs_open(entry):
+            return Comparison((failure("", f"{UNFIT}: {said}"),))
+        if feeds is None:
+            return Comparison(
+                doubt=f"the original takes no synthetic input ({said}): operators were run alone; "
+                "give inputs that suit the model with --inputs"
+            )
+    records, evidence, start = {}, {}, time.monotonic()
+    for index, feed in enumerate(feeds):
+        if index and (time.monotonic() - start) * (index + 1) / index > _SECONDS:
+            break
+        begun = time.monotonic()
+        try:
+            y = entry.ours(feed)
+            took = time.monotonic() - begun
+            if not index and not repeats(entry, feed, y):
+                return Comparison(doubt=_unsteady(entry, feed))
+        except RejectedError as error:
+            return Comparison(doubt=f"the original does not take sample {index} ({error}): operators were run alone")
+        try:
+            z = entry.theirs(feed)
+        except RejectedError as error:
+            return Comparison((failure("", f"the converted model does not take what the original takes: {error}"),))
+        for name, value in y.items():
+            records.setdefault(name, []).append(compare_output(entry, feed, name, value, z))
+            evidence.setdefault(name, _Evidence()).add(value)
+        if not index and took < _BRIEF and entry.pair.size < SMALL:
+            for record in _by_plain_kernels(entry, feed):
+                if not record.passed:
+                    records.setdefault(record.name, []).append(record)
+    ran = max((len(found.values) for found in evidence.values()), default=0)
+    if ran < count:
+        notes.append(f"{ran} of {count} samples, for one run takes long")
+    doubt = next((f"output {n!r} {why}" for n in sorted(evidence) if (why := evidence[n].lacks())), None)
+    doubt = doubt and f"{doubt}: operators were run alone as well"
+    rounded = sorted(name for name, found in records.items() if any(ROUNDED in one.finding for one in found))
+    if rounded:
+        doubt = f"the runtime's kernels round output {rounded[0]!r} apart: operators were run alone as well"
+    return Comparison(tuple(map(merge, records.values())), ran, tuple(notes), doubt)
+
+
+def _unsteady(entry, feed):
+    """Why two runs of the original differ, in words."""
+    if keeps_state(entry, feed):
+        return (
+            "two runs of the original differ, for it keeps state from one to the next (variables, or random numbers "
+            "that always begin alike): operators were run alone"
+        )
+    return (
+        "two runs of the original differ (random operators): operators were run alone; "
+        "give inputs that silence them with --inputs if there are any"
+    )
+
+
+class _Evidence:
+    """What the values of one output prove: nothing, where they are the same for every sample or never finite."""
+
+    def __init__(self):
+        self.values = []
+        self._first, self._varies, self._finite = {}, False, False
+
+    def add(self, value):
+        """Note the output of one more sample."""
+        self.values.append(value.shape)
+        numbers = value.dtype.kind in "fciu"
+        finite = np.isfinite(value) if numbers else np.ones(value.shape, bool)
+        self._finite |= bool(finite.any())
+        first = self._first.setdefault(value.shape, value)
+        self._varies |= bool((finite & (value != first)).any())
+
+    def lacks(self):
+        """Why it is no proof; None if it is one."""
+        if not self._finite:
+            return "is never finite"
+        return None if self._varies else "is the same for every sample"
+
+
+def _by_plain_kernels(entry, feed):
+    """Records of one sample by the plainest kernels, where those take both models."""
+    pair = entry.pair
+    if pair.kind not in ("tflite", "onnx") or entry.kernels in (KERNELS[1], DEFINITION):
+        return
+    try:
+        loaders = (pair.load_original, pair.load_converted)
+        ours, theirs = (load(KERNELS[1])[entry.name] for load in loaders)
+        plain = Entry(ours, theirs, pair, entry.name, KERNELS[1])
+        y = ours(feed)
+    except (RejectedError, KeyError):
+        return
+    try:
+        z = theirs(feed)
+    except RejectedError as error:
+        yield failure("", f"the plainest kernels do not take the converted model: {error}")
+        return
+    for name, value in y.items():
+        record = compare_output(plain, feed, name, value, z)
+        yield replace(record, finding=f"{record.finding}, by the plainest kernels")
+
+
+def _load(pair):
+    """(entry points, kernels) of the original with the first kernels that take it.
+
+    An ONNX operator that is alone can be computed by definition where the runtime has no kernel for its type.
+    """
+    tried = KERNELS[:1] if pair.kind not in ("tflite", "onnx") else KERNELS[:2]
+    if pair.alone and pair.kind == "onnx":
+        tried += (DEFINITION,)
+    for kernels in tried:
+        try:
+            return pair.load_original(kernels), kernels
+        except RejectedError as error:
+            said = error
+    raise said
+
+
+def _ports(entry):
+    """The inputs of the original, of the shape that the conversion fixed where it did."""
+    fixed = {(port.name, port.dtype): port for port in entry.theirs.inputs}
+    return [fixed.get((port.name, port.dtype), port) for port in entry.ours.inputs]
+
+
+def _runs_open(entry):
+    """Whether the original takes inputs of another shape than the conversion fixed."""
+    ports, pair = entry.ours.inputs, entry.pair
+    if [port.shape for port in ports] == [port.shape for port in _ports(entry)]:
+        return False
+    recipe, _ = find_recipe(entry.ours, described(pair.kind, pair.original, ports), pair.seed, pair.growth)
+    return recipe is not None
+
+
+def _draw(entry, samples, notes):
+    """Synthetic samples, one by one, and how many; or (None, 0, why) if none suits the original."""
+    ports = described(entry.pair.kind, entry.pair.original, _ports(entry))
+    seed, growth = entry.pair.seed, entry.pair.growth
+    recipe, said = find_recipe(entry.ours, ports, seed, growth)
+    if recipe is None:
+        return None, 0, said
+    try:
+        entry.ours(recipe.draw(ports, 1, seed))
+    except RejectedError:  # it does not take other values for its defaults
+        ports = [port for port in ports if not port.default]
+    # LiteRT is not made for a batch of 0; beside other operators nobody knows what it does.
+    empty = entry.pair.alone and entry.pair.kind != "tflite"
+    others = other_sizes(entry.ours, ports, recipe, seed, growth, empty)
+    if others:
+        shapes = dict.fromkeys(
+            str(list(other.shape(port))) for other in others for port in ports if None in (port.shape or ())
+        )
+        notes.append(f"open sizes were also run at {', '.join(shapes)}")
+    plan = [*((recipe, index) for index in range(samples)), *((other, samples + i) for i, other in enumerate(others))]
+    return (recipe.draw(ports, index, seed) for recipe, index in plan), len(plan), None

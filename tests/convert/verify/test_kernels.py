@@ -1,0 +1,86 @@
+"""Where a runtime's kernels round apart, integers too: no fault of the conversion, and no excuse for one."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from splitdeconv.convert.verify import entry as verify_entry
+from splitdeconv.convert.verify.compare import compare
+from splitdeconv.convert.verify.run import load
+from tests.convert.verify.test_compare import spoiled
+from tests.formats.tflite import models as tflite_models
+from tests.formats.tflite.cases import CASES
+from tests.formats.tflite.models import Deconv, deconv_model
+
+CASE = Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6)
+
+
+def test_kernels_that_differ_on_the_original_are_no_fault_of_the_conversion():
+    # The shape that is computed keeps XNNPACK from the original, not from the converted model.
+    model = deconv_model(Deconv(sizes=(9, 8), kernel=(5, 5), cin=16, cout=8, kind="int8", dynamic=True))
+    verification = compare("tflite", model, tflite_models.convert(model))
+    assert verification
+    assert set(verification.outputs[0].lsb) == {0, 1}
+    assert "other kernels agree on the two" in verification.outputs[0].finding
+    assert not compare("tflite", model, spoiled(tflite_models.convert(model), "i1"))
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_integers_of_an_unknown_batch_agree_on_every_geometry(kind):
+    """Most round a value apart on XNNPACK, which takes the converted model, and the kernels that the original gets."""
+    lsb = Counter()
+    for index, case in enumerate(CASES[:40]):
+        model = deconv_model(case.with_(kind=kind, dynamic=True))
+        form = ("split", "rows", "stacked")[index % 3]
+        verification = compare("tflite", model, tflite_models.convert(model, form), samples=3)
+        assert verification, case
+        lsb.update(verification.outputs[0].lsb)
+    assert set(lsb) == {0, 1}
+    assert lsb[1] < 0.002 * lsb[0]
+
+
+@pytest.fixture
+def faulty(monkeypatch):
+    """Convertors of (original, converted) into the converted one, whose default kernels are off by some steps."""
+
+    def fault(converted, steps):
+        def odd(kind, model, path=None, kernels="default", **more):
+            entries = load(kind, model, path, kernels, **more)
+            if kernels != "default" or "TRANSPOSE_CONV" in tflite_models.operators(model):
+                return entries
+            return {name: _Off(run, steps) for name, run in entries.items()}
+
+        monkeypatch.setattr(verify_entry, "load", odd)
+        return converted
+
+    return fault
+
+
+class _Off:
+    """A model whose first value is wrong."""
+
+    def __init__(self, run, steps):
+        self._run, self.inputs, self._steps = run, run.inputs, steps
+
+    def __call__(self, feed):
+        outputs = {name: np.array(y) for name, y in self._run(feed).items()}
+        for y in outputs.values():
+            y.flat[0] += self._steps if y.flat[0] < 100 else -self._steps
+        return outputs
+
+
+def test_a_fault_of_the_fastest_kernels_is_seen(faulty):
+    model = deconv_model(CASE.with_(kind="int8"))
+    converted = tflite_models.convert(model)
+    # One step is what rounding does to a value halfway between two.
+    assert compare("tflite", model, faulty(converted, 1), samples=1)
+    bad = compare("tflite", model, faulty(converted, 3), samples=1)
+    assert not bad
+    assert bad.method == "model and operators"
+    assert "the runtime's kernels round output 'picture' apart" in bad.notes[0]
+    assert [output.passed for output in bad.outputs] == [True, False]
+    # Floats have a tolerance; beyond it nothing is rounding.
+    model = deconv_model(CASE)
+    bad = compare("tflite", model, faulty(tflite_models.convert(model), 3), samples=1)
+    assert (bool(bad), bad.method) == (False, "model")
