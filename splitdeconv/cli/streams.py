@@ -34,7 +34,7 @@ def interruptible(last=False):
     At first they end the process at once: nothing has been done, and an exception would come to
     light somewhere in the imports of others. Later they raise `Interrupted`, so that the block
     tidies up; a second one ends the process at once again, and what it leaves undone
-    `splitdeconv.guard` does.
+    `splitdeconv.limits.guard` does.
 
     Args:
         last: whether the process ends after the block, so that nobody needs Python's own handlers

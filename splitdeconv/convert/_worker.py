@@ -16,7 +16,7 @@ def main(folder):
     folder = Path(folder)
     job = json.loads((folder / "job.json").read_text())
     from ..errors import SplitDeconvError
-    from . import allowance, sandbox, temporary
+    from ..limits import allowance, sandbox, temporary
 
     limits = sandbox.Limits(**job["limits"])
     allowance.begin(folder, limits)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import SplitDeconvError
 from ..formats.detect import look
-from . import sandbox, temporary
+from ..limits import sandbox, temporary
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import SplitDeconvError
 from ..formats.content import content
 from ..formats.detect import detect, read_model
-from . import allowance
+from ..limits import allowance
 from .rewrite import Options, examine, rewrite
 from .verify.whole import REJECTED, UNFIT
 

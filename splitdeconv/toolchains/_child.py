@@ -11,7 +11,7 @@ from queue import Empty, Queue
 from threading import Thread
 
 from .. import privacy
-from ..guard import Guarded
+from ..limits.guard import Guarded
 from . import _process
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import tempfile
 
-from ..guard import Guarded
+from ..limits.guard import Guarded
 
 # Bytes of what a program prints that are kept, the last: enough for any report, whatever else it prints.
 _KEPT = 1 << 20

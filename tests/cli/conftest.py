@@ -6,7 +6,7 @@ import pytest
 
 from splitdeconv import cli
 from splitdeconv.convert import job as jobs
-from splitdeconv.convert import sandbox
+from splitdeconv.limits import sandbox
 from tests.cli.files import MODELS
 
 

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from splitdeconv.cli import streams
-from tests.test_guard import wait_until
+from tests.limits.test_guard import wait_until
 
 
 def endless():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from splitdeconv.convert import job as jobs
-from splitdeconv.convert import sandbox
+from splitdeconv.limits import sandbox
 
 
 @pytest.fixture

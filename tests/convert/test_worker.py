@@ -5,8 +5,9 @@ import json
 import pytest
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.convert import _worker, allowance
+from splitdeconv.convert import _worker
 from splitdeconv.convert import job as jobs
+from splitdeconv.limits import allowance
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from splitdeconv.convert.sandbox import Limits
+from splitdeconv.limits.sandbox import Limits
 from tests.fuzz.attempt import Outcome, attempt, draw
 from tests.fuzz.case import FORMATS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...extras import require
-from .. import allowance
+from ...limits import allowance
 from .difference import Output, measure, perturb, slack
 from .run import KERNELS, RejectedError, load
 from .steps import Grid, forgive_steps

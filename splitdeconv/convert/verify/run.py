@@ -9,7 +9,7 @@ import numpy as np
 
 from ...extras import require
 from ...formats.content import content, for_litert, for_onnxruntime
-from .. import allowance
+from ...limits import allowance
 
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 #: No kernels of a runtime's: an ONNX operator computed by its definition; see `verify_definition`.

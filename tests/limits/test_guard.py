@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from splitdeconv.guard import Guarded
+from splitdeconv.limits.guard import Guarded
 from tests.processes import gone
 
 # A worker that starts another process and tells both ids.
@@ -26,7 +26,7 @@ THREAD = "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
 # As above, in the hands of a parent that waits for it.
 PARENT = f"""
 import os, sys, threading, time
-from splitdeconv.guard import Guarded
+from splitdeconv.limits.guard import Guarded
 folder = sys.argv[1]
 os.mkdir(folder)
 with Guarded([sys.executable, "-c", {FAMILY!r}, sys.argv[2]], folder) as worker:

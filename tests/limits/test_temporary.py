@@ -6,8 +6,9 @@ import tempfile
 
 import pytest
 
-from splitdeconv.convert import _worker, allowance, exchange, sandbox, temporary
+from splitdeconv.convert import _worker, exchange
 from splitdeconv.convert import job as jobs
+from splitdeconv.limits import allowance, sandbox, temporary
 from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused
 

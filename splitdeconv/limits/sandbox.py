@@ -17,8 +17,8 @@ from pathlib import Path
 from .. import privacy
 from ..errors import SplitDeconvError
 from ..formats.detect import LARGEST
-from ..guard import Guarded
 from . import temporary
+from .guard import Guarded
 
 _GIB = 1 << 30
 _SECONDS, _COPIES = 1e-6, 16  # for each byte of a model
@@ -170,7 +170,7 @@ def _start(folder):
 
 def _command(folder):
     """What the child runs. -P: a file called numpy.py beside the model must not be imported."""
-    return [sys.executable, "-P", "-m", f"{__package__}._worker", str(folder)]
+    return [sys.executable, "-P", "-m", "splitdeconv.convert._worker", str(folder)]
 
 
 def _wait(child, folder, limits, progress):

@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
-from splitdeconv.convert import allowance, sandbox
-from splitdeconv.convert.sandbox import Limits
+from splitdeconv.limits import allowance, sandbox
+from splitdeconv.limits.sandbox import Limits
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def child(tmp_path):
         code = textwrap.dedent(
             f"""
             import resource
-            from splitdeconv.convert import allowance
-            from splitdeconv.convert.sandbox import Limits
+            from splitdeconv.limits import allowance
+            from splitdeconv.limits.sandbox import Limits
             folder = {str(tmp_path)!r}
             {before}
             """

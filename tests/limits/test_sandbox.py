@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from splitdeconv.convert import exchange, sandbox
-from splitdeconv.convert.sandbox import Limits
+from splitdeconv.convert import exchange
+from splitdeconv.limits import sandbox
+from splitdeconv.limits.sandbox import Limits
 from tests.formats.tflite.models import Deconv, deconv_model
 from tests.processes import gone
 from tests.refusals import refused
@@ -101,8 +102,8 @@ def test_a_child_that_shows_no_sign_of_life_is_killed(child):
 def test_signs_of_life_keep_a_child_alive(child):
     script = """
         import time
-        from splitdeconv.convert import allowance
-        from splitdeconv.convert.sandbox import Limits
+        from splitdeconv.limits import allowance
+        from splitdeconv.limits.sandbox import Limits
         allowance.begin(folder, Limits(60, 4 << 30))
         allowance.watched(time.sleep)(1.2)  # from now on, 50 times that may pass in silence
         time.sleep(4)
@@ -128,8 +129,8 @@ def test_stages_are_reported(child):
 
 def test_memory_is_limited(child):
     script = """
-        from splitdeconv.convert import allowance
-        from splitdeconv.convert.sandbox import Limits
+        from splitdeconv.limits import allowance
+        from splitdeconv.limits.sandbox import Limits
         allowance.begin(folder, Limits(5, 2**30))
         try:
             bytearray(2**31)
