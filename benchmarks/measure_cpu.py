@@ -19,11 +19,13 @@ from rich.progress import track
 
 import splitdeconv as sd
 from splitdeconv import measured, networks
-from splitdeconv.toolchains import cpu, gains, litert_run, models, onnx_export
+from splitdeconv.toolchains import cpu, gains
+from splitdeconv.toolchains.cpu import litert
+from splitdeconv.toolchains.models import benchmark, onnx
 
 NAME = "cpu_runtimes"
 KINDS = [("litert", "float32"), ("litert", "int8"), ("onnxruntime", "float32"), ("openvino", "float32")]
-FORMS = {"litert": models.FORMS, "onnxruntime": ("native", "nzp", "split"), "openvino": ("native", "nzp", "split")}
+FORMS = {"litert": benchmark.FORMS, "onnxruntime": ("native", "nzp", "split"), "openvino": ("native", "nzp", "split")}
 KEY = ["network", "layer", "runtime", "dtype"]
 STEPS = {"layers": {"turns": 41, "budget": 8.0}, "whole": {"turns": 21, "budget": 30.0}}
 # Zero insertion at stride 32 is a thousand times the useful operations, and as many times the memory.
@@ -80,14 +82,14 @@ def _exported(part, runtime, dtype, name):
     """What `sources` gives where nothing goes wrong."""
     options = OPTIONS.get(name, {}) if part == "whole" else {}
     if runtime == "litert":
-        native = models.network if part == "whole" else models.layers
+        native = benchmark.network if part == "whole" else benchmark.layers
         made = native(name, dtype=dtype, **options)
         pairs = [(gains.WHOLE, made)] if part == "whole" else made
-        yield from ((layer, lambda *to, file=file: models.rewritten(file, *to)) for layer, file in pairs)
+        yield from ((layer, lambda *to, file=file: benchmark.rewritten(file, *to)) for layer, file in pairs)
     else:
         model = networks.build(name, "native", **options)
-        pairs = [(gains.WHOLE, model)] if part == "whole" else models.alone(model)
-        yield from ((layer, lambda *to, one=one: onnx_export.rewritten(one, *to)) for layer, one in pairs)
+        pairs = [(gains.WHOLE, model)] if part == "whole" else benchmark.alone(model)
+        yield from ((layer, lambda *to, one=one: onnx.rewritten(one, *to)) for layer, one in pairs)
 
 
 def reasons(name, layer):
@@ -111,7 +113,7 @@ def timed(runtime, dtype, make, reasons, turns, budget):
             if form == "auto":
                 row["chosen"] = ", ".join(f"{name} {kept.count(name)}" for name in dict.fromkeys(kept))
             if runtime == "litert":
-                row |= litert_run.describe(files[form])
+                row |= litert.describe(files[form])
         except sd.SplitDeconvError as error:
             files[form] = files.get(form, error.problem)
         about.append(row)

@@ -14,10 +14,11 @@ from rich.progress import track
 
 import splitdeconv as sd
 from splitdeconv import measured, networks
-from splitdeconv.toolchains import edgetpu, models
+from splitdeconv.toolchains import edgetpu
+from splitdeconv.toolchains.models import benchmark
 
 NAME = "edge_tpu"
-FORMS = (*models.FORMS, "auto")
+FORMS = (*benchmark.FORMS, "auto")
 SMALLER = {name: {"size": 128, "width": 64} for name in ("fcn32s", "fcn16s", "fcn8s")}
 
 
@@ -37,11 +38,11 @@ def main(names):
 def checked(name):
     """The rows of one network; one with the reason where it cannot be exported."""
     try:
-        native = models.network(name, count=1, **SMALLER.get(name, {}))
+        native = benchmark.network(name, count=1, **SMALLER.get(name, {}))
     except sd.SplitDeconvError as error:
         reason = f"{error.problem}: {error.got}" if error.got else error.problem
         return edgetpu.checks(dict.fromkeys(FORMS, reason))
-    return edgetpu.checks({form: models.rewritten(native, form, NAME)[0] for form in FORMS})
+    return edgetpu.checks({form: benchmark.rewritten(native, form, NAME)[0] for form in FORMS})
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from rich.progress import track
 
 import splitdeconv as sd
 from splitdeconv import measured, networks
-from splitdeconv.toolchains import gains, models, vela
+from splitdeconv.toolchains import gains, vela
+from splitdeconv.toolchains.models import benchmark
 
 NAME = "ethos_u"
-FORMS = (*models.FORMS, "auto")
+FORMS = (*benchmark.FORMS, "auto")
 LIMIT = 60.0  # seconds; there are 24 compilations of each network
 MOST_WEIGHTS = 100_000_000  # at 134 million, FCN-32s', the export took more than 9.8 GB and the system ended it
 STAMPS = ["device", "date", "versions"]
@@ -49,7 +50,7 @@ def layers(name, held):
     """(layer, native file) of the network's transposed convolutions, if any of them is not held."""
     wanted = [row.name for row in networks.layer_table(name).query("kind == 'deconv'").itertuples(index=False)]
     if not held.issuperset(wanted):
-        yield from ((layer, native) for layer, native in models.layers(name) if layer not in held)
+        yield from ((layer, native) for layer, native in benchmark.layers(name) if layer not in held)
 
 
 def whole(name, held):
@@ -60,7 +61,7 @@ def whole(name, held):
         try:
             if weights > MOST_WEIGHTS:
                 raise sd.SplitDeconvError(f"not tried: {weights / 1e6:.0f} million weights take too much memory")
-            native = models.network(name)
+            native = benchmark.network(name)
             vela.compile_model(native, next(iter(vela.CONFIGURATIONS)), timeout=LIMIT)
             yield gains.WHOLE, native
         except sd.SplitDeconvError as error:
@@ -74,8 +75,8 @@ def estimate(native):
         names = [(form, name, False, reason) for form in FORMS for name in vela.CONFIGURATIONS]
         return pd.DataFrame(names, columns=["form", "configuration", "complete", "skipped"])
     targets = {name: configuration.target for name, configuration in vela.CONFIGURATIONS.items()}
-    files = {form: models.rewritten(native, form)[0] for form in models.FORMS}
-    auto = {target: models.rewritten(native, "auto", target) for target in dict.fromkeys(targets.values())}
+    files = {form: benchmark.rewritten(native, form)[0] for form in benchmark.FORMS}
+    auto = {target: benchmark.rewritten(native, "auto", target) for target in dict.fromkeys(targets.values())}
     files["auto"] = {name: auto[target][0] for name, target in targets.items()}
     table = vela.estimate(files)
     forms = {name: auto[target][1] for name, target in targets.items()}

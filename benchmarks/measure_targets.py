@@ -20,7 +20,8 @@ from rich.progress import track
 
 import splitdeconv as sd
 from splitdeconv import networks
-from splitdeconv.toolchains import cpu, litert, onnx_export, vela
+from splitdeconv.toolchains import cpu, vela
+from splitdeconv.toolchains.models import onnx, tflite
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "measured" / "targets.csv"
@@ -116,10 +117,10 @@ def native_model(layer, target, dtype):
     """The layer as a file that the target reads."""
     model = keras_model(layer)
     if target in ("onnxruntime", "openvino"):
-        return onnx_export.export(model)
+        return onnx.export(model)
     samples = np.random.default_rng(0).standard_normal((2, *model.inputs[0].shape[1:]), "f4")
     with contextlib.redirect_stdout(io.StringIO()):
-        return litert.export(model, calibration=samples if dtype == "int8" else None)
+        return tflite.export(model, calibration=samples if dtype == "int8" else None)
 
 
 def cycles(model, configuration):

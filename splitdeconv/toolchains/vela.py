@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import SplitDeconvError, check_choice, check_seconds
-from . import _process
+from . import process
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _version_or_reason(vela):
     if which(path) is None:
         return None, f"{path} is no program that can be run, as Vela would be"
     try:
-        said = _process.run([path, "--version"], 60)[1]
+        said = process.run([path, "--version"], 60)[1]
     except (OSError, subprocess.TimeoutExpired):
         said = ""
     found = re.search(r"^\s*(\d{1,4}(?:\.\d{1,4})+)", said)
@@ -192,13 +192,13 @@ def _run(command, timeout, folder):
     if command[0] is None:
         raise SplitDeconvError(available())
     try:
-        code, printed, errors = _process.run(command, timeout, folder)
+        code, printed, errors = process.run(command, timeout, folder)
     except subprocess.TimeoutExpired:
         raise SplitDeconvError(f"Vela took longer than {timeout:g} s") from None
     except OSError as error:
         raise SplitDeconvError(f"Vela cannot be run: {error.strerror}") from None
     if code:
-        raise SplitDeconvError(f"Vela {_process.ended(code, errors.strip() or printed)}")
+        raise SplitDeconvError(f"Vela {process.ended(code, errors.strip() or printed)}")
 
 
 def _table(folder, pattern, columns):

@@ -5,10 +5,10 @@ import random
 import pytest
 
 import splitdeconv as sd
-from splitdeconv import chain
 from splitdeconv.core.geometry import LARGEST, LONGEST_KERNEL, MOST_PHASES, Axis, positive, resolve
 from splitdeconv.core.plan import FORMS, SplitPlan
 from splitdeconv.formats.onnx.geometry import from_onnx
+from splitdeconv.toolchains.libtpu import phase_chain as chain
 from tests.refusals import refused
 
 TOO_LARGE = "the stride or kernel is too large to split"

@@ -12,7 +12,7 @@ from splitdeconv.formats.keras.model import to_bytes
 from splitdeconv.networks import build, layer_table
 from splitdeconv.networks.gap import published_layers
 from splitdeconv.networks.table import COLUMNS
-from splitdeconv.toolchains import litert
+from splitdeconv.toolchains.models import tflite as litert
 from tests.refusals import refused
 
 CSV = "name,kind,in_h,in_w,c_in,c_out,k_h,k_w,stride_h,stride_w,padding\n"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from splitdeconv import SplitDeconvError, measured
-from splitdeconv.toolchains import gains, models, vela
+from splitdeconv.toolchains import gains, vela
+from splitdeconv.toolchains.models import benchmark as models
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 

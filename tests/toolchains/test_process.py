@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from splitdeconv.toolchains import _process
-from splitdeconv.toolchains._child import Child
+from splitdeconv.toolchains import process as _process
+from splitdeconv.toolchains.child import Child
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from splitdeconv.toolchains import litert
+from splitdeconv.toolchains.models import tflite as litert
 
 
 def exported(kernel=3, strides=2, calibrated=True):

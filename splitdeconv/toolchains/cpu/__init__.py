@@ -1,0 +1,169 @@
+"""Runtimes on this CPU, timed: LiteRT (XNNPACK), ONNX Runtime, OpenVINO.
+
+Models run in a process of their own, which may crash or hang at the cost of a row; forms are called in turn there, so
+that what disturbs the machine disturbs all of them.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ... import bench
+from ...errors import check_choice, check_count, check_seconds
+from ..child import Child
+from . import litert, onnxruntime, openvino
+from . import version as cpu_version
+
+RUNTIMES = {"litert": litert, "onnxruntime": onnxruntime, "openvino": openvino}
+#: The target in `splitdeconv.convert` that describes each.
+TARGETS = {"litert": "xnnpack", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+
+_RUNNER = f"{__package__}.child"
+_TIMES = ("seconds", "speedup", "low", "high", "turns")
+
+
+def version(runtime) -> str:
+    """The package that holds a runtime, and its version.
+
+    Raises:
+        SplitDeconvError: no such runtime.
+    """
+    check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.version")
+    package = RUNTIMES[runtime].PACKAGE
+    return f"{package} {cpu_version.installed(package) or '(not installed)'}"
+
+
+def measure(
+    runtime, models, *, threads=(1, 2), turns=31, budget=10.0, timeout=300.0, seed=0, runner=_RUNNER
+) -> pd.DataFrame:
+    """Time forms of one model against each other, and compare what they compute.
+
+    Args:
+        runtime: a key of `RUNTIMES`.
+        models: dict of form to the bytes of a file, or to the reason why there is none; the first is the baseline.
+            Equal files are timed once.
+        threads: thread counts to time with.
+        turns, budget: as for `splitdeconv.bench.interleaved`, for each thread count.
+        timeout: seconds beside the budget for each answer of the process that runs the models.
+        seed: of inputs and of the bootstrap.
+        runner: module that is run as that process.
+
+    Returns:
+        One row a thread count and form: ``form, threads, version`` of the runtime, the times of
+        `splitdeconv.bench.summarize`, ``error`` (largest difference from the baseline's outputs: in steps for
+        integers, relative to the largest value for floats), ``complete`` (it was timed) and ``skipped``: why it was
+        not. Without a baseline there are seconds, and neither speedups nor errors.
+
+    Raises:
+        SplitDeconvError: no such runtime, or threads, turns, a budget or a timeout that is none.
+    """
+    check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.measure")
+    threads = [check_count(count, "number of threads", "cpu.measure") for count in threads]
+    turns = check_count(turns, "number of turns", "cpu.measure")
+    budget = check_seconds(budget, "budget", "cpu.measure")
+    timeout = check_seconds(timeout, "timeout", "cpu.measure")
+    reason = RUNTIMES[runtime].available()
+    absent = {form: given for form, given in models.items() if isinstance(given, str)}
+    first, rows = {}, []
+    for form, data in models.items():
+        first.setdefault(data, form)
+    with tempfile.TemporaryDirectory() as folder:
+        child = Child(runner, {}, folder)
+        files = {form: Path(folder) / str(place) for place, form in enumerate(first.values()) if form not in absent}
+        task = {"module": RUNTIMES[runtime].__name__.rpartition(".")[2], "budget": budget, "seed": seed}
+        try:
+            for form, path in files.items():
+                path.write_bytes(models[form])
+            for count in threads:
+                asked = task | {"threads": count}
+                times = _skipped(files, reason) if reason else _timed(child, asked, files, turns, timeout, seed, models)
+                for form, data in models.items():
+                    row = _skipped([form], data)[form] if form in absent else times[first[data]]
+                    rows.append({"form": form, "threads": count, "version": version(runtime), **row})
+        finally:
+            child.close()
+    return pd.DataFrame(rows)
+
+
+def _timed(child, task, files, turns, timeout, seed, models):
+    """The columns of a row, by form. Each form is run alone first: one that is lost costs no other."""
+    limit = timeout + task["budget"]
+    rows, running = {}, {}
+    for form, path in files.items():
+        told = child.ask({**task, "files": {form: str(path)}, "turns": 0}, limit)
+        reason = _unanswered(told, [form]) or told["told"][form].get("reason")
+        rows |= _skipped([form], reason)
+        if reason is None:
+            running[form] = str(path)
+    if not running:
+        return rows
+    told = child.ask({**task, "files": running, "turns": turns}, limit)
+    reason = _unanswered(told, running)
+    if reason is not None:
+        return rows | _skipped(running, reason)
+    baseline = next(iter(models))
+    for form in running:
+        rows[form]["skipped"] = told["told"][form].get("reason")
+        if baseline in running:  # else it was another form that all were compared with
+            rows[form]["error"] = told["told"][form].get("error")
+    calls = pd.DataFrame(told["calls"], columns=["turn", "name", "seconds"])
+    if calls.empty:
+        return rows
+    based = baseline in set(calls["name"])
+    summary = bench.summarize(calls, baseline=baseline if based else calls["name"][0], seed=seed).set_index("name")
+    for form, row in summary.iterrows():
+        rows[form] |= {**row, "complete": True}
+        if not based:
+            rows[form] |= dict.fromkeys(("speedup", "low", "high"), np.nan)
+    return rows
+
+
+def _skipped(forms, reason):
+    empty = dict.fromkeys(_TIMES, np.nan) | {"error": np.nan, "complete": False, "skipped": reason}
+    return {form: dict(empty) for form in forms}
+
+
+def _unanswered(told, forms):
+    """None, or the reason that was given in place of an answer, or why the answer cannot be read."""
+    if isinstance(told, dict) and isinstance(told.get("reason"), str):
+        return told["reason"]
+    try:
+        facts = {form: dict(told["told"][form]) for form in forms}
+        known = all(name in facts and turn >= 0 and seconds > 0 for turn, name, seconds in told["calls"])
+    except (KeyError, TypeError, ValueError):
+        known = False
+    return None if known else f"an answer that is not understood: {str(told)[:80]}"
+
+
+def costs(table):
+    """A measured table as `gains` reads it.
+
+    Args:
+        table: rows of `measure` with the columns ``network, layer, runtime, dtype``.
+
+    Returns:
+        The table with ``configuration`` (runtime, type, threads) and ``cost``: time relative to native's, as the
+        median of paired turns has it, which drifts less than a quotient of medians.
+    """
+    counted = [f", {count} thread{'s' if count > 1 else ''}" for count in table["threads"]]
+    return table.assign(configuration=table["runtime"] + " " + table["dtype"] + counted, cost=1 / table["speedup"])
+
+
+def ceilings(table):
+    """What the gains could be at the most: every layer at the rate of the fastest one in the same configuration.
+
+    A form that computes the useful operations and no other cannot be faster than the runtime's convolutions are at
+    their best, so these gains are an upper bound for all of them.
+
+    Args:
+        table: of `costs`, with the column ``macs`` (useful multiply-accumulates), rows of single layers.
+
+    Returns:
+        The rows of form "native" with ``rate`` (useful multiply-accumulates a second), ``peak``, the greatest rate of
+        any form of any layer in that configuration, and ``ceiling``, the one over the other.
+    """
+    rated = table[table["complete"].eq(True)].assign(rate=lambda rows: rows["macs"] / rows["seconds"])
+    rated["peak"] = rated.groupby("configuration")["rate"].transform("max")
+    return rated[rated["form"] == "native"].assign(ceiling=lambda rows: rows["peak"] / rows["rate"])

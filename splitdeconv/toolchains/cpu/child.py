@@ -1,0 +1,74 @@
+"""Runs model files in a runtime on this CPU, a task a line, in a process that may crash or hang. See `cpu.measure`."""
+
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from ... import bench
+from ...errors import SplitDeconvError
+
+
+def answer(task):
+    """The calls that were timed and how far each form's outputs are from the first one's; or a reason."""
+    runtime = import_module(f"{__package__}.{task['module']}")
+    loaded = {
+        form: runtime.load(Path(path).read_bytes(), task["threads"], lambda *port: draw(task["seed"], *port))
+        for form, path in task["files"].items()
+    }
+    wanted, told = None, {}
+    for form, (run, outputs) in loaded.items():
+        run()
+        found = [np.array(values) for values in outputs()]
+        wanted = found if wanted is None else wanted
+        told[form] = compare(found, wanted)
+    functions = {form: run for form, (run, _) in loaded.items() if "reason" not in told[form]}
+    calls = []
+    if functions and task["turns"]:
+        calls = bench.interleaved(functions, turns=task["turns"], budget=task["budget"]).values.tolist()
+    return {"told": told, "calls": calls}
+
+
+def draw(seed, place, shape, dtype):
+    """An input: standard normal, or any integer of its type."""
+    rng = np.random.default_rng([seed, place])
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def compare(found, wanted):
+    """The largest difference, in steps for integers and relative to the largest value for floats; or a reason."""
+    shapes = [[list(values.shape) for values in outputs] for outputs in (found, wanted)]
+    if shapes[0] != shapes[1]:
+        return {"reason": f"odd output: shapes {shapes[0]} where the first form has {shapes[1]}"}
+    error = 0.0
+    for values, right in zip(found, wanted, strict=True):
+        if not np.isfinite(values).all():
+            return {"reason": "odd output: not all of it is finite"}
+        difference = np.abs(values.astype("float64") - right).max(initial=0)
+        largest = 1.0 if right.dtype.kind in "iu" else np.abs(right).max(initial=0)
+        error = max(error, float(difference / max(largest, 1e-30)))
+    return {"error": error}
+
+
+def main():
+    """Answer every task; an exception is an answer, too. What a runtime prints is none: it goes where errors go."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        try:
+            told = answer(json.loads(line))
+        except SplitDeconvError as error:
+            told = {"reason": error.problem}
+        except Exception as error:  # a runtime may raise anything
+            told = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+        print(json.dumps(told), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""LiteRT on this CPU: what XNNPACK takes of a .tflite file, and the file ready to run."""
+
+import numpy as np
+
+from ...errors import SplitDeconvError
+from ...extras import require
+from ...formats.tflite.arena import arena_peak
+from . import version
+
+PACKAGE, EXTRA, OLDEST = "ai-edge-litert", "tflite", (2, 0)
+
+
+def available() -> str | None:
+    """Why nothing can be run here, as one sentence, or None if it can."""
+    return version.reason(PACKAGE, EXTRA, OLDEST)
+
+
+def describe(data) -> dict:
+    """What a file holds and what of it the default delegate, XNNPACK, computes.
+
+    The interpreter names the tensors at each delegate's border, not the operators within: those are found from its
+    outputs back to its inputs.
+
+    Args:
+        data: bytes of a .tflite.
+
+    Returns:
+        dict of ``ops`` (operators of the first subgraph), ``delegated`` (those that XNNPACK computes), ``delegates``
+        (pieces they are cut into), ``left`` (the others, counted by name), ``bytes`` of the file and ``arena`` (bytes
+        of activations at once, `splitdeconv.formats.tflite.arena`).
+
+    Raises:
+        SplitDeconvError: LiteRT is missing, does not take the file, or does not tell its operators.
+    """
+    interpreter = _interpreter(data, 1)
+    try:
+        listed = interpreter._get_ops_details()  # no public function tells what is delegated
+        pieces = [op for op in listed if op["op_name"] == "DELEGATE"]
+        plain = {op["index"]: op for op in listed if op["op_name"] != "DELEGATE"}
+        makers = {int(tensor): index for index, op in plain.items() for tensor in op["outputs"]}
+        inside = set().union(*(_between(piece, plain, makers) for piece in pieces))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise SplitDeconvError(
+            "LiteRT does not tell its operators in a form that is known", where="litert_run.describe", got=repr(error)
+        ) from None
+    names = [op["op_name"] for index, op in plain.items() if index not in inside]
+    return {
+        "ops": len(plain),
+        "delegated": len(inside),
+        "delegates": len(pieces),
+        "left": ", ".join(f"{name} {names.count(name)}" for name in sorted(set(names))),
+        "bytes": len(data),
+        "arena": arena_peak(data),
+    }
+
+
+def load(data, threads, draw):
+    """A file ready to run on fixed inputs.
+
+    Args:
+        data: bytes of a .tflite.
+        threads: of its kernels.
+        draw: from place, shape and NumPy type to the values of an input.
+
+    Returns:
+        (a function without arguments that runs the model, a function that returns its outputs of that run).
+
+    Raises:
+        SplitDeconvError: LiteRT is missing, or does not take the file.
+    """
+    interpreter = _interpreter(data, threads)
+    for place, port in enumerate(interpreter.get_input_details()):
+        interpreter.set_tensor(port["index"], draw(place, tuple(port["shape"]), np.dtype(port["dtype"])))
+    sinks = [port["index"] for port in interpreter.get_output_details()]
+    return interpreter.invoke, lambda: [interpreter.get_tensor(sink) for sink in sinks]
+
+
+def _interpreter(data, threads):
+    interpreter = require("ai_edge_litert.interpreter", EXTRA).Interpreter
+    try:
+        made = interpreter(model_content=data, num_threads=threads)
+        made.allocate_tensors()
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise SplitDeconvError(f"LiteRT does not take it: {' '.join(str(error).split())[:200]}") from None
+    return made
+
+
+def _between(piece, plain, makers):
+    """The operators that lie between a delegate's outputs and its inputs."""
+    border, found = set(map(int, piece["inputs"])), set()
+    wanted = [int(tensor) for tensor in piece["outputs"]]
+    while wanted:
+        tensor = wanted.pop()
+        index = makers.get(tensor)
+        if tensor not in border and index is not None and index not in found:
+            found.add(index)
+            wanted += [int(source) for source in plain[index]["inputs"]]
+    return found

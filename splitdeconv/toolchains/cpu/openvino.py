@@ -1,0 +1,49 @@
+"""OpenVINO on this CPU: an .onnx file compiled and ready to run.
+
+OpenVINO is what became of the toolchain of the Neural Compute Stick 2, on which the authors of split deconvolution
+measured; that device left it with release 2023.0.
+"""
+
+import io
+
+import numpy as np
+
+from ...errors import SplitDeconvError
+from ...extras import require
+from . import version
+
+PACKAGE, EXTRA, OLDEST = "openvino", "npu", (2025, 0)
+
+
+def available() -> str | None:
+    """Why nothing can be run here, as one sentence, or None if it can."""
+    return version.reason(PACKAGE, EXTRA, OLDEST)
+
+
+def load(data, threads, draw):
+    """A file ready to run on fixed inputs, in single precision and with as few threads as asked for.
+
+    Args:
+        data: bytes of an .onnx whose shapes are fixed.
+        threads: of its kernels.
+        draw: from place, shape and NumPy type to the values of an input.
+
+    Returns:
+        (a function without arguments that runs the model, a function that returns its outputs of that run).
+
+    Raises:
+        SplitDeconvError: OpenVINO is missing, or does not take the file.
+    """
+    openvino = require("openvino", EXTRA)
+    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(io.BytesIO(data)), "CPU", settings)
+        request = compiled.create_infer_request()
+        for place, port in enumerate(compiled.inputs):
+            values = draw(place, tuple(port.shape), np.dtype(port.element_type.to_dtype()))
+            request.set_input_tensor(place, openvino.Tensor(values))
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise SplitDeconvError(f"OpenVINO does not take it: {' '.join(str(error).split())[:200]}") from None
+    outputs = range(len(compiled.outputs))
+    return request.infer, lambda: [np.array(request.get_output_tensor(place).data) for place in outputs]

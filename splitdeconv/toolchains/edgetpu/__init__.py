@@ -1,0 +1,277 @@
+"""The Coral Edge TPU: which operators it takes, what its compiler maps, how long a device takes, what was published.
+
+The check needs neither compiler nor device: it holds a file against the target profile. `edgetpu_compiler` (x86-64
+Linux, version 16.0 is the last) is run where it is on PATH, and a device where libedgetpu finds one. Where neither is,
+`published` replays the measurements of the authors of split deconvolution.
+"""
+
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+import pandas as pd
+
+from ...convert.targets import load_target
+from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
+from ...formats.tflite.flatbuffer import check as tflite_check
+from ...formats.tflite.flatbuffer.file import read
+from ...formats.tflite.graph import operator_name, ports, type_name
+from .. import process
+from ..child import Child
+from .log import COMPILER, TOTALS, failure, parse
+
+DELEGATE = "libedgetpu.so.1"
+REFERENCE = Path(__file__).resolve().parents[3] / "data" / "reference"
+PUBLISHED = ("published_edge_tpu", "published_ncs2", "published_conv_efficiency_edge_tpu")
+
+_RUNNER = f"{__package__}.child"
+#: The operator that a compiled file has in the place of those that were mapped.
+MAPPED_OPERATOR = "edgetpu-custom-op"
+_CHECKED = ["operator", "version", "count", "verdict", "reason"]
+
+
+def available(compiler=None) -> str | None:
+    """Why nothing can be compiled here, as one sentence, or None if it can."""
+    if which(compiler or COMPILER) is None:
+        return f"{compiler or COMPILER} is not on PATH: see coral.ai/docs/edgetpu/compiler (x86-64 Linux only)"
+    return None
+
+
+def check(model, target="edge_tpu") -> pd.DataFrame:
+    """Hold the operators of a .tflite file against a target profile, without a compiler.
+
+    Args:
+        model: the file's bytes.
+        target: as for `splitdeconv.convert`.
+
+    Returns:
+        One row an operator and version: ``operator, version, count, verdict`` ("taken", "refused" or "unknown") and
+        ``reason`` with its source; for what is taken, the limits the profile states, which are not checked. Operators
+        that touch a float are rows of their own, refused where the profile's types are all integers.
+
+    Raises:
+        SplitDeconvError: not a sound .tflite file, or no such target.
+    """
+    profile = load_target(target) if isinstance(target, str) else target
+    rows = []
+    whole = profile.types != "unknown" and not any("float" in kind for kind in profile.types)
+    for (name, version, floats), count in sorted(Counter(_operators(model)).items()):
+        entry, objections = profile.operators.get(name), profile.objections([(name, version)])
+        if floats and whole:
+            taken = ", ".join(profile.types)
+            verdict, reason = "refused", f"on {floats}, where it takes {taken} ({profile.types_source})"
+        elif objections:
+            verdict, reason = "refused", objections[0][1]
+        elif entry is not None:
+            known = entry.versions != "unknown"
+            limits = "" if entry.limits == "unknown" else f"; {entry.limits}"
+            verdict = "taken"
+            reason = ("in a version it knows" if known else "listed, versions unknown") + f"{limits} ({entry.source})"
+        else:
+            verdict = "taken" if profile.others == "taken" else "unknown"
+            reason = f"not in the profile ({profile.others_source})"
+        rows.append((name, version, count, verdict, reason))
+    return pd.DataFrame(rows, columns=_CHECKED)
+
+
+def checks(models, target="edge_tpu") -> pd.DataFrame:
+    """`check` of several files; one that cannot be read costs its own row only.
+
+    Args:
+        models: dict of form to the bytes of a .tflite, or to the reason why there is none, as str.
+        target: as for `check`.
+
+    Returns:
+        The rows of `check` with the column ``form`` before, and ``skipped``: why a file has none.
+
+    Raises:
+        SplitDeconvError: no such target.
+    """
+    profile = load_target(target) if isinstance(target, str) else target
+    tables = []
+    for form, model in models.items():
+        try:
+            found = check(_file(model), profile).assign(skipped=None)
+        except SplitDeconvError as error:
+            found = pd.DataFrame([{"skipped": error.problem}])
+        tables.append(found.assign(form=form))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return table.reindex(columns=["form", *_CHECKED, "skipped"])
+
+
+def compile_model(model, *, timeout=600.0, compiler=None):
+    """Compile a full-int8 .tflite for the Edge TPU.
+
+    Args:
+        model: the file's bytes.
+        timeout: seconds.
+        compiler: its path or name; None for `COMPILER`.
+
+    Returns:
+        (bytes of the compiled file, totals, operators), the latter as of `parse`.
+
+    Raises:
+        SplitDeconvError: there is no compiler; it failed, took too long, or printed what is not known; a timeout that
+            is none.
+    """
+    check_seconds(timeout, "timeout", "edgetpu.compile_model")
+    if (reason := available(compiler)) is not None:
+        raise SplitDeconvError(reason)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(model)
+        command = [which(compiler or COMPILER), "-s", "-o", folder, path]
+        try:
+            code, printed, errors = process.run(command, timeout, folder)
+        except subprocess.TimeoutExpired:
+            raise SplitDeconvError(f"{COMPILER} took longer than {timeout:g} s") from None
+        except OSError as error:
+            raise SplitDeconvError(f"{COMPILER} cannot be run: {error.strerror}") from None
+        text = f"{printed}\n{errors}"
+        if code:
+            raise SplitDeconvError(failure(text) or f"{COMPILER} {process.ended(code, errors.strip() or printed)}")
+        totals, operators = parse(text)
+        compiled = Path(folder) / "model_edgetpu.tflite"
+        if not compiled.is_file():
+            raise SplitDeconvError(f"{COMPILER} reported success and wrote no file")
+        return compiled.read_bytes(), totals, operators
+
+
+def compiled(models, *, timeout=600.0, compiler=None):
+    """Compile models; a failure costs its own row only.
+
+    Args:
+        models: dict of form to the bytes of a full-int8 .tflite, or to the reason why there is none, as str.
+        timeout, compiler: as for `compile_model`.
+
+    Returns:
+        (DataFrame with one row a form: ``form``, the totals of `parse`, ``complete``: every operator is mapped,
+        ``reasons``: the compiler's for what is not mapped, or that it does not tell, and ``skipped``: why there is
+        nothing; dict of form to the bytes of the compiled file).
+
+    Raises:
+        SplitDeconvError: a timeout that is none.
+    """
+    check_seconds(timeout, "timeout", "edgetpu.compiled")
+    rows, files = [], {}
+    for form, model in models.items():
+        row = {"form": form, "complete": False, "reasons": "", "skipped": None}
+        try:
+            files[form], totals, operators = compile_model(_file(model), timeout=timeout, compiler=compiler)
+            left = operators[~operators["mapped"]]
+            reasons = [f"{name} {count}: {status}" for name, count, _, status in left.itertuples(index=False)]
+            if totals["unmapped"] is None:
+                reasons.append("the compiler does not tell of every operator where it runs")
+            row |= totals | {"complete": totals["unmapped"] == 0 and left.empty, "reasons": "; ".join(reasons)}
+        except SplitDeconvError as error:
+            row["skipped"] = error.problem
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["form", "complete", "reasons", "skipped", "compiler", *TOTALS]), files
+
+
+def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0) -> pd.DataFrame:
+    """Run compiled models on a device, in turn, in a process of their own that may be lost with it.
+
+    Args:
+        models: dict of form to the bytes of a compiled .tflite, or to the reason why there is none, as str.
+        turns: timed runs a form and round; one run before is not timed.
+        rounds: how often the forms take turns.
+        timeout: seconds for a form and round.
+        delegate: the shared library that drives the device; None runs the models on this CPU.
+        seed: of the inputs.
+
+    Returns:
+        One row a form: ``form``, ``seconds`` (median), ``turns``, ``on_cpu``: the operators that are not mapped, whose
+        time on the CPU the seconds hold as well, and ``skipped``: why it was not run to the end. What has no mapped
+        operator at all is not run: its time would be the CPU's.
+
+    Raises:
+        SplitDeconvError: turns, rounds or a timeout that is none.
+    """
+    turns = check_count(turns, "number of turns", "edgetpu.run")
+    rounds = check_count(rounds, "number of rounds", "edgetpu.run")
+    timeout = check_seconds(timeout, "timeout", "edgetpu.run")
+    times, reasons, on_cpu = {form: [] for form in models}, {}, dict.fromkeys(models, "")
+    for form, model in models.items():
+        try:
+            operators = Counter(name for name, *_ in _operators(_file(model)))
+            mapped = operators.pop(MAPPED_OPERATOR, 0) if delegate is not None else 0
+            on_cpu[form] = ", ".join(f"{name} {count}" for name, count in sorted(operators.items()))
+            if delegate is not None and not mapped:
+                reasons[form] = "no operator in it is compiled for the Edge TPU: all of it would run on the CPU"
+        except SplitDeconvError as error:
+            reasons[form] = error.problem
+    with tempfile.TemporaryDirectory() as folder:
+        child = Child(_RUNNER, {}, folder)
+        try:
+            for index, (form, model) in enumerate(list(models.items()) * rounds):
+                if form in reasons:
+                    continue
+                path = Path(folder) / f"{index % len(models)}.tflite"
+                path.write_bytes(model)
+                task = {"model": str(path), "delegate": delegate, "turns": turns, "seed": seed}
+                told = child.ask(task, timeout)
+                try:
+                    times[form] += [float(second) for second in told["seconds"]]
+                except (KeyError, TypeError, ValueError):
+                    unknown = f"an answer that is not understood: {str(told)[:80]}"
+                    reasons[form] = told.get("reason", unknown) if isinstance(told, dict) else unknown
+        finally:
+            child.close()
+    return pd.DataFrame(
+        {
+            "form": list(models),
+            "seconds": [np.nan if form in reasons else float(np.median(times[form])) for form in models],
+            "turns": [len(times[form]) for form in models],
+            "on_cpu": list(on_cpu.values()),
+            "skipped": [reasons.get(form) for form in models],
+        }
+    )
+
+
+def published(name="published_edge_tpu", folder=REFERENCE) -> pd.DataFrame:
+    """Measurements that others published, to be shown as replayed.
+
+    Args:
+        name: one of `PUBLISHED`.
+        folder: where the files are; an installed wheel has none.
+
+    Returns:
+        The table, with the columns ``origin`` ("replayed") and ``source``; empty where there is no file.
+    """
+    check_choice(name, PUBLISHED, "published table", "edgetpu.published")
+    path = Path(folder) / f"{name}.csv"
+    if not path.is_file():
+        return pd.DataFrame()
+    source = path.read_text().splitlines()[0].removeprefix("# source: ")
+    return pd.read_csv(path, comment="#").assign(origin="replayed", source=source)
+
+
+def _operators(data):
+    """(name, version, its float types) of every operator in a file."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise SplitDeconvError(
+            "this is no file's contents",
+            where="the TFLite model",
+            expected="bytes",
+            got=type(data).__name__,
+            fix="read them, as by pathlib.Path(path).read_bytes()",
+        )
+    model, _ = read(bytes(data), "the TFLite model")
+    tflite_check.check(model, "the TFLite model")
+    for graph in model.subgraphs:
+        for operator in graph.operators or ():
+            touched = (*ports(operator.inputs), *ports(operator.outputs))
+            kinds = {type_name(graph.tensors[place]) for place in touched if place >= 0}
+            version = model.operatorCodes[operator.opcodeIndex].version
+            yield operator_name(model, operator), version, ", ".join(sorted(k for k in kinds if "FLOAT" in k))
+
+
+def _file(model):
+    """The bytes that were given; refused with the reason that was given in their place."""
+    if isinstance(model, str):
+        raise SplitDeconvError(model)
+    return model

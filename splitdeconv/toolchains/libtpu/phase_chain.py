@@ -1,0 +1,99 @@
+"""Transposed convolutions in a row that stay apart in phases, and are interleaved once, at the end.
+
+After a transposed convolution of stride s the output's phases lie side by side on the channels. Whatever works on each
+pixel by itself (a bias, an activation, normalisation by fixed numbers) does not mind. Nor need the next transposed
+convolution: with phase ``r`` of ``S`` in its input, ``i = S*b + r``, its output ``q = S*s*B + R`` takes from block
+``b = B + m`` the tap
+
+    u = R + p - s*r - S*s*m,     0 <= u < k,
+
+which is one stride-1 convolution over the blocks, from all S phases to all S*s. What this saves is the interleave; what
+it costs is that every pair of phases takes the whole window, most of it zeros.
+"""
+
+from math import prod
+
+import numpy as np
+
+from ...core import backends
+from ...core.geometry import MOST_PHASES
+from ...errors import SplitDeconvError, shown
+
+
+def stay_apart(plans, x, weights, activation):
+    """Compute a chain of 2-D transposed convolutions, each followed by a bias and an activation.
+
+    Args:
+        plans: a `SplitPlan` for each, of any form; without groups or dilation, each output ``stride`` times its input.
+        x: array ``(batch, height, width, in_channels)``.
+        weights: for each the filters ``(*kernel_size, out_channels, in_channels)`` and the bias ``(out_channels,)``.
+        activation: a function of arrays that treats every element alike.
+
+    Returns:
+        An array ``(batch, *output_shape, out_channels)`` of the last.
+
+    Raises:
+        SplitDeconvError: a plan of another kind, or plans, weights and input that do not fit one another.
+    """
+    xp, phases = backends.of(x), (1, 1)
+    _check(plans, xp.shape(x), [[xp.shape(part) for part in pair] for pair in weights])
+    for plan, (filters, bias) in zip(plans, weights, strict=True):
+        windows = [_window(axis, count) for axis, count in zip(plan.axes, phases, strict=True)]
+        pads = [(-first, first + len(taps) - 1) for first, taps in windows]
+        x = xp.conv(x, _filters(xp, filters, windows), pads, (1, 1), 1)
+        phases = tuple(count * axis.s for count, axis in zip(phases, plan.axes, strict=True))
+        x = activation(x + xp.concat([bias] * prod(phases), 0))
+    batch, height, width, channels = xp.shape(x)
+    x = xp.reshape(x, (batch, height, width, *phases, channels // prod(phases)))
+    x = xp.transpose(x, (0, 1, 3, 2, 4, 5))
+    return xp.reshape(x, (batch, height * phases[0], width * phases[1], channels // prod(phases)))
+
+
+def _window(axis, phases):
+    """First block read, relative to the output's, and the taps by position, input phase and output phase."""
+    outputs, inputs = np.arange(phases * axis.s), np.arange(phases)
+    reach = outputs + axis.p - axis.s * inputs[:, None]  # u + S*s*m
+    span = phases * axis.s
+    first, last = -((axis.k - 1 - reach.min()) // span), reach.max() // span
+    taps = reach - span * np.arange(first, last + 1)[:, None, None]
+    # A tap of k picks the plane of zeros behind the kernel.
+    return int(first), np.where((taps >= 0) & (taps < axis.k), taps, axis.k)
+
+
+def _filters(xp, filters, windows):
+    """The convolution's filters (*window, phases * in_channels, phases' * out_channels)."""
+    planes = xp.transpose(xp.pad(filters, [(0, 1), (0, 1), (0, 0), (0, 0)]), (0, 1, 3, 2))
+    for axis, (_, taps) in enumerate(windows):
+        planes = xp.take(planes, taps.tolist(), 3 * axis)  # one axis becomes position, input phase, output phase
+    shape = xp.shape(planes)
+    y, r, R, x, c, C, cin, cout = shape
+    return xp.reshape(xp.transpose(planes, (0, 3, 1, 4, 6, 2, 5, 7)), (y, x, r * c * cin, R * C * cout))
+
+
+def _check(plans, shape, weights):
+    _expect(
+        "as many plans as pairs of weights, at least one", (len(plans), len(weights)), 0 < len(plans) == len(weights)
+    )
+    _expect("an input (batch, height, width, in_channels)", shape, len(shape) == 4)
+    _, *size, channels = shape
+    for plan, pair in zip(plans, weights, strict=True):
+        if len(plan.axes) != 2 or plan.groups != 1 or any(axis.d != 1 or axis.tail for axis in plan.axes):
+            raise SplitDeconvError(
+                "this transposed convolution cannot stay apart in phases",
+                where="chain.stay_apart",
+                expected="2-D, one group, no dilation, an output of stride times the input",
+                got=f"axes {plan.axes}, {plan.groups} group(s)",
+            )
+        wanted = [axis.n for axis in plan.axes]
+        _expect(f"an image of {wanted}, as planned", size, list(size) == wanted)
+        kernel, found = tuple(axis.k for axis in plan.axes), [tuple(part) for part in pair]
+        fits = len(found) == 2 and found[0] == (*kernel, *found[1], channels)
+        _expect(f"filters {(*kernel, 'out_channels', channels)} and a bias (out_channels,)", found, fits)
+        size, (channels,) = plan.output_shape, found[1]
+    phases = prod(axis.s for plan in plans for axis in plan.axes)
+    _expect(f"at most {MOST_PHASES} phases in the end", phases, phases <= MOST_PHASES)
+
+
+def _expect(expected, got, fits):
+    if not fits:
+        raise SplitDeconvError("these do not make a chain", where="chain.stay_apart", expected=expected, got=shown(got))

@@ -1,0 +1,220 @@
+"""Build programs with JAX, compile them for a TPU or time them on this machine's device: what `_libtpu_child` runs.
+
+Its environment is made for it: Keras on the jax backend, and what libtpu wants to hear where there is no TPU. See
+`libtpu.measure` for what a case holds.
+"""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import topologies
+from jax.experimental.layout import Format, Layout
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
+from jax.sharding import SingleDeviceSharding
+
+from ... import bench
+from ...core.apply import apply
+from ...core.plan import plan
+from ...errors import SplitDeconvError
+from . import hlo
+
+
+def estimate(case):
+    """The operations of one case's program, compiled ahead of time, as records."""
+    compute, shapes = folded(*program(case))[1:]
+    return hlo.operations(_compiled(compute, shapes, _device(case["topology"])).as_text()).to_dict("records")
+
+
+def time(cases):
+    """Seconds of cases that differ in form alone, in turn, on the first device that JAX finds here.
+
+    A form that cannot be compiled or run costs no other: it has a reason. Without a native one there are no speedups.
+    """
+    device, runs, answers = jax.devices()[0], {}, {}
+    for index, case in enumerate(cases):
+        try:
+            run = _loaded(case, device)
+            run()
+        except Exception as error:  # a device may raise anything
+            answers[index] = {"reason": explain(error)}
+        else:
+            runs[index] = run
+    native = [index for index in runs if cases[index]["form"] == "native"]
+    if runs:
+        times = bench.interleaved(runs, turns=cases[0]["turns"], budget=cases[0]["budget"])
+        table = bench.summarize(times, baseline=(native or list(runs))[0])
+        if not native:
+            table[["speedup", "low", "high"]] = np.nan
+        name = f"{device.platform} {device.device_kind}"
+        rows = table.drop(columns="name").to_dict("records")
+        answers |= {index: {"device": name, **row} for index, row in zip(table["name"], rows, strict=True)}
+    return [answers[index] for index in range(len(cases))]
+
+
+def explain(error):
+    """An exception in one line."""
+    if isinstance(error, SplitDeconvError):
+        details = [f"{name} {told}" for name, told in (("expected", error.expected), ("got", error.got)) if told]
+        return f"{error.problem}: {', '.join(details)}" if details else error.problem
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _loaded(case, device):
+    """A case's program on a device, as a function without arguments that returns when its result is there."""
+    function, weights, x = program(case)
+    prepare, compute, shapes = folded(function, weights, x)
+    values = [_values(shape, seed) for seed, shape in enumerate(jax.tree.leaves((weights, x)))]
+    count = len(jax.tree.leaves(weights))
+    arguments = [*jax.jit(prepare)(*values[:count]), *values[count:]]
+    compiled = _compiled(compute, shapes, device)
+    arguments = [jax.device_put(a, f) for a, f in zip(arguments, compiled.input_formats[0], strict=True)]
+    return lambda: jax.block_until_ready(compiled(*arguments))
+
+
+def folded(function, weights, x):
+    """A function of weights and an input, cut in two: what depends on the weights alone is computed once, beforehand.
+
+    The filters of a deployed model are split on the host. Left in the program, that would be charged at every run.
+
+    Args:
+        function: ``function(weights, x)``.
+        weights: shapes, in any structure.
+        x: shape of the input, or of several in any structure.
+
+    Returns:
+        ``prepare(*leaves of weights) -> constants``, ``compute(*constants, *leaves of x) -> outputs``, and the shapes
+        of the arguments of ``compute``.
+    """
+    closed = jax.make_jaxpr(function)(weights, x)
+    jaxpr, count = closed.jaxpr, len(jax.tree.leaves(weights))
+    fixed, moving = set(jaxpr.invars[:count]), set(jaxpr.invars[count:])
+    early, late = [], []  # what depends on neither is in both: a constant in the program is no argument to be read
+    for equation in jaxpr.eqns:
+        inputs = {v for v in equation.invars if not isinstance(v, Literal)}
+        depends = moving if inputs & moving else fixed if inputs & fixed else set()
+        depends.update(equation.outvars)
+        for part in [late] * (depends is not fixed) + [early] * (depends is not moving):
+            part.append(equation)
+    used = [v for equation in late for v in equation.invars] + jaxpr.outvars
+    constants = list(dict.fromkeys(v for v in used if not isinstance(v, Literal) and v in fixed))
+
+    def part(invars, equations, outvars):
+        return jaxpr_as_fun(ClosedJaxpr(jaxpr.replace(invars=invars, outvars=outvars, eqns=equations), closed.consts))
+
+    invars = constants + jaxpr.invars[count:]
+    shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in invars]
+    return part(jaxpr.invars[:count], early, constants), part(invars, late, jaxpr.outvars), shapes
+
+
+def program(case):
+    """A case's function of weights and input (or inputs), and their shapes."""
+    return {"layer": _layer, "network": _network, "chain": _chain}[case["kind"]](case)
+
+
+def _layer(case):
+    (layer,), dtype = case["layers"], jnp.dtype(case["dtype"])
+    planned = _plan(layer, case["form"])
+    filters = (layer["k_h"], layer["k_w"], layer["c_out"] // layer["groups"], layer["c_in"])
+    return (
+        lambda w, x: apply(planned, x, w, interleave=case["interleave"]),
+        jax.ShapeDtypeStruct(filters, dtype),
+        jax.ShapeDtypeStruct((case["batch"], layer["in_h"], layer["in_w"], layer["c_in"]), dtype),
+    )
+
+
+def _plan(layer, form):
+    return plan(
+        (layer["in_h"], layer["in_w"]),
+        (layer["k_h"], layer["k_w"]),
+        (layer["stride_h"], layer["stride_w"]),
+        ((layer["before_h"], layer["end_h"]), (layer["before_w"], layer["end_w"])),
+        output_shape=(layer["out_h"], layer["out_w"]),
+        dilations=(layer["dilation_h"], layer["dilation_w"]),
+        groups=layer["groups"],
+        form=form,
+    )
+
+
+def _network(case):
+    """A benchmark network by name, or the model in a .keras file."""
+    from ...convert import convert
+    from ...networks import build, names
+
+    known, form, options = case["model"] in names(), case["form"], {}
+    if form == "auto":
+        options["target"] = case["target"]
+    if known:
+        model = build(case["model"], "native" if form == "auto" else form, seed=None, dtype=case["dtype"])
+    elif form != "nzp":
+        from ...formats.keras.model import KerasModel
+
+        with open(case["model"], "rb") as file:
+            model = KerasModel.parse(file.read()).serialize()
+        options["form"] = form
+    else:
+        raise SplitDeconvError("a model of the user's own is not built with zeros inserted")
+    if form == "auto" or (not known and form != "native"):
+        options["static_batch"] = case["batch"]  # what is best may depend on it
+        model = convert(model, verify=False, **options).model
+    for layer in model.layers:
+        if hasattr(layer, "interleave") and form != "auto":
+            layer.interleave = case["interleave"]
+    shapes = [tuple(x.shape[1:]) for x in model.inputs]
+    if any(None in shape for shape in shapes):
+        raise SplitDeconvError(
+            "a program has inputs of fixed size", expected="sizes, all known but the batch", got=f"inputs {shapes}"
+        )
+    inputs = [jax.ShapeDtypeStruct((case["batch"], *x.shape[1:]), jnp.dtype(x.dtype)) for x in model.inputs]
+    weights = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in _variables(model)]
+    return (
+        lambda w, x: model.stateless_call(*w, x, training=False)[0],
+        weights,
+        inputs if len(inputs) > 1 else inputs[0],
+    )
+
+
+def _variables(model):
+    return model.trainable_variables, model.non_trainable_variables
+
+
+def _chain(case):
+    """A network's transposed convolutions in a row, bias and ReLU after each, whatever stands between them left out."""
+    from .phase_chain import stay_apart
+
+    dtype, layers = jnp.dtype(case["dtype"]), case["layers"]
+    weights = [
+        (
+            jax.ShapeDtypeStruct((a["k_h"], a["k_w"], a["c_out"], a["c_in"]), dtype),
+            jax.ShapeDtypeStruct((a["c_out"],), dtype),
+        )
+        for a in layers
+    ]
+
+    def apart(weights, x):
+        return stay_apart([_plan(a, "stacked") for a in layers], x, weights, jax.nn.relu)
+
+    def each(weights, x):
+        for a, (w, b) in zip(layers, weights, strict=True):
+            x = jax.nn.relu(apply(_plan(a, case["form"]), x, w, interleave=case["interleave"]) + b)
+        return x
+
+    shape = (case["batch"], layers[0]["in_h"], layers[0]["in_w"], layers[0]["c_in"])
+    return apart if case["form"] == "apart" else each, weights, jax.ShapeDtypeStruct(shape, dtype)
+
+
+@cache
+def _device(topology):
+    return topologies.get_topology_desc(platform="tpu", topology_name=topology).devices[0]
+
+
+def _compiled(function, shapes, device):
+    """The program for one device, in the layouts it likes best: a network would hand them over as they are."""
+    free = Format(Layout.AUTO, SingleDeviceSharding(device))
+    return jax.jit(function, in_shardings=free, out_shardings=free).lower(*shapes).compile()
+
+
+def _values(shape, seed):
+    rng = np.random.default_rng(seed)
+    return jnp.asarray(rng.standard_normal(shape.shape, "float32"), shape.dtype)

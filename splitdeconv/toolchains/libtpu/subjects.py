@@ -1,0 +1,56 @@
+"""What is compiled for TPUs: layers alone, whole networks, and chains of layers."""
+
+from os import PathLike
+from pathlib import Path
+
+from ...errors import SplitDeconvError
+
+
+def layers(model, name=None, **options) -> list[dict]:
+    """What `libtpu.cases` takes: the transposed convolutions of a model, each alone.
+
+    Args:
+        model: what `splitdeconv.networks.layer_table` takes, with its options.
+        name: what to call it in the column ``network``.
+    """
+    from ...networks import layer_table
+
+    rows = layer_table(model, **options).query("kind == 'deconv'").to_dict("records")
+    name = name or (model if isinstance(model, str) else model.name)
+    return [{"network": name, "layer": row["name"], "kind": "layer", "layers": [row]} for row in rows]
+
+
+def whole(model, name=None) -> dict:
+    """What `libtpu.cases` takes: a whole network.
+
+    Args:
+        model: the name of a benchmark network, or the path of a .keras file.
+        name: what to call it in the column ``network``.
+
+    Raises:
+        SplitDeconvError: it is neither.
+    """
+    from ...networks import names
+
+    known = isinstance(model, str) and model in names()
+    if not known and not (isinstance(model, str | PathLike) and Path(model).is_file()):
+        raise SplitDeconvError(
+            "this is no model that can be compiled as a whole",
+            where="libtpu.whole",
+            expected=f"the path of a .keras file, or one of {', '.join(names())}",
+            got=repr(str(model)) if isinstance(model, str | PathLike) else type(model).__name__,
+            fix="save the model and give its path",
+        )
+    layer_rows = [row for part in (layers(model) if known else ()) for row in part["layers"]]
+    name = name or (model if known else Path(model).stem)
+    model = model if known else str(Path(model).resolve())
+    return {"network": name, "layer": "whole network", "kind": "network", "model": model, "layers": layer_rows}
+
+
+def chain(network) -> dict:
+    """What `libtpu.cases` takes: a benchmark network's transposed convolutions in a row; see `phase_chain`.
+
+    Its forms are those of layers, with the interleave after each, and "apart", with one interleave after the last.
+    """
+    rows = [row for part in layers(network) for row in part["layers"]]
+    return {"network": network, "layer": "chain", "kind": "chain", "layers": rows}

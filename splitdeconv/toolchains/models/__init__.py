@@ -1,0 +1,1 @@
+"""Benchmark networks and Keras models as .tflite and .onnx files."""

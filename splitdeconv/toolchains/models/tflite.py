@@ -1,0 +1,98 @@
+"""LiteRT (formerly TensorFlow Lite): Keras models as .tflite files, in float32 or in full int8."""
+
+import numpy as np
+
+from ...errors import SplitDeconvError
+from ...extras import require
+from ...formats.tflite.flatbuffer.check import check
+from ...formats.tflite.flatbuffer.file import read
+from ...formats.tflite.graph import operator_name, ports, type_name
+
+
+def available() -> str | None:
+    """Why models cannot be exported here, as one sentence, or None if they can."""
+    try:
+        require("tensorflow", "tensorflow")
+    except SplitDeconvError as error:
+        return f"{error.problem}: {error.fix}"
+    return None
+
+
+def export(model, *, batch=1, calibration=None) -> bytes:
+    """A Keras model as .tflite file, batch fixed, weights constant.
+
+    A dynamic batch would leave shape arithmetic in the file that accelerators refuse
+    (tensorflow/tensorflow issues 44905 and 58746), and weights left as variables are not read by every runtime.
+
+    Args:
+        model: a Keras model on the tensorflow backend.
+        batch: images per run.
+        calibration: array ``(count, *input)`` of typical inputs, or a list of one for each of the model's: the model
+            becomes full int8, its inputs and outputs included, with ELU and instance normalisation as in
+            `splitdeconv.toolchains.models.quantizable`. None: float32.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        SplitDeconvError: TensorFlow is missing, or the typical inputs do not match the model's.
+    """
+    tf = require("tensorflow", "tensorflow")
+    freeze = require("tensorflow.python.framework.convert_to_constants", "tensorflow").convert_variables_to_constants_v2
+    calibration = calibration if isinstance(calibration, list | None) else [calibration]
+    counts = [] if calibration is None else [len(samples) for samples in calibration]
+    if calibration is not None and (len(counts) != len(model.inputs) or not counts[0] or len(set(counts)) > 1):
+        raise SplitDeconvError(
+            "the model cannot be exported",
+            where="litert.export",
+            expected=f"as many calibration samples for each of {len(model.inputs)} input(s), one at the least",
+            got=" and ".join(map(str, counts)) or "none",
+        )
+    if calibration is not None:
+        from .quantizable import quantizable  # it needs Keras
+
+        model = quantizable(model)
+    signature = [tf.TensorSpec((batch, *x.shape[1:]), x.dtype) for x in model.inputs]
+    function = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), autograph=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([freeze(function.get_concrete_function(*signature))])
+    if calibration is not None:
+        samples = list(zip(*(np.asarray(one, "float32") for one in calibration), strict=True))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([np.repeat(x[None], batch, 0) for x in one] for one in samples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+def full_int8(data) -> bytes:
+    """The same file, if it is full int8: int8 at every port of the model, and no operator that touches a float.
+
+    Args:
+        data: bytes of a .tflite.
+
+    Raises:
+        SplitDeconvError: it is not, naming the port or operator; or not a sound .tflite file.
+    """
+    model, _ = read(data, "the TFLite model")
+    check(model, "the TFLite model")
+    main = model.subgraphs[0]
+    for tensor in (main.tensors[place] for place in (*ports(main.inputs), *ports(main.outputs))):
+        if type_name(tensor) != "INT8":
+            raise _not_full(f"the port {(tensor.name or b'').decode(errors='replace')} is {type_name(tensor)}")
+    for graph in model.subgraphs:
+        for operator in graph.operators or ():
+            touched = (*ports(operator.inputs), *ports(operator.outputs))
+            kinds = [type_name(graph.tensors[place]) for place in touched if place >= 0]
+            if any("FLOAT" in kind for kind in kinds):
+                raise _not_full(f"{operator_name(model, operator)} on {', '.join(kinds)}")
+    return data
+
+
+def _not_full(got):
+    return SplitDeconvError(
+        "the model is not full int8",
+        where="litert.full_int8",
+        expected="int8 inputs and outputs, and no float operator",
+        got=got,
+        fix="export it with calibration samples",
+    )

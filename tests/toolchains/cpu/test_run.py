@@ -1,0 +1,287 @@
+"""Forms are timed against each other and compared by value; what goes wrong becomes a reason in its row."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from splitdeconv import SplitDeconvError
+from splitdeconv.toolchains import cpu, gains
+from splitdeconv.toolchains.cpu import child as _cpu_child
+from splitdeconv.toolchains.cpu import litert as litert_run
+from splitdeconv.toolchains.cpu import onnxruntime as ort
+from splitdeconv.toolchains.cpu import version as cpu_version
+from splitdeconv.toolchains.models import benchmark as models
+from splitdeconv.toolchains.models import onnx as onnx_export
+from splitdeconv.toolchains.models import tflite as litert
+from tests.toolchains.needs import needs
+
+needs_openvino = needs("openvino")
+FEW = {"threads": (1,), "turns": 3, "budget": 1.0}
+
+
+def layer(channels=4):
+    keras.utils.set_random_seed(0)
+    made = keras.layers.Conv2DTranspose(channels, 5, 2, "same", bias_initializer="random_normal")
+    return keras.Sequential([keras.Input((6, 5, 3)), made])
+
+
+ANSWERS = """
+import json, sys
+for line in sys.stdin:
+    forms = json.loads(line)["files"]
+    print(json.dumps({{"told": dict.fromkeys(forms, {told}), "calls": {calls}}}), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def files():
+    native = litert.export(layer())
+    return {form: models.rewritten(native, form)[0] for form in ("native", "nzp", "split")}
+
+
+def test_litert_runs_every_form_and_equal_files_once(files):
+    found = cpu.measure("litert", files | {"auto": files["split"]}, **FEW | {"threads": (1, 2)})
+    assert found["form"].tolist() == 2 * ["native", "nzp", "split", "auto"]
+    assert found["threads"].tolist() == 4 * [1] + 4 * [2]
+    assert found["complete"].all()
+    assert found["skipped"].isna().all()
+    # Sums of 27 terms of order one, relative to the largest: a few roundings of 6e-8 each.
+    assert (found["error"] < 2e-6).all()
+    times = found.set_index(["threads", "form"])[["seconds", "speedup", "low", "high", "turns"]]
+    assert (times.loc[(1, "split")] == times.loc[(1, "auto")]).all()
+    assert (times.loc[(1, "native"), ["speedup", "low", "high", "turns"]] == [1, 1, 1, 3]).all()
+
+
+def test_a_choice_that_is_native_is_timed_as_native(files):
+    found = cpu.measure("litert", {"native": files["native"], "auto": files["native"]}, **FEW)
+    assert found["speedup"].tolist() == [1, 1]
+    assert found["error"].tolist() == [0, 0]
+
+
+def test_threads_are_the_interpreters(monkeypatch):
+    asked = []
+
+    class Interpreter:
+        def __init__(self, **options):
+            asked.append(options)
+
+        def allocate_tensors(self):
+            pass
+
+    monkeypatch.setattr(litert_run, "require", lambda *_: SimpleNamespace(Interpreter=Interpreter))
+    litert_run._interpreter(b"a file", 3)
+    assert asked == [{"model_content": b"a file", "num_threads": 3}]
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
+def test_onnx_runtimes_compute_every_form_in_single_precision(runtime):
+    made = {form: onnx_export.rewritten(layer(), form)[0] for form in ("native", "nzp", "split")}
+    found = cpu.measure(runtime, made, **FEW)
+    assert found["complete"].all()
+    # bfloat16, which OpenVINO would take by itself where the CPU has it, is off by 1e-3.
+    assert (found["error"] < 2e-6).all()
+    assert found["version"].str.fullmatch(r"\w+ [\d.]+").all()
+
+
+def test_a_wrong_value_is_seen(files):
+    keras.utils.set_random_seed(0)
+    other = layer()
+    other.set_weights([np.roll(w, 1, axis=0) for w in other.get_weights()])
+    found = cpu.measure("litert", files | {"shifted": litert.export(other)}, **FEW).set_index("form")
+    assert found.loc["shifted", "error"] > 0.1
+    assert found.loc["split", "error"] < 2e-6
+
+
+def test_what_a_runtime_does_not_take_costs_one_row(files):
+    given = {"native": files["native"], "broken": b"no model", "absent": "too large to try"}
+    given |= {"odd": litert.export(layer(channels=3)), "split": files["split"]}
+    found = cpu.measure("litert", given, **FEW).set_index("form")
+    assert found["complete"].to_dict() == {
+        "native": True,
+        "broken": False,
+        "absent": False,
+        "odd": False,
+        "split": True,
+    }
+    assert "LiteRT does not take it" in found.loc["broken", "skipped"]
+    assert found.loc["absent", "skipped"] == "too large to try"
+    assert (
+        "odd output: shapes [[1, 12, 10, 3]] where the first form has [[1, 12, 10, 4]]" in found.loc["odd", "skipped"]
+    )
+    assert np.isnan(found.loc["odd", "seconds"])
+    ratio = found.loc["native", "seconds"] / found.loc["split", "seconds"]
+    assert 0.1 < ratio / found.loc["split", "speedup"] < 10
+
+
+def test_an_output_that_is_not_finite_is_a_reason(files):
+    endless = layer()
+    endless.set_weights([np.full_like(w, np.inf) for w in endless.get_weights()])
+    found = cpu.measure("litert", files | {"endless": litert.export(endless)}, **FEW).set_index("form")
+    assert found.loc["endless", "skipped"] == "odd output: not all of it is finite"
+    assert found.loc["split", "complete"]
+
+
+def test_without_a_baseline_there_are_seconds_and_neither_speedups_nor_errors(files):
+    found = cpu.measure("litert", {"native": b"", "split": files["split"], "nzp": files["nzp"]}, **FEW).set_index(
+        "form"
+    )
+    assert (found.loc[["split", "nzp"], "seconds"] > 0).all()
+    assert found[["speedup", "low", "high", "error"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
+def test_a_file_of_another_kind_is_a_reason(files, runtime):
+    (row,) = cpu.measure(runtime, {"native": b"no model"}, **FEW).to_dict("records")
+    assert "does not take it" in row["skipped"]
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("import time; time.sleep(60)", r"took longer than 0\.6 s"),
+        ("import sys; sys.exit('segfault')", "the process ended with code 1: segfault"),
+        (r"import sys; sys.exit('segfault\nhttps://a.b/trace')", "the process ended with code 1: segfault"),
+        ("while input(): print('hello', flush=True)", "an answer that is not understood: 'hello'"),
+        ("while input(): print('{\"told\": {}}', flush=True)", "an answer that is not understood: {'told': {}}"),
+        ("while input(): print('7', flush=True)", "an answer that is not understood: 7"),
+        ("while input(): print('[]', flush=True)", r"an answer that is not understood: \[\]"),
+        (ANSWERS.format(told="None", calls="[]"), r"an answer that is not understood: {'told': {'\w+': None}"),
+        (ANSWERS.format(told="{}", calls="[[1]]"), r"an answer that is not understood: .*\[\[1\]\]"),
+        (ANSWERS.format(told="{}", calls="[[0, 'other', 1.0]]"), "an answer that is not understood: .*'other'"),
+    ],
+)
+def test_a_runtime_that_hangs_or_breaks_is_a_reason(tmp_path, monkeypatch, script, reason):
+    (tmp_path / "broken_child.py").write_text(script)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = cpu.measure(
+        "litert", {"native": b"a", "split": b"b"}, **FEW | {"budget": 0.1}, timeout=0.5, runner="broken_child"
+    )
+    assert found["skipped"].str.contains(reason).all()
+    assert not found["complete"].any()
+
+
+def test_what_a_runtime_prints_is_no_answer(tmp_path, monkeypatch, files):
+    (tmp_path / "loud_child.py").write_text(
+        "import os\n"
+        "from splitdeconv.toolchains import _cpu_child, litert_run\n"
+        "load = litert_run.load\n"
+        "def loud(*arguments):\n"
+        "    os.write(1, b'{\"told\": {}}\\n7\\n')\n"
+        "    print('loaded', flush=True)\n"
+        "    return load(*arguments)\n"
+        "litert_run.load = loud\n"
+        "_cpu_child.main()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = cpu.measure("litert", files, **FEW, runner="loud_child")
+    assert found["complete"].all(), found["skipped"].tolist()
+
+
+@pytest.mark.parametrize("runtime", cpu.RUNTIMES)
+def test_a_runtime_that_is_missing_or_of_a_wrong_version_is_a_reason(monkeypatch, runtime):
+    package = cpu.RUNTIMES[runtime].PACKAGE
+    for version, reason in ((None, "is not installed: pip install"), ("0.1.2", "is too old"), ("new", "can be read")):
+        monkeypatch.setattr(cpu_version, "installed", lambda _, version=version: version)
+        found = cpu.measure(runtime, {"native": b""}, **FEW)
+        assert found["skipped"].str.startswith(package).all()
+        assert found["skipped"].str.contains(reason).all()
+        assert not found["complete"].any()
+
+
+@pytest.mark.parametrize(
+    "given", [{"turns": 0}, {"turns": 1.5}, {"budget": -1}, {"timeout": float("inf")}, {"threads": (1, 0)}]
+)
+def test_what_nothing_can_be_timed_with_is_refused(given):
+    with pytest.raises(
+        SplitDeconvError, match=r" (must be a positive integer|is no time to wait)\n  where: cpu\.measure"
+    ):
+        cpu.measure("litert", {"native": b""}, **given)
+
+
+def test_an_unknown_runtime_is_refused():
+    with pytest.raises(SplitDeconvError, match="unknown runtime"):
+        cpu.measure("tensorrt", {})
+    with pytest.raises(SplitDeconvError, match="unknown runtime"):
+        cpu.version("tensorrt")
+
+
+def test_what_is_delegated_is_found_between_the_delegates_borders(files):
+    native, split = (litert_run.describe(files[form]) for form in ("native", "split"))
+    assert (native["ops"], native["delegated"], native["delegates"], native["left"]) == (1, 1, 1, "")
+    assert split["ops"] == split["delegated"] > 5
+    assert split["bytes"] == len(files["split"])
+    assert split["arena"] > native["arena"] >= 4 * (6 * 5 * 3 + 12 * 10 * 4)
+
+
+def test_what_xnnpack_leaves_is_named():
+    keras.utils.set_random_seed(0)
+    stride = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2DTranspose(2, 16, 8, "valid")])
+    split = models.rewritten(litert.export(stride), "split")[0]
+    found = litert_run.describe(split)
+    # A row joins eight phases: more than XNNPACK's concatenation takes.
+    assert found["left"] == f"CONCATENATION {found['ops'] - found['delegated']}"
+    assert found["delegates"] == 2
+    interpreter = Interpreter(model_content=split, num_threads=1)
+    interpreter.allocate_tensors()
+    listed = interpreter._get_ops_details()
+    assert len(listed) == found["ops"] + found["delegates"]
+
+
+def test_operators_told_otherwise_are_refused(files, monkeypatch):
+    monkeypatch.setattr(Interpreter, "_get_ops_details", lambda self: [{"name": "CONV_2D"}])
+    with pytest.raises(SplitDeconvError, match="does not tell its operators"):
+        litert_run.describe(files["native"])
+
+
+def test_costs_are_paired_ratios(files):
+    found = cpu.measure("litert", files, **FEW).assign(network="dcgan", layer="a", runtime="litert", dtype="float32")
+    priced = cpu.costs(found)
+    assert set(priced["configuration"]) == {"litert float32, 1 thread"}
+    (gain,) = gains.gains(priced, form="split", cost="cost")["gain"]
+    assert gain == pytest.approx(found.set_index("form").loc["split", "speedup"], rel=1e-12)
+
+
+def test_costs_are_the_ratios_of_the_turns_not_of_the_medians():
+    keys = {"network": "dcgan", "layer": "a", "runtime": "ort", "dtype": "float32", "threads": 1, "complete": True}
+    rows = [{"form": "native", "seconds": 4.0, "speedup": 1.0}, {"form": "split", "seconds": 2.0, "speedup": 3.0}]
+    (gain,) = gains.gains(cpu.costs(pd.DataFrame(rows).assign(**keys)), form="split", cost="cost")["gain"]
+    assert gain == pytest.approx(3, rel=1e-15)
+
+
+def test_integers_differ_by_steps_and_floats_by_the_largest_value():
+    integers, floats = np.array([-100, 50, 7], "int8"), np.array([-100, 50, 7], "float32")
+    for values, error in ((integers, 3.0), (floats, 0.03)):
+        assert _cpu_child.compare([values + values.dtype.type(3)], [values]) == {"error": pytest.approx(error)}
+    assert _cpu_child.compare([np.array([127], "int8")], [np.array([-128], "int8")]) == {"error": 255.0}
+
+
+def test_integer_inputs_reach_both_ends_of_their_type():
+    drawn = _cpu_child.draw(0, 1, (40, 100), np.dtype("int8"))
+    assert (drawn.dtype, drawn.min(), drawn.max()) == ("int8", -128, 127)
+    assert (drawn == _cpu_child.draw(0, 1, (40, 100), np.dtype("int8"))).all()
+    assert (drawn != _cpu_child.draw(0, 2, (40, 100), np.dtype("int8"))).any()
+
+
+def test_the_ceiling_is_every_layer_at_the_greatest_rate():
+    keys = {"configuration": "a", "complete": True}
+    rows = [("x", "native", 100, 2.0), ("x", "split", 100, 0.5), ("y", "native", 300, 1.0), ("y", "split", 300, 3.0)]
+    columns = ["layer", "form", "macs", "seconds"]
+    table = pd.DataFrame([dict(zip(columns, row, strict=True)) | keys for row in rows])
+    other = table.assign(configuration="b", seconds=table["seconds"] / 2)
+    broken = table.tail(1).assign(seconds=1e-9, complete=False)
+    found = cpu.ceilings(pd.concat([table, other, broken])).set_index(["configuration", "layer"])
+    assert found["peak"].tolist() == [300, 300, 600, 600]
+    assert found["ceiling"].tolist() == [6, 1, 6, 1]
+
+
+def test_a_dynamic_input_is_a_reason():
+    import onnx
+
+    model = onnx.load_from_string(onnx_export.export(layer()))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    with pytest.raises(SplitDeconvError, match="not of a fixed shape"):
+        ort.load(model.SerializeToString(), 1, None)
