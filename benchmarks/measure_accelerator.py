@@ -14,7 +14,8 @@ from itertools import product
 import pandas as pd
 from rich.progress import track
 
-from splitdeconv import measured, networks
+from splitdeconv import networks
+from splitdeconv.study import measured
 from splitdeconv.toolchains import libtpu
 
 NAME = "accelerators"

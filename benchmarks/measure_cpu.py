@@ -18,8 +18,9 @@ import pandas as pd
 from rich.progress import track
 
 import splitdeconv as sd
-from splitdeconv import measured, networks
-from splitdeconv.toolchains import cpu, gains
+from splitdeconv import networks
+from splitdeconv.study import gains, measured
+from splitdeconv.toolchains import cpu
 from splitdeconv.toolchains.cpu import litert
 from splitdeconv.toolchains.models import benchmark, onnx
 

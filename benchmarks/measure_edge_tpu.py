@@ -13,7 +13,8 @@ import pandas as pd
 from rich.progress import track
 
 import splitdeconv as sd
-from splitdeconv import measured, networks
+from splitdeconv import networks
+from splitdeconv.study import measured
 from splitdeconv.toolchains import edgetpu
 from splitdeconv.toolchains.models import benchmark
 

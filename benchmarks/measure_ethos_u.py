@@ -13,8 +13,9 @@ import pandas as pd
 from rich.progress import track
 
 import splitdeconv as sd
-from splitdeconv import measured, networks
-from splitdeconv.toolchains import gains, vela
+from splitdeconv import networks
+from splitdeconv.study import gains, measured
+from splitdeconv.toolchains import vela
 from splitdeconv.toolchains.models import benchmark
 
 NAME = "ethos_u"

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from splitdeconv import measured, networks
+from splitdeconv import networks
 from splitdeconv.core.plan import auto_form
-from splitdeconv.networks import measure
 from splitdeconv.networks.counts import layer_plan
+from splitdeconv.study import measured
+from splitdeconv.study import networks as measure
 
 FORMS = ("native", "split", "rows", "stacked")
 

@@ -27,7 +27,7 @@ from rich.progress import Progress
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from splitdeconv import measured  # noqa: E402 - found by the line above
+from splitdeconv.study import measured  # noqa: E402 - found by the line above
 from tests.fuzz.attempt import BAD  # noqa: E402
 from tests.fuzz.case import FORMATS  # noqa: E402
 from tests.fuzz.workers import SECONDS, Worker  # noqa: E402

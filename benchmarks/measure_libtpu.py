@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from splitdeconv import measured, networks
+from splitdeconv import networks
 from splitdeconv.atomic import replacing
+from splitdeconv.study import measured
 from splitdeconv.toolchains import libtpu
 
 OUT = measured.FOLDER / "libtpu.csv"

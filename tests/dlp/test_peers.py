@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv import measured
 from splitdeconv.dlp import load_processor, load_technology, simulate, workload
 from splitdeconv.dlp.energy import sram_pj
 from splitdeconv.dlp.export import convolutions
+from splitdeconv.study import measured
 from tests.dlp.tables import networks
 from tools.peers import __main__ as peers
 from tools.peers import agreement

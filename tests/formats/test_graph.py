@@ -6,8 +6,8 @@ import onnx
 import pytest
 
 import splitdeconv as sd
-from splitdeconv import draw_graph
 from splitdeconv.formats import graph as topology
+from splitdeconv.study.charts import conversion as draw_graph
 from tests.formats.tflite.models import Deconv, deconv_model
 
 

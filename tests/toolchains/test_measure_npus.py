@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from splitdeconv import SplitDeconvError, measured
-from splitdeconv.toolchains import gains, vela
+from splitdeconv import SplitDeconvError
+from splitdeconv.study import gains, measured
+from splitdeconv.toolchains import vela
 from splitdeconv.toolchains.models import benchmark as models
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"

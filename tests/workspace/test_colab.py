@@ -22,7 +22,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FIND = """
 import json
 import splitdeconv
-from splitdeconv import measured
+from splitdeconv.study import measured
 shape = splitdeconv.plan((8, 8), 3, 2).output_shape
 print(json.dumps([splitdeconv.__file__, len(measured.read("ethos_u")), os.getcwd(), shape]))
 """

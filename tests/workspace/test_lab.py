@@ -17,8 +17,8 @@ import nbformat
 import pytest
 
 import splitdeconv as sd
-from splitdeconv import explorer
 from splitdeconv.pretrained import download
+from splitdeconv.study import explorer
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]

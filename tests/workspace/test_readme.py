@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import splitdeconv
-from splitdeconv import summary
+from splitdeconv.study import summary
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from splitdeconv import measured
 from splitdeconv.dlp.export import export
 from splitdeconv.dlp.processor import load_processor, load_technology
 from splitdeconv.dlp.simulate import simulate
 from splitdeconv.dlp.workload import workload
+from splitdeconv.study import measured
 
 from . import agreement
 

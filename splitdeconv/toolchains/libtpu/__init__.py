@@ -16,7 +16,7 @@ import pandas as pd
 from ...core.apply import INTERLEAVES
 from ...core.plan import FORMS
 from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
-from ...networks.measure import unreasonable
+from ...study.networks import unreasonable
 from ..child import Child
 from . import hlo
 from .subjects import chain as chain

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from splitdeconv import SplitDeconvError, networks
-from splitdeconv.toolchains import gains
+from splitdeconv.study import gains
 from splitdeconv.toolchains.models import benchmark as models
 
 SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "measure_cpu.py"

@@ -9,7 +9,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.toolchains import cpu, gains
+from splitdeconv.study import gains
+from splitdeconv.toolchains import cpu
 from splitdeconv.toolchains.cpu import child as _cpu_child
 from splitdeconv.toolchains.cpu import litert as litert_run
 from splitdeconv.toolchains.cpu import onnxruntime as ort

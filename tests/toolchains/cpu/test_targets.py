@@ -5,9 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from splitdeconv import measured
 from splitdeconv.convert.targets import load_target
-from splitdeconv.toolchains import gains
+from splitdeconv.study import gains, measured
 
 
 def chosen(runtime, dtype, threads, form=""):

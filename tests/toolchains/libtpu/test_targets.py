@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from splitdeconv import measured
 from splitdeconv.convert.decide import decide
 from splitdeconv.convert.report import Site
 from splitdeconv.convert.targets import load_target
 from splitdeconv.core.plan import plan
 from splitdeconv.networks import layer_table
 from splitdeconv.networks.counts import layer_plan
-from splitdeconv.toolchains import libtpu, tpu_gains
+from splitdeconv.study import measured, tpu_gains
+from splitdeconv.toolchains import libtpu
 
 TABLE = measured.read("libtpu")
 

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv import SplitDeconvError, measured
-from splitdeconv.toolchains import gains, libtpu, tpu_gains
+from splitdeconv import SplitDeconvError
+from splitdeconv.study import gains, measured, tpu_gains
+from splitdeconv.toolchains import libtpu
 
 
 def row(form, cycles, *, interleave="concat", layer="deconv1", network="sngan", generation="v5e", batch=1, **more):

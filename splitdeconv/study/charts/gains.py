@@ -4,8 +4,8 @@ from textwrap import fill, shorten
 
 import numpy as np
 
-from ..extras import require
-from ..figures import COLOURS
+from ...extras import require
+from ...figures import COLOURS
 
 _MARKERS = {"native": "^", "nzp": "v", "split": "o", "rows": "s", "stacked": "D"}
 _NOTE = {"fontsize": 7.5, "style": "italic", "zorder": 4, "bbox": {"fc": "white", "ec": "none", "pad": 0.8}}
@@ -22,7 +22,7 @@ def by_layer(table, *, baseline="native", titles=None):
     there is no gain: the panel says so, for a total that hides the CPU is no win.
 
     Args:
-        table: of `splitdeconv.toolchains.gains.by_form`.
+        table: of `splitdeconv.study.gains.by_form`.
         baseline: what the gains are over.
         titles: dict of configuration to the title of its panel; its keys are the panels. None: all, by their names.
 
@@ -65,8 +65,8 @@ def means(table, summary, *, titles=None, also=None, most=30):
     """The gains of one form as dots, their geometric mean, median and worst, and the goals.
 
     Args:
-        table: of `splitdeconv.toolchains.gains.by_form`, of that form, with a column ``baseline``.
-        summary: of `splitdeconv.toolchains.gains.summary`, with a column ``goal``, NaN where there is none; a row of
+        table: of `splitdeconv.study.gains.by_form`, of that form, with a column ``baseline``.
+        summary: of `splitdeconv.study.gains.summary`, with a column ``goal``, NaN where there is none; a row of
             the figure each.
         titles: dict of configuration to its name in the figure.
         also: (column of the summary, its name): another mean, as a hollow diamond.

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 import splitdeconv as sd
-from splitdeconv import measured
-from splitdeconv.toolchains import gains
+from splitdeconv.study import gains, measured
 
 
 def row(network, layer, form, cycles, complete=True, configuration="npu"):

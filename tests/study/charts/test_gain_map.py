@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv.toolchains import gain_map
+from splitdeconv.study.charts import gain_map
 
 TABLE = pd.DataFrame(
     [

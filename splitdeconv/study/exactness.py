@@ -5,12 +5,12 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 
-from .core.apply import apply
-from .core.backends import double_precision
-from .core.definition import conv_transpose, rounding_bound
-from .core.plan import plan
-from .errors import SplitDeconvError
-from .extras import default_library, require
+from ..core.apply import apply
+from ..core.backends import double_precision
+from ..core.definition import conv_transpose, rounding_bound
+from ..core.plan import plan
+from ..errors import SplitDeconvError
+from ..extras import default_library, require
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from .errors import SplitDeconvError
-from .extras import require
+from ..errors import SplitDeconvError
+from ..extras import require
 
 #: SSIM of the conversions in Xu et al. (arXiv 1907.01773), quoted from memory of the paper, whose text was not at hand.
 REMEMBERED = {

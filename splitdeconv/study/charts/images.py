@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .extras import require
-from .figures import COLOURS
-from .quality import favouring_crop
+from ...extras import require
+from ...figures import COLOURS
+from ..quality import favouring_crop
 
 
 def with_differences(images, *, remarks=None, reference="native", count=4):
@@ -65,7 +65,7 @@ def likeness(table, remembered, *, column="ssim_global", label="SSIM with native
     """SSIM of each form with its interval, in a panel a generator; hollow marks where a paper's value is remembered.
 
     Args:
-        table: of `splitdeconv.quality.summarize`, with columns ``generator`` and ``form``.
+        table: of `splitdeconv.study.quality.summarize`, with columns ``generator`` and ``form``.
         remembered: table with columns ``generator``, ``form`` and ``ssim``.
         column: the value to draw.
         label: of the values.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv import exactness
+from splitdeconv.study import exactness
 
 
 @pytest.mark.parametrize(("library", "count"), [("tensorflow", 25), ("numpy", 150), ("jax", 3)])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from splitdeconv.networks import layer_table, measure
+from splitdeconv.networks import layer_table
+from splitdeconv.study import networks as measure
 
 
 def deconvs(name):

@@ -12,7 +12,7 @@ from ..convert.targets import load_target
 from ..errors import SplitDeconvError
 from ..networks import layer_table, names
 from ..networks.counts import layer_plan
-from . import libtpu
+from ..toolchains import libtpu
 
 #: What the column ``layer`` holds instead of a layer's name.
 WHOLE, CHAIN = "whole network", "chain"
@@ -22,7 +22,7 @@ _WHERE = libtpu.KEY[:-2]  # all but form and interleave
 
 
 def costs(table, target=None) -> pd.DataFrame:
-    """What `splitdeconv.toolchains.gains` compares: programs that have a cost, and what the target chooses of them.
+    """What `splitdeconv.study.gains` compares: programs that have a cost, and what the target chooses of them.
 
     Args:
         table: of `splitdeconv.toolchains.libtpu.measure`: all compiled, or all timed.
@@ -57,7 +57,7 @@ def costs(table, target=None) -> pd.DataFrame:
 
 
 def absent(table) -> pd.DataFrame:
-    """What `costs` leaves out, as `splitdeconv.toolchains.gains` takes it: forms that have a reason, and no program.
+    """What `costs` leaves out, as `splitdeconv.study.gains` takes it: forms that have a reason, and no program.
 
     Args:
         table: as for `costs`.
@@ -133,7 +133,7 @@ def standing(wins) -> pd.DataFrame:
 
 
 def cells(wins) -> pd.DataFrame:
-    """`wins` as `splitdeconv.toolchains.gain_map` draws them: a panel a batch, a column a generation, with `NOTES`."""
+    """`wins` as `splitdeconv.study.charts.gain_map` draws them: a panel per batch, a column per generation."""
     order = {name: place for place, name in enumerate(libtpu.GENERATIONS)}
     panel = "batch " + wins["batch"].astype(str)
     told = {"group": wins["network"], "row": wins["layer"], "column": wins["generation"], "panel": panel}

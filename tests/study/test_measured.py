@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from splitdeconv import measured
+from splitdeconv.study import measured
 
 
 def test_a_table_is_kept_with_its_origin(tmp_path):

@@ -9,8 +9,8 @@ from math import prod
 
 import pandas as pd
 
-from .errors import SplitDeconvError, check_count
-from .extras import require
+from ...errors import SplitDeconvError, check_count
+from ...extras import require
 
 #: Cells of one picture. What has more takes minutes to draw, and nobody can see its parts.
 MOST_CELLS = 10_000

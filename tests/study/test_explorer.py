@@ -9,8 +9,9 @@ import matplotlib
 import pytest
 
 import splitdeconv as sd
-from splitdeconv import explorer, extras
+from splitdeconv import extras
 from splitdeconv.dlp import simulate
+from splitdeconv.study import explorer
 from tests.refusals import refused
 
 matplotlib.use("Agg")

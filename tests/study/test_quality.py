@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv import quality
 from splitdeconv.errors import SplitDeconvError
+from splitdeconv.study import quality
 
 
 def _images(count=3, height=20, width=24, seed=0):

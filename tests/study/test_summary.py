@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv import dlp, measured, summary
-from splitdeconv.toolchains import gains
+from splitdeconv import dlp
+from splitdeconv.study import gains, measured, summary
 
 
 @pytest.fixture(scope="module")

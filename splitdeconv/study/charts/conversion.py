@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from .extras import require
-from .figures import COLOURS
-from .formats import graph as topology
+from ...extras import require
+from ...figures import COLOURS
+from ...formats import graph as topology
 
 
 def before_after(original, converted, *, context=1, most=40):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from .atomic import replacing
-from .provenance import device, versions
+from ..atomic import replacing
+from ..provenance import device, versions
 
-FOLDER = Path(__file__).resolve().parents[1] / "data" / "measured"
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "measured"
 
 
 def write(name, table, folder=FOLDER) -> Path:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv import draw
+from splitdeconv.study.charts import plan as draw
 from tests.refusals import refused
 
 matplotlib.use("Agg")

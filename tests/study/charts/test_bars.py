@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv import charts
+from splitdeconv.study.charts import bars as charts
 
 
 @pytest.fixture(autouse=True)

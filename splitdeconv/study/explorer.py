@@ -9,14 +9,14 @@ from io import BytesIO
 
 import pandas as pd
 
-from . import dlp
-from .core.geometry import positive
-from .core.plan import auto_form, plan
-from .dlp.traffic import ZEROS
-from .draw import filter_by_phase
-from .errors import SplitDeconvError, check_choice
-from .extras import require
-from .figures import COLOURS
+from .. import dlp
+from ..core.geometry import positive
+from ..core.plan import auto_form, plan
+from ..dlp.traffic import ZEROS
+from ..errors import SplitDeconvError, check_choice
+from ..extras import require
+from ..figures import COLOURS
+from .charts.plan import filter_by_phase
 
 #: The forms of a plan that issue convolutions, with the processor model's method that runs the same ones.
 METHODS = {"nzp": "nzp", "paper": "paper", "stacked": "stacked", "rows": "rows", "split": "sd_trimmed"}

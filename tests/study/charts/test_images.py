@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv import image_charts
+from splitdeconv.study.charts import images as image_charts
 
 
 @pytest.fixture(autouse=True)

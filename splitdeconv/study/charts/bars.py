@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .extras import require
-from .figures import COLOURS
+from ...extras import require
+from ...figures import COLOURS
 
 #: Methods of the processor model, in the colours of the forms that they run.
 METHOD_COLOURS = {
@@ -19,7 +19,7 @@ def speedups(table, *, label="layer", baseline="native"):
     """Speedup of each form over a baseline, as points with intervals; where a form loses stands left of the line.
 
     Args:
-        table: columns `label`, form, speedup, low, high and skipped, as `splitdeconv.networks.measure` gives them;
+        table: columns `label`, form, speedup, low, high and skipped, as `splitdeconv.study.networks` gives them;
             where there is no speedup, `skipped` tells why.
         label: the column that names the rows of the chart, drawn from top to bottom in order of appearance.
         baseline: the form at 1.

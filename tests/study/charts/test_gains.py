@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from splitdeconv.toolchains import gain_charts, gains
+from splitdeconv.study import gains
+from splitdeconv.study.charts import gains as gain_charts
 
 NOTE = "native does not run on the accelerator alone"
 

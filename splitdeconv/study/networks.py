@@ -9,10 +9,10 @@ from .. import bench
 from ..core.definition import rounding_bound
 from ..core.plan import auto_form
 from ..extras import require
+from ..networks.counts import layer_plan
+from ..networks.registry import build
+from ..networks.table import layer_table
 from ..ops import conv2d_transpose
-from .counts import layer_plan
-from .registry import build
-from .table import layer_table
 
 FORMS = ("native", "nzp", "split", "auto")
 

@@ -7,8 +7,9 @@ times measured, and what others published.
 import numpy as np
 import pandas as pd
 
-from . import dlp, measured, networks
-from .toolchains import cpu, edgetpu, gains, libtpu, tpu_gains, vela
+from .. import dlp, networks
+from ..toolchains import cpu, edgetpu, libtpu, vela
+from . import gains, measured, tpu_gains
 
 KINDS = ("model", "compiler", "measured", "published")
 #: Marks of `cells` and what they say.
@@ -145,7 +146,7 @@ def published() -> pd.DataFrame:
 
 
 def cells(table, prefix="") -> pd.DataFrame:
-    """`summary` as `splitdeconv.toolchains.gain_map` draws it: processors by networks, over native and over NZP.
+    """`summary` as `splitdeconv.study.charts.gain_map` draws it: processors by networks, over native and over NZP.
 
     Args:
         table: of `summary`.

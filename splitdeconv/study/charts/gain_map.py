@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..extras import require
+from ...extras import require
 
 _END = 16  # where the colours end, to both sides
 _TICKS = {1 / 16: "1/16", 0.25: "1/4", 0.5: "1/2", 1: "1", 2: "2", 4: "4", 16: "16"}

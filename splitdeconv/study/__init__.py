@@ -1,0 +1,1 @@
+"""The evidence of this repository: tables, statistics, charts. Not part of the wheel."""
