@@ -1,8 +1,8 @@
 from . import cycles as cycles
 from .compare import compare as compare
 from .compare import sensitivity as sensitivity
-from .export import convolutions as convolutions
-from .export import export as export
+from .export.convolutions import convolutions as convolutions
+from .export.convolutions import export as export
 from .lowering import METHODS as METHODS
 from .pareto import pareto as pareto
 from .processor import Processor as Processor

@@ -1,6 +1,6 @@
 """Any network as one table of layers: from its name, a Keras model, a model file, a CSV file or a table.
 
-A CSV file has the columns of `splitdeconv.dlp.layers`, or those of the published tables in `networks/reference/`:
+A CSV file has the columns of `splitdeconv.dlp.layer_table`, or those of the published tables in `networks/reference/`:
 `layer` for name, `stride` for both strides, `mac` for macs, a column `network` if it holds several, `source` for where
 a row comes from, which is passed over, and "(10x)" behind the name of a layer that runs ten times.
 """
@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..errors import SplitDeconvError, shorten, shown
 from ..textfile import read_text
-from .layers import complete
+from .layer_table import complete
 
 _ALIASES = {"layer": ("name",), "stride": ("stride_h", "stride_w"), "mac": ("macs",), "source": ()}
 _MOST_COLUMNS = 100
@@ -29,7 +29,7 @@ def workload(source, **options) -> pd.DataFrame:
     Args:
         source: name of a benchmark network, functional or sequential `keras.Model`, path of a .csv, .tflite, .onnx or
             .keras file, bytes of one of the last three, or a DataFrame with at least the columns name, kind, in_h,
-            in_w, c_in and c_out and what says the padding; see `splitdeconv.dlp.layers`.
+            in_w, c_in and c_out and what says the padding; see `splitdeconv.dlp.layer_table`.
         **options: with a name, the network's own; with an ONNX file that leaves it open, `size` of the image as
             (height, width); with a CSV file of several, the `network`.
 

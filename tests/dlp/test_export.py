@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from splitdeconv.dlp import load_processor, load_technology, simulate
 from splitdeconv.dlp.cycles import output_stationary, weight_stationary
-from splitdeconv.dlp.export import convolutions, export
-from splitdeconv.dlp.export_zigzag import rectangle
+from splitdeconv.dlp.export.convolutions import convolutions, export
+from splitdeconv.dlp.export.zigzag import rectangle
 from splitdeconv.dlp.lowering import METHODS
 from splitdeconv.dlp.workload import workload
 from tests.dlp.tables import networks

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv.dlp.layers import complete
+from splitdeconv.dlp.layer_table import complete
 from splitdeconv.networks import layer_table
 from splitdeconv.networks.gap import published_layers
 from splitdeconv.networks.table import COLUMNS

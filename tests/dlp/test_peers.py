@@ -8,7 +8,7 @@ import pytest
 
 from splitdeconv.dlp import load_processor, load_technology, simulate, workload
 from splitdeconv.dlp.energy import sram_pj
-from splitdeconv.dlp.export import convolutions
+from splitdeconv.dlp.export.convolutions import convolutions
 from splitdeconv.study import measured
 from tests.dlp.tables import networks
 from tools.peers import __main__ as peers

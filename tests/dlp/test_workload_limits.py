@@ -7,7 +7,7 @@ import pytest
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.dlp import simulate, workload
-from splitdeconv.dlp.layers import MOST_CHANNELS, MOST_LAYERS, MOST_OUTPUTS, MOST_TAPS, complete
+from splitdeconv.dlp.layer_table import MOST_CHANNELS, MOST_LAYERS, MOST_OUTPUTS, MOST_TAPS, complete
 from tests.refusals import refused
 
 HEADER = "name,kind,in_h,in_w,c_in,c_out,k_h,k_w,stride_h,stride_w,padding\n"

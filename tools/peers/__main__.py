@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from splitdeconv.dlp.export import export
+from splitdeconv.dlp.export.convolutions import export
 from splitdeconv.dlp.processor import load_processor, load_technology
 from splitdeconv.dlp.simulate import simulate
 from splitdeconv.dlp.workload import workload

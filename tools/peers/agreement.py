@@ -3,7 +3,7 @@
 import numpy as np
 
 from splitdeconv.dlp import cycles
-from splitdeconv.dlp.export_zigzag import rectangle
+from splitdeconv.dlp.export.zigzag import rectangle
 from splitdeconv.dlp.steps import issued, weight_tiles
 
 
@@ -11,7 +11,7 @@ def scalesim(rows, results, processor, dataflow):
     """Cycles, stated convolution by stated convolution.
 
     Args:
-        rows: what `splitdeconv.dlp.export.export` returned.
+        rows: what `splitdeconv.dlp.export.convolutions.export` returned.
         results: what tools/peers/run_scalesim.py wrote.
         processor, dataflow: as exported.
 

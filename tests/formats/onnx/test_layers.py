@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 
 from splitdeconv.convert.rows import layer_rows
-from splitdeconv.dlp.layers import complete
+from splitdeconv.dlp.layer_table import complete
 from splitdeconv.formats.onnx.layers import layers
 from splitdeconv.networks import layer_table
 from splitdeconv.networks.table import COLUMNS

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from splitdeconv.convert.rows import layer_rows
-from splitdeconv.dlp.layers import complete
+from splitdeconv.dlp.layer_table import complete
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.layers import layers
 from splitdeconv.networks.table import COLUMNS

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..atomic import replacing
-from ..errors import SplitDeconvError, check_choice, check_count
-from .cycles import check_run
-from .export_scalesim import scalesim
-from .export_zigzag import zigzag
-from .lowering import lower
-from .processor import load_processor
-from .workload import workload
+from ...atomic import replacing
+from ...errors import SplitDeconvError, check_choice, check_count
+from ..cycles import check_run
+from ..lowering import lower
+from ..processor import load_processor
+from ..workload import workload
+from .scalesim import scalesim
+from .zigzag import zigzag
 
 FORMATS = {"scalesim": scalesim, "zigzag": zigzag}
 _FIELDS = (

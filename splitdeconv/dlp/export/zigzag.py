@@ -11,9 +11,9 @@ from math import ceil
 
 import yaml
 
-from ..errors import check_choice
-from .energy import sram_pj
-from .processor import load_technology
+from ...errors import check_choice
+from ..energy import sram_pj
+from ..processor import load_technology
 
 _LINKS = {"I": "I1", "W": "I2", "O": "O"}
 _EQUATION = "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]"
@@ -29,7 +29,7 @@ def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str
     """The files of ZigZag.
 
     Args:
-        rows: convolutions, from `splitdeconv.dlp.export.convolutions`.
+        rows: convolutions, from `splitdeconv.dlp.export.convolutions.convolutions`.
         processor: a `Processor`; skipping, bursts and stripes cannot be said.
         dataflow: one of the processor's.
         batch: images.

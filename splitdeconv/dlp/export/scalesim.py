@@ -6,7 +6,7 @@ batch is one tall map, and a dilated convolution, or one of two strides, is stat
 1; only its DRAM accesses then are those of another map.
 """
 
-from ..errors import SplitDeconvError
+from ...errors import SplitDeconvError
 
 _DATAFLOWS = {"output_stationary": "os", "weight_stationary": "ws"}
 _TOPOLOGY = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
@@ -51,7 +51,7 @@ def scalesim(rows, processor, dataflow, batch=1, technology=None) -> dict[str, s
     """The files of SCALE-Sim.
 
     Args:
-        rows: convolutions, from `splitdeconv.dlp.export.convolutions`.
+        rows: convolutions, from `splitdeconv.dlp.export.convolutions.convolutions`.
         processor: `array`, `rows`, `cols`, `word_bits` and the three buffers are used. SCALE-Sim's words are bytes, so
             that buffers are stated as the kibiwords they hold.
         dataflow: "output_stationary" or "weight_stationary".
