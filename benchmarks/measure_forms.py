@@ -14,8 +14,7 @@ from rich.progress import track
 from splitdeconv import networks
 from splitdeconv.core.plan import auto_form
 from splitdeconv.networks.counts import layer_plan
-from splitdeconv.study import measured
-from splitdeconv.study import networks as measure
+from splitdeconv.study import measured, networks as measure
 
 FORMS = ("native", "split", "rows", "stacked")
 

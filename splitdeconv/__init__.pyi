@@ -1,14 +1,11 @@
-from . import dlp as dlp
-from . import layers as layers
-from . import networks as networks
-from . import pretrained as pretrained
-from .convert.api import convert as convert
-from .convert.api import inspect as inspect
+from . import dlp as dlp, layers as layers, networks as networks, pretrained as pretrained
+from .convert.api import convert as convert, inspect as inspect
 from .convert.verify.compare import verify as verify
 from .core.apply import apply as apply
-from .core.plan import SplitPlan as SplitPlan
-from .core.plan import plan as plan
+from .core.plan import SplitPlan as SplitPlan, plan as plan
 from .errors import SplitDeconvError as SplitDeconvError
-from .ops import conv1d_transpose as conv1d_transpose
-from .ops import conv2d_transpose as conv2d_transpose
-from .ops import conv3d_transpose as conv3d_transpose
+from .ops import (
+    conv1d_transpose as conv1d_transpose,
+    conv2d_transpose as conv2d_transpose,
+    conv3d_transpose as conv3d_transpose,
+)

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from .. import provenance
-from ..convert import api, output
-from ..convert import verify as verify_models
+from ..convert import api, output, verify as verify_models
 from ..convert.decide import FORMS, INTERLEAVES
 from ..convert.timing import check_format, time_files
 from ..errors import SplitDeconvError

@@ -1,6 +1,3 @@
-from .api import Result as Result
-from .api import convert as convert
-from .api import inspect as inspect
-from .report import Report as Report
-from .report import Verification as Verification
+from .api import Result as Result, convert as convert, inspect as inspect
+from .report import Report as Report, Verification as Verification
 from .verify.compare import verify as verify

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ..formats import input_shapes
 from ..formats.onnx.storage import outside
-from . import exchange, output
-from . import job as jobs
+from . import exchange, job as jobs, output
 from .exchange import is_keras
 from .report import Report
 from .rewrite import Options, examine, rewrite

@@ -1,20 +1,18 @@
 from . import cycles as cycles
-from .compare import compare as compare
-from .compare import sensitivity as sensitivity
-from .export.convolutions import convolutions as convolutions
-from .export.convolutions import export as export
+from .compare import compare as compare, sensitivity as sensitivity
+from .export.convolutions import convolutions as convolutions, export as export
 from .lowering import METHODS as METHODS
 from .pareto import pareto as pareto
-from .processor import Processor as Processor
-from .processor import Technology as Technology
-from .processor import load_processor as load_processor
-from .processor import load_technology as load_technology
-from .processor import processors as processors
-from .processor import technologies as technologies
-from .roofline import roof as roof
-from .roofline import roofline as roofline
+from .processor import (
+    Processor as Processor,
+    Technology as Technology,
+    load_processor as load_processor,
+    load_technology as load_technology,
+    processors as processors,
+    technologies as technologies,
+)
+from .roofline import roof as roof, roofline as roofline
 from .simulate import simulate as simulate
-from .speedup import mac_limit as mac_limit
-from .speedup import speedup as speedup
+from .speedup import mac_limit as mac_limit, speedup as speedup
 from .sweep import sweep as sweep
 from .workload import workload as workload

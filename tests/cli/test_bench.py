@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from splitdeconv.cli import convert as cli
-from splitdeconv.convert import api as front
-from splitdeconv.convert import timing as measure
+from splitdeconv.convert import api as front, timing as measure
 from splitdeconv.convert.verify.run import load
 from tests.cli.files import MODELS
 from tests.convert.test_api import no_deconv

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.convert import _worker
-from splitdeconv.convert import job as jobs
+from splitdeconv.convert import _worker, job as jobs
 from splitdeconv.limits import allowance
 
 

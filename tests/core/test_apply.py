@@ -5,8 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import splitdeconv as sd
 from splitdeconv.core.apply import INTERLEAVES, split_filters

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from splitdeconv.dlp import load_processor, load_technology
 from splitdeconv.dlp.energy import band, energy, register_bits, sram_pj

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from splitdeconv.dlp import load_processor, load_technology, processors
 from splitdeconv.dlp.cycles import compute_cycles

@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from splitdeconv.dlp import load_processor, load_technology, simulate
 from splitdeconv.dlp.cycles import output_stationary, weight_stationary

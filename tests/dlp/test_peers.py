@@ -11,8 +11,7 @@ from splitdeconv.dlp.energy import sram_pj
 from splitdeconv.dlp.export.convolutions import convolutions
 from splitdeconv.study import measured
 from tests.dlp.tables import networks
-from tools.peers import __main__ as peers
-from tools.peers import agreement
+from tools.peers import __main__ as peers, agreement
 
 REFERENCE = Path(__file__).parents[2] / "data" / "reference"
 FLOWS = {"os": "output_stationary", "ws": "weight_stationary"}

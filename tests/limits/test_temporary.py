@@ -6,8 +6,7 @@ import tempfile
 
 import pytest
 
-from splitdeconv.convert import _worker, exchange
-from splitdeconv.convert import job as jobs
+from splitdeconv.convert import _worker, exchange, job as jobs
 from splitdeconv.limits import allowance, sandbox, temporary
 from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused

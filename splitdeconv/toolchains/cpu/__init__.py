@@ -13,8 +13,7 @@ import pandas as pd
 from ... import bench
 from ...errors import check_choice, check_count, check_seconds
 from ..child import Child
-from . import litert, onnxruntime, openvino
-from . import version as cpu_version
+from . import litert, onnxruntime, openvino, version as cpu_version
 
 RUNTIMES = {"litert": litert, "onnxruntime": onnxruntime, "openvino": openvino}
 #: The target in `splitdeconv.convert` that describes each.

@@ -19,9 +19,7 @@ from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
 from ...study.networks import unreasonable
 from ..child import Child
 from . import hlo
-from .subjects import chain as chain
-from .subjects import layers as layers
-from .subjects import whole as whole
+from .subjects import chain as chain, layers as layers, whole as whole
 
 #: The topology by which libtpu knows each generation; a program is compiled for one of its cores.
 GENERATIONS = {"v2": "v2:2x2", "v3": "v3:2x2", "v4": "v4:2x2x1", "v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x2"}

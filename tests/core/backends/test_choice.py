@@ -11,9 +11,7 @@ import tensorflow as tf
 
 import splitdeconv as sd
 from splitdeconv.core import backends
-from splitdeconv.core.backends import jax as jax_backend
-from splitdeconv.core.backends import numpy as numpy_backend
-from splitdeconv.core.backends import tensorflow as tensorflow_backend
+from splitdeconv.core.backends import jax as jax_backend, numpy as numpy_backend, tensorflow as tensorflow_backend
 from tests.refusals import refused
 
 

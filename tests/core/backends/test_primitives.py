@@ -9,9 +9,7 @@ import pytest
 import tensorflow as tf
 
 from splitdeconv import plan
-from splitdeconv.core.backends import jax as jax_backend
-from splitdeconv.core.backends import numpy as reference
-from splitdeconv.core.backends import tensorflow as tensorflow_backend
+from splitdeconv.core.backends import jax as jax_backend, numpy as reference, tensorflow as tensorflow_backend
 
 OTHERS = {
     "tensorflow": SimpleNamespace(module=tensorflow_backend, array=tf.constant),

@@ -8,8 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.formats.onnx import model as module
-from splitdeconv.formats.onnx import parse as onnx_parse
+from splitdeconv.formats.onnx import model as module, parse as onnx_parse
 from splitdeconv.formats.onnx.model import OnnxModel
 from tests.formats.onnx.models import convert, model, problem, run, single, tensor, value
 from tests.refusals import refused

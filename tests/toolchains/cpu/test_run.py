@@ -11,13 +11,13 @@ from ai_edge_litert.interpreter import Interpreter
 from splitdeconv import SplitDeconvError
 from splitdeconv.study import gains
 from splitdeconv.toolchains import cpu
-from splitdeconv.toolchains.cpu import child as _cpu_child
-from splitdeconv.toolchains.cpu import litert as litert_run
-from splitdeconv.toolchains.cpu import onnxruntime as ort
-from splitdeconv.toolchains.cpu import version as cpu_version
-from splitdeconv.toolchains.models import benchmark as models
-from splitdeconv.toolchains.models import onnx as onnx_export
-from splitdeconv.toolchains.models import tflite as litert
+from splitdeconv.toolchains.cpu import (
+    child as _cpu_child,
+    litert as litert_run,
+    onnxruntime as ort,
+    version as cpu_version,
+)
+from splitdeconv.toolchains.models import benchmark as models, onnx as onnx_export, tflite as litert
 from tests.toolchains.needs import needs
 
 needs_openvino = needs("openvino")

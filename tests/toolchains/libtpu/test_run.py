@@ -161,8 +161,7 @@ def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
 
 @needs_jax
 def test_a_device_that_is_lost_on_the_way_is_a_reason(monkeypatch):
-    from splitdeconv.toolchains.libtpu import child as _libtpu_child
-    from splitdeconv.toolchains.libtpu import programs as tpu_programs
+    from splitdeconv.toolchains.libtpu import child as _libtpu_child, programs as tpu_programs
 
     calls = []
 

@@ -7,8 +7,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from splitdeconv import SplitDeconvError, networks
 from splitdeconv.formats.tflite.model import TFLiteModel
-from splitdeconv.toolchains.models import benchmark as models
-from splitdeconv.toolchains.models import tflite as litert
+from splitdeconv.toolchains.models import benchmark as models, tflite as litert
 
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
 

@@ -7,8 +7,7 @@ import pytest
 
 from splitdeconv import SplitDeconvError, networks
 from splitdeconv.toolchains.cpu import onnxruntime as ort
-from splitdeconv.toolchains.models import benchmark as models
-from splitdeconv.toolchains.models import onnx as onnx_export
+from splitdeconv.toolchains.models import benchmark as models, onnx as onnx_export
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import splitdeconv as sd
 from splitdeconv import networks
-from splitdeconv.toolchains.models import benchmark as models
-from splitdeconv.toolchains.models import quantizable
-from splitdeconv.toolchains.models import tflite as litert
+from splitdeconv.toolchains.models import benchmark as models, quantizable, tflite as litert
 
 pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
 SHAPE = (12, 10, 6)

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from splitdeconv.errors import SplitDeconvError
-from splitdeconv.toolchains.models import benchmark as models
-from splitdeconv.toolchains.models import tflite as litert
+from splitdeconv.toolchains.models import benchmark as models, tflite as litert
 from splitdeconv.toolchains.models.quantized import run_int8
 
 # Said by TensorFlow of every calibrated export.

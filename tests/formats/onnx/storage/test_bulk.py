@@ -8,8 +8,7 @@ import pytest
 
 from splitdeconv.convert import job as jobs
 from splitdeconv.convert.report import Decision
-from splitdeconv.convert.verify import alone as verify_alone
-from splitdeconv.convert.verify import whole as verify_whole
+from splitdeconv.convert.verify import alone as verify_alone, whole as verify_whole
 from splitdeconv.formats.onnx.model import OnnxModel
 from splitdeconv.formats.onnx.storage import bulk as onnx_bulk
 from splitdeconv.formats.onnx.storage.bulk import light, save
