@@ -5,7 +5,7 @@ from sys import maxsize
 
 from ..core.plan import SplitPlan, auto_form
 from ..errors import SplitDeconvError, check_choice
-from .report import Decision
+from ..formats.site import Decision
 from .targets import load_target
 
 FORMS = ("split", "rows", "stacked")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..atomic import replacing
 from ..errors import SplitDeconvError
+from ..formats.registry import names
 
 
 def check(path, overwrite=False) -> Path:
@@ -52,13 +53,13 @@ def check_suffix(path, kind):
 
     Args:
         path: the file to write.
-        kind: "tflite", "onnx" or "keras".
+        kind: the name of the model's format.
 
     Raises:
         SplitDeconvError: the name ends as that of another of these formats.
     """
     suffix = Path(path).suffix.lower()
-    if suffix in {".tflite", ".onnx", ".keras"} - {f".{kind}"}:
+    if suffix in {f".{name}" for name in names()} - {f".{kind}"}:
         fix = f"name it {Path(path).with_suffix(f'.{kind}').name}; the format stays what it was"
         raise _refuse(path, f"a name for a .{kind} file", f"one that ends in {suffix}", fix)
 

@@ -1,101 +1,12 @@
-"""What is found in a model, what is decided about it, and what came of it: the records every format shares."""
+"""What came of a conversion: the decisions, the proof and the report, as records that JSON can hold."""
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 
 from ..core.geometry import Axis
-from ..core.plan import SplitPlan
+from ..formats.site import COUNTS, Decision, Site
 from .verify.difference import Output
 
 SCHEMA_VERSION = 1
-COUNTS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")
-
-
-@dataclass(frozen=True)
-class Site:
-    """One transposed convolution found in a model.
-
-    Args:
-        name: as the file names it.
-        operator: the file's own word: "TRANSPOSE_CONV", "Convolution2DTransposeBias", "ConvTranspose", ...
-        axes: the geometry per spatial axis, ``n`` None where dynamic; None where it cannot be told.
-        groups: channel groups.
-        in_channels, out_channels: totals over the groups; None where unknown.
-        dtype: "float32", "float16", "int8", "int16x8" and "float32x8" (activations x weights), "uint8", ...
-        batch: images per run; None where dynamic.
-        problem: why it cannot be converted, in a user's words; None if it can.
-        interleaves: what can interleave its phases in this format, the best first.
-        key: the format's own handle; no part of the record.
-        bound: why the converted model will run at the declared spatial sizes only, in a user's words; None if it will
-            run at every size that the original runs at.
-        counts: multiply-accumulates per image by form, where the format's operators execute others than the plan says.
-    """
-
-    name: str
-    operator: str
-    axes: tuple[Axis, ...] | None
-    groups: int
-    in_channels: int | None
-    out_channels: int | None
-    dtype: str
-    batch: int | None = 1
-    problem: str | None = None
-    key: object = field(default=None, compare=False, repr=False)
-    interleaves: tuple[str, ...] = ("concat", "depth_to_space", "transpose")
-    bound: str | None = None
-    counts: dict[str, int | None] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def geometry(self) -> str:
-        """The axes in words: length, output length, kernel, stride, crop."""
-        return "unknown" if self.axes is None else ", ".join(map(str, self.axes))
-
-    def macs(self) -> dict[str, int | None]:
-        """Multiply-accumulates per image, as `counts` has them, else `SplitPlan.macs`; None for each that cannot be
-        counted.
-        """
-        known = self.axes is not None and None not in (self.in_channels, self.out_channels)
-        if not known or any(axis.n is None for axis in self.axes):
-            return dict.fromkeys(COUNTS)
-        return SplitPlan(self.axes, self.groups, "split").macs(self.in_channels, self.out_channels) | self.counts
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What is to happen to one site.
-
-    Args:
-        site: the transposed convolution.
-        verdict: "convert", "leave" (the target runs it better as it is, or it was not asked for) or "refuse".
-        form: "split", "rows" or "stacked" when converting, else None.
-        interleave: "concat", "depth_to_space", "batch_to_space" or "transpose" when converting, else None.
-        reason: why, in words.
-    """
-
-    site: Site
-    verdict: str
-    form: str | None
-    interleave: str | None
-    reason: str
-
-    def row(self) -> dict:
-        """One flat record: the columns of `inspect`."""
-        site = self.site
-        return {
-            "name": site.name,
-            "operator": site.operator,
-            "geometry": site.geometry,
-            "groups": site.groups,
-            "in_channels": site.in_channels,
-            "out_channels": site.out_channels,
-            "dtype": site.dtype,
-            "batch": site.batch,
-            **site.macs(),
-            "verdict": self.verdict,
-            "form": self.form,
-            "interleave": self.interleave,
-            "reason": self.reason,
-        }
 
 
 @dataclass(frozen=True)
@@ -220,11 +131,6 @@ class Report:
     def with_(self, **changes) -> "Report":
         """A copy with some fields changed."""
         return replace(self, **changes)
-
-
-def tally(operators) -> dict[str, int]:
-    """How many of each operator, by name, from (name, version) pairs."""
-    return dict(sorted(Counter(name for name, _ in operators).items()))
 
 
 def _decision(layer):

@@ -3,17 +3,15 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 
 from ..errors import SplitDeconvError, check_count
 from ..formats import input_shapes, unseen
-from ..formats.content import content
+from ..formats.registry import format_of
+from ..formats.site import tally
 from .decide import decide_all
-from .report import Report, tally
+from .report import Report
 from .targets import Target, load_target
-
-_CLASSES = {"tflite": "TFLiteModel", "onnx": "OnnxModel", "keras": "KerasModel"}
 
 
 @dataclass(frozen=True)
@@ -68,16 +66,11 @@ class Options:
                 )
 
 
-def parse(kind, data, path=None):
-    """The model class of a format, holding the model `data`: bytes, or a `keras.Model`."""
-    return getattr(import_module(f"..formats.{kind}.model", __package__), _CLASSES[kind]).parse(data, path=path)
-
-
 def examine(kind, data, path=None, options=None):
     """Parse a model and decide every transposed convolution in it.
 
     Args:
-        kind: "tflite", "onnx" or "keras".
+        kind: the name of the model's format.
         data: bytes, a `keras.Model`, or the path of an .onnx or .keras file.
         path: where the bytes came from; external data are found beside it.
         options: `Options`.
@@ -91,7 +84,7 @@ def examine(kind, data, path=None, options=None):
     options = options or Options()
     options.check()
     target = options.device
-    if kind not in target.formats:
+    if not target.reads(kind):
         raise SplitDeconvError(
             f"the target {target.name} does not read {kind} models",
             where="target",
@@ -99,7 +92,7 @@ def examine(kind, data, path=None, options=None):
             got=kind,
             fix="choose another target, or bring the model into that format first",
         )
-    model = parse(kind, data, path)
+    model = format_of(kind).parse(data, path)
     sites, operators = model.sites(), model.operators()
     decisions = options.decide(sites)
     return model, Report(
@@ -108,7 +101,7 @@ def examine(kind, data, path=None, options=None):
         decisions=decisions,
         operators_before=tally(operators),
         operators_after=tally(operators),
-        bytes_before=_size(data, getattr(model, "bytes_outside", 0)),
+        bytes_before=_size(data, model.bytes_outside),
         objections=tuple(target.objections(_rest(operators, decisions))),
         notes=_notes(target, sites, model),
     )
@@ -119,7 +112,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
 
     Args:
         kind, data, path, options: as for `examine`.
-        into: path to write the result to, for formats that can do so without holding it in memory; None for none.
+        into: path to write the result to, which need not be held in memory then; None for none.
 
     Returns:
         (bytes, `into` or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no input to
@@ -137,22 +130,22 @@ def rewrite(kind, data, path=None, options=None, into=None):
         sites = model.sites()
         report = report.with_(decisions=options.decide(sites), notes=(*fixed, *_notes(options.device, sites, model)))
     _refuse_if_nothing_can_be_done(report)
-    report = report.with_(arena_before=_arena(kind, data))
+    report = report.with_(arena_before=format_of(kind).arena_peak(data))
     if not report.converted and not options.fixes:
-        result = _result(model, into) if kind == "onnx" else data
+        result = _result(model, into) if model.bytes_outside else data
         return result, report.with_(
-            bytes_after=_size(result, getattr(model, "bytes_kept", 0)),
+            bytes_after=_size(result, model.bytes_kept),
             arena_after=report.arena_before,
-            notes=(*report.notes, nothing_to_do(report), *_said_by(model)),
+            notes=(*report.notes, nothing_to_do(report), *model.notes()),
         )
     model.apply(list(report.decisions))
     result, operators = _result(model, into), model.operators()
     return result, report.with_(
         operators_after=tally(operators),
         objections=tuple(options.device.objections(operators)),
-        bytes_after=_size(result, getattr(model, "bytes_kept", 0)),
-        arena_after=_arena(kind, result),
-        notes=(*report.notes, *_said_by(model)),
+        bytes_after=_size(result, model.bytes_kept),
+        arena_after=format_of(kind).arena_peak(result),
+        notes=(*report.notes, *model.notes()),
     )
 
 
@@ -164,12 +157,11 @@ def _fix(model, options):
 
 
 def _result(model, into):
-    """What a model is now: in the file `into` if there is one and the format can."""
-    if into is None or not hasattr(model, "write"):
+    """What a model is now: in the file `into` if there is one."""
+    if into is None:
         return model.serialize()
     model.write(into)
-    if hasattr(model, "let_go"):
-        model.let_go()
+    model.let_go()
     return into
 
 
@@ -231,15 +223,3 @@ def _size(data, outside=0):
     if isinstance(data, Path):
         return data.stat().st_size + outside
     return len(data) + outside if isinstance(data, bytes) else None
-
-
-def _said_by(model):
-    """What a format wants to be known about its files, if anything."""
-    return model.notes() if hasattr(model, "notes") else ()
-
-
-def _arena(kind, data):
-    """Peak of the interpreter's memory arena in bytes, for the one format that has it."""
-    if kind != "tflite":
-        return None
-    return import_module("..formats.tflite.arena", __package__).arena_peak(content(data))

@@ -6,6 +6,7 @@ silence.
 """
 
 from ..errors import SplitDeconvError
+from ..formats.registry import format_of
 from .exchange import job
 
 
@@ -30,22 +31,12 @@ def layer_rows(model, size=None, *, timeout=None, memory=None):
 
 def read(kind, data, where, path=None, size=None):
     """As `layer_rows`, in this process, of the bytes of a model of a known `kind`; `where` names it in a refusal."""
-    if kind == "onnx":
-        from ..formats.onnx.layers import layers
-
-        return layers(data, where, size)
-    if size is not None:
+    file_format = format_of(kind)
+    if size is not None and not file_format.sized:
         raise SplitDeconvError(
             "only an ONNX model can leave its image size open",
             where=where,
             expected=f"no size for a {kind} model",
             got=f"size {size}",
         )
-    if kind == "tflite":
-        from ..formats.tflite.layers import layers
-
-        return layers(data, where)
-    from ..networks import layer_table
-    from .rewrite import parse
-
-    return layer_table(parse(kind, data, path).serialize()).to_dict("records")
+    return file_format.layers(data, where, path, size)

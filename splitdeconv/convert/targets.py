@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from .. import schema
-from ..errors import SplitDeconvError, shown
+from ..errors import SplitDeconvError, check_choice, shown
+from ..formats import registry
 
 Unknown = Literal["unknown"]
 Range = tuple[int | float | None, int | float | None]
@@ -134,7 +135,7 @@ class Target:
 
     Args:
         name, title: what it is called, on the command line and in full.
-        formats: model formats it reads.
+        formats: model formats it reads, or "any".
         others: what it does with operators that are not listed: "refused" (or run elsewhere), "taken" or "unknown".
         others_source: where that is stated.
         types: element types of transposed convolutions it takes, or "unknown"; `types_source` says where that is.
@@ -150,7 +151,7 @@ class Target:
 
     name: str
     title: str
-    formats: tuple[Literal["tflite", "onnx", "keras"], ...]
+    formats: tuple[str, ...] | Literal["any"]
     others: Literal["refused", "taken", "unknown"]
     others_source: str
     types: tuple[str, ...] | Unknown = "unknown"
@@ -163,6 +164,10 @@ class Target:
     leave: tuple[Leave, ...] = ()
     unmeasured: Literal["leave", "convert"] = "convert"
     notes: tuple[str, ...] = ()
+
+    def reads(self, name: str) -> bool:
+        """Whether it reads models of the format of this name."""
+        return self.formats == "any" or name in self.formats
 
     def beyond(self, site) -> str:
         """In words, what of a site lies outside everything that the rules were measured on."""
@@ -235,7 +240,9 @@ def _folder():
 
 
 def _checked(target, where):
-    """A statement about types or shapes needs a source like every other."""
+    """A statement about types or shapes needs a source like every other, and formats are those that there are."""
+    for name in () if target.formats == "any" else target.formats:
+        check_choice(name, registry.names(), "format", f"{where}, formats")
     for name, source in (("types", "types_source"), ("static_shapes", "static_source")):
         if getattr(target, name) != "unknown" and getattr(target, source) is None:
             raise SplitDeconvError(

@@ -8,9 +8,11 @@ import pandas as pd
 from .. import bench
 from ..errors import SplitDeconvError
 from ..formats.detect import detect, look
+from ..formats.port import RejectedError
+from ..formats.registry import format_of
 from . import exchange
 from .verify.inputs import find_recipe, read_inputs
-from .verify.run import RejectedError, load
+from .verify.run import load
 from .verify.tables import described
 
 
@@ -91,7 +93,7 @@ def time_models(models, *, paths=None, inputs=None, threads=(1, 2), turns=31, bu
     parts = []
     for count in threads:
         runs = {name: _runner(name, data, kinds[name], (paths or {}).get(name), count) for name, data in models.items()}
-        ports = described(kinds[baseline], models[baseline], _common(runs))
+        ports = described(format_of(kinds[baseline]), models[baseline], _common(runs))
         sample = _sample(runs[baseline], baseline, ports, inputs, seed)
         functions = {name: partial(run, sample) for name, run in runs.items()}
         try:
@@ -159,7 +161,7 @@ def _sample(run, name, ports, inputs, seed):
 
 def _kind(data, where):
     kind = detect(data, where)
-    if kind not in ("tflite", "onnx"):
+    if not format_of(kind).runs_files:
         raise _untimed(where, f"a {kind} model")
     return kind
 
@@ -176,6 +178,6 @@ def _untimed(where, got):
 
 def _runner(name, data, kind, path, threads):
     try:
-        return next(iter(load(kind, data, path, threads=threads).values()))
+        return next(iter(load(format_of(kind), data, path, threads=threads).values()))
     except RejectedError as error:
         raise SplitDeconvError("the runtime does not take the model", where=name, got=str(error)) from None

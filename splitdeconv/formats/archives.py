@@ -7,7 +7,8 @@ import shlex
 import zipfile
 import zlib
 
-from . import recipes, wire
+from . import recipes
+from .registry import beginning_with
 
 _PEEK = 4096  # bytes of what is inside that are looked at
 _MOST = 1000  # members of an archive that are looked at
@@ -24,25 +25,8 @@ _PACKED = (
 _CLOSED = (("7-Zip", b"7z\xbc\xaf\x27\x1c", "7z x {}"), ("RAR", b"Rar!\x1a\x07", "unrar x {}"))
 _GIVE = "give the model file that was in it"
 _UNTAR = f"tar -xf {{}}, then {_GIVE}"
-_BROKEN = (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError, EOFError, zlib.error)
-
-
-def model_format(head: bytes) -> str | None:
-    """The format of a model by its first bytes: "tflite", "onnx", "keras" for any zip, or None."""
-    if head[4:8] == b"TFL3":
-        return "tflite"
-    if head[:4] == b"PK\x03\x04":
-        return "keras"
-    return "onnx" if wire.is_onnx(head) else None
-
-
-def is_keras(data: bytes) -> bool:
-    """Whether a zip archive is a .keras file, which holds its configuration and metadata at the top."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {"config.json", "metadata.json"} <= set(archive.namelist())
-    except _BROKEN:
-        return False
+#: What Python raises of archives that are damaged.
+BROKEN = (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError, EOFError, zlib.error)
 
 
 def describe(data: bytes, path: str) -> tuple[str, str] | None:
@@ -69,10 +53,10 @@ def _in_stream(data, path, name, command):
     head = _unpacked(data, name)
     if head[257:262] == b"ustar":
         return f"a tar archive, compressed with {name}", recipes.filled(_UNTAR, path)
-    inside = model_format(head)
-    model = f"model.{inside}" if inside else "model"
-    out = f"splitdeconv convert {model} -o split.{inside}" if inside else f"splitdeconv inspect {model}"
-    what = f"a file compressed with {name}" + (f": a .{inside} model is inside" if inside else "")
+    inside = beginning_with(head)
+    model = f"model.{inside.name}" if inside else "model"
+    out = f"splitdeconv convert {model} -o split.{inside.name}" if inside else f"splitdeconv inspect {model}"
+    what = f"a file compressed with {name}" + (f": a .{inside.name} model is inside" if inside else "")
     return what, recipes.filled(f"{command} {{}} > {model}, then {out}", path)
 
 
@@ -85,7 +69,7 @@ def _unpacked(data, name):
             return bz2.BZ2Decompressor().decompress(data, _PEEK)
         if name == "xz":
             return lzma.LZMADecompressor().decompress(data, _PEEK)
-    except (*_BROKEN, lzma.LZMAError):
+    except (*BROKEN, lzma.LZMAError):
         pass
     return b""
 
@@ -96,7 +80,7 @@ def _in_zip(data, path):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             inside = list(_models(archive))
-    except _BROKEN as error:
+    except BROKEN as error:
         return f"a zip archive that is broken: {error}", recipes.AGAIN
     parts = [tuple(name.split("/")) for name in names]
     last = {part[-1] for part in parts}
@@ -131,6 +115,7 @@ def _models(archive):
         if not item.is_dir() and item.file_size:
             with archive.open(item) as member:
                 head = member.read(_PEEK)
-            kind = model_format(head)
-            if kind and (kind != "keras" or item.filename.endswith(".keras")):
-                yield item.filename, kind
+            file_format = beginning_with(head)
+            # Every archive begins as one of Keras' does.
+            if file_format and (head[:4] != b"PK\x03\x04" or item.filename.endswith(f".{file_format.name}")):
+                yield item.filename, file_format.name

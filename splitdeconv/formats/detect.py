@@ -5,7 +5,8 @@ import stat
 from pathlib import Path
 
 from ..errors import SplitDeconvError
-from . import archives, kinds, recipes
+from . import kinds, recipes
+from .registry import beginning_with
 
 _EXPECTED = "a .tflite, .onnx or .keras model"
 #: Bytes; neither protobuf nor a flatbuffer holds more.
@@ -65,7 +66,7 @@ def look(model) -> tuple[bytes, int, str | None]:
 
 
 def detect(data: bytes, where="the model") -> str:
-    """The format of a model: "tflite", "onnx" or "keras".
+    """The name of a model's format, such as "tflite", "onnx" or "keras".
 
     Args:
         data: its bytes.
@@ -74,10 +75,10 @@ def detect(data: bytes, where="the model") -> str:
     Raises:
         SplitDeconvError: it is empty, or of another kind; with the command that leads on where one is known.
     """
-    kind = archives.model_format(data)
-    if kind is None or (kind == "keras" and not archives.is_keras(data)):
+    file_format = beginning_with(data)
+    if file_format is None or not file_format.holds(data):
         raise _refuse(*kinds.describe(data, where), where)
-    return kind
+    return file_format.name
 
 
 def _too_large(path, head, size):
@@ -87,12 +88,13 @@ def _too_large(path, head, size):
     if head.startswith(b"\x80"):
         detect(head, path)
     fixes = {"tflite": recipes.SMALLER, "keras": f"if it is a PyTorch checkpoint: {recipes.TO_ONNX}"}
+    file_format = beginning_with(head)
     return SplitDeconvError(
         "the model is too large",
         where=path,
         expected=f"{_EXPECTED} of at most {LARGEST:,} bytes",
         got=f"{size:,} bytes",
-        fix=fixes.get(archives.model_format(head), "convert a part of it"),
+        fix=fixes.get(file_format and file_format.name, "convert a part of it"),
     )
 
 

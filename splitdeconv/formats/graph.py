@@ -1,11 +1,7 @@
 """A model file as a graph of operators, for pictures: what feeds what, and what a conversion changed."""
 
-from collections import Counter
-from dataclasses import dataclass
-
-from ..errors import SplitDeconvError
-from ..extras import require
-from .detect import detect
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,25 +15,13 @@ class Node:
     """
 
     operator: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    inputs: tuple[Hashable, ...]
+    outputs: tuple[Hashable, ...]
 
-
-def nodes(data) -> list[Node]:
-    """The operators of a model's main graph, in order.
-
-    Args:
-        data: bytes of a .tflite or .onnx model.
-
-    Raises:
-        SplitDeconvError: the bytes are of another format, or no sound model.
-    """
-    kind = detect(data)
-    if kind not in ("tflite", "onnx"):
-        raise SplitDeconvError(
-            "only model files are drawn as graphs", where="topology", expected="a .tflite or .onnx model", got=kind
-        )
-    return {"tflite": _tflite, "onnx": _onnx}[kind](data)
+    def renamed(self, names: Sequence[str]) -> "Node":
+        """The node with the names of tensors in place of their indices."""
+        inputs, outputs = (tuple(names[index] for index in ends) for ends in (self.inputs, self.outputs))
+        return replace(self, inputs=inputs, outputs=outputs)
 
 
 def changed(before, after, context=1):
@@ -67,39 +51,18 @@ def _around(graph, new, context):
     return [(node, fresh) for node, fresh, keep in zip(graph, new, kept, strict=True) if keep]
 
 
-def _tflite(data):
-    from .tflite.flatbuffer.check import check
-    from .tflite.flatbuffer.file import read
-    from .tflite.graph import constant, operator_name, ports
+def alive(operators: Iterable[Node], fixed: set) -> list[Node]:
+    """What depends on a model's inputs, constants left out; what is made of constants alone is a constant itself.
 
-    model, _ = read(data, "the TFLite model")
-    check(model, "the TFLite model")
-    graph = model.subgraphs[0]
-    # Indices change in a conversion, names do not: they alone identify a tensor, unless the file repeats them.
-    names = [(tensor.name or b"").decode(errors="replace") for tensor in graph.tensors]
-    counts = Counter(names)
-    labels = [name if name and counts[name] == 1 else f"{name}:{i}" for i, name in enumerate(names)]
-
-    fixed = {i for i, tensor in enumerate(graph.tensors) if constant(model, tensor) is not None}
-    operators = [(operator_name(model, op), ports(op.inputs), ports(op.outputs)) for op in graph.operators or ()]
-    return _live(((kind, [i for i in inputs if i >= 0], outputs) for kind, inputs, outputs in operators), fixed, labels)
-
-
-def _onnx(data):
-    graph = require("onnx", "onnx").load_model_from_string(data).graph
-    fixed = {tensor.name for tensor in graph.initializer}
-    operators = ((node.op_type, [name for name in node.input if name], list(node.output)) for node in graph.node)
-    return _live(operators, fixed)
-
-
-def _live(operators, fixed, labels=None):
-    """Nodes of what depends on the model's inputs; what is made of constants alone is a constant itself."""
-    found = []
-    for kind, inputs, outputs in operators:
-        live = [i for i in inputs if i not in fixed]
-        if live or (not inputs and kind != "Constant"):
-            named = ([labels[i] if labels else i for i in ends] for ends in (live, outputs))
-            found.append(Node(kind, *map(tuple, named)))
+    Args:
+        operators: in the order in which they run.
+        fixed: names of the constants.
+    """
+    fixed, live = set(fixed), []
+    for node in operators:
+        inputs = tuple(name for name in node.inputs if name not in fixed)
+        if inputs or (not node.inputs and node.operator != "Constant"):
+            live.append(replace(node, inputs=inputs))
         else:
-            fixed.update(outputs)
-    return found
+            fixed.update(node.outputs)
+    return live

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ..convert.decide import decide
-from ..convert.report import Site
 from ..convert.targets import load_target
 from ..errors import SplitDeconvError
+from ..formats.site import Site
 from ..networks import layer_table, names
 from ..networks.counts import layer_plan
 from ..toolchains import libtpu

@@ -11,6 +11,7 @@ import pytest
 from splitdeconv.cli import convert as cli
 from splitdeconv.convert import api as front, timing as measure
 from splitdeconv.convert.verify.run import load
+from splitdeconv.formats.registry import format_of
 from tests.cli.files import MODELS
 from tests.convert.test_api import no_deconv
 
@@ -57,7 +58,7 @@ def test_inputs_of_ones_own_are_used(run, tmp_path, model, monkeypatch):
     assert code == 1
     assert "small" in err
     assert not seen
-    name = load("tflite", model.read_bytes())[""].inputs[0].name
+    name = load(format_of("tflite"), model.read_bytes())[""].inputs[0].name
     np.savez(tmp_path / "given.npz", **{name: np.full((2, 1, 6, 5, 5), 7, "float32")})
     assert run("bench", model, model, "--inputs", "given.npz", "--threads", 1, "--turns", 1)[0] == 0
     assert [(values[name].shape, values[name].min()) for values in seen] == [((1, 6, 5, 5), 7)] * 2

@@ -8,8 +8,8 @@ import pytest
 import splitdeconv as sd
 from splitdeconv.convert import Report, Verification
 from splitdeconv.convert.decide import decide_all
-from splitdeconv.convert.report import Decision, tally
 from splitdeconv.convert.verify.difference import Output
+from splitdeconv.formats.site import Decision, tally
 from tests.formats.sites import site
 
 SITES = [

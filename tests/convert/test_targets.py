@@ -51,9 +51,9 @@ def test_a_named_target_takes_what_its_preferred_interleave_emits(name):
         "depth_to_space": {"DEPTH_TO_SPACE", "DepthToSpace"},
         "transpose": {"TRANSPOSE", "Transpose"},
     }[preferred]
-    emitted = set().union(*(EMITTED[kind] for kind in target.formats if kind in EMITTED))
+    emitted = set().union(*(EMITTED[kind] for kind in EMITTED if target.reads(kind)))
     assert not target.objections([(name, 1) for name in emitted & operator])
-    assert not target.objections([("CONV_2D" if "tflite" in target.formats else "Conv", 1)])
+    assert not target.objections([("CONV_2D" if target.reads("tflite") else "Conv", 1)])
 
 
 MEASURED = Path(__file__).resolve().parents[2] / "data" / "measured" / "targets.csv"
@@ -187,7 +187,7 @@ def test_an_npu_converts_by_the_default_what_it_was_not_measured_on_and_claims_n
 def test_only_named_targets_leave_anything():
     generic = load_target("generic")
     assert not generic.leave
-    assert generic.formats == ("tflite", "onnx", "keras")
+    assert all(map(generic.reads, ("tflite", "onnx", "keras", "any other")))
 
 
 def test_objections():
@@ -230,6 +230,13 @@ formats: [tflite]
 others: unknown
 others_source: a letter
 """
+
+
+def test_a_format_that_there_is_not_is_refused(tmp_path):
+    path = tmp_path / "board.yaml"
+    path.write_text(OWN.replace("[tflite]", "[tflite, tensorrt]"))
+    with refused("unknown format", "board.yaml, formats", "tensorrt"):
+        load_target(path)
 
 
 def test_a_users_own_target(tmp_path):

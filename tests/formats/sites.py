@@ -1,7 +1,7 @@
 """Transposed convolutions as a format module finds them, made up."""
 
 import splitdeconv as sd
-from splitdeconv.convert.report import Site
+from splitdeconv.formats.site import Site
 
 
 def site(size=(8, 8), kernel=5, strides=2, padding="SAME", cin=16, cout=8, groups=1, **more):

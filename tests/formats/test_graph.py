@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.formats import graph as topology
+from splitdeconv.formats import graph, topology
 from splitdeconv.study.charts import conversion as draw_graph
 from tests.formats.tflite.models import Deconv, deconv_model
 
@@ -34,12 +34,12 @@ def model(rng):
 def test_constants_are_no_nodes(model):
     found = topology.nodes(model)
     assert [node.operator for node in found] == ["Relu", "ConvTranspose", "Sigmoid", "Neg", "Exp"]
-    assert found[1] == topology.Node("ConvTranspose", ("a",), ("b",))
+    assert found[1] == graph.Node("ConvTranspose", ("a",), ("b",))
 
 
 def test_changes_are_shown_with_their_neighbours(model):
     converted = sd.convert(model, form="split", verify=False).model
-    before, after = topology.changed(topology.nodes(model), topology.nodes(converted))
+    before, after = graph.changed(topology.nodes(model), topology.nodes(converted))
     assert [(node.operator, new) for node, new in before] == [
         ("Relu", False),
         ("ConvTranspose", True),
@@ -47,7 +47,7 @@ def test_changes_are_shown_with_their_neighbours(model):
     ]
     assert [node.operator for node, new in after if not new] == ["Relu", "Sigmoid"]
     assert sum(node.operator == "Conv" for node, new in after if new) == 4
-    wider = topology.changed(topology.nodes(model), topology.nodes(converted), context=0)[0]
+    wider = graph.changed(topology.nodes(model), topology.nodes(converted), context=0)[0]
     assert [node.operator for node, _ in wider] == ["ConvTranspose"]
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...formats.content import content
-from .cut import UncutError, cut
+from ...formats.cut import Cut, UncutError
+from ...formats.site import Site
 from .difference import Output, rounding
 from .entry import Pair, failure
 from .whole import SMALL, compare_whole
@@ -60,18 +60,18 @@ def pair_of(part, pair, site) -> Pair:
         site: the site in the original.
     """
     return Pair(
-        part.kind,
+        pair.format,
         part.original,
         part.converted,
         pair.path,
         pair.converted_path,
-        rounding([site], part.kind),
+        rounding([site], pair.format.exact_sums),
         pair.seed,
-        delta_defined=rounding([_widened(site)], part.kind),
+        delta_defined=rounding([_widened(site)], pair.format.exact_sums),
         alone=True,
         grid=part.grid,
         growth=growth([site]),
-        step=_step(part, pair, site),
+        step=pair.format.step_bound(pair.original, site),
     )
 
 
@@ -80,13 +80,9 @@ def _widened(site):
     return replace(site, dtype="float32") if site.dtype in ("float16", "bfloat16") else site
 
 
-def _step(part, pair, site):
-    """How far one step of every activation moves a result, as a function of the input; None where none has steps."""
-    if part.kind != "tflite":
-        return None
-    from ...formats.tflite.hybrid import bound_of
-
-    return bound_of(site, content(pair.original))
+def cut(pair: Pair, site: Site, folder: Path | None = None) -> Cut:
+    """The operator of a site cut out of both models of a `Pair`; see `Format.cut`."""
+    return pair.format.cut(pair.original, pair.converted, site, folder)
 
 
 def growth(sites) -> int:

@@ -7,18 +7,16 @@ that cannot be cut out must at least be seen to move an output of the model (`ve
 
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from ...errors import SplitDeconvError, check_count
-from ...formats.content import content
+from ...formats.registry import format_of
 from .. import exchange
 from ..exchange import is_keras
 from ..report import Verification
-from ..rewrite import parse
 from .alone import SAMPLES, compare_alone, growth
 from .difference import rounding
 from .entry import Pair, failure
-from .hybrid import HybridSplice, quantizes
+from .hybrid import HybridSplice
 from .reach import reaches_output
 from .splice import Splice
 from .whole import compare_whole
@@ -74,7 +72,7 @@ def compare(
     """As `verify`, in this process.
 
     Args:
-        kind: "tflite", "onnx" or "keras".
+        kind: the name of their format.
         original, converted: bytes, paths of files, or `keras.Model`; the same model twice if its layers were swapped
             in place.
         path, converted_path: where the bytes came from.
@@ -82,15 +80,13 @@ def compare(
         decisions: what was done; None to find it out by comparing what the two models hold.
     """
     samples = check_count(samples, "number of samples", "samples")
-    if kind == "keras":
-        original, converted = _loaded(original, converted)
-    sites = _rewritten(kind, original, converted, path, converted_path, decisions)
-    pair = Pair(
-        kind, original, converted, path, converted_path or path, rounding(sites, kind), seed, growth=growth(sites)
-    )
-    splice = _splice(pair, sites)
-    if splice is not None:
-        pair = replace(pair, explain=splice.explain)
+    file_format = format_of(kind)
+    original, converted = file_format.opened(original, converted)
+    sites = _rewritten(file_format, original, converted, path, converted_path, decisions)
+    delta = rounding(sites, file_format.exact_sums)
+    pair = Pair(file_format, original, converted, path, converted_path or path, delta, seed, growth=growth(sites))
+    if pair.delta and file_format.name in _SPLICES:
+        pair = replace(pair, explain=_SPLICES[file_format.name](pair, sites).explain)
     whole = compare_whole(pair, samples, inputs)
     if not all(output.passed for output in whole.outputs):
         return Verification(False, whole.outputs, "model", whole.samples, seed, whole.notes)
@@ -115,45 +111,26 @@ def compare(
     return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
 
 
-def _splice(pair, sites):
-    """What tells differences of quantizers from faults; None where there are no quantizers."""
-    if pair.kind == "onnx":
-        return Splice(pair, sites)
-    if pair.kind != "tflite" or not pair.delta or not quantizes(pair.original):
-        return None
-    return HybridSplice(pair, sites)
+#: What tells differences of quantizers from faults, in the formats that have it.
+_SPLICES = {"onnx": Splice, "tflite": HybridSplice}
 
 
-def _loaded(original, converted):
-    """Keras models of which those that were files hold what they have in common once."""
-    from ...formats.keras.model import share
-
-    models = [parse("keras", model).serialize() for model in (original, converted)]
-    if isinstance(converted, Path):
-        share(*models)
-    return models
-
-
-def _parsed(kind, model, path):
-    return parse(kind, model if kind in ("onnx", "keras") else content(model), path)
-
-
-def _sites(kind, parsed):
-    sites = parsed.sites()
-    if kind == "onnx":
-        parsed.let_go()
-    return sites
-
-
-def _rewritten(kind, original, converted, path, converted_path, decisions):
+def _rewritten(format, original, converted, path, converted_path, decisions):
     """The sites that only one of the two models holds."""
     if decisions is not None:
         return [decision.site for decision in decisions if decision.verdict == "convert"]
-    one, other = _parsed(kind, original, path), _parsed(kind, converted, converted_path)
+    one, other = format.parse(original, path), format.parse(converted, converted_path)
     _fix_alike(one, other.inputs())
-    ours, theirs = (_sites(kind, parsed) for parsed in (one, other))
+    ours, theirs = map(_sites, (one, other))
     names = [{site.name for site in sites} for sites in (ours, theirs)]
     return [s for s in ours if s.name not in names[1]] + [s for s in theirs if s.name not in names[0]]
+
+
+def _sites(model):
+    """The sites of a model that is needed for nothing else."""
+    sites = model.sites()
+    model.let_go()
+    return sites
 
 
 def _fix_alike(parsed, inputs):

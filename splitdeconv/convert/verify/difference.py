@@ -20,12 +20,14 @@ which later layers amplify: then every rewritten operator is run alone, and may 
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from math import inf, prod
 
 import numpy as np
 
 from ...core.plan import SplitPlan
+from ...formats.site import Site
 
 _ROUNDOFF = {"float64": 2.0**-53}
 _HALF = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
@@ -69,24 +71,25 @@ class Output:
         return cls(**content | gaps | {"lsb": lsb if lsb is None else {int(step): n for step, n in lsb.items()}})
 
 
-def rounding(sites, kind="onnx") -> float:
+def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
     """The relative rounding difference that rewriting these sites may make; see above.
 
     Args:
         sites: the rewritten transposed convolutions.
-        kind: format of their model. TFLite sums integers as such, which is exact, and stores half precision only, while
-            ONNX Runtime computes a quantized ConvTranspose in float32. Computed in half precision, sums are taken to be
-            accumulated in float32, and to be rounded after the sum, the bias and the activation, in either model.
+        exact_sums: whether the runtime sums integers as such, which is exact, and half precision in single precision,
+            as TFLite does, while ONNX Runtime computes a quantized ConvTranspose in float32. Computed in half
+            precision, sums are taken to be accumulated in float32, and to be rounded after the sum, the bias and the
+            activation, in either model.
     """
     delta = 0.0
     for site in sites:
         floats = site.dtype.startswith(("float", "bfloat"))
-        if site.axes is None or (kind == "tflite" and not floats):
+        if site.axes is None or (exact_sums and not floats):
             continue
         taps = prod(max(w.length for w in p.windows) for p in SplitPlan(site.axes, 1, "split").axis_plans)
         terms = taps * (site.in_channels or 1) // site.groups + 2
         u = _ROUNDOFF.get(site.dtype, 2.0**-24)
-        halves = 0.0 if kind == "tflite" else 6 * _HALF.get(site.dtype, 0.0)
+        halves = 0.0 if exact_sums else 6 * _HALF.get(site.dtype, 0.0)
         delta += 2 * terms * u / (1 - terms * u) + halves
     return delta
 

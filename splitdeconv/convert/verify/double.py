@@ -13,9 +13,9 @@ import numpy as np
 
 from ...formats.content import content
 from ...formats.onnx.definition import Defined
+from ...formats.port import RejectedError
 from .difference import Output, measure, rounding
 from .entry import greatest
-from .run import RejectedError
 
 #: How far from single precision, relative to the greatest value, the middle one of all values may be: steps of
 #: quantizers move a few of them, an operator that the evaluator understands in another way moves most.

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ...extras import require
+from ...formats.cut import Grid
+from ...formats.format import Format
+from ...formats.port import KERNELS, Arrays, RejectedError, Runner
 from ...limits import allowance
 from .difference import Output, measure, perturb, slack
-from .run import KERNELS, RejectedError, load
-from .steps import Grid, forgive_steps
+from .run import load
+from .steps import forgive_steps
 
 #: What is said of values whose difference is due to kernels alone.
 ROUNDED = "the plainest kernels agree on every value"
@@ -23,8 +25,8 @@ class Pair:
     """Two models.
 
     Args:
-        kind: "tflite", "onnx" or "keras".
-        original, converted: bytes, paths, or `keras.Model`; the same model twice if its layers were swapped in place.
+        format: of both.
+        original, converted: as the format's `load` takes them; the same model twice if its layers were swapped.
         path, converted_path: where the bytes came from, for external data.
         delta: relative rounding difference that is due to the rewriting; see `verify_measure`.
         seed: of the synthetic inputs.
@@ -37,7 +39,7 @@ class Pair:
             of its input; None if it quantizes none.
     """
 
-    kind: str
+    format: Format
     original: object
     converted: object
     path: str | None
@@ -61,11 +63,11 @@ class Pair:
 
     def load_original(self, kernels="default"):
         """Entry points of the original; as Keras' own layers compute if both are the same model."""
-        return load(self.kind, self.original, self.path, kernels, native=self.original is self.converted)
+        return load(self.format, self.original, self.path, kernels, native=self.original is self.converted)
 
     def load_converted(self, kernels="default"):
         """Entry points of the converted model."""
-        return load(self.kind, self.converted, self.converted_path, kernels)
+        return load(self.format, self.converted, self.converted_path, kernels)
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,8 @@ class Entry:
     def _others(self):
         """Both models with each of the other kernels that take both."""
         found = []
-        runtimes = self.pair.kind in ("tflite", "onnx") and self.kernels in KERNELS
-        for other in KERNELS if runtimes else ():
+        kernels = self.pair.format.kernels
+        for other in kernels if self.kernels in kernels else ():
             try:
                 if other != self.kernels:
                     loaders = (self.pair.load_original, self.pair.load_converted)
@@ -108,23 +110,17 @@ def repeats(entry, feed, y):
     return all(measure(name, y[name], again[name], entry.pair.delta * greatest(y[name])).passed for name in y)
 
 
-def keeps_state(entry, feed) -> bool:
-    """Whether a model of which two runs differ begins alike whenever it is loaded: it has a memory, and no dice."""
-    if entry.pair.kind == "keras":
-        return _changes_variables(entry, feed)
-    if entry.pair.kind != "tflite":  # ONNX has no variables; its random numbers may begin alike in every session
-        return False
-    first, second = (entry.pair.load_original(entry.kernels)[entry.name](feed) for _ in range(2))
-    return all(measure(n, y, second[n], entry.pair.delta * greatest(y)).passed for n, y in first.items())
+def keeps_state(entry: Entry, feed: Arrays) -> bool:
+    """Whether a model of which two runs differ has a memory, and draws no random numbers."""
+    pair = entry.pair
 
+    def fresh() -> Runner:
+        return pair.load_original(entry.kernels)[entry.name]
 
-def _changes_variables(entry, feed):
-    """Whether a run of a Keras model changes one of its variables, those of random generators left out."""
-    read = require("keras", "tensorflow").ops.convert_to_numpy
-    kept = [v for v in entry.pair.original.variables if "seed_generator" not in v.path]
-    before = [np.copy(read(variable)) for variable in kept]
-    entry.ours(feed)
-    return any(not np.array_equal(old, read(variable)) for old, variable in zip(before, kept, strict=True))
+    def same(first, second):
+        return all(measure(n, y, second[n], pair.delta * greatest(y)).passed for n, y in first.items())
+
+    return pair.format.keeps_state(pair.original, entry.ours, fresh, feed, same)
 
 
 def compare_output(entry, feed, name, value, z):

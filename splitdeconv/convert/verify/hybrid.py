@@ -14,14 +14,17 @@ one step of every activation, `step_bound`, on condition that all other kernels 
 """
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from ...formats.content import content
+from ...formats.cut import UncutError
+from ...formats.registry import format_of
+from ...formats.tflite.cut import operators_between, source_of
 from ...formats.tflite.flatbuffer.file import read, write
 from ...formats.tflite.graph import operator_name, ports, type_name
-from .alone import pair_of
-from .cut import UncutError, cut, operators_between, source_of
+from .alone import cut, pair_of
 from .difference import measure
 from .entry import Entry, greatest, within_step
 from .run import load
@@ -56,6 +59,10 @@ class HybridSplice:
     def __init__(self, pair, sites):
         self._pair, self._sites, self._loaded = pair, sites, {}
 
+    @cached_property
+    def _quantized(self) -> bool:
+        return quantizes(self._pair.original)
+
     def explain(self, entry, feed, record, theirs, bound):
         """The record of an output that differs again, passed if quantizers are the only reason.
 
@@ -69,6 +76,8 @@ class HybridSplice:
         Raises:
             RejectedError: the runtime does not take one of the parts.
         """
+        if not self._quantized:
+            return record
         key = entry.kernels, entry.name
         if key not in self._loaded:
             try:
@@ -135,7 +144,7 @@ class _Alone:
     def __init__(self, pair, site, kernels):
         part = cut(pair, site)
         self._pair = pair_of(part, pair, site)
-        ours, theirs = (load("tflite", data, None, kernels)[""] for data in (part.original, part.converted))
+        ours, theirs = (load(pair.format, data, None, kernels)[""] for data in (part.original, part.converted))
         self._entry = Entry(ours, theirs, self._pair, "", kernels)
 
     def agrees(self, x, yielded):
@@ -192,7 +201,7 @@ def _load(model, number, inputs, outputs, kernels):
     model.signatureDefs, model.metadata, model.metadataBuffer = None, None, None
     if number:  # the interpreter runs the first; calls of others cannot be followed here
         raise UncutError("an operator is in another subgraph")
-    run = load("tflite", write(model), None, kernels)[""] if computed else None
+    run = load(format_of("tflite"), write(model), None, kernels)[""] if computed else None
 
     def call(given):
         found = {} if run is None else run({f"t{i}": given[i] for i in used})

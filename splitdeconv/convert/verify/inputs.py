@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from ...errors import SplitDeconvError
-from .run import RejectedError
+from ...formats.port import RejectedError
 
 # Lengths to try for dynamic dimensions: 64 suits what halves an image six times, the rest what does not.
 _LENGTHS = (64, 32, 16, 8, 224, 7, 1)

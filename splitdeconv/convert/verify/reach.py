@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from ...extras import require
-from ...formats.content import content
+from ...formats.port import RejectedError
 from .inputs import find_recipe
-from .run import RejectedError, load
+from .run import load
 from .tables import described
 
 
@@ -16,14 +15,14 @@ def reaches_output(pair, site) -> bool:
         pair: the whole models.
         site: one of the original's transposed convolutions.
     """
-    change = {"tflite": _without_weights, "onnx": _negated}.get(pair.kind)
-    if change is None or site.key is None:
+    spoiled = None if site.key is None else pair.format.spoiled(pair.original, site)
+    if spoiled is None:
         return False
     try:
         ours = pair.load_original()
-        theirs = load(pair.kind, change(content(pair.original), site), pair.path)
+        theirs = load(pair.format, spoiled, pair.path)
         for name, run in ours.items():
-            ports = described(pair.kind, pair.original, run.inputs)
+            ports = described(pair.format, pair.original, run.inputs)
             recipe, _ = find_recipe(run, ports, pair.seed, pair.growth)
             if recipe is None:
                 continue
@@ -38,28 +37,3 @@ def reaches_output(pair, site) -> bool:
 
 def _floats(array):
     return array.dtype.kind in "fc"
-
-
-def _without_weights(data, site):
-    """A .tflite file whose operator has weights of another order."""
-    from ...formats.tflite.flatbuffer.file import read, view, write
-
-    model, _ = read(bytes(data), "the model")
-    graph = model.subgraphs[site.key.subgraph]
-    buffer = model.buffers[graph.tensors[site.key.stored_weights].buffer]
-    buffer.data = np.ascontiguousarray(view(buffer)[::-1])
-    return write(model)
-
-
-def _negated(data, site):
-    """An .onnx file whose operator's result is negated."""
-    from ...formats.onnx.graph import scopes
-
-    onnx = require("onnx", "onnx")
-    model = onnx.load_model_from_string(data)
-    graph = scopes(model)[site.key.place].graph
-    index, node = next((i, n) for i, n in enumerate(graph.node) if n.output[:1] == site.key.node.output[:1])
-    name = node.output[0]
-    node.output[0] = f"{name}_before_negation"
-    graph.node.insert(index + 1, onnx.helper.make_node("Neg", [node.output[0]], [name]))
-    return model.SerializeToString()

@@ -18,8 +18,9 @@ from functools import cached_property
 
 from ...extras import require
 from ...formats.content import content
+from ...formats.cut import Cut, UncutError
 from ...formats.onnx.graph import scopes
-from .cut import Cut, UncutError, cut
+from .alone import cut
 from .difference import measure, rounding
 from .double import Double
 from .entry import greatest
@@ -124,10 +125,10 @@ class Splice:
         rest.graph.input.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name, kind in sinks.items())
         _put_out(rest.graph, sources)
         runs = [
-            load("onnx", model.SerializeToString(), path, kernels)[""]
+            load(pair.format, model.SerializeToString(), path, kernels)[""]
             for model, path in ((exposed, pair.converted_path), (rest, pair.path))
         ]
-        return *runs, [load("onnx", part.original, pair.path, kernels)[""] for part in self._parts]
+        return *runs, [load(pair.format, part.original, pair.path, kernels)[""] for part in self._parts]
 
 
 def _put_out(graph, types):

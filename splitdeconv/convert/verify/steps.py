@@ -6,29 +6,16 @@ original's: on the nearer of two neighbouring steps, or on either of them where 
 lies in the middle, up to the rounding of floats.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ...formats.cut import Grid
 from .difference import Output
 
 #: How far from a whole number of steps float32 may leave a value of the grid: in all, and for each
 #: step, of which 16 bits count many.
 _WHOLE, _EACH = 1e-3, 2.0**-22
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The values that a quantizer can tell apart: whole multiples of a step, within a range.
-
-    Args:
-        step: the quantizer's scale.
-        low, high: the least and the greatest value.
-    """
-
-    step: float
-    low: float
-    high: float
 
 
 def forgive_steps(record: Output, ours, theirs, tolerance, grid: Grid) -> Output:

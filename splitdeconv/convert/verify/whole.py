@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...formats.port import DEFINITION, KERNELS, RejectedError
 from .difference import Output, merge
 from .entry import ROUNDED, Entry, compare_output, failure, keeps_state, repeats
 from .inputs import find_recipe, other_sizes, read_inputs
-from .run import DEFINITION, KERNELS, RejectedError
 from .tables import described
 
 _SECONDS = 120  # what the samples of one entry point may take
@@ -168,7 +168,7 @@ class _Evidence:
 def _by_plain_kernels(entry, feed):
     """Records of one sample by the plainest kernels, where those take both models."""
     pair = entry.pair
-    if pair.kind not in ("tflite", "onnx") or entry.kernels in (KERNELS[1], DEFINITION):
+    if KERNELS[1] not in pair.format.kernels or entry.kernels in (KERNELS[1], DEFINITION):
         return
     try:
         loaders = (pair.load_original, pair.load_converted)
@@ -192,9 +192,9 @@ def _load(pair):
 
     An ONNX operator that is alone can be computed by definition where the runtime has no kernel for its type.
     """
-    tried = KERNELS[:1] if pair.kind not in ("tflite", "onnx") else KERNELS[:2]
-    if pair.alone and pair.kind == "onnx":
-        tried += (DEFINITION,)
+    tried = pair.format.kernels[:2]
+    if pair.alone:
+        tried += pair.format.alone
     for kernels in tried:
         try:
             return pair.load_original(kernels), kernels
@@ -214,13 +214,13 @@ def _runs_open(entry):
     ports, pair = entry.ours.inputs, entry.pair
     if [port.shape for port in ports] == [port.shape for port in _ports(entry)]:
         return False
-    recipe, _ = find_recipe(entry.ours, described(pair.kind, pair.original, ports), pair.seed, pair.growth)
+    recipe, _ = find_recipe(entry.ours, described(pair.format, pair.original, ports), pair.seed, pair.growth)
     return recipe is not None
 
 
 def _draw(entry, samples, notes):
     """Synthetic samples, one by one, and how many; or (None, 0, why) if none suits the original."""
-    ports = described(entry.pair.kind, entry.pair.original, _ports(entry))
+    ports = described(entry.pair.format, entry.pair.original, _ports(entry))
     seed, growth = entry.pair.seed, entry.pair.growth
     recipe, said = find_recipe(entry.ours, ports, seed, growth)
     if recipe is None:
@@ -230,7 +230,7 @@ def _draw(entry, samples, notes):
     except RejectedError:  # it does not take other values for its defaults
         ports = [port for port in ports if not port.default]
     # LiteRT is not made for a batch of 0; beside other operators nobody knows what it does.
-    empty = entry.pair.alone and entry.pair.kind != "tflite"
+    empty = entry.pair.alone and entry.pair.format.runs_empty
     others = other_sizes(entry.ours, ports, recipe, seed, growth, empty)
     if others:
         shapes = dict.fromkeys(

@@ -16,12 +16,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ... import layers as twins
-from ...convert.report import Site
 from ...core.geometry import resolve
 from ...errors import SplitDeconvError
 from ...extras import require
 from .. import unseen
+from ..format import Model
 from ..input_shapes import ModelInput, Shape
+from ..site import Site
 from . import file as keras_file
 from .copy import KNOWN, copy_of, layers_of
 from .ops import called_directly, operations_of
@@ -33,7 +34,7 @@ _TWINS = {
 }
 
 
-class KerasModel:
+class KerasModel(Model):
     """A Keras model and where its transposed convolutions are; see `parse`."""
 
     def __init__(self, model, path=None):
@@ -124,6 +125,10 @@ class KerasModel:
     def serialize(self):
         """The model."""
         return self._model
+
+    def write(self, path: Path) -> None:
+        """Write the .keras file; see `write` of this module."""
+        write(self._model, path)
 
     def notes(self) -> tuple[str, ...]:
         """What who saves the converted model has to know."""

@@ -1,8 +1,8 @@
 """What the graph of a Keras model calls without a layer: operations of `keras.ops` on symbolic tensors."""
 
-from ...convert.report import Site
 from ...core.geometry import resolve
 from ...extras import require
+from ..site import Site
 from .copy import layers_of
 
 keras = require("keras", "tensorflow")

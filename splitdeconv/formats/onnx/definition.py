@@ -12,9 +12,9 @@ from functools import cache
 
 import numpy as np
 
-from ...convert.verify.run import Input, rejected
 from ...core.definition import conv_transpose
 from ...extras import require
+from ..port import Input, rejected
 from .geometry import from_onnx
 from .graph import scopes
 from .parse import array, inlined, is_external, tensors_of

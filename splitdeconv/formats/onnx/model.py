@@ -25,6 +25,7 @@ from pathlib import Path
 from ...errors import SplitDeconvError
 from .. import unseen
 from ..content import content
+from ..format import Model
 from ..input_shapes import ModelInput, Shape
 from .graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .parse import LARGEST, all_tensors, array, inlined, is_external, locate, parse
@@ -38,7 +39,7 @@ from .storage.outside import staying
 _SHOWN = 3  # files in a note
 
 
-class OnnxModel:
+class OnnxModel(Model):
     """An ONNX model in memory; made by `parse`."""
 
     def __init__(self, model, data, folder):

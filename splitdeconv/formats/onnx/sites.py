@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...convert.report import Site
 from ...errors import SplitDeconvError
 from ...extras import require
 from ..finite import describe
+from ..site import Site
 from .follow import can_follow, is_linear, type_behind
 from .geometry import from_onnx
 from .graph import DEFAULT_DOMAINS, Source, trace

@@ -10,8 +10,8 @@ from math import prod
 
 import numpy as np
 
-from ...convert.report import Site
 from ...core.plan import SplitPlan
+from ..site import Site
 from . import hybrid
 from .rewrite.split import implied
 

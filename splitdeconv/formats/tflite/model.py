@@ -6,10 +6,11 @@ rewritten stays as it is: other operators, custom ones and their options, metada
 
 from dataclasses import replace
 
-from ...convert.report import Decision, Site
 from ...errors import SplitDeconvError
 from .. import unseen
+from ..format import Model
 from ..input_shapes import ModelInput, Shape, advice
+from ..site import Decision, Site
 from .counts import counted
 from .flatbuffer.bounds import schema
 from .flatbuffer.check import builtin, check
@@ -29,7 +30,7 @@ EMPTY_BATCH = (
 )
 
 
-class TFLiteModel:
+class TFLiteModel(Model):
     """A .tflite model in memory. Made by `parse`."""
 
     def __init__(self, model, tail, where):

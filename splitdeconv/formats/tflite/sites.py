@@ -13,10 +13,10 @@ from math import prod
 
 import numpy as np
 
-from ...convert.report import Site
 from ...core.geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
 from ...errors import SplitDeconvError
 from ..finite import describe
+from ..site import Site
 from .constants import Constants
 from .flow import changeable_buffers
 from .graph import dimensions, names, operator_name, ports, type_name

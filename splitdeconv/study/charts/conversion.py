@@ -5,7 +5,7 @@ import pandas as pd
 
 from ...extras import require
 from ...figures import COLOURS
-from ...formats import graph as topology
+from ...formats import graph, topology
 
 
 def before_after(original, converted, *, context=1, most=40):
@@ -20,7 +20,7 @@ def before_after(original, converted, *, context=1, most=40):
         (figure, table): one row a drawn operator, with its side, kind, depth and whether it is on that side only;
         empty where the main graph stayed as it was, as it does if all that changed is inside a branch.
     """
-    sides = topology.changed(topology.nodes(original), topology.nodes(converted), context)
+    sides = graph.changed(topology.nodes(original), topology.nodes(converted), context)
     networkx, plt = require("networkx", "notebooks"), require("matplotlib.pyplot", "notebooks")
     drawn = [_layers(networkx, side[:most]) for side in sides]
     depth = 1 + max((layer for layers in drawn for layer in layers.values()), default=0)

@@ -9,9 +9,9 @@ import numpy as np
 
 from ... import networks, pretrained
 from ...convert.decide import decide_all
-from ...convert.report import Decision
 from ...errors import check_choice
 from ...extras import require
+from ...formats.site import Decision
 from ...formats.tflite.model import TFLiteModel
 from . import tflite
 

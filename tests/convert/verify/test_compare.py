@@ -11,6 +11,7 @@ from splitdeconv.convert import Verification
 from splitdeconv.convert.verify.compare import compare
 from splitdeconv.convert.verify.difference import Output
 from splitdeconv.convert.verify.run import load
+from splitdeconv.formats.registry import format_of
 from tests.convert.verify.test_onnx import onnx_up
 from tests.formats.tflite import models as tflite_models
 from tests.formats.tflite.models import Deconv, deconv_model
@@ -96,7 +97,7 @@ def test_signatures_are_run_one_by_one():
         for key in (b"first", b"second")
     ]
     data = tflite_models.pack(model)
-    assert set(load("tflite", data)) == {"first", "second"}
+    assert set(load(format_of("tflite"), data)) == {"first", "second"}
     verification = compare("tflite", data, tflite_models.convert(data))
     assert verification
     assert [o.name for o in verification.outputs] == ["first/out", "second/out"]
@@ -112,7 +113,7 @@ def test_repeated_names_are_numbered():
     for tensor in model.subgraphs[0].tensors:
         tensor.name = b"same"
     data = tflite_models.pack(model)
-    (entry,) = load("tflite", data).values()
+    (entry,) = load(format_of("tflite"), data).values()
     assert [port.name for port in entry.inputs] == ["same"]
 
 
@@ -173,6 +174,6 @@ def test_verification_leaves_the_models_bytes_alone():
     graph.inputs = np.arange(len(graph.tensors) - 1, dtype="<i4")
     data = tflite_models.pack(model)
     before = bytes(bytearray(data))
-    (run,) = load("tflite", data).values()
+    (run,) = load(format_of("tflite"), data).values()
     run({port.name: np.ones(port.shape, port.dtype) for port in run.inputs})
     assert data == before

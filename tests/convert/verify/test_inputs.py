@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from splitdeconv.convert.verify.inputs import find_recipe, read_inputs
-from splitdeconv.convert.verify.run import Input, RejectedError
+from splitdeconv.formats.port import Input, RejectedError
 from tests.refusals import refused
 
 IMAGE = Input("image", np.dtype("f4"), (None, None, None, 3))

@@ -6,9 +6,9 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv.convert.verify.inputs import find_recipe
-from splitdeconv.convert.verify.lengths import lengths_of
 from splitdeconv.convert.verify.run import load
 from splitdeconv.convert.verify.tables import described
+from splitdeconv.formats.registry import format_of
 from tests.convert import sequence_models
 from tests.convert.sequence_models import CHANNELS, ROWS, attended, longest, padded, spoken
 from tests.formats.onnx.models import model, node, value
@@ -30,7 +30,7 @@ MODELS = {
 def test_the_whole_model_is_verified(name):
     make_model, lengths = MODELS[name]
     data = make_model().SerializeToString()
-    assert lengths_of("onnx", data) == lengths
+    assert set(format_of("onnx").lengths(data)) == lengths
     result = sd.convert(data)
     verification = result.report.verification
     assert (verification.passed, verification.method) == (True, "model")
@@ -42,8 +42,8 @@ def test_the_whole_model_is_verified(name):
 @pytest.mark.parametrize("name", [name for name, (_, lengths) in MODELS.items() if lengths])
 def test_lengths_reach_that_of_what_is_padded_and_no_further(name):
     data = MODELS[name][0]().SerializeToString()
-    run = load("onnx", data)[""]
-    ports = described("onnx", data, run.inputs)
+    run = load(format_of("onnx"), data)[""]
+    ports = described(format_of("onnx"), data, run.inputs)
     recipe, _ = find_recipe(run, ports, 5)
     (port,) = (port for port in ports if port.lengths)
     counted = set()
@@ -59,8 +59,8 @@ def test_lengths_reach_that_of_what_is_padded_and_no_further(name):
 
 def test_several_lengths_of_fixed_inputs_are_tried():
     data = longest(1, 4 * CHANNELS).SerializeToString()  # more steps than channels, and the first try counts those
-    run = load("onnx", data)[""]
-    ports = described("onnx", data, run.inputs)
+    run = load(format_of("onnx"), data)[""]
+    ports = described(format_of("onnx"), data, run.inputs)
     recipe, _ = find_recipe(run, ports, 0)
     assert recipe.steps == 1
     assert recipe.draw(ports, 0, 0)["lengths"].tolist() == [4 * CHANNELS]
@@ -68,9 +68,9 @@ def test_several_lengths_of_fixed_inputs_are_tried():
 
 def test_tokens_and_speakers_stay_within_their_tables():
     data = spoken().SerializeToString()
-    ports = described("onnx", data, load("onnx", data)[""].inputs)
+    ports = described(format_of("onnx"), data, load(format_of("onnx"), data)[""].inputs)
     assert {port.name: port.rows for port in ports} == {"input": ROWS, "input_lengths": None, "sid": 3}
-    recipe, _ = find_recipe(load("onnx", data)[""], ports, 2)
+    recipe, _ = find_recipe(load(format_of("onnx"), data)[""], ports, 2)
     feeds = [recipe.draw(ports, index, 2) for index in range(20)]
     assert {int(n) for feed in feeds for n in feed["sid"]} == {0, 1, 2}
     assert {int(n) for feed in feeds for n in feed["input"].flat} == set(range(ROWS))
@@ -93,13 +93,13 @@ def compared(kind, other, constants=()):
 )
 @pytest.mark.parametrize("kind", ["Less", "GreaterOrEqual"])
 def test_steps_may_be_stored(steps, found, kind):
-    assert lengths_of("onnx", compared(kind, [], {"steps": steps})) == ({"n"} if found else set())
+    assert set(format_of("onnx").lengths(compared(kind, [], {"steps": steps}))) == ({"n"} if found else set())
 
 
 def test_what_is_compared_with_another_number_is_no_length():
     data = compared("Less", [node("Identity", ["limit"], "steps")], {"limit": np.array([50])})
-    assert lengths_of("onnx", data) == set()
-    assert lengths_of("keras", None) == set()
+    assert set(format_of("onnx").lengths(data)) == set()
+    assert not list(format_of("keras").lengths(None))
 
 
 def tflite(signature=False):
@@ -126,10 +126,10 @@ def tflite(signature=False):
 
 
 def test_lengths_of_tflite_are_told_by_the_names_of_tensors_and_signatures():
-    assert lengths_of("tflite", tflite()) == {"lengths"}
+    assert set(format_of("tflite").lengths(tflite())) == {"lengths"}
     data = tflite(signature=True)
-    assert lengths_of("tflite", data) == {"lengths", "given"}
-    (port,) = described("tflite", data, load("tflite", data)["serve"].inputs)
+    assert set(format_of("tflite").lengths(data)) == {"lengths", "given"}
+    (port,) = described(format_of("tflite"), data, load(format_of("tflite"), data)["serve"].inputs)
     assert (port.name, port.lengths) == ("given", True)
 
 

@@ -6,9 +6,9 @@ import pytest
 from onnx import TensorProto, helper
 
 import splitdeconv as sd
-from splitdeconv.convert.report import Decision
 from splitdeconv.convert.verify.compare import compare
 from splitdeconv.formats.onnx.model import OnnxModel
+from splitdeconv.formats.site import Decision
 from tests.formats.onnx import models as onnx_models
 from tests.refusals import refused
 

@@ -8,7 +8,8 @@ from onnx import helper, numpy_helper
 import splitdeconv as sd
 from splitdeconv.convert.verify.compare import compare
 from splitdeconv.convert.verify.difference import measure
-from splitdeconv.convert.verify.steps import Grid, forgive_steps
+from splitdeconv.convert.verify.steps import forgive_steps
+from splitdeconv.formats.cut import Grid
 from splitdeconv.formats.onnx import follow as onnx_follow
 from tests.formats.onnx import models as onnx_models
 from tests.formats.onnx.models import node, value

@@ -14,9 +14,11 @@ from splitdeconv.convert import timing as measure
 from splitdeconv.convert.verify.entry import Pair
 from splitdeconv.convert.verify.inputs import find_recipe
 from splitdeconv.convert.verify.reach import reaches_output
-from splitdeconv.convert.verify.run import Input, RejectedError, load
+from splitdeconv.convert.verify.run import load
 from splitdeconv.convert.verify.tables import described
 from splitdeconv.formats.onnx.model import OnnxModel
+from splitdeconv.formats.port import Input, RejectedError
+from splitdeconv.formats.registry import format_of
 from tests.formats.onnx import models as onnx_models
 from tests.formats.tflite.models import Builder, make
 
@@ -60,21 +62,21 @@ def tokens_tflite():
     ids=["plain", "axis 1", "cast", "twice"],
 )
 def test_tables_of_onnx_are_found(model):
-    ports = load("onnx", model)[""].inputs
-    assert [port.rows for port in described("onnx", model, ports)] == [ROWS]
+    ports = load(format_of("onnx"), model)[""].inputs
+    assert [port.rows for port in described(format_of("onnx"), model, ports)] == [ROWS]
 
 
 def test_what_is_computed_from_an_input_is_no_index_of_a_table():
     half = [helper.make_node("Div", ["ids", "two"], ["c"]), helper.make_node("Constant", [], ["two"], value_int=2)]
     model = tokens_onnx(half[::-1], "c")
-    ports = load("onnx", model)[""].inputs
-    assert [port.rows for port in described("onnx", model, ports)] == [None]
+    ports = load(format_of("onnx"), model)[""].inputs
+    assert [port.rows for port in described(format_of("onnx"), model, ports)] == [None]
 
 
 def test_tables_of_tflite_are_found():
     model = tokens_tflite()
-    ports = load("tflite", model)[""].inputs
-    assert [(port.name, port.rows) for port in described("tflite", model, ports)] == [("ids", ROWS)]
+    ports = load(format_of("tflite"), model)[""].inputs
+    assert [(port.name, port.rows) for port in described(format_of("tflite"), model, ports)] == [("ids", ROWS)]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -82,15 +84,15 @@ def test_tables_of_keras_are_found_and_models_verified_over_them():
     ids = keras.Input((9,), dtype="int32", name="ids")
     y = keras.layers.Conv1DTranspose(2, 4, 3)(keras.layers.Embedding(ROWS, 5)(ids))
     model = keras.Model(ids, y)
-    ports = load("keras", model)[""].inputs
-    assert [(port.name, port.rows) for port in described("keras", model, ports)] == [("ids", ROWS)]
+    ports = load(format_of("keras"), model)[""].inputs
+    assert [(port.name, port.rows) for port in described(format_of("keras"), model, ports)] == [("ids", ROWS)]
     assert sd.convert(model).report.verification.method == "model"
 
 
 def test_all_rows_are_drawn_and_none_beyond():
     model = tokens_onnx()
-    run = load("onnx", model)[""]
-    ports = described("onnx", model, run.inputs)
+    run = load(format_of("onnx"), model)[""]
+    ports = described(format_of("onnx"), model, run.inputs)
     recipe, _ = find_recipe(run, ports, 3)
     drawn = np.concatenate([recipe.draw(ports, index, 3)["ids"] for index in range(20)])
     assert set(drawn.ravel()) == set(range(ROWS))

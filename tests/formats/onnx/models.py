@@ -5,8 +5,8 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
-from splitdeconv.convert.report import Decision
 from splitdeconv.formats.onnx.model import OnnxModel
+from splitdeconv.formats.site import Decision
 
 
 def tensor(name, array):

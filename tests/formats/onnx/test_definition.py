@@ -7,9 +7,9 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv.convert.verify.compare import compare
-from splitdeconv.convert.verify.run import RejectedError
 from splitdeconv.formats.onnx.definition import Defined
 from splitdeconv.formats.onnx.model import OnnxModel
+from splitdeconv.formats.port import RejectedError
 from tests.formats.onnx import models as onnx_models
 
 LAYERS = [

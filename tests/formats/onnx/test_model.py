@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import helper
 
-from splitdeconv.convert.report import Decision
 from splitdeconv.formats.input_shapes import wanted
 from splitdeconv.formats.onnx.geometry import from_onnx
 from splitdeconv.formats.onnx.model import OnnxModel
+from splitdeconv.formats.site import Decision
 from tests.formats.onnx.models import arrays, convert, kinds, model, node, problem, run, single, value
 from tests.refusals import refused
 

@@ -11,10 +11,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from splitdeconv.convert.report import Decision
 from splitdeconv.core.definition import conv_transpose
 from splitdeconv.core.geometry import resolve
 from splitdeconv.formats.input_shapes import wanted
+from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
 

@@ -11,8 +11,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.convert.report import Decision
 from splitdeconv.formats.graph import nodes
+from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.arena import arena_peak
 from splitdeconv.formats.tflite.flatbuffer import file as tflite_file
 from splitdeconv.formats.tflite.flatbuffer.bounds import make

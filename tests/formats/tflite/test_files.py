@@ -11,8 +11,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from splitdeconv.convert.report import Decision
 from splitdeconv.formats.input_shapes import wanted
+from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.flatbuffer.file import read, write
 from splitdeconv.formats.tflite.model import TFLiteModel
@@ -237,7 +237,7 @@ def _plain(part):
 def test_no_framework_is_loaded():
     code = (
         "import sys\n"
-        "from splitdeconv.convert.report import Decision\n"
+        "from splitdeconv.formats.site import Decision\n"
         "from splitdeconv.formats.tflite.model import TFLiteModel\n"
         "assert 'ai_edge_litert' not in sys.modules\n"
         "model = TFLiteModel.parse(sys.stdin.buffer.read())\n"

@@ -6,8 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from splitdeconv.convert.report import Decision
 from splitdeconv.formats.input_shapes import wanted
+from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
 from tests.formats.tflite.models import Builder, Deconv, change, deconv_model, edit, operators

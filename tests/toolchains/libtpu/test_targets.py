@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from splitdeconv.convert.decide import decide
-from splitdeconv.convert.report import Site
 from splitdeconv.convert.targets import load_target
 from splitdeconv.core.plan import plan
+from splitdeconv.formats.site import Site
 from splitdeconv.networks import layer_table
 from splitdeconv.networks.counts import layer_plan
 from splitdeconv.study import measured, tpu_gains

@@ -12,9 +12,9 @@ from contextlib import suppress
 
 import numpy as np
 
-from ....convert.verify.run import short
 from ....errors import SplitDeconvError
 from ....extras import require
+from ...port import short
 from ..flatbuffer.bounds import make, schema
 from ..flatbuffer.check import builtin, called
 from ..flatbuffer.file import write

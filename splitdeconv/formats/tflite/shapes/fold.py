@@ -9,9 +9,9 @@ from math import prod
 
 import numpy as np
 
-from ....convert.verify.run import short
 from ....errors import SplitDeconvError
 from ....extras import require
+from ...port import short
 from ..constants import Constants
 from ..flatbuffer.bounds import make
 from ..flatbuffer.check import called

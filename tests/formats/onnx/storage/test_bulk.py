@@ -7,11 +7,11 @@ import onnx
 import pytest
 
 from splitdeconv.convert import job as jobs
-from splitdeconv.convert.report import Decision
 from splitdeconv.convert.verify import alone as verify_alone, whole as verify_whole
 from splitdeconv.formats.onnx.model import OnnxModel
 from splitdeconv.formats.onnx.storage import bulk as onnx_bulk
 from splitdeconv.formats.onnx.storage.bulk import light, save
+from splitdeconv.formats.site import Decision
 from splitdeconv.formats.wire import fields
 
 from ..models import model, single, value

@@ -1,0 +1,68 @@
+"""Keras models and single layers, run eagerly: what a model has compiled before plays no part."""
+
+from contextlib import nullcontext
+
+import numpy as np
+
+from ...extras import require
+from ..port import Input, RejectedError, number_type, rejected
+from .model import input_names, inputs_of, natively
+
+
+def load(model: object, native: bool = False) -> dict:
+    """The model under the name "", ready to run.
+
+    Args:
+        model: a `keras.Model`, or (a Keras layer, the shape of its input).
+        native: compute split layers as Keras' own.
+
+    Raises:
+        RejectedError: the model does not say what its inputs are.
+    """
+    return {"": (_Layer if isinstance(model, tuple) else _Model)(model, native)}
+
+
+class _Model:
+    """A whole model."""
+
+    def __init__(self, model, native):
+        self._model, self._native, self._struct = model, native, inputs_of(model)
+        if self._struct is None:
+            raise RejectedError("it does not say what its inputs are")
+        tensors = require("keras", "tensorflow").tree.flatten(self._struct)
+        named = zip(input_names(tensors), tensors, strict=True)
+        self.inputs = tuple(Input(name, number_type(x.dtype), tuple(x.shape)) for name, x in named)
+
+    def __call__(self, feed):
+        keras = require("keras", "tensorflow")
+        # Keras names inputs by a count of its own: a model that was built again has others at the same places.
+        arrays = [feed.get(port.name, value) for port, value in zip(self.inputs, feed.values(), strict=True)]
+        try:
+            with natively(self._model) if self._native else nullcontext():
+                y = self._model(keras.tree.pack_sequence_as(self._struct, arrays), training=False)
+        except Exception as error:  # a layer's code may raise anything
+            raise rejected(error) from None
+        parts = keras.tree.flatten_with_path(y)
+        return {"/".join(map(str, path)) or "output": _numpy(value) for path, value in parts}
+
+
+class _Layer:
+    """One Keras layer, run by itself."""
+
+    def __init__(self, part, native):
+        (self._layer, shape), self._native = part, native
+        self.inputs = (Input("x", number_type(self._layer.compute_dtype) or np.dtype(np.float32), shape),)
+
+    def __call__(self, feed):
+        try:
+            with natively(self._layer) if self._native else nullcontext():
+                y = self._layer(feed["x"])
+        except Exception as error:  # as above: TensorFlow has no kernel for some geometries
+            raise rejected(error) from None
+        return {"y": _numpy(y)}
+
+
+def _numpy(tensor):
+    """A tensor's values; bfloat16, which NumPy does not count among the floats, widened without loss."""
+    values = np.asarray(require("keras", "tensorflow").ops.convert_to_numpy(tensor))
+    return values.astype(np.float32) if values.dtype.kind == "V" else values

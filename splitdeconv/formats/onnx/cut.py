@@ -1,0 +1,125 @@
+"""An operator of an ONNX model alone: the nodes between two values of one graph, that of a branch or a loop as well."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import SplitDeconvError
+from ...extras import require
+from ..content import content
+from ..cut import Cut, Grid, UncutError
+from ..site import Site
+from .graph import scopes
+from .parse import array
+from .shapes.types import known_types
+from .storage.bulk import save
+
+
+def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Path | None = None) -> Cut:
+    """Cut the operator of a site out of both models.
+
+    Args:
+        original, converted: the models.
+        site: one of the original's transposed convolutions.
+        folder: where to put parts that need no other file; None to hold them in memory.
+
+    Raises:
+        UncutError: that cannot be done.
+    """
+    parse = require("onnx", "onnx").load_model_from_string
+    parts = [
+        _subnet(parse(content(model)), site, None if folder is None else folder / f"{name}.onnx")
+        for name, model in (("original", original), ("converted", converted))
+    ]
+    return Cut(*parts, grid_behind(site.key))
+
+
+def _subnet(model, site, file):
+    """A model of the nodes that lead from what the site reads to what it writes: in `file`, if
+    there is one and no other file is needed, or as bytes.
+
+    Where the input is dequantized, the part begins with the integers. Other values that it needs
+    are inputs.
+    """
+    helper = require("onnx", "onnx").helper
+    this, found = site.key, scopes(model)
+    if this is None or len(found) <= this.place:
+        raise UncutError("it is not where the original has it")
+    scope, sink = found[this.place], this.node.output[0]
+    source, kind = _source(this)
+    sizes = [axis.n for axis in site.axes]
+    shape = [site.batch, site.in_channels, *sizes]
+    inputs = [helper.make_tensor_value_info(source, kind, shape)]
+    known = known_types(model, found)[this.place]
+    needed, stored, wanted, seen = [], [], [sink], {source, ""}
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        home = scope.home(name)
+        if home is None or (home.inputs & {name} and name not in known):
+            raise UncutError(f"nothing tells the type of {name!r}")
+        # Up to version 3 of the format every constant is listed as an input as well.
+        if name in home.overridable or (name in home.inputs and name not in home.initializers):
+            inputs.append(helper.make_tensor_value_info(name, *known[name]))
+            continue
+        node, constant = home.producers.get(name), home.constant(name)
+        if constant is not None:  # of a Constant node as well: what lies in nodes is copied
+            constant.name = name
+            stored.append(constant)
+        elif node not in needed:
+            needed.append(node)
+            wanted += node.input
+    ordered = [node for each in found for node in each.graph.node if any(node is n for n in needed)]
+    y = helper.make_tensor_value_info(sink, this.computes, None)
+    graph = helper.make_graph(ordered, "operator", inputs, [y])
+    # A function states the operators of its own nodes.
+    own = scope.function and hasattr(scope.graph, "opset_import")
+    part = helper.make_model(
+        graph,
+        opset_imports=(scope.graph if own else model).opset_import,
+        ir_version=max(model.ir_version, 4),
+        functions=model.functions,
+    )
+    if file is None or any(tensor.external_data for tensor in stored):
+        part.graph.initializer.extend(stored)
+        return part.SerializeToString()
+    save(part, lambda: stored, file)
+    return file
+
+
+def _source(this):
+    """(name, data type) of what the part of a site begins with."""
+    name = this.node.input[0]
+    before = this.scope.producers.get(name)
+    if before is None or before.op_type != "DequantizeLinear" or this.scope.function:
+        return name, this.computes
+    point = before.input[2] if len(before.input) > 2 else ""
+    tensor = this.scope.constant(point) if point else None
+    if tensor is None or this.scope.constant(before.input[1]) is None:
+        return name, this.computes
+    return before.input[0], tensor.data_type
+
+
+def grid_behind(this) -> Grid | None:
+    """The steps of the only reader of an ONNX site, where that is a QuantizeLinear of one known scale."""
+    scope, name = this.scope, this.node.output[0]
+    readers = [node for node in scope.graph.node if name in node.input]
+    if len(readers) != 1 or readers[0].op_type != "QuantizeLinear":
+        return None
+    scale, zero = (scope.constant(n) for n in (*readers[0].input[1:], "")[:2])
+    if scale is None or (zero is None and len(readers[0].input) > 2 and readers[0].input[2]):
+        return None
+    if any(t is not None and list(t.dims) not in ([], [1]) for t in (scale, zero)):
+        return None
+    try:
+        point = np.zeros(1, np.uint8) if zero is None else array(zero, None).reshape(-1)
+        step = float(array(scale, None).reshape(-1)[0])
+    except SplitDeconvError:  # kept in another file, or of an unknown type
+        return None
+    if point.dtype.kind not in "iu":
+        return None
+    limits = np.iinfo(point.dtype)
+    low, high = ((limit - int(point[0])) * step for limit in (limits.min, limits.max))
+    return Grid(step, low, high) if step > 0 else None

@@ -1,0 +1,94 @@
+"""An ONNX model in ONNX Runtime on the CPU."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ...extras import require
+from ...limits import allowance
+from ..port import Input, number_type, rejected
+from .storage.outside import refers
+
+_BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
+_LARGE = 1 << 30  # bytes in other files that are not held twice
+
+
+def load(model: bytes | Path, path: str | None = None, kernels: str = "default", threads: int | None = None) -> dict:
+    """The model under the name "", ready to run.
+
+    Args:
+        model: bytes or the path of a file.
+        path: where the bytes came from, for external data.
+        kernels: one of `splitdeconv.formats.port.KERNELS`.
+        threads: of the kernels; None for all of the machine's.
+
+    Raises:
+        RejectedError: ONNX Runtime does not take the model.
+    """
+    ort = require("onnxruntime", "onnx")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads or os.cpu_count()
+    levels = ort.GraphOptimizationLevel
+    options.graph_optimization_level = {
+        "default": levels.ORT_ENABLE_ALL,
+        "reference": levels.ORT_DISABLE_ALL,
+        "builtin": levels.ORT_ENABLE_BASIC,
+    }[kernels]
+    if threads is None and allowance.bytes_outside() > _LARGE:  # nothing is timed: no copies in another order
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    source, folder = _source(model, path)
+    if folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    try:
+        return {"": _Session(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))}
+    except Exception as error:  # ONNX Runtime's exceptions share no base but this
+        raise rejected(error) from None
+
+
+def _source(model, path):
+    """What ONNX Runtime is given, and the folder in which it is to look for the model's other files.
+
+    Of a file that it reads itself, it looks beside that; elsewhere for bytes only.
+    """
+    folder = path and os.path.dirname(os.path.abspath(path))
+    if isinstance(model, Path):
+        elsewhere = path and os.path.realpath(folder) != os.path.realpath(model.parent)
+        if not elsewhere or not refers(data := model.read_bytes()):
+            return str(model), None
+        model = data
+    return model, folder
+
+
+class _Session:
+    """A session, called with arrays by name."""
+
+    def __init__(self, session):
+        self._session = session
+        self.inputs = tuple(
+            Input(port.name, dtype, _shape(port), dtype in _BYTES, default)
+            for default, ports in (
+                (False, session.get_inputs()),
+                (True, session.get_overridable_initializers()),
+            )
+            for port, dtype in ((port, _type_of(port.type)) for port in ports)
+        )
+
+    def __call__(self, feed):
+        try:
+            values = self._session.run(None, feed)
+        except Exception as error:  # as above
+            raise rejected(error) from None
+        names = [port.name for port in self._session.get_outputs()]
+        return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
+
+
+def _shape(port):
+    return tuple(n if isinstance(n, int) else None for n in port.shape or ())
+
+
+def _type_of(text):
+    names = {"float": "float32", "double": "float64"}
+    inner = text[7:-1] if text.startswith("tensor(") else None
+    return None if inner in (None, "string") else number_type(names.get(inner, inner))

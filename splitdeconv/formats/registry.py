@@ -1,0 +1,41 @@
+"""The formats there are: folders beside this module that hold a module `format`, and those of other packages.
+
+A package adds a format by an entry point of the group "splitdeconv.formats": a name, and where its `FORMAT` is.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+
+from .format import Format
+
+GROUP = "splitdeconv.formats"
+
+
+def names() -> list[str]:
+    """The names of all formats, this package's first."""
+    return list(_loaders())
+
+
+def format_of(name: str) -> Format:
+    """The format of a name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _loaders()[name]()
+
+
+def beginning_with(head: bytes) -> Format | None:
+    """The format that a file of these first bytes may be of; None if there is none."""
+    return next((each for each in map(format_of, names()) if each.begins(head)), None)
+
+
+@cache
+def _loaders() -> dict[str, Callable[[], Format]]:
+    """How to get each format; nothing is imported before it is asked for."""
+    folders = sorted(module.name for module in iter_modules(import_module(__package__).__path__) if module.ispkg)
+    own = {name: lambda name=name: import_module(f".{name}.format", __package__).FORMAT for name in folders}
+    return {point.name: point.load for point in entry_points(group=GROUP)} | own

@@ -1,0 +1,111 @@
+"""An operator of a .tflite model alone: the operators between two tensors of its subgraph."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..content import content
+from ..cut import Cut, UncutError
+from ..site import Site
+from .flatbuffer.bounds import make
+from .flatbuffer.file import read, save, write
+from .flow import contents
+from .graph import ports, producers
+
+
+def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Path | None = None) -> Cut:
+    """Cut the operator of a site out of both models.
+
+    Args:
+        original, converted: the models.
+        site: one of the original's transposed convolutions.
+        folder: where to put the parts; None to hold them in memory.
+
+    Raises:
+        UncutError: that cannot be done.
+    """
+    handle = site.key
+    ends, parts = None, []
+    for name, source in (("original", original), ("converted", converted)):  # one at a time
+        model, _ = read(content(source), "the model")
+        if handle is None or len(model.subgraphs) <= handle.subgraph:
+            raise UncutError("it is not where the original has it")
+        if ends is None:
+            graph = model.subgraphs[handle.subgraph]
+            operator = graph.operators[handle.operator]
+            ends = [graph.tensors[i].name for i in (_begin(model, graph, site), ports(operator.outputs)[0])]
+        file = None if folder is None else folder / f"{name}.tflite"
+        parts.append(_subgraph(model, handle.subgraph, *ends, file))
+    return Cut(*parts)
+
+
+def _begin(model, graph, site):
+    """The tensor that a part begins with; an operator whose shape other tensors decide gets the one it is fixed at."""
+    try:
+        return source_of(model, graph, site.key)
+    except UncutError:
+        shape = [site.batch, *(axis.n and axis.o for axis in site.axes), site.out_channels]
+        if site.operator != "TRANSPOSE_CONV" or None in shape:
+            raise
+        data = np.array(shape, "<i4")
+        model.buffers.append(make("Buffer", data=data.view(np.uint8)))
+        size, buffer = np.array([len(shape)], "<i4"), len(model.buffers) - 1
+        graph.tensors.append(make("Tensor", name=b"", type=2, shape=size, hasRank=True, buffer=buffer))  # INT32
+        operator = graph.operators[site.key.operator]
+        operator.inputs = np.array([len(graph.tensors) - 1, *ports(operator.inputs)[1:]], "<i4")
+        return site.key.x
+
+
+def source_of(model, graph, handle) -> int:
+    """The tensor that a part begins with: the one that the operator reads, or where a shape is computed from one
+    before it, that one.
+    """
+    makers, source = producers(graph), handle.x
+    while True:
+        operators = operators_between(graph, [source], ports(graph.operators[handle.operator].outputs))
+        made = {i for operator in operators for i in ports(operator.outputs)} | {source, -1}
+        read = {i for operator in operators for i in ports(operator.inputs)} - made
+        if all(contents(model, graph.tensors[i]) is not None for i in read):
+            return source
+        maker = makers.get(source)
+        if maker is None:
+            raise UncutError("its output shape is computed from other tensors than its input")
+        source = ports(maker.inputs)[0]
+
+
+def operators_between(graph, sources, sinks) -> list:
+    """The operators that lead from some tensors of a subgraph to others, in no order, and what else they need."""
+    makers = producers(graph)
+    needed, wanted = {}, list(sinks)
+    while wanted:
+        tensor = wanted.pop()
+        operator = makers.get(tensor)
+        if tensor in sources or operator is None or id(operator) in needed:
+            continue
+        needed[id(operator)] = operator
+        wanted += [i for i in ports(operator.inputs) if i >= 0]
+    return list(needed.values())
+
+
+def _subgraph(model, number, reads, writes, file):
+    """A model of the operators that lead from the tensor called `reads` to the one called `writes`:
+    in `file`, or as bytes.
+    """
+    graph = model.subgraphs[number]
+    found = [[i for i, tensor in enumerate(graph.tensors) if tensor.name == name] for name in (reads, writes)]
+    if any(len(indices) != 1 for indices in found):
+        raise UncutError("the file uses the name of one of its tensors more than once")
+    (source,), (sink,) = found
+    needed = operators_between(graph, [source], [sink])
+    graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")
+    graph.operators = [operator for operator in graph.operators if operator in needed]
+    model.subgraphs, model.signatureDefs, model.metadata = [graph], None, None
+    used = {i for operator in needed for i in (*ports(operator.inputs), *ports(operator.outputs)) if i >= 0}
+    held = {graph.tensors[i].buffer for i in used}
+    for index, buffer in enumerate(model.buffers):
+        if index not in held:
+            buffer.data = None
+    if file is None:
+        return write(model)
+    save(model, file)
+    return file

@@ -1,0 +1,96 @@
+"""The format of TensorFlow Lite: flatbuffers, run by LiteRT."""
+
+from collections import Counter
+
+import numpy as np
+
+from ..content import content
+from ..format import Format
+from ..graph import Node, alive
+
+
+class TFLite(Format):
+    """See `splitdeconv.formats.format`; what a method needs is imported when it is called."""
+
+    name = "tflite"
+    runs_empty = False
+    exact_sums = True
+
+    def begins(self, head):
+        return head[4:8] == b"TFL3"
+
+    def parse(self, data, path=None):
+        from .model import TFLiteModel
+
+        return TFLiteModel.parse(content(data), path=path)
+
+    def load(self, model, path=None, kernels="default", native=False, threads=None):
+        from .runtime import load
+
+        return load(model, kernels, threads)
+
+    def cut(self, original, converted, site, folder=None):
+        from .cut import cut
+
+        return cut(original, converted, site, folder)
+
+    def spoiled(self, model, site):
+        """With the weights of the operator in another order."""
+        from .flatbuffer.file import read, view, write
+
+        parsed, _ = read(content(model), "the model")
+        graph = parsed.subgraphs[site.key.subgraph]
+        buffer = parsed.buffers[graph.tensors[site.key.stored_weights].buffer]
+        buffer.data = np.ascontiguousarray(view(buffer)[::-1])
+        return write(parsed)
+
+    def tables(self, model):
+        from .indices import tables
+
+        return tables(model)
+
+    def lengths(self, model):
+        from .indices import lengths
+
+        return lengths(model)
+
+    def step_bound(self, data, site):
+        from .hybrid import bound_of
+
+        return bound_of(site, content(data))
+
+    def keeps_state(self, model, run, fresh, feed, same):
+        """A model of variables begins alike whenever it is loaded."""
+        return same(fresh()(feed), fresh()(feed))
+
+    def layers(self, data, where, path=None, size=None):
+        from .layers import layers
+
+        return layers(content(data), where)
+
+    def nodes(self, data):
+        from .flatbuffer.check import check
+        from .flatbuffer.file import read
+        from .graph import constant, operator_name, ports
+
+        model, _ = read(data, "the TFLite model")
+        check(model, "the TFLite model")
+        graph = model.subgraphs[0]
+        # Indices change in a conversion, names do not: they alone identify a tensor, unless the file repeats them.
+        names = [(tensor.name or b"").decode(errors="replace") for tensor in graph.tensors]
+        counts = Counter(names)
+        labels = [name if name and counts[name] == 1 else f"{name}:{i}" for i, name in enumerate(names)]
+        fixed = {i for i, tensor in enumerate(graph.tensors) if constant(model, tensor) is not None}
+        operators = (
+            Node(operator_name(model, op), tuple(i for i in ports(op.inputs) if i >= 0), tuple(ports(op.outputs)))
+            for op in graph.operators or ()
+        )
+        return [node.renamed(labels) for node in alive(operators, fixed)]
+
+    def arena_peak(self, model):
+        from .arena import arena_peak
+
+        return arena_peak(content(model))
+
+
+FORMAT = TFLite()

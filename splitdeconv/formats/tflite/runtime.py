@@ -1,0 +1,109 @@
+"""A .tflite model in LiteRT."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ...extras import require
+from ..content import content
+from ..port import Input, RejectedError, number_type, short
+from .flow import sets_constants
+
+
+def load(model: bytes | Path, kernels: str = "default", threads: int | None = None) -> dict:
+    """The entry points of a model: its signatures, or the main subgraph under the name "".
+
+    Args:
+        model: bytes or the path of a file.
+        kernels: one of `splitdeconv.formats.port.KERNELS`.
+        threads: of the kernels; None for all of the machine's.
+
+    Raises:
+        RejectedError: LiteRT does not take the model.
+    """
+    interpreter = require("ai_edge_litert.interpreter", "tflite")
+    resolvers = interpreter.OpResolverType
+    try:
+        loaded = interpreter.Interpreter(
+            **_source(model),
+            num_threads=threads or os.cpu_count(),
+            experimental_op_resolver_type={
+                "default": resolvers.AUTO,
+                "reference": resolvers.BUILTIN_REF,
+                "builtin": resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            }[kernels],
+        )
+        signatures = loaded.get_signature_list()
+        if not signatures:
+            loaded.allocate_tensors()
+            return {"": _TFLite(loaded)}
+        return {name: _Signature(loaded.get_signature_runner(name), ports) for name, ports in signatures.items()}
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise RejectedError(short(error)) from None
+
+
+def _source(model):
+    """Arguments that tell an interpreter where a model is.
+
+    A file is mapped. But where a constant is an input as well, setting it writes into the memory
+    that holds the model: a copy is at hand for that.
+    """
+    if isinstance(model, Path) and not sets_constants(np.memmap(model, np.uint8, "r")):
+        return {"model_path": str(model)}
+    return {"model_content": bytes(bytearray(content(model)))}
+
+
+class _TFLite:
+    """A model without signatures: its main subgraph."""
+
+    def __init__(self, interpreter):
+        self._interpreter = interpreter
+        self._ports = dict(_named(interpreter.get_input_details()))
+        self._shapes = {name: tuple(detail["shape"]) for name, detail in self._ports.items()}
+        self.inputs = tuple(_input(name, detail) for name, detail in self._ports.items())
+
+    def __call__(self, feed):
+        run = self._interpreter
+        try:
+            for name, detail in self._ports.items():
+                if self._shapes[name] != feed[name].shape:
+                    self._shapes[name] = feed[name].shape
+                    run.resize_tensor_input(detail["index"], feed[name].shape)
+            run.allocate_tensors()
+            for name, detail in self._ports.items():
+                run.set_tensor(detail["index"], feed[name])
+            run.invoke()
+            return {name: run.get_tensor(detail["index"]) for name, detail in _named(run.get_output_details())}
+        except (ValueError, RuntimeError, TypeError, KeyError) as error:
+            raise RejectedError(short(error)) from None
+
+
+class _Signature:
+    """One signature of a TFLite model."""
+
+    def __init__(self, runner, _):
+        self._runner = runner
+        self.inputs = tuple(_input(name, detail) for name, detail in runner.get_input_details().items())
+
+    def __call__(self, feed):
+        try:
+            return {name: np.array(value) for name, value in self._runner(**feed).items()}
+        except (ValueError, RuntimeError, TypeError, KeyError) as error:
+            raise RejectedError(short(error)) from None
+
+
+def _named(details):
+    """Details with their names; numbered where the file repeats a name or has none."""
+    names = [detail["name"] for detail in details]
+    unique = len(set(names)) == len(names) and all(names)
+    return [
+        (name if unique else f"{i}:{name}", detail) for i, (name, detail) in enumerate(zip(names, details, strict=True))
+    ]
+
+
+def _input(name, detail):
+    shape = tuple(None if n < 0 else int(n) for n in detail.get("shape_signature", detail["shape"]))
+    if len(shape) == 0 and len(detail["shape"]):
+        shape = tuple(int(n) for n in detail["shape"])
+    return Input(name, number_type(detail["dtype"]), shape, detail["quantization"][0] != 0)

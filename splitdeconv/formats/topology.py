@@ -1,0 +1,24 @@
+"""The operators of a model file, whatever its format."""
+
+from ..errors import SplitDeconvError
+from .detect import detect
+from .graph import Node
+from .registry import format_of
+
+
+def nodes(data: bytes) -> list[Node]:
+    """The operators of a model's main graph, in order.
+
+    Args:
+        data: bytes of a .tflite or .onnx model.
+
+    Raises:
+        SplitDeconvError: the bytes are of another format, or no sound model.
+    """
+    name = detect(data)
+    drawn = format_of(name).nodes(data)
+    if drawn is None:
+        raise SplitDeconvError(
+            "only model files are drawn as graphs", where="topology", expected="a .tflite or .onnx model", got=name
+        )
+    return drawn
