@@ -1,5 +1,6 @@
 """What every test shares: a quiet, seeded, CPU-only environment, set before any framework is imported."""
 
+import json
 import os
 import sys
 
@@ -38,3 +39,16 @@ def _seeded():
         sys.modules["tensorflow"].random.set_seed(0)
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Jobs are done in this process: what a child costs is paid in the tests of the sandbox and a few others."""
+    from splitdeconv.convert import job as jobs
+    from splitdeconv.limits import sandbox
+
+    def run(job, folder, limits, progress=None):
+        # Through JSON, as between processes.
+        return json.loads(json.dumps(jobs.run(json.loads(json.dumps(job | {"folder": str(folder)})))))
+
+    monkeypatch.setattr(sandbox, "run", run)
