@@ -102,7 +102,7 @@ def examine(kind, data, path=None, options=None):
         operators_before=tally(operators),
         operators_after=tally(operators),
         bytes_before=_size(data, model.bytes_outside),
-        objections=tuple(target.objections(_rest(operators, decisions))),
+        objections=_objections(target, model, operators, decisions),
         notes=_notes(target, sites, model),
     )
 
@@ -142,7 +142,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
     result, operators = _result(model, into), model.operators()
     return result, report.with_(
         operators_after=tally(operators),
-        objections=tuple(options.device.objections(operators)),
+        objections=_objections(options.device, model, operators),
         bytes_after=_size(result, model.bytes_kept),
         arena_after=format_of(kind).arena_peak(result),
         notes=(*report.notes, *model.notes()),
@@ -206,8 +206,15 @@ def _is_dynamic(site):
     return site.batch is None or (site.axes is not None and any(axis.n is None for axis in site.axes))
 
 
+def _objections(target, model, operators, decisions=()):
+    """What the target would refuse of the operators that will still be there once the decisions are carried out."""
+    # One format alone has operators that feed nothing but what is rewritten, and states their types.
+    left = model.left(decisions) if hasattr(model, "left") else _rest(operators, decisions)
+    return tuple(target.objections(left))
+
+
 def _rest(operators, decisions):
-    """The operators that will still be there once the decisions are carried out."""
+    """The operators without the transposed convolutions that are to be rewritten."""
     going = Counter(decision.site.operator for decision in decisions if decision.verdict == "convert")
     rest = []
     for name, version in operators:

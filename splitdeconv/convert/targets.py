@@ -37,20 +37,25 @@ class Operator:
         versions: first and last version accepted, or "unknown".
         inputs: most inputs accepted.
         limits: what else it demands, in words.
+        tensors: element types that its tensors may have; "unknown" for those of the target.
+        fix: what to do about a tensor of another type, in words; None where nothing is known.
     """
 
     source: str
     versions: tuple[int, int] | Unknown = "unknown"
     inputs: int | Unknown = "unknown"
     limits: str | Unknown = "unknown"
+    tensors: tuple[str, ...] | Unknown = "unknown"
+    fix: str | None = None
 
 
 @dataclass(frozen=True)
 class Refused:
-    """An operator that the target is known not to take, with the reason and where that is stated."""
+    """An operator that the target is known not to take: why, where that is stated, and what to do about it if known."""
 
     reason: str
     source: str
+    fix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ class Target:
         others: what it does with operators that are not listed: "refused" (or run elsewhere), "taken" or "unknown".
         others_source: where that is stated.
         types: element types of transposed convolutions it takes, or "unknown"; `types_source` says where that is.
+        tensors: element types of what operators compute, or "unknown"; `tensors_source` says where that is stated.
         static_shapes: whether every length must be fixed; `static_source` says where that is stated.
         operators: the operators it takes.
         refused: operators it is known not to take.
@@ -156,6 +162,8 @@ class Target:
     others_source: str
     types: tuple[str, ...] | Unknown = "unknown"
     types_source: str | None = None
+    tensors: tuple[str, ...] | Unknown = "unknown"
+    tensors_source: str | None = None
     static_shapes: bool | Unknown = "unknown"
     static_source: str | None = None
     operators: dict[str, Operator] = field(default_factory=dict)
@@ -184,22 +192,40 @@ class Target:
         return f"nothing like it was measured on {self.name}" + (f" ({', '.join(odd)})" if odd else "")
 
     def objections(self, operators) -> list[tuple[str, str]]:
-        """What the target would refuse among `operators`: (name, version) pairs.
+        """What the target would refuse among `operators`: (name, version[, element types of what it computes]).
 
         Returns:
-            (operator, reason and source) for each that is refused or too new, in order of name.
+            (operator, reason and source) for each that is refused, too new or of another type, in order of name.
         """
         found = {}
-        for name, version in operators:
+        for name, version, *types in operators:
             entry = self.operators.get(name)
             if name in self.refused:
-                found[name] = f"{self.refused[name].reason} ({self.refused[name].source})"
+                known = self.refused[name]
+                found[name] = _with_fix(f"{known.reason} ({known.source})", known.fix)
             elif entry is None and self.others == "refused":
                 found[name] = f"not among the operators it takes ({self.others_source})"
             elif entry and entry.versions != "unknown" and not entry.versions[0] <= version <= entry.versions[1]:
                 first, last = entry.versions
                 found[name] = f"version {version}, where it takes {first} to {last} ({entry.source})"
+            elif types and (why := self._objection_to_types(entry, types[0])):
+                found.setdefault(name, why)
         return sorted(found.items())
+
+    def _objection_to_types(self, entry, types):
+        """Why an operator with tensors of these types is refused; None if it is not."""
+        own = entry is not None and entry.tensors != "unknown"
+        taken = entry.tensors if own else self.tensors
+        odd = [] if taken == "unknown" else sorted(set(types) - set(taken))
+        if not odd:
+            return None
+        source = entry.source if own else self.tensors_source
+        why = f"tensors of {', '.join(odd)}, where it takes {', '.join(taken)} ({source})"
+        return _with_fix(why, entry and entry.fix)
+
+
+def _with_fix(why, fix):
+    return f"{why}; {fix}" if fix else why
 
 
 def names() -> list[str]:
@@ -243,7 +269,7 @@ def _checked(target, where):
     """A statement about types or shapes needs a source like every other, and formats are those that there are."""
     for name in () if target.formats == "any" else target.formats:
         check_choice(name, registry.names(), "format", f"{where}, formats")
-    for name, source in (("types", "types_source"), ("static_shapes", "static_source")):
+    for name, source in (("types", "types_source"), ("tensors", "tensors_source"), ("static_shapes", "static_source")):
         if getattr(target, name) != "unknown" and getattr(target, source) is None:
             raise SplitDeconvError(
                 f"a key is missing in a data file: {source}", where=where, expected="a text", got=f"{name} without it"

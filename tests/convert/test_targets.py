@@ -38,7 +38,11 @@ def test_a_target_says_where_everything_comes_from(name):
     sources = [entry.source for entry in entries] + [target.others_source]
     assert all(len(source) > 8 for source in sources)
     # An unquoted " #" begins a comment: a list of threads would lose its end.
-    assert not [source for source in [*sources, target.static_source, target.types_source] if str(source).endswith(",")]
+    assert not [
+        source
+        for source in [*sources, *(getattr(target, f"{name}_source") for name in ("static", "types", "tensors"))]
+        if str(source).endswith(",")
+    ]
     assert all(rule.form or rule.interleave for rule in target.prefer)
 
 
@@ -208,6 +212,27 @@ def test_objections():
     ]
 
 
+def test_objections_to_types():
+    """An operator's own types come before the target's; an operator of unknown types is not objected to."""
+    target = Target(
+        name="t",
+        title="T",
+        formats=("tflite",),
+        others="unknown",
+        others_source="the list",
+        tensors=("int8", "int16"),
+        tensors_source="its manual",
+        operators={"ARG_MAX": Operator("page 7", tensors=("int8", "int64")), "QUANTIZE": Operator("x", fix="do this")},
+        refused={"TANH": Refused("it aborts", "a thread", "use RELU")},
+    )
+    uses = [("ARG_MAX", 1, {"int64"}), ("PAD", 1, {"int16"}), ("ADD", 1), ("TANH", 1, {"float32"})]
+    assert target.objections(uses) == [("TANH", "it aborts (a thread); use RELU")]
+    assert target.objections([("ARG_MAX", 1, {"int16"}), ("QUANTIZE", 1, {"int8", "uint8", "float32"})]) == [
+        ("ARG_MAX", "tensors of int16, where it takes int8, int64 (page 7)"),
+        ("QUANTIZE", "tensors of float32, uint8, where it takes int8, int16 (its manual); do this"),
+    ]
+
+
 def test_the_gpu_delegate_takes_the_versions_that_its_parsers_check():
     """As `CheckMaxSupportedOpVersion` has them in the source that the file cites; operators without it take any."""
     newest = {"ADD": 2, "CONCATENATION": 2, "CONV_2D": 6, "FULLY_CONNECTED": 9, "MUL": 3, "PAD": 2, "RESHAPE": 1}
@@ -260,6 +285,7 @@ def test_a_users_own_target(tmp_path):
             "unknown key in a data file: leave.0.when.step",
         ),
         ("types: [int8]", "a key is missing in a data file: types_source"),
+        ("tensors: [int8]", "a key is missing in a data file: tensors_source"),
         ("static_shapes: true", "a key is missing in a data file: static_source"),
         ("speed: high", "unknown key in a data file: speed"),
     ],

@@ -4,6 +4,7 @@ No TensorFlow is needed, and nothing of a model is run but arithmetic on the sha
 rewritten stays as it is: other operators, custom ones and their options, metadata, signatures, quantization.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...errors import SplitDeconvError
@@ -22,6 +23,7 @@ from .shapes.fix import fix
 from .shapes.fold import drop
 from .shapes.inputs import advised, entrances
 from .sites import find_sites
+from .uses import Use, uses
 
 #: LiteRT 2.3.0: PAD, CONV_2D and DEPTH_TO_SPACE fail there; TRANSPOSE_CONV of an open batch is not delegated.
 EMPTY_BATCH = (
@@ -63,12 +65,15 @@ class TFLiteModel(Model):
 
     def operators(self) -> list[tuple[str, int]]:
         """(name, version) of every operator, subgraph by subgraph."""
-        codes = self._model.operatorCodes
-        return [
-            (operator_name(self._model, operator), codes[operator.opcodeIndex].version)
-            for graph in self._model.subgraphs
-            for operator in graph.operators or ()
-        ]
+        return [(name, version) for name, version, _ in uses(self._model)]
+
+    def left(self, decisions: Sequence[Decision] = ()) -> list[Use]:
+        """(name, version, element types) of every operator that the model keeps, whatever new ones it gets.
+
+        Args:
+            decisions: on what `sites` returned last, not carried out yet.
+        """
+        return uses(self._model, decisions)
 
     def unseen(self) -> list[str]:
         """Custom operators that nobody can see into, by name."""

@@ -164,11 +164,29 @@ def substitute(model, graph, replacements) -> None:
 
 def _prune(model, graph, suspects):
     """Remove the operators that made `suspects`, and those before them, as far as nothing else reads what they make."""
-    kept = set(exposed(model, graph))
+    dead = feeders(model, graph, suspects)
+    graph.operators = [operator for operator in graph.operators if id(operator) not in dead]
+
+
+def feeders(model, graph, suspects, unread=()) -> set[int]:
+    """The operators that made some tensors, and those before them, as far as nothing else reads what they make.
+
+    Args:
+        model: the `ModelT`.
+        graph: one of its subgraphs.
+        suspects: indices of the tensors.
+        unread: tensors that will lose a reader, one for each time that they are named.
+
+    Returns:
+        What `id` says of each.
+    """
+    suspects, kept = list(suspects), set(exposed(model, graph))
     readers = {}
     for operator in graph.operators:
         for tensor in set(ports(operator.inputs)):
             readers[tensor] = readers.get(tensor, 0) + 1
+    for tensor in unread:
+        readers[tensor] -= 1
     makers = {tensor: operator for operator in graph.operators for tensor in ports(operator.outputs)}
     dead = set()
     while suspects:
@@ -181,7 +199,7 @@ def _prune(model, graph, suspects):
         for tensor in set(ports(operator.inputs)):
             readers[tensor] -= 1
             suspects.append(tensor)
-    graph.operators = [operator for operator in graph.operators if id(operator) not in dead]
+    return dead
 
 
 def exposed(model, graph) -> Iterator[int]:
