@@ -1,5 +1,6 @@
 """A conversion's report and a verification, for a person to read."""
 
+from ..convert.labels import labels
 from .show import echo, print_table
 
 
@@ -8,8 +9,9 @@ def print_report(report, done=False):
     if not report.decisions:
         echo(f"{report.format} model: no transposed convolution")
     else:
-        _print_layers(report)
-        _print_reasons(report.decisions)
+        shown = labels([decision.site.name for decision in report.decisions])
+        _print_layers(report, shown)
+        _print_reasons(report.decisions, shown)
     if done:
         _print_changes(report)
     for name, why in report.objections:
@@ -37,15 +39,15 @@ def print_verification(verification):
         echo(f"note: {note}")
 
 
-def _print_layers(report):
+def _print_layers(report, shown):
     """One row per transposed convolution; operations in millions."""
     numbers = ("useful", "exact", "NZP", "form")
     rows = []
-    for decision, row in zip(report.decisions, report.rows(), strict=True):
+    for decision, row, label in zip(report.decisions, report.rows(), shown, strict=True):
         counts = (row["useful"], row["exact"], row["nzp"], row[decision.form] if decision.form else None)
         rows.append(
             (
-                _short(row["name"]),
+                label,
                 row["geometry"],
                 f"{row['in_channels'] or '?'} -> {row['out_channels'] or '?'}"
                 + f", {row['groups']} groups" * (row["groups"] > 1),
@@ -58,20 +60,14 @@ def _print_layers(report):
     echo("useful, exact, NZP, form: millions of multiply-accumulates per image")
 
 
-def _print_reasons(decisions):
+def _print_reasons(decisions, shown):
     """Every reason once, with the layers it is for."""
     reasons = {}
-    for decision in decisions:
-        reasons.setdefault((decision.verdict, decision.reason), []).append(_short(decision.site.name))
+    for decision, label in zip(decisions, shown, strict=True):
+        reasons.setdefault((decision.verdict, decision.reason), []).append(label)
     for (verdict, reason), names in reasons.items():
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         echo(f"{verdict} {shown}: {reason}")
-
-
-def _short(name, most=32):
-    """A name to recognize a layer by: of the many that TFLite gives a fused operator the last, and of that the end."""
-    name = name.split(";")[-1] if ";" in name else name
-    return name if len(name) <= most else "..." + name[3 - most :]
 
 
 def _print_changes(report):

@@ -11,6 +11,7 @@ import typer
 from .. import provenance
 from ..convert import api, output, verify as verify_models
 from ..convert.decide import FORMS, INTERLEAVES
+from ..convert.labels import finds, labels
 from ..convert.timing import check_format, time_files
 from ..errors import SplitDeconvError
 from ..formats.input_shapes import LARGEST, parsed
@@ -62,7 +63,10 @@ def _convert(
     input_shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=1x80x100", help="fix the open dimensions of an input; repeatable")
     ] = None,
-    layers: Annotated[str | None, typer.Option(parser=_pattern, metavar="REGEX", help="only layers it finds")] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(parser=_pattern, metavar="REGEX", help="only layers that it finds, as inspect lists them"),
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="compare with the original by value")] = True,
     samples: Samples = 8,
     inputs: Inputs = None,
@@ -92,11 +96,12 @@ def _convert(
         )
     names = [decision.site.name for decision in result.report.decisions]
     # An input that is fixed is a reason of its own to write the file.
-    if layers and static_batch is None and shapes is None and not any(re.search(layers, name) for name in names):
+    if layers and static_batch is None and shapes is None and not any(finds(re.compile(layers), names)):
         raise SplitDeconvError(
             "no transposed convolution has a name that --layers finds",
             where=str(model),
-            expected="a regular expression that finds one of: " + (", ".join(names[:8]) or "none, the model has none"),
+            expected="a regular expression that finds one of: "
+            + (", ".join(labels(names)[:8]) or "none, the model has none"),
             got=layers,
             fix="see splitdeconv inspect; without --layers all are converted",
         )

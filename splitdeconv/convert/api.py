@@ -123,7 +123,8 @@ def convert(
         static_batch: fix a dynamic batch to this size; short for the input shapes that differ in it alone.
         input_shape: shapes to fix open dimensions of inputs at, by the input's name: {"NAME": (1, 80, 100)}; of a
             model with one input the shape alone will do. A dimension that the file fixes has to be the same.
-        layers: a regular expression; only transposed convolutions whose name it finds are converted.
+        layers: a regular expression; only transposed convolutions that it finds by their names, or by what
+            `splitdeconv inspect` calls them, are converted.
         verify: compare the result with the original by value, and refuse it if it differs.
         samples, seed, inputs: as for `splitdeconv.verify`.
         timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.

@@ -6,6 +6,7 @@ from sys import maxsize
 from ..core.plan import SplitPlan, auto_form
 from ..errors import SplitDeconvError, check_choice
 from ..formats.site import Decision
+from .labels import finds
 from .targets import load_target
 
 FORMS = ("split", "rows", "stacked")
@@ -13,7 +14,7 @@ INTERLEAVES = ("concat", "depth_to_space", "batch_to_space", "transpose")
 
 
 def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list[Decision]:
-    """Decide every site; those whose name `layers`, a regular expression, does not find are left.
+    """Decide every site; those that `layers`, a regular expression, finds neither by name nor by label are left.
 
     Raises:
         SplitDeconvError: an unknown target, form or interleave, or an invalid regular expression.
@@ -30,9 +31,9 @@ def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list
         ) from None
     return [
         decide(site, target, form, interleave)
-        if pattern.search(site.name)
+        if found
         else Decision(site, "leave", None, None, f"not selected: its name does not match {layers!r}")
-        for site in sites
+        for site, found in zip(sites, finds(pattern, [site.name for site in sites]), strict=True)
     ]
 
 
