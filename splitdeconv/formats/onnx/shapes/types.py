@@ -2,7 +2,8 @@
 
 ONNX also lets a file declare shapes (value_info), and no runtime enforces these: they go stale when
 an input is opened, and inside a loop or a function they hold for one call only. They are believed
-where inference stops (at an operator of another domain) only if every input has a fixed shape.
+where inference stops (at an operator that neither ONNX nor `contrib` knows) only if every input has a
+fixed shape.
 """
 
 from collections import ChainMap
@@ -11,6 +12,7 @@ from ....extras import require
 from ..graph import scopes
 from ..parse import tensors_of
 from ..storage.bulk import light
+from .contrib import stand_in
 from .same import spell_out
 
 
@@ -132,6 +134,7 @@ def _inferred(model):
 def _bare(model):
     """A copy that declares no shapes but those of the main graph's inputs, without large constants."""
     copy = light(model)
+    stand_in(copy)
     for scope in scopes(copy):
         graph = scope.graph
         spell_out(scope)

@@ -1,0 +1,169 @@
+"""Operators of ONNX Runtime's own, put so that ONNX' shape inference sees through them.
+
+Inference knows nothing of the domain com.microsoft: behind its first operator no length is known. Exporters write such
+operators (QuantizeLinear of 16 bits), and so does ONNX Runtime when it saves what it has optimized (FusedConv, Gelu).
+In a copy that nothing runs, each that is known here gives way to operators of ONNX whose result has the same shape and
+type. What an operator computes plays no part; its inputs, outputs and attributes are those of the schemas that
+onnxruntime 1.32.0 holds (onnxruntime/docs/ContribOperators.md).
+"""
+
+from collections.abc import Callable
+
+from ....extras import require
+from ..graph import DEFAULT_DOMAINS, scopes
+
+_MICROSOFT, _BLOCKED = "com.microsoft", "com.microsoft.nchwc"
+#: Attributes that say nothing about shapes, or that no operator of ONNX has.
+_OWN = ("activation", "activation_params", "channels_last", "alpha", "beta")
+#: Outputs of the shape and the type of the first input, by operator: their positions.
+_LIKE_INPUT = {
+    **dict.fromkeys(("BiasAdd", "BiasGelu", "BiasSoftmax", "FastGelu", "Gelu", "GroupNorm", "Inverse"), (0,)),
+    **dict.fromkeys(("QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QuickGelu"), (0,)),
+    **dict.fromkeys(("RotaryEmbedding", "Trilu"), (0,)),
+    "SkipGroupNorm": (0, 1),
+    "SkipLayerNormalization": (0, 3),
+    "SkipSimplifiedLayerNormalization": (0, 3),
+}
+#: Operators of ONNX of the same shape, and which inputs they take of the other.
+_LIKE_ANOTHER = {
+    "FusedConv": ("Conv", (0, 1, 2)),
+    "FusedGemm": ("Gemm", (0, 1, 2)),
+    "GemmFastGelu": ("MatMul", (0, 1)),
+    "NhwcConv": ("Conv", (0, 1, 2)),
+    "NhwcFusedConv": ("Conv", (0, 1, 2)),
+    "NhwcMaxPool": ("MaxPool", (0,)),
+    "QLinearAdd": ("Add", (0, 3)),
+    "QLinearAveragePool": ("AveragePool", (0,)),
+    "QLinearConv": ("Conv", (0, 3)),
+    "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
+    "QLinearMul": ("Mul", (0, 3)),
+    "QLinearWhere": ("Where", (0, 1, 4)),
+}
+#: Operators on blocks of channels, whose number is rounded up between ReorderInput and ReorderOutput.
+_LIKE_BLOCKED = {
+    "AveragePool": ("AveragePool", (0,)),
+    "Conv": ("Conv", (0, 1, 2)),
+    "GlobalAveragePool": ("GlobalAveragePool", (0,)),
+    "GlobalMaxPool": ("GlobalMaxPool", (0,)),
+    "MaxPool": ("MaxPool", (0,)),
+}
+_FLOAT, _UINT8, _INT64 = 1, 2, 7
+
+
+def stand_in(model) -> None:
+    """Replace every operator that is known here, in all graphs and functions of a copy of a model."""
+    # Those inside come first: a node that is replaced is written anew.
+    for scope in reversed(scopes(model)):
+        if not scope.opset:  # the model has no operators of ONNX
+            continue
+        for index in reversed(range(len(scope.graph.node))):
+            node = scope.graph.node[index]
+            build = _builder(node)
+            nodes = None if build is None or not node.output else build(scope, node)
+            if nodes:
+                *before, last = nodes
+                node.CopyFrom(last)
+                for one in reversed(before):
+                    scope.graph.node.insert(index, one)
+
+
+def _builder(node) -> Callable | None:
+    """The function that makes the nodes for one; None where it is to stay."""
+    kind = node.op_type
+    if node.domain == _MICROSOFT:
+        own = {
+            "DequantizeLinear": _dequantized,
+            "QLinearConcat": _concatenated,
+            "QLinearConv": _convolved,
+            "QuantizeLinear": _quantized,
+        }
+        like = {**dict.fromkeys(_LIKE_INPUT, _like_input), **dict.fromkeys(_LIKE_ANOTHER, _like_another)}
+        return (like | own).get(kind)
+    if node.domain == _BLOCKED:
+        return (
+            _like_another if kind in _LIKE_BLOCKED else {"ReorderInput": _like_input, "ReorderOutput": _cut}.get(kind)
+        )
+    # ONNX Runtime has this one under ONNX' own name.
+    return _like_input if kind == "SimplifiedLayerNormalization" and node.domain in DEFAULT_DOMAINS else None
+
+
+def _make(kind, inputs, outputs, **attributes):
+    return require("onnx", "onnx").helper.make_node(kind, inputs, outputs, **attributes)
+
+
+def _like_input(_, node):
+    places = _LIKE_INPUT.get(node.op_type, (0,)) if not _number(node, "channels_last") else ()
+    outputs = [node.output[i] for i in places if i < len(node.output) and node.output[i]]
+    return [_make("Identity", node.input[:1], [name]) for name in outputs]
+
+
+def _like_another(_, node):
+    """One operator of ONNX; between two Transposes where this one has the channels last."""
+    blocked, last = node.domain == _BLOCKED, bool(_number(node, "channels_last")) or node.op_type.startswith("Nhwc")
+    kind, places = (_LIKE_BLOCKED if blocked else _LIKE_ANOTHER)[node.op_type]
+    inputs, output = [node.input[i] if i < len(node.input) else "" for i in places], node.output[0]
+    if blocked and last:
+        return None
+    names = [f"splitdeconv.{end}/{output}" for end in ("first", "last")] if last else [inputs[0], output]
+    other = _make(kind, [names[0], *inputs[1:]], [names[1]])
+    other.attribute.extend(a for a in node.attribute if a.name not in _OWN)
+    if not last:
+        return [other]
+    there = _make("Transpose", inputs[:1], names[:1], perm=[0, 3, 1, 2])
+    return [there, other, _make("Transpose", names[1:], [output], perm=[0, 2, 3, 1])]
+
+
+def _convolved(scope, node):
+    """A convolution whose result may be of another type than its input."""
+    inner = type(node)()
+    inner.CopyFrom(node)
+    inner.output[0] = f"splitdeconv.untyped/{node.output[0]}"
+    cast = _cast(scope, node, 7, _UINT8)
+    if cast is None:
+        return None
+    cast[0].input[0] = inner.output[0]
+    return [*_like_another(scope, inner), *cast]
+
+
+def _quantized(scope, node):
+    return _cast(scope, node, 2, _UINT8)
+
+
+def _dequantized(scope, node):
+    return _cast(scope, node, 1, _FLOAT)
+
+
+def _cast(scope, node, place, otherwise):
+    """The first input, in the type of the one at `place`; nothing where the file does not state that."""
+    kind = otherwise
+    if place < len(node.input) and node.input[place]:
+        given = scope.constant(node.input[place])
+        if given is None:
+            return None
+        kind = given.data_type
+    return [_make("Cast", node.input[:1], node.output[:1], to=kind)]
+
+
+def _concatenated(_, node):
+    """Scale and zero point come first, then each value with its own."""
+    return [_make("Concat", node.input[2::3], node.output[:1], axis=_number(node, "axis"))]
+
+
+def _cut(scope, node):
+    """As many channels as the blocks were made of."""
+    channels = _number(node, "channels")
+    if _number(node, "channels_last") or not channels:
+        return None
+    if scope.opset < 10:
+        return [_make("Slice", node.input[:1], node.output[:1], axes=[1], starts=[0], ends=[channels])]
+    helper = require("onnx", "onnx").helper
+    names = [f"splitdeconv.{end}/{node.output[0]}" for end in ("from", "to", "axis")]
+    constants = [
+        _make("Constant", [], [name], value=helper.make_tensor(name, _INT64, [1], [number]))
+        for name, number in zip(names, (0, channels, 1), strict=True)
+    ]
+    return [*constants, _make("Slice", [node.input[0], *names], node.output[:1])]
+
+
+def _number(node, name) -> int:
+    return next((a.i for a in node.attribute if a.name == name), 0)
