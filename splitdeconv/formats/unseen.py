@@ -24,7 +24,8 @@ _KNOWN_CUSTOM = (
 _FLEX = "Flex"
 #: Domains of ONNX whose operators are documented.
 _KNOWN_DOMAINS = (*DEFAULT_DOMAINS, "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
-_MICROSOFT = ("com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
+#: Domains of ONNX Runtime.
+MICROSOFT = ("com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
 _OPAQUE = ("EPContext", "PythonOp", "TorchScript")
 #: Layers of Keras that call what a user gave them.
 _CALLERS = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
@@ -61,7 +62,7 @@ def in_onnx(model) -> list[str]:
 
 
 def _is_known(node):
-    documented = node.domain in _MICROSOFT and node.op_type not in _OPAQUE
+    documented = node.domain in MICROSOFT and node.op_type not in _OPAQUE
     return documented or node.domain in _KNOWN_DOMAINS
 
 

@@ -8,6 +8,7 @@ from ...errors import SplitDeconvError
 from ...extras import require
 from ..finite import describe
 from ..site import Site
+from ..unseen import MICROSOFT
 from .follow import can_follow, is_linear, type_behind
 from .geometry import from_onnx
 from .graph import DEFAULT_DOMAINS, Source, trace
@@ -67,13 +68,12 @@ def find(found, types, read=None):
 
 
 def find_foreign(found, defined) -> list[Site]:
-    """The transposed convolutions of other domains than ONNX' own, such as those that runtimes fuse: refused.
+    """The transposed convolutions of other domains than ONNX' own, such as those of a runtime: refused.
 
     Args:
         found: the scopes.
         defined: (domain, name) of the model's own functions, which are scopes themselves.
     """
-    problem = "an operator of {}, not of ONNX: convert the model before it is optimized for a runtime"
     return [
         Site(
             name=node.name or node.output[0],
@@ -84,7 +84,7 @@ def find_foreign(found, defined) -> list[Site]:
             out_channels=None,
             dtype="unknown",
             batch=None,
-            problem=problem.format(node.domain),
+            problem=f"an operator of {node.domain}, not of ONNX: {_way_around(node)}",
         )
         for scope in found
         for node in scope.graph.node
@@ -93,6 +93,15 @@ def find_foreign(found, defined) -> list[Site]:
         and node.output
         and (node.domain, node.op_type) not in defined
     ]
+
+
+def _way_around(node):
+    """How to get a file that holds ONNX' own operator."""
+    if node.op_type == "ConvTransposeWithDynamicPads":  # which tf2onnx alone writes, and only where it is asked to
+        return "export the model without --extra_opset com.microsoft:1 (tf2onnx)"
+    if node.domain in MICROSOFT:
+        return "convert the model before it is optimized for a runtime"
+    return "export the model with ConvTranspose of ONNX, or convert the model that it was exported from"
 
 
 def _look(scope, place, node, known, read):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ...convert.report import Decision
+from ..site import Decision
 from .flow import contents
 from .graph import operator_name, ports, type_name
 from .rewrite.edit import feeders

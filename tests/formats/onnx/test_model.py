@@ -219,3 +219,21 @@ def test_shapes_left_behind_by_who_opened_an_input_are_not_believed():
     converted = convert(source, checked=False)
     for feed in ({"x": x}, {"x": np.tile(x, (1, 1, 2, 3))}):
         np.testing.assert_allclose(run(converted, feed)[0], run(source, feed)[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("domain", "kind", "way"),
+    [
+        ("com.microsoft", "ConvTransposeWithDynamicPads", "export the model without --extra_opset com.microsoft:1"),
+        ("com.ms.internal.nhwc", "QLinearConvTranspose", "convert the model before it is optimized for a runtime"),
+        ("com.microsoft", "FusedConvTranspose", "convert the model before it is optimized for a runtime"),
+        ("com.example", "ConvTransposeCrop", "export the model with ConvTranspose of ONNX, or convert the model that"),
+    ],
+)
+def test_an_operator_of_another_domain_is_refused_with_its_own_way_out(domain, kind, way):
+    up = helper.make_node(kind, ["x", "w", "p"], ["y"], domain=domain, name="up")
+    weights = {"w": np.zeros((3, 2, 4, 4), "f4"), "p": np.array([1, 0, 1, 2])}
+    source = model([up], [value("x", "f4", [1, 3, 5, 6])], [value("y", "f4", [None] * 4)], weights, domains=(domain,))
+    (site,) = OnnxModel.parse(source).sites()
+    assert site.operator == f"{domain}.{kind}"
+    assert site.problem.startswith(f"an operator of {domain}, not of ONNX: {way}")
