@@ -1,6 +1,5 @@
 """One model, in this process: find its transposed convolutions, decide, rewrite. No files, no limits, no proof."""
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,7 +101,7 @@ def examine(kind, data, path=None, options=None):
         operators_before=tally(operators),
         operators_after=tally(operators),
         bytes_before=_size(data, model.bytes_outside),
-        objections=_objections(target, model, operators, decisions),
+        objections=tuple(target.objections(model.left(decisions))),
         notes=_notes(target, sites, model),
     )
 
@@ -142,7 +141,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
     result, operators = _result(model, into), model.operators()
     return result, report.with_(
         operators_after=tally(operators),
-        objections=_objections(options.device, model, operators),
+        objections=tuple(options.device.objections(model.left())),
         bytes_after=_size(result, model.bytes_kept),
         arena_after=format_of(kind).arena_peak(result),
         notes=(*report.notes, *model.notes()),
@@ -204,25 +203,6 @@ def _notes(target, sites, model):
 
 def _is_dynamic(site):
     return site.batch is None or (site.axes is not None and any(axis.n is None for axis in site.axes))
-
-
-def _objections(target, model, operators, decisions=()):
-    """What the target would refuse of the operators that will still be there once the decisions are carried out."""
-    # One format alone has operators that feed nothing but what is rewritten, and states their types.
-    left = model.left(decisions) if hasattr(model, "left") else _rest(operators, decisions)
-    return tuple(target.objections(left))
-
-
-def _rest(operators, decisions):
-    """The operators without the transposed convolutions that are to be rewritten."""
-    going = Counter(decision.site.operator for decision in decisions if decision.verdict == "convert")
-    rest = []
-    for name, version in operators:
-        if going[name]:
-            going[name] -= 1
-        else:
-            rest.append((name, version))
-    return rest
 
 
 def _size(data, outside=0):

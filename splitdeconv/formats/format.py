@@ -4,6 +4,7 @@ The rest of the package asks a format and never its name. What a format does not
 how most formats are.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +30,21 @@ class Model(Protocol):
     def operators(self) -> list[tuple[str, int]]:
         """(name, version) of every operator."""
         ...
+
+    def left(self, decisions: Sequence[Decision] = ()) -> list[tuple]:
+        """(name, version) of every operator that stays, and its element types where the format states them.
+
+        Args:
+            decisions: on what `sites` returned last, not carried out yet.
+        """
+        going = Counter(decision.site.operator for decision in decisions if decision.verdict == "convert")
+        staying = []
+        for name, version in self.operators():
+            if going[name]:
+                going[name] -= 1
+            else:
+                staying.append((name, version))
+        return staying
 
     def unseen(self) -> list[str]:
         """What nobody can see into, by name."""

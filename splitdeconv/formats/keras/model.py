@@ -19,11 +19,10 @@ from ... import layers as twins
 from ...core.geometry import resolve
 from ...errors import SplitDeconvError
 from ...extras import require
-from .. import unseen
 from ..format import Model
 from ..input_shapes import ModelInput, Shape
 from ..site import Site
-from . import file as keras_file
+from . import file as keras_file, unseen
 from .copy import KNOWN, copy_of, layers_of
 from .ops import called_directly, operations_of
 
@@ -76,7 +75,7 @@ class KerasModel(Model):
     def unseen(self) -> list[str]:
         """Layers and operations that compute by a user's own code; those that are sites are told there."""
         every = [*layers_of(self._model), *operations_of(self._model)]
-        return unseen.in_keras((one for one in every if not _kind(one)), KNOWN)
+        return unseen.names((one for one in every if not _kind(one)), KNOWN)
 
     def inputs(self) -> list[ModelInput]:
         """The inputs, flat; none of a model that does not say what they are."""

@@ -23,10 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...errors import SplitDeconvError
-from .. import unseen
 from ..content import content
 from ..format import Model
 from ..input_shapes import ModelInput, Shape
+from . import unseen
 from .graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .parse import LARGEST, all_tensors, array, inlined, is_external, locate, parse
 from .rewrite.replace import rewrite
@@ -96,7 +96,7 @@ class OnnxModel(Model):
 
     def unseen(self) -> list[str]:
         """Operators that neither a standard nor the model defines, with their domains."""
-        return unseen.in_onnx(self._model)
+        return unseen.names(self._model)
 
     def inputs(self) -> list[ModelInput]:
         """What a caller has to give it, tensors and others."""

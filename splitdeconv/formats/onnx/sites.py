@@ -8,11 +8,11 @@ from ...errors import SplitDeconvError
 from ...extras import require
 from ..finite import describe
 from ..site import Site
-from ..unseen import MICROSOFT
 from .follow import can_follow, is_linear, type_behind
 from .geometry import from_onnx
 from .graph import DEFAULT_DOMAINS, Source, trace
 from .ops import FIRST_OPSET
+from .unseen import MICROSOFT
 
 _INTS = ("dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides")
 _KNOWN = {*_INTS, "auto_pad", "group"}

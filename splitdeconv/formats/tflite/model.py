@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...errors import SplitDeconvError
-from .. import unseen
 from ..format import Model
 from ..input_shapes import ModelInput, Shape, advice
 from ..site import Decision, Site
+from . import unseen
 from .counts import counted
 from .flatbuffer.bounds import schema
 from .flatbuffer.check import builtin, check
@@ -84,7 +84,7 @@ class TFLiteModel(Model):
             for operator in graph.operators or ()
             if builtin(codes[operator.opcodeIndex]) == schema().BuiltinOperator.CUSTOM
         )
-        return unseen.in_tflite(customs)
+        return unseen.names(customs)
 
     def inputs(self) -> list[ModelInput]:
         """The inputs of every entry point."""
