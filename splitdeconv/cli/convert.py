@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .. import provenance
-from ..convert import api, output, verify as verify_models
+from .. import output, provenance
+from ..convert import api, verify as verify_models
 from ..convert.decide import FORMS, INTERLEAVES
 from ..convert.labels import finds, labels
 from ..convert.timing import check_format, time_files

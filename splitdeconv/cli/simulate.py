@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .. import plain_yaml
-from ..convert import output
+from .. import output, plain_yaml
 from ..dlp.cycles import DATAFLOWS, SKIPS
 from ..dlp.lowering import METHODS
 from ..dlp.sweep_axes import MOST_LABELS

@@ -4,9 +4,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from .. import output
 from ..formats import input_shapes
 from ..formats.onnx.storage import outside
-from . import exchange, job as jobs, output
+from . import exchange, job as jobs
 from .exchange import is_keras
 from .report import Report
 from .rewrite import Options, examine, rewrite

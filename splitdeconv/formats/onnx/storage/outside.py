@@ -9,7 +9,7 @@ import errno
 import os
 from pathlib import Path
 
-from ....convert import output
+from .... import output
 from ....errors import SplitDeconvError
 from ....extras import require
 from ..graph import scopes

@@ -4,9 +4,9 @@ import os
 import stat
 from pathlib import Path
 
-from ..atomic import replacing
-from ..errors import SplitDeconvError
-from ..formats.registry import names
+from .atomic import replacing
+from .errors import SplitDeconvError
+from .formats.registry import names
 
 
 def check(path, overwrite=False) -> Path:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from splitdeconv.convert import output
+from splitdeconv import output
 from tests.refusals import refused
 
 REFUSED = "the output cannot be written"
