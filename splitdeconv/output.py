@@ -6,7 +6,6 @@ from pathlib import Path
 
 from .atomic import replacing
 from .errors import SplitDeconvError
-from .formats.registry import names
 
 
 def check(path, overwrite=False) -> Path:
@@ -46,22 +45,6 @@ def check(path, overwrite=False) -> Path:
     if found is None and path.is_symlink() and not overwrite:
         raise _exists(path, f"a link to {target}, which does not exist")
     return path
-
-
-def check_suffix(path, kind):
-    """Refuse a name that ends as another format's: whoever opens the file goes by it.
-
-    Args:
-        path: the file to write.
-        kind: the name of the model's format.
-
-    Raises:
-        SplitDeconvError: the name ends as that of another of these formats.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix in {f".{name}" for name in names()} - {f".{kind}"}:
-        fix = f"name it {Path(path).with_suffix(f'.{kind}').name}; the format stays what it was"
-        raise _refuse(path, f"a name for a .{kind} file", f"one that ends in {suffix}", fix)
 
 
 def write(path, content, overwrite=False) -> Path:

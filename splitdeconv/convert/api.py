@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .. import output
+from ..errors import SplitDeconvError
 from ..formats import input_shapes
-from ..formats.onnx.storage import outside
+from ..formats.registry import format_of, names
 from . import exchange, job as jobs
 from .exchange import is_keras
 from .report import Report
@@ -30,13 +30,7 @@ class Result:
     @cached_property
     def model(self):
         """The model: bytes for .tflite and .onnx, with everything inside, a `keras.Model` for Keras."""
-        if self.report.format == "keras" and isinstance(self.content, bytes):
-            from ..formats.keras.model import KerasModel
-
-            return KerasModel.parse(self.content).serialize()
-        if self.folder is not None:
-            return outside.completed(self.content, self.folder)
-        return self.content
+        return format_of(self.report.format).result(self.content, self.folder)
 
     def save(self, path, overwrite=False) -> Path:
         """Write the model to a file, whole or not at all. Tensors that an .onnx model keeps in other files are copied
@@ -50,10 +44,21 @@ class Result:
             SplitDeconvError: the folder is missing, full or read-only, the file is there already, or its name ends as
                 another format's.
         """
-        output.check_suffix(path, self.report.format)
-        if self.folder is not None:
-            return outside.save(self.content, self.folder, path, overwrite)
-        return output.write(path, self.content if isinstance(self.content, bytes) else self.content.save, overwrite)
+        _check_suffix(path, self.report.format)
+        return format_of(self.report.format).save(self.content, self.folder, path, overwrite)
+
+
+def _check_suffix(path, name):
+    """Refuse a file name that ends as another format's: whoever opens the file goes by it."""
+    suffix = Path(path).suffix.lower()
+    if suffix in {f".{other}" for other in names()} - {f".{name}"}:
+        raise SplitDeconvError(
+            "the output cannot be written",
+            where=str(path),
+            expected=f"a name for a .{name} file",
+            got=f"one that ends in {suffix}",
+            fix=f"name it {Path(path).with_suffix(f'.{name}').name}; the format stays what it was",
+        )
 
 
 def inspect(model, target="generic"):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from .. import output
 from .cut import Cut, UncutError
 from .graph import Node
 from .input_shapes import ModelInput, Shape
@@ -204,6 +205,31 @@ class Format(Protocol):
             same: whether two outputs agree up to rounding.
         """
         return False
+
+    def result(self, content: Any, folder: Path | None) -> Any:
+        """What a caller gets as a converted model: bytes with everything inside, or an object of the format's.
+
+        Args:
+            content: the model as it came out: bytes, or the object.
+            folder: where other files lie that it may refer to; None for none.
+
+        Raises:
+            SplitDeconvError: it is too large to be held so.
+        """
+        return content
+
+    def save(self, content: Any, folder: Path | None, path: str | Path, overwrite: bool = False) -> Path:
+        """Write a model so that it loads from where it is written, whole or not at all.
+
+        Args:
+            content, folder: as for `result`.
+            path: the file.
+            overwrite: whether files may be replaced.
+
+        Raises:
+            SplitDeconvError: the folder is missing, full or read-only, or the file is there already.
+        """
+        return output.write(path, content, overwrite)
 
     def layers(self, data: Any, where: str, path: str | Path | None = None, size: int | None = None) -> list[dict]:
         """Every layer that multiplies, as rows with keys of `splitdeconv.networks.table.COLUMNS`.

@@ -84,6 +84,13 @@ class Keras(Format):
         run(feed)
         return any(not np.array_equal(old, values_of(variable)) for old, variable in zip(before, kept, strict=True))
 
+    def result(self, content, folder):
+        """A `keras.Model`."""
+        return self.parse(content).serialize() if isinstance(content, bytes) else content
+
+    def save(self, content, folder, path, overwrite=False):
+        return super().save(content if isinstance(content, bytes) else content.save, folder, path, overwrite)
+
     def layers(self, data, where, path=None, size=None):
         from ...networks import layer_table
 
