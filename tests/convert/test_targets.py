@@ -303,3 +303,13 @@ def test_there_is_no_such_target(tmp_path):
     assert "xnnpack" in caught.value.expected
     with refused("cannot be read"):
         load_target(tmp_path / "none.yaml")
+
+
+def test_the_target_of_the_documentation_is_read(tmp_path):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "structure.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "my_npu.yaml"
+    path.write_text(example)
+    decision = decide(site(dtype="int8"), load_target(path))
+    assert (decision.form, decision.interleave) == ("split", "depth_to_space")
+    assert "1.4 to 2.1 times native" in decision.reason
