@@ -12,7 +12,7 @@ _lazily, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 del lazy_loader
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     """A public name, loaded when first used; so is the version, which takes long to look up."""
     if name == "__version__":
         from .release import version

@@ -1,3 +1,5 @@
+__version__: str
+
 from . import dlp as dlp, layers as layers, networks as networks, pretrained as pretrained
 from .convert.api import convert as convert, inspect as inspect
 from .convert.verify.compare import verify as verify

@@ -3,12 +3,13 @@
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 @contextmanager
-def replacing(path, *, new=False, suffix=""):
+def replacing(path: str | os.PathLike[str], *, new: bool = False, suffix: str = "") -> Iterator[Path]:
     """An empty file beside `path`, renamed to it if the block ends well and removed if not.
 
     A link stays a link: the file that it leads to is replaced. The mode of a file that is replaced
@@ -44,7 +45,7 @@ def replacing(path, *, new=False, suffix=""):
         partial.unlink(missing_ok=True)
 
 
-def _create(partial, path):
+def _create(partial: Path, path: Path) -> int:
     """Create the partial file; return the mode that the finished file is to have."""
     try:
         held = path.lstat()
@@ -65,7 +66,7 @@ def _create(partial, path):
         os.close(file)
 
 
-def _name(partial, path):
+def _name(partial: Path, path: Path) -> None:
     """Give the partial file its name in one step that fails if the name is taken."""
     try:
         os.link(partial, path)

@@ -5,11 +5,14 @@ the paired ratios. What runs before a function leaves its traces in the caches, 
 A B C, B C A, C A B. Timings are results, never tests.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from .core.typing import ArrayLike
 from .errors import SplitDeconvError
 from .extras import require
 
@@ -17,7 +20,13 @@ from .extras import require
 LARGEST_CONSTANT = 64 * 2**20
 
 
-def interleaved(functions, *, turns=15, warmup=2, budget=None):
+def interleaved(
+    functions: Mapping[str, Callable[[], object]],
+    *,
+    turns: int = 15,
+    warmup: int = 2,
+    budget: float | None = None,
+) -> pd.DataFrame:
     """Call every function once a turn and time each call.
 
     Args:
@@ -43,7 +52,14 @@ def interleaved(functions, *, turns=15, warmup=2, budget=None):
     return pd.DataFrame(rows)
 
 
-def summarize(times, *, baseline="native", confidence=0.95, resamples=2000, seed=0):
+def summarize(
+    times: pd.DataFrame,
+    *,
+    baseline: str = "native",
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Median time of each function, and its speedup over a baseline.
 
     Args:
@@ -81,7 +97,7 @@ def summarize(times, *, baseline="native", confidence=0.95, resamples=2000, seed
     )
 
 
-def compiled(function, *inputs):
+def compiled(function: Callable[..., Any], *inputs: ArrayLike) -> Callable[[], Any]:
     """A function without arguments that runs `function` on fixed inputs, compiled by the library of Keras' backend.
 
     Args:
@@ -103,7 +119,7 @@ def compiled(function, *inputs):
     return lambda: tf.nest.map_structure(lambda y: y.numpy(), graph(*arguments))
 
 
-def frozen(model, *inputs):
+def frozen(model: Any, *inputs: ArrayLike) -> Callable[[], Any]:
     """A function without arguments that runs a Keras model on fixed inputs with its weights as constants.
 
     This is how a model is deployed: TensorFlow or XLA fold what depends on weights alone, the splitting of filters
@@ -120,7 +136,7 @@ def frozen(model, *inputs):
     return (_frozen_jax if _on_jax() else _frozen_tensorflow)(model, inputs)
 
 
-def _frozen_tensorflow(model, inputs):
+def _frozen_tensorflow(model: Any, inputs: Sequence[ArrayLike]) -> Callable[[], Any]:
     tf = require("tensorflow", "tensorflow")
     weights = [
         [v.value if tf.size(v.value) * v.value.dtype.size >= LARGEST_CONSTANT else v.numpy() for v in variables]
@@ -130,7 +146,7 @@ def _frozen_tensorflow(model, inputs):
     arguments = arguments[0] if len(arguments) == 1 else arguments
 
     @tf.function(autograph=False)
-    def run(arguments):
+    def run(arguments: Any) -> Any:
         # Constants made in here are part of the graph; made outside they would be inputs, which nothing can fold.
         constants = [list(map(tf.convert_to_tensor, values)) for values in weights]
         outputs, _ = model.stateless_call(*constants, arguments, training=False)
@@ -140,7 +156,7 @@ def _frozen_tensorflow(model, inputs):
     return lambda: tf.nest.map_structure(lambda y: y.numpy(), graph(arguments))
 
 
-def _frozen_jax(model, inputs):
+def _frozen_jax(model: Any, inputs: Sequence[ArrayLike]) -> Callable[[], Any]:
     jax = require("jax", "jax")
     values = [np.asarray(v) for v in (*model.trainable_variables, *model.non_trainable_variables)]
     count = len(model.trainable_variables)
@@ -148,7 +164,7 @@ def _frozen_jax(model, inputs):
     arguments = _on_cpu(jax, [np.asarray(x, "float32") for x in inputs])
     arguments = arguments[0] if len(arguments) == 1 else arguments
 
-    def run(large, arguments):
+    def run(large: dict[int, Any], arguments: Any) -> Any:
         weights = [large.get(index, w) for index, w in enumerate(values)]
         outputs, _ = model.stateless_call(weights[:count], weights[count:], arguments, training=False)
         return outputs
@@ -157,9 +173,9 @@ def _frozen_jax(model, inputs):
     return lambda: jax.tree.map(np.asarray, program(large, arguments))
 
 
-def _on_jax():
+def _on_jax() -> bool:
     return require("keras", "tensorflow").backend.backend() == "jax"
 
 
-def _on_cpu(jax, arrays):
+def _on_cpu(jax: Any, arrays: Iterable[ArrayLike]) -> list[Any]:
     return [jax.device_put(array, jax.local_devices(backend="cpu")[0]) for array in arrays]

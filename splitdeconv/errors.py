@@ -1,7 +1,9 @@
 """The one exception of the library, how it shows values, and the checks that many modules make."""
 
 import reprlib
+from collections.abc import Collection
 from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 # Seconds, three years: beyond what threads can wait for there is an error of their own.
 _LONGEST = 10**8
@@ -36,25 +38,47 @@ class SplitDeconvError(ValueError):
     # TensorFlow's AutoGraph replaces exceptions whose constructor it does not know, unless they carry this mark.
     ag_pass_through = True
 
-    def __init__(self, problem, *, where=None, expected=None, got=None, fix=None):
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        got: str | None = None,
+        fix: str | None = None,
+    ) -> None:
         self.problem, self.where, self.expected, self.got, self.fix = problem, where, expected, got, fix
         details = (("where", where), ("expected", expected), ("got", got), ("what to do", fix))
         lines = (f"  {label}: {shorten(text)}" for label, text in details if text is not None)
         super().__init__("\n".join([shorten(problem), *lines]))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are rebuilt from `args` by default, which would lose the keyword fields between processes.
         return _rebuild, (self.problem, self.where, self.expected, self.got, self.fix)
 
 
-def shorten(text, most=_LONGEST_DETAIL) -> str:
+def shorten(text: object, most: int = _LONGEST_DETAIL) -> str:
     """`text` on at most `most` characters, its middle left out if need be."""
     text = str(text)
     half = (most - 5) // 2
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
-def shown(value, most=_LONGEST_VALUE) -> str:
+def one_line(error: BaseException, *, typed: bool = False, most: int = 300) -> str:
+    """What an exception says, on one line, as another error quotes it.
+
+    Args:
+        error: the exception.
+        typed: whether the name of its type comes first; it stands alone where the exception says nothing.
+        most: characters; of longer texts the middle is left out.
+    """
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    if typed and text:
+        text = f"{kind}: {text}"
+    return shorten(text or kind, most)
+
+
+def shown(value: object, most: int = _LONGEST_VALUE) -> str:
     """`value` as an error shows it: its `repr`, abbreviated without ever being written out in full."""
     return shorten(_SHOWN.repr(value), most)
 
@@ -62,12 +86,12 @@ def shown(value, most=_LONGEST_VALUE) -> str:
 class _Shown(reprlib.Repr):
     """`reprlib` with limits for arguments and data files; integers too long to be written have their size shown."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxtuple, self.maxlist, self.maxdict = 4, 12, 12, 8
         self.maxstring = self.maxother = _LONGEST_VALUE
 
-    def repr_int(self, x, level):
+    def repr_int(self, x: int, level: int) -> str:
         """Digits, or their number in bits: Python refuses to write integers of thousands of digits."""
         return repr(x) if x.bit_length() <= 128 else f"an integer of {x.bit_length()} bits"
 
@@ -75,7 +99,7 @@ class _Shown(reprlib.Repr):
 _SHOWN = _Shown()
 
 
-def check_choice(value, known, name, where=None):
+def check_choice(value: object, known: Collection[str], name: str, where: str | None = None) -> None:
     """Refuse a `value` that is not one of the `known` strings.
 
     Raises:
@@ -85,30 +109,48 @@ def check_choice(value, known, name, where=None):
         raise SplitDeconvError(f"unknown {name}", where=where or name, expected=", ".join(known), got=shown(value))
 
 
-def check_count(value, name, where) -> int:
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether `value` is an integer, one of NumPy's too; True and False are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_count(value: object, name: str, where: str, *, least: int = 1, most: int = _MOST) -> int:
     """`value` as an int, one of NumPy's too.
 
+    Args:
+        value: what was given.
+        name: what it counts, as an error names it.
+        where: the argument, call or file it was given to.
+        least: the smallest number allowed, 1 or 0.
+        most: the largest, by default 2^100.
+
     Raises:
-        SplitDeconvError: not a whole number from 1 to 2^100.
+        SplitDeconvError: not an integer from `least` to `most`.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= _MOST:
-        problem = f"the {name} must be a positive integer"
-        expected = "at most 2^100" if isinstance(value, Integral) and value > 1 else "1 or more"
-        raise SplitDeconvError(problem, where=where, expected=expected, got=shown(value))
+    if not is_integer(value) or not least <= value <= most:
+        kind = "a positive integer" if least == 1 else f"an integer, {least} or more"
+        # Powers of two are easier to read than their digits.
+        limit = f"2^{most.bit_length() - 1}" if most > 2**40 and most & (most - 1) == 0 else str(most)
+        expected = f"at most {limit}" if is_integer(value) and value > most else f"{least} or more"
+        raise SplitDeconvError(f"the {name} must be {kind}", where=where, expected=expected, got=shown(value))
     return int(value)
 
 
-def check_seconds(value, name, where) -> float:
+def check_seconds(value: object, name: str, where: str) -> float:
     """`value` as a float.
 
     Raises:
         SplitDeconvError: not a number of seconds that a thread can wait for.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < _LONGEST:
+    # Python's and NumPy's numbers, whose common class a type checker cannot compare.
+    seconds: Any = value
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < seconds < _LONGEST:
         expected = f"seconds, above 0 and below {_LONGEST:,}"
         raise SplitDeconvError(f"the {name} is no time to wait", where=where, expected=expected, got=shown(value))
-    return float(value)
+    return float(seconds)
 
 
-def _rebuild(problem, where, expected, got, fix):
+def _rebuild(
+    problem: str, where: str | None, expected: str | None, got: str | None, fix: str | None
+) -> SplitDeconvError:
     return SplitDeconvError(problem, where=where, expected=expected, got=got, fix=fix)

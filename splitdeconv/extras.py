@@ -6,12 +6,13 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from . import privacy
 from .errors import SplitDeconvError
 
 
-def require(module, extra):
+def require(module: str, extra: str) -> Any:
     """Import `module` with its telemetry off, or refuse with the command that installs it.
 
     Args:
@@ -44,7 +45,7 @@ def default_library() -> str:
     return "jax" if not _installed("tensorflow") and _installed("jax") else "tensorflow"
 
 
-def _choose_backend():
+def _choose_backend() -> None:
     """Let Keras compute with JAX where its default backend, TensorFlow, is missing (Colab's TPU runtime).
 
     Keras reads the choice once, while it is imported; child processes inherit it. A choice of another backend stands.
@@ -54,7 +55,7 @@ def _choose_backend():
         os.environ["KERAS_BACKEND"] = "jax"
 
 
-def _chosen_backend():
+def _chosen_backend() -> str:
     """The backend that Keras would take, as its own `keras.src.backend.config` finds it."""
     folder = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
     try:
@@ -65,6 +66,6 @@ def _chosen_backend():
     return os.environ.get("KERAS_BACKEND") or written or "tensorflow"
 
 
-def _installed(module):
+def _installed(module: str) -> bool:
     # None is Python's mark for a module that cannot be imported.
     return sys.modules[module] is not None if module in sys.modules else find_spec(module) is not None

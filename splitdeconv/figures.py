@@ -11,7 +11,9 @@ import fcntl
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -38,7 +40,7 @@ OWN_FOLDER = "my_figures"
 _METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 
 
-def style():
+def style() -> None:
     """Set the look of every figure: seaborn ticks, the colours above, no upper and right spines, sizes for print.
 
     Raises:
@@ -64,7 +66,16 @@ def style():
     )
 
 
-def save_figure(fig, name, data, *, inputs=(), caption="", directory=None, seed=None):
+def save_figure(
+    fig: Any,
+    name: str,
+    data: Any,
+    *,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    caption: str = "",
+    directory: str | os.PathLike[str] | None = None,
+    seed: int | None = None,
+) -> None:
     """Write `name`.png, `name`.pdf and `name`.csv, and the figure's row of `manifest.json`.
 
     Each file is replaced in one step; several processes may write to one folder at the same time.
@@ -122,11 +133,11 @@ def _default_folder() -> Path:
     return Path("figures") if root is None else root / OWN_FOLDER
 
 
-def _is_checkout(folder):
+def _is_checkout(folder: Path) -> bool:
     return (folder / "params").is_dir() and (folder / "splitdeconv" / "figures.py").is_file()
 
 
-def _name(name):
+def _name(name: Any) -> str:
     if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         return name
     raise SplitDeconvError(
@@ -138,7 +149,7 @@ def _name(name):
     )
 
 
-def _table(data, name):
+def _table(data: Any, name: str) -> pd.DataFrame:
     table = pd.DataFrame(data)
     if table.empty:
         raise SplitDeconvError(
@@ -151,7 +162,7 @@ def _table(data, name):
     return table
 
 
-def _inputs(paths, root):
+def _inputs(paths: Iterable[str | os.PathLike[str]], root: Path) -> dict[str, str]:
     """SHA-256 of each input, under its path relative to `root` or, outside of it, its bare name."""
     hashes = {}
     for path in map(Path, paths):
@@ -168,7 +179,7 @@ def _inputs(paths, root):
     return dict(sorted(hashes.items()))
 
 
-def _update_manifest(folder, row):
+def _update_manifest(folder: Path, row: dict[str, Any]) -> None:
     """Replace the row of that name, alone among all processes that write to this folder."""
     manifest = folder / "manifest.json"
     with open(folder / ".manifest.lock", "w") as lock:

@@ -5,29 +5,49 @@ trains like it; only the computation differs. It runs on Keras' tensorflow and j
 `keras.models.load_model` opens a file that holds one of its layers.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 from .core import backends
-from .core.apply import INTERLEAVES, apply
-from .core.plan import FORMS
+from .core.apply import apply
+from .core.forms import FORMS, INTERLEAVES
+from .core.typing import Array
 from .errors import check_choice
 from .extras import require
 from .ops import plan_for
 
-keras = require("keras", "tensorflow")
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = require("keras", "tensorflow")
 
 
 class _SplitConvTranspose:
     """What the three ranks share; mixed in front of Keras' own layer."""
 
-    def __init__(self, *args, form="auto", interleave="concat", **kwargs):
+    # Keras' own attributes that are used here.
+    rank: int
+    filters: int
+    strides: tuple[int, ...]
+    padding: str
+    output_padding: tuple[int, ...] | None
+    dilation_rate: tuple[int, ...]
+    data_format: str
+    use_bias: bool
+    kernel: Any
+    bias: Any
+    activation: Callable[[Array], Array] | None
+
+    def __init__(self, *args: Any, form: str = "auto", interleave: str = "concat", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, value, known in (("form", form, ("auto", *FORMS)), ("interleave", interleave, INTERLEAVES)):
             check_choice(value, known, name, f"SplitConv{self.rank}DTranspose")
         self.form, self.interleave = form, interleave
 
-    def call(self, inputs):
+    def call(self, inputs: Array) -> Array:
         """Transposed convolution, bias, activation."""
         if self.form == "native":
-            return super().call(inputs)
+            return super().call(inputs)  # type: ignore[misc]
         outputs = self._convolve(inputs)
         if self.use_bias:
             shape = [1] * (self.rank + 2)
@@ -35,7 +55,7 @@ class _SplitConvTranspose:
             outputs = keras.ops.add(outputs, keras.ops.reshape(self.bias, shape))
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _convolve(self, inputs):
+    def _convolve(self, inputs: Array) -> Array:
         x, kernel = keras.ops.convert_to_tensor(inputs), keras.ops.convert_to_tensor(self.kernel)
         xp, channels_first = backends.of(x), self.data_format == "channels_first"
         if channels_first:
@@ -52,9 +72,10 @@ class _SplitConvTranspose:
         y = apply(plan, x, kernel, interleave=self.interleave)
         return xp.transpose(y, (0, self.rank + 1, *range(1, self.rank + 1))) if channels_first else y
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The original's configuration, `form` and `interleave`."""
-        return {**super().get_config(), "form": self.form, "interleave": self.interleave}
+        own = super().get_config()  # type: ignore[misc]
+        return {**own, "form": self.form, "interleave": self.interleave}
 
 
 # Keras files a layer's weights under the name of its class. The twins are therefore named as their originals, so that

@@ -1,28 +1,36 @@
 """Transposed convolutions with TensorFlow's own signatures, computed by stride-1 convolutions."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from .core import backends
-from .core.apply import INTERLEAVES, apply
-from .core.plan import plan, with_form
+from .core.apply import apply
+from .core.backends import Backend
+from .core.forms import INTERLEAVES
+from .core.plan import SplitPlan, plan, with_form
+from .core.typing import Array, ArrayLike, Padding, PerAxis
 from .errors import SplitDeconvError, check_choice, shown
 
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
 
 def conv1d_transpose(
-    input,
-    filters,
-    output_shape,
-    strides,
-    padding="SAME",
-    data_format="NWC",
-    dilations=None,
-    name=None,
+    input: ArrayLike,
+    filters: ArrayLike,
+    output_shape: ArrayLike | None,
+    strides: PerAxis,
+    padding: Padding = "SAME",
+    data_format: str | None = "NWC",
+    dilations: PerAxis | None = None,
+    name: str | None = None,
     *,
-    form="auto",
-    interleave="concat",
-):
+    form: str = "auto",
+    interleave: str = "concat",
+) -> Array:
     """1-D transposed convolution by split deconvolution: `tf.nn.conv1d_transpose`, exactly.
 
     Arguments, result and errors are those of `conv2d_transpose`, with one length fewer per shape; `data_format` is
@@ -42,18 +50,18 @@ def conv1d_transpose(
 
 
 def conv2d_transpose(
-    input,
-    filters,
-    output_shape,
-    strides,
-    padding="SAME",
-    data_format="NHWC",
-    dilations=None,
-    name=None,
+    input: ArrayLike,
+    filters: ArrayLike,
+    output_shape: ArrayLike | None,
+    strides: PerAxis,
+    padding: Padding = "SAME",
+    data_format: str | None = "NHWC",
+    dilations: PerAxis | None = None,
+    name: str | None = None,
     *,
-    form="auto",
-    interleave="concat",
-):
+    form: str = "auto",
+    interleave: str = "concat",
+) -> Array:
     """2-D transposed convolution by split deconvolution: `tf.nn.conv2d_transpose`, exactly, with stride-1 convolutions.
 
     Args:
@@ -99,18 +107,18 @@ def conv2d_transpose(
 
 
 def conv3d_transpose(
-    input,
-    filters,
-    output_shape,
-    strides,
-    padding="SAME",
-    data_format="NDHWC",
-    dilations=None,
-    name=None,
+    input: ArrayLike,
+    filters: ArrayLike,
+    output_shape: ArrayLike | None,
+    strides: PerAxis,
+    padding: Padding = "SAME",
+    data_format: str | None = "NDHWC",
+    dilations: PerAxis | None = None,
+    name: str | None = None,
     *,
-    form="auto",
-    interleave="concat",
-):
+    form: str = "auto",
+    interleave: str = "concat",
+) -> Array:
     """3-D transposed convolution by split deconvolution: `tf.nn.conv3d_transpose`, exactly.
 
     Arguments, result and errors are those of `conv2d_transpose`, with one length more per shape; `data_format` is
@@ -130,7 +138,19 @@ def conv3d_transpose(
 
 
 @backends.untranslated
-def _conv_transpose(rank, x, filters, output_shape, strides, padding, data_format, dilations, name, form, interleave):
+def _conv_transpose(
+    rank: int,
+    x: ArrayLike,
+    filters: ArrayLike,
+    output_shape: ArrayLike | None,
+    strides: PerAxis,
+    padding: Padding,
+    data_format: str | None,
+    dilations: PerAxis | None,
+    name: str | None,
+    form: str,
+    interleave: str,
+) -> Array:
     """The body that the three ranks share."""
     data_format = data_format or _LAYOUTS[rank][0]
     check_choice(data_format, _LAYOUTS[rank], "data_format")
@@ -167,13 +187,21 @@ def _conv_transpose(rank, x, filters, output_shape, strides, padding, data_forma
         return xp.check_shape(y, output_shape, known) if unsure else y
 
 
-def _native(xp, x, filters, plan, output_shape, padding, data_format):
+def _native(
+    xp: Backend,
+    x: Array,
+    filters: Array,
+    plan: SplitPlan,
+    output_shape: ArrayLike | None,
+    padding: Padding,
+    data_format: str,
+) -> Array:
     """tf.nn's own operator, with every argument in the form that it takes."""
     filters = xp.asarray(filters, like=x) if isinstance(filters, np.ndarray) else filters
     channels_first = not data_format.endswith("C")
     sizes = xp.shape(x)
 
-    def whole(batch, spatial, channels):
+    def whole(batch: Any, spatial: Sequence[Any], channels: Any) -> list[Any]:
         return [batch, channels, *spatial] if channels_first else [batch, *spatial, channels]
 
     if output_shape is None:
@@ -186,7 +214,15 @@ def _native(xp, x, filters, plan, output_shape, padding, data_format):
     return xp.native(len(plan.axes))(x, filters, output_shape, strides, padding, data_format, dilations)
 
 
-def plan_for(sizes, filters, strides, padding, *, form="auto", **geometry):
+def plan_for(
+    sizes: Sequence[int | None],
+    filters: Array,
+    strides: PerAxis,
+    padding: Padding,
+    *,
+    form: str = "auto",
+    **geometry: Any,
+) -> SplitPlan:
     """Plan for arrays that are at hand; "auto" is resolved by `splitdeconv.core.plan.auto_form`.
 
     Args:
@@ -201,7 +237,7 @@ def plan_for(sizes, filters, strides, padding, *, form="auto", **geometry):
     return with_form(planned, filters.shape[-2] * planned.groups) if form == "auto" else planned
 
 
-def _arrays(x, filters, rank):
+def _arrays(x: ArrayLike, filters: ArrayLike, rank: int) -> tuple[Array, Array]:
     """The input as array of TensorFlow or JAX; NumPy filters stay as they are, to be split on the host."""
     try:
         library = backends.of(x).__name__
@@ -211,19 +247,19 @@ def _arrays(x, filters, rank):
         x = _convert(backends.tensor, x, "input")
     if not isinstance(filters, np.ndarray):
         filters = _convert(backends.of(x).as_tensor, filters, "filters")
-    for name, array in (("input", x), ("filters", filters)):
+    for name, array, also in (("input", x, ""), ("filters", filters, ", all known and at least 1")):
         lengths = backends.static_shape(array)
-        if len(lengths) != rank + 2 or (name == "filters" and not all(lengths)):
+        if len(lengths) != rank + 2 or (also and not all(lengths)):
             raise SplitDeconvError(
                 f"the {name} cannot have this shape",
                 where=f"conv{rank}d_transpose",
-                expected=f"{rank + 2} dimensions" + ", all known and at least 1" * (name == "filters"),
+                expected=f"{rank + 2} dimensions{also}",
                 got=f"shape {array.shape}",
             )
     return x, filters
 
 
-def _convert(convert, value, name):
+def _convert(convert: Callable[[ArrayLike], Array], value: ArrayLike, name: str) -> Array:
     """`value` as an array of the library that `convert` belongs to."""
     try:
         return convert(value)
@@ -238,7 +274,7 @@ def _convert(convert, value, name):
         ) from error
 
 
-def _spatial(value, rank, spatial, name):
+def _spatial(value: Any, rank: int, spatial: slice, name: str) -> Any:
     """The spatial part of an argument that may be given for every dimension of the input, as tf.nn allows."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -260,7 +296,9 @@ def _spatial(value, rank, spatial, name):
     return tuple(value)[spatial]
 
 
-def _read_output_shape(xp, output_shape, sizes):
+def _read_output_shape(
+    xp: Backend, output_shape: ArrayLike | None, sizes: tuple[int | None, ...]
+) -> tuple[int | None, ...]:
     """All entries of an output shape, None for those that are not known before running."""
     rank = len(sizes) - 2
     if output_shape is None:
@@ -286,7 +324,7 @@ def _read_output_shape(xp, output_shape, sizes):
     return known
 
 
-def _groups(channels, per_group):
+def _groups(channels: int | None, per_group: int) -> int:
     """Channel groups, from the output's channels and those of one group of the filters."""
     if channels is None:
         return 1

@@ -9,10 +9,11 @@ is text.
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
-from .errors import SplitDeconvError, shorten, shown
+from .errors import SplitDeconvError, one_line, shorten, shown
 
 #: Characters, levels of nesting and values altogether: more than ten times what the package's own files have. The
 #: parser needs some microseconds per character.
@@ -21,13 +22,13 @@ LONGEST, DEEPEST, MOST_VALUES = 1 << 17, 20, 5_000
 _MOST_DIGITS = 40
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 # Control characters could command a terminal; lone surrogates cannot be printed at all.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def load(text: str, where: str):
+def load(text: str, where: str) -> Any:
     """The value that a YAML text describes.
 
     Args:
@@ -54,7 +55,7 @@ def load(text: str, where: str):
         raise
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The parser leaves some bad escapes and directives to Python's own conversions.
-        raise _refusal("syntax error", where, "YAML", " ".join(str(error).split())) from None
+        raise _refusal("syntax error", where, "YAML", one_line(error)) from None
     return reader.value
 
 
@@ -62,7 +63,7 @@ def load(text: str, where: str):
 class _Open:
     """A list or mapping not yet closed: its anchor, what had been read before it, and a key waiting for its value."""
 
-    value: list | dict
+    value: list[Any] | dict[str, Any]
     anchor: str | None
     values_before: int
     characters_before: int
@@ -72,13 +73,15 @@ class _Open:
 class _Reader:
     """Builds the value from the parser's events."""
 
-    def __init__(self, where):
-        self.where, self.value = where, None
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.value: Any = None
         self.open: list[_Open] = []
-        self.anchors = {}  # name: the value, and how many values and characters it consists of
+        # By name: the value, and how many values and characters it consists of.
+        self.anchors: dict[str | None, tuple[Any, int, int]] = {}
         self.values = self.characters = self.documents = 0
 
-    def take(self, event):
+    def take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
@@ -92,7 +95,7 @@ class _Reader:
                 raise self.refused("tags are not supported", event, "plain values", event.tag)
             self.add(event)
 
-    def add(self, event):
+    def add(self, event: yaml.NodeEvent) -> None:
         """Put a value where it belongs: into the innermost open list or mapping, or at the top."""
         inner = self.open[-1] if self.open else None
         before = self.values, self.characters
@@ -108,7 +111,7 @@ class _Reader:
         if isinstance(event, yaml.CollectionStartEvent):
             self.open.append(_Open(value, event.anchor, *before))
 
-    def value_of(self, event):
+    def value_of(self, event: yaml.NodeEvent) -> Any:
         """The value that an event stands for, counted."""
         if isinstance(event, yaml.CollectionStartEvent):
             self.spend(event, 1, 0)
@@ -124,25 +127,25 @@ class _Reader:
         self.spend(event, *counts)
         return value
 
-    def spend(self, event, values, characters):
+    def spend(self, event: yaml.Event, values: int, characters: int) -> None:
         self.values, self.characters = self.values + values, self.characters + characters
         if self.values > MOST_VALUES or self.characters > LONGEST:
             expected = f"at most {MOST_VALUES:,} values of {LONGEST:,} characters, aliases included"
             raise self.refused("too many values", event, expected, "more")
 
-    def collection(self, event):
+    def collection(self, event: yaml.CollectionStartEvent) -> dict[str, Any] | list[Any]:
         if len(self.open) >= DEEPEST:
             raise self.refused("lists and mappings are nested too deeply", event, f"at most {DEEPEST} levels", "more")
         return {} if isinstance(event, yaml.MappingStartEvent) else []
 
-    def key(self, key, mapping, event):
+    def key(self, key: Any, mapping: dict[str, Any], event: yaml.Event) -> str:
         if not isinstance(key, str):
             raise self.refused("a key must be a text", event, "text; a number needs quotes", shown(key))
         if key in mapping:
             raise self.refused(f"duplicate key {shown(key, 80)}", event, "each key once", "the key again")
         return key
 
-    def scalar(self, event):
+    def scalar(self, event: yaml.ScalarEvent) -> Any:
         text = event.value
         if _UNPRINTABLE.search(text):
             raise self.refused("unprintable characters", event, "printable text", shown(text))
@@ -160,13 +163,13 @@ class _Reader:
             return text
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
-    def refused(self, problem, event, expected, got):
+    def refused(self, problem: str, event: yaml.Event, expected: str, got: str) -> SplitDeconvError:
         mark = event.start_mark
         where = f"{shorten(self.where, 200)}, line {mark.line + 1}, column {mark.column + 1}"
         return _refusal(problem, where, expected, got)
 
 
-def _refusal(problem, where, expected, got):
+def _refusal(problem: str, where: str, expected: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
         f"not valid YAML: {problem}",
         where=shorten(where, 300),

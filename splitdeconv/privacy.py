@@ -19,7 +19,7 @@ VARIABLES: dict[str, str] = {
 _REPORTERS = ("openvino_telemetry",)
 
 
-def protect():
+def protect() -> None:
     """Switch telemetry off in this process; of use only before the libraries are imported.
 
     Example:
@@ -32,4 +32,4 @@ def protect():
     os.environ.update(VARIABLES)
     for name in _REPORTERS:
         # None is Python's own mark for a module that cannot be imported; one that is in use stays.
-        sys.modules.setdefault(name, None)
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]

@@ -10,26 +10,40 @@ from pathlib import Path
 from .release import version
 
 _PACKAGES = (
-    *("numpy", "pandas", "matplotlib", "tensorflow", "tensorflow-cpu", "keras", "jax"),
-    *("ai-edge-litert", "onnxruntime", "openvino", "ethos-u-vela", "libtpu"),
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "jax",
+    "ai-edge-litert",
+    "onnxruntime",
+    "openvino",
+    "ethos-u-vela",
+    "libtpu",
 )
 
 
-def sha256(path) -> str:
+def sha256(path: str | os.PathLike[str]) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def installed(package: str) -> str | None:
+    """The version of an installed package, None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on, as far as they are installed."""
-    installed = {"python": platform.python_version(), "splitdeconv": version()}
-    for package in _PACKAGES:
-        try:
-            installed[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return installed
+    packages = {package: installed(package) for package in _PACKAGES}
+    own = {"python": platform.python_version(), "splitdeconv": version()}
+    return own | {package: number for package, number in packages.items() if number is not None}
 
 
 def device() -> str:

@@ -1,16 +1,22 @@
 """Data files as typed records: a mapping read from YAML becomes a frozen dataclass, or a refusal with a dotted path."""
 
+from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from . import plain_yaml
 from .errors import SplitDeconvError, shorten, shown
 from .textfile import read_text
 
+_T = TypeVar("_T")
+# Keys and positions that lead to a value, outermost first.
+_Path: TypeAlias = tuple[str | int, ...]
 
-def read(cls, path, where=None):
+
+def read(cls: type[_T], path: Path | Traversable, where: str | None = None) -> _T:
     """Read a YAML file into an instance of the dataclass `cls`.
 
     Args:
@@ -27,12 +33,12 @@ def read(cls, path, where=None):
     return build(cls, plain_yaml.load(read_text(path, where, "a data file"), where), where)
 
 
-def build(cls, data, where):
+def build(cls: type[_T], data: Any, where: str | Path) -> _T:
     """An instance of the dataclass `cls` from plain `data`; `where` names the file in a refusal. See `read`."""
     return _value(cls, data, (), str(Path(where).name if isinstance(where, Path) else where))
 
 
-def _value(kind, data, path, where):
+def _value(kind: Any, data: Any, path: _Path, where: str) -> Any:
     """`data` as a value of the type `kind`; lists become tuples, mappings dataclasses."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
@@ -59,7 +65,7 @@ def _value(kind, data, path, where):
     raise _misfit("a value of another type", path, where, _name(kind), shown(data))
 
 
-def _either(kinds, data, path, where):
+def _either(kinds: Sequence[Any], data: Any, path: _Path, where: str) -> Any:
     """`data` as the first of `kinds` it fits; the refusal is that of the only structured one where there is one."""
     structured = [kind for kind in kinds if is_dataclass(kind) or get_origin(kind) in (dict, tuple)]
     for kind in kinds:
@@ -72,7 +78,7 @@ def _either(kinds, data, path, where):
     raise _misfit("a value of another type", path, where, " or ".join(map(_name, kinds)), shown(data))
 
 
-def _record(cls, data, path, where):
+def _record(cls: Any, data: Any, path: _Path, where: str) -> Any:
     """A dataclass from a mapping: no key missing, none unknown."""
     if not isinstance(data, dict):
         raise _misfit("a value of another type", path, where, "a mapping", shown(data))
@@ -86,13 +92,13 @@ def _record(cls, data, path, where):
     return cls(**{key: _value(hints[key], value, (*path, key), where) for key, value in data.items()})
 
 
-def _misfit(problem, path, where, expected, got):
+def _misfit(problem: str, path: _Path, where: str, expected: str, got: str) -> SplitDeconvError:
     dotted = shorten(".".join(map(str, path)), 120) or "the whole file"
     where, expected = shorten(where, 200), shorten(expected, 300)
     return SplitDeconvError(f"{problem} in a data file: {dotted}", where=where, expected=expected, got=got)
 
 
-def _name(kind):
+def _name(kind: Any) -> str:
     """A type in a reader's words."""
     origin, arguments = get_origin(kind), get_args(kind)
     if is_dataclass(kind) or origin is dict:

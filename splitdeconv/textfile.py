@@ -2,6 +2,7 @@
 
 import os
 import stat
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from .errors import SplitDeconvError, shorten
@@ -10,7 +11,7 @@ from .errors import SplitDeconvError, shorten
 LARGEST = 1 << 20
 
 
-def read_text(path, where, what) -> str:
+def read_text(path: Path | Traversable, where: str, what: str) -> str:
     """The text of a UTF-8 file, without a byte order mark.
 
     Args:
@@ -33,7 +34,7 @@ def read_text(path, where, what) -> str:
         raise _unreadable(where, what, "a readable text file in UTF-8", shorten(got, 200)) from None
 
 
-def _size(path, where, what):
+def _size(path: Path, where: str, what: str) -> int:
     """Bytes of a regular file. Opening a pipe or a device could block, and reading one might never end."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
@@ -43,7 +44,7 @@ def _size(path, where, what):
     return status.st_size
 
 
-def _unreadable(where, what, expected, got):
+def _unreadable(where: str, what: str, expected: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
         f"{what} cannot be read", where=shorten(where, 200), expected=expected, got=got, fix="check the path"
     )

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import splitdeconv as sd
 from splitdeconv import SplitDeconvError, extras
-from splitdeconv.errors import check_choice, check_count, check_seconds, shorten, shown
+from splitdeconv.errors import check_choice, check_count, check_seconds, one_line, shorten, shown
 from tests.refusals import refused
 
 FULL = {"where": "layer 3", "expected": "an int", "got": "2.5", "fix": "round it"}
@@ -83,6 +83,33 @@ def test_counts(value):
     assert (error.where, error.expected, error.got) == ("here", "1 or more", repr(value))
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"), [(2**40 + 1, "at most 1099511627776"), (-1, "0 or more"), (1.0, "0 or more")]
+)
+def test_counts_within_limits(value, expected):
+    for count in (0, np.uint8(0), 2**40):
+        assert check_count(count, "seed", "here", least=0, most=2**40) == count
+    with refused("the seed must be an integer, 0 or more") as caught:
+        check_count(value, "seed", "here", least=0, most=2**40)
+    assert caught.value.expected == expected
+
+
+def test_powers_of_two_are_shown_as_such():
+    for limit, name in ((2**62, "2^62"), (2**62 - 1, str(2**62 - 1))):
+        with refused("the batch must be") as caught:
+            check_count(2**63, "batch", "here", most=limit)
+        assert caught.value.expected == f"at most {name}"
+
+
+def test_exceptions_on_one_line():
+    assert one_line(ValueError("two\n  lines\t here ")) == "two lines here"
+    assert one_line(KeyError()) == one_line(KeyError(), typed=True) == "KeyError"
+    assert one_line(OSError("no room"), typed=True) == "OSError: no room"
+    long = one_line(ValueError("a" + "b" * 999 + "c"), most=21)
+    assert long == "abbbbbbb ... bbbbbbbc"
+    assert len(long) == 21
+
+
 @pytest.mark.parametrize("value", [0, -0.5, float("nan"), float("inf"), 10**9, True, "2", None])
 def test_seconds(value):
     for time in (2, 0.5, np.float32(0.5)):
@@ -112,7 +139,7 @@ def test_a_missing_extra_is_named_with_the_command(monkeypatch):
     assert error.__suppress_context__
 
 
-CORE = ["account", "apply", "errors", "extras", "geometry", "layers", "ops", "phases", "plan", "reference"]
+FRONT = ["errors", "extras", "layers", "ops"]
 
 
 def _problems(path):
@@ -125,11 +152,11 @@ def _problems(path):
 
 def test_every_message_of_the_core_is_matched_by_a_test():
     package, tests = Path(sd.__file__).parent, Path(__file__).parent
-    sources = [package / f"{name}.py" for name in CORE] + sorted((package / "backends").glob("*.py"))
+    sources = [package / f"{name}.py" for name in FRONT] + sorted((package / "core").rglob("*.py"))
     problems = {problem for source in sources for problem in _problems(source)} - {"*"}
     assert len(problems) > 20
     strings = set()
-    for test in [*tests.glob("test_*.py"), *tests.glob("backends/test_*.py")]:
+    for test in [*tests.glob("test_*.py"), *tests.glob("core/**/test_*.py")]:
         nodes = ast.walk(ast.parse(test.read_text(encoding="utf-8")))
         strings |= {
             n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str) and len(n.value) > 11

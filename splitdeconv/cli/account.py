@@ -44,13 +44,13 @@ def _print_layers(report, shown):
     numbers = ("useful", "exact", "NZP", "form")
     rows = []
     for decision, row, label in zip(report.decisions, report.rows(), shown, strict=True):
+        groups = f", {row['groups']} groups" if row["groups"] > 1 else ""
         counts = (row["useful"], row["exact"], row["nzp"], row[decision.form] if decision.form else None)
         rows.append(
             (
                 label,
                 row["geometry"],
-                f"{row['in_channels'] or '?'} -> {row['out_channels'] or '?'}"
-                + f", {row['groups']} groups" * (row["groups"] > 1),
+                f"{row['in_channels'] or '?'} -> {row['out_channels'] or '?'}{groups}",
                 row["dtype"],
                 *("" if count is None else f"{count / 1e6:,.3f}" for count in counts),
                 f"{decision.verdict} {decision.form}, {decision.interleave}" if decision.form else decision.verdict,

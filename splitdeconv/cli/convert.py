@@ -10,16 +10,16 @@ import typer
 
 from .. import output, provenance
 from ..convert import api, verify as verify_models
-from ..convert.decide import FORMS, INTERLEAVES
 from ..convert.labels import finds, labels
 from ..convert.timing import check_format, time_files
+from ..core.forms import FILE_FORMS, FILE_INTERLEAVES
 from ..errors import SplitDeconvError
 from ..formats.input_shapes import LARGEST, parsed
 from .account import print_report, print_verification
 from .show import Json, echo, print_json, print_table, progress
 
-Form = Enum("Form", {name: name for name in ("auto", *FORMS)}, type=str)
-Interleave = Enum("Interleave", {name: name for name in INTERLEAVES}, type=str)
+Form = Enum("Form", {name: name for name in ("auto", *FILE_FORMS)}, type=str)
+Interleave = Enum("Interleave", {name: name for name in FILE_INTERLEAVES}, type=str)
 
 
 def _pattern(text):

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from .. import networks
-from ..core.plan import FORMS, plan
+from ..core.forms import FORMS
+from ..core.plan import plan
 from ..errors import shown
 from .show import Json, echo, print_json, print_table
 

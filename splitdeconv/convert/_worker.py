@@ -62,6 +62,8 @@ def _out_of_memory(job, limits):
 
 def _unforeseen(error, job, folder):
     """An error of this package's own, with the place where it happened."""
+    from ..errors import one_line
+
     stage = "starting"
     with suppress(OSError):
         stage = (folder / "stage").read_text()
@@ -69,8 +71,7 @@ def _unforeseen(error, job, folder):
     return {
         "problem": f"internal error while {stage}; nothing was written",
         "where": job.get("where", "the model"),
-        "got": f"{type(error).__name__}: {' '.join(str(error).split())[:300]} "
-        f"({Path(place.filename).name}, line {place.lineno})",
+        "got": f"{one_line(error, typed=True)} ({Path(place.filename).name}, line {place.lineno})",
         "fix": "please report this message, and the model if you can",
     }
 

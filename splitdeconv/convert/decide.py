@@ -3,14 +3,12 @@
 import re
 from sys import maxsize
 
+from ..core.forms import FILE_FORMS, FILE_INTERLEAVES, depth_to_space_fits
 from ..core.plan import SplitPlan, auto_form
 from ..errors import SplitDeconvError, check_choice
 from ..formats.site import Decision
 from .labels import finds
 from .targets import load_target
-
-FORMS = ("split", "rows", "stacked")
-INTERLEAVES = ("concat", "depth_to_space", "batch_to_space", "transpose")
 
 
 def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list[Decision]:
@@ -20,9 +18,9 @@ def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list
         SplitDeconvError: an unknown target, form or interleave, or an invalid regular expression.
     """
     target = load_target(target) if isinstance(target, str) else target
-    check_choice(form, ("auto", *FORMS), "form")
+    check_choice(form, ("auto", *FILE_FORMS), "form")
     if interleave is not None:
-        check_choice(interleave, INTERLEAVES, "interleave")
+        check_choice(interleave, FILE_INTERLEAVES, "interleave")
     try:
         pattern = re.compile(layers or "")
     except re.error as error:
@@ -45,7 +43,8 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
         target: a `Target`. It may leave a site native only by a rule that carries its measurement, and only while
             the form is "auto": who names a form has chosen.
         form: "auto", "split", "rows" or "stacked".
-        interleave: one of `INTERLEAVES`; None for the target's preference, else the best that the site can have.
+        interleave: one of `splitdeconv.core.forms.FILE_INTERLEAVES`; None for the target's preference, else the best
+            that the site can have.
 
     Returns:
         A `Decision` whose reason tells what decided.
@@ -88,7 +87,7 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
 
 def _is_square(site):
     """Whether one block size, as DEPTH_TO_SPACE has, interleaves the axes."""
-    return len(site.axes) == 2 and len({axis.s for axis in site.axes}) == 1
+    return depth_to_space_fits([axis.s for axis in site.axes])
 
 
 def _has_block(site):

@@ -4,6 +4,9 @@ Everything here is channels-last and written against the few operations a backen
 (`splitdeconv.core.backends`), so NumPy, TensorFlow and JAX compute the same thing from the same plan.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 
@@ -11,14 +14,18 @@ import numpy as np
 
 from ..errors import SplitDeconvError, check_choice
 from . import backends
+from .backends import Backend
+from .forms import INTERLEAVES, check_depth_to_space
+from .geometry import known
+from .plan import Convolution, SplitPlan
+from .typing import Array
 
-INTERLEAVES = ("concat", "depth_to_space", "transpose")
 # What a kind of number can hold without losing its nature; "V" is bfloat16, which NumPy does not know as a float.
 _LEVELS = {"b": 0, "u": 0, "i": 0, "f": 1, "V": 1, "c": 2}
 
 
 @backends.untranslated
-def apply(plan, x, filters, *, interleave="concat"):
+def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "concat") -> Array:
     """Compute a planned transposed convolution by its stride-1 convolutions.
 
     Args:
@@ -64,11 +71,12 @@ def apply(plan, x, filters, *, interleave="concat"):
         outputs = [
             _phases_first(xp, y, len(c.phases), plan.groups) for c, y in zip(plan.convolutions, outputs, strict=True)
         ]
-    join = _join_by_concat if interleave == "concat" else _join_by_transpose
-    return _crop(xp, join(xp, plan, outputs, interleave), plan)
+    if interleave == "concat":
+        return _crop(xp, _join_by_concat(xp, plan, outputs), plan)
+    return _crop(xp, _join_by_transpose(xp, plan, outputs, interleave), plan)
 
 
-def split_filters(plan, filters):
+def split_filters(plan: SplitPlan, filters: Array) -> tuple[Array | None, ...]:
     """The convolution filters of a plan, cut from those of the transposed convolution.
 
     Args:
@@ -91,7 +99,7 @@ def split_filters(plan, filters):
     return tuple(_pick_taps(xp, planes, convolution, plan) for convolution in plan.convolutions)
 
 
-def _pick_taps(xp, planes, convolution, plan):
+def _pick_taps(xp: Backend, planes: Array, convolution: Convolution, plan: SplitPlan) -> Array | None:
     """Filters of one convolution: its taps per axis, the phases moved next to the output channels."""
     if 0 in convolution.kernel_size:
         return None
@@ -107,7 +115,7 @@ def _pick_taps(xp, planes, convolution, plan):
     return xp.reshape(planes, (*convolution.kernel_size, cin, groups * len(convolution.phases) * cout))
 
 
-def _insert_zeros(xp, x, plan):
+def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
     """Follow every input by stride - 1 zeros, per axis: pad a new axis, then flatten it. The NZP baseline's input."""
     for axis, step in enumerate(plan.insertion, start=1):
         if step > 1:
@@ -118,7 +126,7 @@ def _insert_zeros(xp, x, plan):
     return x
 
 
-def _fill_empty(xp, outputs):
+def _fill_empty(xp: Backend, outputs: list[Array | None]) -> list[Array]:
     """Zeros for the empty phases. All results of one plan have one shape, and one phase at least is not empty."""
     if all(y is not None for y in outputs):
         return outputs
@@ -126,7 +134,7 @@ def _fill_empty(xp, outputs):
     return [zeros if y is None else y for y in outputs]
 
 
-def _phases_first(xp, y, phases, groups):
+def _phases_first(xp: Backend, y: Array, phases: int, groups: int) -> Array:
     """Reorder channels from (group, phase, channel), all a grouped convolution can give, to (phase, group, channel)."""
     if phases == 1:
         return y
@@ -137,7 +145,7 @@ def _phases_first(xp, y, phases, groups):
     return xp.reshape(y, (*lead, channels))
 
 
-def _join_by_concat(xp, plan, outputs, _):
+def _join_by_concat(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> Array:
     """Interleave with CONCATENATION and one RESHAPE: memory order does the work.
 
     With the phases of the last axis side by side on the channels, and those of every outer axis side by side on the
@@ -156,9 +164,9 @@ def _join_by_concat(xp, plan, outputs, _):
     return xp.reshape(y, (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // strides[-1]))
 
 
-def _phase_rows(xp, plan, outputs):
+def _phase_rows(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> dict[tuple[int, ...], Array]:
     """All phases of the last axis side by side on the channels, per phase of the outer axes."""
-    rows = {}
+    rows: dict[tuple[int, ...], list[Array]] = {}
     for convolution, y in zip(plan.convolutions, outputs, strict=True):
         leads = list(product(*(w.phases for w in convolution.windows[:-1])))
         for lead, part in zip(leads, xp.split_channels(y, len(leads)), strict=True):
@@ -166,7 +174,7 @@ def _phase_rows(xp, plan, outputs):
     return {lead: xp.concat(parts, -1) for lead, parts in rows.items()}
 
 
-def _join_by_transpose(xp, plan, outputs, interleave):
+def _join_by_transpose(xp: Backend, plan: SplitPlan, outputs: Sequence[Array], interleave: str) -> Array:
     """Interleave by DEPTH_TO_SPACE, or by one transpose of rank 1 + 2 * spatial + 1."""
     y = xp.concat(outputs, -1)
     strides = plan.phase_counts
@@ -182,26 +190,20 @@ def _join_by_transpose(xp, plan, outputs, interleave):
     return xp.reshape(y, (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // prod(strides)))
 
 
-def _crop(xp, y, plan):
+def _crop(xp: Backend, y: Array, plan: SplitPlan) -> Array:
     """Drop the outputs that the alignment put before the first and the block grid behind the last."""
     if not any(map(any, plan.crop)):
         return y
     return xp.pad(y, [(0, 0), *((-start, -end) for start, end in plan.crop), (0, 0)])
 
 
-def _check(plan, x, filters, interleave):
+def _check(plan: SplitPlan, x: Array, filters: Array, interleave: str) -> None:
     """Refuse what does not fit the plan before any framework sees it."""
     where = "apply"
     check_choice(interleave, INTERLEAVES, "interleave", where)
     _check_types(x, filters, where)
-    if interleave == "depth_to_space" and (len(plan.phase_counts) != 2 or len(set(plan.phase_counts)) != 1):
-        raise SplitDeconvError(
-            "depth_to_space interleaves two axes of equal stride only",
-            where=where,
-            expected="a 2-D transposed convolution with equal strides",
-            got=f"strides {plan.phase_counts}",
-            fix='use interleave="concat" or "transpose"',
-        )
+    if interleave == "depth_to_space":
+        check_depth_to_space(plan.phase_counts, where)
     rank = len(plan.axes)
     kernel = tuple(axis.k for axis in plan.axes)
     shape = backends.static_shape(filters)
@@ -212,7 +214,7 @@ def _check(plan, x, filters, interleave):
             expected=f"shape {(*kernel, 'out_channels // groups', 'in_channels')}, no length 0 or unknown",
             got=f"shape {filters.shape}",
         )
-    lengths, channels = backends.static_shape(x), shape[-1]
+    lengths, channels = backends.static_shape(x), known(shape[-1])
     fits = len(lengths) == rank + 2 and all(
         a.n in (n, None) or n is None for a, n in zip(plan.axes, lengths[1:-1], strict=True)
     )
@@ -225,7 +227,7 @@ def _check(plan, x, filters, interleave):
         )
 
 
-def _check_types(x, filters, where):
+def _check_types(x: Array, filters: Array, where: str) -> None:
     """Refuse filters that cannot be multiplied with x as they are: of another library, or of another type.
 
     NumPy filters take the type of x, unless that would change their values altogether.
@@ -239,8 +241,10 @@ def _check_types(x, filters, where):
             got=f"input {type(x).__name__}, filters {type(filters).__name__}",
             fix="convert one of them",
         )
-    level, other = (_LEVELS.get(np.dtype(getattr(a.dtype, "as_numpy_dtype", a.dtype)).kind) for a in (x, filters))
-    if None in (level, other) or (other > level if constant else x.dtype != filters.dtype):
+    # A kind that the table lacks, such as texts, is held by nothing and holds nothing.
+    held, holds = _LEVELS.get(_kind(filters), 3), _LEVELS.get(_kind(x), -1)
+    fits = held <= holds if constant else x.dtype == filters.dtype and held <= holds
+    if not fits:
         raise SplitDeconvError(
             "input and filters are of types that do not go together",
             where=where,
@@ -248,3 +252,8 @@ def _check_types(x, filters, where):
             got=f"input {x.dtype}, filters {filters.dtype}",
             fix="cast one of them",
         )
+
+
+def _kind(array: Array) -> str:
+    """The letter of NumPy for the kind of an array's numbers."""
+    return np.dtype(getattr(array.dtype, "as_numpy_dtype", array.dtype)).kind

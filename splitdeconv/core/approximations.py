@@ -29,19 +29,23 @@ this module's reading. ``wrong_side`` is nobody's method but a negative control:
 end.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import SplitDeconvError, check_choice
 from .definition import conv_transpose, rounding_bound
-from .plan import plan
+from .geometry import Axis
+from .plan import SplitPlan, plan
+from .typing import NumpyArray
 
 METHODS = ("shi", "shi_truncated", "chang", "wrong_side")
 
 
-def approximate(planned, filters, method):
+def approximate(planned: SplitPlan, filters: NumpyArray, method: str) -> tuple[SplitPlan, NumpyArray]:
     """What a conversion from the literature computes, as another transposed convolution.
 
     Args:
@@ -75,10 +79,11 @@ def approximate(planned, filters, method):
     return replace(planned, axes=tuple(axes)), filters
 
 
-def _taps(axis, method):
+def _taps(axis: Axis, method: str) -> list[int | None]:
     """The kernel's taps as the method lays them out; None is a zero."""
     k, s = axis.k, axis.s
-    own, extension = list(range(k)), [None] * (-k % s)
+    own: list[int | None] = list(range(k))
+    extension: list[int | None] = [None] * (-k % s)
     if method == "shi_truncated":
         return own[: k // s * s]
     if method == "shi":
@@ -88,11 +93,12 @@ def _taps(axis, method):
     # Phases are the taps of one remainder mod s. From remainder k mod s on they are one tap short.
     longest = -(-k // s)
     phases = [own[r::s] for r in range(s)]
-    phases = [[None] * (longest - len(phase)) + phase for phase in phases]
+    missing: list[int | None] = [None]
+    phases = [missing * (longest - len(phase)) + phase for phase in phases]
     return [phases[u % s][u // s] for u in range(s * longest)]
 
 
-def survey(kernels, strides, *, size=9, seed=0):
+def survey(kernels: Iterable[int], strides: Iterable[int], *, size: int = 9, seed: int = 0) -> pd.DataFrame:
     """Which kernels and strides each method survives: one SAME layer of each, on random signed data in float64.
 
     Args:
@@ -106,7 +112,7 @@ def survey(kernels, strides, *, size=9, seed=0):
         root mean square, each method's output taken where it belongs; ``exact``, whether rounding explains every
         difference; and ``shifted``, the least such error when the output may be moved by whole pixels.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for k in kernels:
         for s in strides:
             rng = np.random.default_rng((seed, k, s))
@@ -138,19 +144,19 @@ def survey(kernels, strides, *, size=9, seed=0):
     return pd.DataFrame(rows)
 
 
-def _overlap(y, wanted, offset):
+def _overlap(y: NumpyArray, wanted: NumpyArray, offset: int) -> tuple[NumpyArray, NumpyArray]:
     """The parts of both that lie on each other when output 0 of y is output `offset` of `wanted`, on both axes."""
     first, last = max(offset, 0), min(wanted.shape[1], offset + y.shape[1])
     here, there = slice(first - offset, last - offset), slice(first, last)
     return y[:, here, here], wanted[:, there, there]
 
 
-def _error(y, wanted, offset):
+def _error(y: NumpyArray, wanted: NumpyArray, offset: int) -> float:
     ours, theirs = _overlap(y, wanted, offset)
     return float(np.sqrt(np.mean((ours - theirs) ** 2) / np.mean(theirs**2)))
 
 
-def _refusal(dimension, axis, expected, fix):
+def _refusal(dimension: int, axis: Axis, expected: str, fix: str) -> SplitDeconvError:
     return SplitDeconvError(
         "the approximate conversion is not defined for this geometry",
         where=f"approximate, spatial dimension {dimension}",

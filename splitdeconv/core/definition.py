@@ -4,10 +4,19 @@ Written from the equation of `splitdeconv.core.geometry` as a scatter-add over t
 phases, no windows, no gathers.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from .typing import NumpyArray
 
-def conv_transpose(x, filters, plan):
+if TYPE_CHECKING:  # the definition shares nothing with the plan; only its axes are read
+    from .plan import SplitPlan
+
+
+def conv_transpose(x: NumpyArray, filters: NumpyArray, plan: SplitPlan) -> NumpyArray:
     """Scatter each input times each tap to where it lands, and crop.
 
     Args:
@@ -37,7 +46,7 @@ def conv_transpose(x, filters, plan):
     return canvas[:, *kept].reshape(batch, *outputs, groups * cout)
 
 
-def rounding_bound(x, filters, plan, epsilon):
+def rounding_bound(x: NumpyArray, filters: NumpyArray, plan: SplitPlan, epsilon: float) -> NumpyArray:
     """How far two exact orders of summation may differ, per output: what "equal" means in floating point.
 
     A sum of m products, in any order, is off by at most ``gamma * sum |x||w|``, ``gamma = m*epsilon / (1 - m*epsilon)``

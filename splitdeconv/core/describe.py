@@ -1,26 +1,34 @@
 """What a plan amounts to: exact tap counts, and the account that `print(plan)` shows."""
 
+from __future__ import annotations
+
 from math import prod
+from typing import TYPE_CHECKING
+
+from .geometry import Axis, known
+
+if TYPE_CHECKING:  # a plan prints itself by this module
+    from .plan import Convolution, SplitPlan
 
 
-def exact_taps(axis) -> int:
+def exact_taps(axis: Axis) -> int:
     """Pairs of an input and a tap whose product lands inside the output, along one axis.
 
     The structural count: taps on padding, on inserted zeros and on cropped outputs are left out.
     """
-    count = 0
+    count, inputs, outputs = 0, known(axis.n), known(axis.o)
     for u in range(axis.k):
         # Input i lands on i*s + d*u - p, which is to lie in 0 .. o - 1.
         shift = axis.p - axis.d * u
-        first, last = max(0, -(-shift // axis.s)), min(axis.n - 1, (axis.o - 1 + shift) // axis.s)
+        first, last = max(0, -(-shift // axis.s)), min(inputs - 1, (outputs - 1 + shift) // axis.s)
         count += max(0, last - first + 1)
     return count
 
 
-def describe(plan) -> str:
+def describe(plan: SplitPlan) -> str:
     """The printable account of a plan: geometry, convolutions with windows and pads, crop, operations."""
-    rank = len(plan.axes)
-    lines = [f"{rank}-D transposed convolution, form {plan.form}" + (f", {plan.groups} groups" * (plan.groups > 1))]
+    groups = f", {plan.groups} groups" if plan.groups > 1 else ""
+    lines = [f"{len(plan.axes)}-D transposed convolution, form {plan.form}{groups}"]
     lines += [f"  axis {i}: {axis}" for i, axis in enumerate(plan.axes)]
     lines += _convolution_lines(plan)
     if any(map(any, plan.crop)):
@@ -35,12 +43,14 @@ def describe(plan) -> str:
     return "\n".join(lines)
 
 
-def _convolution_lines(plan, most=16):
+def _convolution_lines(plan: SplitPlan, most: int = 16) -> list[str]:
     """One line per convolution, the first `most` of them."""
     convolutions = plan.convolutions
     if not convolutions:
         return ["  the framework's own operator; nothing is split"]
-    zeros = f" over the input with {'x'.join(map(str, plan.insertion))} zero insertion" * (max(plan.insertion) > 1)
+    zeros = ""
+    if max(plan.insertion) > 1:
+        zeros = f" over the input with {'x'.join(map(str, plan.insertion))} zero insertion"
     lines = [f"  {prod(plan.phase_counts)} output phase(s) from {len(convolutions)} stride-1 convolution(s){zeros}:"]
     for convolution in convolutions[:most]:
         size = "x".join(map(str, convolution.kernel_size))
@@ -48,14 +58,16 @@ def _convolution_lines(plan, most=16):
             lines.append(f"    phase {_phases(convolution)}: empty, bias only")
             continue
         pads = " ".join(f"{before}:{after}" for before, after in convolution.pads)
-        spread = f" dilation {'x'.join(map(str, convolution.dilations))}" * (max(convolution.dilations) > 1)
+        spread = ""
+        if max(convolution.dilations) > 1:
+            spread = f" dilation {'x'.join(map(str, convolution.dilations))}"
         lines.append(f"    phase {_phases(convolution)}: {size} taps{spread}, pad {pads}")
     if len(convolutions) > most:
         lines.append(f"    and {len(convolutions) - most} more")
     return lines
 
 
-def _phases(convolution):
+def _phases(convolution: Convolution) -> str:
     """Phases of one convolution, per axis: a number, or a range where several are stacked."""
     names = (str(p[0]) if len(p) == 1 else f"0-{p[-1]}" for p in (w.phases for w in convolution.windows))
     return "(" + ", ".join(names) + ")"

@@ -20,11 +20,13 @@ VALID          0                                   n*s + max(k_e - s, 0), or (n-
 output_padding``), PyTorch's and ONNX' with explicit pads (it lengthens ``o``).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from numbers import Integral
+from typing import Any, Literal, overload
 
-from ..errors import SplitDeconvError, shown
+from ..errors import SplitDeconvError, check_count, is_integer, shown
+from .typing import OptionalPerAxis, Padding, PerAxis
 
 #: Phases of all axes together, and positions under one axis' kernel. A plan has as many convolutions and taps; the
 #: largest known layers have 1,024 phases and 4,096 taps.
@@ -56,7 +58,7 @@ class Axis:
     p: int
     tail: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Nothing that is planned, drawn or simulated is larger than the axes it is made of.
         small = 1 <= self.s <= MOST_PHASES and 1 <= self.d <= LONGEST_KERNEL
         if not small or self.k < 1 or self.k_e > LONGEST_KERNEL:
@@ -76,14 +78,35 @@ class Axis:
         """The effective kernel: from first to last tap, dilation included."""
         return effective_kernel(self.k, self.d)
 
-    def __str__(self):
+    @property
+    def end(self) -> int:
+        """Trailing outputs cropped: those of the full output, ``(n - 1)*s + k_e`` long, that lie behind the kept ones.
+
+        None are where the output is longer than that.
+        """
+        return max(self.k_e - self.s - self.p - self.tail, 0)
+
+    def __str__(self) -> str:
         size = "?" if self.n is None else self.n
         result = f"?*{self.s}{self.tail:+d}" if self.n is None else self.o
         dilation = f" d={self.d}" if self.d > 1 else ""
         return f"{size} -> {result} (k={self.k} s={self.s}{dilation} p={self.p})"
 
 
-def check_phases(axes):
+def known(length: int | None) -> int:
+    """A length of an axis, where the caller needs it to be known.
+
+    Raises:
+        SplitDeconvError: it is None.
+    """
+    if length is None:
+        raise SplitDeconvError(
+            "this needs the input size", where="geometry", expected="known spatial lengths", got="None"
+        )
+    return length
+
+
+def check_phases(axes: Sequence[Axis]) -> None:
     """Refuse axes that together have too many phases.
 
     Raises:
@@ -94,7 +117,7 @@ def check_phases(axes):
         raise _too_large(f"strides {'x'.join(map(str, strides))}")
 
 
-def _too_large(got):
+def _too_large(got: str) -> SplitDeconvError:
     return SplitDeconvError(
         "the stride or kernel is too large to split",
         where="geometry",
@@ -104,12 +127,20 @@ def _too_large(got):
     )
 
 
-def effective_kernel(k, d):
+def effective_kernel(k: int, d: int) -> int:
     """Length from the first to the last tap of ``k`` taps at dilation ``d``."""
     return d * (k - 1) + 1
 
 
-def resolve(input_shape, kernel_size, strides, padding, output_shape=None, output_padding=None, dilations=1):
+def resolve(
+    input_shape: Sequence[int | None],
+    kernel_size: PerAxis,
+    strides: PerAxis,
+    padding: Padding,
+    output_shape: OptionalPerAxis = None,
+    output_padding: OptionalPerAxis = None,
+    dilations: PerAxis = 1,
+) -> tuple[Axis, ...]:
     """Reduce a transposed convolution's arguments to one `Axis` per spatial dimension.
 
     Args:
@@ -147,18 +178,38 @@ def resolve(input_shape, kernel_size, strides, padding, output_shape=None, outpu
     return axes
 
 
-def positive(value, name):
-    """`value` as an int, or a refusal if it is not a whole number from 1 to `LARGEST`."""
-    if not _is_int(value) or not 1 <= value <= LARGEST:
-        expected = f"1 to {LARGEST}"
-        raise SplitDeconvError(
-            f"{name} must be a positive whole number", where=name, expected=expected, got=shown(value)
-        )
-    return int(value)
+def positive(value: Any, name: str) -> int:
+    """`value` as an int.
+
+    Raises:
+        SplitDeconvError: not a whole number from 1 to `LARGEST`.
+    """
+    return check_count(value, name, name, most=LARGEST)
 
 
-def per_axis(value, rank, name, *, least=1, optional=False):
-    """Spread an int over `rank` dimensions, or check a sequence of them; None is kept where `optional`."""
+@overload
+def per_axis(
+    value: Any, rank: int, name: str, *, least: int = 1, optional: Literal[False] = False
+) -> tuple[int, ...]: ...
+
+
+@overload
+def per_axis(value: Any, rank: int, name: str, *, least: int = 1, optional: bool) -> tuple[int | None, ...]: ...
+
+
+def per_axis(value: Any, rank: int, name: str, *, least: int = 1, optional: bool = False) -> tuple[int | None, ...]:
+    """Spread an int over `rank` dimensions, or check a sequence of them.
+
+    Args:
+        value: an int, or a list or tuple of `rank` of them.
+        rank: spatial dimensions.
+        name: of the argument, as an error names it.
+        least: the smallest value allowed.
+        optional: whether values may be None, which stays None.
+
+    Raises:
+        SplitDeconvError: another number of values, or a value out of range.
+    """
     values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
     if len(values) != rank or not all(_is_length(v, least, optional) for v in values):
         raise SplitDeconvError(
@@ -170,15 +221,11 @@ def per_axis(value, rank, name, *, least=1, optional=False):
     return tuple(None if v is None else int(v) for v in values)
 
 
-def _is_length(value, least, optional):
-    return optional if value is None else _is_int(value) and least <= value <= LARGEST
+def _is_length(value: Any, least: int, optional: bool) -> bool:
+    return optional if value is None else is_integer(value) and least <= value <= LARGEST
 
 
-def _is_int(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _standardize_padding(padding, rank):
+def _standardize_padding(padding: Padding, rank: int) -> tuple[str | tuple[int, int], ...]:
     """One of "SAME", "VALID" or a (before, end) pair for each dimension."""
     if isinstance(padding, str) and padding.upper() in ("SAME", "VALID"):
         return (padding.upper(),) * rank
@@ -195,7 +242,16 @@ def _standardize_padding(padding, rank):
     return tuple((int(before), int(end)) for before, end in pairs)
 
 
-def _axis(index, n, k, s, d, rule, o, extra):
+def _axis(
+    index: int,
+    n: int | None,
+    k: int,
+    s: int,
+    d: int,
+    rule: str | tuple[int, int],
+    o: int | None,
+    extra: int | None,
+) -> Axis:
     """Apply one dialect's rule to one dimension."""
     if o is not None and extra is not None:
         raise SplitDeconvError(
@@ -213,15 +269,19 @@ def _axis(index, n, k, s, d, rule, o, extra):
             got=f"input length None, output_shape={o}",
         )
     k_e = effective_kernel(k, d)
+    # What output lengths are legal, as tail = o - n*s: the default, the range, and the shortest
+    # that output_padding starts from.
+    before = end = 0
     if rule == "SAME":
         default, least, most = 0, 1 - s, 0
-        padded = k_e % 2 - s + (extra or 0)
+        shortest = k_e % 2 - s
     else:
-        before, end = (0, 0) if rule == "VALID" else rule
+        if not isinstance(rule, str):
+            before, end = rule
         least = k_e - s - before - end
         most = least + s - 1
         default = max(k_e - s, 0) if rule == "VALID" else least
-        padded = least + (extra or 0)
+        shortest = least
     # PyTorch and ONNX let output_padding reach the dilation; Keras' and TensorFlow's paddings stop at the stride.
     bound = s if isinstance(rule, str) else max(s, d)
     if extra is not None and extra >= bound:
@@ -231,8 +291,12 @@ def _axis(index, n, k, s, d, rule, o, extra):
             expected=f"output_padding < {bound} (stride {s}, dilation {d})",
             got=f"output_padding={extra}",
         )
-    tail = padded if extra is not None else default if o is None else o - n * s
-    if o is not None and not least <= tail <= most:
+    tail = default
+    if extra is not None:
+        tail = shortest + extra
+    elif o is not None and n is not None:
+        tail = o - n * s
+    if o is not None and n is not None and not least <= tail <= most:
         raise SplitDeconvError(
             "no input of this length yields that output length",
             where=f"spatial dimension {index}: n={n} k={k} s={s} d={d} padding={rule}",

@@ -13,11 +13,12 @@ that is, a stride-1 convolution of dilation ``D`` over the input with every S-th
 Xu et al., arXiv 1907.01773, for any crop and dilation. All is counted relative to ``n``, which need not be known.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
 
-from .geometry import MOST_PHASES, Axis
+from .geometry import MOST_PHASES, Axis, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,13 @@ class AxisPlan:
         """Taps issued per block, all windows and phases together."""
         return sum(window.length * len(window.phases) for window in self.windows)
 
-    def pads(self, window) -> tuple[int, int]:
+    def pads(self, window: Window) -> tuple[int, int]:
         """Zeros `window` needs before and after the input; a negative number is a slice."""
         return -window.start, self.surplus + window.stop
 
     def issued(self) -> int:
         """Taps issued over the whole axis, per channel pair."""
-        return (self.axis.n + self.surplus) * self.taps
+        return (known(self.axis.n) + self.surplus) * self.taps
 
 
 @lru_cache(maxsize=512)
@@ -99,7 +100,8 @@ def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
     if form == "split" or (form == "rows" and not last):
         return AxisPlan(axis, 0, _windows(axis, 0))
     # "rows" keeps a = 0, so that its result needs no crop; "stacked" takes the alignment that issues fewer taps.
-    stacked = [_stacked(axis, a) for a in ((0,) if form == "rows" else (0, axis.p % axis.s))]
+    alignments = (0,) if form == "rows" else (0, axis.p % axis.s)
+    stacked = [_stacked(axis, alignment) for alignment in alignments]
     return min(stacked, key=lambda split: split.taps if axis.n is None else split.issued())
 
 
@@ -115,15 +117,15 @@ def plan_alone(axes: tuple[Axis, ...]) -> tuple[AxisPlan, ...] | None:
     step = max(axis.k_e for axis in axes)
     if any(axis.n != 1 for axis in axes) or step ** len(axes) > MOST_PHASES:
         return None
-    alike = (Axis(n=1, k=axis.k, s=step, d=axis.d, p=axis.p, tail=axis.o - step) for axis in axes)
+    alike = (Axis(n=1, k=axis.k, s=step, d=axis.d, p=axis.p, tail=known(axis.o) - step) for axis in axes)
     return tuple(plan_axis(axis, "stacked") for axis in alike)
 
 
-def _stacked(axis, alignment):
+def _stacked(axis: Axis, alignment: int) -> AxisPlan:
     return AxisPlan(axis, alignment, (_union(_windows(axis, alignment)),))
 
 
-def _windows(axis, alignment, *, extend=False):
+def _windows(axis: Axis, alignment: int, *, extend: bool = False) -> tuple[Window, ...]:
     """One window per phase, trimmed to its real taps or, where `extend`, zero-extended to the longest phase's."""
     g = gcd(axis.d, axis.s)
     S, D = axis.s // g, axis.d // g
@@ -142,7 +144,7 @@ def _windows(axis, alignment, *, extend=False):
     return tuple(windows)
 
 
-def _union(windows):
+def _union(windows: Sequence[Window]) -> Window:
     """One window that serves all phases: from the first input any of them reads to the last, zeros elsewhere."""
     real = [w for w in windows if w.length]
     start, stop = min(w.start for w in real), max(w.stop for w in real)

@@ -1,10 +1,11 @@
 """Plan a transposed convolution as stride-1 convolutions and an interleave: pure geometry, no framework.
 
 Split deconvolution (Xu et al., arXiv 1907.01773) is separable: `splitdeconv.core.phases` splits each axis, and a
-plan is the
-product of the axes. The phases' results, interleaved, are the transposed convolution; nothing is approximated.
+plan is the product of the axes. The phases' results, interleaved, are the transposed convolution; nothing is
+approximated.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
@@ -12,10 +13,10 @@ from math import prod
 
 from ..errors import SplitDeconvError, check_choice
 from .describe import describe, exact_taps
-from .geometry import Axis, check_phases, positive, resolve
+from .forms import FORMS
+from .geometry import Axis, check_phases, known, positive, resolve
 from .phases import AxisPlan, Window, plan_alone, plan_axis
-
-FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
+from .typing import OptionalPerAxis, Padding, PerAxis
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class SplitPlan:
     groups: int
     form: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_phases(self.axes)
 
     @property
@@ -154,27 +155,27 @@ class SplitPlan:
             )
         pairs = cin * cout // self.groups
         counts = {
-            "useful": prod(axis.n * axis.k for axis in self.axes),
+            "useful": prod(known(axis.n) * axis.k for axis in self.axes),
             "exact": prod(exact_taps(axis) for axis in self.axes),
         }
         for form in ("nzp", "split", "rows", "stacked", "paper"):
             counts[form] = _issued(SplitPlan(self.axes, self.groups, form).axis_plans)
         return {name: count * pairs for name, count in counts.items()}
 
-    def __str__(self):
+    def __str__(self) -> str:
         return describe(self)
 
 
 def plan(
-    input_shape,
-    kernel_size,
-    strides=1,
-    padding="SAME",
-    output_shape=None,
-    output_padding=None,
-    dilations=1,
-    groups=1,
-    form="split",
+    input_shape: Sequence[int | None],
+    kernel_size: PerAxis,
+    strides: PerAxis = 1,
+    padding: Padding = "SAME",
+    output_shape: OptionalPerAxis = None,
+    output_padding: OptionalPerAxis = None,
+    dilations: PerAxis = 1,
+    groups: int = 1,
+    form: str = "split",
 ) -> SplitPlan:
     """Plan a 1-D, 2-D or 3-D transposed convolution.
 
@@ -211,7 +212,7 @@ def plan(
 
 
 @lru_cache(maxsize=512)
-def _cached(axes, groups, form):
+def _cached(axes: tuple[Axis, ...], groups: int, form: str) -> SplitPlan:
     return SplitPlan(axes, groups, form)
 
 
@@ -247,6 +248,6 @@ def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str
     return "stacked" if whole or out_channels <= 4 else "split"
 
 
-def _issued(axis_plans):
+def _issued(axis_plans: Sequence[AxisPlan]) -> int:
     """Taps issued over all axes, per channel pair."""
     return prod(split.issued() for split in axis_plans)

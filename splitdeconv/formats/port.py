@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ..errors import one_line
+
 #: Arrays by the name of an input or output.
 Arrays: TypeAlias = dict[str, np.ndarray]
 
@@ -81,4 +83,4 @@ def rejected(error: Exception) -> RejectedError:
 
 def short(error: Exception) -> str:
     """What a runtime raised, on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return one_line(error, typed=True)

@@ -8,8 +8,9 @@ import tensorflow as tf
 from hypothesis import given, settings, strategies as st
 
 import splitdeconv as sd
-from splitdeconv.core.apply import INTERLEAVES, split_filters
+from splitdeconv.core.apply import split_filters
 from splitdeconv.core.definition import conv_transpose
+from splitdeconv.core.forms import INTERLEAVES
 from tests import references
 from tests.geometries import CASES, Case, cases
 from tests.refusals import refused

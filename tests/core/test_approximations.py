@@ -169,6 +169,8 @@ def test_refusals():
         approximate(planned, filters, "xu")
     with pytest.raises(SplitDeconvError, match=r"not defined(.|\n)*without dilation\n  got: n=6 k=3 s=1 d=2"):
         approximate(sd.plan((6, 6), 3, dilations=2), filters, "chang")
+    with pytest.raises(SplitDeconvError, match="the approximate conversion is not defined for this geometry"):
+        approximate(sd.plan((6, 6), 3, dilations=(1, 2)), filters, "shi")
     with pytest.raises(SplitDeconvError, match=r"dimension 0(.|\n)*more than 2 outputs\n  got: n=1 k=4 s=2"):
         approximate(sd.plan((1, 1), 4, 2), np.ones((4, 4, 3, 2)), "shi")
     with pytest.raises(SplitDeconvError, match=r"k >= s(.|\n)*k=1 s=2"):

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.core.plan import FORMS
+from splitdeconv.core.forms import FORMS
 
 ACCOUNTS = {
     "split": """\

@@ -146,3 +146,12 @@ def test_a_refusal_names_dimension_range_and_what_came():
     assert error.where == "spatial dimension 1: n=4 k=3 s=2 d=1 padding=SAME"
     assert (error.expected, error.got) == ("output length 7 to 8", "output length 9")
     assert "None for the default" in error.fix
+
+
+def test_outputs_cropped_at_the_end_are_those_of_the_full_output_behind_the_kept():
+    for n, k, s, d, before, length in product((1, 4, 7), (1, 2, 5), (1, 2, 3), (1, 2), (0, 1, 3), (2, 6, 30)):
+        axis = Axis(n=n, k=k, s=s, d=d, p=before, tail=length - n * s)
+        full = range((n - 1) * s + d * (k - 1) + 1)
+        assert axis.end == sum(q >= before + length for q in full)
+        # It does not depend on the input's length, and is known where that is not.
+        assert Axis(n=None, k=k, s=s, d=d, p=before, tail=length - n * s).end == axis.end

@@ -5,8 +5,9 @@ import random
 import pytest
 
 import splitdeconv as sd
+from splitdeconv.core.forms import FORMS
 from splitdeconv.core.geometry import LARGEST, LONGEST_KERNEL, MOST_PHASES, Axis, positive, resolve
-from splitdeconv.core.plan import FORMS, SplitPlan
+from splitdeconv.core.plan import SplitPlan
 from splitdeconv.formats.onnx.geometry import from_onnx
 from splitdeconv.toolchains.libtpu import phase_chain as chain
 from tests.refusals import refused
@@ -90,9 +91,9 @@ def test_absurd_numbers_and_lists_are_refused_in_few_words(arguments):
 
 def test_channels_are_bounded():
     assert positive(LARGEST, "channels") == LARGEST
-    with refused("channels must be a positive whole number"):
+    with refused("channels must be a positive integer"):
         positive(LARGEST + 1, "channels")
-    with refused("groups must be a positive whole number"):
+    with refused("groups must be a positive integer"):
         sd.plan((8,), 3, 2, groups=10**5000)
 
 

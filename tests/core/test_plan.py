@@ -11,8 +11,9 @@ from hypothesis import given, strategies as st
 
 import splitdeconv as sd
 from splitdeconv.core.backends import numpy as backend
+from splitdeconv.core.forms import FORMS
 from splitdeconv.core.geometry import resolve
-from splitdeconv.core.plan import FORMS, SplitPlan, auto_form
+from splitdeconv.core.plan import SplitPlan, auto_form
 from tests.geometries import CASES
 from tests.refusals import refused
 
@@ -111,8 +112,8 @@ def test_groups_divide_the_counts():
         ("cannot be counted without the input size", {"input_shape": (4, None)}, (1, 1)),
         ("groups do not divide the channels", {"groups": 2}, (4, 3)),
         ("groups do not divide the channels", {"groups": 2}, (3, 4)),
-        ("in_channels must be a positive whole number", {}, (0, 1)),
-        ("out_channels must be a positive whole number", {}, (1, 2.5)),
+        ("in_channels must be a positive integer", {}, (0, 1)),
+        ("out_channels must be a positive integer", {}, (1, 2.5)),
     ],
 )
 def test_counts_refused(match, arguments, channels):

@@ -52,7 +52,7 @@ def test_wrong_requests_are_refused():
         with pytest.raises(SplitDeconvError, match="unknown trained generator"):
             samples(name)
     for count in (0, -1, 2.5, "2", None, True):
-        with pytest.raises(SplitDeconvError, match="count must be a positive whole number"):
+        with pytest.raises(SplitDeconvError, match="count must be a positive integer"):
             samples("face_dcgan", count)
     for seed in (-1, 1.5, "1"):
         with pytest.raises(SplitDeconvError, match=r"the seed does not fit\n(.|\n)*int >= 0\n"):

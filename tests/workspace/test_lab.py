@@ -217,7 +217,7 @@ def test_the_first_notebook_answers_its_widgets(page, server):
     channels = page.locator(".widget-text", has_text="channels in").locator("input")
     channels.fill("0")
     channels.press("Enter")
-    page.get_by_text("in_channels must be a positive whole number").wait_for(timeout=ANSWER * 1e3)
+    page.get_by_text("in_channels must be a positive integer").wait_for(timeout=ANSWER * 1e3)
     split.wait_for(state="hidden", timeout=ANSWER * 1e3)
     cost.wait_for(state="hidden", timeout=ANSWER * 1e3)
     page.screenshot(path=SCREENSHOTS / "00_start_here_refused.png")

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ...errors import SplitDeconvError
+from ...errors import SplitDeconvError, one_line
 from ...formats.port import RejectedError
 
 # Lengths to try for dynamic dimensions: 64 suits what halves an image six times, the rest what does not.
@@ -227,7 +227,7 @@ def _in_npz(path, read):
     except MemoryError:
         got = "more numbers than there is room for"
     except Exception as error:  # damage is reported in many ways, by zipfile, zlib and NumPy
-        got = " ".join(str(error).split())[:200]
+        got = one_line(error, most=200)
     raise SplitDeconvError(
         "the inputs cannot be read",
         where=str(path),

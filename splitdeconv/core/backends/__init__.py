@@ -1,34 +1,42 @@
 """The operations a plan is run with, one small module per array library.
 
-A backend offers ``asarray shape reshape transpose pad take concat split_channels zeros_like depth_to_space conv
-conv_transpose`` on channels-last arrays. It is chosen by the array it is given; no framework is imported that the
-caller has not imported already.
+A backend is a module with the functions of `Backend`, on channels-last arrays. It is chosen by the array it is given;
+no framework is imported that the caller has not imported already.
 """
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from ...errors import SplitDeconvError
 from ...extras import default_library, require
+from ..typing import Array, ArrayLike
+from .interface import Backend as Backend
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-def of(array):
+def of(array: Array) -> Backend:
     """The backend module that computes with `array`.
 
     Raises:
         SplitDeconvError: the array is of none of the supported libraries.
     """
     if isinstance(array, np.ndarray):
-        return import_module(".numpy", __name__)
+        return _load("numpy")
     # Asking sys.modules first keeps frameworks unloaded: an array of a library that was never imported cannot exist.
     if "jax" in sys.modules and isinstance(array, sys.modules["jax"].Array):
-        return import_module(".jax", __name__)
+        return _load("jax")
     if "tensorflow" in sys.modules and sys.modules["tensorflow"].is_tensor(array):
-        return import_module(".tensorflow", __name__)
+        return _load("tensorflow")
     raise SplitDeconvError(
         "no backend for this kind of array",
         where="backends.of",
@@ -38,7 +46,11 @@ def of(array):
     )
 
 
-def tensor(value):
+def _load(name: str) -> Backend:
+    return cast(Backend, import_module(f".{name}", __name__))
+
+
+def tensor(value: ArrayLike) -> Array:
     """`value`, which is of no library that a backend is for, as an array of the default library.
 
     Raises:
@@ -60,7 +72,7 @@ def tensor(value):
 
 
 @contextmanager
-def double_precision():
+def double_precision() -> Iterator[None]:
     """Let JAX keep float64 within the block, where it is in use; NumPy and TensorFlow always do.
 
     JAX then computes on the CPU, whatever else it has: a TPU has no float64 of its own.
@@ -78,7 +90,7 @@ def double_precision():
         jax.config.update("jax_enable_x64", before)
 
 
-def stay_on_cpu():
+def stay_on_cpu() -> None:
     """Keep JAX, where it is in use, off accelerators in this process; of use only before it has computed anything.
 
     A TPU serves one process at a time, and rounds the factors of float32 products. Child processes are not concerned.
@@ -87,21 +99,22 @@ def stay_on_cpu():
         require("jax", "jax").config.update("jax_platforms", "cpu")
 
 
-def static_shape(array):
+def static_shape(array: Array) -> tuple[int | None, ...]:
     """Lengths of all axes as far as they are known without running; empty where not even the rank is."""
     return () if getattr(array.shape, "rank", 0) is None else tuple(array.shape)
 
 
-def untranslated(function):
+def untranslated(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Keep TensorFlow's AutoGraph from rewriting `function`: nothing in it depends on a tensor's value.
 
     The decision falls at the call, because TensorFlow is not imported before the caller has done so.
     """
 
     @wraps(function)
-    def call(*args, **kwargs):
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         if "tensorflow" not in sys.modules:
             return function(*args, **kwargs)
-        return sys.modules["tensorflow"].autograph.experimental.do_not_convert(function)(*args, **kwargs)
+        unconverted: Any = sys.modules["tensorflow"].autograph.experimental.do_not_convert(function)
+        return cast(_R, unconverted(*args, **kwargs))
 
     return call

@@ -1,12 +1,21 @@
 """JAX: every operation exists, on every device, with gradients; nothing needs working around."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from operator import index
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..typing import Array, NumpyArray
+from .interface import Pads
 from .numpy import depth_to_space, shape  # noqa: F401 - written with array methods that JAX shares
+
+if TYPE_CHECKING:
+    from ..plan import SplitPlan
 
 reshape, transpose, zeros_like = jnp.reshape, jnp.transpose, jnp.zeros_like
 
@@ -14,7 +23,7 @@ reshape, transpose, zeros_like = jnp.reshape, jnp.transpose, jnp.zeros_like
 as_tensor, scope = jnp.asarray, jax.named_scope
 
 
-def static_values(vector, _):
+def static_values(vector: Any, _: int) -> tuple[int, ...]:
     """The entries of a shape; JAX knows them all.
 
     Raises:
@@ -23,37 +32,37 @@ def static_values(vector, _):
     return tuple(index(v) for v in vector)
 
 
-def asarray(array, like):
+def asarray(array: NumpyArray, like: Array) -> Array:
     """`array` in the library and type of `like`."""
     return jnp.asarray(array, dtype=like.dtype)
 
 
-def pad(x, pads):
+def pad(x: Array, pads: Pads) -> Array:
     """Zeros before and after each axis; negative numbers slice."""
     return lax.pad(x, jnp.zeros((), x.dtype), [(before, after, 0) for before, after in pads])
 
 
-def take(x, indices, axis):
+def take(x: Array, indices: Sequence[Sequence[int]], axis: int) -> Array:
     """Gather along `axis`; it becomes the axes of `indices`."""
     return jnp.take(x, jnp.asarray(indices), axis)
 
 
-def concat(parts, axis):
+def concat(parts: Sequence[Array], axis: int) -> Array:
     """Join along `axis`."""
     return jnp.concatenate(parts, axis)
 
 
-def split_channels(x, parts):
+def split_channels(x: Array, parts: int) -> Sequence[Array]:
     """Equal parts of the last axis."""
     return jnp.split(x, parts, -1)
 
 
-def eager():
+def eager() -> bool:
     """Whether operations run at once; taken not to be so, since JAX traces where it can."""
     return False
 
 
-def conv(x, w, pads, dilations, groups):
+def conv(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
     """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
     return lax.conv_general_dilated(
         x,
@@ -66,7 +75,7 @@ def conv(x, w, pads, dilations, groups):
     )
 
 
-def conv_transpose(x, filters, plan):
+def conv_transpose(x: Array, filters: Array, plan: SplitPlan) -> Array:
     """XLA's own transposed convolution: one convolution with `lhs_dilation`."""
     rank, groups = len(plan.axes), plan.groups
     *kernel, cout, cin = filters.shape
@@ -86,6 +95,6 @@ def conv_transpose(x, filters, plan):
     )
 
 
-def _layouts(rank):
+def _layouts(rank: int) -> tuple[str, str, str]:
     spatial = "DHW"[3 - rank :]
     return f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"

@@ -4,7 +4,18 @@ On a CPU, TensorFlow 2.21 has no gradient for dilated or grouped convolutions ou
 from plain ones: dilation by space-to-batch, groups by one convolution each (or a depthwise one).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
+
+from ..typing import Array, NumpyArray
+from .interface import Pads
+
+if TYPE_CHECKING:
+    from ..plan import SplitPlan
 
 transpose, zeros_like, scope, as_tensor = tf.transpose, tf.zeros_like, tf.name_scope, tf.convert_to_tensor
 
@@ -14,12 +25,12 @@ _LATE = (
 )
 
 
-def asarray(array, like):
+def asarray(array: NumpyArray, like: Array) -> Array:
     """`array` in the library and type of `like`."""
     return tf.constant(array, dtype=like.dtype)
 
 
-def shape(x):
+def shape(x: Array) -> tuple[Any, ...]:
     """Lengths of all axes: ints where known, else scalar tensors."""
     lengths = x.shape.as_list()
     if None in lengths:
@@ -28,7 +39,7 @@ def shape(x):
     return tuple(lengths)
 
 
-def static_values(vector, count):
+def static_values(vector: Any, count: int) -> tuple[int | None, ...]:
     """The entries of a shape given as list or tensor, None where only known at run time; `count` of them if unknown.
 
     Raises:
@@ -43,7 +54,7 @@ def static_values(vector, count):
     return tuple(None if v is None else int(v) for v in values)
 
 
-def check_shape(x, expected, known):
+def check_shape(x: Array, expected: Any, known: Sequence[int | None]) -> Array:
     """x, once it is known to have the expected shape, of which `known` is static."""
     x = tf.ensure_shape(x, known)
     if None not in known[1:]:
@@ -55,7 +66,7 @@ def check_shape(x, expected, known):
         return tf.reshape(tf.slice(x, tf.zeros_like(actual), expected), actual)
 
 
-def reshape(x, lengths):
+def reshape(x: Array, lengths: Sequence[Any]) -> Array:
     """Reshape; one unknown length becomes -1, so that a dynamic batch leaves no shape arithmetic in the graph."""
     unknown = [i for i, n in enumerate(lengths) if tf.is_tensor(n)]
     if len(unknown) == 1:
@@ -63,7 +74,7 @@ def reshape(x, lengths):
     return tf.reshape(x, lengths)
 
 
-def pad(x, pads):
+def pad(x: Array, pads: Pads) -> Array:
     """Zeros before and after each axis; negative numbers slice, after the zeros are there."""
     if any(before > 0 or after > 0 for before, after in pads):
         x = tf.pad(x, [(max(before, 0), max(after, 0)) for before, after in pads])
@@ -72,27 +83,27 @@ def pad(x, pads):
     return x
 
 
-def take(x, indices, axis):
+def take(x: Array, indices: Sequence[Sequence[int]], axis: int) -> Array:
     """Gather along `axis`; it becomes the axes of `indices`."""
     return tf.gather(x, indices, axis=axis)
 
 
-def concat(parts, axis):
+def concat(parts: Sequence[Array], axis: int) -> Array:
     """Join along `axis`."""
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis)
 
 
-def split_channels(x, parts):
+def split_channels(x: Array, parts: int) -> Sequence[Array]:
     """Equal parts of the last axis."""
     return [x] if parts == 1 else tf.split(x, parts, -1)
 
 
-def depth_to_space(x, s):
+def depth_to_space(x: Array, s: int) -> Array:
     """(N, H, W, s*s*C) -> (N, H*s, W*s, C), the phase slowest in the channels."""
     return tf.nn.depth_to_space(x, s)
 
 
-def conv(x, w, pads, dilations, groups):
+def conv(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
     """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
     if max(dilations) > 1:
         return _dilated(x, w, pads, dilations, groups)
@@ -106,27 +117,32 @@ def conv(x, w, pads, dilations, groups):
     return _convolve(x, w, pads)
 
 
-def _convolve(x, w, pads):
+def _convolve(x: Array, w: Array, pads: Pads) -> Array:
     """A plain convolution by the operator of its rank."""
     if len(pads) == 2 and all(before * after >= 0 for before, after in pads):
         # conv2d pads by itself, which saves a padded copy of the input per phase; it cannot slice.
         x = pad(x, [(0, 0), *((min(before, 0), min(after, 0)) for before, after in pads), (0, 0)])
         return tf.nn.conv2d(x, w, 1, [(0, 0), *((max(before, 0), max(after, 0)) for before, after in pads), (0, 0)])
     x = pad(x, [(0, 0), *pads, (0, 0)])
-    return (tf.nn.conv1d, tf.nn.conv2d, tf.nn.conv3d)[len(pads) - 1](x, w, _ones(x), "VALID")
+    convolve = {1: tf.nn.conv1d, 2: tf.nn.conv2d, 3: tf.nn.conv3d}[len(pads)]
+    return convolve(x, w, _ones(x), "VALID")
 
 
-def eager():
+def eager() -> bool:
     """Whether operations run at once, so that constants had better be handled by TensorFlow than by NumPy."""
     return tf.executing_eagerly()
 
 
-def native(rank):
+def native(rank: int) -> Callable[..., Array]:
     """tf.nn's own operator of a rank."""
-    return (tf.nn.conv1d_transpose, tf.nn.conv2d_transpose, tf.nn.conv3d_transpose)[rank - 1]
+    return {
+        1: tf.nn.conv1d_transpose,
+        2: tf.nn.conv2d_transpose,
+        3: tf.nn.conv3d_transpose,
+    }[rank]
 
 
-def conv_transpose(x, filters, plan):
+def conv_transpose(x: Array, filters: Array, plan: SplitPlan) -> Array:
     """TensorFlow's own operator. Its VALID form is the only one all ranks share; the crop is done after it."""
     batch, *sizes, _ = shape(x)
     full = [(n - 1) * a.s + a.k_e for n, a in zip(sizes, plan.axes, strict=True)]
@@ -136,12 +152,12 @@ def conv_transpose(x, filters, plan):
     return pad(y, [(0, 0), *((-a.p, a.tail + a.s - a.k_e + a.p) for a in plan.axes), (0, 0)])
 
 
-def _ones(x):
+def _ones(x: Array) -> tuple[int, ...]:
     """A stride of 1 along every axis of x."""
     return (1,) * len(x.shape)
 
 
-def _dilated(x, w, pads, dilations, groups):
+def _dilated(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
     """Gather every d-th input into images of their own, convolve those, and put the results back."""
     rank = len(pads)
     x = pad(x, [(0, 0), *pads, (0, 0)])
@@ -151,7 +167,7 @@ def _dilated(x, w, pads, dilations, groups):
     return tf.batch_to_space(y, dilations, fills)
 
 
-def _grouped(x, w, pads, groups):
+def _grouped(x: Array, w: Array, pads: Pads, groups: int) -> Array:
     """One convolution per group; a depthwise one where each group has a single input channel."""
     rank = len(pads)
     if w.shape[-2] == 1 and rank == 2:

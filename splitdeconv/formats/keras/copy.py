@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from ...errors import SplitDeconvError
+from ...errors import SplitDeconvError, one_line
 from ...extras import require
 
 keras = require("keras", "tensorflow")
@@ -45,7 +45,7 @@ def copy_of(model, inputs=None):
             )
         _copy_state(model, clone)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        said = " ".join(str(error).split())[:400]
+        said = one_line(error, most=400)
         if inputs is not None:
             raise SplitDeconvError(
                 "Keras cannot build the model for this input shape",

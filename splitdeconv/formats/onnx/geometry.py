@@ -30,10 +30,8 @@ ONNX Runtime also refuses, when it runs, an output_padding that reaches the stri
 the specification and PyTorch have it.
 """
 
-from numbers import Integral
-
 from ...core.geometry import Axis, check_phases, effective_kernel
-from ...errors import SplitDeconvError, check_choice, shown
+from ...errors import SplitDeconvError, check_choice, is_integer, shown
 
 # No tensor is longer. Numbers beyond it are mistakes or malice.
 LONGEST = 2**31 - 1
@@ -95,7 +93,7 @@ def from_onnx(
 def _numbers(values, count, name, *, default=1, least=1, optional=False):
     """`count` numbers of an attribute, or the default for each where the node does not have it."""
     values = (default,) * count if values is None else tuple(values)
-    legal = all(optional if v is None else isinstance(v, Integral) and least <= v <= LONGEST for v in values)
+    legal = all(optional if v is None else is_integer(v) and least <= v <= LONGEST for v in values)
     if len(values) != count or not legal:
         raise SplitDeconvError(
             f"{name} does not fit the transposed convolution",

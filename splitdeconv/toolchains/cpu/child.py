@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import bench
-from ...errors import SplitDeconvError
+from ...errors import SplitDeconvError, one_line
 
 
 def answer(task):
@@ -66,7 +66,7 @@ def main():
         except SplitDeconvError as error:
             told = {"reason": error.problem}
         except Exception as error:  # a runtime may raise anything
-            told = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+            told = {"reason": one_line(error, typed=True, most=200)}
         print(json.dumps(told), file=answers, flush=True)
 
 

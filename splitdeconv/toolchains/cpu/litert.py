@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...errors import SplitDeconvError
+from ...errors import SplitDeconvError, one_line
 from ...extras import require
 from ...formats.tflite.arena import arena_peak
 from . import version
@@ -81,7 +81,7 @@ def _interpreter(data, threads):
         made = interpreter(model_content=data, num_threads=threads)
         made.allocate_tensors()
     except (ValueError, RuntimeError, TypeError) as error:
-        raise SplitDeconvError(f"LiteRT does not take it: {' '.join(str(error).split())[:200]}") from None
+        raise SplitDeconvError(f"LiteRT does not take it: {one_line(error, most=200)}") from None
     return made
 
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from ...errors import SplitDeconvError
+from ...errors import SplitDeconvError, one_line
 from ...extras import require
 from . import version
 
@@ -38,7 +38,7 @@ def load(data, threads, draw):
     try:
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no base but this
-        raise SplitDeconvError(f"ONNX Runtime does not take it: {' '.join(str(error).split())[:200]}") from None
+        raise SplitDeconvError(f"ONNX Runtime does not take it: {one_line(error, most=200)}") from None
     feed = {}
     for place, port in enumerate(session.get_inputs()):
         if port.type not in _TYPES or not all(isinstance(n, int) for n in port.shape):

@@ -8,7 +8,7 @@ import io
 
 import numpy as np
 
-from ...errors import SplitDeconvError
+from ...errors import SplitDeconvError, one_line
 from ...extras import require
 from . import version
 
@@ -44,6 +44,6 @@ def load(data, threads, draw):
             values = draw(place, tuple(port.shape), np.dtype(port.element_type.to_dtype()))
             request.set_input_tensor(place, openvino.Tensor(values))
     except (RuntimeError, ValueError, TypeError) as error:
-        raise SplitDeconvError(f"OpenVINO does not take it: {' '.join(str(error).split())[:200]}") from None
+        raise SplitDeconvError(f"OpenVINO does not take it: {one_line(error, most=200)}") from None
     outputs = range(len(compiled.outputs))
     return request.infer, lambda: [np.array(request.get_output_tensor(place).data) for place in outputs]

@@ -1,15 +1,8 @@
 """Whether a runtime's package is installed, and recent enough."""
 
 import re
-from importlib import metadata
 
-
-def installed(package) -> str | None:
-    """The version of a package, None where it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+from ...provenance import installed
 
 
 def reason(package, extra, oldest) -> str | None:

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ...errors import SplitDeconvError
+from ...errors import SplitDeconvError, one_line
 from ...extras import require
 
 
@@ -32,7 +32,7 @@ def answer(task):
     except SplitDeconvError as error:
         return {"reason": f"{error.problem}: {error.fix}"}
     except Exception as error:  # a driver may raise anything
-        return {"reason": " ".join(str(error).split())[:300] or type(error).__name__}
+        return {"reason": one_line(error)}
     return {"seconds": seconds}
 
 

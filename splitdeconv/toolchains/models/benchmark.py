@@ -9,13 +9,14 @@ import numpy as np
 
 from ... import networks, pretrained
 from ...convert.decide import decide_all
+from ...core.forms import FILE_FORMS
 from ...errors import check_choice
 from ...extras import require
 from ...formats.site import Decision
 from ...formats.tflite.model import TFLiteModel
 from . import tflite
 
-FORMS = ("native", "nzp", "split", "rows", "stacked")
+FORMS = ("native", "nzp", *FILE_FORMS)
 DTYPES = ("int8", "float32")
 
 #: Red, green and blue of the mean pixel that the VGG networks subtract (the models of Simonyan and Zisserman, arXiv

@@ -15,7 +15,7 @@ from itertools import product
 
 import numpy as np
 
-from ....errors import SplitDeconvError
+from ....core.forms import check_depth_to_space
 from ..ops import Scaled
 
 
@@ -41,14 +41,8 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
     Raises:
         SplitDeconvError: the interleave does not fit the strides.
     """
-    if interleave == "depth_to_space" and (len(plan.phase_counts) != 2 or len(set(plan.phase_counts)) != 1):
-        raise SplitDeconvError(
-            "depth_to_space interleaves two axes of equal stride only",
-            where="ConvTranspose",
-            expected="a 2-D transposed convolution with equal strides",
-            got=f"strides {plan.phase_counts}",
-            fix="choose the interleave concat or transpose",
-        )
+    if interleave == "depth_to_space":
+        check_depth_to_space(plan.phase_counts, "ConvTranspose")
     if plan.fixed:
         # Another length would yield numbers, but not the right ones: here the runtime refuses it.
         x = ops.reshape(x, [0, 0, *[1] * len(plan.axes)])

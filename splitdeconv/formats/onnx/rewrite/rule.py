@@ -9,6 +9,7 @@ cut: to have them follow it, and for everything else a whole file needs, use `sp
 
 import numpy as np
 
+from ....core.forms import FILE_FORMS, INTERLEAVES, check_depth_to_space
 from ....core.plan import SplitPlan, auto_form
 from ....errors import SplitDeconvError, check_choice
 from ....extras import require
@@ -16,9 +17,6 @@ from ..ops import Ops
 from ..sites import geometry, in_words
 from ..weights import cut, cut_in_graph, stack, stack_in_graph
 from .lower import lower
-
-FORMS = ("auto", "split", "rows", "stacked")
-INTERLEAVES = ("concat", "depth_to_space", "transpose")
 
 
 def split_conv_transpose_rule(form="auto", interleave="concat"):
@@ -37,7 +35,7 @@ def split_conv_transpose_rule(form="auto", interleave="concat"):
     Raises:
         SplitDeconvError: an unknown form or interleave, or onnxscript is missing.
     """
-    check_choice(form, FORMS, "form")
+    check_choice(form, ("auto", *FILE_FORMS), "form")
     check_choice(interleave, INTERLEAVES, "interleave")
     ir, pattern = require("onnx_ir", "onnx"), require("onnxscript.rewriter.pattern", "onnx")
 
@@ -113,13 +111,8 @@ def _plan(ir, node, opset, form, interleave):
             "the type it computes in cannot be told", where=node.name, expected="a typed input", got="none"
         )
     axes, groups = geometry(ir.serde.serialize_node(node), opset, shapes[0], filters, shapes[2])
-    if interleave == "depth_to_space" and (len(axes) != 2 or axes[0].s != axes[1].s):
-        raise SplitDeconvError(
-            "depth_to_space interleaves two axes of equal stride only",
-            where=node.name,
-            expected="equal strides",
-            got=", ".join(str(axis.s) for axis in axes),
-        )
+    if interleave == "depth_to_space":
+        check_depth_to_space([axis.s for axis in axes], node.name)
     form = auto_form(axes, filters[1] * groups, groups) if form == "auto" else form
     return SplitPlan(axes, groups, form), filters
 

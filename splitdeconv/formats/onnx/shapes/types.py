@@ -8,6 +8,7 @@ fixed shape.
 
 from collections import ChainMap
 
+from ....errors import one_line
 from ....extras import require
 from ..graph import scopes
 from ..parse import tensors_of
@@ -67,7 +68,7 @@ def contradiction(model) -> str | None:
     try:
         onnx.shape_inference.infer_shapes(_bare(model), strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
-        return " ".join(str(error).split())[:300]
+        return one_line(error)
     return None
 
 

@@ -1,0 +1,97 @@
+"""What a backend offers: the few operations, on channels-last arrays, that a plan is run with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..typing import Array, ArrayLike, NumpyArray
+
+if TYPE_CHECKING:  # plans know no arrays, and arrays only the plan they are given
+    from ..plan import SplitPlan
+
+#: (before, after) for each axis: zeros to add, or where negative elements to drop.
+Pads = Sequence[tuple[int, int]]
+
+
+class Backend(Protocol):
+    """A module of array operations. NumPy's lacks those at the end, which only `splitdeconv.ops` needs."""
+
+    __name__: str
+
+    def asarray(self, array: NumpyArray, like: Array) -> Array:
+        """`array` in the library and type of `like`."""
+        ...
+
+    def shape(self, x: Array) -> tuple[Any, ...]:
+        """Lengths of all axes: ints where known, else scalars that are computed when it runs."""
+        ...
+
+    def reshape(self, x: Array, lengths: Sequence[Any]) -> Array:
+        """The elements in the same order under another shape."""
+        ...
+
+    def transpose(self, x: Array, axes: Sequence[int]) -> Array:
+        """The axes in another order."""
+        ...
+
+    def zeros_like(self, x: Array) -> Array:
+        """Zeros of the shape and type of `x`."""
+        ...
+
+    def pad(self, x: Array, pads: Pads) -> Array:
+        """Zeros before and after each axis; negative numbers slice."""
+        ...
+
+    def take(self, x: Array, indices: Sequence[Sequence[int]], axis: int) -> Array:
+        """Gather along `axis`; it becomes the axes of `indices`."""
+        ...
+
+    def concat(self, parts: Sequence[Array], axis: int) -> Array:
+        """Join along `axis`."""
+        ...
+
+    def split_channels(self, x: Array, parts: int) -> Sequence[Array]:
+        """Equal parts of the last axis."""
+        ...
+
+    def depth_to_space(self, x: Array, s: int) -> Array:
+        """(N, H, W, s*s*C) -> (N, H*s, W*s, C), the phase slowest in the channels."""
+        ...
+
+    def eager(self) -> bool:
+        """Whether operations run at once."""
+        ...
+
+    def conv(self, x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
+        """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
+        ...
+
+    def conv_transpose(self, x: Array, filters: Array, plan: SplitPlan) -> Array:
+        """The library's own transposed convolution."""
+        ...
+
+    # What follows the backends of frameworks have.
+
+    def as_tensor(self, value: ArrayLike) -> Array:
+        """`value` as an array of the library."""
+        ...
+
+    def scope(self, name: str) -> AbstractContextManager[Any]:
+        """A name for the operations made within the block."""
+        ...
+
+    def static_values(self, vector: Any, count: int) -> tuple[int | None, ...]:
+        """The entries of a shape, None where they are only known when it runs; `count` if nothing is."""
+        ...
+
+    # TensorFlow's alone: the others know every length before they run, and have no operator of their own signature.
+
+    def check_shape(self, x: Array, expected: Any, known: Sequence[int | None]) -> Array:
+        """`x`, once it is known to have the expected shape, of which `known` is static."""
+        ...
+
+    def native(self, rank: int) -> Any:
+        """`tf.nn`'s own transposed convolution of a rank."""
+        ...
