@@ -7,13 +7,13 @@ interleaved turns), writes data/measured/forms.csv, and prints the geometric mea
 `splitdeconv.core.plan.auto_form` makes, and of the best choice there is.
 """
 
-import numpy as np
 import pandas as pd
 from rich.progress import track
 
 from splitdeconv import networks
 from splitdeconv.core.plan import auto_form
-from splitdeconv.networks.counts import layer_plan
+from splitdeconv.means import geometric_mean
+from splitdeconv.networks.table import layers
 from splitdeconv.study import measured, networks as measure
 
 FORMS = ("native", "split", "rows", "stacked")
@@ -24,17 +24,17 @@ def main():
     tables = [_time(name) for name in track(networks.names(), "timing layers")]
     times = pd.concat(tables, ignore_index=True)
     print("written to", measured.write("forms", times).name)
-    layers = times.pivot(index=["network", "layer", "auto"], columns="form", values="speedup")[list(FORMS)]
-    print(layers.round(2).to_string())
+    table = times.pivot(index=["network", "layer", "auto"], columns="form", values="speedup")[list(FORMS)]
+    print(table.round(2).to_string())
     # A form that is not run cannot be chosen; for the means it stands at native's speed.
-    chosen = [row[index[-1]] for index, row in layers.iterrows()]
-    means = np.exp(np.log(layers.fillna(1).assign(auto=chosen, best=layers.max(axis=1))).mean())
+    chosen = [row[index[-1]] for index, row in table.iterrows()]
+    means = geometric_mean(table.fillna(1).assign(auto=chosen, best=table.max(axis=1)))
     print("\ngeometric mean speedup over native\n" + means.round(3).to_string())
 
 
 def _time(name):
-    rows = networks.layer_table(name).query("kind == 'deconv'").itertuples(index=False)
-    auto = {row.name: auto_form(layer_plan(row).axes, row.c_out, row.groups) for row in rows}
+    deconvolutions = [layer for layer in layers(name) if layer.kind == "deconv"]
+    auto = {row.name: auto_form(row.plan().axes, row.c_out, row.groups) for row in deconvolutions}
     times = measure.time_layers(name, forms=FORMS, turns=31, budget=6.0)
     return times.assign(network=name, auto=times["layer"].map(auto))
 

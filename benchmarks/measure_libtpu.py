@@ -12,12 +12,12 @@ import sys
 from datetime import date
 from itertools import product
 
-import numpy as np
 import pandas as pd
 from rich.progress import track
 
 from splitdeconv import networks
 from splitdeconv.atomic import replacing
+from splitdeconv.means import geometric_mean
 from splitdeconv.study import measured
 from splitdeconv.toolchains import libtpu
 
@@ -72,12 +72,9 @@ def report(table):
     """Geometric means over the layers that the goal names, and the worst of them."""
     layers = table[table["network"].isin(GOAL) & ~table["layer"].isin(["chain", "whole network"])]
     won = libtpu.best(layers)
-    means = won.groupby(["generation", "dtype", "batch"])[["speedup", "over_nzp"]].agg([_mean, "median", "min"])
+    groups = won.groupby(["generation", "dtype", "batch"])[["speedup", "over_nzp"]]
+    means = groups.agg([geometric_mean, "median", "min"])
     print("best form over native and over zero insertion\n" + means.round(2).to_string())
-
-
-def _mean(ratios):
-    return np.exp(np.log(ratios.dropna()).mean())
 
 
 if __name__ == "__main__":

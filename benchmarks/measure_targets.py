@@ -20,6 +20,8 @@ from rich.progress import track
 
 import splitdeconv as sd
 from splitdeconv import networks
+from splitdeconv.core.layer import Layer
+from splitdeconv.means import geometric_mean
 from splitdeconv.toolchains import cpu, vela
 from splitdeconv.toolchains.models import onnx, tflite
 
@@ -37,26 +39,24 @@ VELA = ("ethos_u55", "ethos_u65", "ethos_u85")
 DTYPES = {"xnnpack": ("float32", "int8"), "onnxruntime": ("float32",), "openvino": ("float32",)}
 # Those of the text detector and the segmentation model in splitdeconv.pretrained, and two as in U-Nets.
 WHOLE = [
-    {
-        "in_h": h,
-        "in_w": h,
-        "c_in": cin,
-        "c_out": cout,
-        "k_h": 2,
-        "k_w": 2,
-        "stride_h": 2,
-        "stride_w": 2,
-        "padding": "SAME",
-    }
-    for h, cin, cout in ((160, 24, 24), (320, 24, 1), (128, 16, 1), (32, 256, 128), (64, 128, 64))
+    Layer.from_axes("", sd.plan((size, size), 2, 2).axes, channels, padding="SAME")
+    for size, channels in (
+        (160, (24, 24)),
+        (320, (24, 1)),
+        (128, (16, 1)),
+        (32, (256, 128)),
+        (64, (128, 64)),
+    )
 ]
+# What makes two layers different ones.
+SIZES = ["in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w", "padding"]
 
 
 def layers():
     """The different transposed convolutions of the benchmark networks, and some whose kernel equals the stride."""
     table = pd.concat({name: networks.layer_table(name) for name in networks.names()}, names=["network"])
     table = table[table["kind"] == "deconv"].reset_index()
-    return pd.concat([table, pd.DataFrame(WHOLE)]).drop_duplicates(list(WHOLE[0]))
+    return pd.concat([table, pd.DataFrame([layer.row() for layer in WHOLE])]).drop_duplicates(SIZES)
 
 
 def main(targets):
@@ -130,8 +130,8 @@ def cycles(model, configuration):
 
 
 def _mean(gains):
-    finite = gains.replace([0, np.inf], np.nan).dropna()
-    return np.exp(np.log(finite).mean()) if len(finite) else np.nan
+    """Over the layers that both ran; a cost that is not known gives a gain of 0 or infinity."""
+    return geometric_mean(gains.replace([0, np.inf], np.nan))
 
 
 if __name__ == "__main__":

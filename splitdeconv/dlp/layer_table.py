@@ -1,6 +1,6 @@
 """Rows of sizes into a table of layers: what is left out follows from the rest, what is given is checked against it.
 
-The columns are those of `splitdeconv.networks.table`. Each layer needs name, kind, in_h, in_w, c_in and c_out; kernel,
+The columns are those of `splitdeconv.core.layer`. Each layer needs name, kind, in_h, in_w, c_in and c_out; kernel,
 strides, dilations and groups are 1 where they are missing; outputs and multiply-accumulates are computed. How a layer
 is padded must be said: by `padding` ("SAME" or "VALID"), or by numbers in `before_h` to `end_w`: what a convolution
 adds and a transposed one crops. The numbers decide where both are there.
@@ -11,8 +11,8 @@ from itertools import islice
 import pandas as pd
 
 from ..core.geometry import effective_kernel, resolve
+from ..core.layer import COLUMNS, Layer
 from ..errors import SplitDeconvError, check_choice, shorten, shown
-from ..networks.table import COLUMNS
 
 KINDS = ("conv", "deconv", "dense")
 PADDINGS = ("SAME", "VALID", "EXPLICIT", "")
@@ -50,7 +50,7 @@ def complete(rows, where) -> pd.DataFrame:
     for column in rows[0]:
         if column not in COLUMNS:
             raise SplitDeconvError("unknown column", where=where, expected=", ".join(COLUMNS), got=shown(column))
-    table = [_Row(row, number, where).completed() for number, row in enumerate(rows, start=1)]
+    table = [_Row(row, number, where).completed().row() for number, row in enumerate(rows, start=1)]
     return pd.DataFrame(table, columns=COLUMNS)
 
 
@@ -63,7 +63,7 @@ class _Row:
         self.where = f"{where}, row {number}" + (f" ({shorten(name, 80)})" if name is not None else "")
 
     def completed(self):
-        """The whole row."""
+        """The whole row, as a `Layer`."""
         for column in NEEDED:
             if column not in self.values:
                 raise self.refused("a value is missing", column, "a value", "nothing")
@@ -78,28 +78,25 @@ class _Row:
                     "the groups do not divide the channels", column, f"a multiple of {row['groups']}", row[column]
                 )
         row |= {"dense": self.dense, "conv": self.conv, "deconv": self.deconv}[kind](row)
-        positions = ("in_h", "in_w") if kind == "deconv" else ("out_h", "out_w")
-        macs = row["c_in"] * row["c_out"] // row["groups"]
-        for column in (*positions, "k_h", "k_w"):
-            macs *= row[column]
-        if macs > _MOST_MACS:
+        layer = Layer(**row)
+        if layer.macs > _MOST_MACS:
             raise self.refused(
-                "the layer is larger than any that can be counted", "macs", f"at most {_MOST_MACS}", macs
+                "the layer is larger than any that can be counted", "macs", f"at most {_MOST_MACS}", layer.macs
             )
-        self.agree("macs", macs)
-        self.check_size(row)
-        return row | {"macs": macs}
+        self.agree("macs", layer.macs)
+        self.check_size(layer)
+        return layer
 
-    def check_size(self, row):
+    def check_size(self, layer):
         """Refuse a layer whose masks would not fit into memory."""
-        phases = row["stride_h"] * row["stride_w"] if row["kind"] == "deconv" else 1
+        phases = layer.stride_h * layer.stride_w if layer.kind == "deconv" else 1
         sizes = {
-            ("out_h and out_w", row["out_h"] * row["out_w"]): MOST_OUTPUTS,
-            ("k_h and k_w", row["k_h"] * row["k_w"]): MOST_TAPS,
-            ("c_in", row["c_in"]): MOST_CHANNELS,
-            ("c_out and strides", row["c_out"] * phases): MOST_CHANNELS,
-            ("out_h and k_h", row["out_h"] * row["k_h"]): MOST_PAIRS,
-            ("out_w and k_w", row["out_w"] * row["k_w"]): MOST_PAIRS,
+            ("out_h and out_w", layer.out_h * layer.out_w): MOST_OUTPUTS,
+            ("k_h and k_w", layer.k_h * layer.k_w): MOST_TAPS,
+            ("c_in", layer.c_in): MOST_CHANNELS,
+            ("c_out and strides", layer.c_out * phases): MOST_CHANNELS,
+            ("out_h and k_h", layer.out_h * layer.k_h): MOST_PAIRS,
+            ("out_w and k_w", layer.out_w * layer.k_w): MOST_PAIRS,
         }
         for (columns, product), most in sizes.items():
             if product > most:
@@ -160,7 +157,7 @@ class _Row:
                 expected=error.expected,
                 got=f"{error.got}; {got}",
             ) from None
-        crops = [(a.p, max((a.n - 1) * a.s + a.k_e - a.p - a.o, 0)) for a in axes]
+        crops = [(a.p, a.end) for a in axes]
         return {"padding": word or "EXPLICIT", **_pairs("out", [a.o for a in axes]), **_crops(crops)}
 
     def crop(self, row, side):

@@ -1,26 +1,36 @@
 """One layer that multiplies as a row of sizes, whatever the format: what `layer_rows` lists."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.layer import Layer
 from ..errors import SplitDeconvError
 
 
-def row(name, kind, sizes, c_in, c_out, kernel=(1, 1), strides=(1, 1), dilations=(1, 1), groups=1, **more):
+def row(
+    name: str,
+    kind: str,
+    sizes: Sequence[int],
+    c_in: int,
+    c_out: int,
+    kernel: Sequence[int] = (1, 1),
+    strides: Sequence[int] = (1, 1),
+    dilations: Sequence[int] = (1, 1),
+    groups: int = 1,
+    **more: Any,
+) -> dict[str, Any]:
     """One layer.
 
     Args:
         name: as the file has it.
-        kind: "conv", "deconv" or "dense".
+        kind: "conv" or "dense".
         sizes, kernel, strides, dilations: of its input and its window, per axis.
         c_in, c_out, groups: channels, of all groups.
-        **more: `padding`, a word; `outputs`, `before`, `end` per axis.
+        **more: `padding`, `outputs`, `before`, `end` as for `splitdeconv.core.layer.Layer.from_lengths`.
     """
-    layer = {"name": name, "kind": kind, "c_in": c_in, "c_out": c_out, "groups": groups}
-    pairs = {"in": sizes, "k": kernel, "stride": strides, "dilation": dilations, "out": more.pop("outputs", None)}
-    pairs |= {key: more.pop(key, None) for key in ("before", "end")}
-    for key, values in pairs.items():
-        if values is not None:
-            missing = (int(key not in ("before", "end")),) * (2 - len(values))
-            layer[f"{key}_h"], layer[f"{key}_w"] = (*missing, *map(int, values))
-    return layer | more
+    window: dict[str, Any] = {"kernel": kernel, "strides": strides, "dilations": dilations}
+    layer = Layer.from_lengths(name, kind, sizes, (c_in, c_out), groups=groups, **window, **more)
+    return layer.row()
 
 
 def deconv(site, where):
@@ -32,11 +42,8 @@ def deconv(site, where):
     axes = site.axes
     if axes is None or len(axes) > 2 or any(axis.n is None for axis in axes):
         raise refusal(site.name, where, site.problem or f"geometry {site.geometry}", "one or two axes of known length")
-    sizes, kernel, strides, dilations, outputs, before = ([getattr(a, f) for a in axes] for f in "nksdop")
-    end = [max((a.n - 1) * a.s + a.k_e - a.p - a.o, 0) for a in axes]
-    crops = {"padding": "EXPLICIT", "outputs": outputs, "before": before, "end": end}
     channels = site.in_channels, site.out_channels
-    return row(site.name, "deconv", sizes, *channels, kernel, strides, dilations, site.groups, **crops)
+    return Layer.from_axes(site.name, axes, channels, groups=site.groups).row()
 
 
 def dense(name, shape, c_in, c_out, batch, where):

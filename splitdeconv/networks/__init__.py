@@ -5,13 +5,6 @@ Importing this loads no framework, and `names` and `published` need none.
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "gap": ["gap_table", "published", "published_layers"],
-        "registry": ["build", "names", "titles"],
-        "table": ["layer_table"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 del lazy_loader

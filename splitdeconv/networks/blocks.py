@@ -1,13 +1,16 @@
 """Layers with seeded weights, so that each network is a short list of them."""
 
+from collections.abc import Callable, Sequence
 from math import prod, sqrt
+from typing import Any
 
 import keras
 import numpy as np
 
+from ..core.typing import Array, NumpyArray, PerAxis
 from ..errors import SplitDeconvError
 
-NORMS = {
+NORMS: dict[str, Callable[[str], Any]] = {
     "batch": lambda name: keras.layers.BatchNormalization(name=name),
     "instance": lambda name: keras.layers.GroupNormalization(groups=-1, epsilon=1e-5, name=name),
 }
@@ -26,10 +29,21 @@ class Blocks:
         seed: of the weights; None leaves them zero.
     """
 
-    def __init__(self, deconv: str = "split", seed: int | None = 0):
+    def __init__(self, deconv: str = "split", seed: int | None = 0) -> None:
         self._deconv, self._seed, self._drawn = deconv, seed, 0
 
-    def conv(self, x, name, filters, kernel, strides=1, padding="same", norm=None, activation=None, use_bias=True):
+    def conv(
+        self,
+        x: Array,
+        name: str,
+        filters: int,
+        kernel: PerAxis,
+        strides: PerAxis = 1,
+        padding: str = "same",
+        norm: str | None = None,
+        activation: str | None = None,
+        use_bias: bool = True,
+    ) -> Array:
         """A 2-D convolution, then `norm` ("batch", "instance" or None), then `activation`."""
         layer = keras.layers.Conv2D(filters, kernel, strides, padding, use_bias=use_bias, **_zeros(name))
         fan_in = prod(layer.kernel_size) * x.shape[-1]
@@ -37,17 +51,17 @@ class Blocks:
 
     def deconv(
         self,
-        x,
-        name,
-        filters,
-        kernel,
-        strides=2,
-        padding="same",
-        norm=None,
-        activation=None,
-        use_bias=True,
-        bilinear=False,
-    ):
+        x: Array,
+        name: str,
+        filters: int,
+        kernel: PerAxis,
+        strides: PerAxis = 2,
+        padding: str = "same",
+        norm: str | None = None,
+        activation: str | None = None,
+        use_bias: bool = True,
+        bilinear: bool = False,
+    ) -> Array:
         """A 2-D transposed convolution, as `conv`; `bilinear` makes it each channel's interpolation."""
         arguments = (filters, kernel, strides, padding)
         if self._deconv == "native":
@@ -60,16 +74,33 @@ class Blocks:
         fan_in = prod(layer.kernel_size) * x.shape[-1] / prod(layer.strides)
         return self._apply(layer, x, fan_in, norm, activation, bilinear)
 
-    def dense(self, x, name, units, norm=None, activation=None, use_bias=True):
+    def dense(
+        self,
+        x: Array,
+        name: str,
+        units: int,
+        norm: str | None = None,
+        activation: str | None = None,
+        use_bias: bool = True,
+    ) -> Array:
         """A fully connected layer, as `conv`."""
         layer = keras.layers.Dense(units, use_bias=use_bias, **_zeros(name))
         return self._apply(layer, x, x.shape[-1], norm, activation)
 
-    def _apply(self, layer, x, fan_in, norm, activation, bilinear=False):
+    def _apply(
+        self,
+        layer: Any,
+        x: Array,
+        fan_in: float,
+        norm: str | None,
+        activation: str | None,
+        bilinear: bool = False,
+    ) -> Array:
         x = layer(x)
         if self._seed is not None:
             rng = np.random.default_rng([self._seed, self._drawn])
-            scale = sqrt((2 if activation in RECTIFIERS else 1) / fan_in)
+            gain = 2 if activation in RECTIFIERS else 1
+            scale = sqrt(gain / fan_in)
             shape = layer.kernel.shape
             layer.kernel.assign(bilinear_kernel(shape) if bilinear else scale * _normal(rng, shape))
             if layer.use_bias:
@@ -82,18 +113,19 @@ class Blocks:
         return x
 
 
-def bilinear_kernel(shape) -> np.ndarray:
+def bilinear_kernel(shape: Sequence[int]) -> NumpyArray:
     """A transposed convolution's kernel (k, k, channels, channels) that interpolates every channel by itself.
 
     A tap weighs one minus its distance from the kernel's centre, over half the kernel's length, along each axis
     (Long, Shelhamer and Darrell, CVPR 2015, section 3.3).
     """
     size, half = shape[0], (shape[0] + 1) // 2
-    tent = 1 - np.abs(np.arange(size) - (half - 1 if size % 2 else half - 0.5)) / half
+    centre = half - 1 if size % 2 else half - 0.5
+    tent = 1 - np.abs(np.arange(size) - centre) / half
     return np.einsum("i,j,oc->ijoc", tent, tent, np.eye(shape[2], shape[3]))
 
 
-def image_size(size, multiple: int = 1) -> tuple[int, int]:
+def image_size(size: int | Sequence[int], multiple: int = 1) -> tuple[int, int]:
     """Height and width from an int or a pair.
 
     Raises:
@@ -107,12 +139,13 @@ def image_size(size, multiple: int = 1) -> tuple[int, int]:
             expected=f"an int or (height, width), multiples of {multiple}",
             got=repr(size),
         )
-    return pair
+    height, width = pair
+    return height, width
 
 
-def _zeros(name):
+def _zeros(name: str) -> dict[str, Any]:
     return {"kernel_initializer": "zeros", "name": name}
 
 
-def _normal(rng, shape):
+def _normal(rng: np.random.Generator, shape: Sequence[int]) -> NumpyArray:
     return rng.standard_normal(tuple(shape), dtype=np.float32)

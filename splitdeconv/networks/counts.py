@@ -1,36 +1,17 @@
 """Operations of a network by method: every transposed convolution planned, every other layer as it is."""
 
+from typing import Any
+
 import pandas as pd
 
-from ..core.plan import plan
-from .table import layer_table
+from ..core.layer import Layer
+from ..core.plan import auto_form
+from .table import layers
 
 METHODS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")
 
 
-def layer_plan(row, form="split"):
-    """The plan of a transposed convolution.
-
-    Args:
-        row: a row of `layer_table` of kind "deconv".
-        form: a form of `splitdeconv.plan`.
-
-    Returns:
-        A `SplitPlan`.
-    """
-    return plan(
-        (row.in_h, row.in_w),
-        (row.k_h, row.k_w),
-        (row.stride_h, row.stride_w),
-        ((row.before_h, row.end_h), (row.before_w, row.end_w)),
-        output_shape=(row.out_h, row.out_w),
-        dilations=(row.dilation_h, row.dilation_w),
-        groups=row.groups,
-        form=form,
-    )
-
-
-def operation_counts(model) -> pd.DataFrame:
+def operation_counts(model: Any) -> pd.DataFrame:
     """Multiply-accumulates of each layer, by method.
 
     Args:
@@ -41,9 +22,27 @@ def operation_counts(model) -> pd.DataFrame:
         of another kind than "deconv" cost the same in all of them.
     """
     rows = []
-    for row in layer_table(model).itertuples():
-        counts = dict.fromkeys(METHODS, row.macs)
-        if row.kind == "deconv":
-            counts = layer_plan(row).macs(row.c_in, row.c_out)
-        rows.append({"name": row.name, "kind": row.kind, **counts})
+    for layer in layers(model):
+        counts = dict.fromkeys(METHODS, layer.macs)
+        if layer.kind == "deconv":
+            counts = layer.plan().macs(layer.c_in, layer.c_out)
+        rows.append({"name": layer.name, "kind": layer.kind, **counts})
     return pd.DataFrame(rows)
+
+
+def reason_to_skip(layer: Layer, form: str) -> str | None:
+    """Why a transposed convolution should not be run in a form, or None.
+
+    Args:
+        layer: of kind "deconv".
+        form: a form of `splitdeconv.plan`, or "auto".
+    """
+    if form == "auto":
+        form = auto_form(layer.plan().axes, layer.c_out, layer.groups)
+    count = len(layer.plan(form).convolutions)
+    if count > 256:
+        return f"{count:,} convolutions: more calls than work"
+    waste = layer.stride_h * layer.stride_w
+    if form == "nzp" and waste > 100:
+        return f"{waste:,} times the useful operations"
+    return None

@@ -8,6 +8,7 @@ interpolate bilinearly (the authors leave them so), and crops at Caffe's offsets
 
 import keras
 
+from ..core.typing import Array
 from .blocks import Blocks, image_size
 
 VGG16 = ((1, 64, 2), (2, 128, 2), (3, 256, 3), (4, 512, 3), (5, 512, 3))  # block, channels, convolutions
@@ -43,7 +44,9 @@ def fcn8s(make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, wi
     return _finish(make, "fcn8s", image, scores, "upscore8", 8, offset=31)
 
 
-def _trunk(make, size, classes, width):
+def _trunk(
+    make: Blocks, size: int | tuple[int, int], classes: int, width: int
+) -> tuple[Array, Array, dict[int, Array]]:
     """VGG16 as far as the coarsest scores; also the pooled maps of each block."""
     image = keras.Input((*image_size(size), 3), name="image")
     x, pools = keras.layers.ZeroPadding2D(100, name="pad")(image), {}
@@ -60,24 +63,24 @@ def _trunk(make, size, classes, width):
     return image, make.conv(x, "score_fr", classes, 1), pools
 
 
-def _upscore(make, scores, name, factor):
+def _upscore(make: Blocks, scores: Array, name: str, factor: int) -> Array:
     """Enlarge by `factor`: a bilinear transposed convolution twice as long."""
     return make.deconv(scores, name, scores.shape[-1], 2 * factor, factor, "valid", use_bias=False, bilinear=True)
 
 
-def _fuse(make, scores, name, pool, pool_name, offset):
+def _fuse(make: Blocks, scores: Array, name: str, pool: Array, pool_name: str, offset: int) -> Array:
     """Enlarge the scores twice and add those of a finer map, cropped to match."""
     scores = _upscore(make, scores, name, 2)
     finer = make.conv(pool, f"score_{pool_name}", scores.shape[-1], 1)
     return keras.layers.Add(name=f"fuse_{pool_name}")([scores, _crop(finer, scores, offset, f"score_{pool_name}c")])
 
 
-def _finish(make, model, image, scores, name, factor, offset):
+def _finish(make: Blocks, model: str, image: Array, scores: Array, name: str, factor: int, offset: int) -> keras.Model:
     scores = _crop(_upscore(make, scores, name, factor), image, offset, "score")
     return keras.Model(image, scores, name=model)
 
 
-def _crop(x, like, offset, name):
+def _crop(x: Array, like: Array, offset: int, name: str) -> Array:
     """The part of `x` that starts at `offset` and is as large as `like`."""
     crops = tuple((offset, n - offset - m) for n, m in zip(x.shape[1:3], like.shape[1:3], strict=True))
     return keras.layers.Cropping2D(crops, name=name)(x)

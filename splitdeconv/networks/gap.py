@@ -1,11 +1,13 @@
 """The published operation counts beside those of the networks built here."""
 
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import pandas as pd
 
-from .registry import NETWORKS
+from .registry import NETWORKS, Network
 from .table import layer_table
 
 
@@ -51,7 +53,7 @@ def gap_table() -> pd.DataFrame:
     return pd.DataFrame([_compare(name, network, sums) for name, network in NETWORKS.items()])
 
 
-def _compare(name, network, sums):
+def _compare(name: str, network: Network, sums: pd.DataFrame) -> dict[str, Any]:
     table = layer_table(name)
     mmac = table["macs"] / 1e6
     beyond = table[table["name"].isin(network.unpublished)]
@@ -70,7 +72,7 @@ def _compare(name, network, sums):
     }
 
 
-def _reason(beyond, rest):
+def _reason(beyond: pd.DataFrame, rest: float) -> str:
     """Words for a network whose published layers are all known; `rest` is what even they leave open."""
     if abs(rest) >= 0.005:  # published to two decimals
         return f"{rest:+.2f} M are unexplained"
@@ -80,15 +82,15 @@ def _reason(beyond, rest):
     return f"the published sum leaves out {layers}, which a working network needs; the rest is reproduced"
 
 
-def _rows(table):
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
     return table.rename(columns={"name": "name_"}).itertuples()  # pandas keeps `name` to itself
 
 
 @cache
-def _csv(name):
+def _csv(name: str) -> pd.DataFrame:
     with (files(__package__) / "reference" / name).open(encoding="utf-8") as file:
         return pd.read_csv(file, keep_default_na=False)
 
 
-def _read(name):
+def _read(name: str) -> pd.DataFrame:
     return _csv(name).copy()

@@ -9,6 +9,7 @@ which joins the next scale enlarged. Padding is SAME where monodepth pads by han
 
 import keras
 
+from ..core.typing import Array
 from .blocks import Blocks, image_size
 
 ENCODER = ((32, 7), (64, 5), (128, 3), (256, 3), (512, 3), (512, 3), (512, 3))
@@ -30,7 +31,7 @@ def mde(make: Blocks, size: tuple[int, int] = (256, 512)) -> keras.Model:
         x = make.conv(x, f"conv{index}", filters, kernel, activation="elu")
         x = make.conv(x, f"conv{index}b", filters, kernel, 2, activation="elu")
         skips[index + 1] = x  # joins the up-convolution that leads to its size
-    disparities = []
+    disparities: list[Array] = []
     for index, filters in DECODER.items():
         x = make.deconv(x, f"upconv{index}", filters, 3, activation="elu")
         joined = [x, skips[index]] if index in skips else [x]

@@ -1,13 +1,19 @@
 """The benchmark networks by name: where each is built, and how it relates to the published operation counts."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
-from ..core.plan import FORMS
-from ..errors import SplitDeconvError, check_choice
+from ..core.forms import COMPUTED_FORMS
+from ..errors import check_choice, check_count
 from ..extras import require
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,13 @@ def titles() -> dict[str, str]:
     return {name: network.title for name, network in NETWORKS.items()}
 
 
-def build(name: str, deconv: str = "split", seed: int | None = 0, dtype: str | None = None, **options):
+def build(
+    name: str,
+    deconv: str = "split",
+    seed: int | None = 0,
+    dtype: str | None = None,
+    **options: Any,
+) -> keras.Model:
     """Build a benchmark network: channels last, static spatial size, dynamic batch.
 
     Args:
@@ -108,10 +120,10 @@ def build(name: str, deconv: str = "split", seed: int | None = 0, dtype: str | N
         ['deconv1', 'deconv2', 'deconv3']
     """
     options = checked(name, options)
-    check_choice(deconv, ("native", "auto", *(form for form in FORMS if form != "native")), "deconv", WHERE)
+    check_choice(deconv, ("native", "auto", *COMPUTED_FORMS), "deconv", WHERE)
     if dtype is not None:
         check_choice(dtype, DTYPES, "dtype", WHERE)
-    seed = None if seed is None else _whole("seed", seed, least=0)
+    seed = None if seed is None else check_count(seed, "seed", WHERE, least=0)
     keras = require("keras", "tensorflow")
     from .blocks import Blocks
 
@@ -123,7 +135,7 @@ def build(name: str, deconv: str = "split", seed: int | None = 0, dtype: str | N
         keras.config.set_dtype_policy(policy)
 
 
-def checked(name: str, options: dict) -> dict:
+def checked(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """A network's options, checked, as ints and tuples of ints, so that they can be compared and hashed.
 
     Raises:
@@ -134,18 +146,16 @@ def checked(name: str, options: dict) -> dict:
     for option in options:
         check_choice(option, known, f"option of {name}", WHERE)
     # An option that is no plain int in the network's signature may have a value for each dimension.
-    return {key: _whole(key, value, 1, several=known[key].annotation is not int) for key, value in options.items()}
+    return {key: _whole(key, value, several=known[key].annotation is not int) for key, value in options.items()}
 
 
-def _function(name):
+def _function(name: str) -> Callable[..., keras.Model]:
     require("keras", "tensorflow")
     return getattr(import_module(f".{NETWORKS[name].module}", __package__), name)
 
 
-def _whole(what, value, least, several=False):
-    """`value` as an int of at least `least`, or as a tuple of them where `several` are allowed; else refused."""
-    several = several and isinstance(value, list | tuple)
-    values = value if several else [value]
-    if not all(isinstance(v, Integral) and not isinstance(v, bool) and v >= least for v in values):
-        raise SplitDeconvError(f"{what} does not fit", where=WHERE, expected=f"int >= {least}", got=repr(value))
-    return tuple(map(int, values)) if several else int(value)
+def _whole(name: str, value: Any, several: bool) -> int | tuple[int, ...]:
+    """`value` as an int of at least 1, or as a tuple of them where `several` are allowed; else refused."""
+    if several and isinstance(value, list | tuple):
+        return tuple(check_count(each, name, WHERE) for each in value)
+    return check_count(value, name, WHERE)

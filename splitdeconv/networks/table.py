@@ -1,24 +1,20 @@
 """What a built model computes: one row per use of a convolution, transposed convolution or dense layer."""
 
 import gc
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from math import prod
+from typing import Any
 
 import pandas as pd
 
-from ..core.geometry import resolve
+from ..core.geometry import known, resolve
+from ..core.layer import COLUMNS, Layer
 from ..errors import SplitDeconvError
 from ..extras import require
 from .registry import build, checked
 
-COLUMNS = [
-    *("name", "kind", "in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w"),
-    *("dilation_h", "dilation_w", "groups", "padding", "out_h", "out_w", "macs"),
-    *("before_h", "before_w", "end_h", "end_w"),
-]
 
-
-def layer_table(model, **options) -> pd.DataFrame:
+def layer_table(model: Any, **options: Any) -> pd.DataFrame:
     """The layers of a model that multiply, in the order of execution.
 
     Args:
@@ -27,8 +23,9 @@ def layer_table(model, **options) -> pd.DataFrame:
         **options: the network's own, such as `size`, with a name.
 
     Returns:
-        A table of `COLUMNS`. `kind` is "conv", "deconv" or "dense"; `padding` is "SAME", "VALID", or empty for dense
-        layers; lengths along a missing axis are 1. `macs` are useful multiply-accumulates per image: a deconvolution's
+        A table of `splitdeconv.core.layer.COLUMNS`. `kind` is "conv", "deconv" or "dense"; `padding` is "SAME",
+        "VALID", or empty for dense layers; lengths along a missing axis are 1.
+        `macs` are useful multiply-accumulates per image: a deconvolution's
         ``in_h * in_w * k_h * k_w * c_in * c_out / groups``, a convolution's the same over its outputs. `before_h`
         to `end_w` are a deconvolution's padding in numbers, the outputs it crops (0 in other rows): with them,
         ``output_shape=(out_h, out_w)`` and the lengths, `splitdeconv.plan` has all it needs. The word alone is not
@@ -48,20 +45,25 @@ def layer_table(model, **options) -> pd.DataFrame:
         2  deconv2  deconv    16    5         2     64  52428800
         3  deconv3  deconv    32    5         2      3   4915200
     """
+    return pd.DataFrame([layer.row() for layer in layers(model, **options)], columns=COLUMNS)
+
+
+def layers(model: Any, **options: Any) -> tuple[Layer, ...]:
+    """The rows of `layer_table` as records; arguments and errors are the same."""
     if isinstance(model, str):
-        return _named(model, tuple(sorted(checked(model, options).items()))).copy()
-    return pd.DataFrame([_row(*use) for use in _uses(model)], columns=COLUMNS)
+        return _named(model, tuple(sorted(checked(model, options).items())))
+    return tuple(_layer(*use) for use in _uses(model))
 
 
 @lru_cache(maxsize=32)
-def _named(name, options):
-    table = layer_table(build(name, "native", seed=None, **dict(options)))
+def _named(name: str, options: tuple[tuple[str, Any], ...]) -> tuple[Layer, ...]:
+    found = layers(build(name, "native", seed=None, **dict(options)))
     # A model is a cycle of references: its weights, half a gigabyte for an FCN, would wait for the next collection.
     gc.collect()
-    return table
+    return found
 
 
-def _uses(model, path=""):
+def _uses(model: Any, path: str = "") -> Iterator[tuple[str, Any, Sequence[Any], Sequence[Any]]]:
     """(name, layer, input shape, output shape) for every use of a layer with a kernel."""
     keras = require("keras", "tensorflow")
     if isinstance(model, keras.Sequential) and model.built:
@@ -83,13 +85,14 @@ def _uses(model, path=""):
             yield name, layer, node.input_tensors[0].shape, node.output_tensors[0].shape
 
 
-def _row(name, layer, in_shape, out_shape):
-    layers = require("keras", "tensorflow").layers
-    deconv = isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose)
-    depthwise = isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D)
-    conv = depthwise or isinstance(layer, layers.Conv1D | layers.Conv2D)
+def _layer(name: str, layer: Any, in_shape: Sequence[int | None], out_shape: Sequence[int | None]) -> Layer:
+    """One use of a layer, whose shapes are those of its input and output."""
+    kinds = require("keras", "tensorflow").layers
+    deconv = isinstance(layer, kinds.Conv1DTranspose | kinds.Conv2DTranspose)
+    depthwise = isinstance(layer, kinds.DepthwiseConv1D | kinds.DepthwiseConv2D)
+    conv = depthwise or isinstance(layer, kinds.Conv1D | kinds.Conv2D)
     padding = layer.padding.upper() if deconv or conv else ""
-    if not (deconv or conv or isinstance(layer, layers.Dense)) or len(in_shape) > 4 or padding == "CAUSAL":
+    if not (deconv or conv or isinstance(layer, kinds.Dense)) or len(in_shape) > 4 or padding == "CAUSAL":
         raise SplitDeconvError(
             "a layer is not of a kind this table describes",
             where=name,
@@ -97,28 +100,33 @@ def _row(name, layer, in_shape, out_shape):
             got=f"{type(layer).__name__} {padding}".strip() + f", input shape {tuple(in_shape)}",
         )
     channels = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
-    in_size, out_size = _spatial(in_shape, channels, name), _spatial(out_shape, channels, name)
-    geometry, crops = {"k": (), "stride": (), "dilation": ()}, {"before": (0, 0), "end": (0, 0)}
-    if deconv or conv:
-        geometry = {"k": layer.kernel_size, "stride": layer.strides, "dilation": layer.dilation_rate}
+    sizes, outputs = _spatial(in_shape, channels, name), _spatial(out_shape, channels, name)
+    ends = known(in_shape[channels]), known(out_shape[channels])
+    if not deconv and not conv:
+        return Layer.from_lengths(name, "dense", sizes, ends, outputs=outputs)
+    groups = ends[0] if depthwise else getattr(layer, "groups", 1)
+    kernel, strides, dilations = layer.kernel_size, layer.strides, layer.dilation_rate
     if deconv:
-        crops = _crops(in_size, *geometry.values(), padding, layer.output_padding)
-    row = {"name": name, "kind": "deconv" if deconv else "conv" if conv else "dense"}
-    row |= {"c_in": in_shape[channels], "c_out": out_shape[channels]}
-    row |= {"groups": in_shape[channels] if depthwise else getattr(layer, "groups", 1)}
-    row |= {"padding": padding}
-    for key, value in {"in": in_size, "out": out_size, **geometry}.items():
-        row[f"{key}_h"], row[f"{key}_w"] = _pair(value)
-    for key, value in crops.items():
-        row[f"{key}_h"], row[f"{key}_w"] = _pair(value, missing=0)
-    positions = prod(in_size if deconv else out_size)
-    row["macs"] = positions * row["k_h"] * row["k_w"] * row["c_in"] * row["c_out"] // row["groups"]
-    return row
+        axes = resolve(sizes, kernel, strides, padding, output_padding=layer.output_padding, dilations=dilations)
+        return Layer.from_axes(name, axes, ends, groups=groups, padding=padding)
+    return Layer.from_lengths(
+        name,
+        "conv",
+        sizes,
+        ends,
+        kernel=kernel,
+        strides=strides,
+        dilations=dilations,
+        groups=groups,
+        padding=padding,
+        outputs=outputs,
+    )
 
 
-def _spatial(shape, channels, name):
+def _spatial(shape: Sequence[int | None], channels: int, name: str) -> tuple[int, ...]:
     size = tuple(length for axis, length in enumerate(shape) if axis not in (0, channels % len(shape)))
-    if None in size:
+    lengths = tuple(length for length in size if length is not None)
+    if len(lengths) < len(size):
         raise SplitDeconvError(
             "operations cannot be counted without the spatial size",
             where=name,
@@ -126,17 +134,4 @@ def _spatial(shape, channels, name):
             got=f"shape {tuple(shape)}",
             fix="build it with a fixed input size",
         )
-    return size
-
-
-def _crops(size, kernel, strides, dilations, padding, output_padding):
-    """What a transposed convolution crops at either end of each axis."""
-    axes = resolve(size, kernel, strides, padding, output_padding=output_padding, dilations=dilations)
-    return {
-        "before": [a.p for a in axes],
-        "end": [max((a.n - 1) * a.s + a.k_e - a.p - a.o, 0) for a in axes],
-    }
-
-
-def _pair(values, missing=1):
-    return (missing,) * (2 - len(values)) + tuple(values)
+    return lengths

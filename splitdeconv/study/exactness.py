@@ -8,14 +8,13 @@ import pandas as pd
 from ..core.apply import apply
 from ..core.backends import double_precision
 from ..core.definition import conv_transpose, rounding_bound
+from ..core.forms import COMPUTED_FORMS
 from ..core.plan import plan
 from ..errors import SplitDeconvError
 from ..extras import default_library, require
 
-FORMS = ("split", "rows", "stacked", "paper", "nzp")
 
-
-def survey(count, *, seed=0, forms=FORMS, library=None):
+def survey(count, *, seed=0, forms=COMPUTED_FORMS, library=None):
     """Run random transposed convolutions in float64 and compare each value with the definition.
 
     Args:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from .. import dlp
 from ..core.geometry import positive
+from ..core.layer import Layer
 from ..core.plan import auto_form, plan
 from ..dlp.traffic import ZEROS
 from ..errors import SplitDeconvError, check_choice
@@ -211,12 +212,8 @@ def _layer(planned, in_channels, out_channels):
             expected="a size of 2 lengths",
             got=f"{len(planned.axes)} lengths",
         )
-    row = {"name": "layer", "kind": "deconv", "c_in": in_channels, "c_out": out_channels}
-    for side, axis in zip("hw", planned.axes, strict=True):
-        end = max((axis.n - 1) * axis.s + axis.k_e - axis.p - axis.o, 0)
-        lengths = {"in": axis.n, "out": axis.o, "k": axis.k, "stride": axis.s, "before": axis.p, "end": end}
-        row |= {f"{name}_{side}": length for name, length in lengths.items()}
-    return pd.DataFrame([row])
+    layer = Layer.from_axes("layer", planned.axes, (in_channels, out_channels))
+    return pd.DataFrame([layer.row()])
 
 
 def _controls(widgets, choice):
@@ -255,8 +252,9 @@ def _words(table, planned, choice):
         for letter, side in (("n", "in"), ("o", "out"))
     )
     saved = f"{abs(chosen['energy_saving']):.1%} {'less' if chosen['energy_saving'] >= 0 else 'more'} energy"
+    chosen_by = ", which the library chooses" if choice["form"] == "auto" else ""
     facts = {
-        " &rarr; ".join(shapes): f"form <b>{name}</b>" + ", which the library chooses" * (choice["form"] == "auto"),
+        " &rarr; ".join(shapes): f"form <b>{name}</b>{chosen_by}",
         "multiply-accumulates": f"<b>{chosen['macs']:,}</b>; by zero insertion {base['macs']:,}; "
         f"useful {chosen['useful']:,}",
         "predicted": f"<b>{chosen['speedup']:.2f} times</b> the speed of zero insertion, <b>{saved}</b>",

@@ -4,13 +4,22 @@ import numpy as np
 import pandas as pd
 
 from ..errors import SplitDeconvError
+from ..means import geometric_mean
 
 #: The networks over whose transposed convolutions the means are taken.
 NETWORKS = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
 WHOLE = "whole network"
 _SUMMARY = (
-    *("configuration", "baseline", "layers", "mean", "median"),
-    *("worst", "worst_layer", "rescued", "lost", "unknown"),
+    "configuration",
+    "baseline",
+    "layers",
+    "mean",
+    "median",
+    "worst",
+    "worst_layer",
+    "rescued",
+    "lost",
+    "unknown",
 )
 _KEY = ["network", "layer", "configuration"]
 # What a compiler counts cycles of, and what a layer waits for if it counts most there.
@@ -94,7 +103,7 @@ def by_bound(table, *, form="auto", baseline="native", networks=NETWORKS) -> pd.
     ours = layers[layers["form"] == form]
     joined = gains(layers, form=form, baseline=baseline).merge(ours[_KEY].assign(bound=bound(ours)), on=_KEY)
     groups = joined.dropna(subset="gain").groupby(["configuration", "bound"])["gain"]
-    named = {"layers": "size", "mean": lambda gain: np.exp(np.log(gain).mean()), "worst": "min", "best": "max"}
+    named = {"layers": "size", "mean": geometric_mean, "worst": "min", "best": "max"}
     return groups.agg(**named).reset_index()
 
 
@@ -128,7 +137,7 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
                     "configuration": configuration,
                     "baseline": baseline,
                     "layers": len(held),
-                    "mean": float(np.exp(np.log(held["gain"]).mean())) if len(held) else np.nan,
+                    "mean": float(geometric_mean(held["gain"])) if len(held) else np.nan,
                     "median": held["gain"].median(),
                     "worst": np.nan if worst is None else worst["gain"],
                     "worst_layer": "" if worst is None else f"{worst['network']} {worst['layer']}",

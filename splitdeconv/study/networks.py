@@ -7,33 +7,13 @@ import pandas as pd
 
 from .. import bench
 from ..core.definition import rounding_bound
-from ..core.plan import auto_form
 from ..extras import require
-from ..networks.counts import layer_plan
+from ..networks.counts import reason_to_skip
 from ..networks.registry import build
-from ..networks.table import layer_table
+from ..networks.table import layers
 from ..ops import conv2d_transpose
 
 FORMS = ("native", "nzp", "split", "auto")
-
-
-def unreasonable(row, form):
-    """Why a transposed convolution should not be run in a form, or None.
-
-    Args:
-        row: a row of `layer_table` of kind "deconv".
-        form: a form of `splitdeconv.plan`, or "auto".
-    """
-    planned = layer_plan(row, "split")
-    if form == "auto":
-        form = auto_form(planned.axes, row.c_out, row.groups)
-    count = len(layer_plan(row, form).convolutions)
-    if count > 256:
-        return f"{count:,} convolutions: more calls than work"
-    waste = row.stride_h * row.stride_w
-    if form == "nzp" and waste > 100:
-        return f"{waste:,} times the useful operations"
-    return None
 
 
 def time_layers(name, *, forms=FORMS, turns=15, budget=20.0, seed=0):
@@ -52,13 +32,13 @@ def time_layers(name, *, forms=FORMS, turns=15, budget=20.0, seed=0):
     """
     rng = np.random.default_rng(seed)
     parts = []
-    for row in layer_table(name).query("kind == 'deconv'").itertuples():
+    for row in _deconvolutions(name):
         x = rng.standard_normal((1, row.in_h, row.in_w, row.c_in), "float32")
         filters = rng.standard_normal((row.k_h, row.k_w, row.c_out // row.groups, row.c_in), "float32")
-        reasons = {form: unreasonable(row, form) for form in forms}
+        reasons = {form: reason_to_skip(row, form) for form in forms}
         functions = {form: _layer(row, x, filters, form) for form in forms if not reasons[form]}
         values = {form: function() for form, function in functions.items()}
-        bound = rounding_bound(x, filters, layer_plan(row), np.finfo("float32").eps / 2)
+        bound = rounding_bound(x, filters, row.plan(), np.finfo("float32").eps / 2)
         part = bench.summarize(bench.interleaved(functions, turns=turns, budget=budget), seed=seed)
         part["error"] = [np.abs(values[form] - values["native"]).max() for form in part["name"]]
         part["ratio"] = [(np.abs(values[form] - values["native"]) / bound.clip(1e-30)).max() for form in part["name"]]
@@ -76,8 +56,8 @@ def time_network(name, *, forms=FORMS, turns=15, budget=60.0, seed=0):
         DataFrame, one row a form: form, the columns of `splitdeconv.bench.summarize`, ``error``, the largest difference
         from the native network's outputs, ``magnitude``, the largest of those outputs, and ``skipped``.
     """
-    deconvs = list(layer_table(name).query("kind == 'deconv'").itertuples())
-    reasons = {form: next(filter(None, (unreasonable(row, form) for row in deconvs)), None) for form in forms}
+    deconvs = _deconvolutions(name)
+    reasons = {form: next(filter(None, (reason_to_skip(row, form) for row in deconvs)), None) for form in forms}
     rng = np.random.default_rng(seed)
     functions, inputs = {}, None
     for form in (form for form in forms if not reasons[form]):
@@ -101,6 +81,10 @@ def library() -> str:
     if require("keras", "tensorflow").backend.backend() == "jax":
         return "JAX"
     return f"TensorFlow, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'default')}"
+
+
+def _deconvolutions(name):
+    return [layer for layer in layers(name) if layer.kind == "deconv"]
 
 
 def _layer(row, x, filters, form):

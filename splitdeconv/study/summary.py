@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import dlp, networks
+from ..means import geometric_mean
 from ..toolchains import cpu, edgetpu, libtpu, vela
 from . import gains, measured, tpu_gains
 
@@ -21,7 +22,12 @@ NOTES = {
 _WHERE = ["kind", "processor", "network", "batch", "dtype"]
 _GAINS = ["over_native", "over_nzp", "auto_over_native", "auto_over_nzp"]
 COLUMNS = (
-    *(*_WHERE, *_GAINS, "forms", "native_missing", "nzp_missing", "source"),
+    *_WHERE,
+    *_GAINS,
+    "forms",
+    "native_missing",
+    "nzp_missing",
+    "source",
     *(f"network_{gain}" for gain in _GAINS),
 )
 _SPLIT = ("split", "rows", "stacked")
@@ -211,8 +217,8 @@ def means(table) -> pd.DataFrame:
         DataFrame indexed by ``kind`` and ``row`` with the columns (gain, "mean") and (gain, "least"), of transposed
         convolutions.
     """
-    found = table.assign(row=_rows(table)).groupby(["kind", "row"], sort=False)[_GAINS].agg([_geometric, "min"])
-    return found.rename(columns={"_geometric": "mean", "min": "least"}, level=1)
+    found = table.assign(row=_rows(table)).groupby(["kind", "row"], sort=False)[_GAINS].agg([geometric_mean, "min"])
+    return found.rename(columns={"geometric_mean": "mean", "min": "least"}, level=1)
 
 
 def _rows(table):
@@ -220,7 +226,3 @@ def _rows(table):
     several = {name: table.groupby("processor")[name].transform("nunique") > 1 for name in ("batch", "dtype")}
     row = table["processor"] + np.where(several["batch"], ", batch " + table["batch"].astype(str), "")
     return row + np.where(several["dtype"], ", " + table["dtype"].fillna(""), "")
-
-
-def _geometric(gains):
-    return np.exp(np.log(gains).mean())

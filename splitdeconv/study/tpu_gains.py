@@ -10,8 +10,9 @@ from ..convert.decide import decide
 from ..convert.targets import load_target
 from ..errors import SplitDeconvError
 from ..formats.site import Site
-from ..networks import layer_table, names
-from ..networks.counts import layer_plan
+from ..means import geometric_mean
+from ..networks import names
+from ..networks.table import layers
 from ..toolchains import libtpu
 
 #: What the column ``layer`` holds instead of a layer's name.
@@ -123,10 +124,10 @@ def standing(wins) -> pd.DataFrame:
         layers=("gain", "count"),
         won=("gain", lambda gain: (gain > 1).sum()),
         won_raw=("gain_raw", lambda gain: (gain > 1).sum()),
-        mean=("gain", _mean),
-        mean_raw=("gain_raw", _mean),
-        best_or_native=("kept", _mean),
-        auto=("auto_gain", _mean),
+        mean=("gain", geometric_mean),
+        mean_raw=("gain_raw", geometric_mean),
+        best_or_native=("kept", geometric_mean),
+        auto=("auto_gain", geometric_mean),
         auto_worst=("auto_gain", "min"),
         lost_by_auto=("auto_gain", lambda gain: (gain < 1).sum()),
     ).reset_index()
@@ -160,22 +161,18 @@ def _choice(network, layer, generation, batch, dtype, target):
 @cache
 def _site(network, layer):
     """A layer of a benchmark network as `splitdeconv.convert` sees it."""
-    rows = layer_table(network).query("kind == 'deconv'").set_index("name", drop=False)
-    if layer not in rows.index:
+    rows = {row.name: row for row in layers(network) if row.kind == "deconv"}
+    if layer not in rows:
         raise SplitDeconvError(
-            "a layer that its network does not have", where=network, expected=", ".join(rows.index), got=repr(layer)
+            "a layer that its network does not have", where=network, expected=", ".join(rows), got=repr(layer)
         )
-    (row,) = rows.loc[[layer]].itertuples()
+    row = rows[layer]
     return Site(
         name=layer,
         operator="Conv2DTranspose",
-        axes=layer_plan(row).axes,
+        axes=row.plan().axes,
         groups=row.groups,
         in_channels=row.c_in,
         out_channels=row.c_out,
         dtype="float32",
     )
-
-
-def _mean(gains):
-    return np.exp(np.log(gains).mean())

@@ -131,5 +131,5 @@ def test_unknown_names_and_options_are_refused():
     with pytest.raises(SplitDeconvError, match="unknown network"):
         networks.layer_table("gan")
     for size in ({}, [[8], 8], np.ones(2)):
-        with pytest.raises(SplitDeconvError, match="size does not fit"):
+        with pytest.raises(SplitDeconvError, match="the size must be a positive integer"):
             networks.layer_table("fst", size=size)

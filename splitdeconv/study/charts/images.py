@@ -130,13 +130,9 @@ def survival(table):
         exact = np.array([[bool(part["exact"].get((s, k), False)) for k in kernels] for s in strides])
         shown = ax.imshow(np.where(exact, np.nan, errors), cmap="OrRd", vmin=0, vmax=top)
         for (i, j), error in np.ndenumerate(errors):
-            text = (
-                "exact" + fewer.get((strides[i], kernels[j]), "")
-                if exact[i, j]
-                else "–"
-                if np.isnan(error)
-                else f"{error:.2f}"
-            )
+            text = "–" if np.isnan(error) else f"{error:.2f}"
+            if exact[i, j]:
+                text = "exact" + fewer.get((strides[i], kernels[j]), "")
             dark = not exact[i, j] and error > 0.6 * top
             ax.annotate(text, (j, i), ha="center", va="center", fontsize=8, color="white" if dark else "black")
         ax.set_xticks(range(len(kernels)), kernels)

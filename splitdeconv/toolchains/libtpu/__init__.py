@@ -8,15 +8,14 @@ are timed on it instead: generation `HERE`. Both happen in a child process, whos
 
 import json
 import re
-from importlib import metadata
-from types import SimpleNamespace
 
 import pandas as pd
 
-from ...core.apply import INTERLEAVES
-from ...core.plan import FORMS
+from ...core.forms import FORMS, INTERLEAVES
+from ...core.layer import Layer
 from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
-from ...study.networks import unreasonable
+from ...networks.counts import reason_to_skip
+from ...provenance import installed
 from ..child import Child
 from . import hlo
 from .subjects import chain as chain, layers as layers, whole as whole
@@ -58,18 +57,18 @@ _OLDEST_JAX = (0, 7)  # the first in which a program may choose the layouts of i
 
 def available(generation=None) -> str | None:
     """Why nothing can be compiled for TPUs here (or timed, for generation `HERE`), or None if it can."""
-    missing = [name for name in ("jax", *(["libtpu"] if generation != HERE else [])) if not _version(name)]
+    missing = [name for name in ("jax", *(["libtpu"] if generation != HERE else [])) if not installed(name)]
     if missing:
         return f"{' and '.join(missing)} not installed: pip install 'splitdeconv[tpu]'"
-    numbers = tuple(map(int, re.findall(r"\d+", _version("jax"))[:2]))  # 0.10 of 0.10rc1, too
+    numbers = tuple(map(int, re.findall(r"\d+", installed("jax"))[:2]))  # 0.10 of 0.10rc1, too
     if numbers < _OLDEST_JAX:
-        return f"jax {_version('jax')} is too old: {'.'.join(map(str, _OLDEST_JAX))} or later is needed"
+        return f"jax {installed('jax')} is too old: {'.'.join(map(str, _OLDEST_JAX))} or later is needed"
     return None
 
 
 def compiler() -> str:
     """The versions that decide what is compiled, as the column ``compiler`` has them."""
-    return ", ".join(f"{name} {_version(name)}" for name in ("jax", "libtpu") if _version(name))
+    return ", ".join(f"{name} {installed(name)}" for name in ("jax", "libtpu") if installed(name))
 
 
 def cases(subjects, *, generations=tuple(GENERATIONS), batches=(1,), dtypes=("bfloat16",), variants=VARIANTS):
@@ -239,7 +238,7 @@ def _hopeless(case):
     """Why a case need not be tried, or None."""
     reason = available(HERE if case["topology"] is None else None)
     if reason is None and case["form"] not in ("native", "apart"):
-        reasons = (unreasonable(SimpleNamespace(**row), case["form"]) for row in case["layers"])
+        reasons = (reason_to_skip(Layer.from_row(row), case["form"]) for row in case["layers"])
         reason = next(filter(None, reasons), None)
     return reason
 
@@ -267,10 +266,3 @@ def _rows(answer, timed, detail):
         return [answer]
     table = pd.DataFrame(answer, columns=list(hlo.COLUMNS))
     return table.to_dict("records") if detail else [hlo.summary(table)]
-
-
-def _version(package):
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

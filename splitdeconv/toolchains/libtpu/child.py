@@ -4,6 +4,8 @@ import json
 import os
 import sys
 
+from ...errors import one_line
+
 
 def main():
     """Answer every task; an exception is an answer, too. What libraries print is none: it goes where errors go."""
@@ -15,7 +17,7 @@ def main():
             # Not before: JAX and its plugins may print while they are imported, or not be importable at all.
             from . import programs
         except Exception as error:
-            answer = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+            answer = {"reason": one_line(error, typed=True, most=200)}
         else:
             answer = _answer(programs, cases)
         print(json.dumps(answer), file=answers, flush=True)

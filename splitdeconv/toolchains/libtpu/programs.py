@@ -16,8 +16,8 @@ from jax.sharding import SingleDeviceSharding
 
 from ... import bench
 from ...core.apply import apply
-from ...core.plan import plan
-from ...errors import SplitDeconvError
+from ...core.layer import Layer
+from ...errors import SplitDeconvError, one_line
 from . import hlo
 
 
@@ -58,7 +58,7 @@ def explain(error):
     if isinstance(error, SplitDeconvError):
         details = [f"{name} {told}" for name, told in (("expected", error.expected), ("got", error.got)) if told]
         return f"{error.problem}: {', '.join(details)}" if details else error.problem
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return one_line(error, typed=True, most=200)
 
 
 def _loaded(case, device):
@@ -115,25 +115,12 @@ def program(case):
 
 def _layer(case):
     (layer,), dtype = case["layers"], jnp.dtype(case["dtype"])
-    planned = _plan(layer, case["form"])
+    planned = Layer.from_row(layer).plan(case["form"])
     filters = (layer["k_h"], layer["k_w"], layer["c_out"] // layer["groups"], layer["c_in"])
     return (
         lambda w, x: apply(planned, x, w, interleave=case["interleave"]),
         jax.ShapeDtypeStruct(filters, dtype),
         jax.ShapeDtypeStruct((case["batch"], layer["in_h"], layer["in_w"], layer["c_in"]), dtype),
-    )
-
-
-def _plan(layer, form):
-    return plan(
-        (layer["in_h"], layer["in_w"]),
-        (layer["k_h"], layer["k_w"]),
-        (layer["stride_h"], layer["stride_w"]),
-        ((layer["before_h"], layer["end_h"]), (layer["before_w"], layer["end_w"])),
-        output_shape=(layer["out_h"], layer["out_w"]),
-        dilations=(layer["dilation_h"], layer["dilation_w"]),
-        groups=layer["groups"],
-        form=form,
     )
 
 
@@ -193,11 +180,11 @@ def _chain(case):
     ]
 
     def apart(weights, x):
-        return stay_apart([_plan(a, "stacked") for a in layers], x, weights, jax.nn.relu)
+        return stay_apart([Layer.from_row(a).plan("stacked") for a in layers], x, weights, jax.nn.relu)
 
     def each(weights, x):
         for a, (w, b) in zip(layers, weights, strict=True):
-            x = jax.nn.relu(apply(_plan(a, case["form"]), x, w, interleave=case["interleave"]) + b)
+            x = jax.nn.relu(apply(Layer.from_row(a).plan(case["form"]), x, w, interleave=case["interleave"]) + b)
         return x
 
     shape = (case["batch"], layers[0]["in_h"], layers[0]["in_w"], layers[0]["c_in"])

@@ -9,8 +9,7 @@ from splitdeconv.convert.decide import decide
 from splitdeconv.convert.targets import load_target
 from splitdeconv.core.plan import plan
 from splitdeconv.formats.site import Site
-from splitdeconv.networks import layer_table
-from splitdeconv.networks.counts import layer_plan
+from splitdeconv.networks.table import layers
 from splitdeconv.study import measured, tpu_gains
 from splitdeconv.toolchains import libtpu
 
@@ -23,11 +22,11 @@ def sites(generation):
     table["charged"] = libtpu.charged(table)
     table = table[(table["generation"] == generation) & ~table["layer"].isin(["chain", "whole network"])]
     for (network, layer, batch, dtype), rows in table.groupby(["network", "layer", "batch", "dtype"]):
-        (row,) = layer_table(network).query("name == @layer").itertuples()
+        (row,) = (found for found in layers(network) if found.name == layer)
         site = Site(
             name=layer,
             operator="Conv2DTranspose",
-            axes=layer_plan(row).axes,
+            axes=row.plan().axes,
             groups=1,
             in_channels=row.c_in,
             out_channels=row.c_out,
