@@ -1,5 +1,10 @@
 from . import cycles as cycles
-from .compare import compare as compare, sensitivity as sensitivity
+from .compare import (
+    compare as compare,
+    mac_limit as mac_limit,
+    sensitivity as sensitivity,
+    speedup as speedup,
+)
 from .export.convolutions import convolutions as convolutions, export as export
 from .lowering import METHODS as METHODS
 from .pareto import pareto as pareto
@@ -13,6 +18,5 @@ from .processor import (
 )
 from .roofline import roof as roof, roofline as roofline
 from .simulate import simulate as simulate
-from .speedup import mac_limit as mac_limit, speedup as speedup
 from .sweep import sweep as sweep
 from .workload import workload as workload

@@ -1,28 +1,54 @@
-"""Methods side by side on one processor: what each network's transposed convolutions gain over zero insertion."""
+"""Methods side by side on one processor: what each network's transposed convolutions gain over zero insertion.
+
+`compare` simulates cycles, traffic and energy; `speedup` and `mac_limit` count the array's work alone.
+"""
 
 import numpy as np
 import pandas as pd
 
 from ..errors import SplitDeconvError
-from .cycles import check_run
+from .cycles import check_run, compute_cycles, real_macs
+from .lowering import lower
 from .processor import PARTS, load_processor, load_technology
 from .simulate import simulate
 from .workload import workload
 
 #: What is worth comparing: methods, and the zeros that hardware leaves out of them.
 VARIANTS = (
-    *(("nzp", "none"), ("nzp", "A"), ("native", "none"), ("sd", "none"), ("sd", "A"), ("sd", "W"), ("sd", "WA")),
-    *(("sd_trimmed", "none"), ("sd_trimmed", "A"), ("rows", "none"), ("stacked", "none"), ("paper", "none")),
+    ("nzp", "none"),
+    ("nzp", "A"),
+    ("native", "none"),
+    ("sd", "none"),
+    ("sd", "A"),
+    ("sd", "W"),
+    ("sd", "WA"),
+    ("sd_trimmed", "none"),
+    ("sd_trimmed", "A"),
+    ("rows", "none"),
+    ("stacked", "none"),
+    ("paper", "none"),
 )
 #: The baseline: zero insertion by a processor that multiplies every zero.
 BASELINE = ("nzp", "none")
 #: What the paper claims over zero insertion, from its least to its greatest network (abstract of arXiv 1907.01773).
 PUBLISHED = {"speedup": (2.41, 4.34), "energy_saving": (0.277, 0.545)}
-_SAID = ("processor", "technology", "dataflow", "zeros", "method", "skip")
+_SETTING = ("processor", "technology", "dataflow", "zeros", "method", "skip")
 _SUMS = (
-    *("macs_useful", "macs_issued", "compute_cycles", "dram_cycles", "cycles", "latency_us", "dram_bytes"),
-    *("energy_mac_pj", "energy_register_pj", "energy_buffer_pj", "energy_dram_pj", "energy_leakage_pj"),
-    *("energy_pj", "energy_low_pj", "energy_high_pj"),
+    "macs_useful",
+    "macs_issued",
+    "compute_cycles",
+    "dram_cycles",
+    "cycles",
+    "latency_us",
+    "dram_bytes",
+    "energy_mac_pj",
+    "energy_register_pj",
+    "energy_buffer_pj",
+    "energy_dram_pj",
+    "energy_leakage_pj",
+    "energy_pj",
+    "energy_low_pj",
+    "energy_high_pj",
 )
 
 
@@ -66,16 +92,10 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
     parts = []
     for name, source in networks.items():
         table = workload(source)
-        if not (table["kind"] == "deconv").any():
-            raise SplitDeconvError(
-                "there is nothing to compare",
-                where=f"compare, network {name}",
-                expected="a network with transposed convolutions",
-                got=f"{len(table)} layers of other kinds",
-            )
+        _transposed(table, f"compare, network {name}")
         for method, skip in dict.fromkeys((BASELINE, *variants)):
             layers = simulate(table, processor, method, skip, dataflow, **options)
-            variant = {"network": name, **layers.loc[0, list(_SAID)], "variant": label(method, skip)}
+            variant = {"network": name, **layers.loc[0, list(_SETTING)], "variant": label(method, skip)}
             deconvs = layers[layers["kind"] == "deconv"]
             for part, rows in {"deconv": deconvs, "network": layers}.items():
                 parts.append({**variant, "part": part, **rows[list(_SUMS)].sum()})
@@ -128,6 +148,64 @@ def sensitivity(table) -> pd.DataFrame:
             changed = {"energy_part": name, "end": end, "energy_saving": saving}
             found.append(table[[*keys, "variant"]].assign(**changed))
     return pd.concat(found, ignore_index=True)
+
+
+def speedup(table, processor, method, skip="none", dataflow=None, batch=1, baseline="nzp", baseline_skip="none"):
+    """Cycles of the baseline over cycles of the method, in the transposed convolutions alone, without memory.
+
+    Args:
+        table: a table of layers, as `splitdeconv.networks.layer_table` returns it.
+        processor, skip, dataflow, batch: as for `compute_cycles`.
+        method, baseline: of `splitdeconv.dlp.lowering.METHODS`.
+        baseline_skip: what the baseline skips.
+
+    Returns:
+        A float, or an array of the processors' shape.
+
+    Raises:
+        SplitDeconvError: as `lower` and `compute_cycles`, or there are no transposed convolutions.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> table = sd.networks.layer_table("dcgan")
+        >>> float(round(sd.dlp.speedup(table, sd.dlp.load_processor("pe_array_32x7"), "sd", skip="WA"), 2))
+        3.89
+    """
+    table = _transposed(table, "speedup")
+    runs = ((baseline, baseline_skip), (method, skip))
+    before, after = (
+        (work.times * compute_cycles(work, processor, skipped, dataflow, batch)).sum(-1)
+        for work, skipped in ((lower(table, name), skipped) for name, skipped in runs)
+    )
+    return before / after
+
+
+def mac_limit(table):
+    """Multiplications of zero insertion over those that touch two real operands: what skipping every zero would bring.
+
+    Arguments and errors as for `speedup`.
+
+    Example:
+        >>> import splitdeconv as sd
+        >>> float(round(sd.dlp.mac_limit(sd.networks.layer_table("dcgan")), 2))
+        4.47
+    """
+    work = lower(_transposed(table, "speedup"), "nzp")
+    issued = work.out_h * work.out_w * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups
+    return issued.sum() / real_macs(work).sum()
+
+
+def _transposed(table, where):
+    """The transposed convolutions of a table; none is a refusal."""
+    chosen = table[table["kind"] == "deconv"]
+    if chosen.empty:
+        raise SplitDeconvError(
+            "there is nothing to compare",
+            where=where,
+            expected="a network with transposed convolutions",
+            got=f"{len(table)} layers of kind {', '.join(sorted(set(table['kind']))) or 'none'}",
+        )
+    return chosen
 
 
 def _allowed(processor, method, skip, dataflow):

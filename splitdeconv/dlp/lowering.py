@@ -128,7 +128,7 @@ def _convolutions(row, method):
             expected="kind conv, deconv or dense, sizes of at least 1, and groups that divide the channels",
             got=f"kind {row.kind}, " + ", ".join(f"{n}={v}" for n, v in zip(_SIZES, sizes, strict=True)),
         )
-    axes = (_phases, _plain)[row.kind != "deconv"]
+    axes = _phases if row.kind == "deconv" else _plain
     height, width = axes(row, "h", method), axes(row, "w", method)
     return {(h, w): m * n for h, m in height.items() for w, n in width.items()}
 

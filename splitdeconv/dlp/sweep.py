@@ -30,8 +30,17 @@ VARIABLES = {
 }
 #: Fields that may differ within a block, all points of which are computed at once.
 _ARRAYS = {
-    *("rows", "cols", "clock_mhz", "accumulator_bits", "input_buffer_kib", "weight_buffer_kib", "output_buffer_kib"),
-    *("dram_gb_s", "burst_bytes", "stripe_pixels", "batch"),
+    "rows",
+    "cols",
+    "clock_mhz",
+    "accumulator_bits",
+    "input_buffer_kib",
+    "weight_buffer_kib",
+    "output_buffer_kib",
+    "dram_gb_s",
+    "burst_bytes",
+    "stripe_pixels",
+    "batch",
 }
 #: Rows of the result, 128 bytes each; layers on processors, about a microsecond each; and tasks, some milliseconds.
 MOST_POINTS, MOST_LAYERS, MOST_TASKS = 2_000_000, 100_000_000, 10_000
@@ -164,10 +173,11 @@ class _Job:
     def __call__(self, start, stop):
         """Sums over layers: float64 of (variables, parts, points)."""
         sizes = [len(next(iter(column.values()))) for column in self.columns]
-        places = np.unravel_index(np.arange(start, stop), sizes or [1])
+        # Without axes there is one point and nowhere to look it up.
+        places = np.unravel_index(np.arange(start, stop), sizes) if sizes else ()
         fields = {
             name: values[place][:, None]
-            for column, place in zip(self.columns, places, strict=bool(sizes))
+            for column, place in zip(self.columns, places, strict=True)
             for name, values in column.items()
         }
         if stop - start > 1 and self._cells(fields, stop - start) > _MOST_CELLS:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from splitdeconv.dlp import cycles
+from splitdeconv.dlp.cycles import issued, weight_tiles
 from splitdeconv.dlp.export.zigzag import rectangle
-from splitdeconv.dlp.steps import issued, weight_tiles
 
 
 def scalesim(rows, results, processor, dataflow):

@@ -18,10 +18,8 @@ from .scalesim import scalesim
 from .zigzag import zigzag
 
 FORMATS = {"scalesim": scalesim, "zigzag": zigzag}
-_FIELDS = (
-    *("out_h", "out_w", "taps_h", "taps_w", "stride_h", "stride_w", "dilation_h", "dilation_w"),
-    *("in_h", "in_w", "c_in", "c_out"),
-)
+_LENGTHS = ("out", "taps", "stride", "dilation", "in")
+_FIELDS = (*(f"{name}_{side}" for name in _LENGTHS for side in "hw"), "c_in", "c_out")
 
 
 def convolutions(network, method="sd") -> pd.DataFrame:

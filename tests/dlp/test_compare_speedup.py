@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from splitdeconv.dlp.speedup import mac_limit, speedup
+from splitdeconv.dlp.compare import mac_limit, speedup
 from tests.dlp.tables import dot_array, networks, systolic
 from tests.refusals import refused
 
