@@ -5,15 +5,6 @@ Importing this loads no framework; `load` needs Keras, `samples` of photographs 
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "checkpoint": ["read_checkpoint"],
-        "download": ["cache_folder", "cached", "fetch"],
-        "generators": ["load"],
-        "inputs": ["samples", "to_uint8"],
-        "registry": ["entry", "files", "names", "of_network"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 del lazy_loader

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from splitdeconv.errors import SplitDeconvError
-from splitdeconv.pretrained.download import cached, fetch
-from splitdeconv.pretrained.registry import entry, files
+from ..errors import SplitDeconvError
+from .download import cached, fetch
+from .registry import entry, files
 
 
 def main(arguments=None) -> int:

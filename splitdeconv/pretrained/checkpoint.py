@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from splitdeconv.errors import SplitDeconvError, shorten
-from splitdeconv.pretrained.pickles import Storage, Tensor, parse
+from ..errors import SplitDeconvError, shorten
+from .pickles import Storage, Tensor, parse
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 MAX_BYTES = 1 << 30  # of the file, and of all storages and arrays together: members and views may overlap and multiply

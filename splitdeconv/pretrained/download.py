@@ -14,8 +14,9 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from splitdeconv.errors import SplitDeconvError
-from splitdeconv.pretrained.registry import Entry, entry
+from ..errors import SplitDeconvError
+from ..provenance import sha256
+from .registry import Entry, entry
 
 _CHUNK = 1 << 20
 
@@ -53,7 +54,7 @@ def cached(name: str) -> Path | None:
     wanted = entry(name)
     path = cache_folder() / name / wanted.filename
     with _usable(path.parent):
-        return path if path.is_file() and _sha256(path) == wanted.sha256 else None
+        return path if path.is_file() and sha256(path) == wanted.sha256 else None
 
 
 def fetch(name: str) -> Path:
@@ -175,11 +176,6 @@ def _mismatch(where, expected, got):
         got=got,
         fix="fetch again; if it stays so, the index serves another file: do not use it",
     )
-
-
-def _sha256(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mb(count):

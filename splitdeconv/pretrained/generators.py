@@ -9,13 +9,14 @@ from functools import partial
 
 import numpy as np
 
-from splitdeconv.core.approximations import METHODS, approximate
-from splitdeconv.core.plan import FORMS, plan
-from splitdeconv.errors import SplitDeconvError, check_choice
-from splitdeconv.extras import require
-from splitdeconv.pretrained.checkpoint import read_checkpoint
-from splitdeconv.pretrained.download import fetch
-from splitdeconv.pretrained.registry import generator
+from ..core.approximations import METHODS, approximate
+from ..core.forms import FORMS
+from ..core.plan import plan
+from ..errors import SplitDeconvError, check_choice
+from ..extras import require
+from .checkpoint import read_checkpoint
+from .download import fetch
+from .registry import generator
 
 keras = require("keras", "tensorflow")
 

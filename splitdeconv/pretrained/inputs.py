@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from splitdeconv.core.geometry import positive
-from splitdeconv.errors import SplitDeconvError, shown
-from splitdeconv.extras import require
-from splitdeconv.pretrained.registry import generator
+from ..core.geometry import positive
+from ..errors import SplitDeconvError, shown
+from ..extras import require
+from .registry import generator
 
 LATENTS = 100
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")  # those that scikit-image's wheel holds: no download

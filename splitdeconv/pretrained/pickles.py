@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from splitdeconv.errors import SplitDeconvError, shorten
+from ..errors import SplitDeconvError, shorten
 
 MAX_STEPS = 100_000  # the largest generator here takes 3,500; bounds time and memory of a forged stream
 MAX_KEY = 2**31  # integers below it differ in their hashes, larger ones may all have the same

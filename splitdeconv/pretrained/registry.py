@@ -5,8 +5,8 @@ from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
 
-from splitdeconv import plain_yaml
-from splitdeconv.errors import check_choice
+from .. import plain_yaml
+from ..errors import check_choice
 
 
 @dataclass(frozen=True, kw_only=True)
