@@ -111,9 +111,10 @@ test-lowest: ## Run the tests with the oldest versions that pyproject.toml decla
 test-lab: $(READY) $(DATA) ## Run notebooks in JupyterLab in the Chromium of this machine; screenshots in build/lab
 	@$(RUN) -m pytest -m browser -n 0 tests/workspace
 
-lint: $(READY) ## Check style and format of code and notebooks
+lint: $(READY) ## Check style and format of code and notebooks, and the types of the package
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
 
 # ---- notebooks ------------------------------------------------------------------------------------------------------
 
@@ -205,5 +206,5 @@ lock: ## Compile the lock and the other pinned files again, by uv; LOCK=--upgrad
 	@$(PEERS) tools/peers/sources.in --no-deps -o tools/peers/sources.txt $(LOCK)
 
 clean: ## Remove what was built: build/, figures/ and caches; .venv, data/cache and my_figures stay
-	rm -rf build dist figures *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist figures *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

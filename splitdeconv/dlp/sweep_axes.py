@@ -62,7 +62,7 @@ def read_axes(axes, processor) -> list[Axis]:
             got=" x ".join(f"{len(axis.labels):,}" for axis in read[:20]) + f" = {count:,}",
             fix="sweep parts of the axes one after the other",
         )
-    found = []
+    found: list[Axis] = []
     for axis in read:
         name, where = axis.name, f"sweep, axis {shorten(axis.name, 80)}"
         for setting in axis.settings:

@@ -6,6 +6,7 @@ Conv2d (out, in, h, w) -> (h, w, in, out), ConvTranspose2d (in, out, h, w) -> (h
 
 import re
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +19,16 @@ from .checkpoint import read_checkpoint
 from .download import fetch
 from .registry import generator
 
-keras = require("keras", "tensorflow")
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = require("keras", "tensorflow")
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 EPSILON = 1e-5  # of PyTorch's BatchNorm2d and InstanceNorm2d; Keras' default is 1e-3
 
 
-def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int | None = None) -> "keras.Model":
+def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int | None = None) -> keras.Model:
     """A trained generator, channels last, dynamic batch; its weights are fetched if the cache does not hold them.
 
     Args:
@@ -69,7 +73,8 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
     state = read_checkpoint(fetch(name))
     state = state[wanted.state] if wanted.state else state
     options = {"kernel": kernel} if kernel else {}
-    return {"dcgan": dcgan, "cyclegan": cyclegan}[wanted.architecture](state, deconv, dtype, name=name, **options)
+    build: Any = {"dcgan": dcgan, "cyclegan": cyclegan}[str(wanted.architecture)]
+    return build(state, deconv, dtype, name=name, **options)
 
 
 def _refuse_rounding(dtype):

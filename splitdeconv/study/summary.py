@@ -71,8 +71,15 @@ def modelled(names, processors=None) -> pd.DataFrame:
         best = _MODELLED.get(processor, "none")
         for skip in dict.fromkeys(("none", best)):
             found = dlp.compare(names, processor, [("sd", skip)])
-            said = {"kind": "model", "processor": f"{processor}{', skips zeros' if skip != 'none' else ''}"}
-            said |= {"batch": 1, "dtype": "int8", "forms": "split", "source": "splitdeconv.dlp, SD over NZP"}
+            skips = "" if skip == "none" else ", skips zeros"
+            said = {
+                "kind": "model",
+                "processor": f"{processor}{skips}",
+                "batch": 1,
+                "dtype": "int8",
+                "forms": "split",
+                "source": "splitdeconv.dlp, SD over NZP",
+            }
             ours = found[(found["method"] == "sd") & (found["skip"] == skip)]
             rows.append(ours[["network", "part"]].assign(**said, over_nzp=ours["speedup"]))
     return pd.concat(rows, ignore_index=True)

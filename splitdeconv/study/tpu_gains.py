@@ -50,8 +50,8 @@ def costs(table, target=None) -> pd.DataFrame:
     layers = table[~table["layer"].isin([WHOLE, CHAIN]) & table["network"].isin(names())]
     if target is None:
         layers = layers[layers["generation"] != libtpu.HERE]
-    choices = {where: _choice(*where, target) for where in layers[_WHERE].drop_duplicates().itertuples(index=False)}
-    own = [tuple(row) for row in layers[_WHERE].itertuples(index=False)]
+    own = list(zip(*(layers[column] for column in _WHERE), strict=True))
+    choices = {where: _choice(where, target) for where in dict.fromkeys(own)}
     picked = list(zip(layers["form"], layers["interleave"], strict=True))
     auto = layers[[choices[where] == pick for where, pick in zip(own, picked, strict=True)]]
     return pd.concat([table, auto.assign(form="auto")], ignore_index=True)
@@ -148,8 +148,9 @@ def interleaved(costs) -> pd.DataFrame:
     return libtpu.cheapest(costs, key, "charged")
 
 
-def _choice(network, layer, generation, batch, dtype, target):
+def _choice(where, target):
     """The (form, interleave) that a target chooses for a layer of a benchmark network."""
+    network, layer, generation, batch, dtype = where
     site = replace(_site(network, layer), dtype=dtype, batch=batch)
     decision = decide(site, load_target(target or f"tpu_{generation}"))
     if decision.verdict != "convert":
