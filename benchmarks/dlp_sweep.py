@@ -10,22 +10,19 @@ import resource
 import sys
 import time
 from math import prod
-from pathlib import Path
 
 import dask
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from splitdeconv.dlp import sweep
-from tests.dlp.tables import networks
+from splitdeconv.study.published import layer_table
 
 NETWORKS = ("DCGAN", "SNGAN", "GP-GAN", "MDE", "FST")
 METHODS, SKIPS = ("nzp", "sd"), ("none", "WA")
 
 
 def main(millions):
-    tables = {name: networks(name) for name in NETWORKS}
+    tables = {name: layer_table(name) for name in NETWORKS}
     axes = {
         "rows": (8, 16, 24, 32, 48, 64, 96, 128),
         "cols": (7, 8, 16, 32, 64),

@@ -2,9 +2,10 @@
 
 python benchmarks/measure_fuzz.py [FILES] [--formats onnx tflite keras] [--start N] [--workers 2]
 
-Each file is drawn by its number (`tests.fuzz`), converted as the converter's child process does, and compared with its
-original in the runtimes themselves. What kills or hangs a process, and every 100th file, also goes through the command
-line. Prints a summary with the number of each file that is not as it should be, and writes data/measured/fuzz.csv.
+Each file is drawn by its number (`benchmarks.fuzz`), converted in the same way as in the converter's child process, and
+compared with its original in the runtimes themselves. Every 100th file, and each file that kills or hangs a process,
+also goes through the command line. The script prints a summary with the numbers of the files that failed, and writes
+data/measured/fuzz.csv.
 """
 
 import argparse
@@ -27,10 +28,10 @@ from rich.progress import Progress
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.fuzz.attempt import BAD  # noqa: E402
+from benchmarks.fuzz.case import FORMATS  # noqa: E402
+from benchmarks.fuzz.workers import SECONDS, Worker  # noqa: E402
 from splitdeconv.study import measured  # noqa: E402 - found by the line above
-from tests.fuzz.attempt import BAD  # noqa: E402
-from tests.fuzz.case import FORMATS  # noqa: E402
-from tests.fuzz.workers import SECONDS, Worker  # noqa: E402
 
 MOST = ("longest", "most")  # what rows begin with that hold a maximum
 PATIENCE = 150  # seconds; the converter's own limit is one minute of silence, two for Keras

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pandas as pd
 from hypothesis import strategies as st
 
-import splitdeconv as sd
-from splitdeconv.networks.gap import published_layers
 from splitdeconv.networks.table import COLUMNS
+from splitdeconv.study.published import layer_table as networks
 from tests.geometries import cases
+
+__all__ = ["ALL", "arrays", "dot_array", "layer", "networks", "of_case", "planar", "systolic", "table"]
 
 ALL = ("none", "A", "W", "WA")
 
@@ -48,18 +49,6 @@ def of_case(case):
     crops = pair("p", tuple(0 for _ in flat))
     sizes = (pair("n"), pair("k"), pair("s"), pair("o"), case.cin, case.cout)
     return table(layer("deconv", *sizes, "", pair("d"), case.groups, crops))
-
-
-def networks(name):
-    """The published layers of a network, which are square in kernel and stride and padded as SAME."""
-    rows = []
-    for row in published_layers().query("network == @name").itertuples():
-        sizes, kernel, strides = (row.in_h, row.in_w), (row.k_h, row.k_w), (row.stride,) * 2
-        plan = sd.plan(sizes, kernel, strides) if row.kind == "deconv" else None
-        before = tuple(axis.p for axis in plan.axes) if plan else (0, 0)
-        made = layer(row.kind, sizes, kernel, strides, (row.out_h, row.out_w), row.c_in, row.c_out, before=before)
-        rows.append({**made, "name": row.layer, "padding": row.padding})
-    return table(*rows)
 
 
 def planar():

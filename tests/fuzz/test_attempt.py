@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.fuzz.attempt import BAD, attempt, draw
+from benchmarks.fuzz.attempt import BAD, attempt, draw
 
 FILES = {"onnx": 60, "tflite": 60, "keras": 12}
 pytestmark = [

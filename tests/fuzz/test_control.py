@@ -5,16 +5,16 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from benchmarks.fuzz.agree import Finding, compare
+from benchmarks.fuzz.attempt import attempt
+from benchmarks.fuzz.case import Case
+from benchmarks.fuzz.onnx_run import OnnxProgram
+from benchmarks.fuzz.tflite_run import FAMILIES, TFLiteProgram
 from splitdeconv.convert import job as jobs
 from splitdeconv.convert.rewrite import rewrite
 from splitdeconv.formats.content import content
 from tests.formats.onnx import models as onnx_models
 from tests.formats.tflite.models import Deconv, deconv_model, edit
-from tests.fuzz.agree import Finding, compare
-from tests.fuzz.attempt import attempt
-from tests.fuzz.case import Case
-from tests.fuzz.onnx_run import OnnxProgram
-from tests.fuzz.tflite_run import FAMILIES, TFLiteProgram
 
 
 def _uint8_filters():
@@ -65,7 +65,7 @@ def test_a_rewriter_without_zero_points_is_found_where_verification_is_blind(mon
 
 
 def test_a_verification_that_refuses_everything_is_found(monkeypatch):
-    def refuse(verification, where):
+    def refuse(*_):
         raise jobs.SplitDeconvError(f"the converted model {jobs.UNLIKE}; it was not written")
 
     monkeypatch.setattr(jobs, "check", refuse)

@@ -5,9 +5,9 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from tests.fuzz.attempt import draw
-from tests.fuzz.case import FORMATS
-from tests.fuzz.program import FailedError, feeds
+from benchmarks.fuzz.attempt import draw
+from benchmarks.fuzz.case import FORMATS
+from benchmarks.fuzz.program import FailedError, feeds
 
 FILES = {"onnx": 150, "tflite": 150, "keras": 20}
 # Keras warns of deprecated NumPy calls of its own; half precision overflows where a file is meant to.
@@ -29,8 +29,8 @@ def test_a_number_is_always_the_same_file(kind):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_sound_files_run_and_injured_ones_are_injured(kind, tmp_path):
     module, loader = (
-        import_module(f"tests.fuzz.{kind}_files"),
-        import_module(f"tests.fuzz.{kind}_run").loader,
+        import_module(f"benchmarks.fuzz.{kind}_files"),
+        import_module(f"benchmarks.fuzz.{kind}_run").loader,
     )
     ran = total = 0
     for number in range(FILES[kind]):
@@ -44,7 +44,7 @@ def test_sound_files_run_and_injured_ones_are_injured(kind, tmp_path):
             (tmp_path / name).write_bytes(content)
         total += 1
         try:
-            program = loader(tmp_path)(case.data, import_module(f"tests.fuzz.{kind}_run").FAMILIES[0])
+            program = loader(tmp_path)(case.data, import_module(f"benchmarks.fuzz.{kind}_run").FAMILIES[0])
             program(feeds(program.ports, np.random.default_rng(0))[0])
         except FailedError:
             continue
@@ -54,7 +54,7 @@ def test_sound_files_run_and_injured_ones_are_injured(kind, tmp_path):
 
 
 def test_onnx_files_hold_what_exporters_write():
-    stories = " ".join(import_module("tests.fuzz.onnx_files").sound(n).story for n in range(400))
+    stories = " ".join(import_module("benchmarks.fuzz.onnx_files").sound(n).story for n in range(400))
     for what in (
         "branch",
         "loop",
@@ -79,7 +79,7 @@ def test_onnx_files_hold_what_exporters_write():
 
 
 def test_tflite_files_hold_what_converters_write():
-    stories = " ".join(import_module("tests.fuzz.tflite_files").sound(n).story for n in range(300))
+    stories = " ".join(import_module("benchmarks.fuzz.tflite_files").sound(n).story for n in range(300))
     for what in (
         "int8 behind DEQUANTIZE",
         "zero point",

@@ -3,8 +3,8 @@
 import os
 import signal
 
-from tests.fuzz import workers
-from tests.fuzz.workers import Record, Worker
+from benchmarks.fuzz import workers
+from benchmarks.fuzz.workers import Record, Worker
 
 
 def test_a_worker_outlives_what_dies_or_hangs(monkeypatch):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tests.formats.tflite.models import pack, unpack
-from tests.fuzz.case import chance, pick, whole
-from tests.fuzz.edges import bytes_near, edge_array, real_near, whole_near
+from benchmarks.fuzz.case import chance, pick, whole
+from benchmarks.fuzz.edges import bytes_near, edge_array, real_near, whole_near
+from benchmarks.fuzz.tflite_models import pack, unpack
 
 #: How many bits the fields have that are not int32.
 _NARROW = {"type": 8, "padding": 8, "fusedActivationFunction": 8, "deprecatedBuiltinCode": 8}

@@ -4,8 +4,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tests.fuzz.program import FailedError, Port
-from tests.fuzz.tflite_border import near
+from benchmarks.fuzz.program import FailedError, Port
+from benchmarks.fuzz.tflite_border import near
 
 FAMILIES = ("default", "optimized", "reference")
 _RESOLVERS = {

@@ -7,8 +7,8 @@ import zipfile
 import h5py
 import numpy as np
 
-from tests.fuzz.case import chance, pick, whole
-from tests.fuzz.edges import bytes_near, edge_array, real_near, text_near, whole_near
+from benchmarks.fuzz.case import chance, pick, whole
+from benchmarks.fuzz.edges import bytes_near, edge_array, real_near, text_near, whole_near
 
 #: Classes a configuration may come to name; some of them do things when they are called.
 _CLASSES = (

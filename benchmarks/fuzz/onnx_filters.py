@@ -3,8 +3,8 @@
 import numpy as np
 from onnx import TensorProto
 
-from tests.fuzz.case import chance, pick, whole
-from tests.fuzz.onnx_draft import LEAVES
+from benchmarks.fuzz.case import chance, pick, whole
+from benchmarks.fuzz.onnx_draft import LEAVES
 
 _KINDS = {np.dtype("f4"): TensorProto.FLOAT, np.dtype("f2"): TensorProto.FLOAT16}
 

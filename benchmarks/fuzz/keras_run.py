@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import splitdeconv.layers  # noqa: F401 - the classes in converted files
-from tests.fuzz.program import FailedError, Port
+from benchmarks.fuzz.program import FailedError, Port
 
 FAMILIES = ("eager",)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.fuzz.case import chance, pick
+from benchmarks.fuzz.case import chance, pick
 
 LEAVES = ("initializer", "constant", "overridable", "open", "external", "sparse", "input")
 

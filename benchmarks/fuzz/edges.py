@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.fuzz.case import chance, pick, whole
+from benchmarks.fuzz.case import chance, pick, whole
 
 WHOLE = (0, 1, -1, 2, 3, 7, 255, 2**16, 10**6, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63))
 REAL = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, 3e38, float("inf"), float("-inf"), float("nan"))

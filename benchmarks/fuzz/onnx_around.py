@@ -3,8 +3,8 @@
 import numpy as np
 from onnx import TensorProto, helper
 
-from tests.fuzz.case import chance, pick, whole
-from tests.fuzz.onnx_draft import Value
+from benchmarks.fuzz.case import chance, pick, whole
+from benchmarks.fuzz.onnx_draft import Value
 
 
 def surround(draft, x):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tests.fuzz.case import chance, pick, whole
-from tests.fuzz.definition import Definition
-from tests.fuzz.edges import edge_array
-from tests.fuzz.onnx_draft import Value
-from tests.fuzz.onnx_filters import quantization, realize, rounded
+from benchmarks.fuzz.case import chance, pick, whole
+from benchmarks.fuzz.definition import Definition
+from benchmarks.fuzz.edges import edge_array
+from benchmarks.fuzz.onnx_draft import Value
+from benchmarks.fuzz.onnx_filters import quantization, realize, rounded
 
 
 def site(draft, x, shared=None, quantized=False):

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from benchmarks.fuzz.attempt import Outcome, attempt, draw
+from benchmarks.fuzz.case import FORMATS
 from splitdeconv.limits.sandbox import Limits
-from tests.fuzz.attempt import Outcome, attempt, draw
-from tests.fuzz.case import FORMATS
 
 SECONDS = 10
 #: As the command line's own child is limited, and for the comparison beside it.

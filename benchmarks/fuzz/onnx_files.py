@@ -4,11 +4,11 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from tests.fuzz.case import Case, chance, draw_options, generator, pick, whole
-from tests.fuzz.onnx_around import nested, surround
-from tests.fuzz.onnx_damage import damage
-from tests.fuzz.onnx_draft import Draft, Value
-from tests.fuzz.onnx_site import site
+from benchmarks.fuzz.case import Case, chance, draw_options, generator, pick, whole
+from benchmarks.fuzz.onnx_around import nested, surround
+from benchmarks.fuzz.onnx_damage import damage
+from benchmarks.fuzz.onnx_draft import Draft, Value
+from benchmarks.fuzz.onnx_site import site
 
 NEWEST = min(27, onnx.defs.onnx_opset_version())
 

@@ -6,8 +6,8 @@ import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.checker import ValidationError
 
-from tests.fuzz.case import chance, pick
-from tests.fuzz.edges import bytes_near, edge_array, real_near, text_near, whole_near
+from benchmarks.fuzz.case import chance, pick
+from benchmarks.fuzz.edges import bytes_near, edge_array, real_near, text_near, whole_near
 
 _MOST = 4000  # of messages looked at
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks.fuzz.agree import Finding, compare
+from benchmarks.fuzz.case import generator
 from splitdeconv import SplitDeconvError
 from splitdeconv.convert import job as jobs
 from splitdeconv.formats.tflite.model import EMPTY_BATCH
-from tests.fuzz.agree import Finding, compare
-from tests.fuzz.case import generator
 
 #: Outcomes that must not be.
 BAD = ("differ", "error", "refused wrongly", "crash", "hang", "memory", "fuzzer failed")
@@ -51,7 +51,7 @@ _EMPTY = "{'0': (0,"
 
 def draw(kind, number):
     """The `number`-th case of a format."""
-    return import_module(f"tests.fuzz.{kind}_files").draw(number)
+    return import_module(f"benchmarks.fuzz.{kind}_files").draw(number)
 
 
 def attempt(case, number, enter=lambda stage: None):
@@ -111,7 +111,7 @@ def convert(case, path, verify=True):
 
 
 def _compare(case, result, folder, rng, enter):
-    module = import_module(f"tests.fuzz.{case.kind}_run")
+    module = import_module(f"benchmarks.fuzz.{case.kind}_run")
     load = module.loader(folder)
     return compare(load, case.data, result, module.FAMILIES, rng, case.definition, enter)
 

@@ -5,9 +5,9 @@ import struct
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from benchmarks.fuzz.case import chance, pick, whole
+from benchmarks.fuzz.tflite_models import Builder, Deconv, change
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
-from tests.formats.tflite.models import Builder, Deconv, change
-from tests.fuzz.case import chance, pick, whole
 
 FLOAT = schema.TensorType.FLOAT32
 

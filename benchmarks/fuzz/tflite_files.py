@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tests.formats.tflite.models import deconv_model, pack, unpack
-from tests.fuzz import tflite_around as around
-from tests.fuzz.case import Case, chance, draw_options, generator
-from tests.fuzz.edges import edge_array
-from tests.fuzz.tflite_damage import damage
+from benchmarks.fuzz import tflite_around as around
+from benchmarks.fuzz.case import Case, chance, draw_options, generator
+from benchmarks.fuzz.edges import edge_array
+from benchmarks.fuzz.tflite_damage import damage
+from benchmarks.fuzz.tflite_models import deconv_model, pack, unpack
 
 # Each with how often it is there.
 _STEPS = (

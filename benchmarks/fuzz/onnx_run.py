@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from tests.fuzz.program import FailedError, Port
+from benchmarks.fuzz.program import FailedError, Port
 
 FAMILIES = ("optimized", "plain")
 _LEVELS = {

@@ -7,10 +7,10 @@ import zipfile
 import keras
 import numpy as np
 
+from benchmarks.fuzz.case import Case, chance, draw_options, generator, pick, whole
+from benchmarks.fuzz.edges import edge_array
+from benchmarks.fuzz.keras_damage import damage
 from splitdeconv.formats.keras.model import to_bytes
-from tests.fuzz.case import Case, chance, draw_options, generator, pick, whole
-from tests.fuzz.edges import edge_array
-from tests.fuzz.keras_damage import damage
 
 layers = keras.layers
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from tests.fuzz.program import FailedError, feeds, nudged
+from benchmarks.fuzz.program import FailedError, feeds, nudged
 
 #: From harmless to not.
 RANKS = ("not compared", "same", "tie", "non-finite", "differ")
@@ -33,7 +33,7 @@ def compare(load, original, converted, families, rng, definition=None, enter=lam
     """Compare two files on inputs drawn here.
 
     Args:
-        load: from (file, family of kernels) to a program, see `tests.fuzz.onnx_run`.
+        load: from (file, family of kernels) to a program, see `benchmarks.fuzz.onnx_run`.
         original, converted: files.
         families: of kernels, by name.
         rng: of the inputs.
