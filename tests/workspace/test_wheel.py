@@ -18,13 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 0.3  # what `import splitdeconv` may take
 
 USE = """\
-import json, sys, time
+import importlib.util, json, sys, time
 start = time.perf_counter()
 import splitdeconv as sd
 seconds = time.perf_counter() - start
 lazy = sorted({name.partition(".")[0] for name in sys.modules})
 plan = sd.plan((16, 16), 5, 2)
 from splitdeconv import dlp, pretrained
+from splitdeconv.toolchains import edgetpu
 errors = {}
 for name in ("layers", "conv2d_transpose"):
     try:
@@ -41,6 +42,8 @@ print(json.dumps({
     "account": str(plan),
     "pretrained": list(pretrained.names()),
     "technologies": {name: dlp.load_processor(name).technology for name in dlp.processors()},
+    "published": len(edgetpu.published("published_ncs2")),
+    "study": importlib.util.find_spec("splitdeconv.study") is not None,
     "errors": errors,
 }))
 """
@@ -82,11 +85,17 @@ def used(python, tmp_path_factory):
     return [json.loads(run) for run in runs]
 
 
-def test_the_wheel_holds_every_file_of_the_package(wheel):
-    files = {path for path in (ROOT / "splitdeconv").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("splitdeconv-")}
-    assert held == {path.relative_to(ROOT).as_posix() for path in files}
-    assert {"splitdeconv/py.typed", "splitdeconv/__init__.pyi", "splitdeconv/pretrained/registry.yaml"} <= held
+def test_the_wheel_holds_every_file_of_the_package_but_those_of_study(wheel):
+    package = ROOT / "splitdeconv"
+    files = [
+        path.relative_to(ROOT) for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    expected = {path.as_posix() for path in files if path.parts[1] != "study"}
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("splitdeconv-")}
+    assert packed == expected
+    assert len(expected) < len(files), "study is there to be left out"
+    assert {"splitdeconv/py.typed", "splitdeconv/__init__.pyi", "splitdeconv/pretrained/registry.yaml"} <= packed
+    assert "splitdeconv/toolchains/edgetpu/reference/published_edge_tpu.csv" in packed
 
 
 def test_an_installed_wheel_imports_quickly_and_lazily(python, used):
@@ -101,6 +110,8 @@ def test_an_installed_wheel_plans_and_reads_its_data(used):
     assert "4 output phase(s)" in used[0]["account"]
     assert "face_dcgan" in used[0]["pretrained"]
     assert used[0]["technologies"]["pe_array_32x7"] == "cacti_40nm"
+    assert used[0]["published"] == 6
+    assert not used[0]["study"]
 
 
 @pytest.mark.parametrize("feature", ["layers", "conv2d_transpose"])

@@ -24,7 +24,7 @@ from ..child import Child
 from .log import COMPILER, TOTALS, failure, parse
 
 DELEGATE = "libedgetpu.so.1"
-REFERENCE = Path(__file__).resolve().parents[3] / "data" / "reference"
+REFERENCE = Path(__file__).parent / "reference"
 PUBLISHED = ("published_edge_tpu", "published_ncs2", "published_conv_efficiency_edge_tpu")
 
 _RUNNER = f"{__package__}.child"
@@ -237,7 +237,7 @@ def published(name="published_edge_tpu", folder=REFERENCE) -> pd.DataFrame:
 
     Args:
         name: one of `PUBLISHED`.
-        folder: where the files are; an installed wheel has none.
+        folder: where the files are.
 
     Returns:
         The table, with the columns ``origin`` ("replayed") and ``source``; empty where there is no file.
