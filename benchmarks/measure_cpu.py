@@ -50,7 +50,7 @@ def main(names, share, parts, only=None):
             if (name, layer, runtime, dtype) not in held:
                 rows = undisturbed(share, timed, runtime, dtype, forms, reasons(name, layer), **STEPS[part])
                 rows = rows.assign(network=name, layer=layer, **facts(part, name, layer))
-                table = pd.concat([table, rows], ignore_index=True)
+                table = pd.concat([table, measured.stamp(rows)], ignore_index=True)
                 measured.write(NAME, table)
     report(table)
 

@@ -25,10 +25,10 @@ SMALLER = {name: {"size": 128, "width": 64} for name in ("fcn32s", "fcn16s", "fc
 
 def main(names):
     """Check what is missing, keep the table after each network."""
-    table = measured.read(NAME).drop(columns=["device", "date", "versions"], errors="ignore").convert_dtypes()
+    table = measured.read(NAME).convert_dtypes()
     for name in track(names or networks.names(), "checking networks"):
         if not len(table) or name not in set(table["network"]):
-            rows = checked(name)
+            rows = measured.stamp(checked(name))
             rows.insert(0, "network", name)
             rows.insert(2, "options", ", ".join(f"{key}={value}" for key, value in SMALLER.get(name, {}).items()))
             table = pd.concat([table, rows.convert_dtypes()], ignore_index=True)

@@ -22,7 +22,6 @@ NAME = "ethos_u"
 FORMS = (*benchmark.FORMS, "auto")
 LIMIT = 60.0  # seconds; there are 24 compilations of each network
 MOST_WEIGHTS = 100_000_000  # at 134 million, FCN-32s', the export took more than 9.8 GB and the system ended it
-STAMPS = ["device", "date", "versions"]
 
 
 def main(names):
@@ -30,13 +29,13 @@ def main(names):
     reason = vela.available()
     if reason:
         sys.exit(reason)  # or every row would keep it, and never be compiled
-    table = measured.read(NAME).drop(columns=STAMPS, errors="ignore").convert_dtypes()
+    table = measured.read(NAME).convert_dtypes()
     names = names or networks.names()
     steps = [(source, name) for source in (layers, whole) for name in names]  # whole networks take longest: last
     for source, name in track(steps, "compiling networks"):
         held = set(table.loc[table["network"] == name, "layer"]) if len(table) else set()
         for layer, native in source(name, held):
-            rows = estimate(native)
+            rows = measured.stamp(estimate(native))
             rows.insert(0, "layer", layer)
             rows.insert(0, "network", name)
             table = pd.concat([table, rows], ignore_index=True)

@@ -9,19 +9,17 @@ holds of this version of the compiler is not compiled again; delete rows for tha
 """
 
 import sys
-from datetime import date
 from itertools import product
 
 import pandas as pd
 from rich.progress import track
 
 from splitdeconv import networks
-from splitdeconv.atomic import replacing
 from splitdeconv.means import geometric_mean
 from splitdeconv.study import measured
 from splitdeconv.toolchains import libtpu
 
-OUT = measured.FOLDER / "libtpu.csv"
+NAME = "libtpu"
 GOAL = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
 CHAINS = ("dcgan", "sngan", "gpgan", "fst")  # one transposed convolution after the other, nothing else between
 BATCHES, DTYPES = (1, 64, 8), ("bfloat16", "float32")
@@ -44,7 +42,9 @@ def main(generations):
         cases += libtpu.cases(layers, **grid)
         cases += libtpu.cases(chains, variants=(*libtpu.VARIANTS, *APART), **grid)
         cases += libtpu.cases(wholes, variants=(*libtpu.VARIANTS, ("auto", "concat")), **grid)
-    table = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=[*libtpu.KEY, "compiler", "reason"])
+    table = measured.read(NAME)
+    if table.empty:
+        table = pd.DataFrame(columns=[*libtpu.KEY, "compiler", "reason"])
     known = table[table["compiler"] == libtpu.compiler()]
     done = set(known[libtpu.KEY].itertuples(index=False, name=None))
     # Minutes to compile, and twice the cycles of rows where it was: from stride 8 on, 64 convolutions or more.
@@ -53,11 +53,10 @@ def main(generations):
     left = [case for case in cases if tuple(case[name] for name in libtpu.KEY) not in done]
     parts = [left[start : start + STEP] for start in range(0, len(left), STEP)]
     for part in track(parts, f"compiling {len(left)} programs"):
-        new = libtpu.measure(part, timeout=120).assign(date=date.today().isoformat())
-        table = pd.concat([table, new], ignore_index=True).drop_duplicates(libtpu.KEY, keep="last")
-        OUT.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(OUT) as path:
-            table.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
+        new = measured.stamp(libtpu.measure(part, timeout=120))
+        table = pd.concat([table, new], ignore_index=True)
+        table = table.drop_duplicates(libtpu.KEY, keep="last")
+        measured.write(NAME, table)
     report(table)
 
 

@@ -12,7 +12,6 @@ form that leaves part of the model to the CPU has no cost and a gain of 0.
 import contextlib
 import io
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,11 +21,12 @@ import splitdeconv as sd
 from splitdeconv import networks
 from splitdeconv.core.layer import Layer
 from splitdeconv.means import geometric_mean
+from splitdeconv.study import measured
 from splitdeconv.toolchains import cpu, vela
 from splitdeconv.toolchains.models import onnx, tflite
 
-ROOT = Path(__file__).resolve().parents[1]
-OUT = ROOT / "data" / "measured" / "targets.csv"
+NAME = "targets"
+DIGITS = 12  # cycles are whole numbers of up to ten digits
 FORMS = {
     "split": "concat",
     "rows": "concat",
@@ -34,6 +34,8 @@ FORMS = {
     "split d2s": "depth_to_space",
     "stacked d2s": "depth_to_space",
 }
+KEY = ["target", "layer", "geometry"]
+COLUMNS = ["target", "dtype", "layer", "geometry", "form", "cost", "gain", "low", "high", *measured.ORIGIN]
 GAINS = {"gain": "speedup", "low": "low", "high": "high"}
 VELA = ("ethos_u55", "ethos_u65", "ethos_u85")
 DTYPES = {"xnnpack": ("float32", "int8"), "onnxruntime": ("float32",), "openvino": ("float32",)}
@@ -61,16 +63,15 @@ def layers():
 
 def main(targets):
     """Measure `targets`, or all. What the table holds already is not measured again: delete its rows for that."""
-    table = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=["target", "layer", "geometry"])
+    table = measured.read(NAME).reindex(columns=COLUMNS)
     for _, layer in track(list(layers().iterrows()), "measuring layers"):
         for target in targets or ["xnnpack", "onnxruntime", "openvino", *VELA]:
-            rows = []
-            if not (table[["target", "layer", "geometry"]] == [target, *names(layer)]).all(axis=1).any():
-                for dtype in DTYPES.get(target, ("int8",)):
-                    rows += measure(target, dtype, layer)
-            table = pd.concat([table, pd.DataFrame(rows)]) if rows else table
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(OUT, index=False, lineterminator="\n")
+            if (table[KEY] == [target, *names(layer)]).all(axis=1).any():
+                continue
+            for dtype in DTYPES.get(target, ("int8",)):
+                rows = measured.stamp(pd.DataFrame(measure(target, dtype, layer)))
+                table = pd.concat([table, rows]) if len(table) else rows.reindex(columns=COLUMNS)
+    measured.write(NAME, table, digits=DIGITS)
     forms = table[table["form"] != "native"]
     gains = forms.pivot_table(index=["target", "dtype"], columns="form", values="gain", aggfunc=_mean)
     print("geometric mean of native / form\n" + gains.round(2).to_string())

@@ -47,10 +47,22 @@ def versions() -> dict[str, str]:
 
 
 def device() -> str:
-    """The processor's name as Linux gives it, and how many logical cores this machine has."""
+    """The processor's model and how many logical cores this machine has.
+
+    Virtual machines often reduce the model name to the maker's, such as "AMD EPYC". The family and model numbers, which
+    they leave alone, still identify the generation.
+    """
     try:
-        described = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        described = Path("/proc/cpuinfo").read_text()
     except OSError:
-        described = None
-    name = described[1] if described else platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} logical cores"
+        described = ""
+    name = _cpu_field(described, "model name") or platform.processor() or platform.machine()
+    numbers = {key: _cpu_field(described, key) for key in ("cpu family", "model", "stepping")}
+    known = ", ".join(f"{key.removeprefix('cpu ')} {value}" for key, value in numbers.items() if value)
+    return f"{name}{f' ({known})' if known else ''}, {os.cpu_count()} logical cores"
+
+
+def _cpu_field(described: str, key: str) -> str | None:
+    """One value of /proc/cpuinfo, of the first core."""
+    line = re.search(rf"^{key}[ \t]*:[ \t]*(.+)$", described, re.MULTILINE)
+    return line[1].strip() if line else None

@@ -1,7 +1,7 @@
-"""Measurements that take long, kept as tables with the machine, the day and the versions that made them.
+"""Measurements that take long, kept as tables together with the device, the date and the versions behind each row.
 
-`make measure` writes them to data/measured/, which is in git; notebooks replay them, labelled, beside what they measure
-themselves. An installed wheel has none.
+`make measure` writes them to data/measured/, which is in git. Notebooks replay them, labelled as such, beside what they
+measure themselves. Everything in data/measured/ goes through `write`, so that no row lacks its origin.
 """
 
 import json
@@ -14,32 +14,43 @@ from ..atomic import replacing
 from ..provenance import device, versions
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "measured"
+#: The columns that every table has.
+ORIGIN = ("device", "date", "versions")
+#: What stands in them for rows that are older than the columns.
+NOT_RECORDED = "not recorded"
 
 
-def write(name, table, folder=FOLDER) -> Path:
-    """Keep a table as ``NAME.csv``, each row with the columns device, date and versions (JSON).
+def stamp(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns device, date and versions (JSON) to rows that were measured here and now.
 
-    Rows that have these columns already, of an earlier part of the measurement, keep theirs.
+    Rows that already have these columns, from an earlier part of the measurement, keep theirs.
+    """
+    today = date.today().isoformat()
+    now = dict(zip(ORIGIN, (device(), today, json.dumps(versions())), strict=True))
+    earlier = {column: table[column].fillna(now[column]) for column in ORIGIN if column in table}
+    return table.assign(**now | earlier)
+
+
+def write(name: str, table: pd.DataFrame, folder: Path = FOLDER, digits: int = 6) -> Path:
+    """Write a table as ``NAME.csv``; rows without an origin are stamped as measured here and now.
 
     Args:
         name: of the measurement.
-        table: a DataFrame.
-        folder: where to.
+        table: the rows.
+        folder: the folder to write to.
+        digits: significant digits of each float.
 
     Returns:
         The file's path.
     """
     path = Path(folder) / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    stamps = {"device": device(), "date": date.today().isoformat(), "versions": json.dumps(versions())}
-    held = {column: table[column].fillna(value) for column, value in stamps.items() if column in table}
-    stamped = table.assign(**stamps | held)
     with replacing(path) as part:
-        stamped.to_csv(part, index=False, lineterminator="\n", float_format="%.6g")
+        stamp(table).to_csv(part, index=False, lineterminator="\n", float_format=f"%.{digits}g")
     return path
 
 
-def read(name, folder=FOLDER) -> pd.DataFrame:
-    """A measurement that was kept; an empty table where there is none."""
+def read(name: str, folder: Path = FOLDER) -> pd.DataFrame:
+    """The table that `write` kept under this name; an empty one if there is none."""
     path = Path(folder) / f"{name}.csv"
     return pd.read_csv(path) if path.is_file() else pd.DataFrame()

@@ -1,10 +1,17 @@
 """Measurements come back as they were kept, with where they are from."""
 
+import ast
 import json
+from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from splitdeconv.study import measured
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLES = sorted(path.stem for path in measured.FOLDER.glob("*.csv"))
+SCRIPTS = sorted([*(ROOT / "benchmarks").glob("measure_*.py"), ROOT / "tools" / "peers" / "__main__.py"])
 
 
 def test_a_table_is_kept_with_its_origin(tmp_path):
@@ -30,3 +37,36 @@ def test_rows_of_an_earlier_part_keep_their_origin(tmp_path):
 
 def test_nothing_kept_is_an_empty_table(tmp_path):
     assert measured.read("trial", tmp_path).empty
+
+
+def test_the_digits_of_a_large_number_are_kept_on_demand(tmp_path):
+    table = pd.DataFrame({"cost": [12345678.0, 0.125]})
+    measured.write("trial", table, tmp_path, digits=12)
+    assert measured.read("trial", tmp_path)["cost"].tolist() == [12345678.0, 0.125]
+    measured.write("trial", table, tmp_path)
+    assert measured.read("trial", tmp_path)["cost"].tolist() == [12345700.0, 0.125]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_that_is_kept_has_its_origin(name):
+    table = measured.read(name)
+    assert len(table) > 50
+    assert table[list(measured.ORIGIN)].notna().all(axis=None)
+    dated = table["date"].str.fullmatch(r"\d{4}-\d\d-\d\d") | (table["date"] == measured.NOT_RECORDED)
+    assert dated.all()
+    assert all(json.loads(text) for text in table["versions"].unique())
+
+
+def test_the_tables_are_all_there():
+    assert {"cpu_runtimes", "edge_tpu", "ethos_u", "forms", "fuzz", "libtpu", "targets"} <= set(TABLES)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_writes_through_the_one_writer(path):
+    called = {
+        node.func.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert "write" in called
+    assert not called & {"to_csv", "writerow", "writerows"}
