@@ -11,12 +11,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from splitdeconv import SplitDeconvError
-from splitdeconv.formats.graph import nodes
 from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.arena import arena_peak
 from splitdeconv.formats.tflite.flatbuffer import file as tflite_file
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
+from splitdeconv.formats.topology import nodes
 from tests.formats.tflite.models import Deconv, change, deconv_model, edit, pack, unpack
 from tests.refusals import refused
 

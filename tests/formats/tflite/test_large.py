@@ -1,12 +1,10 @@
 """Large TFLite models are written without holding them more often than needed, and operators cut without the rest."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from splitdeconv.convert.verify.cut import cut
 from splitdeconv.formats.content import content
+from splitdeconv.formats.tflite.cut import cut
 from splitdeconv.formats.tflite.flatbuffer import file as tflite_file
 from splitdeconv.formats.tflite.flatbuffer.file import read, save, view, write
 from splitdeconv.formats.tflite.model import TFLiteModel
@@ -41,8 +39,7 @@ def test_what_is_saved_is_what_write_returns(tmp_path, monkeypatch, tail):
 def test_an_operator_is_cut_without_the_constants_of_others(tmp_path, as_file):
     data = upsampler()
     (site,) = TFLiteModel.parse(data).sites()
-    pair = SimpleNamespace(kind="tflite", original=data, converted=data)
-    part = cut(pair, site, tmp_path if as_file else None)
+    part = cut(data, data, site, tmp_path if as_file else None)
     assert isinstance(part.original, bytes) is not as_file
     held = sorted(len(view(buffer)) for buffer in read(content(part.original), "it")[0].buffers)
     assert held[-1] == 4 * 3 * 3 * 4 * 4
