@@ -10,7 +10,7 @@ from benchmarks.fuzz.agree import Finding, compare
 from benchmarks.fuzz.case import generator
 from splitdeconv import SplitDeconvError
 from splitdeconv.convert import job as jobs
-from splitdeconv.formats.tflite.model import EMPTY_BATCH
+from splitdeconv.convert.verify.empty import EMPTY_BATCH
 
 #: Outcomes that must not be.
 BAD = ("differ", "error", "refused wrongly", "crash", "hang", "memory", "fuzzer failed")
@@ -28,7 +28,7 @@ class Outcome:
             "unproven": refused, for it could not be run;
             "nothing": there is nothing to convert;
             "converted": and the same by value;
-            "empty batch": converted, and XNNPACK fails at a batch of 0, as the report says;
+            "empty batch": converted, and fails at a batch of 0, as the report says;
             "tie": converted, values fall to the other side of a quantizer's border;
             "non-finite": converted, NaN and infinity elsewhere, as README says they may be;
             "not compared": converted, no runtime runs the original;
@@ -125,7 +125,12 @@ def _judge(case, report, refusal, finding: Finding):
             return Outcome("caught", finding.detail)
         wrongly = case.sound and finding.rank != "not compared" and not any(map(case.story.count, _OPEN_TO_DOUBT))
         return Outcome("refused wrongly" if wrongly else "refused alike", finding.detail)
-    if finding.rank == "differ" and _EMPTY in finding.detail and EMPTY_BATCH in report["notes"]:
+    if finding.rank == "differ" and _EMPTY in finding.detail and EMPTY_BATCH in _notes(report):
         return Outcome("empty batch", finding.detail)
     name = {"same": "converted"}.get(finding.rank, finding.rank)
     return Outcome(name, finding.detail)
+
+
+def _notes(report):
+    """What verification found worth knowing."""
+    return (report["verification"] or {"notes": ()})["notes"]

@@ -157,7 +157,7 @@ def _start(folder):
     streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
     try:
         with (folder / "log").open("ab") as log:
-            return Guarded(_command(folder), folder, stdout=log, env=_environment(folder / "tmp"), **streams)
+            return Guarded(_command(folder), folder, stdout=log, env=environment(folder / "tmp"), **streams)
     except OSError as error:
         raise SplitDeconvError(
             "no child process can be started",
@@ -216,8 +216,12 @@ def _read(path):
         return ""
 
 
-def _environment(temporary):
-    """The parent's, with this package first, Python's defaults, and silent runtimes."""
+def environment(temporary) -> dict[str, str]:
+    """The variables of a child: the parent's, with this package first, Python's defaults, and silent runtimes.
+
+    Args:
+        temporary: the folder for its temporary files.
+    """
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") or name in _KEPT}

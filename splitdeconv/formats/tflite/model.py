@@ -25,19 +25,12 @@ from .shapes.inputs import advised, entrances
 from .sites import find_sites
 from .uses import Use, uses
 
-#: LiteRT 2.3.0: PAD, CONV_2D and DEPTH_TO_SPACE fail there; TRANSPOSE_CONV of an open batch is not delegated.
-EMPTY_BATCH = (
-    "a batch of 0 fails in XNNPACK, LiteRT's default delegate, which does not take empty convolutions; "
-    "batches from 1 on are verified"
-)
-
 
 class TFLiteModel(Model):
     """A .tflite model in memory. Made by `parse`."""
 
     def __init__(self, model, tail, where):
         self._model, self._tail, self._where = model, tail, where
-        self._open = False  # whether a rewritten operator's batch is known only at run time
         self._was_fixed = False  # whether arithmetic on shapes may be without use
         self._fixed = []  # what is said of operators whose image could be resized before
 
@@ -129,7 +122,6 @@ class TFLiteModel(Model):
                     expected="interleave concat, batch_to_space or transpose",
                     got=decision.interleave,
                 )
-        self._open |= any(decision.site.batch is None for decision in wanted)
         self._fixed += [_fixed(decision) for decision in wanted if _is_fixed(decision)]
         before, replacements = used(self._model), {}
         for decision in wanted:
@@ -160,7 +152,7 @@ class TFLiteModel(Model):
 
     def notes(self) -> tuple[str, ...]:
         """Notes for the user of the converted file."""
-        return (*self._fixed, *((EMPTY_BATCH,) if self._open else ()))
+        return tuple(self._fixed)
 
     def serialize(self) -> bytes:
         """The model as the bytes of a .tflite file, the same for the same model and decisions.

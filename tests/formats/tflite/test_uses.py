@@ -47,21 +47,24 @@ def test_inspect_names_no_refusal_that_the_conversion_takes_away(target, here):
     assert not {"SHAPE", "PACK"} & set(done.operators_after)
 
 
-def quantized(kind="int8", stays_float=True):
+def quantized(kind="int8", stays_float=True, case=CASE):
     """TRANSPOSE_CONV in integers between a QUANTIZE of float32 and a DEQUANTIZE to it."""
+    opened = {"dynamic": case.dynamic, "open_image": case.open_image}
 
     def wrap(model, graph):
         builder = Builder()
         builder.model, builder.graph = model, graph
         (x,), (y,) = graph.inputs, graph.outputs
-        image, picture = (builder.tensor(name, tuple(graph.tensors[i].shape), "f4") for name, i in (("f", x), ("g", y)))
+        image, picture = (
+            builder.tensor(name, tuple(graph.tensors[i].shape), "f4", **opened) for name, i in (("f", x), ("g", y))
+        )
         before = list(graph.operators)
         builder.operator("QUANTIZE", [image], [x], make("QuantizeOptions"))
         graph.operators = [graph.operators[-1], *before]
         builder.operator("DEQUANTIZE", [y], [picture], make("DequantizeOptions"), version=2)
         graph.inputs, graph.outputs = np.array([image], "<i4"), np.array([picture], "<i4")
 
-    data = deconv_model(CASE.with_(kind=kind))
+    data = deconv_model(case.with_(kind=kind))
     return edit(data, wrap) if stays_float else data
 
 

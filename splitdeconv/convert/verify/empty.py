@@ -1,0 +1,95 @@
+"""Whether a converted .tflite file still runs with a batch of 0, where the original does.
+
+LiteRT is not made for it: what an operator does with no images depends on the operator, its type and its kernels, and
+some divide by a length of 0, which ends the process. So both files are tried in a process of their own, one after the
+other.
+"""
+
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ...formats.content import content
+from ...limits import sandbox, temporary
+from ...limits.guard import Guarded
+
+#: What is said of a file that has lost it.
+EMPTY_BATCH = (
+    "a batch of 0, which LiteRT's default kernels run in the original, fails in the converted file; "
+    "batches from 1 on are verified"
+)
+_SECONDS = 60
+
+
+def note(entry, ports, recipe, seed) -> tuple[str, ...]:
+    """What a reader should know of a batch of 0.
+
+    Args:
+        entry: an `Entry` of two .tflite models.
+        ports: its inputs.
+        recipe: the `Recipe` that suits them.
+        seed: of the inputs.
+    """
+    if not any(port.shape and port.shape[0] is None for port in ports):
+        return ()
+    feed = replace(recipe, batch=0).draw(ports, 0, seed)
+    return (EMPTY_BATCH,) if loses(entry.pair.original, entry.pair.converted, entry.name, feed) else ()
+
+
+def loses(original, converted, name, feed) -> bool:
+    """Whether the original takes an input that the converted model does not, or to outputs of other shapes.
+
+    Args:
+        original, converted: bytes or paths of .tflite files.
+        name: of the entry point.
+        feed: arrays by input name.
+    """
+    with temporary.folder() as folder, temporary.writing(folder):
+        paths = [_as_path(model, folder / part) for model, part in ((original, "original"), (converted, "converted"))]
+        (folder / "tmp").mkdir()
+        # Names of tensors may be none that a file in an archive can have.
+        np.savez(folder / "feed.npz", names=np.array(list(feed)), **{f"v{i}": v for i, v in enumerate(feed.values())})
+        command = [sys.executable, "-P", "-m", __name__, *map(str, paths), str(folder / "feed.npz"), name]
+        with (folder / "ran").open("wb") as ran:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": ran, "stderr": subprocess.DEVNULL}
+            with (
+                suppress(OSError, subprocess.TimeoutExpired),
+                Guarded(command, env=sandbox.environment(folder / "tmp"), **streams) as child,
+            ):
+                child.wait(_SECONDS)
+        return (folder / "ran").read_bytes().split() == [b"original"]
+
+
+def _as_path(model, path: Path) -> Path:
+    if isinstance(model, Path):
+        return model
+    path.write_bytes(content(model))
+    return path
+
+
+def _try(original, converted, feed, name) -> None:
+    """Run both models, and say which of them have run, to outputs of the same shapes."""
+    from .run import RejectedError, load
+
+    with np.load(feed) as file:
+        arrays = {key: file[f"v{i}"] for i, key in enumerate(file["names"].tolist())}
+    shapes = None
+    for said, path in (("original", original), ("converted", converted)):
+        try:
+            outputs = load("tflite", Path(path), threads=1)[name](arrays)
+        except (RejectedError, KeyError):
+            return
+        # XNNPACK may run, and leave lengths that mean nothing.
+        found = {key: value.shape for key, value in outputs.items()}
+        if shapes not in (None, found):
+            return
+        shapes = found
+        print(said, flush=True)
+
+
+if __name__ == "__main__":
+    _try(*sys.argv[1:])
