@@ -1,9 +1,15 @@
 """Shapes to fix inputs at: read from text, checked, held against what a model declares, advised."""
 
+import re
+import shlex
+
 import numpy as np
 import pytest
 
+import splitdeconv as sd
+from splitdeconv.convert import api as front
 from splitdeconv.formats.input_shapes import LARGEST, ModelInput, advice, advised, checked, parsed, told, wanted
+from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused
 
 IMAGE, STYLE = ModelInput("image", (None, None, 24, 3)), ModelInput("style", (None, 9), ("serving_style:0",))
@@ -109,3 +115,38 @@ def test_what_is_told():
         "input style is still open: ?x9",
     )
     assert told([STYLE], [STYLE]) == ()
+
+
+def _advised(model, target):
+    """What the notes of a target advise to type, as the command line reads it."""
+    notes = [note for note in front.report(model, target).notes if " needs fixed shapes (" in note]
+    (typed,) = (re.findall(r"; (--.*) fixes (?:the batch|them)$", note)[0] for note in notes)
+    words = shlex.split(typed)
+    assert set(words[::2]) in ({"--input-shape"}, {"--static-batch"})
+    if words[0] == "--static-batch":
+        return {"static_batch": int(words[1])}
+    return {"input_shape": parsed(words[1::2])}
+
+
+@pytest.mark.parametrize("target", ["edge_tpu", "ethos_u55", "ethos_u65", "ethos_u85", "tflite_gpu"])
+@pytest.mark.parametrize("opened", [{"dynamic": True}, {"open_image": True}, {"dynamic": True, "open_image": True}])
+def test_what_a_target_advises_works_when_typed(target, opened, here):
+    model = deconv_model(Deconv(sizes=(3, 7), kernel=(3, 2), strides=(2, 1), cin=2, cout=3, kind="int8", **opened))
+    advised = _advised(model, target)
+    assert ("static_batch" in advised) == ("open_image" not in opened)
+    report = sd.convert(model, target=target, form="rows", samples=2, **advised).report
+    assert report.verification
+    assert not [note for note in report.notes if "needs fixed shapes" in note]
+    assert all(None not in [d.site.batch, *(axis.n for axis in d.site.axes)] for d in report.decisions)
+
+
+@pytest.mark.parametrize("size", [(None, None, 3), (24, 20, 3)])
+def test_what_a_tpu_advises_of_a_keras_model_works_when_typed(size):
+    keras = pytest.importorskip("keras")
+    up = keras.layers.Conv2DTranspose(2, (3, 4), strides=(1, 2), padding="same", name="up")
+    model = keras.Sequential([keras.Input(size, name="picture"), up])
+    advised = _advised(model, "tpu_v5e")
+    assert ("static_batch" in advised) == (None not in size)
+    report = sd.convert(model, target="tpu_v5e", form="split", samples=2, **advised).report
+    assert report.verification
+    assert not [note for note in report.notes if "needs fixed shapes" in note]
