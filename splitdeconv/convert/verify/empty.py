@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from ...formats.content import content
+from ...formats.port import RejectedError
+from ...formats.registry import format_of
 from ...limits import sandbox, temporary
 from ...limits.guard import Guarded
+from .run import load
 
 #: What is said of a file that has lost it.
 EMPTY_BATCH = (
@@ -73,14 +76,12 @@ def _as_path(model, path: Path) -> Path:
 
 def _try(original, converted, feed, name) -> None:
     """Run both models, and say which of them have run, to outputs of the same shapes."""
-    from .run import RejectedError, load
-
     with np.load(feed) as file:
         arrays = {key: file[f"v{i}"] for i, key in enumerate(file["names"].tolist())}
     shapes = None
     for said, path in (("original", original), ("converted", converted)):
         try:
-            outputs = load("tflite", Path(path), threads=1)[name](arrays)
+            outputs = load(format_of("tflite"), Path(path), threads=1)[name](arrays)
         except (RejectedError, KeyError):
             return
         # XNNPACK may run, and leave lengths that mean nothing.
