@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = ("convert", "formats", "limits", "toolchains")
 DOCUMENTS = ("*.md", "docs/**/*.md", "docs/**/*.rst", "data/**/*.md", "notebooks/*.md")
 
-UNITS = "|".join(
-    ("axis", "bar", "cell", "column", "configuration", "convolution", "core", "curve", "figure", "file", "form")
-    + ("generator", "geometry", "group", "image", "item", "layer", "line", "method", "model", "module", "name")
-    + ("network", "operator", "output", "panel", "phase", "picture", "point", "process", "processor", "reason")
-    + ("round", "row", "second", "tap", "target", "test", "turn", "value")
+UNITS = (
+    "axis|bar|cell|column|configuration|convolution|core|curve|figure|file|form|generator|geometry|group|image|item"
+    "|layer|line|method|model|module|name|network|operator|output|panel|phase|picture|point|process|processor"
+    "|reason|round|row|second|tap|target|test|turn|value"
+)
 )
 #: What may follow "is no": comparatives, where English says it so.
 COMPARATIVES = r"\w+er\b|more\b|less\b|better\b|worse\b|different\b|good\b|use\b|need\b|way\b"

@@ -238,7 +238,7 @@ def _draw(entry, samples, notes):
             str(list(other.shape(port))) for other in others for port in ports if None in (port.shape or ())
         )
         notes.append(f"open sizes were also run at {', '.join(shapes)}")
-    if entry.pair.kind == "tflite" and not entry.pair.alone:
+    if not (entry.pair.format.runs_empty or entry.pair.alone):
         notes += note_on_empty(entry, ports, recipe, seed)
     plan = [*((recipe, index) for index in range(samples)), *((other, samples + i) for i, other in enumerate(others))]
     return (recipe.draw(ports, index, seed) for recipe, index in plan), len(plan), None
