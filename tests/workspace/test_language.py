@@ -22,7 +22,6 @@ UNITS = (
     "|layer|line|method|model|module|name|network|operator|output|panel|phase|picture|point|process|processor"
     "|reason|round|row|second|tap|target|test|turn|value"
 )
-)
 #: What may follow "is no": comparatives, where English says it so.
 COMPARATIVES = r"\w+er\b|more\b|less\b|better\b|worse\b|different\b|good\b|use\b|need\b|way\b"
 PATTERNS = {
