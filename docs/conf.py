@@ -31,10 +31,7 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True  # as they are written: some are paths of this machine
 autodoc_typehints = "signature"
 # Arrays are of any library; their alias says more than what it stands for.
-autodoc_type_aliases = {
-    name: f"splitdeconv.core.typing.{name}"
-    for name in ("Array", "ArrayLike", "NumpyArray", "OptionalPerAxis", "Padding", "PerAxis")
-}
+autodoc_type_aliases = {name: name for name in ("Array", "ArrayLike", "NumpyArray", "ShapeLike")}
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88

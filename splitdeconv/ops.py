@@ -12,7 +12,7 @@ from .core.apply import apply
 from .core.backends import Backend
 from .core.forms import INTERLEAVES
 from .core.plan import SplitPlan, plan, with_form
-from .core.typing import Array, ArrayLike, Padding, PerAxis
+from .core.typing import Array, ArrayLike, Padding, PerAxis, ShapeLike
 from .errors import SplitDeconvError, check_choice, shown
 
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
@@ -21,7 +21,7 @@ _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 def conv1d_transpose(
     input: ArrayLike,
     filters: ArrayLike,
-    output_shape: ArrayLike | None,
+    output_shape: ShapeLike,
     strides: PerAxis,
     padding: Padding = "SAME",
     data_format: str | None = "NWC",
@@ -52,7 +52,7 @@ def conv1d_transpose(
 def conv2d_transpose(
     input: ArrayLike,
     filters: ArrayLike,
-    output_shape: ArrayLike | None,
+    output_shape: ShapeLike,
     strides: PerAxis,
     padding: Padding = "SAME",
     data_format: str | None = "NHWC",
@@ -109,7 +109,7 @@ def conv2d_transpose(
 def conv3d_transpose(
     input: ArrayLike,
     filters: ArrayLike,
-    output_shape: ArrayLike | None,
+    output_shape: ShapeLike,
     strides: PerAxis,
     padding: Padding = "SAME",
     data_format: str | None = "NDHWC",
@@ -142,7 +142,7 @@ def _conv_transpose(
     rank: int,
     x: ArrayLike,
     filters: ArrayLike,
-    output_shape: ArrayLike | None,
+    output_shape: ShapeLike,
     strides: PerAxis,
     padding: Padding,
     data_format: str | None,
@@ -192,7 +192,7 @@ def _native(
     x: Array,
     filters: Array,
     plan: SplitPlan,
-    output_shape: ArrayLike | None,
+    output_shape: ShapeLike,
     padding: Padding,
     data_format: str,
 ) -> Array:
@@ -296,9 +296,7 @@ def _spatial(value: Any, rank: int, spatial: slice, name: str) -> Any:
     return tuple(value)[spatial]
 
 
-def _read_output_shape(
-    xp: Backend, output_shape: ArrayLike | None, sizes: tuple[int | None, ...]
-) -> tuple[int | None, ...]:
+def _read_output_shape(xp: Backend, output_shape: ShapeLike, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
     """All entries of an output shape, None for those that are not known before running."""
     rank = len(sizes) - 2
     if output_shape is None:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 Array: TypeAlias = Any
 #: An `Array`, or what the libraries make one of: numbers in nested lists.
 ArrayLike: TypeAlias = Any
+#: The lengths of all axes, as a list or an integer array; None for the default.
+ShapeLike: TypeAlias = Any
 #: An array of NumPy, of any type of numbers.
 NumpyArray: TypeAlias = npt.NDArray[Any]
 #: One value for all spatial axes, or one for each.
