@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from .core import backends
 from .core.apply import apply
 from .core.backends import Backend
 from .core.forms import INTERLEAVES
+from .core.framework_arguments import arrays, count_groups, read_output_shape, spatial_part
 from .core.plan import SplitPlan, plan, with_form
 from .core.typing import Array, ArrayLike, Padding, PerAxis, ShapeLike
-from .errors import SplitDeconvError, check_choice, shown
+from .errors import check_choice
 
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
@@ -157,22 +158,22 @@ def _conv_transpose(
     check_choice(interleave, INTERLEAVES, "interleave")
     channels_first = data_format == _LAYOUTS[rank][1]
     spatial = slice(2, None) if channels_first else slice(1, -1)
-    x, filters = _arrays(x, filters, rank)
+    x, filters = arrays(x, filters, rank)
     xp = backends.of(x)
     with xp.scope(name or f"split_conv{rank}d_transpose"):
-        known = _read_output_shape(xp, output_shape, tuple(x.shape))
-        padding = _spatial(padding, rank, spatial, "padding")
+        known = read_output_shape(xp, output_shape, tuple(x.shape))
+        padding = spatial_part(padding, rank, spatial, "padding")
         planned = plan_for(
             tuple(x.shape[spatial]),
             filters,
-            _spatial(strides, rank, spatial, "strides"),
+            spatial_part(strides, rank, spatial, "strides"),
             padding,
             # A length asked of an unknown one cannot be planned with; it is checked on the result.
             output_shape=tuple(
                 o if n is not None else None for o, n in zip(known[spatial], x.shape[spatial], strict=True)
             ),
-            dilations=1 if dilations is None else _spatial(dilations, rank, spatial, "dilations"),
-            groups=_groups(known[1 if channels_first else -1], filters.shape[-2]),
+            dilations=1 if dilations is None else spatial_part(dilations, rank, spatial, "dilations"),
+            groups=count_groups(known[1 if channels_first else -1], filters.shape[-2]),
             form=form,
         )
         if form == "native" and hasattr(xp, "native"):
@@ -235,102 +236,3 @@ def plan_for(
         sizes, tuple(filters.shape[:-2]), strides, padding, **geometry, form="split" if form == "auto" else form
     )
     return with_form(planned, filters.shape[-2] * planned.groups) if form == "auto" else planned
-
-
-def _arrays(x: ArrayLike, filters: ArrayLike, rank: int) -> tuple[Array, Array]:
-    """The input as array of TensorFlow or JAX; NumPy filters stay as they are, to be split on the host."""
-    try:
-        library = backends.of(x).__name__
-    except SplitDeconvError:
-        library = ""
-    if not library.endswith(("tensorflow", "jax")):
-        x = _convert(backends.tensor, x, "input")
-    if not isinstance(filters, np.ndarray):
-        filters = _convert(backends.of(x).as_tensor, filters, "filters")
-    for name, array, also in (("input", x, ""), ("filters", filters, ", all known and at least 1")):
-        lengths = backends.static_shape(array)
-        if len(lengths) != rank + 2 or (also and not all(lengths)):
-            raise SplitDeconvError(
-                f"the {name} cannot have this shape",
-                where=f"conv{rank}d_transpose",
-                expected=f"{rank + 2} dimensions{also}",
-                got=f"shape {array.shape}",
-            )
-    return x, filters
-
-
-def _convert(convert: Callable[[ArrayLike], Array], value: ArrayLike, name: str) -> Array:
-    """`value` as an array of the library that `convert` belongs to."""
-    try:
-        return convert(value)
-    except SplitDeconvError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise SplitDeconvError(
-            f"the {name} cannot be made an array",
-            where=name,
-            expected="an array of floats",
-            got=f"{type(value)}: {error}",
-        ) from error
-
-
-def _spatial(value: Any, rank: int, spatial: slice, name: str) -> Any:
-    """The spatial part of an argument that may be given for every dimension of the input, as tf.nn allows."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if not isinstance(value, list | tuple):
-        return value
-    if len(value) == 1 and name != "padding":
-        return tuple(value) * rank
-    if len(value) != rank + 2:
-        return value
-    neutral = "[0, 0]" if name == "padding" else "1"
-    others = [v for i, v in enumerate(value) if i not in range(rank + 2)[spatial]]
-    if any(str(list(v) if isinstance(v, tuple) else v) != neutral for v in others):
-        raise SplitDeconvError(
-            f"{name} may not touch batch or channels",
-            where=name,
-            expected=f"{neutral} for both",
-            got=shown(value),
-        )
-    return tuple(value)[spatial]
-
-
-def _read_output_shape(xp: Backend, output_shape: ShapeLike, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    """All entries of an output shape, None for those that are not known before running."""
-    rank = len(sizes) - 2
-    if output_shape is None:
-        return (None,) * (rank + 2)
-    try:
-        known = xp.static_values(output_shape, rank + 2)
-    except (TypeError, ValueError):
-        known = ()
-    if len(known) != rank + 2:
-        raise SplitDeconvError(
-            "the output shape is not understood",
-            where="output_shape",
-            expected=f"{rank + 2} lengths, batch and channels included, as list or tensor of integers; or None",
-            got=shown(output_shape),
-        )
-    if None not in (known[0], sizes[0]) and known[0] != sizes[0]:
-        raise SplitDeconvError(
-            "the output's batch is not the input's",
-            where="output_shape",
-            expected=f"{sizes[0]} images",
-            got=f"{known[0]} images",
-        )
-    return known
-
-
-def _groups(channels: int | None, per_group: int) -> int:
-    """Channel groups, from the output's channels and those of one group of the filters."""
-    if channels is None:
-        return 1
-    if channels < 1 or channels % per_group:
-        raise SplitDeconvError(
-            "the output's channels do not fit the filters",
-            where="output_shape",
-            expected=f"a multiple of the filters' {per_group} output channels",
-            got=f"{channels} channels",
-        )
-    return channels // per_group

@@ -23,16 +23,14 @@ output_padding``), PyTorch's and ONNX' with explicit pads (it lengthens ``o``).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, overload
 
-from ..errors import SplitDeconvError, check_count, is_integer, shown
+from ..errors import SplitDeconvError, shown
+from .arguments import LARGEST, padding_rules, per_axis
 from .typing import OptionalPerAxis, Padding, PerAxis
 
 #: Phases of all axes together, and positions under one axis' kernel. A plan has as many convolutions and taps; the
 #: largest known layers have 1,024 phases and 4,096 taps.
 MOST_PHASES, LONGEST_KERNEL = 4096, 65536
-#: Lengths and channels: what 64-bit integers hold. Larger numbers are mistakes, and take time to write out.
-LARGEST = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,75 +169,11 @@ def resolve(
     spreads = per_axis(dilations, rank, "dilations")
     outputs = per_axis(output_shape, rank, "output_shape", optional=True)
     extras = per_axis(output_padding, rank, "output_padding", least=0, optional=True)
-    rule = _standardize_padding(padding, rank)
+    rule = padding_rules(padding, rank)
     rows = zip(sizes, kernels, steps, spreads, rule, outputs, extras, strict=True)
     axes = tuple(_axis(i, *values) for i, values in enumerate(rows))
     check_phases(axes)
     return axes
-
-
-def positive(value: Any, name: str) -> int:
-    """`value` as an int.
-
-    Raises:
-        SplitDeconvError: not a whole number from 1 to `LARGEST`.
-    """
-    return check_count(value, name, name, most=LARGEST)
-
-
-@overload
-def per_axis(
-    value: Any, rank: int, name: str, *, least: int = 1, optional: Literal[False] = False
-) -> tuple[int, ...]: ...
-
-
-@overload
-def per_axis(value: Any, rank: int, name: str, *, least: int = 1, optional: bool) -> tuple[int | None, ...]: ...
-
-
-def per_axis(value: Any, rank: int, name: str, *, least: int = 1, optional: bool = False) -> tuple[int | None, ...]:
-    """Spread an int over `rank` dimensions, or check a sequence of them.
-
-    Args:
-        value: an int, or a list or tuple of `rank` of them.
-        rank: spatial dimensions.
-        name: of the argument, as an error names it.
-        least: the smallest value allowed.
-        optional: whether values may be None, which stays None.
-
-    Raises:
-        SplitDeconvError: another number of values, or a value out of range.
-    """
-    values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
-    if len(values) != rank or not all(_is_length(v, least, optional) for v in values):
-        raise SplitDeconvError(
-            f"{name} does not fit a {rank}-D transposed convolution",
-            where=name,
-            expected=f"an int from {least} to {LARGEST}, or {rank} of them" + (", or None" if optional else ""),
-            got=shown(value),
-        )
-    return tuple(None if v is None else int(v) for v in values)
-
-
-def _is_length(value: Any, least: int, optional: bool) -> bool:
-    return optional if value is None else is_integer(value) and least <= value <= LARGEST
-
-
-def _standardize_padding(padding: Padding, rank: int) -> tuple[str | tuple[int, int], ...]:
-    """One of "SAME", "VALID" or a (before, end) pair for each dimension."""
-    if isinstance(padding, str) and padding.upper() in ("SAME", "VALID"):
-        return (padding.upper(),) * rank
-    pairs = padding if isinstance(padding, list | tuple) else ()
-    if len(pairs) != rank or not all(
-        isinstance(p, list | tuple) and len(p) == 2 and all(_is_length(v, 0, False) for v in p) for p in pairs
-    ):
-        raise SplitDeconvError(
-            "the padding is not understood",
-            where="padding",
-            expected=f'"SAME", "VALID" or {rank} (before, end) pair(s) of crops >= 0',
-            got=shown(padding),
-        )
-    return tuple((int(before), int(end)) for before, end in pairs)
 
 
 def _axis(

@@ -12,9 +12,10 @@ from itertools import product
 from math import prod
 
 from ..errors import SplitDeconvError, check_choice
+from .arguments import positive
 from .describe import describe, exact_taps
 from .forms import FORMS
-from .geometry import Axis, check_phases, known, positive, resolve
+from .geometry import Axis, check_phases, known, resolve
 from .phases import AxisPlan, Window, plan_alone, plan_axis
 from .typing import OptionalPerAxis, Padding, PerAxis
 

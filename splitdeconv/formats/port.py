@@ -78,9 +78,4 @@ def rejected(error: Exception) -> RejectedError:
     """
     if isinstance(error, MemoryError):
         raise error
-    return RejectedError(short(error))
-
-
-def short(error: Exception) -> str:
-    """What a runtime raised, on one line."""
-    return one_line(error, typed=True)
+    return RejectedError(one_line(error, typed=True))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.geometry import positive
+from ..core.arguments import positive
 from ..errors import SplitDeconvError, shown
 from ..extras import require
 from .registry import generator

@@ -10,7 +10,7 @@ from io import BytesIO
 import pandas as pd
 
 from .. import dlp
-from ..core.geometry import positive
+from ..core.arguments import positive
 from ..core.layer import Layer
 from ..core.plan import auto_form, plan
 from ..dlp.traffic import ZEROS

@@ -5,8 +5,9 @@ import random
 import pytest
 
 import splitdeconv as sd
+from splitdeconv.core.arguments import LARGEST, positive
 from splitdeconv.core.forms import FORMS
-from splitdeconv.core.geometry import LARGEST, LONGEST_KERNEL, MOST_PHASES, Axis, positive, resolve
+from splitdeconv.core.geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
 from splitdeconv.core.plan import SplitPlan
 from splitdeconv.formats.onnx.geometry import from_onnx
 from splitdeconv.toolchains.libtpu import phase_chain as chain

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import one_line
 from ...extras import require
 from ..content import content
-from ..port import Input, RejectedError, number_type, short
+from ..port import Input, RejectedError, number_type
 from .flow import sets_constants
 
 
@@ -40,7 +41,7 @@ def load(model: bytes | Path, kernels: str = "default", threads: int | None = No
             return {"": _TFLite(loaded)}
         return {name: _Signature(loaded.get_signature_runner(name), ports) for name, ports in signatures.items()}
     except (ValueError, RuntimeError, TypeError) as error:
-        raise RejectedError(short(error)) from None
+        raise RejectedError(one_line(error, typed=True)) from None
 
 
 def _source(model):
@@ -76,7 +77,7 @@ class _TFLite:
             run.invoke()
             return {name: run.get_tensor(detail["index"]) for name, detail in _named(run.get_output_details())}
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
-            raise RejectedError(short(error)) from None
+            raise RejectedError(one_line(error, typed=True)) from None
 
 
 class _Signature:
@@ -90,7 +91,7 @@ class _Signature:
         try:
             return {name: np.array(value) for name, value in self._runner(**feed).items()}
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
-            raise RejectedError(short(error)) from None
+            raise RejectedError(one_line(error, typed=True)) from None
 
 
 def _named(details):

@@ -12,9 +12,8 @@ from contextlib import suppress
 
 import numpy as np
 
-from ....errors import SplitDeconvError
+from ....errors import SplitDeconvError, one_line
 from ....extras import require
-from ...port import short
 from ..flatbuffer.bounds import make, schema
 from ..flatbuffer.check import builtin, called
 from ..flatbuffer.file import write
@@ -151,7 +150,7 @@ class _Graph:
                 "LiteRT cannot give the model this input shape",
                 where=self._where,
                 expected="sizes that every operator of the model takes",
-                got=short(error),
+                got=one_line(error, typed=True),
                 fix="choose other sizes; leave the option out to convert the model as open as it is",
             ) from None
         return interpreter

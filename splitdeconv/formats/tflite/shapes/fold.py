@@ -9,9 +9,8 @@ from math import prod
 
 import numpy as np
 
-from ....errors import SplitDeconvError
+from ....errors import SplitDeconvError, one_line
 from ....extras import require
-from ...port import short
 from ..constants import Constants
 from ..flatbuffer.bounds import make
 from ..flatbuffer.check import called
@@ -124,7 +123,7 @@ def _values(model, graph, seeds, steps, wanted):
             "LiteRT cannot compute the shapes that follow from this input shape",
             where="the arithmetic on shapes in the TFLite model",
             expected="sizes that every operator of the model takes",
-            got=short(error),
+            got=one_line(error, typed=True),
             fix="choose other sizes; leave the option out to convert the model as open as it is",
         ) from None
 
