@@ -207,7 +207,7 @@ def test_a_cache_that_cannot_be_read(index, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     fetch("demo")
-    monkeypatch.setattr(download, "_sha256", forbidden)
+    monkeypatch.setattr(download, "sha256", forbidden)
     for look in (cached, fetch):
         with pytest.raises(SplitDeconvError, match=r"the cache folder cannot be used(.|\n)*got: .*Permission denied"):
             look("demo")

@@ -38,7 +38,7 @@ def test_hopeless_forms_are_not_tried():
     ],
 )
 def test_what_is_missing_is_said(monkeypatch, versions, reason):
-    monkeypatch.setattr(libtpu, "_version", versions.get)
+    monkeypatch.setattr(libtpu, "installed", versions.get)
     found = libtpu.measure(libtpu.cases([SUBJECT], generations=["v2"]))
     assert found["reason"].str.contains(reason).all()
     assert len(found) == len(libtpu.VARIANTS)
@@ -48,7 +48,7 @@ def test_what_is_missing_is_said(monkeypatch, versions, reason):
 
 @pytest.mark.parametrize("jax", ["0.7.0", "0.7rc1", "1.0"])
 def test_the_oldest_version_that_will_do_is_no_reason(monkeypatch, jax):
-    monkeypatch.setattr(libtpu, "_version", {"jax": jax, "libtpu": "0.0.20"}.get)
+    monkeypatch.setattr(libtpu, "installed", {"jax": jax, "libtpu": "0.0.20"}.get)
     assert libtpu.available() is None
 
 
@@ -107,7 +107,7 @@ def test_a_model_without_transposed_convolutions_has_an_empty_table(detail):
 
 
 def test_where_all_went_wrong_nobody_wins(monkeypatch):
-    monkeypatch.setattr(libtpu, "_version", {}.get)
+    monkeypatch.setattr(libtpu, "installed", {}.get)
     for generation in ("v2", libtpu.HERE):
         found = libtpu.measure(libtpu.cases([SUBJECT], generations=[generation]))
         assert len(found) == len(libtpu.VARIANTS)
