@@ -157,7 +157,7 @@ def test_a_choice_that_cannot_be_shows_the_one_error_and_the_next_choice_recover
     good = shown(found)
     for name, value, problem in (
         ("padding", ((2, 2), (2, 2)), "the padding crops the whole output away"),
-        ("in_channels", 0, "in_channels must be a positive integer"),
+        ("in_channels", 0, "the in_channels must be a positive integer"),
         ("out_channels", 2**60, "value out of range"),
     ):
         kept = found.controls[name].value
