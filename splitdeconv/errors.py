@@ -99,6 +99,19 @@ class _Shown(reprlib.Repr):
 _SHOWN = _Shown()
 
 
+def explain(error: Exception) -> str:
+    """An exception in one line, for a row of a table: what a refusal says, or its type and text."""
+    if not isinstance(error, SplitDeconvError):
+        return one_line(error, typed=True, most=_LONGEST_VALUE)
+    details = []
+    if error.got is not None:
+        expected = "" if error.expected is None else f"expected {error.expected}, "
+        details.append(f"{expected}got {error.got}")
+    if error.fix is not None:
+        details.append(str(error.fix))
+    return shorten(f"{error.problem}: {'; '.join(details)}" if details else error.problem)
+
+
 def check_choice(value: object, known: Collection[str], name: str, where: str | None = None) -> None:
     """Refuse a `value` that is not one of the `known` strings.
 

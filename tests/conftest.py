@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 from splitdeconv import privacy
 
@@ -45,10 +46,12 @@ def _seeded():
 def here(monkeypatch):
     """Jobs are done in this process: what a child costs is paid in the tests of the sandbox and a few others."""
     from splitdeconv.convert import job as jobs
+    from splitdeconv.convert.task import Task
     from splitdeconv.limits import sandbox
 
-    def run(job, folder, limits, progress=None):
+    def run(module, order, folder, progress=None):
         # Through JSON, as between processes.
-        return json.loads(json.dumps(jobs.run(json.loads(json.dumps(job | {"folder": str(folder)})))))
+        task = Task.from_json(json.loads(json.dumps(order.task)))
+        return json.loads(json.dumps(jobs.run(task, Path(folder))))
 
     monkeypatch.setattr(sandbox, "run", run)

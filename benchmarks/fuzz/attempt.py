@@ -10,6 +10,8 @@ from benchmarks.fuzz.agree import Finding, compare
 from benchmarks.fuzz.case import generator
 from splitdeconv import SplitDeconvError
 from splitdeconv.convert import job as jobs
+from splitdeconv.convert.rewrite import Options
+from splitdeconv.convert.task import Convert, Files, Task
 from splitdeconv.convert.verify.empty import EMPTY_BATCH
 
 #: Outcomes that must not be.
@@ -97,16 +99,9 @@ def attempt(case, number, enter=lambda stage: None):
 def convert(case, path, verify=True):
     """(The converted file, the report), in this process."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        job = {
-            "verb": "convert",
-            "folder": folder,
-            "model": str(path),
-            "path": str(path),
-            "where": path.name,
-        }
-        options = {"target": "generic", **case.options}
-        job |= {"options": options, "verify": verify, "samples": 2, "seed": 0, "inputs": None}
-        report = json.loads(json.dumps(jobs.run(job)))
+        verb = Convert(Options(**case.options), verify, samples=2, seed=0)
+        task = Task(verb, Files(path, path.name, beside=path))
+        report = json.loads(json.dumps(jobs.run(task, Path(folder))))
         return (Path(folder) / "output").read_bytes(), report
 
 

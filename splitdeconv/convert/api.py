@@ -161,8 +161,8 @@ def convert(
         return Result(*_convert_here(model, options, proof, inputs))
     with exchange.job("convert", model, timeout, memory, inputs, options=asdict(options), **proof) as job:
         report = Report.from_dict(job.run(progress))
-        beside = job.content["path"] if report.format == "onnx" else None  # none for bytes
-        folder = None if beside is None else Path(beside).parent
+        beside = job.task.files.beside if report.format == "onnx" else None  # none for bytes
+        folder = None if beside is None else beside.parent
         return Result(report, (job.folder / "output").read_bytes(), folder)
 
 

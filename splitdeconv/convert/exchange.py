@@ -1,18 +1,28 @@
-"""Hand a model to the child process of `sandbox`: an exchange folder, a job, limits."""
+"""Hand a model to the child process of `sandbox`: an exchange folder, a task, limits."""
 
 import os
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import SplitDeconvError
 from ..formats.detect import look
 from ..limits import sandbox, temporary
+from .task import Files, Task, verb_of
+
+#: A model as a user gives it: the path of a file, or its bytes.
+ModelFile = str | os.PathLike[str] | bytes | bytearray | memoryview
+#: Inputs as a user gives them: arrays by name, or the path of an .npz file.
+Inputs = Mapping[str, Any] | str | os.PathLike[str]
+
+_INPUTS = "plain arrays by input name, samples stacked along a new first axis, or the path of an .npz file"
+_WORKER = f"{__package__}._worker"
 
 
 @dataclass(frozen=True)
@@ -20,21 +30,29 @@ class Job:
     """Work prepared for the child.
 
     Args:
-        content: what `splitdeconv.convert.job.run` is told.
+        task: what it is to do.
         folder: where child and parent exchange files.
         limits: `Limits` of the child.
         names: what the caller calls each file, by the path that the child knows.
     """
 
-    content: dict
+    task: Task
     folder: Path
     limits: sandbox.Limits
-    names: Mapping
+    names: Mapping[str, str]
 
-    def run(self, progress=None):
-        """Do it, and return what it returns; raises `SplitDeconvError` for whatever goes wrong."""
+    def run(self, progress: sandbox.Progress | None = None) -> Any:
+        """Do it, and return what its verb says, as plain values (see `task`).
+
+        Args:
+            progress: called with the name of each stage that the child enters.
+
+        Raises:
+            SplitDeconvError: whatever goes wrong.
+        """
+        order = sandbox.Order(self.task.to_json(), self.limits, self.task.files.where)
         try:
-            return sandbox.run(self.content, self.folder, self.limits, progress)
+            return sandbox.run(_WORKER, order, self.folder, progress)
         except SplitDeconvError as error:
             where = error.where
             for path, name in self.names.items():
@@ -45,63 +63,79 @@ class Job:
 
 
 @contextmanager
-def job(verb, model, timeout=None, memory=None, inputs=None, converted=None, **more):
+def job(
+    verb: str,
+    model: ModelFile,
+    timeout: float | None = None,
+    memory: float | None = None,
+    inputs: Inputs | None = None,
+    converted: ModelFile | None = None,
+    **given: Any,
+) -> Iterator[Job]:
     """A `Job` on a model, whose exchange folder lives as long as the context.
 
+    Of a file no more is read here than its first bytes: the child reads it.
+
     Args:
-        verb: "inspect", "convert", "verify" or "layers".
+        verb: "inspect", "convert", "verify", "time" or "layers".
         model: path or bytes.
         timeout, memory: limits in seconds and GiB; None for those that fit the file's size.
         inputs: arrays by name, or the path of an .npz file.
         converted: path or bytes of the model to compare with.
-        **more: what else the verb needs.
+        **given: what else the verb needs, see `task.verb_of`.
 
     Raises:
         SplitDeconvError: the model cannot be read.
     """
     head, size, _ = look(model)
+    if converted is not None:
+        size += look(converted)[1]
+    named = {os.path.abspath(f): str(f) for f in (model, converted, inputs) if _is_path(f)}
     with temporary.folder() as folder:
-        given = isinstance(model, str | os.PathLike)
-        content = {"verb": verb, "where": str(model) if given else "the model", "inputs": None, "converted": None}
         with temporary.writing(folder):
-            content["model"] = _as_path(model, folder / "model")
-            content["path"] = content["model"] if given else None
-            if converted is not None:
-                size += look(converted)[1]
-                content["converted"] = _as_path(converted, folder / "converted")
-            if inputs is not None:
-                content["inputs"] = _as_npz(inputs, folder / "inputs.npz")
-                size += os.path.getsize(content["inputs"])
+            files = Files(
+                model=_as_file(model, folder / "model"),
+                where=str(model) if _is_path(model) else "the model",
+                beside=Path(os.path.abspath(model)) if _is_path(model) else None,
+                inputs=None if inputs is None else _as_npz(inputs, folder / "inputs.npz"),
+                converted=None if converted is None else _as_file(converted, folder / "converted"),
+            )
+            if files.inputs is not None:
+                size += files.inputs.stat().st_size
         limits = sandbox.Limits.of(size, head.startswith(b"PK\x03\x04"), timeout, memory)
-        files = (file for file in (model, converted, inputs) if isinstance(file, str | os.PathLike))
-        yield Job(content | more, folder, limits, {os.path.abspath(file): str(file) for file in files})
+        yield Job(Task(verb_of(verb, given), files), folder, limits, named)
 
 
-def is_keras(model) -> bool:
+def is_keras(model: object) -> bool:
     """Whether this is a `keras.Model`; who has one has imported keras."""
     return "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model)
 
 
-def target_name(target) -> str:
+def target_name(target: str | os.PathLike[str]) -> str:
     """A target's name, or the absolute path of its file."""
     text = str(target)
     return os.path.abspath(text) if text.endswith((".yaml", ".yml")) else text
 
 
-def _as_path(model, path):
+def _is_path(given: object) -> bool:
+    return isinstance(given, str | os.PathLike)
+
+
+def _as_file(model: ModelFile, path: Path) -> Path:
     """The absolute path of a model that is a file, or of one made of its bytes."""
-    if isinstance(model, str | os.PathLike):
-        return os.path.abspath(model)
+    if _is_path(model):
+        return Path(os.path.abspath(model))
     path.write_bytes(model)
-    return str(path)
+    return path
 
 
-def _as_npz(inputs, path):
+def _as_npz(inputs: Inputs, path: Path) -> Path:
     """Inputs as the path of an .npz file."""
-    if isinstance(inputs, str | os.PathLike):
-        if not os.path.isfile(inputs) or not os.path.getsize(inputs):  # a pipe need not end, nor a file of /proc
+    if _is_path(inputs):
+        # A pipe need not end, nor a file of /proc.
+        if not os.path.isfile(inputs) or not os.path.getsize(inputs):
             raise _no_inputs(f"{inputs}, which is not a file, or empty")
-        return os.path.abspath(inputs)
+        return Path(os.path.abspath(inputs))
     if not isinstance(inputs, Mapping):
         raise _no_inputs(type(inputs).__name__)
     try:
@@ -112,9 +146,13 @@ def _as_npz(inputs, path):
                     np.lib.format.write_array(file, np.asarray(values), allow_pickle=False)
     except (ValueError, TypeError) as error:  # ragged lists, objects
         raise _no_inputs(f"{name}: {error}") from None
-    return str(path)
+    return path
 
 
-def _no_inputs(got):
-    expected = "plain arrays by input name, samples stacked along a new first axis, or the path of an .npz file"
-    return SplitDeconvError("the inputs cannot be read", where="inputs", expected=expected, got=got)
+def _no_inputs(got: str) -> SplitDeconvError:
+    return SplitDeconvError(
+        "the inputs cannot be read",
+        where="inputs",
+        expected=_INPUTS,
+        got=got,
+    )

@@ -1,66 +1,80 @@
-"""What the child process does: read a file; list its layers, inspect, convert or verify it. In and out go plain values
-and files.
+"""What the child process does: read a file; list its layers, inspect, convert or verify it. In and
+out go plain values and files.
 """
 
 import gc
+import mmap
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ..errors import SplitDeconvError
+from ..formats.archives import model_format
 from ..formats.content import content
-from ..formats.detect import detect, read_model
+from ..formats.detect import detect, look
 from ..limits import allowance
-from .rewrite import Options, examine, rewrite
+from ..limits.sandbox import STAGE
+from .report import Report, Verification
+from .rewrite import examine, rewrite
+from .task import Convert, Files, Inspect, Layers, Task, Time, Verify
+from .verify.difference import Output
 from .verify.whole import REJECTED, UNFIT
 
 UNLIKE = "does not compute what the original does"
 
 
-def run(job) -> dict | list:
-    """Do one job.
+def run(task: Task, folder: Path) -> dict[str, Any] | list[dict[str, Any]]:
+    """Do one task.
 
     Args:
-        job: "verb" ("inspect", "convert", "verify", "time" or "layers"), "folder" for results and stages, "model" (a
-            path), "where" (what to call it), and what the verb needs of "options" (of `Options`; of `layer_rows`; of
-            `time_models`), "verify", "samples", "seed", "inputs" (path of an .npz file), "converted" (a path) and
-            "path" (where the model's external data are).
+        task: what, and with which files.
+        folder: for the stage that is entered, and what "convert" makes: the model, as "output".
 
     Returns:
-        The report, the verification, the times or the list of layers, as plain values. "convert" also leaves the model
-        in the file "output".
+        The report, the verification, the times or the list of layers, as plain values.
     """
-    verbs = {"inspect": _inspect, "convert": _convert, "verify": _verify, "time": _time, "layers": _layers}
-    return verbs[job["verb"]](job, Path(job["folder"]))
+    match task.verb:
+        case Inspect():
+            return _inspect(task.verb, task.files, folder)
+        case Convert():
+            return _convert(task.verb, task.files, folder)
+        case Verify():
+            return _verify(task.verb, task.files, folder)
+        case Time():
+            return _time(task.verb, task.files, folder)
+        case Layers():
+            return _layers(task.verb, task.files, folder)
 
 
-def _inspect(job, folder):
-    data, kind = _read(job, folder)
-    _, report = examine(kind, data, job["path"], Options(**job["options"]))
+def _inspect(verb: Inspect, files: Files, folder: Path) -> dict[str, Any]:
+    kind = _begin(files, folder)
+    _, report = examine(kind, _source(kind, files), _beside(files), verb.options)
     return report.to_dict()
 
 
-def _convert(job, folder):
-    options = Options(**job["options"])
+def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
+    options = verb.options
     options.check()
-    data, kind = _read(job, folder)
+    kind = _begin(files, folder)
     _enter(folder, "rewriting the model")
     output = folder / "output"
-    result, report = rewrite(kind, data, job["path"], options, output)
+    result, report = rewrite(kind, _source(kind, files), _beside(files), options, output)
     size = _save(result, output)
     if report.bytes_after is None:  # of a model in memory
         report = report.with_(bytes_after=size)
-    if job["verify"] and (report.converted or options.fixes):
+    if verb.verify and (report.converted or options.fixes):
         _enter(folder, "verifying the result")
         # Runtimes read files themselves: nothing is held twice.
-        data, result = Path(job["model"]), output
+        del result
         gc.collect()  # models in memory may be in cycles
-        report = report.with_(verification=_compare(kind, data, result, job, report))
-        check(report.verification, job["where"], options.fixes)
+        verification = _compare(kind, files, output, verb, report)
+        report = report.with_(verification=verification)
+        check(verification, files.where, options.fixes)
     return report.to_dict()
 
 
-def _save(result, output):
-    """Put a model (bytes, a file's path or a Keras model) into the file `output`; returns its size in bytes."""
+def _save(result: Any, output: Path) -> int:
+    """Put a model (bytes, a file's path or a Keras model) into a file; returns its size."""
     if isinstance(result, bytes):
         output.write_bytes(result)
     elif not isinstance(result, Path):
@@ -72,41 +86,46 @@ def _save(result, output):
     return output.stat().st_size
 
 
-def _layers(job, folder):
+def _layers(verb: Layers, files: Files, folder: Path) -> list[dict[str, Any]]:
     from .rows import read
 
-    data, kind = _read(job, folder)
-    return read(kind, content(data), job["where"], job["path"], **job["options"])
+    kind = _begin(files, folder)
+    return read(kind, content(files.model), files.where, _beside(files), verb.size)
 
 
-def _verify(job, folder):
-    data, kind = _read(job, folder)
-    converted, path = read_model(job["converted"])
-    other = detect(converted, path)
+def _verify(verb: Verify, files: Files, folder: Path) -> dict[str, Any]:
+    kind = _begin(files, folder)
+    other = _format(files.converted, str(files.converted))
     if other != kind:
         raise SplitDeconvError(
             "the two models are of different formats",
-            where=path,
+            where=str(files.converted),
             expected=f"a model in {kind}",
             got=f"one in {other}",
             fix="give two files of the same format",
         )
     _enter(folder, "verifying")
-    data, converted = Path(job["model"]), Path(job["converted"])
-    return _compare(kind, data, converted, job).to_dict()
+    return _compare(kind, files, files.converted, verb).to_dict()
 
 
-def _time(job, folder):
+def _time(verb: Time, files: Files, folder: Path) -> list[dict[str, Any]]:
     from .timing import time_models
 
-    data, _ = _read(job, folder)
-    converted, path = read_model(job["converted"])
+    _begin(files, folder)
+    look(files.converted)
     _enter(folder, "timing")
-    models, paths = {"original": content(data), "converted": converted}, {"original": job["path"], "converted": path}
-    return time_models(models, paths=paths, inputs=job["inputs"], **job["options"]).to_dict("records")
+    return time_models(
+        {"original": content(files.model), "converted": content(files.converted)},
+        paths={"original": _beside(files), "converted": str(files.converted)},
+        inputs=_inputs(files),
+        threads=verb.threads,
+        turns=verb.turns,
+        budget=verb.budget,
+        seed=verb.seed,
+    ).to_dict("records")
 
 
-def check(verification, where, fixed=False):
+def check(verification: Verification, where: str, fixed: bool = False) -> None:
     """Refuse a conversion whose result does not compute what the original does.
 
     Args:
@@ -139,7 +158,7 @@ def check(verification, where, fixed=False):
     )
 
 
-def _way_out(first, unknown):
+def _way_out(first: Output | None, unknown: bool) -> str:
     """What to do about a result that was not written; inputs are no help where no runtime has the kernels."""
     if first is not None and first.finding.startswith("the runtime does not take the original"):
         return (
@@ -152,40 +171,75 @@ def _way_out(first, unknown):
     return f"{way}; please report the model"
 
 
-def _read(job, folder):
+def _begin(files: Files, folder: Path) -> str:
+    """The format of the model, and memory for what it keeps in other files.
+
+    Here it is only mapped: whoever parses it reads it, once.
+    """
     _enter(folder, "reading the model")
-    data, _ = read_model(job["model"])
-    kind = detect(data, job["where"])
-    if kind == "tflite":
-        return data, kind
-    if kind == "keras":
-        return Path(job["model"]), kind
-    # A field of every tensor that lies in another file.
-    refers = job["path"] and b"location" in data
-    data = Path(job["model"])  # what is parsed of it need not be held twice
-    if refers:
+    kind = _format(files.model, files.where)
+    if kind == "onnx" and files.beside is not None and _holds(files.model, b"location"):
         from ..formats.onnx.model import OnnxModel
 
-        allowance.outside(OnnxModel.parse(data, path=job["path"]).bytes_outside)
-    return data, kind
+        model = OnnxModel.parse(files.model, path=_beside(files))
+        allowance.outside(model.bytes_outside)
+    return kind
 
 
-def _compare(kind, original, converted, job, report=None):
+def _source(kind: str, files: Files) -> bytes | Path:
+    """What a model is parsed from: a file where its parser reads that, else the bytes."""
+    return content(files.model) if kind == "tflite" else files.model
+
+
+def _format(model: Path, where: str) -> str:
+    """The format of a model file.
+
+    Raises:
+        SplitDeconvError: it cannot be read, or is of another kind.
+    """
+    look(model)
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        kind = model_format(mapped)
+        # What else it may be, and whether an archive is a model, all of it says.
+        return kind if kind in ("tflite", "onnx") else detect(mapped[:], where)
+
+
+def _holds(model: Path, text: bytes) -> bool:
+    """Whether a text is in a file, as the name of a field is of every tensor in another file."""
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return mapped.find(text) >= 0
+
+
+def _compare(
+    kind: str,
+    files: Files,
+    converted: Path,
+    verb: Convert | Verify,
+    report: Report | None = None,
+) -> Verification:
     from .verify.compare import compare
 
     return compare(
         kind,
-        original,
+        files.model,
         converted,
-        path=job["path"],
-        converted_path=job.get("converted"),
-        samples=job["samples"],
-        seed=job["seed"],
-        inputs=job["inputs"],
+        path=_beside(files),
+        converted_path=None if files.converted is None else str(files.converted),
+        samples=verb.samples,
+        seed=verb.seed,
+        inputs=_inputs(files),
         decisions=None if report is None else report.decisions,
     )
 
 
-def _enter(folder, stage):
+def _beside(files: Files) -> str | None:
+    return None if files.beside is None else str(files.beside)
+
+
+def _inputs(files: Files) -> str | None:
+    return None if files.inputs is None else str(files.inputs)
+
+
+def _enter(folder: Path, stage: str) -> None:
     """Say what is being done; the parent reads it."""
-    (folder / "stage").write_text(stage)
+    (folder / STAGE).write_text(stage)

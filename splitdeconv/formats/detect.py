@@ -5,12 +5,11 @@ import stat
 from pathlib import Path
 
 from ..errors import SplitDeconvError
+from ..limits.bounds import LARGEST
 from . import kinds, recipes
 from .registry import beginning_with
 
 _EXPECTED = "a .tflite, .onnx or .keras model"
-#: Bytes; neither protobuf nor a flatbuffer holds more.
-LARGEST = (1 << 31) - 1
 
 
 def read_model(model) -> tuple[bytes, str | None]:

@@ -5,8 +5,9 @@ A script for `python -I -S`, which starts in milliseconds; `guard` runs it. A pr
 two is needed: a signal that Linux sends when a parent ends is bound to the parent's thread, and a
 thread that waits inside the worker does not run while C++ code holds the interpreter.
 
-Arguments: the id of the process that asked, a file descriptor of the socket to it, a folder to
-remove if that process ends first (or nothing), and the command.
+Arguments: the id of the process that asked, a file descriptor of the socket to it, the bytes that
+the worker may write to (or nothing), a folder to remove if that process ends first (or nothing),
+and the command.
 """
 
 import os
@@ -15,16 +16,17 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def main(asker, line, folder, command):
+def main(asker: int, line: int, memory: int | None, folder: str, command: list[str]) -> int:
     """Run the command until it ends, or is to end, and end as it did."""
-    line = socket.socket(fileno=line)
-    line.set_inheritable(False)
+    lead = socket.socket(fileno=line)
+    lead.set_inheritable(False)
     # A whole group or container may be told to end; this process ends after the worker, to clean up
     # behind it.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _IGNORED}
@@ -32,16 +34,16 @@ def main(asker, line, folder, command):
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    worker, problem = _start(command, before)
+    worker, problem = _start(command, memory, before)
     with suppress(OSError):  # whoever asked has ended already
-        line.send(b"%d" % problem)
+        lead.send(b"%d" % problem)
     if problem:
         return 127
     # The worker's streams are its own: whoever reads them waits for their end.
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)
-    orphaned = _wait(worker, asker, line, woken)
+    orphaned = _wait(worker, asker, lead, woken)
     _kill(worker)
     code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     if orphaned and folder:
@@ -49,9 +51,9 @@ def main(asker, line, folder, command):
     return code
 
 
-def _start(command, before):
-    """(process id, 0), or (None, the number of the error) if the command cannot be run."""
-    prctl, guard = _prctl(), os.getpid()
+def _start(command: list[str], memory: int | None, before: dict[int, object]) -> tuple[int, int]:
+    """(process id, 0 or the number of the error for which the command cannot be run)."""
+    prctl, limit, guard = _prctl(), _limiter(memory), os.getpid()
     failed, fail = os.pipe()  # closed by a command that starts
     worker = os.fork()
     if worker == 0:
@@ -61,6 +63,7 @@ def _start(command, before):
                 signal.signal(number, signal.SIG_IGN if handler == signal.SIG_IGN else signal.SIG_DFL)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
                 signal.signal(number, signal.SIG_DFL)
+            limit()
             prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() == guard:
                 os.execvp(command[0], command)
@@ -74,7 +77,7 @@ def _start(command, before):
     return worker, problem
 
 
-def _prctl():
+def _prctl() -> Callable[[int, int], object]:
     """Linux' function of that name; elsewhere one that does nothing."""
     try:
         from ctypes import CDLL
@@ -84,7 +87,28 @@ def _prctl():
         return lambda *_: None
 
 
-def _wait(worker, asker, line, woken):
+def _limiter(memory: int | None) -> Callable[[], None]:
+    """A function that limits this process: no core file, and so many bytes that it may write to.
+
+    Address space that is only reserved does not count, for runtimes and drivers of accelerators
+    reserve more of it than any machine has.
+    """
+    try:
+        import resource
+    except ImportError:  # only POSIX has it
+        return lambda: None
+
+    def limit() -> None:
+        for which, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, memory)):
+            with suppress(ValueError, OSError):
+                hard = resource.getrlimit(which)[1]
+                if most is not None and (hard == resource.RLIM_INFINITY or most < hard):
+                    resource.setrlimit(which, (most, most))
+
+    return limit
+
+
+def _wait(worker: int, asker: int, line: socket.socket, woken: int) -> bool:
     """Wait until the worker has ended or is to end; return whether its asker ended before."""
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         # Its end closes the socket, unless a fork of it holds another copy; then its child has
@@ -99,13 +123,13 @@ def _wait(worker, asker, line, woken):
     return False
 
 
-def _kill(worker):
+def _kill(worker: int) -> None:
     """Kill the worker's process group; its id is its own until the worker is waited for."""
     with suppress(OSError):  # all of it has ended
         os.killpg(worker, signal.SIGKILL)
 
 
-def _end(code):
+def _end(code: int) -> None:
     """End as the worker did, by the same signal if it was one."""
     if code < 0:
         import resource
@@ -118,4 +142,5 @@ def _end(code):
 
 
 if __name__ == "__main__":
-    _end(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))
+    _memory = int(sys.argv[3]) if sys.argv[3] else None
+    _end(main(int(sys.argv[1]), int(sys.argv[2]), _memory, sys.argv[4], sys.argv[5:]))

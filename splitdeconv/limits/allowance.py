@@ -7,10 +7,12 @@ other files, and the seconds of the longest run of a model. `sandbox` reads it.
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from .sandbox import Limits
+from .bounds import Limits
 
 try:
     import resource
@@ -26,7 +28,7 @@ class Allowance:
         limits: to begin with.
     """
 
-    def __init__(self, folder, limits: Limits):
+    def __init__(self, folder: str | Path, limits: Limits) -> None:
         self._folder, self._limits = Path(folder), limits
         self._outside, self._longest, self._told = 0, 0.0, time.monotonic()
         most = limits.grown(None)
@@ -35,7 +37,7 @@ class Allowance:
         _limit("RLIMIT_CORE", 0, 0)
         _limit("RLIMIT_AS", limits.bytes, most.bytes)
 
-    def outside(self, size):
+    def outside(self, size: int) -> None:
         """Allow for `size` bytes of the model that lie in other files."""
         self._outside = max(self._outside, size)
         _limit("RLIMIT_AS", self._limits.grown(self._outside).bytes)
@@ -46,13 +48,13 @@ class Allowance:
         """How many bytes of the model lie in other files, as far as was told."""
         return self._outside
 
-    def ran(self, seconds):
+    def ran(self, seconds: float) -> None:
         """Count a run of a model that has ended."""
         self._longest = max(self._longest, seconds)
         if time.monotonic() - self._told > 1:  # no more often: runs are timed
             self._tell()
 
-    def _tell(self):
+    def _tell(self) -> None:
         partial = self._folder / "pulse.partial"
         partial.write_text(f"{self._outside} {self._longest:.3f}")
         partial.replace(self._folder / "pulse")
@@ -62,13 +64,13 @@ class Allowance:
 _current: Allowance | None = None
 
 
-def begin(folder, limits: Limits):
+def begin(folder: str | Path, limits: Limits) -> None:
     """Take on limits for the rest of this process' life."""
     global _current
     _current = Allowance(folder, limits)
 
 
-def outside(size):
+def outside(size: int) -> None:
     """Allow for `size` bytes of the model in other files; does nothing if no limits are set."""
     if _current is not None:
         _current.outside(size)
@@ -79,12 +81,12 @@ def bytes_outside() -> int:
     return 0 if _current is None else _current.bytes_outside
 
 
-def watched(run):
+def watched(run: Callable[..., Any]) -> Callable[..., Any]:
     """A function that does as `run`, whose every call is a sign of life."""
     if _current is None:
         return run
 
-    def call(*arguments):
+    def call(*arguments: Any) -> Any:
         start = time.monotonic()
         try:
             return run(*arguments)
@@ -94,7 +96,7 @@ def watched(run):
     return call
 
 
-def _limit(name, soft, hard=None):
+def _limit(name: str, soft: int, hard: int | None = None) -> None:
     """Set a limit, and with `hard` how far it may be raised later; a tighter one stays."""
     if resource is None:
         return

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def folder():
+def folder() -> Iterator[Path]:
     """A new folder, removed at the end of the block.
 
     Raises:
@@ -28,7 +29,7 @@ def folder():
 
 
 @contextmanager
-def writing(path):
+def writing(path: Path) -> Iterator[None]:
     """A block in which only the folder `path` is written.
 
     Raises:
@@ -40,7 +41,7 @@ def writing(path):
         raise refuse(path.parent, error.strerror) from None
 
 
-def refuse(where, got=None) -> SplitDeconvError:
+def refuse(where: str | Path, got: str | None = None) -> SplitDeconvError:
     """The refusal for a temporary folder that cannot be used."""
     return SplitDeconvError(
         "the temporary folder cannot be used",

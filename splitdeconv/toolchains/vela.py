@@ -9,15 +9,18 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import SplitDeconvError, check_choice, check_seconds
-from . import process
+from ..limits import program
+from . import compiler
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ CONFIGURATIONS = {
     "ethos_u85": Configuration("ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Dedicated_Sram_512KB"),
     "ethos_u85_sram": Configuration("ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Sram_Only"),
 }
+_INSTALL = "pip install 'splitdeconv[npu]'"
 # Before this version the tables that Vela writes have other columns.
 _OLDEST = (5, 0)
 # Columns of Vela's summary, in its order: cycles in all, of the NPU, of each memory; KiB used; MACs.
@@ -79,12 +83,12 @@ def executable() -> str | None:
     return str(beside) if beside.is_file() else which("vela")
 
 
-def version(vela=None) -> str | None:
+def version(vela: str | None = None) -> str | None:
     """Vela's version as it states it, None where it states none or does not answer within a minute."""
     return _version_or_reason(vela)[0]
 
 
-def available(vela=None) -> str | None:
+def available(vela: str | None = None) -> str | None:
     """Why nothing can be compiled here, as one sentence, or None if it can.
 
     Args:
@@ -93,15 +97,15 @@ def available(vela=None) -> str | None:
     return _version_or_reason(vela)[1]
 
 
-def _version_or_reason(vela):
+def _version_or_reason(vela: str | None) -> tuple[str | None, str | None]:
     """(version or None, None or why nothing can be compiled): Vela is asked once."""
     path = vela or executable()
     if path is None:
-        return None, "Vela is not installed: pip install 'splitdeconv[npu]'"
+        return None, f"Vela is not installed: {_INSTALL}"
     if which(path) is None:
-        return None, f"{path} is no program that can be run, as Vela would be"
+        return None, f"invalid path of Vela {path!r}: expected a program that can be run"
     try:
-        said = process.run([path, "--version"], 60)[1]
+        said = program.run([path, "--version"], 60).printed
     except (OSError, subprocess.TimeoutExpired):
         said = ""
     found = re.search(r"^\s*(\d{1,4}(?:\.\d{1,4})+)", said)
@@ -113,7 +117,13 @@ def _version_or_reason(vela):
     return found[1], None
 
 
-def estimate(models, configurations=CONFIGURATIONS, *, timeout=600.0, vela=None) -> pd.DataFrame:
+def estimate(
+    models: Mapping[str, bytes | str | Mapping[str, bytes | str]],
+    configurations: Iterable[str] = CONFIGURATIONS,
+    *,
+    timeout: float = 600.0,
+    vela: str | None = None,
+) -> pd.DataFrame:
     """Compile models for NPUs and take Vela's estimates.
 
     Args:
@@ -143,10 +153,11 @@ def estimate(models, configurations=CONFIGURATIONS, *, timeout=600.0, vela=None)
             row |= {"system": chosen.system, "memory": chosen.memory, "vela": found, "complete": False}
             try:
                 if reason is not None:
-                    raise SplitDeconvError(reason)
-                data = model.get(name, "no file was given for this configuration") if isinstance(model, dict) else model
-                if isinstance(data, str):
-                    raise SplitDeconvError(data)
+                    raise _unavailable(reason)
+                data = model
+                if isinstance(model, Mapping):
+                    data = model.get(name, "no file was given for this configuration")
+                data = compiler.given(data, "vela.estimate, models")
                 if (data, name) not in known:
                     known[data, name] = _facts(*compile_model(data, name, timeout=timeout, vela=vela))
                 row |= known[data, name]
@@ -156,7 +167,13 @@ def estimate(models, configurations=CONFIGURATIONS, *, timeout=600.0, vela=None)
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def compile_model(model, configuration, *, timeout=600.0, vela=None):
+def compile_model(
+    model: bytes,
+    configuration: str | Configuration,
+    *,
+    timeout: float = 600.0,
+    vela: str | None = None,
+) -> tuple[dict[str, Any], pd.DataFrame]:
     """Compile one model.
 
     Args:
@@ -177,44 +194,54 @@ def compile_model(model, configuration, *, timeout=600.0, vela=None):
     if not isinstance(configuration, Configuration):
         check_choice(configuration, CONFIGURATIONS, "configuration", "vela.compile_model")
     chosen = CONFIGURATIONS[configuration] if isinstance(configuration, str) else configuration
+    path_of_vela = vela or executable()
+    if path_of_vela is None:
+        raise _unavailable(f"Vela is not installed: {_INSTALL}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(model)
-        command = [vela or executable(), path, f"--accelerator-config={chosen.accelerator}", "--verbose-performance"]
-        command += [f"--system-config={chosen.system}", f"--memory-mode={chosen.memory}", f"--output-dir={folder}"]
-        _run(command, timeout, folder)
+        command = [
+            path_of_vela,
+            path,
+            f"--accelerator-config={chosen.accelerator}",
+            "--verbose-performance",
+            f"--system-config={chosen.system}",
+            f"--memory-mode={chosen.memory}",
+            f"--output-dir={folder}",
+        ]
+        done = compiler.run("Vela", command, timeout, folder)
+        if done.code:
+            raise compiler.failed("Vela", f"Vela {done.ending}", f"a process that {done.ending}")
         totals = _table(folder, "model_summary_*.csv", _SUMMARY).iloc[-1].to_dict()
         return totals, _table(folder, "model_per-layer.csv", _OPERATORS)
 
 
-def _run(command, timeout, folder):
-    """Run Vela, or refuse with the last thing it said."""
-    if command[0] is None:
-        raise SplitDeconvError(available())
-    try:
-        code, printed, errors = process.run(command, timeout, folder)
-    except subprocess.TimeoutExpired:
-        raise SplitDeconvError(f"Vela took longer than {timeout:g} s") from None
-    except OSError as error:
-        raise SplitDeconvError(f"Vela cannot be run: {error.strerror}") from None
-    if code:
-        raise SplitDeconvError(f"Vela {process.ended(code, errors.strip() or printed)}")
+def _unavailable(reason: str) -> SplitDeconvError:
+    return SplitDeconvError(
+        reason,
+        where="vela",
+        expected=f"Vela {'.'.join(map(str, _OLDEST))} or later",
+        got="none that can be run",
+        fix=_INSTALL,
+    )
 
 
-def _table(folder, pattern, columns):
+def _table(folder: str, pattern: str, columns: Mapping[str, str]) -> pd.DataFrame:
     """A table that Vela wrote, its columns renamed, its numbers seen to be some."""
     found = sorted(Path(folder).glob(pattern))
     if not found:
-        raise SplitDeconvError(f"Vela wrote no file {pattern}: its output is of an unknown format")
+        raise _unknown(f"Vela wrote no file {pattern}", pattern, "a table", "no file")
     try:
         # As text: a tensor may be called None or 7, and a column may be empty.
         table = pd.read_csv(found[-1], dtype=str, keep_default_na=False)
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
-        raise SplitDeconvError(f"Vela's file {pattern} is no table: its output is of an unknown format") from None
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        problem = f"Vela's file {pattern} is not a table"
+        raise _unknown(problem, pattern, "comma-separated values", str(error)) from None
     missing = [column for column in columns if column not in table]
     if missing or table.empty:
         lacking = f"no column {missing[0]}" if missing else "no row"
-        raise SplitDeconvError(f"Vela's file {pattern} has {lacking}: its output is of an unknown format")
+        problem = f"Vela's file {pattern} has {lacking}"
+        raise _unknown(problem, pattern, f"columns {', '.join(columns)}, and a row", lacking)
     table = table[list(columns)].rename(columns=columns)
     for column, name in columns.items():
         if name in _WORDS:
@@ -222,19 +249,31 @@ def _table(folder, pattern, columns):
             continue
         table[name] = pd.to_numeric(table[name], errors="coerce")
         if not (np.isfinite(table[name]) & (table[name] >= 0)).all():
-            problem = f"Vela's file {pattern} has no count in column {column}: its output is of an unknown format"
-            raise SplitDeconvError(problem)
+            problem = f"Vela's file {pattern} has no count in column {column}"
+            raise _unknown(problem, pattern, "finite numbers, 0 or more", "something else")
     return table
 
 
-def _facts(totals, operators):
+def _unknown(problem: str, pattern: str, expected: str, got: str) -> SplitDeconvError:
+    return SplitDeconvError(
+        f"{problem}: its output is of an unknown format",
+        where=f"Vela's file {pattern}",
+        expected=expected,
+        got=got,
+        fix=f"install a version of Vela that is known here: {_INSTALL}",
+    )
+
+
+def _facts(totals: Mapping[str, Any], operators: pd.DataFrame) -> dict[str, Any]:
     """The columns of a row: totals, and which operators are where, by what the CPU would run and the NPU does."""
     on_npu = operators[operators["placed"] == "NPU"]["operator"]
     on_cpu = operators[operators["placed"] != "NPU"]["original"]
     if on_cpu.empty and not totals["cycles"]:
-        raise SplitDeconvError("Vela counted no cycles, though all is on the NPU: its output is of an unknown format")
-    return totals | {"on_npu": _counted(on_npu), "on_cpu": _counted(on_cpu), "complete": on_cpu.empty, "skipped": None}
+        problem = "Vela counted no cycles, though all is on the NPU"
+        raise _unknown(problem, "model_summary_*.csv", "more than 0 cycles", "0")
+    placed = {"on_npu": _counted(on_npu), "on_cpu": _counted(on_cpu)}
+    return {**totals, **placed, "complete": on_cpu.empty, "skipped": None}
 
 
-def _counted(names):
+def _counted(names: Iterable[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(Counter(names).items()))

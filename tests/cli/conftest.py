@@ -1,11 +1,13 @@
 """The command line in a folder of its own."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from splitdeconv import cli
 from splitdeconv.convert import job as jobs
+from splitdeconv.convert.task import Task
 from splitdeconv.limits import sandbox
 from tests.cli.files import MODELS
 
@@ -14,8 +16,9 @@ from tests.cli.files import MODELS
 def run(tmp_path, monkeypatch, capsys):
     """Run the command line in a folder of its own, jobs in this process: exit code, stdout, stderr."""
 
-    def job(job, folder, limits, progress=None):
-        return json.loads(json.dumps(jobs.run(job | {"folder": str(folder)})))
+    def job(module, order, folder, progress=None):
+        task = Task.from_json(json.loads(json.dumps(order.task)))
+        return json.loads(json.dumps(jobs.run(task, Path(folder))))
 
     def run(*arguments):
         with pytest.raises(SystemExit) as exit_:

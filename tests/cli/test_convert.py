@@ -199,8 +199,8 @@ def test_in_a_process_of_its_own(tmp_path):
 
 def test_a_small_file_converts_without_tensorflow(tmp_path):
     (tmp_path / "up.tflite").write_bytes(MODELS["tflite"])
-    code = "import sys\nfrom splitdeconv.convert import sandbox, jobs\n" + (
-        "sandbox.run = lambda job, folder, *_: jobs.run(job | {'folder': str(folder)})\n"
+    code = "import sys\nfrom splitdeconv.limits import sandbox\nfrom splitdeconv.convert import job, task\n" + (
+        "sandbox.run = lambda _, order, folder, *__: job.run(task.Task.from_json(order.task), folder)\n"
         "from splitdeconv import cli\n"
         "try:\n    cli.main(['convert', 'up.tflite', '-o', 'out.tflite'])\n"
         "except SystemExit:\n    print({'tensorflow', 'keras', 'jax', 'onnx'} & set(sys.modules))\n"

@@ -6,23 +6,27 @@ import pytest
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.convert import _worker, job as jobs
-from splitdeconv.limits import allowance
+from splitdeconv.convert.rewrite import Options
+from splitdeconv.convert.task import Files, Inspect, Task
+from splitdeconv.limits import allowance, sandbox
 
 
 @pytest.fixture
 def answer(monkeypatch, tmp_path):
     """What the worker answers where the job raises an error."""
     monkeypatch.setattr(allowance, "begin", lambda *_: None)
-    (tmp_path / "job.json").write_text('{"where": "up.onnx", "limits": {"seconds": 5, "bytes": 1073741824}}')
+    task = Task(Inspect(Options()), Files(tmp_path / "up.onnx", "up.onnx"))
+    order = sandbox.Order(task.to_json(), sandbox.Limits(5, 1 << 30), task.files.where)
+    (tmp_path / sandbox.TASK).write_text(json.dumps(order.to_json()))
 
     def answer(error):
-        def run(_):
+        def run(*_):
             (tmp_path / "stage").write_text("rewriting the model")
             raise error
 
         monkeypatch.setattr(jobs, "run", run)
         assert _worker.main(tmp_path) == 0
-        return json.loads((tmp_path / "result.json").read_text())["error"]
+        return json.loads((tmp_path / sandbox.RESULT).read_text())["error"]
 
     return answer
 

@@ -25,8 +25,9 @@ def child(monkeypatch, tmp_path):
 
     def run(script, limits=ROOMY, progress=None):
         code = f"import sys\nfrom pathlib import Path\nfolder = Path({str(tmp_path)!r})\n" + textwrap.dedent(script)
-        monkeypatch.setattr(sandbox, "_command", lambda _: [sys.executable, "-c", code])
-        return sandbox.run({"verb": "inspect", "where": "up.tflite"}, tmp_path, limits, progress)
+        monkeypatch.setattr(sandbox, "_command", lambda *_: [sys.executable, "-c", code])
+        order = sandbox.Order({"verb": "inspect"}, limits, "up.tflite")
+        return sandbox.run("a module", order, tmp_path, progress)
 
     return run
 
@@ -45,23 +46,26 @@ def test_a_refusal_comes_back_with_its_parts(child):
 @pytest.mark.parametrize(
     ("script", "got"),
     [
-        ("import os; os.abort()", "crashed with SIGABRT"),
-        ("import ctypes; ctypes.string_at(0)", "crashed with SIGSEGV"),
-        ("sys.exit(3)", "exit code 3"),
-        ("print('the last words'); sys.exit(4)", "exit code 4: the last words"),
-        ("raise RuntimeError('unforeseen')", "exit code 1: RuntimeError: unforeseen"),
-        ("(folder / 'result.json').write_text('{\"result\": ')", "exit code 0"),
+        ("import os; os.abort()", "was ended by signal 6 (Aborted)"),
+        ("import ctypes; ctypes.string_at(0)", "was ended by signal 11 (Segmentation fault)"),
+        ("sys.exit(3)", "ended with code 3"),
+        ("print('the last words'); sys.exit(4)", "ended with code 4: the last words"),
+        ("raise RuntimeError('unforeseen')", "ended with code 1: RuntimeError: unforeseen"),
+        ("(folder / 'result.json').write_text('{\"result\": ')", "ended with code 0"),
+        ("(folder / 'result.json').write_text('[]')", "ended with code 0"),
+        ("(folder / 'result.json').write_text('{}')", "ended with code 0"),
+        ("(folder / 'result.json').write_text('{\"error\": {\"text\": 1}}')", "ended with code 0"),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-            "killed, by the system for its memory or by somebody",
+            "was ended by signal 9 (Killed), as the system does for lack of memory",
         ),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "out of processor time"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "was ended by signal 24 (CPU time limit exceeded)"),
     ],
 )
 def test_a_child_that_dies_is_one_error(child, script, got):
     with refused("ended without a result while starting; nothing was written") as caught:
         child(script)
-    assert caught.value.got == got
+    assert caught.value.got == f"a process that {got}"
     assert caught.value.where == "up.tflite"
     assert "--memory" in caught.value.fix
 

@@ -1,6 +1,7 @@
 """A temporary folder that cannot be used is named as the cause, not the model."""
 
 import errno
+import json
 import os
 import tempfile
 
@@ -41,9 +42,10 @@ def test_a_child_without_room(monkeypatch, tmp_path, number):
     monkeypatch.setattr(jobs, "run", full)
     with exchange.job("inspect", deconv_model(Deconv()), options={}) as job:
         monkeypatch.setattr(allowance, "begin", lambda *_: None)
-        (job.folder / "job.json").write_text('{"limits": {"seconds": 5, "bytes": 1000}}')
+        order = sandbox.Order(job.task.to_json(), sandbox.Limits(5, 1000))
+        (job.folder / sandbox.TASK).write_text(json.dumps(order.to_json()))
         assert _worker.main(job.folder) == sandbox.NO_ROOM
-        monkeypatch.setattr(sandbox, "_command", lambda _: ["sh", "-c", f"exit {sandbox.NO_ROOM}"])
+        monkeypatch.setattr(sandbox, "_command", lambda *_: ["sh", "-c", f"exit {sandbox.NO_ROOM}"])
         with refused(UNUSABLE) as caught:
             job.run()
     assert caught.value.got == "No space left on device"

@@ -165,7 +165,7 @@ def test_a_child_left_behind_does_not_keep_the_result_waiting(tmp_path):
 
 def test_a_path_that_is_no_program_is_a_reason(tmp_path):
     found = vela.estimate({"a": b""}, ["ethos_u55"], vela=str(tmp_path / "vela"))
-    assert found["skipped"][0] == f"{tmp_path / 'vela'} is no program that can be run, as Vela would be"
+    assert found["skipped"][0] == f"invalid path of Vela '{tmp_path / 'vela'}': expected a program that can be run"
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_a_path_that_is_no_program_is_a_reason(tmp_path):
     [
         ("experiment,cycles\na,1\n", "has no column cycles_total: its output is of an unknown format"),
         (",".join(vela._SUMMARY) + "\n", "has no row"),
-        ("", "is no table"),
-        ("a,b\n1,2\n1,2,3\n", "is no table"),
+        ("", "is not a table"),
+        ("a,b\n1,2\n1,2,3\n", "is not a table"),
         *((totals(value), "has no count in column cycles_total") for value in ("many", "", "-5", "inf")),
     ],
 )

@@ -61,7 +61,7 @@ def loses(original, converted, name, feed) -> bool:
             streams = {"stdin": subprocess.DEVNULL, "stdout": ran, "stderr": subprocess.DEVNULL}
             with (
                 suppress(OSError, subprocess.TimeoutExpired),
-                Guarded(command, env=sandbox.environment(folder / "tmp"), **streams) as child,
+                Guarded(command, env=sandbox.variables(folder / "tmp"), **streams) as child,
             ):
                 child.wait(_SECONDS)
         return (folder / "ran").read_bytes().split() == [b"original"]

@@ -4,18 +4,25 @@ Models run in a process of their own, which may crash or hang at the cost of a r
 that what disturbs the machine disturbs all of them.
 """
 
-import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ... import bench
 from ...errors import check_choice, check_count, check_seconds
-from ..child import Child
-from . import litert, onnxruntime, openvino, version as cpu_version
+from ...limits.child import Child
+from . import litert, onnxruntime, openvino, package as cpu_package
+from .interface import Runtime
 
-RUNTIMES = {"litert": litert, "onnxruntime": onnxruntime, "openvino": openvino}
+RUNTIMES: dict[str, Runtime] = {
+    "litert": litert,
+    "onnxruntime": onnxruntime,
+    "openvino": openvino,
+}
 #: The target in `splitdeconv.convert` that describes each.
 TARGETS = {"litert": "xnnpack", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 
@@ -23,7 +30,7 @@ _RUNNER = f"{__package__}.child"
 _TIMES = ("seconds", "speedup", "low", "high", "turns")
 
 
-def version(runtime) -> str:
+def version(runtime: str) -> str:
     """The package that holds a runtime, and its version.
 
     Raises:
@@ -31,11 +38,19 @@ def version(runtime) -> str:
     """
     check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.version")
     package = RUNTIMES[runtime].PACKAGE
-    return f"{package} {cpu_version.installed(package) or '(not installed)'}"
+    return f"{package} {cpu_package.installed(package) or '(not installed)'}"
 
 
 def measure(
-    runtime, models, *, threads=(1, 2), turns=31, budget=10.0, timeout=300.0, seed=0, runner=_RUNNER
+    runtime: str,
+    models: Mapping[str, bytes | str],
+    *,
+    threads: Sequence[int] = (1, 2),
+    turns: int = 31,
+    budget: float = 10.0,
+    timeout: float = 300.0,
+    seed: int = 0,
+    runner: str = _RUNNER,
 ) -> pd.DataFrame:
     """Time forms of one model against each other, and compare what they compute.
 
@@ -68,25 +83,32 @@ def measure(
     first, rows = {}, []
     for form, data in models.items():
         first.setdefault(data, form)
-    with tempfile.TemporaryDirectory() as folder:
-        child = Child(runner, {}, folder)
-        files = {form: Path(folder) / str(place) for place, form in enumerate(first.values()) if form not in absent}
-        task = {"module": RUNTIMES[runtime].__name__.rpartition(".")[2], "budget": budget, "seed": seed}
-        try:
-            for form, path in files.items():
-                path.write_bytes(models[form])
-            for count in threads:
-                asked = task | {"threads": count}
-                times = _skipped(files, reason) if reason else _timed(child, asked, files, turns, timeout, seed, models)
-                for form, data in models.items():
-                    row = _skipped([form], data)[form] if form in absent else times[first[data]]
-                    rows.append({"form": form, "threads": count, "version": version(runtime), **row})
-        finally:
-            child.close()
+    with Child(runner) as child:
+        kept = [form for form in first.values() if form not in absent]
+        files = {form: child.folder / f"{place}.model" for place, form in enumerate(kept)}
+        module = RUNTIMES[runtime].__name__.rpartition(".")[2]
+        task = {"module": module, "budget": budget, "seed": seed}
+        for form, path in files.items():
+            path.write_bytes(models[form])
+        for count in threads:
+            asked = task | {"threads": count}
+            timed = partial(_timed, child, asked, files, turns, timeout, seed, models)
+            times = _skipped(files, reason) if reason else timed()
+            for form, data in models.items():
+                row = _skipped([form], data)[form] if form in absent else times[first[data]]
+                rows.append({"form": form, "threads": count, "version": version(runtime), **row})
     return pd.DataFrame(rows)
 
 
-def _timed(child, task, files, turns, timeout, seed, models):
+def _timed(
+    child: Child,
+    task: Mapping[str, Any],
+    files: Mapping[str, Path],
+    turns: int,
+    timeout: float,
+    seed: int,
+    models: Mapping[str, bytes | str],
+) -> dict[str, dict[str, Any]]:
     """The columns of a row, by form. Each form is run alone first: one that is lost costs no other."""
     limit = timeout + task["budget"]
     rows, running = {}, {}
@@ -119,12 +141,12 @@ def _timed(child, task, files, turns, timeout, seed, models):
     return rows
 
 
-def _skipped(forms, reason):
+def _skipped(forms: Iterable[str], reason: str) -> dict[str, dict[str, Any]]:
     empty = dict.fromkeys(_TIMES, np.nan) | {"error": np.nan, "complete": False, "skipped": reason}
     return {form: dict(empty) for form in forms}
 
 
-def _unanswered(told, forms):
+def _unanswered(told: Any, forms: Iterable[str]) -> str | None:
     """None, or the reason that was given in place of an answer, or why the answer cannot be read."""
     if isinstance(told, dict) and isinstance(told.get("reason"), str):
         return told["reason"]
@@ -136,7 +158,7 @@ def _unanswered(told, forms):
     return None if known else f"an answer that is not understood: {str(told)[:80]}"
 
 
-def costs(table):
+def costs(table: pd.DataFrame) -> pd.DataFrame:
     """A measured table as `gains` reads it.
 
     Args:
@@ -150,7 +172,7 @@ def costs(table):
     return table.assign(configuration=table["runtime"] + " " + table["dtype"] + counted, cost=1 / table["speedup"])
 
 
-def ceilings(table):
+def ceilings(table: pd.DataFrame) -> pd.DataFrame:
     """What the gains could be at the most: every layer at the rate of the fastest one in the same configuration.
 
     A form that computes the useful operations and no other cannot be faster than the runtime's convolutions are at

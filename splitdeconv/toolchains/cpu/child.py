@@ -1,18 +1,17 @@
 """Runs model files in a runtime on this CPU, a task a line, in a process that may crash or hang. See `cpu.measure`."""
 
-import json
-import os
-import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ... import bench
-from ...errors import SplitDeconvError, one_line
+from ...limits.loop import serve
 
 
-def answer(task):
+def answer(task: Mapping[str, Any]) -> dict[str, Any]:
     """The calls that were timed and how far each form's outputs are from the first one's; or a reason."""
     runtime = import_module(f"{__package__}.{task['module']}")
     loaded = {
@@ -32,7 +31,7 @@ def answer(task):
     return {"told": told, "calls": calls}
 
 
-def draw(seed, place, shape, dtype):
+def draw(seed: int, place: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An input: standard normal, or any integer of its type."""
     rng = np.random.default_rng([seed, place])
     if dtype.kind in "iu":
@@ -41,7 +40,7 @@ def draw(seed, place, shape, dtype):
     return rng.standard_normal(shape).astype(dtype)
 
 
-def compare(found, wanted):
+def compare(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> dict[str, Any]:
     """The largest difference, in steps for integers and relative to the largest value for floats; or a reason."""
     shapes = [[list(values.shape) for values in outputs] for outputs in (found, wanted)]
     if shapes[0] != shapes[1]:
@@ -56,18 +55,9 @@ def compare(found, wanted):
     return {"error": error}
 
 
-def main():
-    """Answer every task; an exception is an answer, too. What a runtime prints is none: it goes where errors go."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        try:
-            told = answer(json.loads(line))
-        except SplitDeconvError as error:
-            told = {"reason": error.problem}
-        except Exception as error:  # a runtime may raise anything
-            told = {"reason": one_line(error, typed=True, most=200)}
-        print(json.dumps(told), file=answers, flush=True)
+def main() -> None:
+    """Answer every task."""
+    serve(answer)
 
 
 if __name__ == "__main__":

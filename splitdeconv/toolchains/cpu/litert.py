@@ -1,21 +1,25 @@
 """LiteRT on this CPU: what XNNPACK takes of a .tflite file, and the file ready to run."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from ...errors import SplitDeconvError, one_line
 from ...extras import require
 from ...formats.tflite.arena import arena_peak
-from . import version
+from . import package
+from .interface import Draw, Outputs, Run
 
 PACKAGE, EXTRA, OLDEST = "ai-edge-litert", "tflite", (2, 0)
 
 
 def available() -> str | None:
     """Why nothing can be run here, as one sentence, or None if it can."""
-    return version.reason(PACKAGE, EXTRA, OLDEST)
+    return package.reason(PACKAGE, EXTRA, OLDEST)
 
 
-def describe(data) -> dict:
+def describe(data: bytes) -> dict[str, Any]:
     """What a file holds and what of it the default delegate, XNNPACK, computes.
 
     The interpreter names the tensors at each delegate's border, not the operators within: those are found from its
@@ -41,7 +45,11 @@ def describe(data) -> dict:
         inside = set().union(*(_between(piece, plain, makers) for piece in pieces))
     except (AttributeError, KeyError, TypeError) as error:
         raise SplitDeconvError(
-            "LiteRT does not tell its operators in a form that is known", where="litert_run.describe", got=repr(error)
+            "LiteRT does not tell its operators in a form that is known",
+            where="cpu.litert.describe",
+            expected="a list of operators with names, indices, inputs and outputs",
+            got=repr(error),
+            fix="install a version that is known here: pip install 'splitdeconv[tflite]'",
         ) from None
     names = [op["op_name"] for index, op in plain.items() if index not in inside]
     return {
@@ -54,7 +62,7 @@ def describe(data) -> dict:
     }
 
 
-def load(data, threads, draw):
+def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
     """A file ready to run on fixed inputs.
 
     Args:
@@ -75,17 +83,27 @@ def load(data, threads, draw):
     return interpreter.invoke, lambda: [interpreter.get_tensor(sink) for sink in sinks]
 
 
-def _interpreter(data, threads):
+def _interpreter(data: bytes, threads: int) -> Any:
     interpreter = require("ai_edge_litert.interpreter", EXTRA).Interpreter
     try:
         made = interpreter(model_content=data, num_threads=threads)
         made.allocate_tensors()
     except (ValueError, RuntimeError, TypeError) as error:
-        raise SplitDeconvError(f"LiteRT does not take it: {one_line(error, most=200)}") from None
+        raise SplitDeconvError(
+            f"LiteRT does not take the model: {one_line(error, most=200)}",
+            where="cpu.litert",
+            expected="a .tflite model that LiteRT runs on this CPU",
+            got=type(error).__name__,
+            fix="choose another runtime, or a version of LiteRT that has the operators",
+        ) from None
     return made
 
 
-def _between(piece, plain, makers):
+def _between(
+    piece: Mapping[str, Any],
+    plain: Mapping[int, Mapping[str, Any]],
+    makers: Mapping[int, int],
+) -> set[int]:
     """The operators that lie between a delegate's outputs and its inputs."""
     border, found = set(map(int, piece["inputs"])), set()
     wanted = [int(tensor) for tensor in piece["outputs"]]

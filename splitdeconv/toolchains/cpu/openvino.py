@@ -10,17 +10,18 @@ import numpy as np
 
 from ...errors import SplitDeconvError, one_line
 from ...extras import require
-from . import version
+from . import package
+from .interface import Draw, Outputs, Run
 
 PACKAGE, EXTRA, OLDEST = "openvino", "npu", (2025, 0)
 
 
 def available() -> str | None:
     """Why nothing can be run here, as one sentence, or None if it can."""
-    return version.reason(PACKAGE, EXTRA, OLDEST)
+    return package.reason(PACKAGE, EXTRA, OLDEST)
 
 
-def load(data, threads, draw):
+def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
     """A file ready to run on fixed inputs, in single precision and with as few threads as asked for.
 
     Args:
@@ -44,6 +45,12 @@ def load(data, threads, draw):
             values = draw(place, tuple(port.shape), np.dtype(port.element_type.to_dtype()))
             request.set_input_tensor(place, openvino.Tensor(values))
     except (RuntimeError, ValueError, TypeError) as error:
-        raise SplitDeconvError(f"OpenVINO does not take it: {one_line(error, most=200)}") from None
+        raise SplitDeconvError(
+            f"OpenVINO does not take the model: {one_line(error, most=200)}",
+            where="cpu.openvino",
+            expected="a .onnx model that OpenVINO runs on this CPU",
+            got=type(error).__name__,
+            fix="choose another runtime, or a version of OpenVINO that has the operators",
+        ) from None
     outputs = range(len(compiled.outputs))
     return request.infer, lambda: [np.array(request.get_output_tensor(place).data) for place in outputs]

@@ -5,22 +5,23 @@ Linux, version 16.0 is the last) is run where it is on PATH, and a device where 
 `published` replays the measurements of the authors of split deconvolution.
 """
 
-import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ...convert.targets import load_target
+from ...convert.targets import Target, load_target
 from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
 from ...formats.tflite.flatbuffer import check as tflite_check
 from ...formats.tflite.flatbuffer.file import read
 from ...formats.tflite.graph import operator_name, ports, type_name
-from .. import process
-from ..child import Child
+from ...limits.child import Child
+from .. import compiler as vendor
 from .log import COMPILER, TOTALS, failure, parse
 
 DELEGATE = "libedgetpu.so.1"
@@ -33,14 +34,14 @@ MAPPED_OPERATOR = "edgetpu-custom-op"
 _CHECKED = ["operator", "version", "count", "verdict", "reason"]
 
 
-def available(compiler=None) -> str | None:
+def available(compiler: str | None = None) -> str | None:
     """Why nothing can be compiled here, as one sentence, or None if it can."""
     if which(compiler or COMPILER) is None:
         return f"{compiler or COMPILER} is not on PATH: see coral.ai/docs/edgetpu/compiler (x86-64 Linux only)"
     return None
 
 
-def check(model, target="edge_tpu") -> pd.DataFrame:
+def check(model: bytes, target: str | Target = "edge_tpu") -> pd.DataFrame:
     """Hold the operators of a .tflite file against a target profile, without a compiler.
 
     Args:
@@ -77,7 +78,7 @@ def check(model, target="edge_tpu") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_CHECKED)
 
 
-def checks(models, target="edge_tpu") -> pd.DataFrame:
+def checks(models: Mapping[str, bytes | str], target: str | Target = "edge_tpu") -> pd.DataFrame:
     """`check` of several files; one that cannot be read costs its own row only.
 
     Args:
@@ -94,7 +95,7 @@ def checks(models, target="edge_tpu") -> pd.DataFrame:
     tables = []
     for form, model in models.items():
         try:
-            found = check(_file(model), profile).assign(skipped=None)
+            found = check(vendor.given(model, "models"), profile).assign(skipped=None)
         except SplitDeconvError as error:
             found = pd.DataFrame([{"skipped": error.problem}])
         tables.append(found.assign(form=form))
@@ -102,7 +103,9 @@ def checks(models, target="edge_tpu") -> pd.DataFrame:
     return table.reindex(columns=["form", *_CHECKED, "skipped"])
 
 
-def compile_model(model, *, timeout=600.0, compiler=None):
+def compile_model(
+    model: bytes, *, timeout: float = 600.0, compiler: str | None = None
+) -> tuple[bytes, dict[str, Any], pd.DataFrame]:
     """Compile a full-int8 .tflite for the Edge TPU.
 
     Args:
@@ -119,28 +122,33 @@ def compile_model(model, *, timeout=600.0, compiler=None):
     """
     check_seconds(timeout, "timeout", "edgetpu.compile_model")
     if (reason := available(compiler)) is not None:
-        raise SplitDeconvError(reason)
+        raise SplitDeconvError(
+            reason,
+            where="edgetpu.compile_model",
+            expected="the compiler, version 16.0",
+            got="no such program",
+            fix="install it, or give its path (compiler)",
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(model)
         command = [which(compiler or COMPILER), "-s", "-o", folder, path]
-        try:
-            code, printed, errors = process.run(command, timeout, folder)
-        except subprocess.TimeoutExpired:
-            raise SplitDeconvError(f"{COMPILER} took longer than {timeout:g} s") from None
-        except OSError as error:
-            raise SplitDeconvError(f"{COMPILER} cannot be run: {error.strerror}") from None
-        text = f"{printed}\n{errors}"
-        if code:
-            raise SplitDeconvError(failure(text) or f"{COMPILER} {process.ended(code, errors.strip() or printed)}")
+        done = vendor.run(COMPILER, command, timeout, folder)
+        text = f"{done.printed}\n{done.errors}"
+        if done.code:
+            problem = failure(text) or f"{COMPILER} {done.ending}"
+            raise vendor.failed(COMPILER, problem, f"a process that {done.ending}")
         totals, operators = parse(text)
         compiled = Path(folder) / "model_edgetpu.tflite"
         if not compiled.is_file():
-            raise SplitDeconvError(f"{COMPILER} reported success and wrote no file")
+            problem = f"{COMPILER} reported success and wrote no file"
+            raise vendor.failed(COMPILER, problem, "no file")
         return compiled.read_bytes(), totals, operators
 
 
-def compiled(models, *, timeout=600.0, compiler=None):
+def compiled(
+    models: Mapping[str, bytes | str], *, timeout: float = 600.0, compiler: str | None = None
+) -> tuple[pd.DataFrame, dict[str, bytes]]:
     """Compile models; a failure costs its own row only.
 
     Args:
@@ -160,7 +168,9 @@ def compiled(models, *, timeout=600.0, compiler=None):
     for form, model in models.items():
         row = {"form": form, "complete": False, "reasons": "", "skipped": None}
         try:
-            files[form], totals, operators = compile_model(_file(model), timeout=timeout, compiler=compiler)
+            data = vendor.given(model, "models")
+            made = compile_model(data, timeout=timeout, compiler=compiler)
+            files[form], totals, operators = made
             left = operators[~operators["mapped"]]
             reasons = [f"{name} {count}: {status}" for name, count, _, status in left.itertuples(index=False)]
             if totals["unmapped"] is None:
@@ -172,7 +182,15 @@ def compiled(models, *, timeout=600.0, compiler=None):
     return pd.DataFrame(rows, columns=["form", "complete", "reasons", "skipped", "compiler", *TOTALS]), files
 
 
-def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0) -> pd.DataFrame:
+def run(
+    models: Mapping[str, bytes | str],
+    *,
+    turns: int = 20,
+    rounds: int = 3,
+    timeout: float = 120.0,
+    delegate: str | None = DELEGATE,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Run compiled models on a device, in turn, in a process of their own that may be lost with it.
 
     Args:
@@ -197,30 +215,26 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
     times, reasons, on_cpu = {form: [] for form in models}, {}, dict.fromkeys(models, "")
     for form, model in models.items():
         try:
-            operators = Counter(name for name, *_ in _operators(_file(model)))
+            operators = Counter(name for name, *_ in _operators(vendor.given(model, "models")))
             mapped = operators.pop(MAPPED_OPERATOR, 0) if delegate is not None else 0
             on_cpu[form] = ", ".join(f"{name} {count}" for name, count in sorted(operators.items()))
             if delegate is not None and not mapped:
                 reasons[form] = "no operator in it is compiled for the Edge TPU: all of it would run on the CPU"
         except SplitDeconvError as error:
             reasons[form] = error.problem
-    with tempfile.TemporaryDirectory() as folder:
-        child = Child(_RUNNER, {}, folder)
-        try:
-            for index, (form, model) in enumerate(list(models.items()) * rounds):
-                if form in reasons:
-                    continue
-                path = Path(folder) / f"{index % len(models)}.tflite"
-                path.write_bytes(model)
-                task = {"model": str(path), "delegate": delegate, "turns": turns, "seed": seed}
-                told = child.ask(task, timeout)
-                try:
-                    times[form] += [float(second) for second in told["seconds"]]
-                except (KeyError, TypeError, ValueError):
-                    unknown = f"an answer that is not understood: {str(told)[:80]}"
-                    reasons[form] = told.get("reason", unknown) if isinstance(told, dict) else unknown
-        finally:
-            child.close()
+    with Child(_RUNNER) as child:
+        for index, (form, model) in enumerate(list(models.items()) * rounds):
+            if form in reasons:
+                continue
+            path = child.folder / f"{index % len(models)}.tflite"
+            path.write_bytes(model)
+            task = {"model": str(path), "delegate": delegate, "turns": turns, "seed": seed}
+            told = child.ask(task, timeout)
+            try:
+                times[form] += [float(second) for second in told["seconds"]]
+            except (KeyError, TypeError, ValueError):
+                unknown = f"an answer that is not understood: {str(told)[:80]}"
+                reasons[form] = told.get("reason", unknown) if isinstance(told, dict) else unknown
     return pd.DataFrame(
         {
             "form": list(models),
@@ -232,7 +246,7 @@ def run(models, *, turns=20, rounds=3, timeout=120.0, delegate=DELEGATE, seed=0)
     )
 
 
-def published(name="published_edge_tpu", folder=REFERENCE) -> pd.DataFrame:
+def published(name: str = "published_edge_tpu", folder: str | Path = REFERENCE) -> pd.DataFrame:
     """Measurements that others published, to be shown as replayed.
 
     Args:
@@ -250,11 +264,11 @@ def published(name="published_edge_tpu", folder=REFERENCE) -> pd.DataFrame:
     return pd.read_csv(path, comment="#").assign(origin="replayed", source=source)
 
 
-def _operators(data):
+def _operators(data: bytes | bytearray | memoryview) -> Iterator[tuple[str, int, str]]:
     """(name, version, its float types) of every operator in a file."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise SplitDeconvError(
-            "this is no file's contents",
+            "invalid model: expected the contents of a file",
             where="the TFLite model",
             expected="bytes",
             got=type(data).__name__,
@@ -268,10 +282,3 @@ def _operators(data):
             kinds = {type_name(graph.tensors[place]) for place in touched if place >= 0}
             version = model.operatorCodes[operator.opcodeIndex].version
             yield operator_name(model, operator), version, ", ".join(sorted(k for k in kinds if "FLOAT" in k))
-
-
-def _file(model):
-    """The bytes that were given; refused with the reason that was given in their place."""
-    if isinstance(model, str):
-        raise SplitDeconvError(model)
-    return model

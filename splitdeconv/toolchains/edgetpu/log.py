@@ -1,6 +1,7 @@
 """What `edgetpu_compiler` prints: totals, where each operator runs and why, or why it failed."""
 
 import re
+from typing import Any
 
 import pandas as pd
 
@@ -35,7 +36,7 @@ _FAILURES = (
 )
 
 
-def parse(text):
+def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
     """Read what `edgetpu_compiler -s` prints.
 
     Args:
@@ -51,7 +52,14 @@ def parse(text):
     """
     version = re.search(r"Edge TPU Compiler version (\S+)", text)
     if not re.search(TOTALS["compiled_ms"], text):
-        raise SplitDeconvError(failure(text) or f"{COMPILER} printed neither a result nor an error of a known format")
+        lines = text.strip().splitlines()
+        raise SplitDeconvError(
+            failure(text) or f"{COMPILER} printed neither a result nor an error of a known format",
+            where=f"what {COMPILER} printed",
+            expected="Model compiled successfully in N ms",
+            got=lines[-1] if lines else "nothing",
+            fix="compile the file by hand for all that it says; version 16.0 is known here",
+        )
     found = {name: re.search(pattern, text) for name, pattern in TOTALS.items()}
     totals = {name: match and _number(*match.groups()) for name, match in found.items()}
     header = _HEADER.search(text)
@@ -67,11 +75,11 @@ def parse(text):
     return {"compiler": version and version[1], **totals}, table
 
 
-def failure(text) -> str | None:
+def failure(text: str) -> str | None:
     """What the compiler says of its failure in `text`, or None."""
     found = (re.search(failure, text, re.MULTILINE) for failure in _FAILURES)
     return next((f"{COMPILER}: {match[1].strip()}" for match in found if match), None)
 
 
-def _number(value, unit=None):
+def _number(value: str, unit: str | None = None) -> int:
     return int(value) if unit is None else round(float(value) * _UNITS[unit])

@@ -8,15 +8,17 @@ are timed on it instead: generation `HERE`. Both happen in a child process, whos
 
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from ...core.forms import FORMS, INTERLEAVES
 from ...core.layer import Layer
 from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
+from ...limits.child import Child
 from ...networks.counts import reason_to_skip
 from ...provenance import installed
-from ..child import Child
 from . import hlo
 from .subjects import chain as chain, layers as layers, whole as whole
 
@@ -55,7 +57,7 @@ _TIMES = ("device", "seconds", "speedup", "low", "high", "turns")
 _OLDEST_JAX = (0, 7)  # the first in which a program may choose the layouts of its arguments by `Format`
 
 
-def available(generation=None) -> str | None:
+def available(generation: str | None = None) -> str | None:
     """Why nothing can be compiled for TPUs here (or timed, for generation `HERE`), or None if it can."""
     missing = [name for name in ("jax", *(["libtpu"] if generation != HERE else [])) if not installed(name)]
     if missing:
@@ -71,7 +73,14 @@ def compiler() -> str:
     return ", ".join(f"{name} {installed(name)}" for name in ("jax", "libtpu") if installed(name))
 
 
-def cases(subjects, *, generations=tuple(GENERATIONS), batches=(1,), dtypes=("bfloat16",), variants=VARIANTS):
+def cases(
+    subjects: Sequence[Mapping[str, Any]],
+    *,
+    generations: Iterable[str] = tuple(GENERATIONS),
+    batches: Iterable[int] = (1,),
+    dtypes: Iterable[str] = ("bfloat16",),
+    variants: Iterable[tuple[str, str]] = VARIANTS,
+) -> list[dict[str, Any]]:
     """Every combination of subjects and configurations, as `measure` takes them.
 
     Args:
@@ -114,7 +123,15 @@ def cases(subjects, *, generations=tuple(GENERATIONS), batches=(1,), dtypes=("bf
     ]
 
 
-def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress=None) -> pd.DataFrame:
+def measure(
+    cases: Sequence[Mapping[str, Any]],
+    *,
+    detail: bool = False,
+    timeout: float = 300,
+    turns: int = 15,
+    budget: float = 10.0,
+    progress: Callable[[list], Iterable] | None = None,
+) -> pd.DataFrame:
     """Compile every case for its generation, or time it here.
 
     Cases to be timed that differ in form alone are timed in turn, and their speedups are over the native form.
@@ -138,19 +155,16 @@ def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress
     turns = check_count(turns, "number of turns", "libtpu.measure")
     timeout = check_seconds(timeout, "timeout", "libtpu.measure")
     budget = check_seconds(budget, "budget", "libtpu.measure")
-    children = {timed: Child(_CHILD, {**_QUIET, **({} if timed else _WITHOUT_TPU)}) for timed in (False, True)}
     reasons = [_hopeless(case) for case in cases]
     found = {index: [{"reason": reason}] for index, reason in enumerate(reasons) if reason}
     tasks = _tasks([(index, case) for index, case in enumerate(cases) if index not in found])
-    try:
+    with Child(_CHILD, _QUIET | _WITHOUT_TPU) as compiling, Child(_CHILD, _QUIET) as timing:
         for task in progress(tasks) if progress else tasks:
             timed = task[0][1]["topology"] is None
-            answer = children[timed].ask([{**case, "turns": turns, "budget": budget} for _, case in task], timeout)
+            asked = [{**case, "turns": turns, "budget": budget} for _, case in task]
+            answer = (timing if timed else compiling).ask(asked, timeout)
             for (index, _), told in zip(task, _understood(answer, len(task)), strict=True):
                 found[index] = _rows(told, timed, detail)
-    finally:
-        for child in children.values():
-            child.close()
     rows = [
         {**{name: case[name] for name in KEY}, **row, "compiler": compiler(), "reason": row.get("reason")}
         for index, case in enumerate(cases)
@@ -162,7 +176,7 @@ def measure(cases, *, detail=False, timeout=300, turns=15, budget=10.0, progress
     return pd.DataFrame(rows, columns=[*KEY, *numbers, "compiler", "reason"])
 
 
-def charged(table) -> pd.Series:
+def charged(table: pd.DataFrame) -> pd.Series:
     """Cycles with a charge for what the compiler does not estimate, so that no win rests on it.
 
     Every byte that an operation without estimate writes is charged like the slowest estimated copy (of 64 KiB or more)
@@ -181,7 +195,7 @@ def charged(table) -> pd.Series:
     return table["cycles"] + table["unestimated_bytes"] * rates.where(table["unestimated_bytes"] > 0, 0)
 
 
-def best(table) -> pd.DataFrame:
+def best(table: pd.DataFrame) -> pd.DataFrame:
     """Who wins: for each layer and configuration the variant of fewest cycles as `charged`, or of least time.
 
     Args:
@@ -208,7 +222,7 @@ def best(table) -> pd.DataFrame:
     return chosen.reset_index()[[*KEY, "cost", "speedup", "over_nzp", "unknown"]]
 
 
-def cheapest(table, where, cost):
+def cheapest(table: pd.DataFrame, where: list[str], cost: str) -> pd.DataFrame:
     """The row of least cost for each combination of the columns `where`, in the table's order.
 
     Where none has a cost it is the first one.
@@ -216,7 +230,7 @@ def cheapest(table, where, cost):
     return table.sort_values(cost, kind="stable").drop_duplicates(where).sort_index()
 
 
-def timed(table) -> bool:
+def timed(table: pd.DataFrame) -> bool:
     """Whether a table of `measure` was timed, not compiled.
 
     Raises:
@@ -234,7 +248,7 @@ def timed(table) -> bool:
     return bool(here.any())
 
 
-def _hopeless(case):
+def _hopeless(case: Mapping[str, Any]) -> str | None:
     """Why a case need not be tried, or None."""
     reason = available(HERE if case["topology"] is None else None)
     if reason is None and case["form"] not in ("native", "apart"):
@@ -243,7 +257,7 @@ def _hopeless(case):
     return reason
 
 
-def _tasks(cases):
+def _tasks(cases: list[tuple[int, Mapping[str, Any]]]) -> list[list[tuple[int, Mapping[str, Any]]]]:
     """Numbered cases, in the groups in which they go to a child: one to compile, all forms of one subject to time."""
     tasks = {}
     for index, case in cases:
@@ -252,7 +266,7 @@ def _tasks(cases):
     return list(tasks.values())
 
 
-def _understood(answer, count):
+def _understood(answer: Any, count: int) -> list[Any]:
     """What a child's answer tells of each of the cases, a reason where it tells none or nothing that was asked."""
     if isinstance(answer, dict) and isinstance(answer.get("reason"), str):
         return [answer] * count
@@ -260,7 +274,7 @@ def _understood(answer, count):
     return answer if known else [{"reason": f"an answer that is not understood: {str(answer)[:80]}"}] * count
 
 
-def _rows(answer, timed, detail):
+def _rows(answer: Any, timed: bool, detail: bool) -> list[dict[str, Any]]:
     """The rows of one case, from what a child told of it."""
     if timed or isinstance(answer, dict):
         return [answer]

@@ -1,10 +1,12 @@
-"""Build programs with JAX, compile them for a TPU or time them on this machine's device: what `_libtpu_child` runs.
+"""Build programs with JAX, compile them for a TPU or time them on this machine's device: what `child` runs.
 
 Its environment is made for it: Keras on the jax backend, and what libtpu wants to hear where there is no TPU. See
 `libtpu.measure` for what a case holds.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,17 +19,20 @@ from jax.sharding import SingleDeviceSharding
 from ... import bench
 from ...core.apply import apply
 from ...core.layer import Layer
-from ...errors import SplitDeconvError, one_line
+from ...errors import SplitDeconvError, explain
 from . import hlo
 
+#: What `libtpu.cases` makes.
+Case = Mapping[str, Any]
 
-def estimate(case):
+
+def estimate(case: Case) -> list[dict[str, Any]]:
     """The operations of one case's program, compiled ahead of time, as records."""
     compute, shapes = folded(*program(case))[1:]
     return hlo.operations(_compiled(compute, shapes, _device(case["topology"])).as_text()).to_dict("records")
 
 
-def time(cases):
+def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
     """Seconds of cases that differ in form alone, in turn, on the first device that JAX finds here.
 
     A form that cannot be compiled or run costs no other: it has a reason. Without a native one there are no speedups.
@@ -53,14 +58,6 @@ def time(cases):
     return [answers[index] for index in range(len(cases))]
 
 
-def explain(error):
-    """An exception in one line."""
-    if isinstance(error, SplitDeconvError):
-        details = [f"{name} {told}" for name, told in (("expected", error.expected), ("got", error.got)) if told]
-        return f"{error.problem}: {', '.join(details)}" if details else error.problem
-    return one_line(error, typed=True, most=200)
-
-
 def _loaded(case, device):
     """A case's program on a device, as a function without arguments that returns when its result is there."""
     function, weights, x = program(case)
@@ -73,7 +70,9 @@ def _loaded(case, device):
     return lambda: jax.block_until_ready(compiled(*arguments))
 
 
-def folded(function, weights, x):
+def folded(
+    function: Callable[..., Any], weights: Any, x: Any
+) -> tuple[Callable[..., Any], Callable[..., Any], list[jax.ShapeDtypeStruct]]:
     """A function of weights and an input, cut in two: what depends on the weights alone is computed once, beforehand.
 
     The filters of a deployed model are split on the host. Left in the program, that would be charged at every run.
@@ -108,7 +107,7 @@ def folded(function, weights, x):
     return part(jaxpr.invars[:count], early, constants), part(invars, late, jaxpr.outvars), shapes
 
 
-def program(case):
+def program(case: Case) -> tuple[Callable[..., Any], Any, Any]:
     """A case's function of weights and input (or inputs), and their shapes."""
     return {"layer": _layer, "network": _network, "chain": _chain}[case["kind"]](case)
 
@@ -141,7 +140,13 @@ def _network(case):
             model = KerasModel.parse(file.read()).serialize()
         options["form"] = form
     else:
-        raise SplitDeconvError("a model of the user's own is not built with zeros inserted")
+        raise SplitDeconvError(
+            "a model of the user's own is not built with zeros inserted",
+            where="libtpu, form nzp",
+            expected="a benchmark network",
+            got=f"the file {case['model']}",
+            fix="leave the form out",
+        )
     if form == "auto" or (not known and form != "native"):
         options["static_batch"] = case["batch"]  # what is best may depend on it
         model = convert(model, verify=False, **options).model
@@ -151,7 +156,11 @@ def _network(case):
     shapes = [tuple(x.shape[1:]) for x in model.inputs]
     if any(None in shape for shape in shapes):
         raise SplitDeconvError(
-            "a program has inputs of fixed size", expected="sizes, all known but the batch", got=f"inputs {shapes}"
+            "a program has inputs of fixed size",
+            where=f"libtpu, model {case['model']}",
+            expected="sizes, all known but the batch",
+            got=f"inputs {shapes}",
+            fix="save the model with inputs of fixed size",
         )
     inputs = [jax.ShapeDtypeStruct((case["batch"], *x.shape[1:]), jnp.dtype(x.dtype)) for x in model.inputs]
     weights = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in _variables(model)]

@@ -15,7 +15,7 @@ from splitdeconv.toolchains.cpu import (
     child as _cpu_child,
     litert as litert_run,
     onnxruntime as ort,
-    version as cpu_version,
+    package as cpu_package,
 )
 from splitdeconv.toolchains.models import benchmark as models, onnx as onnx_export, tflite as litert
 from tests.toolchains.needs import needs
@@ -108,7 +108,7 @@ def test_what_a_runtime_does_not_take_costs_one_row(files):
         "odd": False,
         "split": True,
     }
-    assert "LiteRT does not take it" in found.loc["broken", "skipped"]
+    assert "LiteRT does not take the model" in found.loc["broken", "skipped"]
     assert found.loc["absent", "skipped"] == "too large to try"
     assert (
         "odd output: shapes [[1, 12, 10, 3]] where the first form has [[1, 12, 10, 4]]" in found.loc["odd", "skipped"]
@@ -137,7 +137,7 @@ def test_without_a_baseline_there_are_seconds_and_neither_speedups_nor_errors(fi
 @pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
 def test_a_file_of_another_kind_is_a_reason(files, runtime):
     (row,) = cpu.measure(runtime, {"native": b"no model"}, **FEW).to_dict("records")
-    assert "does not take it" in row["skipped"]
+    assert "does not take the model" in row["skipped"]
 
 
 @pytest.mark.parametrize(
@@ -168,14 +168,14 @@ def test_a_runtime_that_hangs_or_breaks_is_a_reason(tmp_path, monkeypatch, scrip
 def test_what_a_runtime_prints_is_no_answer(tmp_path, monkeypatch, files):
     (tmp_path / "loud_child.py").write_text(
         "import os\n"
-        "from splitdeconv.toolchains import _cpu_child, litert_run\n"
-        "load = litert_run.load\n"
+        "from splitdeconv.toolchains.cpu import child, litert\n"
+        "load = litert.load\n"
         "def loud(*arguments):\n"
         "    os.write(1, b'{\"told\": {}}\\n7\\n')\n"
         "    print('loaded', flush=True)\n"
         "    return load(*arguments)\n"
-        "litert_run.load = loud\n"
-        "_cpu_child.main()\n"
+        "litert.load = loud\n"
+        "child.main()\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = cpu.measure("litert", files, **FEW, runner="loud_child")
@@ -186,7 +186,7 @@ def test_what_a_runtime_prints_is_no_answer(tmp_path, monkeypatch, files):
 def test_a_runtime_that_is_missing_or_of_a_wrong_version_is_a_reason(monkeypatch, runtime):
     package = cpu.RUNTIMES[runtime].PACKAGE
     for version, reason in ((None, "is not installed: pip install"), ("0.1.2", "is too old"), ("new", "can be read")):
-        monkeypatch.setattr(cpu_version, "installed", lambda _, version=version: version)
+        monkeypatch.setattr(cpu_package, "installed", lambda _, version=version: version)
         found = cpu.measure(runtime, {"native": b""}, **FEW)
         assert found["skipped"].str.startswith(package).all()
         assert found["skipped"].str.contains(reason).all()

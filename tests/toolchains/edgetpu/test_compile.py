@@ -114,7 +114,7 @@ def test_the_check_needs_no_compiler(native):
     assert "aborts the compilation (google-coral/edgetpu#386)" in refusal["reason"]
     with pytest.raises(SplitDeconvError):
         edgetpu.check(b"no model")
-    with pytest.raises(SplitDeconvError, match=r"no file's contents\n.*\n.*\n  got: str\n.*read them"):
+    with pytest.raises(SplitDeconvError, match=r"expected the contents of a file\n.*\n.*\n  got: str\n.*read them"):
         edgetpu.check("model.tflite")
 
 

@@ -112,7 +112,7 @@ def test_inputs_may_be_several_but_not_of_unknown_size(tmp_path, shapes):
         assert (found["seconds"] > 0).all()
     else:
         wanted = f"a program has inputs of fixed size: expected sizes, all known but the batch, got inputs {shapes}"
-        assert found["reason"].tolist() == [wanted] * 2
+        assert found["reason"].str.startswith(wanted).all()
 
 
 @needs_jax
@@ -161,7 +161,7 @@ def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
 
 @needs_jax
 def test_a_device_that_is_lost_on_the_way_is_a_reason(monkeypatch):
-    from splitdeconv.toolchains.libtpu import child as _libtpu_child, programs as tpu_programs
+    from splitdeconv.toolchains.libtpu import child, programs as tpu_programs
 
     calls = []
 
@@ -175,8 +175,8 @@ def test_a_device_that_is_lost_on_the_way_is_a_reason(monkeypatch):
 
     monkeypatch.setattr(tpu_programs, "_loaded", lost)
     cases = libtpu.cases([SUBJECT], generations=[libtpu.HERE], variants=[*NATIVE, ("rows", "concat")])
-    answer = _libtpu_child._answer(tpu_programs, [{**case, "turns": 3, "budget": 1} for case in cases])
-    assert answer == {"reason": "RuntimeError: the device is gone"}
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        child.answer([{**case, "turns": 3, "budget": 1} for case in cases])
 
 
 @needs_jax
@@ -255,7 +255,7 @@ def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(m
     assert found["reason"][0] == "the process ended with code 1: out of memory, says the compiler"
     assert found["reason"][1] == "took longer than 3 s"
     assert found["reason"][2] == "an answer that is not understood: 'I0000 hello'"
-    assert found["reason"][4] == "the process was ended by signal 9 (Killed)"
+    assert found["reason"][4] == "the process was ended by signal 9 (Killed), as the system does for lack of memory"
     assert found["reason"][5] == "an answer that is not understood: '\ufffd\ufffd'"
     assert found["reason"][6] == f"an answer that is not understood: '{'x' * 80}'"
     for place, said in ((7, "7"), (8, "[]"), (9, "[[], []]"), (10, "{'cycles': 1}")):

@@ -1,12 +1,12 @@
 """Large constants: models are copied without them, and written one by one as protobuf writes the whole."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import onnx
 import pytest
 
 from splitdeconv.convert import job as jobs
+from splitdeconv.convert.rewrite import Options
+from splitdeconv.convert.task import Convert, Files, Task
 from splitdeconv.convert.verify import alone as verify_alone, whole as verify_whole
 from splitdeconv.formats.onnx.model import OnnxModel
 from splitdeconv.formats.onnx.storage import bulk as onnx_bulk
@@ -109,8 +109,8 @@ def test_large_models_are_verified_by_their_files(tmp_path, monkeypatch):
     monkeypatch.setattr(verify_whole, "SMALL", 0)
     path = tmp_path / "model.onnx"
     onnx.save_model(large(), path)
-    job = SimpleNamespace(folder=str(tmp_path), model=str(path), where="m", path=str(path), options={})
-    report = jobs.run(vars(job) | {"verb": "convert", "verify": True, "samples": 2, "seed": 0, "inputs": None})
+    task = Task(Convert(Options(), samples=2), Files(path, "m", beside=path))
+    report = jobs.run(task, tmp_path)
     assert report["verification"]["passed"]
     assert len(loaded) == 2
     assert {kind.__name__ for kinds in loaded for kind in kinds} == {type(path).__name__}

@@ -5,7 +5,7 @@ import re
 from ...provenance import installed
 
 
-def reason(package, extra, oldest) -> str | None:
+def reason(package: str, extra: str, oldest: tuple[int, int]) -> str | None:
     """Why a package cannot be used, as one sentence, or None if it can.
 
     Args:
@@ -18,7 +18,7 @@ def reason(package, extra, oldest) -> str | None:
         return f"{package} is not installed: pip install 'splitdeconv[{extra}]'"
     numbers = re.match(r"(\d+)\.(\d+)", found)
     if numbers is None:
-        return f"{package} {found} is of no version that can be read"
+        return f"{package}: invalid version {found!r}, expected numbers that can be read"
     if tuple(map(int, numbers.groups())) < oldest:
         return f"{package} {found} is too old, {'.'.join(map(str, oldest))} or later is needed"
     return None

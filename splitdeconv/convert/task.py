@@ -1,0 +1,194 @@
+"""What crosses the process boundary: a verb with its options, and the files that it is about.
+
+A `Task` goes to the child as plain values and is a `Task` again there. What comes back is what the
+verb says: the `Report` of "inspect" and "convert" or the `Verification` of "verify" as its
+`to_dict` has it, the rows of "layers" and "time" as a list.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .rewrite import Options
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a task, each as an absolute path.
+
+    Args:
+        model: the model.
+        where: what its user calls it.
+        beside: where the model's other files lie beside; None where it came as bytes.
+        inputs: an .npz file; None for synthetic inputs.
+        converted: the model to compare with; None where the verb needs none.
+    """
+
+    model: Path
+    where: str = "the model"
+    beside: Path | None = None
+    inputs: Path | None = None
+    converted: Path | None = None
+
+    def to_json(self) -> dict[str, str | None]:
+        """Plain values, fit for JSON."""
+        return {n: None if value is None else str(value) for n, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, str | None]) -> "Files":
+        """The files that `to_json` described."""
+        paths = {name: None if text is None else Path(text) for name, text in content.items() if name != "where"}
+        return cls(where=content["where"], **paths)
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """List the transposed convolutions of a model."""
+
+    name: ClassVar[str] = "inspect"
+    options: Options
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Inspect":
+        """What `to_json` described."""
+        return cls(_options(content["options"]))
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Rewrite a model; the result is left in the file "output" of the exchange folder.
+
+    Args:
+        options: what is asked for.
+        verify: whether the result is compared with the original.
+        samples, seed: of that comparison.
+    """
+
+    name: ClassVar[str] = "convert"
+    options: Options
+    verify: bool = True
+    samples: int = 8
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Convert":
+        """What `to_json` described."""
+        return cls(**{**content, "options": _options(content["options"])})
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Compare two models by value."""
+
+    name: ClassVar[str] = "verify"
+    samples: int = 8
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Verify":
+        """What `to_json` described."""
+        return cls(**content)
+
+
+@dataclass(frozen=True)
+class Time:
+    """Time two models; for each field see `splitdeconv.convert.timing.time_models`."""
+
+    name: ClassVar[str] = "time"
+    threads: tuple[int, ...] = (1, 2)
+    turns: int = 31
+    budget: float = 20.0
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return {"options": asdict(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Time":
+        """What `to_json` described."""
+        options = dict(content["options"])
+        return cls(threads=tuple(options.pop("threads")), **options)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """List the layers of a model that multiply.
+
+    Args:
+        size: height and width of the image, for an ONNX model that leaves them open. Whether it is
+            that is for the reader of the model to say.
+    """
+
+    name: ClassVar[str] = "layers"
+    size: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return {"options": asdict(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Layers":
+        """What `to_json` described."""
+        return cls(**content["options"])
+
+
+Verb = Inspect | Convert | Verify | Time | Layers
+_VERBS: dict[str, type[Verb]] = {kind.name: kind for kind in (Inspect, Convert, Verify, Time, Layers)}
+
+
+def verb_of(name: str, given: Mapping[str, Any]) -> Verb:
+    """The record of a verb.
+
+    Args:
+        name: "inspect", "convert", "verify", "time" or "layers".
+        given: its fields, as its `to_json` has them; those that have a default may be left out.
+    """
+    return _VERBS[name].from_json(given)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a child is to do.
+
+    Args:
+        verb: what, with the options of it.
+        files: with which files.
+    """
+
+    verb: Verb
+    files: Files
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return {
+            "verb": self.verb.name,
+            "given": self.verb.to_json(),
+            "files": self.files.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Task":
+        """The task that `to_json` described."""
+        verb = verb_of(content["verb"], content["given"])
+        return cls(verb, Files.from_json(content["files"]))
+
+
+def _options(content: Mapping[str, Any]) -> Options:
+    shapes = content.get("input_shape")
+    if shapes is not None:
+        shapes = {name: tuple(shape) for name, shape in shapes.items()}
+    return Options(**{**content, "input_shape": shapes})

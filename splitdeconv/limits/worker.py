@@ -1,0 +1,99 @@
+"""The child's side of `sandbox`: limit yourself, read the task, do it, leave the answer in a file."""
+
+import json
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SplitDeconvError, one_line
+from . import allowance, sandbox, temporary
+from .answer import Answer, Refusal
+from .bounds import Limits
+
+# As the dynamic linker, threads and the system put it, in exceptions of many types.
+_NO_MEMORY = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "Cannot allocate memory",
+    "can't start new thread",
+)
+
+
+def work(folder: str | Path, do: Callable[[Any, Path], Any]) -> int:
+    """Do the task in a folder.
+
+    Args:
+        folder: of the exchange.
+        do: from the task, plain values, and the folder to the result, which is fit for JSON. What
+            it needs is best imported in it: then the limits hold for that, too.
+
+    Returns:
+        The exit code.
+    """
+    folder = Path(folder)
+    order = sandbox.Order.from_json(json.loads((folder / sandbox.TASK).read_text()))
+    allowance.begin(folder, order.limits)
+    context = _Context(folder, order.where, order.limits)
+    try:
+        answer = Answer(do(order.task, folder))
+    except SplitDeconvError as error:
+        answer = Answer(refusal=Refusal.of(error))
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in temporary.FULL:
+            return sandbox.NO_ROOM
+        answer = Answer(refusal=context.refusal(error))
+    partial = folder / "result.partial"
+    try:
+        partial.write_text(_without(folder, json.dumps(answer.to_json())))
+    except OSError:
+        return sandbox.NO_ROOM
+    partial.replace(folder / sandbox.RESULT)
+    return 0
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What an error that nobody foresaw is told with."""
+
+    folder: Path
+    where: str
+    limits: Limits
+
+    def refusal(self, error: Exception) -> Refusal:
+        """What is told of an error that is not a refusal."""
+        lacking = isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY)
+        return self._out_of_memory() if lacking else self._unforeseen(error)
+
+    def _out_of_memory(self) -> Refusal:
+        return Refusal(
+            "the model needs more memory than it is allowed; nothing was written",
+            where=self.where,
+            expected=f"at most {self.limits.grown(0).bytes / 2**30:.1f} GiB",
+            got="an allocation that failed",
+            fix="the file may be damaged or hostile; if you trust it, allow more with --memory",
+        )
+
+    def _unforeseen(self, error: Exception) -> Refusal:
+        """An error of this package's own, with the place where it happened."""
+        stage = "starting"
+        with suppress(OSError):
+            stage = (self.folder / sandbox.STAGE).read_text()
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return Refusal(
+            f"internal error while {stage}; nothing was written",
+            where=self.where,
+            got=f"{one_line(error, typed=True)} ({Path(place.filename).name}, line {place.lineno})",
+            fix="please report this message, and the model if you can",
+        )
+
+
+def _without(folder: Path, text: str) -> str:
+    """A text without the exchange folder, which runtimes name in what they say, and which is gone
+    when it is read.
+    """
+    for each in {str(folder), str(folder.resolve())}:
+        text = text.replace(json.dumps(each + "/")[1:-1], "")
+    return text
