@@ -7,6 +7,7 @@ above all. A sum over what is estimated is therefore a lower bound wherever one 
 
 import re
 from math import prod
+from typing import Any
 
 import pandas as pd
 
@@ -67,7 +68,7 @@ def operations(text) -> pd.DataFrame:
     return table
 
 
-def summary(table) -> dict:
+def summary(table: pd.DataFrame) -> dict[str, Any]:
     """What a program costs in all.
 
     Args:
@@ -114,7 +115,11 @@ def _bits(name):
     return _BITS.get(name) or (int(size[0]) if size else 0)
 
 
-def _unknown(expected, got):
+def _unknown(expected: str, got: object) -> SplitDeconvError:
     return SplitDeconvError(
-        "the compiler's output is not understood", where="the compiled program", expected=expected, got=repr(got)
+        "the compiler's output is not understood",
+        where="the compiled program",
+        expected=expected,
+        got=repr(got),
+        fix="install versions that are known here: pip install 'splitdeconv[tpu]'",
     )

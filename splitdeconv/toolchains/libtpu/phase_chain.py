@@ -80,9 +80,10 @@ def _check(plans, shape, weights):
         if len(plan.axes) != 2 or plan.groups != 1 or any(axis.d != 1 or axis.tail for axis in plan.axes):
             raise SplitDeconvError(
                 "this transposed convolution cannot stay apart in phases",
-                where="chain.stay_apart",
+                where="phase_chain.stay_apart",
                 expected="2-D, one group, no dilation, an output of stride times the input",
                 got=f"axes {plan.axes}, {plan.groups} group(s)",
+                fix="apply it by itself (splitdeconv.apply)",
             )
         wanted = [axis.n for axis in plan.axes]
         _expect(f"an image of {wanted}, as planned", size, list(size) == wanted)
@@ -96,4 +97,10 @@ def _check(plans, shape, weights):
 
 def _expect(expected, got, fits):
     if not fits:
-        raise SplitDeconvError("these do not make a chain", where="chain.stay_apart", expected=expected, got=shown(got))
+        raise SplitDeconvError(
+            "these do not make a chain",
+            where="phase_chain.stay_apart",
+            expected=expected,
+            got=shown(got),
+            fix="give plans, input and weights of layers that follow one another",
+        )

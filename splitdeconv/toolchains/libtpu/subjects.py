@@ -35,7 +35,7 @@ def whole(model, name=None) -> dict:
     known = isinstance(model, str) and model in names()
     if not known and not (isinstance(model, str | PathLike) and Path(model).is_file()):
         raise SplitDeconvError(
-            "this is no model that can be compiled as a whole",
+            "invalid model: expected one that can be compiled as a whole",
             where="libtpu.whole",
             expected=f"the path of a .keras file, or one of {', '.join(names())}",
             got=repr(str(model)) if isinstance(model, str | PathLike) else type(model).__name__,

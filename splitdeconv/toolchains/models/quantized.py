@@ -25,7 +25,7 @@ def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found = ", ".join(f"{np.dtype(port['dtype'])} {tuple(map(int, port['shape']))}" for port in ports)
     if len(ports) != 2 or {np.dtype(port["dtype"]) for port in ports} != {np.dtype("int8")}:
         raise SplitDeconvError(
-            "the file is no full int8 generator",
+            "invalid generator: expected a file that is full int8",
             where="run_int8",
             expected="one int8 input and one int8 output",
             got=found,
@@ -34,7 +34,11 @@ def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     source, sink = ports
     if tuple(source["shape"]) != (1, *inputs.shape[1:]):
         raise SplitDeconvError(
-            "the inputs do not fit the file", where="run_int8", expected=found, got=f"shape {inputs.shape}"
+            "the inputs do not fit the file",
+            where="run_int8",
+            expected=found,
+            got=f"shape {inputs.shape}",
+            fix="give images of the size that the file takes",
         )
     scale, zero = source["quantization"]
     quantized = np.clip(np.rint(inputs / scale) + zero, -128, 127).astype("int8")

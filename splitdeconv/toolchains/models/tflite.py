@@ -44,9 +44,10 @@ def export(model, *, batch=1, calibration=None) -> bytes:
     if calibration is not None and (len(counts) != len(model.inputs) or not counts[0] or len(set(counts)) > 1):
         raise SplitDeconvError(
             "the model cannot be exported",
-            where="litert.export",
+            where="models.tflite.export",
             expected=f"as many calibration samples for each of {len(model.inputs)} input(s), one at the least",
             got=" and ".join(map(str, counts)) or "none",
+            fix="give one array of typical inputs for each input, all of one length",
         )
     if calibration is not None:
         from .quantizable import quantizable  # it needs Keras
@@ -91,7 +92,7 @@ def full_int8(data) -> bytes:
 def _not_full(got):
     return SplitDeconvError(
         "the model is not full int8",
-        where="litert.full_int8",
+        where="models.tflite.full_int8",
         expected="int8 inputs and outputs, and no float operator",
         got=got,
         fix="export it with calibration samples",
