@@ -202,3 +202,19 @@ def test_an_error_is_short_whatever_it_is_told():
 def test_absurd_counts_are_refused(value):
     with refused("the batch must be a positive integer"):
         check_count(value, "batch", "here")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("device\n  busy"), "RuntimeError: device busy"),
+        (MemoryError(), "MemoryError"),
+        (ValueError("x" * 500), "ValueError: " + "x" * 200),
+        (SplitDeconvError("no model"), "no model"),
+        (SplitDeconvError("no model", where="w", expected="2", got="1"), "no model: expected 2, got 1"),
+        (SplitDeconvError("p", got="1", fix="give 2"), "p: got 1; give 2"),
+        (SplitDeconvError("p", expected="2", fix="give 2"), "p: give 2"),
+    ],
+)
+def test_an_exception_in_one_line(error, text):
+    assert one_line(error) == text
