@@ -1,9 +1,10 @@
-"""Time the processor model: a million layers on processors, cycles, traffic and energy each, on one core.
+"""Time the processor model: a million layers on processors, cycles, traffic and energy each, on one
+core.
 
 python benchmarks/dlp_sweep.py [MILLIONS]
 
-Networks are the published tables of layers, so that no framework is loaded; nothing is in a cache at the start. The aim
-is 2 s per million and 1 GiB of memory.
+Networks are the published tables of layers, so that no framework is loaded; nothing is in a cache
+at the start. The aim is 2 s per million and 1 GiB of memory.
 """
 
 import resource

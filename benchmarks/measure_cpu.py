@@ -1,11 +1,13 @@
-"""Time of every benchmark network in this CPU's runtimes, by layer and whole: data/measured/cpu_runtimes.csv.
+"""Time of every benchmark network in this CPU's runtimes, by layer and whole:
+data/measured/cpu_runtimes.csv.
 
 python benchmarks/measure_cpu.py [--busy SHARE] [--part layers] [--runtime litert] [NETWORK ...]
 
-LiteRT (XNNPACK) in float32 and full int8, ONNX Runtime and OpenVINO in float32, batch 1, one thread and two. "auto" is
-each target's choice. What the table holds is not timed again: delete its rows for that. A machine that does something
-else gives no times worth keeping: it waits until other processes use less than SHARE of all cores, and times again what
-they disturbed. The column busy tells their share in the end.
+LiteRT (XNNPACK) in float32 and full int8, ONNX Runtime and OpenVINO in float32, batch 1, one thread
+and two. "auto" is each target's choice. What the table holds is not timed again: delete its rows
+for that. A machine that does something else gives no times worth keeping: it waits until other
+processes use less than SHARE of all cores, and times again what they disturbed. The column busy
+tells their share in the end.
 """
 
 import argparse
@@ -29,9 +31,11 @@ KINDS = [("litert", "float32"), ("litert", "int8"), ("onnxruntime", "float32"), 
 FORMS = {"litert": benchmark.FORMS, "onnxruntime": ("native", "nzp", "split"), "openvino": ("native", "nzp", "split")}
 KEY = ["network", "layer", "runtime", "dtype"]
 STEPS = {"layers": {"turns": 41, "budget": 8.0}, "whole": {"turns": 21, "budget": 30.0}}
-# Zero insertion at stride 32 is a thousand times the useful operations, and as many times the memory.
+# Zero insertion at stride 32 is a thousand times the useful operations, and as many times the
+# memory.
 MOST_ZEROS = 100
-# Exporting 134 million weights takes 10 GB; the last two convolutions of VGG16 are none of those measured.
+# Exporting 134 million weights takes 10 GB; the last two convolutions of VGG16 are none of those
+# measured.
 OPTIONS = {name: {"width": 512} for name in ("fcn32s", "fcn16s", "fcn8s")}
 ATTEMPTS = 3
 
@@ -69,7 +73,7 @@ def facts(part, name, layer):
 
 
 def sources(part, runtime, dtype, name):
-    """(layer, function from form and target to file and choices, or the reason why there are none)."""
+    """(layer, function from form and target to file and choices, or why there are none)."""
     left = [gains.WHOLE] if part == "whole" else list(deconvs(name)["name"])
     try:
         for layer, make in _exported(part, runtime, dtype, name):
@@ -123,7 +127,9 @@ def timed(runtime, dtype, make, reasons, turns, budget):
 
 
 def undisturbed(share, measure, *arguments, **settings):
-    """A measurement made while other processes let it alone; of several attempts the least disturbed."""
+    """A measurement made while other processes let it alone; of several attempts the least
+    disturbed.
+    """
     best = None
     for _ in range(ATTEMPTS):
         while others(time.sleep, 3)[1] > share:
@@ -137,7 +143,9 @@ def undisturbed(share, measure, *arguments, **settings):
 
 
 def others(function, *arguments, **settings):
-    """(what a function returns, share of all cores that other processes used meanwhile), by Linux' accounts."""
+    """(what a function returns, share of all cores that other processes used meanwhile), by Linux'
+    accounts.
+    """
     start, used = time.monotonic(), _used_by_others()
     returned = function(*arguments, **settings)
     return returned, max(0.0, _used_by_others() - used) / (time.monotonic() - start) / os.cpu_count()

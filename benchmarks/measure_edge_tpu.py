@@ -1,10 +1,12 @@
-"""Which operators of every benchmark network the Edge TPU takes, in every form: data/measured/edge_tpu.csv.
+"""Which operators of every benchmark network the Edge TPU takes, in every form:
+data/measured/edge_tpu.csv.
 
 python benchmarks/measure_edge_tpu.py [NETWORK ...]
 
-Full int8, held against the target's profile; neither compiler nor device is needed. It is kept because exporting
-takes minutes. What the table holds already is not exported again. The FCNs are smaller and have fewer channels, as the
-column options tells: the operators are the same, and the export of 134 million weights took more than 9.8 GB.
+Full int8, held against the target's profile; neither compiler nor device is needed. It is kept
+because exporting takes minutes. What the table holds already is not exported again. The FCNs are
+smaller and have fewer channels, as the column options tells: the operators are the same, and the
+export of 134 million weights took more than 9.8 GB.
 """
 
 import sys

@@ -1,10 +1,12 @@
-"""What Vela makes of every benchmark network, whole and layer by layer, in every form: data/measured/ethos_u.csv.
+"""What Vela makes of every benchmark network, whole and layer by layer, in every form:
+data/measured/ethos_u.csv.
 
 python benchmarks/measure_ethos_u.py [NETWORK ...]
 
-Full int8, batch 1, calibrated by seeded latents or photographs; the forms are rewritten in place from the native file.
-"auto" is each target's choice. What the table holds already is not compiled again: delete its rows for that. A whole
-network that Vela needs longer than LIMIT for, or of too many weights to export, is left out, and the table says so.
+Full int8, batch 1, calibrated by seeded latents or photographs; the forms are rewritten in place
+from the native file. "auto" is each target's choice. What the table holds already is not compiled
+again: delete its rows for that. A whole network that Vela needs longer than LIMIT for, or of too
+many weights to export, is left out, and the table says so.
 """
 
 import sys

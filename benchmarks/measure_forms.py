@@ -1,10 +1,12 @@
-"""Which form runs fastest on this CPU, transposed convolution by transposed convolution: the evidence for `auto_form`.
+"""Which form runs fastest on this CPU, transposed convolution by transposed convolution: the
+evidence for `auto_form`.
 
 python benchmarks/measure_forms.py
 
-Times every layer of the benchmark networks in each form against TensorFlow's own operator (float32, batch 1, medians of
-interleaved turns), writes data/measured/forms.csv, and prints the geometric mean of each form, of the choice that
-`splitdeconv.core.plan.auto_form` makes, and of the best choice there is.
+Times every layer of the benchmark networks in each form against TensorFlow's own operator (float32,
+batch 1, medians of interleaved turns), writes data/measured/forms.csv, and prints the geometric
+mean of each form, of the choice that `splitdeconv.core.plan.auto_form` makes, and of the best
+choice there is.
 """
 
 import pandas as pd

@@ -2,10 +2,10 @@
 
 python benchmarks/measure_fuzz.py [FILES] [--formats onnx tflite keras] [--start N] [--workers 2]
 
-Each file is drawn by its number (`benchmarks.fuzz`), converted in the same way as in the converter's child process, and
-compared with its original in the runtimes themselves. Every 100th file, and each file that kills or hangs a process,
-also goes through the command line. The script prints a summary with the numbers of the files that failed, and writes
-data/measured/fuzz.csv.
+Each file is drawn by its number (`benchmarks.fuzz`), converted in the same way as in the
+converter's child process, and compared with its original in the runtimes themselves. Every 100th
+file, and each file that kills or hangs a process, also goes through the command line. The script
+prints a summary with the numbers of the files that failed, and writes data/measured/fuzz.csv.
 """
 
 import argparse
@@ -36,7 +36,8 @@ from splitdeconv.study import measured  # noqa: E402 - found by the line above
 MOST = ("longest", "most")  # what rows begin with that hold a maximum
 PATIENCE = 150  # seconds; the converter's own limit is one minute of silence, two for Keras
 EVERY = 100  # files between two that the command line is given, too
-# Listed besides those that must not be: what verification caught, and what it refused though it is the same.
+# Listed besides those that must not be: what verification caught, and what it refused though it is
+# the same.
 LISTED = (*BAD, "caught", "refused alike", "runtime")
 
 
@@ -54,7 +55,9 @@ def main(arguments):
 
 
 def _joined(before, table):
-    """The table of a run that goes on where the one before ended: sums of counts, and the largest of the others."""
+    """The table of a run that goes on where the one before ended: sums of counts, and the largest
+    of the others.
+    """
     values = table.set_index("what")["value"]
     largest = values.index.str.startswith(MOST)
     joined = before.add(values, fill_value=0)
@@ -90,7 +93,9 @@ def measure(kind, arguments):
 
 
 def _settled(record, said):
-    """A runtime that dies in the converter's child is no fault if the command line says so and goes on."""
+    """A runtime that dies in the converter's child is no fault if the command line says so and goes
+    on.
+    """
     died = record.outcome in ("crash", "hang") and record.stage != "converted"
     if died and said and not said.startswith("BAD"):
         return replace(record, outcome="runtime", detail=f"{record.detail}; {said}")

@@ -1,11 +1,13 @@
-"""What Google's TPU compiler makes of each form, generation by generation: the evidence in splitdeconv/convert/targets.
+"""What Google's TPU compiler makes of each form, generation by generation: the evidence in
+splitdeconv/convert/targets.
 
 python benchmarks/measure_libtpu.py [GENERATION ...]
 
-Compiles, for every generation of Cloud TPU, every transposed convolution of the benchmark networks, the whole networks
-and their chains of transposed convolutions, in each form, batches 1, 8 and 64, bfloat16 and float32, and writes the
-compiler's own estimates of cycles to data/measured/libtpu.csv. No TPU is needed. It can be interrupted: what the table
-holds of this version of the compiler is not compiled again; delete rows for that.
+Compiles, for every generation of Cloud TPU, every transposed convolution of the benchmark networks,
+the whole networks and their chains of transposed convolutions, in each form, batches 1, 8 and 64,
+bfloat16 and float32, and writes the compiler's own estimates of cycles to data/measured/libtpu.csv.
+No TPU is needed. It can be interrupted: what the table holds of this version of the compiler is not
+compiled again; delete rows for that.
 """
 
 import sys
@@ -47,7 +49,8 @@ def main(generations):
         table = pd.DataFrame(columns=[*libtpu.KEY, "compiler", "reason"])
     known = table[table["compiler"] == libtpu.compiler()]
     done = set(known[libtpu.KEY].itertuples(index=False, name=None))
-    # Minutes to compile, and twice the cycles of rows where it was: from stride 8 on, 64 convolutions or more.
+    # Minutes to compile, and twice the cycles of rows where it was: from stride 8 on, 64
+    # convolutions or more.
     cases = [c for c in cases if c["form"] != "split" or max(row["stride_h"] for row in c["layers"]) < 8]
     cases.sort(key=_urgency)
     left = [case for case in cases if tuple(case[name] for name in libtpu.KEY) not in done]

@@ -1,12 +1,14 @@
-"""What the runtimes and compilers at hand make of each form: the evidence in splitdeconv/convert/targets.
+"""What the runtimes and compilers at hand make of each form: the evidence in
+splitdeconv/convert/targets.
 
 python benchmarks/measure_targets.py [TARGET ...]
 
-Every transposed convolution of the benchmark networks becomes a model of its own, native and in each form, and is timed
-on one thread in LiteRT (XNNPACK; float32 and int8), ONNX Runtime and OpenVINO (CPU; float32), medians of interleaved
-turns, or compiled by Vela for three Ethos-U configurations (int8; the compiler's own estimate of cycles). Writes
-data/measured/targets.csv: cost in milliseconds or cycles and the gain over native, with its 95 % interval if timed; a
-form that leaves part of the model to the CPU has no cost and a gain of 0.
+Every transposed convolution of the benchmark networks becomes a model of its own, native and in
+each form, and is timed on one thread in LiteRT (XNNPACK; float32 and int8), ONNX Runtime and
+OpenVINO (CPU; float32), medians of interleaved turns, or compiled by Vela for three Ethos-U
+configurations (int8; the compiler's own estimate of cycles). Writes data/measured/targets.csv: cost
+in milliseconds or cycles and the gain over native, with its 95 % interval if timed; a form that
+leaves part of the model to the CPU has no cost and a gain of 0.
 """
 
 import contextlib
@@ -39,7 +41,8 @@ COLUMNS = ["target", "dtype", "layer", "geometry", "form", "cost", "gain", "low"
 GAINS = {"gain": "speedup", "low": "low", "high": "high"}
 VELA = ("ethos_u55", "ethos_u65", "ethos_u85")
 DTYPES = {"xnnpack": ("float32", "int8"), "onnxruntime": ("float32",), "openvino": ("float32",)}
-# Those of the text detector and the segmentation model in splitdeconv.pretrained, and two as in U-Nets.
+# Those of the text detector and the segmentation model in splitdeconv.pretrained, and two as in
+# U-Nets.
 WHOLE = [
     Layer.from_axes("", sd.plan((size, size), 2, 2).axes, channels, padding="SAME")
     for size, channels in (
@@ -55,14 +58,18 @@ SIZES = ["in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w", 
 
 
 def layers():
-    """The different transposed convolutions of the benchmark networks, and some whose kernel equals the stride."""
+    """The different transposed convolutions of the benchmark networks, and some whose kernel equals
+    the stride.
+    """
     table = pd.concat({name: networks.layer_table(name) for name in networks.names()}, names=["network"])
     table = table[table["kind"] == "deconv"].reset_index()
     return pd.concat([table, pd.DataFrame([layer.row() for layer in WHOLE])]).drop_duplicates(SIZES)
 
 
 def main(targets):
-    """Measure `targets`, or all. What the table holds already is not measured again: delete its rows for that."""
+    """Measure `targets`, or all. What the table holds already is not measured again: delete its
+    rows for that.
+    """
     table = measured.read(NAME).reindex(columns=COLUMNS)
     for _, layer in track(list(layers().iterrows()), "measuring layers"):
         for target in targets or ["xnnpack", "onnxruntime", "openvino", *VELA]:
@@ -125,7 +132,9 @@ def native_model(layer, target, dtype):
 
 
 def cycles(model, configuration):
-    """Total cycles that Vela estimates; infinite where a part is left to the CPU, which it does not count."""
+    """Total cycles that Vela estimates; infinite where a part is left to the CPU, which it does not
+    count.
+    """
     totals, operators = vela.compile_model(model, configuration)
     return totals["cycles"] if (operators["placed"] == "NPU").all() else float("inf")
 

@@ -53,8 +53,8 @@ def _create(partial: Path, path: Path) -> int:
         held = None
     if held is not None and not stat.S_ISREG(held.st_mode):
         raise FileExistsError(17, "not a regular file")
-    # As private as can be while it is written: who may read the file may not be who may read the
-    # folder.
+    # Private while it is written: users who may read the folder may not be allowed to read the
+    # file.
     file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if held is None else 0o600)
     try:
         if held is None:

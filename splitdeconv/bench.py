@@ -1,8 +1,8 @@
 """Time functions against each other on this machine: interleaved, repeated, as ratios with bootstrap intervals.
 
-A machine's speed drifts, so functions are called in turn and compared within a turn: what is reported is the median of
-the paired ratios. What runs before a function leaves its traces in the caches, so each turn starts with another one:
-A B C, B C A, C A B. Timings are results, never tests.
+A machine's speed drifts, so functions are called in turn and compared within a turn; the reported
+number is the median of the paired ratios. Each turn starts with a different function (A B C, B C A,
+C A B), because caches remember the previous one. Timings are results, never tests.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from .core.typing import ArrayLike
 from .errors import SplitDeconvError
 from .extras import require
 
-#: Bytes: above every transposed convolution's filters of the benchmark networks, below VGG16's dense layers.
+#: Bytes: more than the filters of any transposed convolution here, less than VGG16's dense layers.
 LARGEST_CONSTANT = 64 * 2**20
 
 
@@ -27,16 +27,17 @@ def interleaved(
     warmup: int = 2,
     budget: float | None = None,
 ) -> pd.DataFrame:
-    """Call every function once a turn and time each call.
+    """Call every function once per turn and time each call.
 
     Args:
-        functions: dict of name to a function without arguments that returns when its result is there.
+        functions: dict of name to a function without arguments that returns when its result is
+            ready.
         turns: timed turns.
         warmup: untimed turns before.
         budget: seconds after which no further turn starts (three turns are always run); None for no limit.
 
     Returns:
-        DataFrame, one row a call: turn, name, seconds.
+        DataFrame, one row per call: turn, name, seconds.
     """
     for _ in range(warmup):
         for function in functions.values():
@@ -70,7 +71,8 @@ def summarize(
         seed: of the resampling.
 
     Returns:
-        DataFrame, one row a name in order of first call: seconds (median), speedup (median over turns of baseline time
+        DataFrame, one row per name in order of first call: seconds (median), speedup (median over
+        turns of baseline time
         / time), low and high (its interval), turns.
 
     Raises:
@@ -122,9 +124,10 @@ def compiled(function: Callable[..., Any], *inputs: ArrayLike) -> Callable[[], A
 def frozen(model: Any, *inputs: ArrayLike) -> Callable[[], Any]:
     """A function without arguments that runs a Keras model on fixed inputs with its weights as constants.
 
-    This is how a model is deployed: TensorFlow or XLA fold what depends on weights alone, the splitting of filters
-    included, once, when the function is compiled. Weights of `LARGEST_CONSTANT` bytes or more stay variables: of each
-    constant TensorFlow keeps several copies.
+    This is how a model is deployed: when the function is compiled, TensorFlow or XLA computes
+    everything that depends only on weights, including the split filters. Weights of
+    `LARGEST_CONSTANT` bytes or more stay variables, because TensorFlow keeps several copies of each
+    constant.
 
     Args:
         model: a Keras model on the tensorflow or jax backend, or a layer that has been built.
@@ -147,7 +150,8 @@ def _frozen_tensorflow(model: Any, inputs: Sequence[ArrayLike]) -> Callable[[], 
 
     @tf.function(autograph=False)
     def run(arguments: Any) -> Any:
-        # Constants made in here are part of the graph; made outside they would be inputs, which nothing can fold.
+        # Constants made in here are part of the graph; made outside, they would be inputs, which
+        # are not folded.
         constants = [list(map(tf.convert_to_tensor, values)) for values in weights]
         outputs, _ = model.stateless_call(*constants, arguments, training=False)
         return outputs

@@ -5,20 +5,21 @@ from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
-# Seconds, three years: beyond what threads can wait for there is an error of their own.
+# Seconds, about three years: threads cannot wait for longer and raise an error of their own.
 _LONGEST = 10**8
-# Far beyond any count. Much longer integers cannot be written out, nor made floats.
+# Far beyond any count. Much longer integers can neither be printed nor converted to floats.
 _MOST = 2**100
-# An error stays readable whatever a file or an argument holds. Compilers' logs are the longest texts worth quoting.
+# Keeps an error readable whatever a file or an argument contains. Compilers' logs are the longest
+# texts worth quoting.
 _LONGEST_DETAIL, _LONGEST_VALUE = 1000, 200
 
 
 class SplitDeconvError(ValueError):
-    """A refusal that tells what is wrong, where, what was expected, what was found and what to do.
+    """An error that states what is wrong, where, what was expected, what was found and what to do.
 
     Args:
         problem: one sentence, what cannot be done and why.
-        where: the layer, argument, file or geometry it concerns.
+        where: the layer, argument, file or geometry concerned.
         expected: what would have been accepted.
         got: what was found instead.
         fix: what the reader can do next.
@@ -29,7 +30,7 @@ class SplitDeconvError(ValueError):
         ...     sd.plan((16, 16), 5, 2, padding="FULL")
         ... except sd.SplitDeconvError as error:
         ...     print(error)
-        the padding is not understood
+        invalid padding
           where: padding
           expected: "SAME", "VALID" or 2 (before, end) pair(s) of crops >= 0
           got: 'FULL'
@@ -58,7 +59,7 @@ class SplitDeconvError(ValueError):
 
 
 def shorten(text: object, most: int = _LONGEST_DETAIL) -> str:
-    """`text` on at most `most` characters, its middle left out if need be."""
+    """`text` shortened to `most` characters by leaving out its middle."""
     text = str(text)
     half = (most - 5) // 2
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
@@ -79,7 +80,7 @@ def one_line(error: BaseException, *, typed: bool = False, most: int = 300) -> s
 
 
 def shown(value: object, most: int = _LONGEST_VALUE) -> str:
-    """`value` as an error shows it: its `repr`, abbreviated without ever being written out in full."""
+    """`value` as an error shows it: an abbreviated `repr`, which is never built in full."""
     return shorten(_SHOWN.repr(value), most)
 
 
@@ -159,7 +160,7 @@ def check_seconds(value: object, name: str, where: str) -> float:
     seconds: Any = value
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < seconds < _LONGEST:
         expected = f"seconds, above 0 and below {_LONGEST:,}"
-        raise SplitDeconvError(f"the {name} is no time to wait", where=where, expected=expected, got=shown(value))
+        raise SplitDeconvError(f"the {name} is out of range", where=where, expected=expected, got=shown(value))
     return float(seconds)
 
 

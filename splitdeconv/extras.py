@@ -37,7 +37,7 @@ def require(module: str, extra: str) -> Any:
 
 
 def default_library() -> str:
-    """The array library that computes where nobody chose one: TensorFlow, or JAX where TensorFlow is missing.
+    """The default array library: TensorFlow, or JAX where TensorFlow is missing.
 
     Returns:
         "jax" where JAX is installed and TensorFlow is not, else "tensorflow".
@@ -48,8 +48,9 @@ def default_library() -> str:
 def _choose_backend() -> None:
     """Let Keras compute with JAX where its default backend, TensorFlow, is missing (Colab's TPU runtime).
 
-    Keras reads the choice once, while it is imported; child processes inherit it. A choice of another backend stands.
-    One of TensorFlow does not, because Keras itself writes it into its file of settings, unasked.
+    Keras reads the choice once, while it is imported; child processes inherit it. If the user chose
+    another backend, it is kept. A choice of TensorFlow is not, because Keras itself writes that
+    default into its file of settings.
     """
     if "keras" not in sys.modules and _chosen_backend() == "tensorflow" and default_library() == "jax":
         os.environ["KERAS_BACKEND"] = "jax"

@@ -1,10 +1,11 @@
-"""Figures on disk: a picture as PDF and PNG, the numbers behind it as CSV, a manifest row that says where it came from.
+"""Figures on disk: a picture as PDF and PNG, the numbers behind it as CSV, and a manifest row with
+its origin.
 
 The same figure and data give the same bytes: nothing written carries a date. The manifest, `manifest.json` beside the
 figures, is a list of rows sorted by name, so that `pandas.read_json` reads it.
 
-In a checkout of the repository `figures/` belongs to `make reproduce`: a notebook that anybody else runs there, in
-JupyterLab or by papermill, writes to `my_figures/`.
+In a checkout of the repository `figures/` belongs to `make reproduce`: notebooks run there in any
+other way, in JupyterLab or by papermill, write to `my_figures/`.
 """
 
 import fcntl
@@ -22,8 +23,9 @@ from .errors import SplitDeconvError
 from .extras import require
 from .provenance import device, sha256, versions
 
-#: One colour a method, the same in every figure. Okabe and Ito's palette, distinguishable to colour-blind readers
-#: ("Color Universal Design", jfly.uni-koeln.de/color), and a grey for the framework's own operator.
+#: One colour per method, the same in every figure. Okabe and Ito's palette, distinguishable to
+#: colour-blind readers ("Color Universal Design", jfly.uni-koeln.de/color), and a grey for the
+#: framework's own operator.
 COLOURS = {
     "native": "#595959",
     "nzp": "#D55E00",
@@ -91,7 +93,8 @@ def save_figure(
         seed: of the random numbers in it; by default the notebook run's `seed` parameter.
 
     Raises:
-        SplitDeconvError: the name is not one, there are no data, an input is missing, or matplotlib is.
+        SplitDeconvError: the name is invalid, the data are empty, or an input or matplotlib is
+            missing.
     """
     matplotlib = require("matplotlib", "notebooks")
     name, table = _name(name), _table(data, name)
@@ -112,7 +115,8 @@ def save_figure(
         "files": {},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    # Type 42 embeds TrueType outlines, which print shops and text search want, in place of matplotlib's Type 3.
+    # Type 42 embeds TrueType outlines, which printers and text search need, instead of matplotlib's
+    # Type 3.
     with matplotlib.rc_context({"pdf.fonttype": 42}):
         for kind, entries in _METADATA.items():
             with replacing(folder / f"{name}.{kind}") as part:
@@ -125,9 +129,10 @@ def save_figure(
 
 
 def _default_folder() -> Path:
-    """The folder of a run that was told none."""
+    """The default folder of a run."""
     here = Path.cwd()
-    # By its marks, not by where this package lies: the package may be installed apart from the checkout.
+    # Recognised by its files, not by this package's location: the package may be installed
+    # elsewhere.
     checkouts = (folder for folder in (here, *here.parents) if _is_checkout(folder))
     root = None if "SPLITDECONV_RUN" in os.environ else next(checkouts, None)
     return Path("figures") if root is None else root / OWN_FOLDER
@@ -141,7 +146,7 @@ def _name(name: Any) -> str:
     if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         return name
     raise SplitDeconvError(
-        "this cannot be a figure's name",
+        "invalid figure name",
         where="save_figure",
         expected='lower-case letters, digits, "_" and "-"',
         got=repr(name),

@@ -23,7 +23,7 @@ else:
 
 
 class _SplitConvTranspose:
-    """What the three ranks share; mixed in front of Keras' own layer."""
+    """Methods that the three ranks share; mixed in before Keras' own layer."""
 
     # Keras' own attributes that are used here.
     rank: int
@@ -78,8 +78,9 @@ class _SplitConvTranspose:
         return {**own, "form": self.form, "interleave": self.interleave}
 
 
-# Keras files a layer's weights under the name of its class. The twins are therefore named as their originals, so that
-# either reads the weight files of the other; what is registered, and offered, is the name that tells them apart.
+# Keras stores a layer's weights under the name of its class. The twins are therefore named like
+# their originals, so that each can read the other's weight files; they are registered and exported
+# under distinct names.
 
 
 @keras.saving.register_keras_serializable("splitdeconv", "SplitConv1DTranspose")

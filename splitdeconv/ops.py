@@ -69,9 +69,11 @@ def conv2d_transpose(
         input: tensor ``(batch, height, width, in_channels)``, or channels first with "NCHW"; any float type. JAX
             arrays are computed with JAX, NumPy arrays with TensorFlow, or with JAX where TensorFlow is missing.
         filters: ``(height, width, out_channels // groups, in_channels)``; the groups follow from the channels of
-            `output_shape`. They are split at every call; NumPy filters once in a traced function, as its constants.
+            `output_shape`. They are re-split on every call; in a traced function, NumPy filters are
+            split once and become constants.
         output_shape: the full output shape, batch and channels included, as list or tensor; None for the default size
-            and one group. A length that is only known when it runs must be the default; this is checked then.
+            and one group. A length known only at run time must be the default; this is checked at
+            run time.
         strides: an int, one per spatial dimension, or one per dimension of the input.
         padding: "SAME", "VALID", or (before, end) pairs per spatial dimension or per dimension of the input.
         data_format: "NHWC" or "NCHW".
@@ -82,10 +84,10 @@ def conv2d_transpose(
         interleave: "concat" (concatenations and a reshape), "depth_to_space" (equal strides only) or "transpose".
 
     Returns:
-        Tensor of `output_shape`. NaN and infinity in `input` spread as far as in `tf.nn` with forms
-        "split" and "nzp". Where phases share a window ("rows", "stacked") or are zero-extended
-        ("paper"), they reach neighbours, too, and those in `filters` reach pads in every form:
-        0 * NaN is NaN.
+        Tensor of `output_shape`. With the forms "split" and "nzp", NaN and infinity in `input`
+        propagate as in `tf.nn`. Where phases share a window ("rows", "stacked") or are
+        zero-extended ("paper"), they also reach neighbours. Those in `filters` reach pads in every
+        form, because 0 * NaN is NaN.
 
     Raises:
         SplitDeconvError: an illegal geometry or argument, with what was expected.
@@ -152,7 +154,7 @@ def _conv_transpose(
     form: str,
     interleave: str,
 ) -> Array:
-    """The body that the three ranks share."""
+    """The implementation that the three ranks share."""
     data_format = data_format or _LAYOUTS[rank][0]
     check_choice(data_format, _LAYOUTS[rank], "data_format")
     check_choice(interleave, INTERLEAVES, "interleave")
@@ -168,7 +170,8 @@ def _conv_transpose(
             filters,
             spatial_part(strides, rank, spatial, "strides"),
             padding,
-            # A length asked of an unknown one cannot be planned with; it is checked on the result.
+            # A requested length cannot be planned with an unknown input length; the result is
+            # checked instead.
             output_shape=tuple(
                 o if n is not None else None for o, n in zip(known[spatial], x.shape[spatial], strict=True)
             ),
@@ -183,7 +186,7 @@ def _conv_transpose(
         y = apply(planned, x, filters, interleave=interleave)
         if channels_first:
             y = xp.transpose(y, (0, rank + 1, *range(1, rank + 1)))
-        # What could not be read now is checked when it is known: the default size was assumed, never guessed.
+        # Lengths unknown now are checked at run time, because the plan assumed the default size.
         unsure = output_shape is not None and (None in known[1:] or None in y.shape)
         return xp.check_shape(y, output_shape, known) if unsure else y
 
@@ -197,7 +200,7 @@ def _native(
     padding: Padding,
     data_format: str,
 ) -> Array:
-    """tf.nn's own operator, with every argument in the form that it takes."""
+    """tf.nn's own operator, with its arguments converted to the types that it accepts."""
     filters = xp.asarray(filters, like=x) if isinstance(filters, np.ndarray) else filters
     channels_first = not data_format.endswith("C")
     sizes = xp.shape(x)
@@ -224,7 +227,7 @@ def plan_for(
     form: str = "auto",
     **geometry: Any,
 ) -> SplitPlan:
-    """Plan for arrays that are at hand; "auto" is resolved by `splitdeconv.core.plan.auto_form`.
+    """Plan for given arrays; "auto" is resolved by `splitdeconv.core.plan.auto_form`.
 
     Args:
         sizes: spatial lengths of the input; None where unknown.

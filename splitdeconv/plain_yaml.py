@@ -1,10 +1,10 @@
 """A small, strict subset of YAML: mappings with text keys, lists, texts, numbers, true, false and null.
 
-Data files need nothing else, and the rest of YAML is a risk: aliases multiply without bound, tags and dates make the
-usual constructors fail in ways of their own, and nesting overflows the stack. The parser's events are therefore turned
-into values here, in one loop, with limits on size, depth and number; what an alias repeats is counted again. Numbers
-are decimal. What YAML 1.1 takes for numbers, dates or truth values beyond these ("0x1f", "1:30", "2020-01-01", "yes")
-is text.
+Data files need nothing else, and the rest of YAML is a risk: aliases can multiply without bound,
+tags and dates make the usual constructors fail with exceptions of their own, and nesting overflows
+the stack. One loop therefore turns the parser's events into values, with limits on size, depth and
+number; the target of an alias is counted at each use. Numbers are decimal. Other spellings that
+YAML 1.1 reads as numbers, dates or truth values ("0x1f", "1:30", "2020-01-01", "yes") are text.
 """
 
 import re
@@ -15,8 +15,8 @@ import yaml
 
 from .errors import SplitDeconvError, one_line, shorten, shown
 
-#: Characters, levels of nesting and values altogether: more than ten times what the package's own files have. The
-#: parser needs some microseconds per character.
+#: Limits on characters, levels of nesting and values, more than ten times those of the package's
+#: own files. The parser needs a few microseconds per character.
 LONGEST, DEEPEST, MOST_VALUES = 1 << 17, 20, 5_000
 #: Characters of a number, far more than any type holds.
 _MOST_DIGITS = 40
@@ -54,14 +54,16 @@ def load(text: str, where: str) -> Any:
     except SplitDeconvError:
         raise
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        # The parser leaves some bad escapes and directives to Python's own conversions.
+        # The parser passes some invalid escapes and directives on to Python's own conversions.
         raise _refusal("syntax error", where, "YAML", one_line(error)) from None
     return reader.value
 
 
 @dataclass
 class _Open:
-    """A list or mapping not yet closed: its anchor, what had been read before it, and a key waiting for its value."""
+    """A list or mapping that is still open: its anchor, what was read before it, and the key
+    waiting for a value.
+    """
 
     value: list[Any] | dict[str, Any]
     anchor: str | None
@@ -96,7 +98,7 @@ class _Reader:
             self.add(event)
 
     def add(self, event: yaml.NodeEvent) -> None:
-        """Put a value where it belongs: into the innermost open list or mapping, or at the top."""
+        """Add a value to the innermost open list or mapping, or make it the top-level value."""
         inner = self.open[-1] if self.open else None
         before = self.values, self.characters
         value = self.value_of(event)

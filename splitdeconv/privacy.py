@@ -1,9 +1,10 @@
-"""No telemetry: what makes each library that this package loads report nothing to its maker.
+"""No telemetry: settings that stop the libraries loaded by this package from reporting to their
+makers.
 
 ONNX Runtime's wheels for Linux write a device id and events under the home folder and send them.
-OpenVINO reports its import to a web analytics service through a package of its own, which it does
-without where it is missing. TensorFlow and JAX switch on what libtpu counts. Keras, LiteRT, Dask,
-papermill and Jupyter's kernels report nothing.
+OpenVINO reports its import to a web analytics service through a separate package, and works without
+that package. TensorFlow and JAX enable libtpu's statistics. Keras, LiteRT, Dask, papermill and
+Jupyter's kernels report nothing.
 """
 
 import os
@@ -14,13 +15,13 @@ VARIABLES: dict[str, str] = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime
     "ENABLE_RUNTIME_UPTIME_TELEMETRY": "0",  # libtpu; TensorFlow and JAX set it to 1 unless it is set
 }
-# Packages that only report, and no variable stops; OpenVINO tries to import this one and goes on
-# without it.
+# Packages that only report and that no variable disables. OpenVINO tries to import this one and
+# works without it.
 _REPORTERS = ("openvino_telemetry",)
 
 
 def protect() -> None:
-    """Switch telemetry off in this process; of use only before the libraries are imported.
+    """Switch telemetry off in this process; only effective before the libraries are imported.
 
     Example:
         >>> import os
@@ -31,5 +32,6 @@ def protect() -> None:
     """
     os.environ.update(VARIABLES)
     for name in _REPORTERS:
-        # None is Python's own mark for a module that cannot be imported; one that is in use stays.
+        # None is Python's own mark for a module that cannot be imported. A module already in use is
+        # kept.
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]

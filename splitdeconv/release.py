@@ -4,7 +4,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
-#: Where neither a checkout nor an installer says it, as in a copied folder.
+#: The version of a copy that is neither a checkout nor installed.
 UNKNOWN = "0+unknown"
 
 

@@ -1,4 +1,6 @@
-"""Data files as typed records: a mapping read from YAML becomes a frozen dataclass, or a refusal with a dotted path."""
+"""Data files as typed records: a mapping read from YAML becomes a frozen dataclass, or an error
+with a dotted path.
+"""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -23,18 +25,20 @@ def read(cls: type[_T], path: Path | Traversable, where: str | None = None) -> _
         cls: a dataclass whose annotations are str, int, float, bool, None, Literal, Any, ``tuple[X, ...]``,
             ``tuple[X, Y]``, ``dict[str, X]``, unions of these, and dataclasses of the same kind.
         path: the file, a `pathlib.Path` or a traversable resource.
-        where: what to call it in a refusal; by default the path.
+        where: the name of the file in an error; by default the path.
 
     Raises:
-        SplitDeconvError: unreadable, not the YAML of `splitdeconv.plain_yaml`, or a misfit, with the dotted path of the
-            first one.
+        SplitDeconvError: the file is unreadable or not the YAML of `splitdeconv.plain_yaml`, or a
+            value does not fit; the error has the dotted path of the first one.
     """
     where = where or str(path)
     return build(cls, plain_yaml.load(read_text(path, where, "a data file"), where), where)
 
 
 def build(cls: type[_T], data: Any, where: str | Path) -> _T:
-    """An instance of the dataclass `cls` from plain `data`; `where` names the file in a refusal. See `read`."""
+    """An instance of the dataclass `cls` from plain `data`; `where` names the file in an error. See
+    `read`.
+    """
     return _value(cls, data, (), str(Path(where).name if isinstance(where, Path) else where))
 
 
@@ -66,7 +70,9 @@ def _value(kind: Any, data: Any, path: _Path, where: str) -> Any:
 
 
 def _either(kinds: Sequence[Any], data: Any, path: _Path, where: str) -> Any:
-    """`data` as the first of `kinds` it fits; the refusal is that of the only structured one where there is one."""
+    """`data` as the first of `kinds` that it fits. If exactly one kind is structured, errors are
+    about that one.
+    """
     structured = [kind for kind in kinds if is_dataclass(kind) or get_origin(kind) in (dict, tuple)]
     for kind in kinds:
         if len(structured) == 1 and kind is structured[0] and isinstance(data, list | dict):
@@ -79,7 +85,7 @@ def _either(kinds: Sequence[Any], data: Any, path: _Path, where: str) -> Any:
 
 
 def _record(cls: Any, data: Any, path: _Path, where: str) -> Any:
-    """A dataclass from a mapping: no key missing, none unknown."""
+    """A dataclass from a mapping that has all of its keys and no others."""
     if not isinstance(data, dict):
         raise _misfit("a value of another type", path, where, "a mapping", shown(data))
     hints, known = get_type_hints(cls), {field.name: field for field in fields(cls)}
@@ -99,7 +105,7 @@ def _misfit(problem: str, path: _Path, where: str, expected: str, got: str) -> S
 
 
 def _name(kind: Any) -> str:
-    """A type in a reader's words."""
+    """The name of a type as a reader would call it."""
     origin, arguments = get_origin(kind), get_args(kind)
     if is_dataclass(kind) or origin is dict:
         return "a mapping"

@@ -1,4 +1,4 @@
-"""Text files from the user, read only if they are regular files of a sane size."""
+"""Text files from the user, which must be regular files of a reasonable size."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .errors import SplitDeconvError, shorten
 
-#: Bytes, a hundred times the package's longest.
+#: Bytes; a hundred times the package's longest file.
 LARGEST = 1 << 20
 
 
@@ -25,7 +25,8 @@ def read_text(path: Path | Traversable, where: str, what: str) -> str:
     try:
         size = _size(path, where, what) if isinstance(path, Path) else LARGEST
         with path.open("rb") as file:
-            # No more than was measured: a file may grow, and some files under /proc never end.
+            # At most the size that was checked: a file may grow, and some files under /proc never
+            # end.
             return file.read(size).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, SplitDeconvError):

@@ -198,7 +198,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "Macs", "a b", "../macs", "figures/macs", "macs.png", "_macs", None])
 def test_bad_name_is_refused(figure, tmp_path, name):
-    with pytest.raises(SplitDeconvError, match="cannot be a figure's name"):
+    with pytest.raises(SplitDeconvError, match="invalid figure name"):
         save_figure(figure, name, DATA, directory=tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -5,7 +5,7 @@ from .show import echo, print_table
 
 
 def print_report(report, done=False):
-    """What was found and decided; `done`: what it came to as well."""
+    """What was found and decided and, if `done`, the result of the conversion."""
     if not report.decisions:
         echo(f"{report.format} model: no transposed convolution")
     else:
@@ -61,7 +61,7 @@ def _print_layers(report, shown):
 
 
 def _print_reasons(decisions, shown):
-    """Every reason once, with the layers it is for."""
+    """Each reason once, with the layers it applies to."""
     reasons = {}
     for decision, label in zip(decisions, shown, strict=True):
         reasons.setdefault((decision.verdict, decision.reason), []).append(label)

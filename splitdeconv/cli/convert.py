@@ -23,7 +23,7 @@ Interleave = Enum("Interleave", {name: name for name in FILE_INTERLEAVES}, type=
 
 
 def _pattern(text):
-    """A regular expression; what is none is a usage error."""
+    """A regular expression; an invalid one is a usage error."""
     try:
         re.compile(text)
     except re.error as error:
@@ -35,16 +35,16 @@ Model = Annotated[Path, typer.Argument(help="a .tflite, .onnx or .keras model", 
 Target = Annotated[str, typer.Option(help="a target's name, or a .yaml file that describes one")]
 Samples = Annotated[int, typer.Option(min=1, help="how many inputs to compare on")]
 Inputs = Annotated[Path | None, typer.Option(help="an .npz file of inputs by name, stacked along a new first axis")]
-Timeout = Annotated[float | None, typer.Option(min=1, help="seconds that reading, rewriting and running may take")]
-# More threads than cores wait for each other, and ten thousands of them crash a runtime; two are the default.
+Timeout = Annotated[float | None, typer.Option(min=1, help="time limit in seconds for reading, rewriting and running")]
+# More threads than cores wait for each other, and tens of thousands crash a runtime.
 _MOST = max(2, os.cpu_count() or 1)
-Memory = Annotated[float | None, typer.Option(min=0.25, help="GiB of address space that they may take")]
+Memory = Annotated[float | None, typer.Option(min=0.25, help="limit of address space for them, in GiB")]
 
 
 def _inspect(
     model: Model, target: Target = "generic", timeout: Timeout = None, memory: Memory = None, as_json: Json = False
 ):
-    """List a model's transposed convolutions, what would become of each, and why."""
+    """List a model's transposed convolutions, what would happen to each, and why."""
     report = api.report(model, target, timeout=timeout, memory=memory)
     if as_json:
         return print_json(**report.to_dict())
@@ -55,8 +55,8 @@ def _convert(
     model: Model,
     to: Annotated[Path, typer.Option("--output", "-o", help="the file to write", show_default=False)],
     target: Target = "generic",
-    form: Annotated[Form, typer.Option(help="how to split; auto: what suits the target")] = Form.auto,
-    interleave: Annotated[Interleave | None, typer.Option(help="how phases become pixels")] = None,
+    form: Annotated[Form, typer.Option(help="form of the split; auto: the best one for the target")] = Form.auto,
+    interleave: Annotated[Interleave | None, typer.Option(help="how the phases are interleaved")] = None,
     static_batch: Annotated[
         int | None, typer.Option(min=1, max=LARGEST, help="fix a dynamic batch to this size")
     ] = None,
@@ -70,12 +70,14 @@ def _convert(
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="compare with the original by value")] = True,
     samples: Samples = 8,
     inputs: Inputs = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that is already there")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing file")] = False,
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
 ):
-    """Rewrite a model's transposed convolutions as stride-1 convolutions; the same format out, verified by value."""
+    """Rewrite a model's transposed convolutions as stride-1 convolutions, in the same format,
+    verified by value.
+    """
     shapes = parsed(input_shape or ())
     output.check(to, overwrite)
     with progress() as stage:
@@ -95,10 +97,10 @@ def _convert(
             progress=stage,
         )
     names = [decision.site.name for decision in result.report.decisions]
-    # An input that is fixed is a reason of its own to write the file.
+    # Fixing an input is enough reason to write the file.
     if layers and static_batch is None and shapes is None and not any(finds(re.compile(layers), names)):
         raise SplitDeconvError(
-            "no transposed convolution has a name that --layers finds",
+            "no transposed convolution has a name that matches --layers",
             where=str(model),
             expected="a regular expression that finds one of: "
             + (", ".join(labels(names)[:8]) or "none, the model has none"),
@@ -121,7 +123,9 @@ def _verify(
     memory: Memory = None,
     as_json: Json = False,
 ):
-    """Run two models on the same inputs and compare every output by value; exit code 1 if they differ."""
+    """Run two models on the same inputs and compare every output by value; exit code 1 if they
+    differ.
+    """
     with progress() as stage:
         verification = verify_models(
             original, converted, samples, inputs=inputs, timeout=timeout, memory=memory, progress=stage
@@ -143,17 +147,17 @@ def _verify(
 def _bench(
     model: Model,
     converted: Annotated[
-        Path | None, typer.Argument(help="the model to time beside it; by default what convert makes of it")
+        Path | None, typer.Argument(help="a second model to time; by default the converted model")
     ] = None,
     target: Target = "generic",
     threads: Annotated[list[int], typer.Option(min=1, max=_MOST, help="threads, at most as many as cores")] = (1, 2),
-    turns: Annotated[int, typer.Option(min=1, help="calls of each model, in turn")] = 31,
+    turns: Annotated[int, typer.Option(min=1, help="calls of each model, interleaved")] = 31,
     inputs: Inputs = None,
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
 ):
-    """Time a model before and after conversion on this CPU, in turn, in its own runtime: LiteRT or ONNX Runtime."""
+    """Time a model before and after conversion on this CPU, in LiteRT or ONNX Runtime."""
     check_format(model)
     with progress() as stage:
         if converted is None:
@@ -161,7 +165,7 @@ def _bench(
             result = api.convert(model, target, inputs=inputs, **limits)
             if not result.report.converted:
                 raise SplitDeconvError(
-                    "there is nothing to time it against",
+                    "there is no second model to compare it with",
                     where=str(model),
                     expected="a transposed convolution that the target would have converted, or a second model",
                     got=f"none for target {target}",

@@ -12,7 +12,7 @@ from .show import Json, echo, print_json, print_table
 
 
 def _lengths(text):
-    """Ints of "16x16"; None for a "?"."""
+    """The ints of "16x16"; None for each "?"."""
     try:
         return tuple(None if part == "?" else int(part) for part in text.split("x"))
     except ValueError:
@@ -38,7 +38,7 @@ def _option(example, what, *names, parser=_lengths):
 
 def _plan(
     input_shape: Annotated[tuple, _option("16x16", "input size; ? if unknown", "--input")],
-    kernel: Annotated[tuple, _option("5x5", "kernel size; one length is for every dimension")],
+    kernel: Annotated[tuple, _option("5x5", "kernel size; a single length applies to every dimension")],
     stride: Annotated[tuple, _option("2x2", "stride")] = "1",
     padding: Annotated[str, _option("same", "same, valid, or crops 1:1x1:0", parser=_padding)] = "same",
     output: Annotated[tuple | None, _option("32x32", "output size")] = None,
@@ -70,7 +70,9 @@ def _plan(
 
 
 def _networks(
-    name: Annotated[str | None, typer.Argument(help="a network, for its layers; none, for the list")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="a network, to list its layers; without one, list the networks")
+    ] = None,
     as_json: Json = False,
 ):
     """List the benchmark networks, or the layers of one."""
@@ -106,7 +108,7 @@ def _macs(result):
 
 
 def _one(values):
-    """A single length stands for every dimension."""
+    """A single length applies to every dimension."""
     return values[0] if values is not None and len(values) == 1 else values
 
 

@@ -1,7 +1,6 @@
 """How the command line prints: lines, errors, tables, JSON, progress.
 
-Names come from files that nobody vouches for: whatever could command a terminal is printed as an
-escape.
+Names come from untrusted files: characters that could control a terminal are printed as escapes.
 """
 
 import json
@@ -20,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def visible(text) -> str:
-    """Text whose control characters, and those that reorder or hide text, are escapes."""
+    """Text with its control characters, and those that reorder or hide text, escaped."""
     text = str(text)
     if text.isprintable():
         return text
@@ -33,7 +32,7 @@ def echo(text, err=False):
 
 
 def print_error(error):
-    """A refusal on stderr, every part of it on one line."""
+    """An error on stderr, each of its parts on one line."""
     parts = {name: getattr(error, name) for name in ("where", "expected", "got", "fix")}
     shown = {name: None if part is None else visible(part) for name, part in parts.items()}
     typer.echo(f"splitdeconv: {SplitDeconvError(visible(error.problem), **shown)}", err=True)
@@ -45,15 +44,17 @@ def print_json(**content):
 
 
 def print_table(header, rows, right=("MMAC",)):
-    """A table on stdout, columns named in `right` aligned to the right; row by row where a terminal is too narrow."""
+    """A table on stdout, with the columns in `right` aligned to the right; row by row if the
+    terminal is too narrow.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Column, Table
 
     header, *rows = ([visible(cell) for cell in row] for row in (header, *rows))
     console = Console(markup=False, highlight=False, emoji=False)
-    # A pipe has no width to fit; a terminal has. So has a notebook: what is wider than its cells is
-    # cut off.
+    # A terminal has a width to fit, and so has a notebook, which cuts off wider lines. A pipe has
+    # none.
     if not sys.stdout.isatty():
         console.width = 106 if console.is_jupyter else 120
     elif _least_width(header, rows) > console.width:
@@ -68,14 +69,18 @@ def print_table(header, rows, right=("MMAC",)):
 
 
 def _least_width(header, rows):
-    """What a table takes that breaks no word: short columns as they are, wrapped ones with room for their words."""
+    """The width at which a table breaks no word: short columns in full, wrapped ones at their
+    longest word.
+    """
     widths = (max(map(len, column)) for column in zip(header, *rows, strict=True))
     return sum(min(width, 20) + 2 for width in widths)
 
 
 @contextmanager
 def progress(seconds=1.0):
-    """What is being done, on a terminal, once it has taken a while; yields what to call with each stage, or None."""
+    """Show the current stage on a terminal once it takes long; yields the function to call with
+    each stage, or None.
+    """
     if not sys.stderr.isatty():
         yield None
         return

@@ -23,15 +23,19 @@ Method, Skip, Dataflow, Zeros = (
 )
 Processor = Annotated[str, typer.Option(help="a processor's name, or a .yaml file that describes one")]
 Dataflows = Annotated[Dataflow | None, typer.Option(help="of the processor's; by default its first")]
-NzpZeros = Annotated[Zeros, typer.Option(help="nzp finds its zeros in DRAM, or makes them beside the array")]
-Technology = Annotated[str | None, typer.Option(help="energy profile, a name or a .yaml file; else the processor's")]
-_METHOD, _SKIP = "how transposed convolutions are run", "structural zeros left out: activations, weights"
+NzpZeros = Annotated[
+    Zeros, typer.Option(help="whether nzp reads its zeros from DRAM or generates them beside the array")
+]
+Technology = Annotated[
+    str | None, typer.Option(help="energy profile: a name or a .yaml file; by default the processor's")
+]
+_METHOD, _SKIP = "method for transposed convolutions", "structural zeros to skip: activations (A), weights (W)"
 _TOTALS = ("macs_useful", "compute_cycles", "cycles", "latency_us", "dram_bytes", "energy_pj")
 _GAINS = ("speedup", "array_speedup", "energy_saving")
 
 
 def _size(text):
-    """Height and width of "224x224"."""
+    """The height and width of "224x224"."""
     height, _, width = text.partition("x")
     if not (re.fullmatch("[0-9]{1,9}", height) and re.fullmatch("[0-9]{1,9}", width)):
         raise typer.BadParameter(f"invalid image size {shown(text)}: expected HEIGHTxWIDTH, such as 224x224")
@@ -39,7 +43,9 @@ def _size(text):
 
 
 def _axis(text):
-    """Name and values of "rows=8,16"; of "rows:cols=8:32,16:16" an axis on which several fields change together."""
+    """Name and values of "rows=8,16"; of "rows:cols=8:32,16:16" an axis on which several fields
+    change together.
+    """
     name, _, values = text.partition("=")
     fields, labels = name.split(":"), values.split(",")
     try:
@@ -67,17 +73,24 @@ def _simulate(
     zeros: NzpZeros = Zeros.generated,
     technology: Technology = None,
     size: Annotated[
-        tuple | None, typer.Option(parser=_size, metavar="224x224", help="image size that an ONNX model leaves open")
+        tuple | None,
+        typer.Option(parser=_size, metavar="224x224", help="image size for an ONNX model with a dynamic one"),
     ] = None,
-    of: Annotated[str | None, typer.Option("--network", help="which network of a .csv file of several")] = None,
+    of: Annotated[str | None, typer.Option("--network", help="which network of a .csv file with several")] = None,
     as_json: Json = False,
 ):
-    """Predict cycles, DRAM traffic and energy of every layer on a processor, what binds it, and the gain over nzp."""
+    """Predict cycles, DRAM traffic and energy of every layer on a processor, what binds it, and the
+    gain over nzp.
+    """
     from ..dlp import compare, load_processor, load_technology, simulate, workload
     from ..dlp.compare import label
 
     options = {"size": size, "network": of}
-    processor, method, skip = load_processor(processor), method.value, skip.value  # at once, and before any framework
+    processor, method, skip = (
+        load_processor(processor),
+        method.value,
+        skip.value,
+    )  # checked first, before any framework is loaded
     technology = technology and load_technology(technology)
     table = workload(network, **{name: value for name, value in options.items() if value is not None})
     how = {"dataflow": dataflow and dataflow.value, "batch": batch, "zeros": zeros.value, "technology": technology}
@@ -122,11 +135,15 @@ def _sweep(
     dataflow: Dataflows = None,
     zeros: NzpZeros = Zeros.generated,
     technology: Technology = None,
-    scheduler: Annotated[str | None, typer.Option(help="address of a dask scheduler; else threads")] = None,
-    to: Annotated[Path | None, typer.Option("--output", "-o", help="the .csv file to write; else printed")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that is already there")] = False,
+    scheduler: Annotated[str | None, typer.Option(help="address of a dask scheduler; by default threads")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="the .csv file to write; by default the table is printed")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing file")] = False,
 ):
-    """Simulate networks on every combination of a processor's values, as a table: one row a point."""
+    """Simulate networks on every combination of a processor's values, as a table with one row per
+    point.
+    """
     from ..dlp import sweep
 
     axes = dict(axis)
@@ -183,7 +200,7 @@ def _total(total):
 
 @contextmanager
 def _bar():
-    """A progress bar on a terminal; yields what to call with the number done and of all."""
+    """A progress bar on a terminal; yields the function to call with (done, total)."""
     from rich.console import Console
     from rich.progress import Progress
 

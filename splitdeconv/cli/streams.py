@@ -23,7 +23,7 @@ class Interrupted(BaseException):
     """
 
     def __init__(self, number):
-        self.code = 128 + number  # as shells tell it
+        self.code = 128 + number  # the exit code that shells use
         super().__init__(number)
 
 
@@ -31,20 +31,19 @@ class Interrupted(BaseException):
 def interruptible(last=False):
     """A block that SIGINT, SIGTERM and SIGHUP end.
 
-    At first they end the process at once: nothing has been done, and an exception would come to
-    light somewhere in the imports of others. Later they raise `Interrupted`, so that the block
-    tidies up; a second one ends the process at once again, and what it leaves undone
-    `splitdeconv.limits.guard` does.
+    At first they end the process at once: nothing has been done, and an exception would surface in
+    some library's imports. Later they raise `Interrupted`, so that the block can clean up. A second
+    signal ends the process at once, and `splitdeconv.limits.guard` cleans up in its place.
 
     Args:
-        last: whether the process ends after the block, so that nobody needs Python's own handlers
-            again.
+        last: whether the process ends after the block, so that Python's own handlers need not be
+            restored.
 
     Yields:
-        A function to call when there is something to tidy up from now on.
+        A function to call once there is something to clean up.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: None  # signals reach the main thread only
+        yield lambda: None  # signals reach only the main thread
         return
 
     def leave(number, _):
@@ -59,7 +58,7 @@ def interruptible(last=False):
             signal.signal(number, handler)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    # What is ignored stays so: nohup is meant.
+    # A signal that is ignored stays ignored, as nohup requires.
     before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
     handle(leave)
     try:
@@ -87,16 +86,16 @@ class _Stream(io.FileIO):
 def steady():
     """A block in which standard output and error can be printed to, whatever they are connected to.
 
-    A stream that is closed swallows what is printed, and so does one whose reader has gone, as that
-    of ``| head``.
+    Output to a closed stream is discarded, and so is output whose reader has gone, as with ``|
+    head``.
 
     Yields:
-        A function that gives the reason why output was lost on a stream that somebody may still
-        want, such as a full disk; None if none was.
+        A function that returns why output was lost that may still be wanted, such as a full disk;
+        None if none was lost.
     """
     before, out = (sys.stdout, sys.stderr), None
     _open_missing()
-    if sys.stdout is sys.__stdout__:  # another one is somebody's who captures what is printed
+    if sys.stdout is sys.__stdout__:  # any other stream belongs to code that captures the output
         out, sys.stdout = _replaced(1, sys.stdout)
     if sys.stderr is sys.__stderr__:
         _, sys.stderr = _replaced(2, sys.stderr)
@@ -116,7 +115,7 @@ def steady():
 
 
 def _open_missing():
-    """Open the closed ones of descriptors 0 to 2, or the next file opened would take their place."""
+    """Open the closed ones of descriptors 0 to 2, or the next open file would take their place."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -128,7 +127,7 @@ def _replaced(number, stream):
     """(the raw stream, the text stream on it) for one of the process' own."""
     raw = _Stream(number, "w", closefd=False)
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    # A name that the terminal's encoding lacks is no reason to fail.
+    # A name that the terminal cannot encode must not cause a failure.
     text = io.TextIOWrapper(
         io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=number == 2 or raw.isatty()
     )

@@ -1,1 +1,3 @@
-"""The mathematics: geometry, phases, plans, and what runs a plan on arrays. No framework, no file format."""
+"""The mathematics: geometry, phases, plans, and running a plan on arrays. No framework, no file
+format.
+"""

@@ -20,7 +20,8 @@ from .geometry import known
 from .plan import Convolution, SplitPlan
 from .typing import Array
 
-# What a kind of number can hold without losing its nature; "V" is bfloat16, which NumPy does not know as a float.
+# Kinds of dtype that can be cast without loss; "V" is bfloat16, which NumPy does not recognise as a
+# float.
 _LEVELS = {"b": 0, "u": 0, "i": 0, "f": 1, "V": 1, "c": 2}
 
 
@@ -31,16 +32,17 @@ def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "conca
     Args:
         plan: a `SplitPlan` of any form.
         x: NumPy array, TensorFlow tensor or JAX array ``(batch, *spatial, in_channels)``.
-        filters: ``(*kernel_size, out_channels // groups, in_channels)``, TensorFlow's layout. They are split at every
-            call; but NumPy filters only once where a function is traced, whose constants the parts then are.
-        interleave: how phases become pixels: "concat" (concatenations and reshapes only), "depth_to_space" (equal
-            strides only), "transpose".
+        filters: ``(*kernel_size, out_channels // groups, in_channels)``, TensorFlow's layout. They
+            are split on every call, except that in a traced function NumPy filters are split once,
+            at trace time, and become constants.
+        interleave: how the phases are interleaved: "concat" (concatenations and reshapes only),
+            "depth_to_space" (equal strides only), "transpose".
 
     Returns:
         An array of x's library ``(batch, *output_shape, out_channels)``.
 
     Raises:
-        SplitDeconvError: shapes or types that do not fit, or an interleave the strides rule out.
+        SplitDeconvError: shapes or types do not fit, or the strides rule out the interleave.
 
     Example:
         >>> import numpy as np
@@ -52,7 +54,8 @@ def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "conca
     """
     xp = backends.of(x)
     _check(plan, x, filters, interleave)
-    # While a function is traced NumPy splits constant filters, once; where all runs at once x's library is quicker.
+    # While a function is traced, NumPy splits constant filters once; in eager mode x's library is
+    # faster.
     constant = isinstance(filters, np.ndarray)
     if constant and (plan.form == "native" or xp.eager()):
         filters, constant = xp.asarray(filters, like=x), False
@@ -90,10 +93,11 @@ def split_filters(plan: SplitPlan, filters: Array) -> tuple[Array | None, ...]:
     xp = backends.of(filters)
     *kernel, cout, cin = xp.shape(filters)
     rank = len(kernel)
-    # Input channels before output channels, as convolutions want them: once for all, then only planes are picked.
+    # Input channels before output channels, as convolutions need. One transpose here; after it,
+    # planes are only picked.
     planes = xp.reshape(filters, (*kernel, cout, plan.groups, cin // plan.groups))
     planes = xp.transpose(planes, (*range(rank), rank + 2, rank + 1, rank))
-    # A plane of zeros behind each kernel axis is what a tap of None picks.
+    # A tap of None picks the plane of zeros at the end of each kernel axis.
     if any(None in taps for split in plan.axis_plans for window in split.windows for taps in window.taps):
         planes = xp.pad(planes, [(0, 1)] * rank + [(0, 0)] * 3)
     return tuple(_pick_taps(xp, planes, convolution, plan) for convolution in plan.convolutions)
@@ -127,7 +131,9 @@ def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
 
 
 def _fill_empty(xp: Backend, outputs: list[Array | None]) -> list[Array]:
-    """Zeros for the empty phases. All results of one plan have one shape, and one phase at least is not empty."""
+    """Zeros for the empty phases. All results of a plan have the same shape, and at least one phase
+    is not empty.
+    """
     if all(y is not None for y in outputs):
         return outputs
     zeros = xp.zeros_like(next(y for y in outputs if y is not None))
@@ -135,7 +141,9 @@ def _fill_empty(xp: Backend, outputs: list[Array | None]) -> list[Array]:
 
 
 def _phases_first(xp: Backend, y: Array, phases: int, groups: int) -> Array:
-    """Reorder channels from (group, phase, channel), all a grouped convolution can give, to (phase, group, channel)."""
+    """Reorder channels from (group, phase, channel), as a grouped convolution gives them, to
+    (phase, group, channel).
+    """
     if phases == 1:
         return y
     *lead, channels = xp.shape(y)
@@ -146,7 +154,7 @@ def _phases_first(xp: Backend, y: Array, phases: int, groups: int) -> Array:
 
 
 def _join_by_concat(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> Array:
-    """Interleave with CONCATENATION and one RESHAPE: memory order does the work.
+    """Interleave with CONCATENATION and one RESHAPE, which the memory order makes sufficient.
 
     With the phases of the last axis side by side on the channels, and those of every outer axis side by side on the
     next inner axis, the elements already lie in the order of the output's pixels: (b0)(s0 b1)(s1 b2)(s2 c).
@@ -191,14 +199,14 @@ def _join_by_transpose(xp: Backend, plan: SplitPlan, outputs: Sequence[Array], i
 
 
 def _crop(xp: Backend, y: Array, plan: SplitPlan) -> Array:
-    """Drop the outputs that the alignment put before the first and the block grid behind the last."""
+    """Drop the outputs that the alignment added at the start and the block grid at the end."""
     if not any(map(any, plan.crop)):
         return y
     return xp.pad(y, [(0, 0), *((-start, -end) for start, end in plan.crop), (0, 0)])
 
 
 def _check(plan: SplitPlan, x: Array, filters: Array, interleave: str) -> None:
-    """Refuse what does not fit the plan before any framework sees it."""
+    """Reject shapes that do not fit the plan before any framework sees them."""
     where = "apply"
     check_choice(interleave, INTERLEAVES, "interleave", where)
     _check_types(x, filters, where)
@@ -228,9 +236,8 @@ def _check(plan: SplitPlan, x: Array, filters: Array, interleave: str) -> None:
 
 
 def _check_types(x: Array, filters: Array, where: str) -> None:
-    """Refuse filters that cannot be multiplied with x as they are: of another library, or of another type.
-
-    NumPy filters take the type of x, unless that would change their values altogether.
+    """Reject filters of a library or type that cannot be multiplied with x. NumPy filters are cast
+    to the type of x, unless the cast would lose their values.
     """
     constant = isinstance(filters, np.ndarray)
     if not constant and backends.of(filters) is not backends.of(x):
@@ -246,7 +253,7 @@ def _check_types(x: Array, filters: Array, where: str) -> None:
     fits = held <= holds if constant else x.dtype == filters.dtype and held <= holds
     if not fits:
         raise SplitDeconvError(
-            "input and filters are of types that do not go together",
+            "incompatible types of input and filters",
             where=where,
             expected="one type, or NumPy filters that the input's type can hold",
             got=f"input {x.dtype}, filters {filters.dtype}",

@@ -1,8 +1,10 @@
-"""Earlier conversions of a transposed convolution into convolutions, which are not always it: for comparison only.
+"""Earlier conversions of a transposed convolution into convolutions, not always exact; kept for
+comparison.
 
-Split deconvolution was proposed against two of them. Each computes, exactly, the transposed convolution of *other*
-filters with *another* crop. So they are written here: `approximate` gives those, and any way to run a plan runs them.
-With ``K = ceil(k/s)`` taps a phase and ``e = s*K - k`` zeros to extend a kernel by:
+Split deconvolution was proposed as an alternative to two of them. Each equals, exactly, a
+transposed convolution with *different* filters and a *different* crop. `approximate` returns those,
+so that anything that runs a plan can run the conversion. With ``K = ceil(k/s)`` taps per phase and
+``e = s*K - k`` zeros that extend a kernel:
 
 =================  ============================  =============  ==============================================
 method             filters                       outputs        equal to the operator it replaces
@@ -15,18 +17,19 @@ method             filters                       outputs        equal to the ope
 =================  ============================  =============  ==============================================
 
 **Sources, and what is not known.** Shi et al. (arXiv 1609.07009) show a transposed convolution of kernel ``s*K`` to be
-a convolution of ``K`` taps with ``s`` times the channels per axis, whose output is shuffled. SAME's border is not their
-subject: without padding, ``n`` inputs give ``s*(n - K + 1)`` outputs. Nor are kernels that ``s`` does not divide:
-``shi`` extends them, the kindest reading, and ``shi_truncated`` is another. Xu et al. (arXiv 1907.01773) compare with
-this form; from memory of their paper, it turns DCGAN's 64x64 image into one of 50x50. Three layers from 8x8 that
-each give ``s*(n - 1)`` do so, hence two taps a phase. The benchmark's DCGAN (`splitdeconv.networks.dcgan`) has 5x5
-kernels: ``shi_truncated`` has two taps there; ``shi`` has three, and gives 36x36. Which it was, the authors' published
-code does not tell.
+a convolution of ``K`` taps with ``s`` times the channels per axis, whose output is shuffled. They
+do not treat SAME's border: without padding, ``n`` inputs give ``s*(n - K + 1)`` outputs. Nor do
+they treat kernels that ``s`` does not divide: ``shi`` extends them, the most favourable
+interpretation, and ``shi_truncated`` cuts them. Xu et al. (arXiv 1907.01773) compare with this
+form; from memory of their paper, it turns DCGAN's 64x64 image into one of 50x50. Three layers from
+8x8 with ``s*(n - 1)`` outputs each give that size, which means two taps per phase. The benchmark's
+DCGAN (`splitdeconv.networks.dcgan`) has 5x5 kernels: ``shi_truncated`` has two taps there, and
+``shi`` has three and gives 36x36. The authors' published code does not show which of them was used.
 
-Chang et al. (TDC, IEEE TCSVT 2018) extend kernels that ``s`` does not divide. That their zeros end up on the side
-where they shift the phases is how Xu et al. describe it, again from memory; that it concerns the kernel as a whole is
-this module's reading. ``wrong_side`` is nobody's method but a negative control: each short phase's zero at its other
-end.
+Chang et al. (TDC, IEEE TCSVT 2018) extend kernels that ``s`` does not divide. Xu et al., again from
+memory, describe the zeros as being on the side where they shift the phases; that they extend the
+kernel as a whole is this module's interpretation. ``wrong_side`` is not a published method but a
+negative control: the zero of each short phase is at its other end.
 """
 
 from collections.abc import Iterable
@@ -46,12 +49,12 @@ METHODS = ("shi", "shi_truncated", "chang", "wrong_side")
 
 
 def approximate(planned: SplitPlan, filters: NumpyArray, method: str) -> tuple[SplitPlan, NumpyArray]:
-    """What a conversion from the literature computes, as another transposed convolution.
+    """A conversion from the literature, expressed as another transposed convolution.
 
     Args:
         planned: a `SplitPlan` of the operator to replace, undilated; input lengths may be unknown.
         filters: array ``(*kernel_size, out_channels // groups, in_channels)``.
-        method: one of `METHODS`; the module's text tells them apart.
+        method: one of `METHODS`, described above in this module.
 
     Returns:
         (plan, filters) for `splitdeconv.apply`, or `splitdeconv.core.definition.conv_transpose`. Output 0 of
@@ -66,7 +69,7 @@ def approximate(planned: SplitPlan, filters: NumpyArray, method: str) -> tuple[S
         if axis.d > 1:
             raise _refusal(dimension, axis, "a kernel without dilation", "use another geometry")
         taps = _taps(axis, method)
-        # A plane of zeros behind the kernel is what a tap of None picks.
+        # A tap of None picks the plane of zeros at the end of the kernel.
         behind = [(0, int(i == dimension)) for i in range(filters.ndim)]
         filters = np.take(np.pad(filters, behind), [axis.k if tap is None else tap for tap in taps], axis=dimension)
         changes = {"k": len(taps)}
@@ -80,7 +83,7 @@ def approximate(planned: SplitPlan, filters: NumpyArray, method: str) -> tuple[S
 
 
 def _taps(axis: Axis, method: str) -> list[int | None]:
-    """The kernel's taps as the method lays them out; None is a zero."""
+    """The kernel's taps in the method's layout; None is a zero."""
     k, s = axis.k, axis.s
     own: list[int | None] = list(range(k))
     extension: list[int | None] = [None] * (-k % s)
@@ -99,7 +102,8 @@ def _taps(axis: Axis, method: str) -> list[int | None]:
 
 
 def survey(kernels: Iterable[int], strides: Iterable[int], *, size: int = 9, seed: int = 0) -> pd.DataFrame:
-    """Which kernels and strides each method survives: one SAME layer of each, on random signed data in float64.
+    """The error of each method by kernel and stride: one SAME layer each, on random signed data in
+    float64.
 
     Args:
         kernels, strides: lengths along both axes of a 2-D layer.
@@ -107,9 +111,10 @@ def survey(kernels: Iterable[int], strides: Iterable[int], *, size: int = 9, see
         seed: of inputs and filters.
 
     Returns:
-        DataFrame, a row for each kernel, stride and method: ``k_mod_s``; ``outputs``, outputs along an axis, and
-        ``wanted``, those of the operator; ``error``, root mean square difference from the operator's outputs over their
-        root mean square, each method's output taken where it belongs; ``exact``, whether rounding explains every
+        DataFrame, one row per kernel, stride and method: ``k_mod_s``; ``outputs``, outputs along an
+        axis, and ``wanted``, those of the operator; ``error``, the root mean square difference from
+        the operator's outputs divided by their root mean square, with each method's output aligned
+        to the operator's; ``exact``, whether rounding explains every
         difference; and ``shifted``, the least such error when the output may be moved by whole pixels.
     """
     rows: list[dict[str, Any]] = []
@@ -145,7 +150,9 @@ def survey(kernels: Iterable[int], strides: Iterable[int], *, size: int = 9, see
 
 
 def _overlap(y: NumpyArray, wanted: NumpyArray, offset: int) -> tuple[NumpyArray, NumpyArray]:
-    """The parts of both that lie on each other when output 0 of y is output `offset` of `wanted`, on both axes."""
+    """The overlapping parts of both when output 0 of y is output `offset` of `wanted`, on both
+    axes.
+    """
     first, last = max(offset, 0), min(wanted.shape[1], offset + y.shape[1])
     here, there = slice(first - offset, last - offset), slice(first, last)
     return y[:, here, here], wanted[:, there, there]

@@ -5,7 +5,7 @@ from typing import Any, Literal, overload
 from ..errors import SplitDeconvError, check_count, is_integer, shown
 from .typing import Padding
 
-#: Lengths and channels: what 64-bit integers hold. Larger numbers are mistakes, and take time to write out.
+#: Lengths and channels must fit 64-bit integers. Larger numbers are mistakes, and slow to print.
 LARGEST = 2**62
 
 
@@ -69,7 +69,7 @@ def padding_rules(padding: Padding, rank: int) -> tuple[str | tuple[int, int], .
         isinstance(p, list | tuple) and len(p) == 2 and all(_is_length(v, 0, False) for v in p) for p in pairs
     ):
         raise SplitDeconvError(
-            "the padding is not understood",
+            "invalid padding",
             where="padding",
             expected=f'"SAME", "VALID" or {rank} (before, end) pair(s) of crops >= 0',
             got=shown(padding),

@@ -1,4 +1,4 @@
-"""The definition of a transposed convolution, in NumPy: what everything else is compared with.
+"""The definition of a transposed convolution in NumPy, with which everything else is compared.
 
 Written from the equation of `splitdeconv.core.geometry` as a scatter-add over taps, it shares nothing with the plan: no
 phases, no windows, no gathers.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the definition shares nothing with the plan; only its axes 
 
 
 def conv_transpose(x: NumpyArray, filters: NumpyArray, plan: SplitPlan) -> NumpyArray:
-    """Scatter each input times each tap to where it lands, and crop.
+    """Scatter each product of an input and a tap to its output, and crop.
 
     Args:
         x: array ``(batch, *spatial, in_channels)``.
@@ -32,7 +32,8 @@ def conv_transpose(x: NumpyArray, filters: NumpyArray, plan: SplitPlan) -> Numpy
     cout = filters.shape[-2]
     x = x.reshape(batch, *sizes, groups, cin // groups)
     w = filters.reshape(*filters.shape[:-1], groups, cin // groups)
-    # Room for every landing place: p more outputs in front than are kept, and as many behind as taps reach.
+    # Room for every product: p more outputs at the start than are kept, and as many at the end as
+    # taps reach.
     lengths = [n * a.s + abs(a.p) + a.k_e + abs(a.tail) for n, a in zip(sizes, axes, strict=True)]
     canvas = np.zeros((batch, *lengths, groups, cout), np.result_type(x, filters))
     for u in np.ndindex(*(a.k for a in axes)):
@@ -47,7 +48,8 @@ def conv_transpose(x: NumpyArray, filters: NumpyArray, plan: SplitPlan) -> Numpy
 
 
 def rounding_bound(x: NumpyArray, filters: NumpyArray, plan: SplitPlan, epsilon: float) -> NumpyArray:
-    """How far two exact orders of summation may differ, per output: what "equal" means in floating point.
+    """How far two orders of summation may differ, per output: the meaning of "equal" in floating
+    point.
 
     A sum of m products, in any order, is off by at most ``gamma * sum |x||w|``, ``gamma = m*epsilon / (1 - m*epsilon)``
     (Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, equation 3.5); two such sums by twice that.

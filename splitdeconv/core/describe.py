@@ -1,4 +1,4 @@
-"""What a plan amounts to: exact tap counts, and the account that `print(plan)` shows."""
+"""The description of a plan: exact tap counts, and the text that `print(plan)` shows."""
 
 from __future__ import annotations
 

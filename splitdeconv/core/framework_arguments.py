@@ -43,7 +43,7 @@ def _convert(convert: Callable[[ArrayLike], Array], value: ArrayLike, name: str)
         raise
     except (TypeError, ValueError) as error:
         raise SplitDeconvError(
-            f"the {name} cannot be made an array",
+            f"the {name} cannot be converted to an array",
             where=name,
             expected="an array of floats",
             got=f"{type(value)}: {error}",
@@ -73,7 +73,7 @@ def spatial_part(value: Any, rank: int, spatial: slice, name: str) -> Any:
 
 
 def read_output_shape(xp: Backend, output_shape: ShapeLike, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    """All entries of an output shape, None for those that are not known before running."""
+    """All entries of an output shape; None for those that are only known at run time."""
     rank = len(sizes) - 2
     if output_shape is None:
         return (None,) * (rank + 2)
@@ -83,7 +83,7 @@ def read_output_shape(xp: Backend, output_shape: ShapeLike, sizes: tuple[int | N
         known = ()
     if len(known) != rank + 2:
         raise SplitDeconvError(
-            "the output shape is not understood",
+            "invalid output shape",
             where="output_shape",
             expected=f"{rank + 2} lengths, batch and channels included, as list or tensor of integers; or None",
             got=shown(output_shape),

@@ -1,4 +1,4 @@
-"""Every dialect of padding, reduced to one geometry per spatial axis.
+"""Every padding convention, reduced to one geometry per spatial axis.
 
 The letters are those of the convolution-arithmetic report (Dumoulin and Visin, arXiv 1603.07285): input length ``n``,
 kernel ``k``, stride ``s``, dilation ``d``, output length ``o``, and ``p``, how many leading outputs are cropped. A
@@ -46,7 +46,8 @@ class Axis:
         tail: output length minus ``n * s``; a constant even where ``n`` is not known.
 
     Raises:
-        SplitDeconvError: more phases or a longer kernel than a plan may have, or a number that no tensor can have.
+        SplitDeconvError: more phases or a longer kernel than a plan may have, or a number that is
+            too large for a tensor.
     """
 
     n: int | None
@@ -57,7 +58,7 @@ class Axis:
     tail: int
 
     def __post_init__(self) -> None:
-        # Nothing that is planned, drawn or simulated is larger than the axes it is made of.
+        # Checked here because every plan, drawing and simulation is built from axes.
         small = 1 <= self.s <= MOST_PHASES and 1 <= self.d <= LONGEST_KERNEL
         if not small or self.k < 1 or self.k_e > LONGEST_KERNEL:
             raise _too_large(f"kernel {shown(self.k)}, stride {shown(self.s)}, dilation {shown(self.d)}")
@@ -152,7 +153,8 @@ def resolve(
         A tuple of `Axis`.
 
     Raises:
-        SplitDeconvError: for a geometry no framework accepts; it names the dimension and the legal range.
+        SplitDeconvError: for a geometry that no framework accepts; the error names the dimension
+            and the legal range.
     """
     if not isinstance(input_shape, list | tuple) or not 1 <= len(input_shape) <= 3:
         raise SplitDeconvError(
@@ -186,7 +188,7 @@ def _axis(
     o: int | None,
     extra: int | None,
 ) -> Axis:
-    """Apply one dialect's rule to one dimension."""
+    """Apply one convention's rule to one dimension."""
     if o is not None and extra is not None:
         raise SplitDeconvError(
             "output_shape and output_padding both fix the output size",

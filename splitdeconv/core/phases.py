@@ -1,4 +1,4 @@
-"""One axis split: its phases, the taps each takes, and the windows of input they read.
+"""The split of one axis: its phases, the taps of each, and the windows of input that they read.
 
 In the letters of `splitdeconv.core.geometry`: shift the output by an alignment ``a >= 0``, ``q' = q + a``, and
 write it as
@@ -23,7 +23,8 @@ from .geometry import MOST_PHASES, Axis, known
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one convolution reads along one axis, for one phase or for several that share it.
+    """The window that one convolution reads along one axis, for one phase or for several that share
+    it.
 
     Position ``m`` of the window reads input ``b + start + m*dilation`` for block ``b``.
 
@@ -52,7 +53,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class AxisPlan:
-    """One axis split: its alignment ``a`` and the windows that together serve every phase."""
+    """The split of one axis: its alignment ``a`` and the windows that together cover every phase."""
 
     axis: Axis
     alignment: int
@@ -84,10 +85,11 @@ class AxisPlan:
 
 @lru_cache(maxsize=512)
 def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
-    """Split one axis as `form` does; `last` tells whether it is the innermost, which "rows" stacks.
+    """Split one axis in a form; `last` marks the innermost axis, which "rows" stacks.
 
-    Besides the forms of `splitdeconv.plan` there is "extended": "split" with each phase zero-extended to ceil(k/s) taps
-    in its own window, as a processor runs it that holds filters of one size.
+    Besides the forms of `splitdeconv.plan` there is "extended": "split" with each phase
+    zero-extended to ceil(k/s) taps in its own window, for processors whose filters must have equal
+    sizes.
     """
     if form in ("nzp", "native"):
         # Zero insertion is a longer input under a kernel of stride 1. Its only phase is the whole output.

@@ -1,4 +1,5 @@
-"""Plan a transposed convolution as stride-1 convolutions and an interleave: pure geometry, no framework.
+"""Plan a transposed convolution as stride-1 convolutions and an interleave. Pure geometry, no
+framework.
 
 Split deconvolution (Xu et al., arXiv 1907.01773) is separable: `splitdeconv.core.phases` splits each axis, and a
 plan is the product of the axes. The phases' results, interleaved, are the transposed convolution; nothing is
@@ -100,7 +101,7 @@ class SplitPlan:
 
     @property
     def fixed(self) -> bool:
-        """Whether the plan holds for the planned input lengths, of one element, and for no others."""
+        """Whether the plan is valid only for its input lengths, of one element."""
         return self.form == "stacked" and any(
             p.axis != axis for p, axis in zip(self.axis_plans, self.axes, strict=True)
         )
@@ -117,7 +118,9 @@ class SplitPlan:
 
     @cached_property
     def phases(self) -> tuple[Convolution, ...]:
-        """Every output phase on its own, trimmed to its real taps, row-major: what the "split" form computes."""
+        """Every output phase separately, trimmed to its real taps, row-major, as in the form
+        "split".
+        """
         return SplitPlan(self.axes, self.groups, "split").convolutions
 
     @property
@@ -126,7 +129,7 @@ class SplitPlan:
         return tuple(p.crop for p in self.axis_plans)
 
     def macs(self, in_channels: int, out_channels: int) -> dict[str, int]:
-        """Multiply-accumulates per image, by how they are counted.
+        """Multiply-accumulates per image, by way of counting.
 
         Args:
             in_channels, out_channels: channels of the transposed convolution's input and output.
@@ -185,7 +188,7 @@ def plan(
         kernel_size, strides, dilations: an int, or one per dimension.
         padding: "SAME", "VALID", or ``[(before, end), ...]`` crops of the full output, one pair per dimension.
         output_shape: spatial output lengths; None for the default.
-        output_padding: Keras', PyTorch's and ONNX' way to lengthen the output; excludes `output_shape`.
+        output_padding: lengthens the output as in Keras, PyTorch and ONNX; excludes `output_shape`.
         groups: channel groups.
         form: "split": one convolution per phase, trimmed to its real taps; "rows": the last axis' phases stacked on
             the output channels; "stacked": all phases in one convolution; "paper": one convolution per phase, each
@@ -228,15 +231,16 @@ def with_form(planned: SplitPlan, out_channels: int) -> SplitPlan:
 
 
 def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:
-    """The form to run where nobody chose one: few operations in few convolutions, and few moves of memory.
+    """The default form: few operations in few convolutions, and little data movement.
 
     "stacked" on a map of one element, where the kernels of "split" would multiply padding (`plan_alone`).
-    From stride 8 on the convolutions of "split" are too many: where one axis alone is strided "stacked" makes one of
-    them, which issues no more taps but at the border; where several are, "rows". "stacked" too where every kernel
-    equals its stride and nothing is cropped, because one convolution then issues no tap in vain, and for up to four
-    output channels, because on their own they leave a convolution's inner loop almost empty. Else "split", also for
-    groups: their stacked channels need a transpose. `benchmarks/measure_forms.py` times the forms that this rule
-    chooses between.
+    From stride 8 on, "split" needs too many convolutions. If only one axis is strided, "stacked"
+    replaces them by one convolution, which issues more taps only at the border; if several are, the
+    form is "rows". "stacked" is also used where every kernel equals its stride and nothing is
+    cropped, because one convolution then wastes no tap, and for up to four output channels, which
+    would leave a convolution's inner loop almost empty. Otherwise the form is "split", as it is for
+    groups, whose stacked channels would need a transpose. `benchmarks/measure_forms.py` times the
+    forms that this rule chooses between.
     """
     if groups > 1:
         return "split"

@@ -1,7 +1,9 @@
-"""Deep-learning processors: what a network costs on one, by a model of its array, its memories and its energy.
+"""A model of deep-learning processors (array, memories, energy) that predicts the cost of a
+network.
 
-The cycles are those of SCALE-Sim (Samajdar et al., arXiv 1811.02883) to the cycle, traffic is the least over loop
-orders, energy is counted event by event. Every number of a processor carries its origin. No framework is imported.
+The cycles are those of SCALE-Sim (Samajdar et al., arXiv 1811.02883) to the cycle, traffic is the
+minimum over loop orders, energy is counted event by event. Every number of a processor has a stated
+origin. No framework is imported.
 """
 
 import lazy_loader

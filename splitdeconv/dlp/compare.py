@@ -13,7 +13,7 @@ from .processor import PARTS, load_processor, load_technology
 from .simulate import simulate
 from .workload import workload
 
-#: What is worth comparing: methods, and the zeros that hardware leaves out of them.
+#: Pairs worth comparing: methods, and the zeros that hardware skips in them.
 VARIANTS = (
     ("nzp", "none"),
     ("nzp", "A"),
@@ -30,7 +30,8 @@ VARIANTS = (
 )
 #: The baseline: zero insertion by a processor that multiplies every zero.
 BASELINE = ("nzp", "none")
-#: What the paper claims over zero insertion, from its least to its greatest network (abstract of arXiv 1907.01773).
+#: The paper's claims over zero insertion, from the smallest to the largest gain (abstract of arXiv
+#: 1907.01773).
 PUBLISHED = {"speedup": (2.41, 4.34), "energy_saving": (0.277, 0.545)}
 _SETTING = ("processor", "technology", "dataflow", "zeros", "method", "skip")
 _SUMS = (
@@ -61,17 +62,18 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
         variants: pairs (method, skip); None for those of `VARIANTS` that the processor allows. `BASELINE` is always
             computed.
         dataflow: of `splitdeconv.dlp.simulate`.
-        **options: of the same; `zeros` concerns the baseline, too.
+        **options: of the same; `zeros` also applies to the baseline.
 
     Returns:
-        DataFrame, one row a network, variant and part: ``network``, ``processor``, ``technology``, ``dataflow``,
+        DataFrame, one row per network, variant and part: ``network``, ``processor``,
+        ``technology``, ``dataflow``,
         ``zeros``, ``method``, ``skip``, ``variant`` (both in a word), ``part`` ("deconv": the transposed convolutions;
         "network": all layers), sums of `simulate`'s columns, ``speedup`` and ``array_speedup`` (cycles with and without
         stalls, baseline over variant) and ``energy_saving`` (1 - variant over baseline).
 
     Raises:
-        SplitDeconvError: as `simulate`; no networks, or one without transposed convolutions; a variant that is asked
-            for but that the processor does not allow.
+        SplitDeconvError: as `simulate`; no networks, or one without transposed convolutions; a
+            requested variant that the processor does not support.
 
     Example:
         >>> import splitdeconv as sd
@@ -109,18 +111,20 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
 
 
 def label(method, skip) -> str:
-    """A method and what is skipped in one word, as in the paper: "SD-WA"."""
+    """A method and its skipping as one label, as in the paper: "SD-WA"."""
     return method + (f"-{skip}" if skip != "none" else "")
 
 
 def sensitivity(table) -> pd.DataFrame:
-    """What the energy saving becomes if one part of the energy is as low, or as high, as its technology's band allows.
+    """The energy saving if one part of the energy is at the lower or upper end of its technology's
+    band.
 
     Args:
         table: of `compare`.
 
     Returns:
-        DataFrame, one row a row of the table, part of the energy and end of its band: ``network``, ``processor``,
+        DataFrame, one row per table row, energy component and band limit: ``network``,
+        ``processor``,
         ``technology``, ``zeros``, ``variant``, ``part``, ``energy_part``, ``end`` ("low", "high") and
         ``energy_saving``.
 

@@ -10,15 +10,16 @@ weight stationary    ``ceil(T*Cin/R) * ceil(Cout/C) * (P + 2*R + C - 2) - 1``; r
 dot product          ``ceil(Cin/R) * ceil(Cout/C) * P * T``; rows are the multipliers of a unit, columns the units
 ===================  ===============================================================================================
 
-The first two include fill and drain and are the cycles of SCALE-Sim 3.0.0 (Samajdar et al., arXiv 1811.02883). They are
-stated for arrays of more than one multiplier; where there is neither fill nor drain, nothing is taken off.
+The first two include fill and drain and are the cycles of SCALE-Sim 3.0.0 (Samajdar et al., arXiv
+1811.02883). They apply to arrays of more than one multiplier; without fill and drain, the 1 is not
+subtracted.
 
 Skipping removes steps whose products are all zero by structure. Output stationary: a step is a tap of an input channel,
 for a tile of ``R`` consecutive pixels and one of ``C`` channels; "A" removes it if no pixel of the tile reads a real
-input, "W" if no channel of the tile has a real tap, "WA" if either. The tile is filled and drained all the same. Dot
-product: likewise, pixel by pixel, because a zero pixel is zero in all input channels. Weight stationary: "W" leaves out
-filter rows that are zero in all columns of a tile; rows of different taps advance together, so that activations cannot
-be skipped.
+input, "W" if no channel of the tile has a real tap, "WA" if either. Fill and drain of the tile
+remain. Dot product: likewise, pixel by pixel, because a zero pixel is zero in all input channels.
+Weight stationary: "W" leaves out filter rows that are zero in all columns of a tile; rows of
+different taps advance together, so that activations cannot be skipped.
 
 How many steps are left is counted for many processors at once. A step is issued where the tile of pixels needs a tap
 and the tile of channels has it, whatever the other tiles do. So over all pairs of tiles the count is, for each tap, the
@@ -79,7 +80,7 @@ def compute_cycles(work, processor, skip="none", dataflow=None, batch=1):
         int64 of shape (..., M): the cycles of each convolution, run once.
 
     Raises:
-        SplitDeconvError: the processor has no such dataflow, or cannot skip so.
+        SplitDeconvError: the processor does not have that dataflow or skipping mode.
     """
     flow = check_run(processor, skip, dataflow)
     rows, cols, batch = (np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch))
@@ -95,12 +96,13 @@ def compute_cycles(work, processor, skip="none", dataflow=None, batch=1):
 
 
 def issued_macs(work, processor, skip="none", dataflow=None, batch=1):
-    """Multiplications that are delivered operands: the occupied lanes of every step that is not skipped.
+    """Multiplications that receive operands: the occupied lanes of every step that is not skipped.
 
     Arguments, shape and errors as for `compute_cycles`.
     """
     flow = check_run(processor, skip, dataflow)
-    # Only a tile of pixels makes lanes idle along: the other dataflows decide pixel by pixel, or skip no activations.
+    # Only a tile of pixels keeps idle lanes: the other dataflows decide pixel by pixel, or skip no
+    # activations.
     size = processor.rows if flow == "output_stationary" else 1
     lanes = issued(work, size, processor.cols, batch, skip, "lanes")
     shape = np.broadcast_shapes(lanes.shape, np.shape(processor.rows), np.shape(processor.cols))
@@ -108,7 +110,9 @@ def issued_macs(work, processor, skip="none", dataflow=None, batch=1):
 
 
 def real_macs(work, batch=1):
-    """Multiplications of a real activation and a real weight: what no skipping can remove. Shape as for `batch`."""
+    """Multiplications of a real activation and a real weight, which no skipping can remove. Shape
+    as for `batch`.
+    """
     pairs = np.array([h.real * w.real for h, w in work.axes], dtype=np.int64)
     phases = np.array([len(h.weights) * len(w.weights) for h, w in work.axes])
     return batch * work.groups * work.c_in * (work.c_out // phases) * pairs
@@ -131,7 +135,7 @@ def fill_cycles(work, processor, skip="none", dataflow=None, batch=1):
 
 
 def check_run(processor, skip, dataflow=None):
-    """The dataflow to run, or a refusal.
+    """The dataflow to run, after a check that the processor supports it.
 
     Args:
         processor: has `dataflows` and `skipping`, and perhaps a `name`.
@@ -147,7 +151,10 @@ def check_run(processor, skip, dataflow=None):
     check_choice(skip, SKIPS, "skip", where)
     if skip not in processor.skipping:
         raise SplitDeconvError(
-            "the processor cannot skip so", where=where, expected=", ".join(processor.skipping), got=f"skip {skip!r}"
+            "the processor does not support that skipping mode",
+            where=where,
+            expected=", ".join(processor.skipping),
+            got=f"skip {skip!r}",
         )
     if flow == "weight_stationary" and "A" in skip:
         raise SplitDeconvError(

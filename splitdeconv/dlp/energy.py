@@ -1,8 +1,8 @@
 """Energy of a network on a processor: multiplications, registers, buffers, DRAM and leakage.
 
 ``E = N_mac*e_mac + N_register*e_register + sum over buffers of N*e(size) + N_dram*e_dram + P_leakage*time``, each event
-at the cost that a technology profile gives it, per access of so many bits. What the profile does not know is its band:
-each part between `low` and `high` times its value, so that the total is, too.
+at the cost that a technology profile gives it, per access of so many bits. The uncertainty of the
+profile is a band: each part, and so the total, lies between `low` and `high` times its value.
 
 Registers, per multiplication: in a systolic array each operand is written into its element and read there, the sum is
 read and written; weight stationary, the weight is only read. In a dot-product array both operands are read, and the sum
@@ -29,13 +29,13 @@ def energy(counts, processor, technology, flow):
         dict of arrays (..., L) by `splitdeconv.dlp.processor.PARTS`.
 
     Raises:
-        SplitDeconvError: the technology does not know multiplications of that word length.
+        SplitDeconvError: the technology has no multiplication of that word length.
     """
     try:
         mac = technology.mac_pj[str(processor.word_bits)]
     except KeyError:
         raise SplitDeconvError(
-            "the technology does not know this word length",
+            "the technology does not have this word length",
             where=f"technology {technology.name}",
             expected=f"word_bits one of {', '.join(technology.mac_pj)}",
             got=str(processor.word_bits),
@@ -65,7 +65,9 @@ def register_bits(processor, flow):
 
 
 def sram_pj(technology, kib):
-    """Energy of a 64-bit access to a memory of `kib` KiB: straight lines in the logarithms, beyond the ends too."""
+    """Energy of a 64-bit access to a memory of `kib` KiB: log-log linear interpolation and
+    extrapolation.
+    """
     sizes, values = np.log(np.array(technology.sram_pj, dtype=float)).T
     at = np.log(np.asarray(kib, dtype=float))
     segment = np.clip(np.searchsorted(sizes, at) - 1, 0, len(sizes) - 2)

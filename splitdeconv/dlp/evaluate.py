@@ -1,4 +1,6 @@
-"""The chain of the model, on arrays: cycles, traffic, latency and energy of L layers on K processors at once."""
+"""The whole model on arrays: cycles, traffic, latency and energy of L layers on K processors at
+once.
+"""
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from .traffic import buffer_words, dram_bytes, stores_zeros
 def evaluate(
     work, table, processor, method, skip="none", dataflow=None, batch=1, zeros="generated", technology=None
 ) -> dict:
-    """Everything that is known of each layer.
+    """Every predicted quantity of each layer.
 
     Args:
         work: from `lower(table, method)`.
@@ -60,7 +62,7 @@ def evaluate(
     word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
     through = {"input": "dram_input_bytes", "weight": "dram_weight_bytes", "output": "dram_output_bytes"}
     buffers = {name: layer(words[name]) * word + result[column] for name, column in through.items()}
-    # What is brought into order in a pass of its own passes a buffer, too.
+    # Data that is reordered in a separate pass also goes through a buffer.
     buffers["output"] = buffers["output"] + layer(words["sums"]) * sum_ + result["dram_interleave_bytes"]
     result["buffer_bytes"] = sum(buffers.values())
     counts = {f"buffer_{name}": value for name, value in buffers.items()}
@@ -74,12 +76,12 @@ def evaluate(
 
 
 def _check_count(work, batch):
-    """Refuse what integers of 64 bits cannot count."""
+    """Reject counts beyond 64-bit integers."""
     sizes = (work.out_h, work.out_w, work.taps_h, work.taps_w, work.c_in, work.c_out, work.groups, work.times)
     most = float(np.max(batch)) * np.prod(np.array(sizes, dtype=float), axis=0).max()
     if most > 2**62:
         raise SplitDeconvError(
-            "the batch is larger than any that can be counted",
+            "the batch is out of range",
             where="batch",
             expected="at most 2^62 multiplications in a layer, zeros included",
             got=f"batch {np.max(batch)}, {most:.3g} multiplications",

@@ -1,9 +1,11 @@
-"""Rows of sizes into a table of layers: what is left out follows from the rest, what is given is checked against it.
+"""Rows of sizes into a table of layers: missing values follow from the others, given values are
+checked.
 
 The columns are those of `splitdeconv.core.layer`. Each layer needs name, kind, in_h, in_w, c_in and c_out; kernel,
-strides, dilations and groups are 1 where they are missing; outputs and multiply-accumulates are computed. How a layer
-is padded must be said: by `padding` ("SAME" or "VALID"), or by numbers in `before_h` to `end_w`: what a convolution
-adds and a transposed one crops. The numbers decide where both are there.
+strides, dilations and groups are 1 where they are missing; outputs and multiply-accumulates are
+computed. The padding of a layer is required: as `padding` ("SAME" or "VALID"), or as numbers in
+`before_h` to `end_w`, which a convolution adds and a transposed convolution crops. The numbers take
+precedence.
 """
 
 from itertools import islice
@@ -19,10 +21,10 @@ PADDINGS = ("SAME", "VALID", "EXPLICIT", "")
 NEEDED = ("name", "kind", "in_h", "in_w", "c_in", "c_out")
 _ONES = ("k_h", "k_w", "stride_h", "stride_w", "dilation_h", "dilation_w", "groups")
 _CROPS = ("before_h", "before_w", "end_h", "end_w")
-# Beyond any layer there is; what is counted has to stay exact in 64-bit integers and floats.
+# Larger than any known layer; counts have to stay exact in 64-bit integers and floats.
 _LONGEST, _MOST_MACS = 2**24, 2**53
-#: Layers of a table, and of each its outputs, taps, channels times phases, and pairs of an output and a tap along one
-#: axis. Masks of these sizes are built when a table is simulated.
+#: Limits on the layers of a table and, for each, on its outputs, taps, channels times phases, and
+#: pairs of an output and a tap along one axis. A simulation builds masks of these sizes.
 MOST_LAYERS, MOST_OUTPUTS, MOST_TAPS, MOST_CHANNELS, MOST_PAIRS = 10_000, 2**26, 2**16, 2**22, 2**24
 
 
@@ -30,8 +32,8 @@ def complete(rows, where) -> pd.DataFrame:
     """A whole table of layers.
 
     Args:
-        rows: mappings from columns to values; None, "" and NaN stand for what is left out.
-        where: what to call them in a refusal.
+        rows: mappings from columns to values; None, "" and NaN are missing values.
+        where: the name of the rows in an error.
 
     Returns:
         DataFrame of `COLUMNS`. `padding` is "SAME", "VALID", "EXPLICIT" for convolutions that add and transposed
@@ -39,8 +41,8 @@ def complete(rows, where) -> pd.DataFrame:
         convolution's crops, or what an "EXPLICIT" convolution adds.
 
     Raises:
-        SplitDeconvError: no layers, an unknown column, a value that is missing, no number, or does not fit the others;
-            it names row and column.
+        SplitDeconvError: no layers, an unknown column, or a value that is missing, not a number, or
+            does not fit the others; the error names row and column.
     """
     rows = list(islice(rows, MOST_LAYERS + 1))
     if len(rows) > MOST_LAYERS:
@@ -80,9 +82,7 @@ class _Row:
         row |= {"dense": self.dense, "conv": self.conv, "deconv": self.deconv}[kind](row)
         layer = Layer(**row)
         if layer.macs > _MOST_MACS:
-            raise self.refused(
-                "the layer is larger than any that can be counted", "macs", f"at most {_MOST_MACS}", layer.macs
-            )
+            raise self.refused("the layer is too large to count", "macs", f"at most {_MOST_MACS}", layer.macs)
         self.agree("macs", layer.macs)
         self.check_size(layer)
         return layer
@@ -132,7 +132,8 @@ class _Row:
                 )
             self.agree(f"out_{side}", outputs[side][2])
         found = [outputs["h"], outputs["w"]]
-        # Outputs decide what the end needs: padding that no window reaches changes nothing.
+        # The outputs determine the padding at the end: padding that no window reaches has no
+        # effect.
         ends = [(before, o) for before, _, o in found]
         words = [name for name, by in (("SAME", same), ("VALID", valid)) if ends == [(b, o) for b, _, o in by]]
         if word not in words:
@@ -161,7 +162,7 @@ class _Row:
         return {"padding": word or "EXPLICIT", **_pairs("out", [a.o for a in axes]), **_crops(crops)}
 
     def crop(self, row, side):
-        """What is cropped at either end; with the output's length, what is not said of the end follows."""
+        """The crops at both ends; a missing end follows from the output's length."""
         before, outputs = self.number(f"before_{side}", 0, 0), self.number(f"out_{side}", None)
         full = (row[f"in_{side}"] - 1) * row[f"stride_{side}"] + effective_kernel(
             row[f"k_{side}"], row[f"dilation_{side}"]
@@ -169,7 +170,7 @@ class _Row:
         return before, self.number(f"end_{side}", 0 if outputs is None else max(full - before - outputs, 0), 0)
 
     def padding(self):
-        """The word for the padding; needed where there are no numbers."""
+        """The padding as a word, which is required if there are no numbers."""
         word = str(self.values.get("padding", "")).upper()
         check_choice(word, PADDINGS, "padding", f"{self.where}, column padding")
         if word not in ("SAME", "VALID") and not self.explicit():
@@ -179,14 +180,16 @@ class _Row:
         return word
 
     def explicit(self):
-        """Whether the padding is given in numbers: those of a word's row are zeros, and say nothing."""
+        """Whether the padding is given in numbers; in rows with a word they are zeros without
+        meaning.
+        """
         given = [column for column in _CROPS if column in self.values]
         if self.values["kind"] == "deconv" or self.values.get("padding") not in ("SAME", "VALID"):
             return bool(given)
         return any(self.number(column, 0, 0) for column in given)
 
     def number(self, column, missing=0, least=1, most=_LONGEST):
-        """A whole number; `missing` where there is none."""
+        """A whole number; `missing` if the cell is empty."""
         if column not in self.values:
             return missing
         value = self.values[column]
@@ -200,7 +203,7 @@ class _Row:
         return found
 
     def agree(self, column, computed):
-        """Refuse a value that is given and is another."""
+        """Reject a given value that differs from the expected one."""
         given = self.number(column, computed, 0, _MOST_MACS)
         if given != computed:
             raise self.refused("a value contradicts the rest of its row", column, computed, given)

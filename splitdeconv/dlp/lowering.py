@@ -1,4 +1,5 @@
-"""Layers into the convolutions that a processor runs, by method: the one place that knows what a method executes.
+"""Layers into the convolutions that a processor runs: the only module that knows what a method
+executes.
 
 ====================  ==================================================================================================
 method                a transposed convolution becomes
@@ -10,11 +11,11 @@ method                a transposed convolution becomes
 ``stacked``           one convolution, all phases stacked on the output channels, on a map of one element, too, for
                       which `splitdeconv.plan` has a plan without padding
 ``paper``             s^2 convolutions of ceil(k/s) taps that share the window of the paper, and a crop
-``native``            what ``nzp`` computes, on a processor that makes the zeros on the fly
+``native``            as ``nzp``, on a processor that generates the zeros on the fly
 ====================  ==================================================================================================
 
-FCN-Engine, a processor with a dataflow of its own for transposed convolutions, is not among them: neither a description
-of that dataflow nor its published figures were at hand, so that it is neither modelled nor drawn beside these.
+FCN-Engine, a processor with its own dataflow for transposed convolutions, is not modelled, because
+neither a description of that dataflow nor its published figures were available.
 
 All other layers are one convolution, the same in every method. Phases that no tap reaches compute nothing and are left
 out; their outputs are the bias.

@@ -1,4 +1,4 @@
-"""Structural zeros of a convolution, and what of an array's work remains when they are skipped.
+"""Structural zeros of a convolution, and the work of an array that remains when they are skipped.
 
 Which taps read a real input, and which taps are real, is exact and decided by geometry alone. Activations are zero in
 the border padding and where zeros were inserted; weights where a filter was extended. Both are separable: real means
@@ -88,7 +88,7 @@ def pixel_tiles(height: AxisMask, width: AxisMask, size: int, batch: int = 1) ->
         batch: images.
     """
     if width.outputs % size == 0:
-        # No tile leaves its row, so that the count is as separable as the mask.
+        # No tile leaves its row, so the count is separable like the mask.
         columns = width.activations.reshape(-1, size, width.taps).any(1)
         tiles = batch * np.outer(height.activations.sum(0), columns.sum(0)).ravel()
         return _frozen(PixelTiles(tiles, tiles * size))
@@ -111,7 +111,7 @@ def _tiles(height, width, size, images):
     total = images * height.outputs * width.outputs
     count, taps = -(-total // size), height.taps * width.taps
     tiles = np.zeros(taps, np.int64)
-    # Some megabytes at a time. Counts stay far below 2^24, so that float32, and with it a fast product, is exact.
+    # A few megabytes at a time. Counts stay far below 2^24, so a fast product in float32 is exact.
     step = max(1, 2**18 // (height.taps + width.taps))
     for first in range(0, count, step):
         start = np.arange(first, min(first + step, count)) * size
@@ -137,7 +137,7 @@ def _parts(height, width, start, stop):
         parts.append((rows[last % height.outputs], seen[np.where(spans, end, 0)] > 0))
     between = np.minimum(np.maximum(last - first - 1, 0), height.outputs)
     if between.any():
-        # Twice over, for the rows go on in the next image.
+        # Repeated, because the rows continue in the next image.
         stacked = np.concatenate([np.zeros((1, height.taps), int), np.tile(rows, (2, 1)).cumsum(0)])
         above = (first + 1) % height.outputs
         whole = stacked[above + between] - stacked[above] > 0
@@ -146,7 +146,9 @@ def _parts(height, width, start, stop):
 
 
 def _count(parts):
-    """Tiles per tap that any of the rectangles needs, by inclusion and exclusion: products of matrices, no 3-D mask."""
+    """Tiles per tap that any of the rectangles needs, by inclusion-exclusion: matrix products
+    instead of a 3-D mask.
+    """
     total = 0
     for number in range(1, len(parts) + 1):
         for chosen in combinations(parts, number):
@@ -157,7 +159,7 @@ def _count(parts):
 
 @lru_cache(maxsize=8192)
 def channel_tiles(height: AxisMask, width: AxisMask, channels: int, size: int) -> ChannelTiles:
-    """Cut the output channels into tiles of `size`, and tell for each which taps it has.
+    """Cut the output channels into tiles of `size`, and find the taps of each.
 
     Args:
         height, width: the convolution's axes.
@@ -176,7 +178,7 @@ def channel_tiles(height: AxisMask, width: AxisMask, channels: int, size: int) -
 
 
 def _frozen(counts):
-    """The arrays are shared by all callers of a cache."""
+    """The arrays are shared by all callers of the cache."""
     for array in counts:
         array.flags.writeable = False
     return counts

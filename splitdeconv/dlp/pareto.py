@@ -32,6 +32,6 @@ def pareto(table, columns, by=()) -> pd.DataFrame:
     ordered = table.sort_values([*by, first, second], kind="stable")
     groups = ordered.groupby(list(by), sort=False, observed=True) if by else ordered.groupby(lambda _: 0)
     least = groups[second].cummin()
-    # A row is on the front if it lowers what was the least before it.
+    # A row is on the front if it lowers the minimum so far.
     before = least.groupby([ordered[name] for name in by] or (lambda _: 0), sort=False, observed=True).shift()
     return ordered[before.isna() | (ordered[second] < before)]

@@ -1,7 +1,7 @@
 """Processors and technologies as data: `processors/*.yaml`, `technologies/*.yaml`, or files of the user's own.
 
-Every number in such a file carries its origin, in `origins` under the number's own key; "from memory" and "assumed"
-stand there where no source could be checked.
+Every number in such a file has its origin in `origins`, under the number's key; the origin is "from
+memory" or "assumed" where no source could be checked.
 """
 
 import math
@@ -30,13 +30,13 @@ class Processor:
         rows: of a systolic array: output pixels if output stationary, filter rows if weight stationary; of a
             dot-product array: multipliers per unit, that is, input channels.
         cols: output channels: columns, or units.
-        dataflows: those it can run, the default first.
-        skipping: structural zeros it can leave out: "none", "A" (activations), "W" (weights), "WA".
+        dataflows: the supported ones, the default first.
+        skipping: structural zeros that it can skip: "none", "A" (activations), "W" (weights), "WA".
         clock_mhz: MHz.
         word_bits: of activations and weights.
         accumulator_bits: of partial sums.
-        input_buffer_kib, weight_buffer_kib, output_buffer_kib: KiB. Half of each holds what is worked on, while the
-            other half is filled or emptied.
+        input_buffer_kib, weight_buffer_kib, output_buffer_kib: KiB. One half of each is in use
+            while the other half is filled or emptied.
         dram_gb_s: 10^9 bytes per second.
         burst_bytes: DRAM moves whole bursts; a shorter piece costs as much as one.
         stripe_pixels: pixels for which a dot-product array keeps weights in its multipliers.
@@ -44,7 +44,7 @@ class Processor:
         zero_gating: whether multiplications by a zero activation or weight are issued but cost no energy.
         native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the fly; None if not.
         technology: name of its energy profile.
-        origins: for each number above where it comes from; a default needs none.
+        origins: the source of each number above; defaults need none.
 
     Example:
         >>> import splitdeconv as sd
@@ -96,7 +96,7 @@ class Technology:
         dram_pj: of moving 64 bits.
         leakage_uw_per_kib, leakage_uw_per_mac: microwatts per KiB of buffers and per multiplier, at all times.
         low, high: factors on mac, register, buffer, dram and leakage: the band within which they are known.
-        origins: for each entry above where it comes from.
+        origins: the source of each entry above.
 
     Example:
         >>> import splitdeconv as sd
@@ -118,7 +118,7 @@ class Technology:
     origins: dict[str, str]
 
 
-# Beyond any machine there is; what is computed of it stays within 64 bits.
+# Beyond any real machine; results computed from it stay within 64 bits.
 _MOST = 1e9
 #: The parts of the energy.
 PARTS = ("mac", "register", "buffer", "dram", "leakage")
@@ -256,7 +256,9 @@ def _checked_technology(technology, where):
 
 
 def _numbers(record, where):
-    """Every number is positive and finite (leakage may be 0), and every quantity that is no default has an origin."""
+    """Every number is positive and finite (leakage may be 0), and every quantity other than a
+    default has an origin.
+    """
     apart = ("dataflows", "skipping", "origins")
     values = {field.name: getattr(record, field.name) for field in fields(record) if field.name not in apart}
     defaults = {field.name: field.default for field in fields(record)}

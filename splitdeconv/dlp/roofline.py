@@ -1,9 +1,9 @@
 """The roofline of a processor: what its multipliers and its DRAM allow each layer, and what the layer achieves.
 
 With ``peak`` multiply-accumulates and ``b`` bytes of DRAM per cycle, a layer of ``x`` useful multiply-accumulates per
-byte can achieve ``min(peak, x*b)`` useful ones per cycle (Williams et al., CACM 52(4), 2009). Useful are those of the
-original operator, in every method alike: a zero that is multiplied lowers what is achieved and not the roof, and a
-method that leaves it out moves its layers up.
+byte can achieve ``min(peak, x*b)`` useful ones per cycle (Williams et al., CACM 52(4), 2009). Only
+the operations of the original operator count as useful, in every method: a multiplied zero lowers
+the achieved rate but not the roof, and a method that avoids it moves its layers up.
 """
 
 import pandas as pd
@@ -19,11 +19,12 @@ def roofline(network, processor, variants=(("sd", "none"),), baseline=("nzp", "n
         network: what `splitdeconv.dlp.workload` takes.
         processor: a name, a path or a `Processor`.
         variants: pairs (method, skip).
-        baseline: such a pair, too: what comes first and stands in the rows before.
+        baseline: the (processor method, skip) pair used as the baseline.
         **options: of `splitdeconv.dlp.simulate`.
 
     Returns:
-        DataFrame, one row a layer of a variant, those of the baseline first: ``layer``, ``kind``, ``processor``,
+        DataFrame, one row per variant and layer, those of the baseline first: ``layer``, ``kind``,
+        ``processor``,
         ``method``, ``skip``; ``operational_intensity`` (useful multiply-accumulates per byte of DRAM), ``attainable``
         and ``achieved`` (useful multiply-accumulates per cycle), ``share`` (achieved over attainable; beyond 1 only
         where products with the padding or of cropped outputs, which count as useful, are left out), ``bound_by``, and

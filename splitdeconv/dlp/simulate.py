@@ -1,4 +1,4 @@
-"""A network on a processor, layer by layer, as a tidy table whose every row says what binds it."""
+"""A network on a processor, layer by layer, as a tidy table with the bound of every layer."""
 
 import numpy as np
 import pandas as pd
@@ -19,29 +19,33 @@ def simulate(
 ) -> pd.DataFrame:
     """Predict cycles, traffic and energy of every layer of a network.
 
-    The model, with its equations: `splitdeconv.dlp.cycles`, `traffic` and `energy`; what a method runs: `lowering`.
+    The model's equations are in `splitdeconv.dlp.cycles`, `traffic` and `energy`; `lowering`
+    defines the methods.
 
     Args:
         network: what `splitdeconv.dlp.workload` takes.
         processor: a name, a path or a `Processor`.
         method: of `splitdeconv.dlp.METHODS`; layers other than transposed convolutions are the same in all.
-        skip: structural zeros left out: "none", "A", "W" or "WA", as the processor allows.
+        skip: structural zeros to skip: "none", "A", "W" or "WA", as the processor allows.
         dataflow: "output_stationary", "weight_stationary" or "dot_product"; None for the processor's default.
         batch: images per run.
-        zeros: whether "nzp" finds its zeros "stored" in DRAM or has them "generated" beside the array.
+        zeros: whether the zeros of "nzp" are "stored" in DRAM or "generated" beside the array.
         technology: energy profile; None for the processor's.
         **options: of `workload`.
 
     Returns:
-        DataFrame, one row a layer. ``name``, ``kind``; ``method``, ``skip``, ``processor``, ``dataflow``, ``batch``,
-        ``zeros``, ``technology``. Multiply-accumulates: ``macs_useful`` (the paper's count), ``macs_real`` (both
-        operands real), ``macs_dense`` (the method's convolutions in full), ``macs_issued``, ``macs_skipped``, and
-        ``macs_gated`` of those issued. ``compute_cycles`` (with fill and drain, of which ``fill_cycles``; no stalls),
-        ``dram_cycles``, and ``cycles``, the greater of them; ``latency_us``; ``utilisation``, issued over peak.
-        ``dram_bytes``, the sum of ``dram_{input,weight,output,interleave}_bytes``; ``buffer_bytes``. ``energy_pj``, the
-        sum of ``energy_{mac,register,buffer,dram,leakage}_pj``, and its band ``energy_low_pj`` to ``energy_high_pj``.
-        ``operational_intensity``: useful multiply-accumulates per byte of DRAM, and ``achieved``, useful ones per
-        cycle. ``bound_by`` (one of `BOUNDS`) and ``why``, in words.
+        DataFrame, one row per layer. ``name``, ``kind``; ``method``, ``skip``, ``processor``,
+        ``dataflow``, ``batch``, ``zeros``, ``technology``. Multiply-accumulates: ``macs_useful``
+        (the paper's count), ``macs_real`` (both operands real), ``macs_dense`` (the method's
+        convolutions in full), ``macs_issued``, ``macs_skipped``, and ``macs_gated`` of those
+        issued. ``compute_cycles`` (with fill and drain, of which ``fill_cycles``; no stalls),
+        ``dram_cycles``, and ``cycles``, the greater of them; ``latency_us``; ``utilisation``,
+        issued over peak. ``dram_bytes``, the sum of
+        ``dram_{input,weight,output,interleave}_bytes``; ``buffer_bytes``. ``energy_pj``, the sum of
+        ``energy_{mac,register,buffer,dram,leakage}_pj``, and its band ``energy_low_pj`` to
+        ``energy_high_pj``. ``operational_intensity``: useful multiply-accumulates per byte of DRAM,
+        and ``achieved``, useful ones per cycle. ``bound_by`` (one of `BOUNDS`) and ``why``, in
+        words.
 
     Raises:
         SplitDeconvError: an unknown network, processor, method, skip, dataflow or technology; a layer that cannot be
@@ -86,7 +90,7 @@ def check_native(processor, method):
 
 
 def _bounds(rows, processor):
-    """What most of a layer's cycles go to."""
+    """The cause of most of a layer's cycles."""
     ideal = rows["macs_issued"] / processor.peak
     idle = rows["compute_cycles"] - rows["fill_cycles"] - ideal
     conditions = [rows["dram_cycles"] > rows["compute_cycles"], ideal >= np.maximum(rows["fill_cycles"], idle)]

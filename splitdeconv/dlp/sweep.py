@@ -1,4 +1,6 @@
-"""A design space: networks and methods on every processor that axes of values span, in blocks that dask shares out."""
+"""A design space: networks and methods on every processor spanned by axes of values, in blocks that
+dask distributes.
+"""
 
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from .simulate import check_native
 from .sweep_axes import DIMS, distinct, read_axes, variant
 from .workload import workload
 
-#: What is told of every point, and its unit.
+#: The quantities of every point, and their units.
 VARIABLES = {
     "cycles": "1",
     "compute_cycles": "1",
@@ -28,7 +30,7 @@ VARIABLES = {
     "energy_low_pj": "pJ",
     "energy_high_pj": "pJ",
 }
-#: Fields that may differ within a block, all points of which are computed at once.
+#: Fields that may differ within a block, whose points are computed together.
 _ARRAYS = {
     "rows",
     "cols",
@@ -42,9 +44,10 @@ _ARRAYS = {
     "stripe_pixels",
     "batch",
 }
-#: Rows of the result, 128 bytes each; layers on processors, about a microsecond each; and tasks, some milliseconds.
+#: Limits on rows of the result (128 bytes each), layers on processors (about 1 us each) and tasks
+#: (a few ms each).
 MOST_POINTS, MOST_LAYERS, MOST_TASKS = 2_000_000, 100_000_000, 10_000
-# Numbers in one array of a task, whose points are taken in parts if it would have more.
+# Numbers in one array of a task; more points are computed in parts.
 _MOST_CELLS = 2**22
 
 
@@ -64,11 +67,12 @@ def sweep(
 ):
     """Simulate networks on all combinations of a processor's values.
 
-    Every point is what `splitdeconv.dlp.simulate` says, summed over layers.
+    Every point equals the result of `splitdeconv.dlp.simulate`, summed over layers.
 
     Args:
         networks: names, or a dict of name to what `splitdeconv.dlp.workload` takes.
-        processor: a name, a path or a `Processor`, from which the points differ in what the axes say.
+        processor: a name, a path or a `Processor`, from which the points differ in the fields of
+            the axes.
         axes: dict, in the order of the result's dimensions. Either a field of `Processor`, or "batch", and its values:
             ``{"dram_gb_s": [6.4, 12.8]}``; or any name and, by label, values of several fields:
             ``{"array": {"8x32": {"rows": 8, "cols": 32}, "16x16": {"rows": 16, "cols": 16}}}``.
@@ -77,12 +81,12 @@ def sweep(
         scheduler: address of a `dask.distributed` scheduler, or a client of one, whose workers have this package;
             None for threads of this process.
         chunk: points per task.
-        progress: called with the number of tasks done and of all tasks, after each.
+        progress: called after each task with the number of tasks done and their total.
 
     Returns:
         `xarray.Dataset` of the variables `VARIABLES`, float64, over the dimensions network, method, skip, part and the
-        axes. Part "network" sums all layers, "deconv" the transposed convolutions, 0 where there are none.
-        ``sel`` has an argument `method` of its own: choose by ``sel({"method": "sd"})``.
+        axes. Part "network" sums all layers, "deconv" the transposed convolutions (0 where there
+        are none). ``sel`` already has an argument `method`, so select by ``sel({"method": "sd"})``.
 
     Raises:
         SplitDeconvError: as `simulate`, for any of the combinations and before the first is computed; axes that do not
@@ -125,7 +129,7 @@ def sweep(
 
 
 def _check_size(axes, inner, tables, ways, chunk):
-    """Refuse what would fill the memory or run for hours, before anything is built."""
+    """Reject sweeps that would fill the memory or run for hours, before anything is built."""
     processors, columns = (prod(len(axis.labels) for axis in some) for some in (axes, inner))
     counts = {
         "points": (processors * len(tables) * ways, MOST_POINTS),
@@ -144,7 +148,9 @@ def _check_size(axes, inner, tables, ways, chunk):
 
 
 def _jobs(processor, outer, inner, tables, methods, skips, technology, options):
-    """What there is to do, in the order of the outer axes' labels, networks, methods and skips; all of it allowed."""
+    """All jobs, in the order of the outer axes' labels, networks, methods and skips, each of them
+    checked.
+    """
     work = {(name, method): lower(tables[name], method) for name in tables for method in methods}
     for chosen in product(*(axis.settings for axis in outer)):
         point, batch = variant(processor, {name: value for setting in chosen for name, value in setting.items()})
@@ -154,7 +160,7 @@ def _jobs(processor, outer, inner, tables, methods, skips, technology, options):
             check_native(point, method)
             how = {**options, "skip": skip, "technology": profile}
             job = _Job(work[name, method], tables[name], point, method, batch, how, columns)
-            job(0, 1)  # what this processor does not allow is refused here
+            job(0, 1)  # modes that this processor does not support are rejected here
             yield job
 
 
@@ -203,7 +209,7 @@ def _blocks(jobs, points, chunk, scheduler, progress):
     """Yield ((job, start, stop), result) of all blocks, in any order."""
     dask = require("dask", "sweep")
     ranges = [(start, min(start + chunk, points)) for start in range(0, points, chunk)]
-    # As they are: dask would take records apart to look for its own objects.
+    # Passed unchanged: dask would traverse records to look for its own objects.
     shared = [dask.delayed(job, traverse=False) for job in jobs]
     places = [(index, *range_) for index in range(len(jobs)) for range_ in ranges]
     tasks = [dask.delayed(_call)(shared[index], *range_) for index, *range_ in places]
@@ -249,7 +255,9 @@ def _connect(distributed, address):
 
 
 def _result(distributed, future):
-    """A task's result. Of a worker that is lost, others do the work; without a scheduler, or workers, nobody does."""
+    """A task's result. Other workers take over from a lost one; without a scheduler or workers,
+    this is an error.
+    """
     try:
         return future.result()
     except (CancelledError, OSError, distributed.KilledWorker) as error:

@@ -1,4 +1,4 @@
-"""The axes of a sweep: what each of their labels changes in a processor, checked before anything is computed."""
+"""The axes of a sweep: the fields that each label sets, checked before anything is computed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from .. import schema
 from ..errors import SplitDeconvError, check_count, shorten, shown
 from .processor import Processor, load_processor
 
-#: Dimensions that every sweep has, the points' axes aside.
+#: Dimensions that every sweep has besides the axes.
 DIMS = ("network", "method", "skip", "part")
-#: Labels of one axis, and of all axes multiplied: each is a processor to check, or a number of the result in memory.
+#: Limits on the labels of one axis and on their product over all axes: each is a processor to
+#: check.
 MOST_LABELS, MOST_PROCESSORS = 10_000, 1_000_000
 
 
@@ -37,13 +38,13 @@ class Axis:
         return {field for setting in self.settings for field in setting}
 
     def columns(self, processor, batch) -> dict:
-        """Values of each field along the axis; where a label says nothing of it, the processor's."""
+        """Values of each field along the axis; the processor's where a label does not set it."""
         usual = vars(processor) | {"batch": batch}
         return {name: np.array([setting.get(name, usual[name]) for setting in self.settings]) for name in self.fields}
 
 
 def read_axes(axes, processor) -> list[Axis]:
-    """The axes of `splitdeconv.dlp.sweep`, each label of which makes a sound processor.
+    """The axes of `splitdeconv.dlp.sweep`, each of whose labels gives a valid processor.
 
     Raises:
         SplitDeconvError: a name that is taken; labels that are missing, duplicate, too many, or neither numbers nor
@@ -100,7 +101,7 @@ def variant(processor, fields, where="sweep"):
 
 
 def distinct(values, where) -> list:
-    """A list of one value or more, none twice; scalars of NumPy as Python's."""
+    """A list of one or more values without duplicates; NumPy's scalars become Python's."""
     values = [_plain(value) for value in islice(values, MOST_LABELS + 1)]
     if len(values) > MOST_LABELS:
         expected = f"at most {MOST_LABELS:,} values"
@@ -116,7 +117,7 @@ def _is_label(value):
 
 
 def _axis(name, values):
-    """An axis whose labels are sound; what they set is not yet checked."""
+    """An axis whose labels are valid; the values that they set are not checked yet."""
     where = f"sweep, axis {shorten(name, 80)}"
     if name in (*DIMS, "variable"):
         raise SplitDeconvError(

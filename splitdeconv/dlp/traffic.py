@@ -62,7 +62,7 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
         dict of float arrays (..., L): "input", "weight", "output" and "interleave" (insertion of zeros included).
 
     Raises:
-        SplitDeconvError: `zeros` is none of these.
+        SplitDeconvError: invalid `zeros`.
     """
     stored = stores_zeros(method, zeros)
     sizes = _distinct(work, stored)
@@ -86,7 +86,7 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
 
 
 def stores_zeros(method, zeros) -> bool:
-    """Whether the zeros that are inserted lie in memory."""
+    """Whether the inserted zeros are stored in memory."""
     check_choice(zeros, ZEROS, "zeros")
     return zeros == "stored" and method == "nzp"
 
@@ -131,7 +131,9 @@ def _generated(work):
 
 
 def _distinct(work, stored):
-    """The convolutions that differ in size, with what the loop orders need of each; positions do not matter here."""
+    """The convolutions that differ in size, with the quantities that the loop orders need;
+    positions do not matter.
+    """
     real = [[side.inputs for side in pair] for pair in work.axes]
     spread = [[1 if stored else side.insertion for side in pair] for pair in work.axes]
     extent = np.array([[side.extent for side in pair] for pair in work.axes]) if stored else np.array(real)
@@ -145,7 +147,7 @@ def _distinct(work, stored):
     sizes.image = sizes.rows * sizes.row
     sizes.filters = sizes.taps_h * sizes.taps_w * sizes.c_in * sizes.c_out
     reach = (sizes.taps_h - 1) * sizes.dilation_h + 1
-    # Rows of input that are held for one output row.
+    # Rows of input that are needed for one output row.
     sizes.held = np.minimum(np.ceil(reach / sizes.spread_h), sizes.rows)
     sizes.reach = reach
     sizes.halo = np.maximum(reach - sizes.stride_h, 0) / sizes.spread_h * sizes.row
@@ -181,10 +183,10 @@ def _image_by_image(sizes, batch, i, w):
 
 
 def _interleave(table, processor, method, batch, outputs):
-    """Bytes beyond the output itself that it takes to bring its pixels into order."""
+    """Bytes, beyond the output itself, that interleaving its pixels takes."""
     parts = np.where(_split(table) & (method not in ("nzp", "native")), 1.0, 0.0)
     piece = _column(table, "c_out") * (processor.word_bits / 8)
-    # The phases of a row are written as one where they are stacked, and where there is only one.
+    # The phases of a row are written together if they are stacked or if there is only one.
     scattered = np.where((_column(table, "stride_w") > 1) & (method not in ("rows", "stacked")), 1.0, 0.0)
     bursts = np.ceil(piece / processor.burst_bytes) * processor.burst_bytes
     again = 2 * outputs

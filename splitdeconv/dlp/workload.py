@@ -1,8 +1,9 @@
 """Any network as one table of layers: from its name, a Keras model, a model file, a CSV file or a table.
 
 A CSV file has the columns of `splitdeconv.dlp.layer_table`, or those of the published tables in `networks/reference/`:
-`layer` for name, `stride` for both strides, `mac` for macs, a column `network` if it holds several, `source` for where
-a row comes from, which is passed over, and "(10x)" behind the name of a layer that runs ten times.
+`layer` for name, `stride` for both strides, `mac` for macs, a column `network` if it holds several,
+`source` for the origin of a row, which is ignored, and "(10x)" after the name of a layer that runs
+ten times.
 """
 
 import csv
@@ -24,17 +25,17 @@ _EXPECTED = "the name of a network, a keras.Model, a table of layers, or a .csv,
 
 
 def workload(source, **options) -> pd.DataFrame:
-    """The layers of a network that multiply, in the order they run.
+    """The layers of a network that have multiplications, in order of execution.
 
     Args:
         source: name of a benchmark network, functional or sequential `keras.Model`, path of a .csv, .tflite, .onnx or
             .keras file, bytes of one of the last three, or a DataFrame with at least the columns name, kind, in_h,
-            in_w, c_in and c_out and what says the padding; see `splitdeconv.dlp.layer_table`.
-        **options: with a name, the network's own; with an ONNX file that leaves it open, `size` of the image as
-            (height, width); with a CSV file of several, the `network`.
+            in_w, c_in and c_out and those for the padding; see `splitdeconv.dlp.layer_table`.
+        **options: with a name, the network's own; with an ONNX file with a dynamic image, its
+            `size` as (height, width); with a CSV file of several networks, the `network`.
 
     Returns:
-        DataFrame, one row a layer, of the columns of `splitdeconv.networks.layer_table`.
+        DataFrame, one row per layer, with the columns of `splitdeconv.networks.layer_table`.
 
     Raises:
         SplitDeconvError: no such network or file; a file or model that cannot be read or described; a table whose
@@ -68,7 +69,7 @@ def workload(source, **options) -> pd.DataFrame:
     if is_keras(source):
         _allow(options, (), "a keras.Model")
         return layer_table(source)
-    raise SplitDeconvError("this is no network", where="workload", expected=_EXPECTED, got=type(source).__name__)
+    raise SplitDeconvError("not a network", where="workload", expected=_EXPECTED, got=type(source).__name__)
 
 
 def _model(source, options, where):
@@ -96,7 +97,7 @@ def _csv(path, options):
         if None in row or None in row.values():
             cells = len(row) - (None in row) - list(row.values()).count(None) + len(row.get(None) or ())
             where, expected = f"{path}, row {number}", f"{len(columns)} values, as there are columns"
-            raise SplitDeconvError("a row has another length", where=where, expected=expected, got=f"{cells} values")
+            raise SplitDeconvError("a row has the wrong length", where=where, expected=expected, got=f"{cells} values")
     return complete(_renamed(_chosen(rows, columns, path, **options)), str(path))
 
 
@@ -119,7 +120,7 @@ def _chosen(rows, columns, path, network=None):
     elif network not in found:
         known = shorten(", ".join(found), 300)
         raise SplitDeconvError(
-            "which network of the table is meant is not clear",
+            "ambiguous network",
             where=str(path),
             expected=f"network= one of {known}" if found else "no network, for a table without that column",
             got=shown(network),
@@ -130,7 +131,7 @@ def _chosen(rows, columns, path, network=None):
 
 
 def _renamed(rows):
-    """Rows with the columns of a layer table; a layer that runs several times is as many rows."""
+    """Rows with the columns of a layer table; a layer that runs several times has several rows."""
     for row in rows:
         named = {name: value for column, value in row.items() for name in _ALIASES.get(column, (column,))}
         repeated = _TIMES.fullmatch(row.get("layer", ""))
@@ -142,7 +143,7 @@ def _renamed(rows):
 
 
 def _allow(options, known, what):
-    """Refuse options that would be passed over in silence."""
+    """Reject options that would be silently ignored."""
     for option in options:
         if option not in known:
             expected = ", ".join(known) or "no options"

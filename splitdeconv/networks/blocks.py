@@ -18,11 +18,13 @@ RECTIFIERS = ("relu", "leaky_relu", "elu")
 
 
 class Blocks:
-    """Makes convolution, normalisation and activation in one call; every deconvolution in the form asked for.
+    """Makes convolution, normalisation and activation in one call, and every deconvolution in one
+    form.
 
     Kernels are normal of variance g / fan-in, g = 2 before a rectifier and 1 elsewhere (He et al., arXiv 1502.01852,
     equations 10 and 12), so activations keep their scale at any depth. Biases are drawn too, a twentieth as wide: at
-    zero they would be missing from every comparison. Each layer has a stream of its own, whatever the others' shapes.
+    zero they would be missing from every comparison. Each layer has its own random stream,
+    independent of the other layers' shapes.
 
     Args:
         deconv: "native", or a form of `SplitConv2DTranspose`.

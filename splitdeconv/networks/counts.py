@@ -1,4 +1,6 @@
-"""Operations of a network by method: every transposed convolution planned, every other layer as it is."""
+"""Operations of a network by method. Transposed convolutions are planned; other layers cost the
+same.
+"""
 
 from typing import Any
 
@@ -18,8 +20,8 @@ def operation_counts(model: Any) -> pd.DataFrame:
         model: what `layer_table` takes.
 
     Returns:
-        DataFrame, one row a layer: name, kind, and a column for each of `METHODS`, meant as in `SplitPlan.macs`. Layers
-        of another kind than "deconv" cost the same in all of them.
+        DataFrame, one row per layer: name, kind, and a column for each of `METHODS`, as in
+        `SplitPlan.macs`. Layers other than "deconv" cost the same in all of them.
     """
     rows = []
     for layer in layers(model):

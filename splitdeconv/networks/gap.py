@@ -73,7 +73,7 @@ def _compare(name: str, network: Network, sums: pd.DataFrame) -> dict[str, Any]:
 
 
 def _reason(beyond: pd.DataFrame, rest: float) -> str:
-    """Words for a network whose published layers are all known; `rest` is what even they leave open."""
+    """The reason for the gap of a network; `rest` is what its known layers leave unexplained."""
     if abs(rest) >= 0.005:  # published to two decimals
         return f"{rest:+.2f} M are unexplained"
     if beyond.empty:

@@ -145,7 +145,7 @@ def checked(name: str, options: dict[str, Any]) -> dict[str, Any]:
     known = dict(list(inspect.signature(_function(name)).parameters.items())[1:])
     for option in options:
         check_choice(option, known, f"option of {name}", WHERE)
-    # An option that is no plain int in the network's signature may have a value for each dimension.
+    # Options whose default in the signature is not an int take one value per dimension.
     return {key: _whole(key, value, several=known[key].annotation is not int) for key, value in options.items()}
 
 

@@ -3,7 +3,7 @@
 A latent vector of 128, projected to 4x4x512, three 4x4 transposed convolutions of stride 2 and a convolution to RGB,
 batch normalisation and ReLU between. Spectral normalisation concerns only the discriminator, in training. The
 authors' code (pfnet-research/chainer-gan-lib, common/net.py, commit 1fdd767, `DCGANGenerator`) ends in a 3x3
-convolution; the published operation count fits a 1x1 one, which is what stands here.
+convolution; the published operation count fits a 1x1 convolution, which is used here.
 """
 
 import keras

@@ -15,7 +15,7 @@ from .registry import build, checked
 
 
 def layer_table(model: Any, **options: Any) -> pd.DataFrame:
-    """The layers of a model that multiply, in the order of execution.
+    """The layers of a model that have multiplications, in order of execution.
 
     Args:
         model: a network's name, which is built for the purpose, or a functional or sequential `keras.Model` of static
@@ -27,9 +27,10 @@ def layer_table(model: Any, **options: Any) -> pd.DataFrame:
         "VALID", or empty for dense layers; lengths along a missing axis are 1.
         `macs` are useful multiply-accumulates per image: a deconvolution's
         ``in_h * in_w * k_h * k_w * c_in * c_out / groups``, a convolution's the same over its outputs. `before_h`
-        to `end_w` are a deconvolution's padding in numbers, the outputs it crops (0 in other rows): with them,
-        ``output_shape=(out_h, out_w)`` and the lengths, `splitdeconv.plan` has all it needs. The word alone is not
-        enough, because Keras' `output_padding` moves the crop of "SAME".
+        to `end_w` are a deconvolution's padding in numbers, the outputs it crops (0 in other rows):
+        together with ``output_shape=(out_h, out_w)`` and the lengths, they are what
+        `splitdeconv.plan` needs. The word alone is not enough, because Keras' `output_padding`
+        moves the crop of "SAME".
 
     Raises:
         SplitDeconvError: an unknown name; a model whose layers cannot be walked, whose sizes are not static, or with a
@@ -58,7 +59,8 @@ def layers(model: Any, **options: Any) -> tuple[Layer, ...]:
 @lru_cache(maxsize=32)
 def _named(name: str, options: tuple[tuple[str, Any], ...]) -> tuple[Layer, ...]:
     found = layers(build(name, "native", seed=None, **dict(options)))
-    # A model is a cycle of references: its weights, half a gigabyte for an FCN, would wait for the next collection.
+    # A model is a reference cycle; its weights, half a gigabyte for an FCN, would stay until the
+    # next collection.
     gc.collect()
     return found
 
@@ -68,7 +70,8 @@ def _uses(model: Any, path: str = "") -> Iterator[tuple[str, Any, Sequence[Any],
     keras = require("keras", "tensorflow")
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs, model.outputs)
-    # Keras has no public list of a model's calls in order; this is the one that it executes and prints summaries from.
+    # Keras has no public list of a model's calls in order. It executes this one and prints
+    # summaries from it.
     nodes = getattr(model, "_nodes_by_depth", None)
     if nodes is None:
         raise SplitDeconvError(

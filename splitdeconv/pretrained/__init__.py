@@ -1,4 +1,5 @@
-"""Real trained generators: fetched once, read without executing anything, rebuilt in Keras with any form.
+"""Real trained generators: fetched once, read without executing anything, rebuilt in Keras with any
+form.
 
 Importing this loads no framework; `load` needs Keras, `samples` of photographs scikit-image.
 """

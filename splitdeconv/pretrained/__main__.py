@@ -1,4 +1,6 @@
-"""`python -m splitdeconv.pretrained [NAME ...]`: fetch trained generators and model files, all of them by default."""
+"""`python -m splitdeconv.pretrained [NAME ...]`: fetch trained generators and model files, all of
+them by default.
+"""
 
 import argparse
 import sys
@@ -9,7 +11,7 @@ from .registry import entry, files
 
 
 def main(arguments=None) -> int:
-    """Fetch what is named and say what was done; 0 done, 1 failed."""
+    """Fetch the named files and report each; return 0 if all succeeded, else 1."""
     parser = argparse.ArgumentParser(prog="python -m splitdeconv.pretrained", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(files())}")
     try:

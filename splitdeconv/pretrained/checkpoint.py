@@ -1,9 +1,10 @@
-"""PyTorch checkpoints as NumPy arrays, without PyTorch and without executing anything that is in them.
+"""PyTorch checkpoints as NumPy arrays, without PyTorch and without executing any of their contents.
 
-Two containers are in use. Since PyTorch 1.6 a checkpoint is a zip archive: `PREFIX/data.pkl` describes the tensors,
-`PREFIX/data/KEY` holds each storage's bytes. Before, it was a file of pickles (magic number, protocol, system, object,
-storage keys) followed by each storage's length and bytes. See torch/serialization.py for both. The pickles are read by
-`splitdeconv.pretrained.pickles`; here the bytes are found, measured and turned into arrays.
+Two containers are in use. Since PyTorch 1.6 a checkpoint is a zip archive: `PREFIX/data.pkl`
+describes the tensors, `PREFIX/data/KEY` holds each storage's bytes. Before, it was a file of
+pickles (magic number, protocol, system, object, storage keys) followed by each storage's length and
+bytes. See torch/serialization.py for both. `splitdeconv.pretrained.pickles` reads the pickles; this
+module finds the bytes, checks their sizes and turns them into arrays.
 """
 
 import io
@@ -22,24 +23,26 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 MAX_BYTES = 1 << 30  # of the file, and of all storages and arrays together: members and views may overlap and multiply
 MAX_LEAVES = 100_000  # tensors and values, and members of an archive
 MAX_DEPTH = 16
-# what zipfile raises on damaged archives; NotImplementedError (a RuntimeError) for versions and flags it does not know
+# what zipfile raises on damaged archives; NotImplementedError (a RuntimeError) for versions and
+# flags it does not know
 _ZIP_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, OSError, struct.error)
 
 
 def read_checkpoint(path: str | Path) -> dict:
-    """The tensors of a PyTorch checkpoint, as it nests them.
+    """The tensors of a PyTorch checkpoint, nested as in the file.
 
     Args:
         path: a file that `torch.save` wrote, zip or legacy format, up to 1 GiB.
 
     Returns:
-        A dictionary of NumPy arrays (native byte order, C order, own memory) and nested dictionaries of them, in the
-        file's order; plain numbers, texts, None, lists and tuples are kept. bfloat16 has no NumPy type and becomes
-        float32, which holds every bfloat16 exactly; every other type is kept.
+        A dictionary of NumPy arrays (native byte order, C order, own memory) and nested
+        dictionaries of them, in the file's order; plain numbers, texts, None, lists and tuples are
+        kept. bfloat16 has no NumPy type and becomes float32, which holds every bfloat16 exactly;
+        every other type is kept.
 
     Raises:
-        SplitDeconvError: the file cannot be read, is no checkpoint, is damaged or cut short, names anything but
-            tensors, or asks for more than its storages hold.
+        SplitDeconvError: the file cannot be read, is not a checkpoint, is damaged or truncated,
+            contains anything but tensors, or refers to more data than its storages have.
 
     Example:
         >>> import splitdeconv as sd
@@ -55,7 +58,9 @@ def read_checkpoint(path: str | Path) -> dict:
         if size > MAX_BYTES:
             raise _damaged(path, "a file of at most 1 GiB", f"{size} bytes")
         with path.open("rb") as file:
-            content = file.read(size)  # no more than was measured: a file may grow, and the system's own never end
+            content = file.read(
+                size
+            )  # at most the size that was checked: a file may grow, and system files may never end
     except SplitDeconvError:
         raise
     except (OSError, ValueError, TypeError) as error:
@@ -70,13 +75,14 @@ def read_checkpoint(path: str | Path) -> dict:
 
 
 def _open_zip(content, path):
-    # Every entry of the directory bears this mark: they are counted before a million of them take ten seconds.
+    # Every entry of the directory starts with this mark. Counting them first avoids parsing a
+    # million entries for ten seconds.
     if content.count(b"PK\x01\x02") > MAX_LEAVES:
         raise _damaged(path, f"an archive of at most {MAX_LEAVES:,} members", "more")
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         members = {info.filename: info for info in archive.infolist()}
-        if len(members) < len(archive.infolist()):  # which of them counts, readers would decide differently
+        if len(members) < len(archive.infolist()):  # readers would disagree on which of the two to use
             raise ValueError("two members of one name")
         (pickle_name,) = (name for name in members if name == "data.pkl" or name.endswith("/data.pkl"))
     except _ZIP_ERRORS as error:
@@ -85,7 +91,7 @@ def _open_zip(content, path):
 
     def read(name):
         info = members.get(prefix + name)
-        # torch.save never compresses, and a stored member gives no more bytes than the file has, whatever it claims
+        # torch.save never compresses, and a stored member cannot yield more bytes than the file has
         if info is None or info.compress_type != zipfile.ZIP_STORED:
             raise _damaged(path, f"an uncompressed member {prefix}{name}", "none" if info is None else "another kind")
         try:
@@ -200,7 +206,7 @@ def _stored(dtype):
 
 def _damaged(path, expected, got):
     return SplitDeconvError(
-        "the file is no PyTorch checkpoint this reader accepts: damaged, cut short or forged",
+        "invalid PyTorch checkpoint: damaged, truncated or forged",
         where=str(path),
         expected=shorten(expected, 200),
         got=shorten(got, 200),

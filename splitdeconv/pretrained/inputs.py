@@ -8,7 +8,7 @@ from ..extras import require
 from .registry import generator
 
 LATENTS = 100
-PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")  # those that scikit-image's wheel holds: no download
+PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")  # photographs inside scikit-image's wheel: no download
 SIZE = 256
 #: Numbers drawn in one call, 512 MiB in float64.
 MOST_VALUES = 2**26
@@ -23,13 +23,14 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
         seed: of the latents, or of the photographs' crops.
 
     Returns:
-        float32. DCGANs: (count, latents), standard normals; in a conditional one each sample's class, one after the
-        other, follows as one-hot. CycleGAN: (count, 256, 256, 3) in [-1, 1], square crops of scikit-image's astronaut,
-        coffee, chelsea and rocket in turn, the first four of full height, later ones closer.
+        float32. DCGANs: (count, latents), standard normals; in a conditional one, the one-hot class
+        of each sample follows, taking the classes in turn. CycleGAN: (count, 256, 256, 3) in [-1,
+        1], square crops of scikit-image's astronaut, coffee, chelsea and rocket in turn, the first
+        four of full height, later ones closer.
 
     Raises:
-        SplitDeconvError: no such name, an invalid seed, a count below 1 or of more than `MOST_VALUES` numbers, or
-            scikit-image is missing where photographs are needed.
+        SplitDeconvError: no such name, an invalid seed, a count below 1 or of more than
+            `MOST_VALUES` numbers, or scikit-image is missing where photographs are needed.
 
     Example:
         >>> import splitdeconv as sd
@@ -53,7 +54,8 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] as 8-bit: 127.5 * (x + 1) in float64, rounded to nearest (ties to even), clipped to 0..255.
+    """Images in [-1, 1] as 8-bit: 127.5 * (x + 1) in float64, rounded to nearest (ties to even),
+    clipped to 0..255.
 
     Example:
         >>> import numpy as np

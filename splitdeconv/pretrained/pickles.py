@@ -1,9 +1,10 @@
 """Read the pickles inside PyTorch checkpoints as data.
 
-A pickle is a program for a small stack machine. Python's own machine can call anything; the one here understands only
-what `torch.save` writes for nested dictionaries of tensors. Nothing is imported, looked up or called: the few globals
-such a file names become `Symbol`s, and a tensor becomes a `Tensor` that says where in which storage its numbers lie.
-Opcodes and their arguments are decoded by the standard library's pickletools, which executes nothing either.
+A pickle is a program for a small stack machine. Python's own machine can call anything; this one
+understands only what `torch.save` writes for nested dictionaries of tensors. Nothing is imported,
+looked up or called: the few globals in such a file become `Symbol`s, and a tensor becomes a
+`Tensor` with the storage and position of its numbers. The standard library's pickletools, which
+executes nothing either, decodes opcodes and their arguments.
 """
 
 import pickletools
@@ -38,7 +39,7 @@ _ALLOWED |= {("torch", name) for name in STORAGES} | {("torch._utils", name) for
 
 @dataclass(frozen=True)
 class Symbol:
-    """A global that the file names and that this reader knows; it cannot be called."""
+    """A known global that the file refers to; it cannot be called."""
 
     module: str
     name: str
@@ -55,7 +56,9 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A strided view of a storage; offset and strides count elements. Checked where the storage's bytes are known."""
+    """A strided view of a storage; offset and strides count elements. Checked where the storage's
+    bytes are known.
+    """
 
     storage: Storage
     offset: int
@@ -64,22 +67,24 @@ class Tensor:
 
 
 def parse(stream: BinaryIO, where: str):
-    """The object that the pickle at the stream's position describes; the stream is left behind its last byte.
+    """The object that the pickle at the stream's position describes; the stream then is after its
+    last byte.
 
     Args:
         stream: an in-memory binary stream.
         where: how an error message names the file.
 
     Returns:
-        int, float, bool, str, None, and tuples, lists and dictionaries (str or int keys) of these and of `Tensor`s.
+        int, float, bool, str, None, and tuples, lists and dictionaries (str or int keys) of these
+        and of `Tensor`s.
 
     Raises:
-        SplitDeconvError: a global, an operation or a structure that a checkpoint of tensors has no need of, or a stream
-            that is no pickle.
+        SplitDeconvError: a global, an operation or a structure that a checkpoint of tensors does
+            not need, or a stream that is not a pickle.
     """
     machine = _Machine(where)
     try:
-        # Decoding the strings of a damaged pickle, the standard library may warn of their escape sequences.
+        # The standard library may warn of escape sequences in the strings of a damaged pickle.
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
                 if opcode.name == "STOP":
@@ -106,7 +111,7 @@ class _Machine:
         self.where, self.stack, self.marks, self.memo = where, [], [], {}
 
     def step(self, operation, argument):
-        """Carry out one operation; those not named here do not exist."""
+        """Carry out one operation; any operation not listed here is refused."""
         push, pop = self.stack.append, self.pop
         match operation:
             case "PROTO" | "FRAME":
@@ -143,7 +148,8 @@ class _Machine:
                 arguments = pop()
                 push(self.call(pop(), arguments))
             case "BUILD":
-                # a state_dict carries its version numbers as an attribute, which is dropped; nothing else has a state
+                # a state_dict carries its version numbers as an attribute, which is dropped;
+                # nothing else has a state
                 if not isinstance(pop(), dict) or not isinstance(self.stack[-1], dict):
                     raise self.refusal(f"a {_kind(self.stack[-1])} with a state of its own")
             case _:
@@ -176,13 +182,15 @@ class _Machine:
 
     def symbol(self, module, name):
         if not (isinstance(module, str) and isinstance(name, str)):
-            raise self.refusal("a global whose name is no text")
+            raise self.refusal("a global whose name is not text")
         if (module, name) not in _ALLOWED:
             raise self.refusal(f"the global {module}.{name}")
         return Symbol(module, name)
 
     def storage(self, identity):
-        """A persistent id: ("storage", storage class, key, device, number of elements), in old files then None."""
+        """A persistent id: ("storage", storage class, key, device, number of elements), in old
+        files then None.
+        """
         match identity:
             case ("storage", Symbol("torch", name), str(key), str(), int(numel)) | (
                 ("storage", Symbol("torch", name), str(key), str(), int(numel), None)
@@ -204,7 +212,7 @@ class _Machine:
 
     def refusal(self, got, expected="nested dictionaries of tensors, as torch.save writes them"):
         return SplitDeconvError(
-            "the checkpoint holds something other than tensors; it was refused and nothing in it was executed",
+            "the checkpoint contains something other than tensors; it was rejected and nothing in it was executed",
             where=self.where,
             expected=expected,
             got=shorten(got, 200),
@@ -213,7 +221,7 @@ class _Machine:
 
 
 def _is_view(view):
-    """Offset, shape and strides in elements, none absurd."""
+    """Offset, shape and strides in elements, all within the limits."""
     match view:
         case (offset, tuple() as shape, tuple() as strides) if len(shape) == len(strides) <= MAX_AXES:
             return all(type(size) is int and 0 <= size < MAX_ELEMENTS for size in (offset, *shape, *strides))

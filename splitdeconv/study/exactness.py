@@ -1,4 +1,6 @@
-"""Check the operator against its definition on random geometries, and that the check can fail."""
+"""Compare the operator with its definition on random geometries, and show that the comparison can
+fail.
+"""
 
 from contextlib import contextmanager
 
@@ -21,15 +23,17 @@ def survey(count, *, seed=0, forms=COMPUTED_FORMS, library=None):
         count: geometries: 1-D to 3-D, any kernel, stride, dilation, padding, groups.
         seed: of the geometries and of the signed data.
         forms: the forms to run on each.
-        library: "tensorflow", "jax" or "numpy"; None for TensorFlow, or NumPy where TensorFlow is missing: JAX compiles
-            each geometry anew, for seconds. It computes on the CPU, whatever else it has: float64 is at home there.
+        library: "tensorflow", "jax" or "numpy"; None for TensorFlow, or NumPy where TensorFlow is
+            missing, because JAX spends seconds on compiling each geometry. Computed on the CPU,
+            which supports float64.
 
     Returns:
-        DataFrame, one row a geometry and form: the geometry; convolutions run; ``error``, the largest difference;
-        ``bound``, the most that rounding allows (`splitdeconv.core.definition.rounding_bound`); ``ratio``, the
-        largest error
-        over its own bound, exact up to 1; ``control``, the same ratio when the definition gets a filter shifted by one
-        tap (None where there is but one tap, or none that an input reaches).
+        DataFrame, one row per geometry and form: the geometry; convolutions run; ``error``, the
+        largest difference;
+        ``bound``, the most that rounding allows (`splitdeconv.core.definition.rounding_bound`);
+        ``ratio``, the largest error over its own bound, exact up to 1; ``control``, the same ratio
+        when the definition gets a filter shifted by one tap (None if there is only one tap, or none
+        that an input reaches).
 
     Raises:
         SplitDeconvError: the library is not installed or not known.
@@ -104,14 +108,16 @@ def _ints(rng, least, most, count):
 
 
 def _ratio(difference, bound):
-    """Largest difference over its bound. Where nothing is summed the bound is zero, and so must the difference be."""
+    """Largest difference divided by its bound. Where nothing is summed, bound and difference must
+    both be zero.
+    """
     difference = np.abs(difference)
     return np.divide(difference, bound, out=np.where(difference > 0, np.inf, 0.0), where=bound > 0).max()
 
 
 @contextmanager
 def _arrays_of(library):
-    """What makes arrays of a library, in double precision."""
+    """The function that makes a library's arrays, in double precision."""
     if library == "tensorflow":
         yield require("tensorflow", "tensorflow").constant
     elif library == "jax":

@@ -1,7 +1,9 @@
-"""One transposed convolution to play with: its split, its operations and what a processor makes of it, at once.
+"""An interactive transposed convolution: its split, its operations and its predicted cost on a
+processor.
 
-`account` computes, `draw` draws it, and `explore` ties both to widgets in a notebook. Speed and energy are predictions
-of the processor model, `splitdeconv.dlp`, for every form over zero insertion on the same processor.
+`account` computes, `draw` draws it, and `explore` ties both to widgets in a notebook. Speed and
+energy are predictions of the processor model, `splitdeconv.dlp`, for every form over zero insertion
+on the same processor.
 """
 
 from html import escape
@@ -19,7 +21,8 @@ from ..extras import require
 from ..figures import COLOURS
 from .charts.plan import filter_by_phase
 
-#: The forms of a plan that issue convolutions, with the processor model's method that runs the same ones.
+#: The forms of a plan that issue convolutions, with the processor model's method that runs the same
+#: ones.
 METHODS = {"nzp": "nzp", "paper": "paper", "stacked": "stacked", "rows": "rows", "split": "sd_trimmed"}
 FORMS = ("auto", *reversed(METHODS))
 #: A layer of DCGAN, on the paper's 2-D array.
@@ -44,25 +47,31 @@ _ROW = "<tr><td style='padding-right:1em'>{}</td><td>{}</td></tr>"
 
 
 def account(size, kernel, stride, padding, in_channels, out_channels, form, processor, zeros) -> pd.DataFrame:
-    """Operations, predicted speed and predicted energy of one 2-D transposed convolution in every form, batch 1.
+    """Operations, predicted speed and predicted energy of one 2-D transposed convolution in every
+    form, batch 1.
 
     Args:
         size, kernel, stride: in pixels or taps, an int for both axes or a (height, width) pair.
         padding: as for `splitdeconv.plan`.
         in_channels, out_channels: channels of input and output.
         form: the form to look at: one of `FORMS`; "auto" is what the library chooses.
-        processor: a name, a path or a `splitdeconv.dlp.Processor`; no zeros are skipped in hardware.
-        zeros: whether zero insertion finds its zeros "stored" in DRAM or has them "generated" beside the array.
+        processor: a name, a path or a `splitdeconv.dlp.Processor`; no zeros are skipped in
+            hardware.
+        zeros: whether the zeros of zero insertion are "stored" in DRAM or "generated" beside the
+            array.
 
     Returns:
-        DataFrame, one row a form of `METHODS`: ``form``, ``chosen`` (whether it is the one to look at), ``processor``,
-        ``zeros``; ``macs`` as `SplitPlan.macs` counts them, ``useful`` and ``exact`` multiply-accumulates, the same in
-        each row; ``cycles`` with stalls for memory, ``latency_us``, ``energy_uj``, ``bound_by`` and ``why`` of
-        `splitdeconv.dlp.simulate`; ``speedup`` (cycles of "nzp" over cycles) and ``energy_saving`` (1 - energy over
-        that of "nzp").
+        DataFrame, one row per form of `METHODS`: ``form``, ``chosen`` (whether it is the selected
+        one), ``processor``,
+        ``zeros``; ``macs`` as `SplitPlan.macs` counts them, ``useful`` and ``exact``
+        multiply-accumulates, the same in each row; ``cycles`` with stalls for memory,
+        ``latency_us``, ``energy_uj``, ``bound_by`` and ``why`` of `splitdeconv.dlp.simulate`;
+        ``speedup`` (cycles of "nzp" over cycles) and ``energy_saving`` (1 - energy over that of
+        "nzp").
 
     Raises:
-        SplitDeconvError: as `splitdeconv.plan`, `SplitPlan.macs` and `splitdeconv.dlp.simulate`; an unknown form.
+        SplitDeconvError: as `splitdeconv.plan`, `SplitPlan.macs` and `splitdeconv.dlp.simulate`; an
+            unknown form.
 
     >>> table = account(**INITIAL)
     >>> table.loc[table["chosen"], ["form", "macs", "bound_by"]].to_numpy().tolist()
@@ -93,7 +102,8 @@ def account(size, kernel, stride, padding, in_channels, out_channels, form, proc
 
 
 def draw(table):
-    """Bars by form: multiply-accumulates, predicted speedup and predicted energy saving over zero insertion.
+    """Bars by form: multiply-accumulates, predicted speedup and predicted energy saving over zero
+    insertion.
 
     Args:
         table: of `account`; the chosen form stands out.
@@ -125,17 +135,18 @@ def draw(table):
 
 
 def explore(**initial):
-    """Widgets for the arguments of `account`, with the split, the operations and the prediction below them.
+    """Widgets for the arguments of `account`, with the split, the operations and the prediction
+    below them.
 
     Args:
-        **initial: the first choice, where it is to be another than `INITIAL`.
+        **initial: the first choice, if it should differ from `INITIAL`.
 
     Returns:
         An `Explorer`, which a notebook shows if it is the last expression of a cell.
 
     Raises:
-        SplitDeconvError: ipywidgets or matplotlib is not installed, an unknown argument, or a first choice that
-            `account` refuses or that has different lengths by axis.
+        SplitDeconvError: ipywidgets or matplotlib is not installed, an unknown argument, or a first
+            choice that `account` refuses or that has different lengths by axis.
     """
     for name in initial:
         check_choice(name, tuple(INITIAL), "argument", "explorer.explore")
@@ -147,7 +158,7 @@ def explore(**initial):
 
 
 class Explorer:
-    """The widgets and what they show: a choice that is refused shows the refusal alone, until another is made.
+    """The widgets and what they show. An invalid choice shows only the error, until it is changed.
 
     Args:
         choice: arguments of `account`, by name.
@@ -217,13 +228,13 @@ def _layer(planned, in_channels, out_channels):
 
 
 def _controls(widgets, choice):
-    """A widget for each argument of `account`, its value that of `choice`, which is among what it offers."""
+    """A widget for each argument of `account`, set to the value in `choice`."""
     longest = {"size": 128, "kernel": 16, "stride": 8}
     paddings = ("SAME", "VALID", *(((n, n), (n, n)) for n in range(1, 5)))
     offered = {"padding": paddings, "form": FORMS, "processor": dlp.processors(), "zeros": ZEROS}
     controls = {}
     for name, value in choice.items():
-        # A choice is drawn once it is made, not at each step on the way to it.
+        # A choice is drawn when it is complete, not at each intermediate step.
         kind, options = widgets.IntText, {"continuous_update": False}
         if name in longest:
             kind, options = widgets.IntSlider, options | {"min": 1, "max": max(longest[name], value)}

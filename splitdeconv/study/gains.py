@@ -1,4 +1,6 @@
-"""How many times fewer cycles a form takes than a baseline, layer by layer and in the mean, losses included."""
+"""How many times fewer cycles a form takes than a baseline, by layer and on average, losses
+included.
+"""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,7 @@ _SUMMARY = (
     "unknown",
 )
 _KEY = ["network", "layer", "configuration"]
-# What a compiler counts cycles of, and what a layer waits for if it counts most there.
+# Columns of a compiler's cycles, and what a layer waits for if that column is the largest.
 _BOUNDS = {
     "cycles_npu": "arithmetic",
     "cycles_sram": "SRAM",
@@ -36,25 +38,26 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
     """The gain of one form over a baseline.
 
     Args:
-        table: one row a network, layer, configuration and form, with the columns `cost` and complete, as
-            data/measured/ethos_u.csv has them.
+        table: one row per network, layer, configuration and form, with the columns `cost` and
+            complete, as data/measured/ethos_u.csv has them.
         form, baseline: forms in the table.
         cost: the column to compare.
 
     Returns:
-        One row a network, layer and configuration: ``gain``, the baseline's cost over the form's, and ``note``, why
-        there is none: a model that is not complete has no cost that could be compared, nor has what the table lacks.
-        What was not compiled has the reason that the table gives in a column skipped.
+        One row per network, layer and configuration: ``gain``, the baseline's cost divided by the
+        form's, and ``note``, the reason if there is no gain. A model that is incomplete or missing
+        in the table has no comparable cost. A model that was not compiled has the reason from the
+        column skipped.
 
     Raises:
-        SplitDeconvError: a form is in the table twice for the same layer and configuration.
+        SplitDeconvError: duplicate rows of a form for one layer and configuration.
     """
     twice = table[table["form"].isin([form, baseline]) & table.duplicated([*_KEY, "form"])]
     if len(twice):
         raise SplitDeconvError(
-            "a form is there twice",
+            "duplicate form",
             where="gains",
-            expected="one row a network, layer, configuration and form",
+            expected="one row per network, layer, configuration and form",
             got=", ".join(map(str, twice.iloc[0][[*_KEY, "form"]])),
             fix="choose one, as tpu_gains.interleaved does of interleaves",
         )
@@ -68,7 +71,7 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
     note = pd.Series(said, joined.index)
     for side, name in (("form", form), ("baseline", baseline)):
         note = note.where(joined[f"complete_{side}"].notna(), f"{name} is not in the table")
-    for side in ("skipped_baseline", "skipped_form"):  # of two reasons the form's is told
+    for side in ("skipped_baseline", "skipped_form"):  # of two reasons the form's is reported
         if side in joined:
             note = note.where(joined[side].isna(), joined[side])
     return joined.assign(gain=gain, note=note).reset_index()[[*_KEY, "gain", "note"]]
@@ -78,7 +81,8 @@ def by_form(table, *, baseline="native", cost="cycles") -> pd.DataFrame:
     """`gains` of every form but the baseline.
 
     Returns:
-        Its rows with the column ``form``, networks, layers, configurations and forms in the table's order.
+        Its rows with the column ``form``, networks, layers, configurations and forms in the table's
+        order.
     """
     forms = [form for form in dict.fromkeys(table["form"]) if form != baseline]
     found = [gains(table, form=form, baseline=baseline, cost=cost).assign(form=form) for form in forms]
@@ -87,17 +91,18 @@ def by_form(table, *, baseline="native", cost="cycles") -> pd.DataFrame:
 
 
 def bound(table) -> pd.Series:
-    """What each row waits for: the part of the accelerator that the compiler counts most cycles of, NaN if of none."""
+    """What each row waits for: the accelerator part with most cycles, NaN if all are zero."""
     parts = [column for column in _BOUNDS if column in table]
     counted = table[parts].astype("float64").dropna(how="all")  # what was not compiled waits for nothing
     return counted.idxmax(axis=1).map(_BOUNDS).reindex(table.index).rename("bound")
 
 
 def by_bound(table, *, form="auto", baseline="native", networks=NETWORKS) -> pd.DataFrame:
-    """Gains over the transposed convolutions of some networks, by what the form still waits for.
+    """Gains over the transposed convolutions of some networks, grouped by what the form waits for.
 
     Returns:
-        One row a configuration and `bound`: ``layers`` that have a gain, ``mean`` (geometric), ``worst`` and ``best``.
+        One row per configuration and `bound`: ``layers`` that have a gain, ``mean`` (geometric),
+        ``worst`` and ``best``.
     """
     layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
     ours = layers[layers["form"] == form]
@@ -118,9 +123,11 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
         cost: the column to compare.
 
     Returns:
-        One row a configuration and baseline: ``layers`` that have a gain, ``mean`` (geometric), ``median``, ``worst``,
-        ``worst_layer``, ``rescued``: layers that only the form runs on the accelerator, which no mean can hold,
-        ``lost``: layers that the form does not, and ``unknown``: layers whose baseline has no cost for another reason.
+        One row per configuration and baseline: ``layers`` that have a gain, ``mean`` (geometric),
+        ``median``, ``worst``,
+        ``worst_layer``, ``rescued``: layers that only the form runs on the accelerator, which
+        cannot be part of a mean, ``lost``: layers that the form does not run there, and
+        ``unknown``: layers whose baseline has no cost for another reason.
     """
     layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
     able, rows = layers[(layers["form"] == form) & layers["complete"].eq(True)].set_index(_KEY).index, []
@@ -150,7 +157,7 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
 
 
 def best(table, forms=("native", "split", "rows", "stacked"), cost="cycles") -> pd.DataFrame:
-    """The form of least cost for each network, layer and configuration: what a perfect choice would take.
+    """The form of least cost for each network, layer and configuration: a perfect choice.
 
     Returns:
         Those rows of the table, their form in the column ``best`` and "best" as form.

@@ -1,7 +1,9 @@
-"""Measurements that take long, kept as tables together with the device, the date and the versions behind each row.
+"""Measurements that take long, kept as tables together with the device, the date and the versions
+behind each row.
 
-`make measure` writes them to data/measured/, which is in git. Notebooks replay them, labelled as such, beside what they
-measure themselves. Everything in data/measured/ goes through `write`, so that no row lacks its origin.
+`make measure` writes them to data/measured/, which is in git. Notebooks replay them, labelled as
+such, beside what they measure themselves. Everything in data/measured/ goes through `write`, so
+that no row lacks its origin.
 """
 
 import json
@@ -16,7 +18,7 @@ from ..provenance import device, versions
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "measured"
 #: The columns that every table has.
 ORIGIN = ("device", "date", "versions")
-#: What stands in them for rows that are older than the columns.
+#: Their value in rows that are older than the columns.
 NOT_RECORDED = "not recorded"
 
 

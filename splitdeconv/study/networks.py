@@ -1,4 +1,6 @@
-"""Run a network's transposed convolutions in every form on this CPU: are the values equal, how long does it take."""
+"""Run a network's transposed convolutions in every form on this CPU, compare their values and time
+them.
+"""
 
 import os
 
@@ -26,9 +28,11 @@ def time_layers(name, *, forms=FORMS, turns=15, budget=20.0, seed=0):
         seed: of inputs and filters, standard normal.
 
     Returns:
-        DataFrame, one row a layer and form: layer, form, the columns of `splitdeconv.bench.summarize`, ``error``, the
-        largest difference from the native result in float32, ``ratio``, that difference over what rounding allows
-        (`splitdeconv.core.definition.rounding_bound`), and ``skipped``, the reason where a form was not run.
+        DataFrame, one row per layer and form: layer, form, the columns of
+        `splitdeconv.bench.summarize`, ``error``, the
+        largest difference from the native result in float32, ``ratio``, that difference over what
+        rounding allows (`splitdeconv.core.definition.rounding_bound`), and ``skipped``, the reason
+        where a form was not run.
     """
     rng = np.random.default_rng(seed)
     parts = []
@@ -47,14 +51,17 @@ def time_layers(name, *, forms=FORMS, turns=15, budget=20.0, seed=0):
 
 
 def time_network(name, *, forms=FORMS, turns=15, budget=60.0, seed=0):
-    """Time a whole network, batch 1, weights constant, with its transposed convolutions in each form.
+    """Time a whole network, batch 1, weights constant, with its transposed convolutions in each
+    form.
 
     Args:
         name, forms, turns, budget, seed: as for `time_layers`; the budget is for the network.
 
     Returns:
-        DataFrame, one row a form: form, the columns of `splitdeconv.bench.summarize`, ``error``, the largest difference
-        from the native network's outputs, ``magnitude``, the largest of those outputs, and ``skipped``.
+        DataFrame, one row per form: form, the columns of `splitdeconv.bench.summarize`, ``error``,
+        the largest difference
+        from the native network's outputs, ``magnitude``, the largest of those outputs, and
+        ``skipped``.
     """
     deconvs = _deconvolutions(name)
     reasons = {form: next(filter(None, (reason_to_skip(row, form) for row in deconvs)), None) for form in forms}
@@ -73,7 +80,7 @@ def time_network(name, *, forms=FORMS, turns=15, budget=60.0, seed=0):
 
 
 def library() -> str:
-    """What computes here, as figures name it: the library of Keras' backend.
+    """The library that computes here, as named in figures: that of Keras' backend.
 
     Returns:
         "TensorFlow" with its setting of oneDNN, or "JAX".
@@ -106,6 +113,6 @@ def _flat(outputs):
 
 
 def _with_skipped(part, reasons):
-    """One row for each form, in order; those that were not run have a reason in place of numbers."""
+    """One row per form, in order; forms that were not run have a reason instead of numbers."""
     part = part.set_index("name").reindex(list(reasons)).rename_axis("form").reset_index()
     return part.assign(skipped=part["form"].map(reasons))

@@ -1,4 +1,6 @@
-"""The published layers of the benchmark networks as layer tables, so that no network has to be built."""
+"""The published layers of the benchmark networks as layer tables, so that no network has to be
+built.
+"""
 
 import pandas as pd
 
@@ -8,7 +10,8 @@ from ..networks.table import COLUMNS
 
 
 def layer_table(network: str) -> pd.DataFrame:
-    """The published layers of a network, whose kernels and strides are square and whose padding is SAME.
+    """The published layers of a network, whose kernels and strides are square and whose padding is
+    SAME.
 
     Args:
         network: as `splitdeconv.networks.published_layers` names it, for instance ``"DCGAN"``.

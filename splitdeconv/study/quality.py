@@ -1,4 +1,6 @@
-"""How alike images are: SSIM and PSNR of each, means with intervals, and the crop that favours smaller images."""
+"""How similar images are: SSIM and PSNR of each, means with intervals, and the best crop for
+smaller images.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,8 @@ import pandas as pd
 from ..errors import SplitDeconvError
 from ..extras import require
 
-#: SSIM of the conversions in Xu et al. (arXiv 1907.01773), quoted from memory of the paper, whose text was not at hand.
+#: SSIM of the conversions in Xu et al. (arXiv 1907.01773), quoted from memory of the paper, whose
+#: text was not at hand.
 REMEMBERED = {
     ("DCGAN", "shi"): 0.568,
     ("DCGAN", "chang"): 0.534,
@@ -15,8 +18,8 @@ REMEMBERED = {
     ("FST", "chang"): 0.742,
     ("FST", "split"): 1.0,
 }
-# Wang et al., IEEE TIP 13(4) 2004: Gaussian windows of 1.5 pixels, population covariance; these make scikit-image's
-# result theirs, as its documentation says.
+# Wang et al., IEEE TIP 13(4) 2004: Gaussian windows of 1.5 pixels, population covariance; these
+# make scikit-image's result theirs, as its documentation says.
 _SSIM = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
 
 
@@ -25,17 +28,19 @@ def scores(images, reference) -> pd.DataFrame:
 
     Args:
         images: uint8 array ``(count, height, width, channels)``.
-        reference: the same, as large or larger; of a larger one the part that `favouring_crop` finds is used.
+        reference: the same, as large or larger; of a larger one, the part that `favouring_crop`
+            finds is used.
 
     Returns:
-        DataFrame, a row an image: ``ssim`` (Wang et al. 2004, by scikit-image); ``ssim_global``, the same formula over
+        DataFrame, one row per image: ``ssim`` (Wang et al. 2004, by scikit-image); ``ssim_global``,
+        the same formula over
         the whole image as one window, which is what the published code of Xu et al. computes
-        (warmthless/split-deconvolution, utils/utils.py); ``psnr`` in dB (by scikit-image), infinite where nothing
-        differs; ``changed``, the share of 8-bit values that differ.
+        (warmthless/split-deconvolution, utils/utils.py); ``psnr`` in dB (by scikit-image), infinite
+        where nothing differs; ``changed``, the share of 8-bit values that differ.
 
     Raises:
-        SplitDeconvError: images of other types, numbers or channels; larger than the reference, or under 11 pixels;
-            scikit-image is missing.
+        SplitDeconvError: images of different types, counts or channels, larger than the reference,
+            or under 11 pixels; or scikit-image is missing.
     """
     metrics = require("skimage.metrics", "notebooks")
     if min(images.shape[1:3]) < 11:
@@ -59,7 +64,9 @@ def scores(images, reference) -> pd.DataFrame:
 
 
 def _global(a, b):
-    """SSIM of one window, the whole image in all its channels; constants as in Wang et al. 2004, equation 13."""
+    """SSIM of one window, the whole image in all its channels; constants as in Wang et al. 2004,
+    equation 13.
+    """
     a, b = a.astype("float64"), b.astype("float64")
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     luminance = (2 * a.mean() * b.mean() + c1) / (a.mean() ** 2 + b.mean() ** 2 + c1)
@@ -68,11 +75,11 @@ def _global(a, b):
 
 
 def favouring_crop(images, reference, most=32) -> tuple[int, int]:
-    """Where smaller images lie in larger ones if that is read in their favour: one place for all of them.
+    """The crop of larger images that smaller ones resemble most, the same for all of them.
 
     Args:
         images, reference: uint8 arrays ``(count, height, width, channels)``.
-        most: images that are looked at.
+        most: images to compare.
 
     Returns:
         (top, left) of the crop of `reference` with the least mean square difference.
@@ -95,17 +102,19 @@ def _part(images, at, height, width):
 
 
 def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataFrame:
-    """Means over images, with percentile bootstrap intervals over images (Efron and Tibshirani 1993, chapter 13).
+    """Means over images, with percentile bootstrap intervals over images (Efron and Tibshirani
+    1993, chapter 13).
 
     Args:
         table: rows of `scores`, with further columns.
-        by: columns that tell the groups; they come out in order of appearance.
+        by: columns that define the groups, which are returned in order of appearance.
         confidence: of the intervals.
         resamples: bootstrap resamples.
         seed: of the resampling.
 
     Returns:
-        DataFrame, a row a group: images; ssim, ssim_global and psnr, each with _low and _high; changed. ``psnr`` is
+        DataFrame, one row per group: images; ssim, ssim_global and psnr, each with _low and _high;
+        changed. ``psnr`` is
         that of the mean square error over all images, infinite where no value differs.
     """
     rows = []
@@ -114,7 +123,8 @@ def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataF
         row = dict(zip(by, group, strict=True)) | {"images": len(part)}
         for name in ("ssim", "ssim_global", "psnr"):
             values = part[name].to_numpy()
-            # Decibels are averaged as what they stand for, the mean square error over 255 squared.
+            # Decibels are averaged as the quantity behind them, the mean square error over 255
+            # squared.
             values = 10 ** (-values / 10) if name == "psnr" else values
             tail = 50 * (1 - confidence)
             three = np.array([values.mean(), *np.percentile(values[draws].mean(axis=1), [tail, 100 - tail])])

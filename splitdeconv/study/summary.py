@@ -1,7 +1,7 @@
-"""All processors beside one another: what split deconvolution gains on each network, and where it loses.
+"""All processors side by side: what split deconvolution gains on each network, and where it loses.
 
-Four kinds of evidence, never mixed in one row: this package's processor model, the estimates of vendors' compilers,
-times measured, and what others published.
+Four kinds of evidence, never mixed in one row: this package's processor model, the estimates of
+vendors' compilers, times measured, and what others published.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from ..toolchains import cpu, edgetpu, libtpu, vela
 from . import gains, measured, tpu_gains
 
 KINDS = ("model", "compiler", "measured", "published")
-#: Marks of `cells` and what they say.
+#: Marks of `cells` and their meaning.
 NOTES = {
     "\u2020": "native leaves a layer to the CPU",
     "\u2021": "NZP: a hundred times the useful work or more, or not compiled",
-    "framed": "split, one layer at the least, by the target's rules",
+    "framed": "at least one layer split by the target's rules",
 }
 _WHERE = ["kind", "processor", "network", "batch", "dtype"]
 _GAINS = ["over_native", "over_nzp", "auto_over_native", "auto_over_nzp"]
@@ -31,28 +31,31 @@ COLUMNS = (
     *(f"network_{gain}" for gain in _GAINS),
 )
 _SPLIT = ("split", "rows", "stacked")
-# Method and skipping of the processor model that stand for split deconvolution, by its published and by plain hardware.
+# Method and skipping of the processor model that represent split deconvolution, on the published
+# hardware and on plain hardware.
 _MODELLED = {"dot_product_16x16": "WA", "pe_array_32x7": "WA", "pe_array_16x16": "WA"}
 _TITLES = {"litert": "LiteRT (XNNPACK)", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
-# The type that TPUs are made for, and both ends of the batches; notebook 13 has the rest, which lies between or beside.
+# The type that TPUs are made for, and the smallest and largest batch; notebook 13 has the rest.
 _TPU = {"batch": (1, 64), "dtype": ("bfloat16",)}
 _PUBLISHED = {"Edge TPU (authors)": "published_edge_tpu", "Intel NCS2 (authors)": "published_ncs2"}
 
 
 def summary(names=None, processors=None) -> pd.DataFrame:
-    """Every processor and network that there is evidence of.
+    """Every processor and network with evidence.
 
     Args:
         names: of benchmark networks; None for all.
         processors: of the processor model, simulated now; None for the paper's.
 
     Returns:
-        DataFrame, one row a processor, network, batch and type. Of the network's transposed convolutions, their costs
-        added up: ``over_native`` and ``over_nzp``, the gain of each layer's best split form, which may be below 1; the
-        same of what the target's rules choose (``auto_...``), which may be native; ``forms``: those best ones, how
-        often ("chosen": that of the rules, with an interleave of its own); ``native_missing`` and ``nzp_missing``:
-        layers that have no such cost, for which there is no gain (NaN). Of the network as one program the same gains,
-        as ``network_...``. ``kind`` of `KINDS`; ``source``.
+        DataFrame, one row per processor, network, batch and type. From the summed costs of the
+        network's transposed convolutions: ``over_native`` and ``over_nzp``, the gain of each
+        layer's best split form, which may be below 1; ``auto_...``, the same gains of what the
+        target's rules choose, which may be native; ``forms``, how often each best form occurs
+        ("chosen" is the rules' choice with its own interleave); ``native_missing`` and
+        ``nzp_missing``, the number of layers without that cost, in which case there is no gain
+        (NaN). ``network_...`` are the same gains of the network as one program. ``kind`` is one of
+        `KINDS`; ``source`` names the evidence.
     """
     names = list(names or networks.names())
     parts = [modelled(names, processors), ethos_u(), cloud_tpu(), accelerators(), runtimes(), published()]
@@ -65,7 +68,9 @@ def summary(names=None, processors=None) -> pd.DataFrame:
 
 
 def modelled(names, processors=None) -> pd.DataFrame:
-    """Rows of `summary` by the processor model: split deconvolution with and without zeros skipped, over plain NZP."""
+    """Rows of `summary` by the processor model: split deconvolution with and without zeros skipped,
+    over plain NZP.
+    """
     rows = []
     for processor in processors or _MODELLED:
         best = _MODELLED.get(processor, "none")
@@ -97,11 +102,13 @@ def ethos_u() -> pd.DataFrame:
 
 
 def cloud_tpu() -> pd.DataFrame:
-    """Rows of `summary` by Google's compiler, charged for what it does not estimate: `_TPU` of all that is recorded."""
+    """Rows of `summary` by Google's compiler, charged for what it does not estimate, for the cases
+    in `_TPU`.
+    """
     table = measured.read("libtpu")
     if table.empty:
         return table
-    table, rows = tpu_gains.costs(table), []  # all of it, for one program may be charged by others
+    table, rows = tpu_gains.costs(table), []  # all of it, because the charge of one program may come from others
     kept = table["batch"].isin(_TPU["batch"]) & table["dtype"].isin(_TPU["dtype"])
     table = table[kept & (table["layer"] != tpu_gains.CHAIN)]
     table = table.sort_values("generation", key=lambda names: names.map(list(libtpu.GENERATIONS).index), kind="stable")
@@ -113,7 +120,9 @@ def cloud_tpu() -> pd.DataFrame:
 
 
 def accelerators() -> pd.DataFrame:
-    """Rows of `summary` by times on GPUs and TPUs, where somebody had one: benchmarks/measure_accelerator.py."""
+    """Rows of `summary` by times on GPUs and TPUs, if benchmarks/measure_accelerator.py recorded
+    any.
+    """
     table, rows = measured.read("accelerators"), []
     if table.empty:
         return table
@@ -126,7 +135,9 @@ def accelerators() -> pd.DataFrame:
 
 
 def runtimes() -> pd.DataFrame:
-    """Rows of `summary` by times on a CPU: one thread, by which the rules were made, and more where they were timed."""
+    """Rows of `summary` by times on a CPU: on one thread, which the rules are fitted to, and on
+    more where timed.
+    """
     rows = []
     table = measured.read("cpu_runtimes")
     if len(table):
@@ -141,7 +152,9 @@ def runtimes() -> pd.DataFrame:
 
 
 def published() -> pd.DataFrame:
-    """Rows of `summary` that the paper's authors measured, replayed: of the generators as they divided them."""
+    """Rows of `summary` that the paper's authors measured, replayed, for the generators as they
+    divided them.
+    """
     known, rows = {title: name for name, title in networks.titles().items()}, []
     for processor, name in _PUBLISHED.items():
         table = edgetpu.published(name)
@@ -159,7 +172,8 @@ def published() -> pd.DataFrame:
 
 
 def cells(table, prefix="") -> pd.DataFrame:
-    """`summary` as `splitdeconv.study.charts.gain_map` draws it: processors by networks, over native and over NZP.
+    """`summary` as `splitdeconv.study.charts.gain_map` draws it: processors by networks, over
+    native and over NZP.
 
     Args:
         table: of `summary`.
@@ -177,18 +191,21 @@ def cells(table, prefix="") -> pd.DataFrame:
     }
     order = {kind: place for place, kind in enumerate(KINDS)}
     found = pd.concat([table.assign(**said, **side, panel=panel, framed=chosen) for panel, side in sides.items()])
-    found["framed"] &= found["gain"].notna() | (found["mark"] != "")  # around nothing a frame says nothing
+    found["framed"] &= found["gain"].notna() | (found["mark"] != "")  # no frame where there is no value
     return found.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable", ignore_index=True)
 
 
 def _sums(table, cost):
-    """Costs of layers added up by network, the best split form of each over native, NZP and what was chosen."""
+    """Costs of layers summed by network: the best split form of each, native, NZP and the chosen
+    form.
+    """
     key = ["configuration", "network"]
     able = table[table["complete"].eq(True)]
     costs = able.pivot_table(index=[*key, "layer"], columns="form", values=cost, aggfunc="min")
     every = table[[*key, "layer"]].drop_duplicates()
     costs = costs.reindex(pd.MultiIndex.from_frame(every)).reindex(columns=["native", "nzp", "auto", *_SPLIT])
-    # A target may choose an interleave that was measured in no other row; what it leaves costs what native costs.
+    # A target may choose an interleave that no other row has. A layer that it leaves costs as much
+    # as native.
     costs["chosen"] = costs["auto"].where(costs["auto"] != costs["native"])
     forms = costs[[*_SPLIT, "chosen"]].astype(float)
     costs["best"] = forms.min(axis=1)
@@ -218,18 +235,19 @@ def _sums(table, cost):
 
 
 def means(table) -> pd.DataFrame:
-    """`summary` in a line a row of `cells`: geometric means over networks, and the least of them.
+    """`summary` with one line per row of `cells`: geometric means over networks, and the smallest
+    value.
 
     Returns:
-        DataFrame indexed by ``kind`` and ``row`` with the columns (gain, "mean") and (gain, "least"), of transposed
-        convolutions.
+        DataFrame indexed by ``kind`` and ``row`` with the columns (gain, "mean") and (gain,
+        "least"), of transposed convolutions.
     """
     found = table.assign(row=_rows(table)).groupby(["kind", "row"], sort=False)[_GAINS].agg([geometric_mean, "min"])
     return found.rename(columns={"geometric_mean": "mean", "min": "least"}, level=1)
 
 
 def _rows(table):
-    """What each row is called: the processor, with batch and type where it has several."""
+    """The name of each row: the processor, with batch and type if it has several."""
     several = {name: table.groupby("processor")[name].transform("nunique") > 1 for name in ("batch", "dtype")}
     row = table["processor"] + np.where(several["batch"], ", batch " + table["batch"].astype(str), "")
     return row + np.where(several["dtype"], ", " + table["dtype"].fillna(""), "")

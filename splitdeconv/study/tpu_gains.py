@@ -1,4 +1,6 @@
-"""Who wins on Cloud TPU: every layer's best split form over the native operator, and what the targets choose."""
+"""Gains on Cloud TPU: every layer's best split form over the native operator, and what the targets
+choose.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -15,30 +17,33 @@ from ..networks import names
 from ..networks.table import layers
 from ..toolchains import libtpu
 
-#: What the column ``layer`` holds instead of a layer's name.
+#: Values of the column ``layer`` that are not a layer's name.
 WHOLE, CHAIN = "whole network", "chain"
-#: What the marks of `cells` say.
+#: The meaning of the marks of `cells`.
 NOTES = {"*": "rests on a charge for operations without estimate", "framed": "split by the target's rules"}
 _WHERE = libtpu.KEY[:-2]  # all but form and interleave
 
 
 def costs(table, target=None) -> pd.DataFrame:
-    """What `splitdeconv.study.gains` compares: programs that have a cost, and what the target chooses of them.
+    """The rows that `splitdeconv.study.gains` compares: programs with a cost, and the target's
+    choice among them.
 
     Args:
         table: of `splitdeconv.toolchains.libtpu.measure`: all compiled, or all timed.
-        target: of `splitdeconv.convert` whose choice is "auto"; None for the target of each row's generation, and none
-            for what was timed.
+        target: of `splitdeconv.convert` whose choice is "auto"; None for the target of each row's
+            generation; timed rows have no target.
 
     Returns:
-        Its rows without those that have a reason, and with ``configuration``, ``complete``, ``charged``: cycles as
-        `splitdeconv.toolchains.libtpu.charged`, ``raw``: the sum of the compiler's estimates as it is (both are
-        seconds where the table was timed), and ``bound``: whether raw is only a lower bound. Layers of the benchmark
-        networks have a row more each, of form "auto": a copy of what is chosen, which may be native. Its form is in
-        ``chosen``.
+        Its rows without those that have a reason, and with ``configuration``, ``complete``,
+        ``charged``: cycles as
+        `splitdeconv.toolchains.libtpu.charged`, ``raw``: the sum of the compiler's estimates as it
+        is (both are seconds where the table was timed), and ``bound``: whether raw is only a lower
+        bound. Each layer of a benchmark network has one more row, of form "auto": a copy of the
+        chosen row, which may be native. ``chosen`` is its form.
 
     Raises:
-        SplitDeconvError: some rows were compiled and others timed, or a layer that its benchmark network does not have.
+        SplitDeconvError: some rows were compiled and others timed, or a layer that its benchmark
+            network does not have.
     """
     timed, table = libtpu.timed(table), table[table["reason"].isna()].copy()
     if timed:
@@ -58,13 +63,15 @@ def costs(table, target=None) -> pd.DataFrame:
 
 
 def absent(table) -> pd.DataFrame:
-    """What `costs` leaves out, as `splitdeconv.study.gains` takes it: forms that have a reason, and no program.
+    """The rows that `costs` leaves out, in the columns of `splitdeconv.study.gains`: forms with a
+    reason and no program.
 
     Args:
         table: as for `costs`.
 
     Returns:
-        One row a form, whatever the interleave, with ``configuration``, ``complete`` (False) and ``skipped``: why.
+        One row per form, whatever the interleave, with ``configuration``, ``complete`` (False) and
+        ``skipped``: why.
     """
     key = [*_WHERE, "form"]
     lost = table["reason"].notna().groupby([table[name] for name in key]).transform("all")
@@ -85,11 +92,12 @@ def wins(costs) -> pd.DataFrame:
         costs: of `costs`.
 
     Returns:
-        One row each that has both: ``gain``, native's charged cost over the best split form's (NaN where one cannot be
-        charged); ``gain_raw``, the same of the raw sums, each with its own best form; ``form`` and ``interleave`` of
-        the charged one; ``bound``: whether native's or this form's sum is a lower bound, so that the raw gain may be
-        too high or too low; ``auto``: the form that the target chooses, and ``auto_gain`` over native (NaN and missing
-        where nothing was chosen).
+        One row per layer and configuration with both: ``gain``, native's charged cost over the best
+        split form's (NaN where one cannot be
+        charged); ``gain_raw``, the same of the raw sums, each with its own best form; ``form`` and
+        ``interleave`` of the charged one; ``bound``: whether native's or this form's sum is a lower
+        bound, so that the raw gain may be too high or too low; ``auto``: the form that the target
+        chooses, and ``auto_gain`` over native (NaN and missing where nothing was chosen).
     """
     layers = costs[~costs["layer"].isin([WHOLE, CHAIN])]
     key = [*_WHERE, "configuration"]
@@ -108,16 +116,17 @@ def wins(costs) -> pd.DataFrame:
 
 
 def standing(wins) -> pd.DataFrame:
-    """How many layers the split forms win in each configuration, by charged and by raw sums, and by how much.
+    """How many layers the split forms win in each configuration, by charged and by raw sums, and by
+    how much.
 
     Args:
         wins: of `wins`.
 
     Returns:
-        One row a generation and batch (and type): ``layers`` that have a gain, ``won`` and ``won_raw``, geometric
-        ``mean`` and ``mean_raw`` of the best split form over native, ``best_or_native``: the mean if native is kept
-        where it wins, ``auto``: the mean of what the target chooses, ``auto_worst``, and ``lost_by_auto``: layers
-        slower than native.
+        One row per generation and batch (and type): ``layers`` that have a gain, ``won`` and
+        ``won_raw``, geometric ``mean`` and ``mean_raw`` of the best split form over native,
+        ``best_or_native``: the mean if native is kept where it wins, ``auto``: the mean of what the
+        target chooses, ``auto_worst``, and ``lost_by_auto``: layers slower than native.
     """
     groups = wins.assign(kept=wins["gain"].clip(lower=1)).groupby(["dtype", "batch", "generation"], sort=False)
     return groups.agg(
@@ -134,7 +143,9 @@ def standing(wins) -> pd.DataFrame:
 
 
 def cells(wins) -> pd.DataFrame:
-    """`wins` as `splitdeconv.study.charts.gain_map` draws them: a panel per batch, a column per generation."""
+    """`wins` as `splitdeconv.study.charts.gain_map` draws them: a panel per batch, a column per
+    generation.
+    """
     order = {name: place for place, name in enumerate(libtpu.GENERATIONS)}
     panel = "batch " + wins["batch"].astype(str)
     told = {"group": wins["network"], "row": wins["layer"], "column": wins["generation"], "panel": panel}
@@ -143,7 +154,9 @@ def cells(wins) -> pd.DataFrame:
 
 
 def interleaved(costs) -> pd.DataFrame:
-    """The rows with one interleave for each form, the cheaper one as charged, so that every form has one row."""
+    """The rows with one interleave for each form, the cheaper one as charged, so that every form
+    has one row.
+    """
     key = [*_WHERE, "form"]
     return libtpu.cheapest(costs, key, "charged")
 

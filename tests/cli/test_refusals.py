@@ -115,7 +115,7 @@ def test_layers_that_are_not_there_are_refused(run, model):
     before = listing(model.parent)
     code, _, err = run("convert", "up.tflite", "-o", "out", "--layers", "^nothing$")
     assert code == 1
-    assert "no transposed convolution has a name that --layers finds" in err
+    assert "no transposed convolution has a name that matches --layers" in err
     assert "finds one of: picture" in err
     assert listing(model.parent) == before
     code, _, _ = run("convert", "up.tflite", "-o", "out", "--layers", "^pic")

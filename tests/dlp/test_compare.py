@@ -59,7 +59,7 @@ def test_refusals():
         compare({}, "pe_array_32x7")
     with refused(r"there is nothing to compare\n  where: compare, network mine"):
         compare({"mine": network().query("kind == 'conv'")}, "pe_array_32x7")
-    with refused("the processor cannot skip so"):
+    with refused("the processor does not support that skipping mode"):
         compare({"mine": network()}, "eyeriss_like", [("sd", "A")])
     with refused("the processor has no transposed convolution"):
         compare({"mine": network()}, "eyeriss_like", [("native", "none")])

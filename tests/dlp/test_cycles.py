@@ -218,7 +218,7 @@ def test_runs_that_a_processor_cannot_make_are_refused():
         compute_cycles(work, plain, "WA", "weight_stationary")
     plain.skipping = ("none", "A")
     for count in (compute_cycles, issued_macs):
-        with refused("the processor cannot skip so") as caught:
+        with refused("the processor does not support that skipping mode") as caught:
             count(work, plain, "W")
         assert caught.value.where == "processor systolic"
     with refused("unknown dataflow"):

@@ -96,7 +96,7 @@ def test_arrays_of_processors_are_each_of_them():
 
 
 def test_a_word_length_that_the_technology_does_not_know_is_refused():
-    with refused("does not know this word length") as caught:
+    with refused("does not have this word length") as caught:
         energy(COUNTS, replace(PROCESSOR, word_bits=4), TECHNOLOGY, "output_stationary")
     assert (caught.value.got, caught.value.expected) == ("4", "word_bits one of 8, 16, 32")
 

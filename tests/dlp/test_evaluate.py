@@ -161,7 +161,7 @@ def test_what_parts_refuse_is_refused():
         evaluate(work, DCGAN, PROCESSOR, "sd", zeros="none")
     with refused("unknown technology"):
         evaluate(work, DCGAN, PROCESSOR, "sd", technology="tsmc_3nm")
-    with refused("does not know this word length"):
+    with refused("does not have this word length"):
         evaluate(work, DCGAN, replace(PROCESSOR, word_bits=4), "sd")
-    with refused("the processor cannot skip so"):
+    with refused("the processor does not support that skipping mode"):
         evaluate(work, DCGAN, load_processor("eyeriss_like"), "sd", "A")

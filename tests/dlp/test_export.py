@@ -198,7 +198,7 @@ def test_what_cannot_be_exported(processor, options, match, tmp_path):
 
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "new").touch()
-    with refused("the folder cannot be made"):
+    with refused("the folder cannot be created"):
         export(ODD, "pe_array_16x16", tmp_path / "new")
 
 

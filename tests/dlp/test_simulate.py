@@ -149,15 +149,15 @@ def test_processors_and_technologies_may_be_files_of_one_s_own(tmp_path):
 MISTAKES = {
     "unknown processor": {"processor": "pe_array"},
     "unknown technology": {"technology": "tsmc_3nm"},
-    "does not know this word length": {"processor": replace(load_processor("pe_array_16x16"), word_bits=4)},
+    "does not have this word length": {"processor": replace(load_processor("pe_array_16x16"), word_bits=4)},
     "unknown method": {"method": "split"},
     "unknown skip": {"skip": "AW"},
-    "the processor cannot skip so": {"processor": "edge_tpu_like", "skip": "W"},
+    "the processor does not support that skipping mode": {"processor": "edge_tpu_like", "skip": "W"},
     "cannot skip activations": {"skip": "WA", "dataflow": "weight_stationary"},
     "unknown dataflow": {"dataflow": "dot_product"},
     "unknown zeros": {"zeros": "none"},
     "no such network or file": {"network": "dcgam"},
-    "this is no network": {"network": 5},
+    "not a network": {"network": 5},
     "has no transposed convolution": {"method": "native"},
     r"does not fit: rows\b": {"processor": replace(load_processor("pe_array_16x16"), rows=0)},
     r"does not fit: dram_gb_s\b": {"processor": replace(load_processor("pe_array_16x16"), dram_gb_s=math.nan)},
@@ -180,7 +180,7 @@ def test_a_batch_is_a_positive_int(batch):
 @pytest.mark.parametrize("batch", [10**12, 2**70])
 def test_a_batch_that_overflows_is_refused(batch):
     # DCGAN's largest layer multiplies 2.1e8 times with inserted zeros: 2^62 is passed at 2.2e10 images.
-    with refused("larger than any that can be counted"):
+    with refused("the batch is out of range"):
         simulate(DCGAN, "pe_array_16x16", "nzp", batch=batch)
     many = simulate(DCGAN, "pe_array_16x16", "nzp", batch=10**10)
     assert (many["macs_dense"] == 10**10 * simulate(DCGAN, "pe_array_16x16", "nzp")["macs_dense"]).all()

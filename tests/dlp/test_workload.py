@@ -89,8 +89,8 @@ def test_a_csv_of_one_network_needs_no_name(csv):
     [
         ("", "there are no layers"),
         (CSV, "there are no layers"),
-        (CSV + UP + "a,conv,4,5,6\n", "a row has another length"),
-        (CSV + UP.strip() + ",1\n", "a row has another length"),
+        (CSV + UP + "a,conv,4,5,6\n", "a row has the wrong length"),
+        (CSV + UP.strip() + ",1\n", "a row has the wrong length"),
         (CSV.replace("c_in", "k_h") + UP, "duplicate column"),
         (CSV.replace("stride_w", "stride_x") + UP, "unknown column"),
         (CSV + UP.replace("deconv", "deconvolution"), "unknown kind of layer"),
@@ -98,7 +98,7 @@ def test_a_csv_of_one_network_needs_no_name(csv):
         (CSV + UP.replace("SAME", ""), "the padding is missing"),
         (b"\xff\xfe\x00,", "the table cannot be read"),
         (CSV + 'a,"b\n', "the table cannot be read"),
-        (PUBLISHED + "A,a,dense,1,1,2,3,1,1,1,,1,1,6\nB,b,dense,1,1,2,3,1,1,1,,1,1,6\n", "which network of the table"),
+        (PUBLISHED + "A,a,dense,1,1,2,3,1,1,1,,1,1,6\nB,b,dense,1,1,2,3,1,1,1,,1,1,6\n", "ambiguous network"),
     ],
 )
 def test_a_broken_csv_is_one_error(csv, text, match):
@@ -118,8 +118,8 @@ def test_a_cell_of_a_csv_is_told_by_row_and_column(csv):
     [
         ("dcgann", {}, "there is no such network or file"),
         ("missing.tflite", {}, "there is no such network or file"),
-        (42, {}, "this is no network"),
-        ([], {}, "this is no network"),
+        (42, {}, "not a network"),
+        ([], {}, "not a network"),
         (pd.DataFrame(), {}, "there are no layers"),
         (pd.DataFrame({"name": ["a"], "kind": ["conv"]}), {}, "a value is missing"),
         (pd.DataFrame([["a", "b"]], columns=["name"] * 2), {}, "duplicate column"),
@@ -137,7 +137,7 @@ def test_what_is_no_network(source, options, match):
 
 
 def test_a_network_that_is_not_in_the_csv(csv):
-    with refused("which network of the table is meant"):
+    with refused("ambiguous network"):
         workload(csv(CSV + UP), network="DCGAN")
 
 

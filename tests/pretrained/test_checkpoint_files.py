@@ -79,7 +79,7 @@ def test_every_truncation_is_refused(tmp_path, container):
     cut = tmp_path / "cut"
     for length in range(0, len(whole), 7):
         cut.write_bytes(whole[:length])
-        with pytest.raises(SplitDeconvError, match=r"no PyTorch checkpoint|damaged"):
+        with pytest.raises(SplitDeconvError, match=r"invalid PyTorch checkpoint|damaged"):
             read_checkpoint(cut)
 
 
@@ -103,7 +103,7 @@ def test_random_bytes_are_refused(tmp_path):
     for start in (b"", b"PK", b"PK\x03\x04", b"\x80\x02\x8a\n"):
         for _ in range(50):
             path.write_bytes(start + RANDOM.bytes(200))
-            with pytest.raises(SplitDeconvError, match=r"no PyTorch checkpoint|damaged|other than tensors"):
+            with pytest.raises(SplitDeconvError, match=r"invalid PyTorch checkpoint|damaged|other than tensors"):
                 read_checkpoint(path)
 
 
@@ -225,5 +225,5 @@ def test_storages_count_towards_the_limit(tmp_path, monkeypatch):
             archive.getinfo(f"archive/data/{key}").header_offset = archive.getinfo("archive/data/0").header_offset
         archive.comment = b"forged"
     path.write_bytes(buffer.getvalue())
-    with pytest.raises(SplitDeconvError, match="no PyTorch checkpoint"):
+    with pytest.raises(SplitDeconvError, match="invalid PyTorch checkpoint"):
         read_checkpoint(path)

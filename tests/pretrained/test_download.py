@@ -117,7 +117,9 @@ def test_offline(index):
 
 def test_another_wheel_of_the_same_name_is_refused(index):
     _wheel(index, {"demo_net/w.pth": WEIGHTS, "demo_net/more": b"1"})
-    with pytest.raises(SplitDeconvError, match=r"not the one the registry names(.|\n)*the wheel of demo-net==1\.0"):
+    with pytest.raises(
+        SplitDeconvError, match=r"differs from the registry's checksum(.|\n)*the wheel of demo-net==1\.0"
+    ):
         fetch("demo")
     assert _kept() == ["demo"]
 

@@ -171,7 +171,7 @@ SIZES = torch.pack(torch.number(4)) + torch.pack(torch.number(1))
         (b"\x83\x01\x00", "the pickle operation EXT2"),
         (b"\x97", "the pickle operation NEXT_BUFFER"),
         (b"\x8f(N\x90", "the pickle operation EMPTY_SET"),
-        (b"\x88\x88\x93", "a global whose name is no text"),
+        (b"\x88\x88\x93", "a global whose name is not text"),
         (b"\x8b" + struct.pack("<i", 1) + b"\x01", "the pickle operation LONG4"),
     ],
 )

@@ -47,7 +47,7 @@ def test_gains_are_quotients_and_say_why_there_is_none():
 
 def test_a_form_that_is_there_twice_is_refused():
     twice = pd.concat([TABLE, TABLE[TABLE["form"] == "rows"].iloc[:1]])
-    with pytest.raises(sd.SplitDeconvError, match="a form is there twice") as caught:
+    with pytest.raises(sd.SplitDeconvError, match="duplicate form") as caught:
         gains.gains(twice, form="rows")
     assert "dcgan, a, npu, rows" in str(caught.value)
     assert len(gains.gains(twice, form="auto")) == len(gains.gains(TABLE))  # which it does not concern

@@ -17,40 +17,45 @@ ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = ("convert", "formats", "limits", "toolchains")
 DOCUMENTS = ("*.md", "docs/**/*.md", "docs/**/*.rst", "data/**/*.md", "notebooks/*.md")
 
+#: What a table has one row of, a figure one panel of, and so on.
 UNITS = (
-    "axis|bar|cell|column|configuration|convolution|core|curve|figure|file|form|generator|geometry|group|image|item"
-    "|layer|line|method|model|module|name|network|operator|output|panel|phase|picture|point|process|processor"
-    "|reason|round|row|second|tap|target|test|turn|value"
+    "axis|bar|cell|column|configuration|convolution|core|curve|figure|file|form|generator|geometry|group|image|item|"
+    "layer|line|method|model|module|name|network|operator|output|panel|phase|picture|point|process|processor|reason|"
+    "round|row|second|tap|target|test|turn|value"
 )
 #: What may follow "is no": comparatives, where English says it so.
-COMPARATIVES = r"\w+er\b|more\b|less\b|better\b|worse\b|different\b|good\b|use\b|need\b|way\b"
+COMPARATIVES = r"\w+er\b|longer\b|more\b|less\b|better\b|worse\b|different\b|good\b|use\b|need\b|way\b"
 PATTERNS = {
     # name: (pattern, what to write instead)
-    "is no": (rf"(?<!\bthere )\b(?:is|are|was|were|be) no (?!{COMPARATIVES})", "is not a ..., must be a ..."),
-    "is none": (r"\b(?:what|that|which|it|one|zeros`) (?:is|are) none\b|\b(?:is|are) none of\b", "is invalid"),
+    "is no": (
+        rf"(?<!there )\b(?:is|are|was|were|be) no (?!{COMPARATIVES})",
+        "is not a ..., must be a ...",
+    ),
+    "is none": (r"\b(?:what|that|which|it|one|`\w+`) (?:is|are) none\b", "is invalid"),
     "there twice": (r"\b(?:there|in it) twice\b", "duplicate ..."),
     "a row a layer": (
-        rf"\b(?:an?|one|two|three|each|its|\d+) (?:{UNITS})s? an? (?:{UNITS})\b|\b(?:{UNITS})s an? (?:{UNITS})\b",
+        rf"\b(?:an?|one|two|three|each|its|\d+) (?:{UNITS})s? an? (?:{UNITS})\b(?!')"
+        rf"|\b(?:{UNITS})s an? (?:{UNITS})\b(?!')",
         "one row per layer",
     ),
-    "at the least": (r"\bat the (?:least|most)\b(?! \w+ed)", "at least"),
-    "said": (r"\b(?:is|are|was|were|be|been|not|as) (?:said|told)\b|\b(?:told|tells)\b(?! \w+ apart)", "given, states"),
+    "at the least": (r"\bat the (?:least|most)\b(?! \w+)", "at least"),
+    "said": (
+        r"\b(?:is|are|was|were|be|been|not|as) (?:said|told)\b|\b(?:told|tells)\b(?! \w+ apart)",
+        "given, states",
+    ),
     "held against": (r"\b(?:held|holds?)(?: [\w']+){0,3} against\b", "compared with"),
-    "stands": (r"\bstands?\b(?! for\b| out\b|ing\b|-)|\bstood\b", "is, appears"),
+    "stands": (r"\bstands?\b(?! for\b| out\b| alone\b|-)|\bstood\b", "is, appears"),
     "who": (
-        r"(?:^|[.;:,] |\b(?:to|for|by|than|what) )[Ww]ho (?!is\b|are\b|was\b|will\b|did\b|imports\b)",
+        r"(?:^|[.;:,] |\b(?:to|for|by|than|what) )who (?!is\b|are\b|was\b|will\b|did\b)",
         "a user who ...",
     ),
-    "nobody": (r"\b[Nn]obody\b", "no one, or the passive"),
-    "become of": (r"\bbecomes? of\b|\bc[oa]mes? of (?:itself|themselves)\b|\bbeforehand\b", "happen to, in advance"),
+    "nobody": (r"\bnobody(?:'s)? (?:asked|chose|else|gave|method|named|vouches|wants)\b", "the passive"),
+    "become of": (r"\bbecomes? of\b|\bc[oa]mes? of (?:itself|themselves)\b|\bbeforehand\b", "happen to"),
 }
 #: How an error must not begin: "no padding: ..." reads as if the padding were missing.
 INVERTED = r"(?:no|not an?) [\w-]+(?: [\w-]+)?: "
 #: (pattern, text around it) where English does say so.
-ALLOWED = (
-    ("stands", "A choice of another backend stands"),
-    ("become of", "becomes of type"),
-)
+ALLOWED: tuple[tuple[str, str], ...] = ()
 
 
 def problems(text, message=False):
@@ -59,11 +64,13 @@ def problems(text, message=False):
     found = [
         (name, flat[max(match.start() - 40, 0) : match.end() + 40], instead)
         for name, (pattern, instead) in PATTERNS.items()
-        for match in re.finditer(pattern, flat)
+        for match in re.finditer(pattern, flat, re.IGNORECASE)
     ]
     if message and re.match(INVERTED, flat):
         found.append(("inverted", flat[:60], "invalid ... 'value': expected ..."))
-    return [one for one in found if not any(one[0] == name and around in one[1] for name, around in ALLOWED)]
+    return [
+        problem for problem in found if not any(problem[0] == name and around in problem[1] for name, around in ALLOWED)
+    ]
 
 
 def code_texts(code):
@@ -89,6 +96,11 @@ def code_texts(code):
         yield block[0][0], " ".join(words for _, words in block)
 
 
+def paragraphs(text):
+    """The paragraphs, list items and table rows of a document in Markdown."""
+    return re.split(r"\n\s*\n|\n(?=\* |- |\|)", text)
+
+
 def texts():
     """(place, text, whether it may be an error message) of all that is read."""
     for path in sorted((ROOT / "splitdeconv").rglob("*.py")):
@@ -97,13 +109,13 @@ def texts():
             yield from ((f"{place}:{line}", text, True) for line, text in code_texts(path.read_text()))
     for pattern in DOCUMENTS:
         for path in sorted(ROOT.glob(pattern)):
-            for paragraph in re.split(r"\n\s*\n|\n(?=\* |- |\|)", path.read_text()):
+            for paragraph in paragraphs(path.read_text()):
                 yield str(path.relative_to(ROOT)), paragraph, False
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         for number, cell in enumerate(json.loads(path.read_text())["cells"]):
             place, source = f"{path.relative_to(ROOT)}, cell {number}", "".join(cell["source"])
             if cell["cell_type"] == "markdown":
-                yield place, source, False
+                yield from ((place, paragraph, False) for paragraph in paragraphs(source))
             else:
                 yield from ((f"{place}:{line}", text, False) for line, text in code_texts(source))
 

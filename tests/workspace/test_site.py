@@ -109,7 +109,7 @@ def test_the_site_has_its_pages(built):
     sections = re.findall(r"^## (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(list((built / "guide").glob("*.html"))) == len(sections)
     assert "splitdeconv convert" in page(built, "command_line")
-    assert "padding is not understood" in page(built, "api/errors")
+    assert "invalid padding" in page(built, "api/errors")
     # What a browser asks a page for is there, too.
     for path in built.rglob("*.html"):
         for link in re.findall(r'(?:src|href)="(?!\w+:|#)([^"#?]+)', path.read_text()):

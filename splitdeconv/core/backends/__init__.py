@@ -51,11 +51,11 @@ def _load(name: str) -> Backend:
 
 
 def tensor(value: ArrayLike) -> Array:
-    """`value`, which is of no library that a backend is for, as an array of the default library.
+    """`value`, which belongs to no library with a backend, as an array of the default library.
 
     Raises:
-        SplitDeconvError: neither TensorFlow nor JAX is installed, or `value` holds float64, of which JAX would make
-            float32 without a word.
+        SplitDeconvError: neither TensorFlow nor JAX is installed, or `value` is float64, which JAX
+            would silently convert to float32.
     """
     if default_library() != "jax":
         return require("tensorflow", "tensorflow").convert_to_tensor(value)
@@ -75,7 +75,7 @@ def tensor(value: ArrayLike) -> Array:
 def double_precision() -> Iterator[None]:
     """Let JAX keep float64 within the block, where it is in use; NumPy and TensorFlow always do.
 
-    JAX then computes on the CPU, whatever else it has: a TPU has no float64 of its own.
+    JAX then computes on the CPU, because a TPU has no float64.
     """
     if "jax" not in sys.modules and default_library() != "jax":
         yield
@@ -91,23 +91,25 @@ def double_precision() -> Iterator[None]:
 
 
 def stay_on_cpu() -> None:
-    """Keep JAX, where it is in use, off accelerators in this process; of use only before it has computed anything.
+    """Keep JAX, if it is in use, off accelerators in this process; only effective before its first
+    computation.
 
-    A TPU serves one process at a time, and rounds the factors of float32 products. Child processes are not concerned.
+    A TPU serves one process at a time, and rounds the factors of float32 products. Child processes
+    are not affected.
     """
     if "jax" in sys.modules or default_library() == "jax":
         require("jax", "jax").config.update("jax_platforms", "cpu")
 
 
 def static_shape(array: Array) -> tuple[int | None, ...]:
-    """Lengths of all axes as far as they are known without running; empty where not even the rank is."""
+    """Lengths of all axes as far as they are known statically; empty if not even the rank is known."""
     return () if getattr(array.shape, "rank", 0) is None else tuple(array.shape)
 
 
 def untranslated(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Keep TensorFlow's AutoGraph from rewriting `function`: nothing in it depends on a tensor's value.
 
-    The decision falls at the call, because TensorFlow is not imported before the caller has done so.
+    This happens at the call, because TensorFlow may not be imported earlier.
     """
 
     @wraps(function)

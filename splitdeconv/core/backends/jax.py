@@ -1,4 +1,4 @@
-"""JAX: every operation exists, on every device, with gradients; nothing needs working around."""
+"""JAX: every operation exists on every device, with gradients, so no workarounds are needed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def split_channels(x: Array, parts: int) -> Sequence[Array]:
 
 
 def eager() -> bool:
-    """Whether operations run at once; taken not to be so, since JAX traces where it can."""
+    """Whether operations run eagerly; assumed not, because JAX traces where it can."""
     return False
 
 

@@ -1,4 +1,4 @@
-"""NumPy: the backend without a framework; the plainest reading of each operation."""
+"""NumPy: the backend without a framework, with the simplest implementation of each operation."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def depth_to_space(x: Array, s: int) -> Array:
 
 
 def eager() -> bool:
-    """Whether operations run at once; NumPy's always do."""
+    """Whether operations run eagerly; NumPy's always do."""
     return True
 
 

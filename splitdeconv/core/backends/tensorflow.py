@@ -1,4 +1,4 @@
-"""TensorFlow: tf.nn.conv{1,2,3}d, with what its CPU kernels lack worked around.
+"""TensorFlow: tf.nn.conv{1,2,3}d, with workarounds for gaps in its CPU kernels.
 
 On a CPU, TensorFlow 2.21 has no gradient for dilated or grouped convolutions outside XLA. Both are therefore built
 from plain ones: dilation by space-to-batch, groups by one convolution each (or a depthwise one).
@@ -55,7 +55,7 @@ def static_values(vector: Any, count: int) -> tuple[int | None, ...]:
 
 
 def check_shape(x: Array, expected: Any, known: Sequence[int | None]) -> Array:
-    """x, once it is known to have the expected shape, of which `known` is static."""
+    """x, after a check at run time that it has the expected shape, of which `known` is static."""
     x = tf.ensure_shape(x, known)
     if None not in known[1:]:
         return x
@@ -75,7 +75,7 @@ def reshape(x: Array, lengths: Sequence[Any]) -> Array:
 
 
 def pad(x: Array, pads: Pads) -> Array:
-    """Zeros before and after each axis; negative numbers slice, after the zeros are there."""
+    """Zeros before and after each axis; negative numbers slice, after the zeros are added."""
     if any(before > 0 or after > 0 for before, after in pads):
         x = tf.pad(x, [(max(before, 0), max(after, 0)) for before, after in pads])
     if any(before < 0 or after < 0 for before, after in pads):
@@ -110,8 +110,8 @@ def conv(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) 
     if groups > 1:
         return _grouped(x, w, pads, groups)
     if x.shape[0] == 0:
-        # For an empty batch oneDNN's kernels, gradients too, take the input's shape for the result's. There is nothing
-        # to compute, only to say which shape it has and what it would depend on.
+        # For an empty batch, oneDNN's kernels and their gradients return the input's shape. Nothing
+        # needs to be computed; only the shape and the dependencies must be right.
         lengths = [n + sum(p) - k + 1 for n, p, k in zip(shape(x)[1:-1], pads, w.shape, strict=False)]
         return tf.broadcast_to(tf.reduce_sum(x) + tf.reduce_sum(w), (0, *lengths, w.shape[-1]))
     return _convolve(x, w, pads)
@@ -120,7 +120,7 @@ def conv(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) 
 def _convolve(x: Array, w: Array, pads: Pads) -> Array:
     """A plain convolution by the operator of its rank."""
     if len(pads) == 2 and all(before * after >= 0 for before, after in pads):
-        # conv2d pads by itself, which saves a padded copy of the input per phase; it cannot slice.
+        # conv2d pads internally, which saves a padded copy of the input per phase; it cannot slice.
         x = pad(x, [(0, 0), *((min(before, 0), min(after, 0)) for before, after in pads), (0, 0)])
         return tf.nn.conv2d(x, w, 1, [(0, 0), *((max(before, 0), max(after, 0)) for before, after in pads), (0, 0)])
     x = pad(x, [(0, 0), *pads, (0, 0)])
@@ -129,7 +129,7 @@ def _convolve(x: Array, w: Array, pads: Pads) -> Array:
 
 
 def eager() -> bool:
-    """Whether operations run at once, so that constants had better be handled by TensorFlow than by NumPy."""
+    """Whether operations run eagerly, in which case TensorFlow handles constants faster than NumPy."""
     return tf.executing_eagerly()
 
 
@@ -143,7 +143,9 @@ def native(rank: int) -> Callable[..., Array]:
 
 
 def conv_transpose(x: Array, filters: Array, plan: SplitPlan) -> Array:
-    """TensorFlow's own operator. Its VALID form is the only one all ranks share; the crop is done after it."""
+    """TensorFlow's own operator. All ranks share only its VALID form, so the crop is done
+    afterwards.
+    """
     batch, *sizes, _ = shape(x)
     full = [(n - 1) * a.s + a.k_e for n, a in zip(sizes, plan.axes, strict=True)]
     output = tf.stack([batch, *full, filters.shape[-2] * plan.groups])
@@ -158,10 +160,11 @@ def _ones(x: Array) -> tuple[int, ...]:
 
 
 def _dilated(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
-    """Gather every d-th input into images of their own, convolve those, and put the results back."""
+    """Gather every d-th input into separate images, convolve those, and put the results back."""
     rank = len(pads)
     x = pad(x, [(0, 0), *pads, (0, 0)])
-    # What fills the last image up to full length comes back as surplus results at the end, and is cropped.
+    # Padding that fills the last image to full length becomes surplus results at the end, which are
+    # cropped.
     fills = [(0, -n % d) for n, d in zip(shape(x)[1:-1], dilations, strict=True)]
     y = conv(tf.space_to_batch(x, dilations, fills), w, ((0, 0),) * rank, (1,) * rank, groups)
     return tf.batch_to_space(y, dilations, fills)

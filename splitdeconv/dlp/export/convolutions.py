@@ -1,6 +1,5 @@
-"""A network as input of other simulators: the convolutions a method makes of it, one by one, with how often each runs.
-
-Skipping cannot be said in any of these formats; what is exported is what an array runs that skips nothing.
+"""A network as input of other simulators: each convolution of a method, with how often it runs.
+None of these formats can express skipping; the export is what an array without skipping runs.
 """
 
 import re
@@ -30,9 +29,10 @@ def convolutions(network, method="sd") -> pd.DataFrame:
         method: one of `splitdeconv.dlp.lowering.METHODS`.
 
     Returns:
-        DataFrame, one row a convolution, in the order of the layers. name: its own, fit for any format; layer: of the
-        network; kind: of the layer; times: how often the layer runs a convolution of these sizes, its groups counted;
-        then the sizes of one group's convolution, as in `splitdeconv.dlp.lowering.Work`.
+        DataFrame, one row per convolution, in the order of the layers. name: unique and valid in
+        every format; layer: of the network; kind: of the layer; times: how often the layer runs a
+        convolution of these sizes, including its groups; then the sizes of one group's convolution,
+        as in `splitdeconv.dlp.lowering.Work`.
 
     Raises:
         SplitDeconvError: as `workload` and `lower`.
@@ -50,7 +50,7 @@ def convolutions(network, method="sd") -> pd.DataFrame:
     table = workload(network)
     work = lower(table, method)
     rows = pd.DataFrame({"row": work.layer, **{field: getattr(work, field) for field in _FIELDS}})
-    # Phases that differ in their zeros only are the same convolution to who skips none.
+    # Phases that differ only in their zeros are identical unless zeros are skipped.
     times = (work.times * work.groups).tolist()
     rows = rows.assign(times=times).groupby(["row", *_FIELDS], sort=False, as_index=False)["times"].sum()
     layers = table.iloc[rows.pop("row")]
@@ -67,20 +67,21 @@ def export(
     Args:
         network: what `splitdeconv.dlp.workload` takes.
         processor: name, path or `Processor`; its array, buffers, precision, clock and bandwidth are used.
-        folder: where to; made if it is not there. Files of the same name are replaced.
+        folder: the target folder, created if it does not exist. Files of the same name are
+            replaced.
         format: "scalesim" for SCALE-Sim 3.0.0 (topology.csv, layout.csv, scale.cfg), "zigzag" for ZigZag 3.9.1
             (workload.yaml, accelerator.yaml, mapping.yaml).
         method: one of `splitdeconv.dlp.lowering.METHODS`.
         dataflow: one of the processor's; None for its first.
         batch: images.
-        technology: whose energies to write, where the format has any; None for the processor's own.
+        technology: its energies are written if the format has any; None for the processor's own.
 
     Returns:
         What `convolutions` returns; it is written to convolutions.csv as well.
 
     Raises:
-        SplitDeconvError: as `convolutions`; an unknown format or dataflow, an array that the format cannot describe, or
-            a folder that cannot be made.
+        SplitDeconvError: as `convolutions`; an unknown format or dataflow, an array that the format
+            cannot describe, or a folder that cannot be created.
 
     Example:
         >>> import os, tempfile
@@ -101,9 +102,9 @@ def export(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        expected = "a folder, or a name for one that can be made"
+        expected = "a folder, or the name of one that can be created"
         raise SplitDeconvError(
-            "the folder cannot be made", where="export", expected=expected, got=f"{folder}: {error.strerror}"
+            "the folder cannot be created", where="export", expected=expected, got=f"{folder}: {error.strerror}"
         ) from None
     for name, text in files.items():
         with replacing(folder / name) as part:

@@ -1,16 +1,18 @@
 """SCALE-Sim 3.0.0 (Samajdar et al., arXiv 1811.02883): a topology of convolutions, and a configuration of the array.
 
-Its convolutions are unpadded, undilated and of one stride for both axes, over a single image. Each is stated by what
-its cycles and its counters of buffer accesses depend on: outputs, taps and channels. So padding is part of the map, a
-batch is one tall map, and a dilated convolution, or one of two strides, is stated with its taps side by side and stride
-1; only its DRAM accesses then are those of another map.
+Its convolutions are unpadded, undilated and of one stride for both axes, over a single image. The
+export keeps the outputs, taps and channels, on which the cycles and the counters of buffer accesses
+depend. Padding is therefore part of the map, and a batch is one tall map. A dilated convolution, or
+one with two different strides, is written with adjacent taps and stride 1; only its DRAM accesses
+then differ.
 """
 
 from ...errors import SplitDeconvError
 
 _DATAFLOWS = {"output_stationary": "os", "weight_stationary": "ws"}
 _TOPOLOGY = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
-# The bandwidth is calculated from what the array asks for (CALC): it never stalls. Offsets are addresses, far apart.
+# With CALC, SCALE-Sim derives the bandwidth from the array's demand, so it never stalls. Offsets
+# are addresses, far apart.
 _CONFIGURATION = """\
 [general]
 run_name = results
@@ -52,17 +54,18 @@ def scalesim(rows, processor, dataflow, batch=1, technology=None) -> dict[str, s
 
     Args:
         rows: convolutions, from `splitdeconv.dlp.export.convolutions.convolutions`.
-        processor: `array`, `rows`, `cols`, `word_bits` and the three buffers are used. SCALE-Sim's words are bytes, so
-            that buffers are stated as the kibiwords they hold.
+        processor: `array`, `rows`, `cols`, `word_bits` and the three buffers are used. SCALE-Sim's
+            words are bytes, so buffer sizes are given in kibiwords.
         dataflow: "output_stationary" or "weight_stationary".
         batch: images.
         technology: not used: it has no energies.
 
     Returns:
-        Contents of topology.csv, layout.csv (which the program wants even where it is not used) and scale.cfg.
+        Contents of topology.csv, layout.csv (which the program needs even if it is not used) and
+        scale.cfg.
 
     Raises:
-        SplitDeconvError: the array is no systolic one.
+        SplitDeconvError: the array is not systolic.
     """
     if processor.array != "systolic" or dataflow not in _DATAFLOWS:
         raise SplitDeconvError(

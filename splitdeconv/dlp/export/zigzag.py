@@ -1,10 +1,11 @@
 """ZigZag 3.9.1 (Mei et al., IEEE TC 70(8), 2021): a workload, an accelerator, and where each loop is unrolled.
 
-Which loop runs outside which, ZigZag searches. What is unrolled over the array is fixed here, so that it is the same
-array: output stationary, a rectangle of output pixels over the rows and output channels over the columns; weight
-stationary and dot product, input channels over the rows and output channels over the columns. ZigZag's tiles are
-rectangles, ours runs of pixels; and its rows of a weight-stationary array are channels of one tap, ours any products
-of taps and channels. Where the layer's sizes make these equal, so are the cycles without stalls.
+ZigZag searches the order of the loops. The unrolling over the array is fixed here, so that the
+array is the same: output stationary, a rectangle of output pixels over the rows and output channels
+over the columns; weight stationary and dot product, input channels over the rows and output
+channels over the columns. ZigZag's tiles are rectangles, ours runs of pixels; and its rows of a
+weight-stationary array are channels of one tap, ours any products of taps and channels. Where the
+layer's sizes make these equal, the cycles without stalls are equal too.
 """
 
 from math import ceil
@@ -17,7 +18,7 @@ from ..processor import load_technology
 
 _LINKS = {"I": "I1", "W": "I2", "O": "O"}
 _EQUATION = "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]"
-#: From and to higher and lower levels: which operands go which ways through a memory.
+#: The directions (to and from higher and lower levels) in which operands pass through a memory.
 _WAYS = {"I1": ("fh", "tl"), "I2": ("fh", "tl"), "O": ("fh", "tl", "fl", "th")}
 _DIRECTIONS = {"read": ("tl", "th"), "write": ("fh", "fl")}
 # More than any network needs.
@@ -30,10 +31,11 @@ def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str
 
     Args:
         rows: convolutions, from `splitdeconv.dlp.export.convolutions.convolutions`.
-        processor: a `Processor`; skipping, bursts and stripes cannot be said.
+        processor: a `Processor`; skipping, bursts and stripes cannot be expressed.
         dataflow: one of the processor's.
         batch: images.
-        technology: name, path or `Technology`; None for the processor's. Leakage cannot be said.
+        technology: name, path or `Technology`; None for the processor's. Leakage cannot be
+            expressed.
 
     Returns:
         Contents of workload.yaml, accelerator.yaml and mapping.yaml.
@@ -47,7 +49,7 @@ def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str
     files = {
         "workload.yaml": [_layer(index, row, processor, batch) for index, row in enumerate(layers)],
         "accelerator.yaml": _accelerator(processor, technology),
-        # It insists on a mapping for what has none of its own; nothing here has none.
+        # ZigZag requires a default mapping, although every layer here has its own.
         "mapping.yaml": [*mapping, {**mapping[0], "name": "default"}],
     }
     return {name: yaml.dump(content, Dumper=_Dumper, sort_keys=False) for name, content in files.items()}
@@ -61,7 +63,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _layer(index, row, processor, batch):
-    """A convolution. Its source is itself: it stands alone, and no data stay on chip from the one before."""
+    """A convolution. Its source is itself, so that it is independent and no data stay on chip from
+    the previous one.
+    """
     sizes = (batch, row.c_out, row.c_in, row.out_h, row.out_w, row.taps_h, row.taps_w)
     return {
         "id": index,
@@ -85,7 +89,7 @@ def _layer(index, row, processor, batch):
 
 
 def _mapping(name, row, processor, dataflow):
-    """What of a convolution is unrolled over the array."""
+    """The loops of a convolution that are unrolled over the array."""
     if dataflow == "output_stationary":
         width, height = rectangle(int(row.out_h), int(row.out_w), int(processor.rows))
         across = [f"OX, {width}"] + ([f"OY, {height}"] if height > 1 else [])
@@ -127,7 +131,7 @@ def _accelerator(processor, technology):
 
 
 def _memory(operands, bits, cost, ports, served):
-    """A memory; `cost` is that of a bit, and an access is as wide as its ports."""
+    """A memory; `cost` is per bit, and an access is as wide as its ports."""
     access = float(cost * ports[0]["bandwidth_max"])
     costs = {"r_cost": access, "w_cost": access, "area": 0.0, "latency": 1}
     return {"size": int(bits), **costs, "operands": operands, "ports": ports, "served_dimensions": served}

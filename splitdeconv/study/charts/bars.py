@@ -11,17 +11,20 @@ METHOD_COLOURS = {
     "sd": COLOURS["split"],
     "sd_trimmed": COLOURS["auto"],
 }
-# What is skipped tints a method's colour: towards white, or, where it is everything, towards black.
+# Skipping tints a method's colour: towards white, or towards black if everything is skipped.
 _TINTS = {"A": ("white", 0.55), "W": ("white", 0.3), "WA": ("black", 0.4)}
 
 
 def speedups(table, *, label="layer", baseline="native"):
-    """Speedup of each form over a baseline, as points with intervals; where a form loses stands left of the line.
+    """Speedup of each form over a baseline, as points with intervals; points left of the line are
+    losses.
 
     Args:
-        table: columns `label`, form, speedup, low, high and skipped, as `splitdeconv.study.networks` gives them;
-            where there is no speedup, `skipped` tells why.
-        label: the column that names the rows of the chart, drawn from top to bottom in order of appearance.
+        table: columns `label`, form, speedup, low, high and skipped, as
+            `splitdeconv.study.networks` gives them; where there is no speedup, `skipped` gives the
+            reason.
+        label: the column that names the rows of the chart, drawn from top to bottom in order of
+            appearance.
         baseline: the form at 1.
 
     Returns:
@@ -42,7 +45,7 @@ def speedups(table, *, label="layer", baseline="native"):
             text, place = (f"{value:.2f}", end) if np.isfinite(value) else (f"{form} not run: {reason}", 1)
             ax.annotate(text, (place, height), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
     ax.axvline(1, color=COLOURS[baseline], lw=1.2)
-    # At least a factor of two to either side: small differences should look small.
+    # At least a factor of two on either side: small differences should look small.
     left, right = min(table["low"].min() / 1.1, 0.5), max(table["high"].max() * 1.25, 2)
     ticks = [t for t in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50) if left <= t <= right]
     ax.set(xscale="log", xlim=(left, right))
@@ -55,7 +58,7 @@ def speedups(table, *, label="layer", baseline="native"):
 
 
 def image_grid(images, *, reference="native"):
-    """Images by form, a row each, with the count of 8-bit values that differ from the reference.
+    """Images by form, one row each, with the count of 8-bit values that differ from the reference.
 
     Args:
         images: dict of form to uint8 array ``(count, height, width, channels)``.
@@ -129,7 +132,8 @@ def by_method(table, column, *, band=None, rows="processor", label=None):
 
 
 def parts(table, columns, *, rows="technology", label=""):
-    """Stacked bars of what a total is made of, by network and variant, relative to each network's first variant.
+    """Stacked bars of what a total is made of, by network and variant, relative to each network's
+    first variant.
 
     Args:
         table: of `splitdeconv.dlp.compare`.
@@ -166,7 +170,7 @@ def parts(table, columns, *, rows="technology", label=""):
 
 
 def utilisation(table):
-    """How busy the multipliers are in each layer, by method; the marker tells what binds the layer.
+    """How busy the multipliers are in each layer, by method; the marker shows what binds the layer.
 
     Args:
         table: rows of `splitdeconv.dlp.simulate` with a column ``network``.
@@ -230,10 +234,11 @@ def fronts(table, front, x, y, *, panel="network", labels=None):
 
 
 def rooflines(table, roofs):
-    """Layers under the roofline of their processor, an arrow each from the baseline to the method.
+    """Layers under the roofline of their processor, with an arrow from the baseline to the method.
 
     Args:
-        table: of `splitdeconv.dlp.roofline`, several processors and networks together, rows of the baseline left out.
+        table: of `splitdeconv.dlp.roofline`, several processors and networks together, rows of the
+            baseline left out.
         roofs: dict of processor to (peak, bytes per cycle), a panel each.
 
     Returns:

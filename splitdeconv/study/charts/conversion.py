@@ -1,4 +1,4 @@
-"""A picture of what a conversion did to a model: the operators it took out and those it put in, side by side."""
+"""A picture of what a conversion did to a model: removed and added operators, side by side."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,8 @@ from ...formats import graph, topology
 
 
 def before_after(original, converted, *, context=1, most=40):
-    """The changed operators of a model before and after a conversion, with their neighbours in grey.
+    """The changed operators of a model before and after a conversion, with their neighbours in
+    grey.
 
     Args:
         original, converted: bytes of the two model files.
@@ -17,8 +18,9 @@ def before_after(original, converted, *, context=1, most=40):
         most: operators drawn per side, from the start; a title says if there are more.
 
     Returns:
-        (figure, table): one row a drawn operator, with its side, kind, depth and whether it is on that side only;
-        empty where the main graph stayed as it was, as it does if all that changed is inside a branch.
+        (figure, table): one row per drawn operator, with its side, kind, depth and whether it is on
+        that side only. The table is empty if the main graph did not change, for instance because
+        all changes are inside a branch.
     """
     sides = graph.changed(topology.nodes(original), topology.nodes(converted), context)
     networkx, plt = require("networkx", "notebooks"), require("matplotlib.pyplot", "notebooks")

@@ -1,4 +1,4 @@
-"""A map of who wins: gains in cells, losses as plain to see as wins."""
+"""A map of gains by cell, in which losses are as visible as wins."""
 
 import numpy as np
 
@@ -10,16 +10,18 @@ _CELL = 0.62, 0.27  # inches
 
 
 def gain_map(table, *, label, columns=None, titles=None, notes=None):
-    """A cell for each gain: purple wins, orange loses, white is even; grey where there is no number.
+    """A cell for each gain: purple wins, orange loses, white is even; grey where there is no
+    number.
 
     Args:
-        table: a row a cell: ``group`` and ``row`` (groups are set apart), ``column``, ``panel``, ``gain`` (NaN: none),
-            and where wanted ``mark``, text after the number or in place of one, and ``framed``, whether a frame is
-            drawn around the cell. Groups, rows, columns and panels stand in the table's order.
-        label: of the colours: what is over what.
-        columns: titles of columns by their value; they stand in this order. None: their values.
+        table: one row per cell: ``group`` and ``row`` (groups are separated), ``column``,
+            ``panel``, ``gain`` (NaN: none), and optionally ``mark``, text after the number or
+            instead of it, and ``framed``, whether a frame is drawn around the cell. Groups, rows,
+            columns and panels keep the table's order.
+        label: of the colours, such as "gain over native".
+        columns: titles of columns by their value, in this order; None for the values themselves.
         titles: of panels, likewise.
-        notes: dict of mark, or "framed", to what it says; those that occur are written below.
+        notes: dict of mark, or "framed", to its meaning; the ones that occur are written below.
 
     Returns:
         A matplotlib figure.
@@ -47,7 +49,7 @@ def gain_map(table, *, label, columns=None, titles=None, notes=None):
         for y in (y for y in range(1, len(rows)) if rows[y][0] != rows[y - 1][0]):
             ax.axhline(y - 0.5, color="white", lw=2.5)
         ax.set(title=titles[name])
-        # Beside one another only short names have room.
+        # Only short names fit side by side.
         tilted = max(map(len, columns.values())) > 6
         look = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if tilted else {}
         ax.set_xticks(range(len(columns)), columns.values(), **look)

@@ -1,4 +1,4 @@
-"""Charts of what compilers say: gains layer by layer, their means beside goals, verdicts on operators."""
+"""Charts of compilers' estimates: gains layer by layer, means and goals, verdicts on operators."""
 
 from textwrap import fill, shorten
 
@@ -16,15 +16,18 @@ VERDICTS = {"taken": "#B7D7EA", "unknown": "#F7E8B0", "refused": "#E9A583", "no 
 
 
 def by_layer(table, *, baseline="native", titles=None):
-    """The gain of each form over a baseline for each layer, a panel for each configuration; left of the line is a loss.
+    """The gain of each form over a baseline for each layer, one panel per configuration; left of
+    the line is a loss.
 
-    The dark line is what the target's rules choose. Where a form or the baseline does not run on the accelerator alone
-    there is no gain: the panel says so, for a total that hides the CPU is no win.
+    The dark line is what the target's rules choose. If a form or the baseline does not run on the
+    accelerator alone, it has no gain and the panel says so, because a total that hides the CPU's
+    part is meaningless.
 
     Args:
         table: of `splitdeconv.study.gains.by_form`.
-        baseline: what the gains are over.
-        titles: dict of configuration to the title of its panel; its keys are the panels. None: all, by their names.
+        baseline: the form that the gains are relative to.
+        titles: dict of configuration to the title of its panel; its keys are the panels. None: all,
+            by their names.
 
     Returns:
         A matplotlib figure.
@@ -66,8 +69,8 @@ def means(table, summary, *, titles=None, also=None, most=30):
 
     Args:
         table: of `splitdeconv.study.gains.by_form`, of that form, with a column ``baseline``.
-        summary: of `splitdeconv.study.gains.summary`, with a column ``goal``, NaN where there is none; a row of
-            the figure each.
+        summary: of `splitdeconv.study.gains.summary`, with a column ``goal`` (NaN where there is
+            none); each row is one row of the figure.
         titles: dict of configuration to its name in the figure.
         also: (column of the summary, its name): another mean, as a hollow diamond.
         most: where the axis ends; gains beyond are written there.
@@ -113,10 +116,12 @@ def means(table, summary, *, titles=None, also=None, most=30):
 
 
 def verdicts(table):
-    """Networks by form: the worst verdict on any of the file's operators, and which operators those are.
+    """Networks by form: the worst verdict on any of the file's operators, and which operators those
+    are.
 
     Args:
-        table: columns network, form, operator, version, verdict and skipped, as `edgetpu.checks` gives them.
+        table: columns network, form, operator, version, verdict and skipped, as `edgetpu.checks`
+            gives them.
 
     Returns:
         A matplotlib figure.
@@ -150,7 +155,7 @@ def verdicts(table):
 
 
 def published(tables, titles):
-    """Published speedups by network, a panel for each table; 1 is where nothing is won.
+    """Published speedups by network, one panel per table; at 1 nothing is gained.
 
     Args:
         tables: dict of panel to DataFrame ``network, speedup, series``; a colour for each series.
@@ -191,7 +196,7 @@ def _places(table, layers):
 
 
 def _logarithmic(ax, values):
-    """A logarithmic axis around 1 with round ticks, of a factor of two to either side at the least."""
+    """A logarithmic axis around 1 with round ticks, at least a factor of two to either side."""
     left, right = np.nanmin([values.min() / 1.25, 0.5]), np.nanmax([values.max() * 1.4, 2])  # NaN: there are none
     # Over more than three decades every tick would meet the next.
     ticks = [tick for tick in (_TICKS if right < 1000 * left else _DECADES) if left <= tick <= right]

@@ -1,4 +1,6 @@
-"""Charts of image quality: images beside what differs in them, their likeness, and which geometries break a method."""
+"""Charts of image quality: images with their differences, their similarity, and the geometries that
+break a method.
+"""
 
 import numpy as np
 
@@ -46,7 +48,9 @@ def with_differences(images, *, remarks=None, reference="native", count=4):
 
 
 def _laid(batch, whole, place):
-    """Images on a blank canvas of the reference's size, and their distance from it, NaN where they are not."""
+    """Images on a blank canvas of the reference's size, and their distance from it, NaN outside
+    them.
+    """
     here = (slice(None), *(slice(first, first + n) for first, n in zip(place, batch.shape[1:3], strict=True)))
     canvas, distance = np.full_like(whole, 255), np.full(whole.shape[:3], np.nan)
     canvas[here] = batch
@@ -62,7 +66,8 @@ def _side_by_side(batch, blank):
 
 
 def likeness(table, remembered, *, column="ssim_global", label="SSIM with native"):
-    """SSIM of each form with its interval, in a panel a generator; hollow marks where a paper's value is remembered.
+    """SSIM of each form with its interval, one panel per generator; hollow marks are remembered
+    values of a paper.
 
     Args:
         table: of `splitdeconv.study.quality.summarize`, with columns ``generator`` and ``form``.
@@ -101,9 +106,9 @@ def likeness(table, remembered, *, column="ssim_global", label="SSIM with native
 
 
 def survival(table):
-    """Error of one layer by kernel and stride, a panel a method; blank where it is exact.
+    """Error of one layer by kernel and stride, one panel per method; blank where it is exact.
 
-    Where an exact method gives fewer outputs than the operator, their number an axis is told.
+    If an exact method gives fewer outputs than the operator, the cell shows their number per axis.
 
     Args:
         table: of `splitdeconv.core.approximations.survey`.

@@ -1,6 +1,6 @@
 """Pictures of a plan: the filter coloured by phase, the windows each phase reads, the interleave.
 
-Every function takes a `SplitPlan`, draws what the plan says, nothing else, and returns a matplotlib figure and the
+Every function takes a `SplitPlan`, draws only that plan, and returns a matplotlib figure and the
 table behind it, ready for `splitdeconv.figures.save_figure`.
 """
 
@@ -12,18 +12,20 @@ import pandas as pd
 from ...errors import SplitDeconvError, check_count
 from ...extras import require
 
-#: Cells of one picture. What has more takes minutes to draw, and nobody can see its parts.
+#: Cells of one picture. More would take minutes to draw and be too small to see.
 MOST_CELLS = 10_000
 
 
 def filter_by_phase(plan):
-    """The filter of a 2-D transposed convolution with every tap in its phase's colour, and the filters it falls into.
+    """The filter of a 2-D transposed convolution with every tap in its phase's colour, and the
+    phases' filters.
 
     Args:
         plan: a 2-D `SplitPlan`; its single phases are drawn, whatever its form.
 
     Returns:
-        (figure, table): one row a tap, with the phase it serves and its position in that phase's filter.
+        (figure, table): one row per tap, with the phase it serves and its position in that phase's
+        filter.
     """
     _need_rank(plan, 2)
     _need_size("taps", prod(axis.k for axis in plan.axes))
@@ -43,7 +45,7 @@ def filter_by_phase(plan):
     _grid(ax, ky, kx, f"one {ky}x{kx} filter, stride {sy}x{sx}")
     panels = parts.subplots(sy, sx, squeeze=False)
     longest = [max(phase.kernel_size[axis] for phase in plan.phases) for axis in (0, 1)]
-    # What the figure's size leaves a panel, in points, titles apart.
+    # The space for a panel in points, without titles.
     room = (280 / sy - 20, 370 / sx)
     for phase in plan.phases:
         (y, x), (height, width) = phase.phases[0], phase.kernel_size
@@ -62,14 +64,16 @@ def filter_by_phase(plan):
 
 
 def windows(plan, axis=0):
-    """Which inputs the outputs of one block read, along one axis: a line for each tap, in its phase's colour.
+    """Which inputs the outputs of one block read, along one axis: a line for each tap, in its
+    phase's colour.
 
     Args:
         plan: a `SplitPlan` with known lengths.
         axis: the spatial axis to draw.
 
     Returns:
-        (figure, table): one row an output and tap of the whole axis, with the input read and whether it is real.
+        (figure, table): one row per output and tap of the whole axis, with the input read and
+        whether it is real.
     """
     geometry = plan.axes[axis]
     if geometry.n is None:
@@ -117,14 +121,15 @@ def windows(plan, axis=0):
 
 
 def interleave(plan, most=4):
-    """Where the phases' results go: small maps by phase on the left, the interleaved output on the right.
+    """Where the phases' results go: small maps by phase on the left, the interleaved output on the
+    right.
 
     Args:
         plan: a 2-D `SplitPlan`.
         most: blocks drawn per axis.
 
     Returns:
-        (figure, table): one row an output pixel, with its phase and block.
+        (figure, table): one row per output pixel, with its phase and block.
     """
     _need_rank(plan, 2)
     most = check_count(most, "number of blocks", "draw.interleave")

@@ -82,7 +82,7 @@ def test_cases_that_cannot_be_are_refused(options, problem):
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "3"])
 def test_times_that_are_none_are_refused(option, value):
     with pytest.raises(
-        SplitDeconvError, match=rf"{option} (must be a positive integer|is no time to wait)\n  where: libtpu\.measure"
+        SplitDeconvError, match=rf"{option} (must be a positive integer|is out of range)\n  where: libtpu\.measure"
     ):
         libtpu.measure([], **{option: value})
 
