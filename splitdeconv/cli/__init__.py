@@ -53,7 +53,8 @@ def _run(arguments, begin):
         return end.code
     except Interrupted as end:
         return end.code
-    except (MemoryError, ImportError, OSError) as error:  # of the machine: too little memory, a disk that fails
-        said = str(error).strip().splitlines() or ["out of memory"]
-        print(f"splitdeconv: {type(error).__name__}: {said[-1]}", file=sys.stderr)
+    # Faults of the machine, such as too little memory or a failing disk.
+    except (MemoryError, ImportError, OSError) as error:
+        lines = str(error).strip().splitlines() or ["out of memory"]
+        print(f"splitdeconv: {type(error).__name__}: {lines[-1]}", file=sys.stderr)
         return 1

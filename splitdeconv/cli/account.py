@@ -44,13 +44,12 @@ def _print_layers(report, shown):
     numbers = ("useful", "exact", "NZP", "form")
     rows = []
     for decision, row, label in zip(report.decisions, report.rows(), shown, strict=True):
-        groups = f", {row['groups']} groups" if row["groups"] > 1 else ""
         counts = (row["useful"], row["exact"], row["nzp"], row[decision.form] if decision.form else None)
         rows.append(
             (
                 label,
                 row["geometry"],
-                f"{row['in_channels'] or '?'} -> {row['out_channels'] or '?'}{groups}",
+                _channels(row),
                 row["dtype"],
                 *("" if count is None else f"{count / 1e6:,.3f}" for count in counts),
                 f"{decision.verdict} {decision.form}, {decision.interleave}" if decision.form else decision.verdict,
@@ -58,6 +57,12 @@ def _print_layers(report, shown):
         )
     print_table(("layer", "axes", "channels", "type", *numbers, "verdict"), rows, right=numbers)
     echo("useful, exact, NZP, form: millions of multiply-accumulates per image")
+
+
+def _channels(row):
+    """The channels of a layer, such as "16 -> 1, 2 groups"."""
+    groups = f", {row['groups']} groups" if row["groups"] > 1 else ""
+    return f"{row['in_channels'] or '?'} -> {row['out_channels'] or '?'}{groups}"
 
 
 def _print_reasons(decisions, shown):

@@ -75,9 +75,7 @@ def _convert(
     memory: Memory = None,
     as_json: Json = False,
 ):
-    """Rewrite a model's transposed convolutions as stride-1 convolutions, in the same format,
-    verified by value.
-    """
+    """Rewrite a model's transposed convolutions as stride-1 convolutions, verified by value."""
     shapes = parsed(input_shape or ())
     output.check(to, overwrite)
     with progress() as stage:
@@ -123,9 +121,7 @@ def _verify(
     memory: Memory = None,
     as_json: Json = False,
 ):
-    """Run two models on the same inputs and compare every output by value; exit code 1 if they
-    differ.
-    """
+    """Compare every output of two models by value; exit code 1 if they differ."""
     with progress() as stage:
         verification = verify_models(
             original, converted, samples, inputs=inputs, timeout=timeout, memory=memory, progress=stage

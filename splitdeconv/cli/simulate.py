@@ -49,18 +49,19 @@ def _axis(text):
     name, _, values = text.partition("=")
     fields, labels = name.split(":"), values.split(",")
     try:
-        found = [[plain_yaml.load(part, "--axis") for part in label.split(":")] for label in labels[:MOST_LABELS]]
+        settings = [[plain_yaml.load(part, "--axis") for part in label.split(":")] for label in labels[:MOST_LABELS]]
     except SplitDeconvError:
-        found = [[None]]
-    fit = all(len(parts) == len(fields) and None not in parts for parts in found)
+        settings = [[None]]
+    fit = all(len(parts) == len(fields) and None not in parts for parts in settings)
     if not fit or not all(fields) or len(set(labels)) < len(labels) or len(labels) > MOST_LABELS:
         raise typer.BadParameter(
             f"invalid axis {shown(text)}: expected rows=8,16 or rows:cols=8:32,16:16, with no value twice "
             f"and at most {MOST_LABELS:,} of them"
         )
     if len(fields) == 1:
-        return name, [value for (value,) in found]
-    return name, {label: dict(zip(fields, parts, strict=True)) for label, parts in zip(labels, found, strict=True)}
+        return name, [value for (value,) in settings]
+    pairs = zip(labels, settings, strict=True)
+    return name, {label: dict(zip(fields, parts, strict=True)) for label, parts in pairs}
 
 
 def _simulate(
@@ -79,18 +80,13 @@ def _simulate(
     of: Annotated[str | None, typer.Option("--network", help="which network of a .csv file with several")] = None,
     as_json: Json = False,
 ):
-    """Predict cycles, DRAM traffic and energy of every layer on a processor, what binds it, and the
-    gain over nzp.
-    """
+    """Predict cycles, DRAM traffic and energy of every layer, and the gain over nzp."""
     from ..dlp import compare, load_processor, load_technology, simulate, workload
     from ..dlp.compare import label
 
     options = {"size": size, "network": of}
-    processor, method, skip = (
-        load_processor(processor),
-        method.value,
-        skip.value,
-    )  # checked first, before any framework is loaded
+    # Checked first, before any framework is loaded.
+    processor, method, skip = load_processor(processor), method.value, skip.value
     technology = technology and load_technology(technology)
     table = workload(network, **{name: value for name, value in options.items() if value is not None})
     how = {"dataflow": dataflow and dataflow.value, "batch": batch, "zeros": zeros.value, "technology": technology}
@@ -100,14 +96,15 @@ def _simulate(
     gains = {}
     if len(deconvs):
         totals["deconv"] = deconvs[list(_TOTALS)].sum().to_dict()
-        found = compare({network: table}, processor, [(method, skip)], **how)
-        found = found[found["variant"] == label(method, skip)].set_index("part")
-        gains = {part: found.loc[part, list(_GAINS)].to_dict() for part in totals}
-    said = ("processor", "dataflow", "technology", "method", "skip", "batch", "zeros")
-    said = {name: layers[name].tolist()[0] for name in said}
+        compared = compare({network: table}, processor, [(method, skip)], **how)
+        compared = compared[compared["variant"] == label(method, skip)].set_index("part")
+        gains = {part: compared.loc[part, list(_GAINS)].to_dict() for part in totals}
+    settings = ("processor", "dataflow", "technology", "method", "skip", "batch", "zeros")
+    settings = {name: layers[name].tolist()[0] for name in settings}
     if as_json:
-        return print_json(network=network, **said, layers=layers.to_dict("records"), totals=totals, over_nzp=gains)
-    echo(", ".join(f"{name} {value}" for name, value in said.items()))
+        rows = layers.to_dict("records")
+        return print_json(network=network, **settings, layers=rows, totals=totals, over_nzp=gains)
+    echo(", ".join(f"{name} {value}" for name, value in settings.items()))
     _print_layers(layers)
     names = {"network": "all layers", "deconv": "transposed convolutions"}
     for part, total in totals.items():
@@ -141,9 +138,7 @@ def _sweep(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing file")] = False,
 ):
-    """Simulate networks on every combination of a processor's values, as a table with one row per
-    point.
-    """
+    """Simulate networks on every combination of a processor's values; one row per point."""
     from ..dlp import sweep
 
     axes = dict(axis)
@@ -152,7 +147,7 @@ def _sweep(
     if to is not None:
         output.check(to, overwrite)
     with _bar() as update:
-        found = sweep(
+        cube = sweep(
             networks,
             processor,
             axes,
@@ -164,7 +159,7 @@ def _sweep(
             scheduler=scheduler,
             progress=update,
         )
-    points = found.to_dataframe().reset_index()
+    points = cube.to_dataframe().reset_index()
     if to is None:
         return typer.echo(points.to_csv(index=False, lineterminator="\n"), nl=False)
     output.write(to, lambda part: points.to_csv(part, index=False, lineterminator="\n"), overwrite)

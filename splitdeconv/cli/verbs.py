@@ -16,8 +16,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool):
-    if wanted:
+def _version(requested: bool):
+    if requested:
         echo(__version__)
         raise typer.Exit
 

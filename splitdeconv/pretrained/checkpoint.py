@@ -134,15 +134,15 @@ def _open_legacy(content, path):
 
 def _storages(described):
     """Element type of every storage the tensors refer to."""
-    found, waiting, seen = {}, [described], set()
+    types, waiting, seen = {}, [described], set()
     while waiting:
         item = waiting.pop()
         if isinstance(item, Tensor):
-            found[item.storage.key] = item.storage.dtype
+            types[item.storage.key] = item.storage.dtype
         elif isinstance(item, dict | list | tuple) and id(item) not in seen:
             seen.add(id(item))
             waiting.extend(item.values() if isinstance(item, dict) else item)
-    return found
+    return types
 
 
 class _Arrays:

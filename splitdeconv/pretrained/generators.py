@@ -62,12 +62,11 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
         >>> model.output_shape
         (None, 64, 64, 3)
     """
-    wanted = generator(name)
-    check_choice(
-        deconv, ("auto", *METHODS, *FORMS), "deconv", "splitdeconv.pretrained"
-    )  # before anything is downloaded
+    known = generator(name)
+    # Checked before anything is downloaded.
+    check_choice(deconv, ("auto", *METHODS, *FORMS), "deconv", "splitdeconv.pretrained")
     check_choice(dtype, DTYPES, "dtype", "splitdeconv.pretrained")
-    if kernel not in ((None, 5) if wanted.architecture == "dcgan" else (None,)):
+    if kernel not in ((None, 5) if known.architecture == "dcgan" else (None,)):
         raise SplitDeconvError(
             "the kernels cannot be written in this size",
             where=f"splitdeconv.pretrained, {name}",
@@ -76,9 +75,9 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
         )
     _refuse_rounding(dtype)
     state = read_checkpoint(fetch(name))
-    state = state[wanted.state] if wanted.state else state
+    state = state[known.state] if known.state else state
     options = {"kernel": kernel} if kernel else {}
-    build: Any = {"dcgan": dcgan, "cyclegan": cyclegan}[str(wanted.architecture)]
+    build: Any = {"dcgan": dcgan, "cyclegan": cyclegan}[str(known.architecture)]
     return build(state, deconv, dtype, name=name, **options)
 
 
@@ -248,9 +247,10 @@ class _Builder:
     def _apply(self, make, key, x, arrays, **options):
         layer = make(name=_name(key), dtype=self._dtype, **options)
         y = layer(x)
-        wanted, got = [tuple(weight.shape) for weight in layer.weights], [np.shape(array) for array in arrays]
-        if wanted != got:
-            raise _misfit(f"{self._model}, {key}", f"shapes {wanted}", f"{got}")
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        got = [np.shape(array) for array in arrays]
+        if expected != got:
+            raise _misfit(f"{self._model}, {key}", f"shapes {expected}", f"{got}")
         layer.set_weights(arrays)
         return y
 

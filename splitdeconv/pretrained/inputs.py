@@ -37,18 +37,18 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
         >>> sd.pretrained.samples("face_dcgan", 2).shape
         (2, 100)
     """
-    wanted = generator(name)
+    known = generator(name)
     count = positive(count, "count")
-    most = MOST_VALUES // (3 * SIZE**2 if wanted.architecture == "cyclegan" else LATENTS + len(wanted.classes))
+    most = MOST_VALUES // (3 * SIZE**2 if known.architecture == "cyclegan" else LATENTS + len(known.classes))
     if count > most:
         raise SplitDeconvError("too many samples", where="count", expected=f"at most {most:,}", got=shown(count))
     try:
         random = np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise SplitDeconvError("the seed does not fit", where="seed", expected="int >= 0", got=shown(seed)) from error
-    if wanted.architecture == "cyclegan":
+    if known.architecture == "cyclegan":
         return np.stack([_photograph(index, random) for index in range(count)])
-    latents, classes = random.standard_normal((count, LATENTS)), len(wanted.classes)
+    latents, classes = random.standard_normal((count, LATENTS)), len(known.classes)
     one_hot = np.eye(classes)[np.arange(count) % classes] if classes else np.empty((count, 0))
     return np.concatenate([latents, one_hot], axis=1).astype("float32")
 

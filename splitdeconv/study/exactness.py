@@ -89,12 +89,13 @@ def random_geometry(rng):
         rank = int(rng.choice([1, 2, 2, 2, 3]))
         most = 3 if rank == 3 else 5
         pads = [tuple(int(v) for v in rng.integers(0, 3, 2)) for _ in range(rank)]
+        paddings = "SAME", "VALID", pads
         geometry = {
             "input_shape": _ints(rng, 1, most + 2, rank),
             "kernel_size": _ints(rng, 1, most + 3, rank),
             "strides": _ints(rng, 1, most, rank),
             "dilations": tuple(int(v) for v in rng.choice([1, 1, 1, 2, 3], rank)),
-            "padding": ("SAME", "VALID", pads)[rng.integers(3)],
+            "padding": paddings[rng.integers(len(paddings))],
         }
         try:
             plan(**geometry)

@@ -263,9 +263,9 @@ def _words(table, planned, choice):
         for letter, side in (("n", "in"), ("o", "out"))
     )
     saved = f"{abs(chosen['energy_saving']):.1%} {'less' if chosen['energy_saving'] >= 0 else 'more'} energy"
-    chosen_by = ", which the library chooses" if choice["form"] == "auto" else ""
+    by_library = ", which the library chooses" if choice["form"] == "auto" else ""
     facts = {
-        " &rarr; ".join(shapes): f"form <b>{name}</b>{chosen_by}",
+        " &rarr; ".join(shapes): f"form <b>{name}</b>{by_library}",
         "multiply-accumulates": f"<b>{chosen['macs']:,}</b>; by zero insertion {base['macs']:,}; "
         f"useful {chosen['useful']:,}",
         "predicted": f"<b>{chosen['speedup']:.2f} times</b> the speed of zero insertion, <b>{saved}</b>",

@@ -67,8 +67,9 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
     ours, theirs = joined["complete_form"].eq(True), joined["complete_baseline"].eq(True)
     gain = (joined[f"{cost}_baseline"] / joined[f"{cost}_form"]).where(ours & theirs)
     neither = f"neither {form} nor {baseline} runs on the accelerator alone"
-    said = np.select([~ours & ~theirs, ~ours, ~theirs], [neither, _alone(form), _alone(baseline)], "")
-    note = pd.Series(said, joined.index)
+    # Later reasons overwrite earlier ones: not on the accelerator, not in the table, not compiled.
+    reasons = [neither, _alone(form), _alone(baseline)]
+    note = pd.Series(np.select([~ours & ~theirs, ~ours, ~theirs], reasons, ""), joined.index)
     for side, name in (("form", form), ("baseline", baseline)):
         note = note.where(joined[f"complete_{side}"].notna(), f"{name} is not in the table")
     for side in ("skipped_baseline", "skipped_form"):  # of two reasons the form's is reported
@@ -85,9 +86,9 @@ def by_form(table, *, baseline="native", cost="cycles") -> pd.DataFrame:
         order.
     """
     forms = [form for form in dict.fromkeys(table["form"]) if form != baseline]
-    found = [gains(table, form=form, baseline=baseline, cost=cost).assign(form=form) for form in forms]
+    tables = [gains(table, form=form, baseline=baseline, cost=cost).assign(form=form) for form in forms]
     order = {name: {value: i for i, value in enumerate(dict.fromkeys(table[name]))} for name in (*_KEY, "form")}
-    return pd.concat(found).sort_values([*_KEY, "form"], key=lambda c: c.map(order[c.name]), ignore_index=True)
+    return pd.concat(tables).sort_values([*_KEY, "form"], key=lambda c: c.map(order[c.name]), ignore_index=True)
 
 
 def bound(table) -> pd.Series:
@@ -135,17 +136,17 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
         for configuration, part in gains(layers, form=form, baseline=baseline, cost=cost).groupby(
             "configuration", sort=False
         ):
-            held = part.dropna(subset="gain")
-            worst = held.loc[held["gain"].idxmin()] if len(held) else None
+            compared = part.dropna(subset="gain")
+            worst = compared.loc[compared["gain"].idxmin()] if len(compared) else None
             rescued = (part["note"] == _alone(baseline)).sum()
             lost = (~part.set_index(_KEY).index.isin(able)).sum()
             rows.append(
                 {
                     "configuration": configuration,
                     "baseline": baseline,
-                    "layers": len(held),
-                    "mean": float(geometric_mean(held["gain"])) if len(held) else np.nan,
-                    "median": held["gain"].median(),
+                    "layers": len(compared),
+                    "mean": float(geometric_mean(compared["gain"])) if len(compared) else np.nan,
+                    "median": compared["gain"].median(),
                     "worst": np.nan if worst is None else worst["gain"],
                     "worst_layer": "" if worst is None else f"{worst['network']} {worst['layer']}",
                     "rescued": int(rescued),

@@ -75,18 +75,19 @@ def modelled(names, processors=None) -> pd.DataFrame:
     for processor in processors or _MODELLED:
         best = _MODELLED.get(processor, "none")
         for skip in dict.fromkeys(("none", best)):
-            found = dlp.compare(names, processor, [("sd", skip)])
-            skips = "" if skip == "none" else ", skips zeros"
-            said = {
-                "kind": "model",
-                "processor": f"{processor}{skips}",
-                "batch": 1,
-                "dtype": "int8",
-                "forms": "split",
-                "source": "splitdeconv.dlp, SD over NZP",
-            }
-            ours = found[(found["method"] == "sd") & (found["skip"] == skip)]
-            rows.append(ours[["network", "part"]].assign(**said, over_nzp=ours["speedup"]))
+            compared = dlp.compare(names, processor, [("sd", skip)])
+            ours = compared[(compared["method"] == "sd") & (compared["skip"] == skip)]
+            rows.append(
+                ours[["network", "part"]].assign(
+                    kind="model",
+                    processor=processor if skip == "none" else f"{processor}, skips zeros",
+                    batch=1,
+                    dtype="int8",
+                    forms="split",
+                    source="splitdeconv.dlp, SD over NZP",
+                    over_nzp=ours["speedup"],
+                )
+            )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -95,7 +96,10 @@ def ethos_u() -> pd.DataFrame:
     table = measured.read("ethos_u")
     if table.empty:
         return table
-    titles = {name: f"{one.accelerator.title()}, {one.memory}" for name, one in vela.CONFIGURATIONS.items()}
+    titles = {
+        name: f"{configuration.accelerator.title()}, {configuration.memory}"
+        for name, configuration in vela.CONFIGURATIONS.items()
+    }
     table["configuration"] = table["configuration"].map(titles)
     source = f"data/measured/ethos_u.csv: Vela {table['vela'].dropna().iloc[0]}"
     return _sums(table, "cycles").assign(kind="compiler", batch=1, dtype="int8", source=source)
@@ -108,14 +112,16 @@ def cloud_tpu() -> pd.DataFrame:
     table = measured.read("libtpu")
     if table.empty:
         return table
-    table, rows = tpu_gains.costs(table), []  # all of it, because the charge of one program may come from others
-    kept = table["batch"].isin(_TPU["batch"]) & table["dtype"].isin(_TPU["dtype"])
-    table = table[kept & (table["layer"] != tpu_gains.CHAIN)]
-    table = table.sort_values("generation", key=lambda names: names.map(list(libtpu.GENERATIONS).index), kind="stable")
+    # The costs of all rows first, because the charge of one program may come from others.
+    table, rows = tpu_gains.costs(table), []
+    drawn = table["batch"].isin(_TPU["batch"]) & table["dtype"].isin(_TPU["dtype"])
+    table = table[drawn & (table["layer"] != tpu_gains.CHAIN)]
+    order = list(libtpu.GENERATIONS).index
+    table = table.sort_values("generation", key=lambda names: names.map(order), kind="stable")
     for (generation, batch, dtype), part in table.groupby(["generation", "batch", "dtype"], sort=False):
         source = f"data/measured/libtpu.csv: {part['compiler'].iloc[0]}"
-        said = {"kind": "compiler", "batch": batch, "dtype": dtype, "source": source}
-        rows.append(_sums(part.assign(configuration=f"Cloud TPU {generation}"), "charged").assign(**said))
+        origin = {"kind": "compiler", "batch": batch, "dtype": dtype, "source": source}
+        rows.append(_sums(part.assign(configuration=f"Cloud TPU {generation}"), "charged").assign(**origin))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -128,9 +134,9 @@ def accelerators() -> pd.DataFrame:
         return table
     table = table.assign(complete=table["reason"].isna())
     for (device, batch, dtype, compiler), part in table.groupby(["device", "batch", "dtype", "compiler"], sort=False):
-        said = {"kind": "measured", "batch": batch, "dtype": dtype}
-        said["source"] = f"data/measured/accelerators.csv: {compiler}, {part['date'].iloc[0]}"
-        rows.append(_sums(part.assign(configuration=device), "seconds").assign(**said))
+        origin = {"kind": "measured", "batch": batch, "dtype": dtype}
+        origin["source"] = f"data/measured/accelerators.csv: {compiler}, {part['date'].iloc[0]}"
+        rows.append(_sums(part.assign(configuration=device), "seconds").assign(**origin))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -146,8 +152,8 @@ def runtimes() -> pd.DataFrame:
         ):
             source = f"data/measured/cpu_runtimes.csv: {version}, {part['device'].iloc[0]}, {part['date'].iloc[0]}"
             title = _TITLES[runtime] + (f", {threads} threads" if threads > 1 else "")
-            found = _sums(part.assign(configuration=title), "seconds")
-            rows.append(found.assign(kind="measured", batch=1, dtype=dtype, source=source))
+            sums = _sums(part.assign(configuration=title), "seconds")
+            rows.append(sums.assign(kind="measured", batch=1, dtype=dtype, source=source))
     return pd.concat(rows, ignore_index=True) if rows else table
 
 
@@ -155,17 +161,17 @@ def published() -> pd.DataFrame:
     """Rows of `summary` that the paper's authors measured, replayed, for the generators as they
     divided them.
     """
-    known, rows = {title: name for name, title in networks.titles().items()}, []
+    names, rows = {title: name for name, title in networks.titles().items()}, []
     for processor, name in _PUBLISHED.items():
         table = edgetpu.published(name)
         if table.empty:
             continue
-        table = table[table["network"].isin(known)]
+        table = table[table["network"].isin(names)]
         over = {f"over_{side}": table.get(f"speedup_{side}_over_sd") for side in ("nzp", "native")}
         series = table["artifact"].map({"tflite": ", not compiled"}).fillna("") if "artifact" in table else ""
         rows.append(
             pd.DataFrame(
-                over | {"network": table["network"].map(known), "source": "replayed: " + table["source"]}
+                over | {"network": table["network"].map(names), "source": "replayed: " + table["source"]}
             ).assign(kind="published", processor=processor + series, batch=1, part="deconv", forms="split")
         )
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
@@ -179,20 +185,22 @@ def cells(table, prefix="") -> pd.DataFrame:
         table: of `summary`.
         prefix: `"network_"` for networks as one program; of these there are fewer.
     """
-    held = [f"{prefix}over_native", f"{prefix}over_nzp"]
-    table = table.dropna(subset=held, how="all") if prefix else table
-    chosen = table[f"{prefix}auto_over_native"]
-    chosen = chosen.notna() & (chosen != 1)
+    over_native, over_nzp = f"{prefix}over_native", f"{prefix}over_nzp"
+    table = table.dropna(subset=[over_native, over_nzp], how="all") if prefix else table
+    # A gain of exactly 1 means that the rules left every layer native.
+    by_rules = table[f"{prefix}auto_over_native"]
+    splits = by_rules.notna() & (by_rules != 1)
     missing = {side: (table[f"{side}_missing"] > 0) & (prefix == "") for side in ("native", "nzp")}
-    said = {"group": table["kind"], "row": _rows(table), "column": table["network"]}
+    place = {"group": table["kind"], "row": _rows(table), "column": table["network"]}
     sides = {
-        "over native": {"gain": table[held[0]], "mark": np.where(missing["native"], "\u2020", "")},
-        "over zero insertion (NZP)": {"gain": table[held[1]], "mark": np.where(missing["nzp"], "\u2021", "")},
+        "over native": {"gain": table[over_native], "mark": np.where(missing["native"], "\u2020", "")},
+        "over zero insertion (NZP)": {"gain": table[over_nzp], "mark": np.where(missing["nzp"], "\u2021", "")},
     }
-    order = {kind: place for place, kind in enumerate(KINDS)}
-    found = pd.concat([table.assign(**said, **side, panel=panel, framed=chosen) for panel, side in sides.items()])
-    found["framed"] &= found["gain"].notna() | (found["mark"] != "")  # no frame where there is no value
-    return found.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable", ignore_index=True)
+    order = {kind: index for index, kind in enumerate(KINDS)}
+    panels = [table.assign(**place, **side, panel=panel, framed=splits) for panel, side in sides.items()]
+    drawn = pd.concat(panels)
+    drawn["framed"] &= drawn["gain"].notna() | (drawn["mark"] != "")  # no frame without a value
+    return drawn.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable", ignore_index=True)
 
 
 def _sums(table, cost):
@@ -200,8 +208,10 @@ def _sums(table, cost):
     form.
     """
     key = ["configuration", "network"]
+    # One row per layer, one column per form: its cost, the least where it was measured twice.
     able = table[table["complete"].eq(True)]
     costs = able.pivot_table(index=[*key, "layer"], columns="form", values=cost, aggfunc="min")
+    # Layers without any cost stay, as rows of NaN, so that their sums are NaN too.
     every = table[[*key, "layer"]].drop_duplicates()
     costs = costs.reindex(pd.MultiIndex.from_frame(every)).reindex(columns=["native", "nzp", "auto", *_SPLIT])
     # A target may choose an interleave that no other row has. A layer that it leaves costs as much
@@ -212,11 +222,11 @@ def _sums(table, cost):
     costs["forms"] = forms.fillna(np.inf).idxmin(axis=1).where(costs["best"].notna(), "")
     part = np.where(costs.index.get_level_values("layer") == gains.WHOLE, "network", "deconv")
     rows = []
-    for (configuration, network, name), one in costs.groupby(
+    for (configuration, network, name), layers in costs.groupby(
         [*key, pd.Series(part, costs.index, name="part")], sort=False
     ):
-        total = one[["native", "nzp", "auto", "best"]].sum(skipna=False)
-        counts = one["forms"].value_counts()
+        total = layers[["native", "nzp", "auto", "best"]].sum(skipna=False)
+        counts = layers["forms"].value_counts()
         rows.append(
             {
                 "processor": configuration,
@@ -227,8 +237,8 @@ def _sums(table, cost):
                 "auto_over_native": total["native"] / total["auto"],
                 "auto_over_nzp": total["nzp"] / total["auto"],
                 "forms": ", ".join(f"{form} {count}" for form, count in counts.items() if form),
-                "native_missing": int(one["native"].isna().sum()),
-                "nzp_missing": int(one["nzp"].isna().sum()),
+                "native_missing": int(layers["native"].isna().sum()),
+                "nzp_missing": int(layers["nzp"].isna().sum()),
             }
         )
     return pd.DataFrame(rows)
@@ -242,8 +252,9 @@ def means(table) -> pd.DataFrame:
         DataFrame indexed by ``kind`` and ``row`` with the columns (gain, "mean") and (gain,
         "least"), of transposed convolutions.
     """
-    found = table.assign(row=_rows(table)).groupby(["kind", "row"], sort=False)[_GAINS].agg([geometric_mean, "min"])
-    return found.rename(columns={"geometric_mean": "mean", "min": "least"}, level=1)
+    rows = table.assign(row=_rows(table)).groupby(["kind", "row"], sort=False)[_GAINS]
+    names = {"geometric_mean": "mean", "min": "least"}
+    return rows.agg([geometric_mean, "min"]).rename(columns=names, level=1)
 
 
 def _rows(table):

@@ -55,10 +55,11 @@ def costs(table, target=None) -> pd.DataFrame:
     layers = table[~table["layer"].isin([WHOLE, CHAIN]) & table["network"].isin(names())]
     if target is None:
         layers = layers[layers["generation"] != libtpu.HERE]
-    own = list(zip(*(layers[column] for column in _WHERE), strict=True))
-    choices = {where: _choice(where, target) for where in dict.fromkeys(own)}
-    picked = list(zip(layers["form"], layers["interleave"], strict=True))
-    auto = layers[[choices[where] == pick for where, pick in zip(own, picked, strict=True)]]
+    places = list(zip(*(layers[column] for column in _WHERE), strict=True))
+    choices = {place: _choice(place, target) for place in dict.fromkeys(places)}
+    variants = zip(layers["form"], layers["interleave"], strict=True)
+    chosen = [choices[place] == variant for place, variant in zip(places, variants, strict=True)]
+    auto = layers[chosen]
     return pd.concat([table, auto.assign(form="auto")], ignore_index=True)
 
 
@@ -105,14 +106,14 @@ def wins(costs) -> pd.DataFrame:
     best = libtpu.cheapest(split, _WHERE, "charged").set_index(key)
     native, auto = (layers[layers["form"] == form].set_index(key).reindex(best.index) for form in ("native", "auto"))
     raw = split.groupby(key, sort=False)["raw"].min().reindex(best.index)
-    found = best[["form", "interleave"]].assign(
+    compared = best[["form", "interleave"]].assign(
         gain=native["charged"] / best["charged"],
         gain_raw=native["raw"] / raw,
         bound=native["bound"].eq(True) | best["bound"],
         auto=auto["chosen"],
         auto_gain=native["charged"] / auto["charged"],
     )
-    return found[native["raw"].notna()].reset_index()
+    return compared[native["raw"].notna()].reset_index()
 
 
 def standing(wins) -> pd.DataFrame:
@@ -128,14 +129,15 @@ def standing(wins) -> pd.DataFrame:
         ``best_or_native``: the mean if native is kept where it wins, ``auto``: the mean of what the
         target chooses, ``auto_worst``, and ``lost_by_auto``: layers slower than native.
     """
-    groups = wins.assign(kept=wins["gain"].clip(lower=1)).groupby(["dtype", "batch", "generation"], sort=False)
+    better = wins.assign(better=wins["gain"].clip(lower=1))
+    groups = better.groupby(["dtype", "batch", "generation"], sort=False)
     return groups.agg(
         layers=("gain", "count"),
         won=("gain", lambda gain: (gain > 1).sum()),
         won_raw=("gain_raw", lambda gain: (gain > 1).sum()),
         mean=("gain", geometric_mean),
         mean_raw=("gain_raw", geometric_mean),
-        best_or_native=("kept", geometric_mean),
+        best_or_native=("better", geometric_mean),
         auto=("auto_gain", geometric_mean),
         auto_worst=("auto_gain", "min"),
         lost_by_auto=("auto_gain", lambda gain: (gain < 1).sum()),
@@ -148,9 +150,15 @@ def cells(wins) -> pd.DataFrame:
     """
     order = {name: place for place, name in enumerate(libtpu.GENERATIONS)}
     panel = "batch " + wins["batch"].astype(str)
-    told = {"group": wins["network"], "row": wins["layer"], "column": wins["generation"], "panel": panel}
-    told |= {"mark": np.where(wins["bound"], "*", ""), "framed": wins["auto"].notna() & (wins["auto"] != "native")}
-    return wins.assign(**told).sort_values("generation", key=lambda names: names.map(order), kind="stable")
+    drawn = wins.assign(
+        group=wins["network"],
+        row=wins["layer"],
+        column=wins["generation"],
+        panel=panel,
+        mark=np.where(wins["bound"], "*", ""),
+        framed=wins["auto"].notna() & (wins["auto"] != "native"),
+    )
+    return drawn.sort_values("generation", key=lambda names: names.map(order), kind="stable")
 
 
 def interleaved(costs) -> pd.DataFrame:

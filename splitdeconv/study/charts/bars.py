@@ -255,14 +255,21 @@ def rooflines(table, roofs):
         x = np.geomspace(*_span(layers["operational_intensity"], layers["operational_intensity_before"]), 64)
         ax.plot(x, np.minimum(peak, x * bandwidth), color="0.2", lw=1.4)
         for kind, colour in kinds.items():
-            these = layers[layers["kind"] == kind]
+            points = layers[layers["kind"] == kind]
             if kind == "deconv":
-                old = these[["operational_intensity_before", "achieved_before"]].to_numpy()
+                old = points[["operational_intensity_before", "achieved_before"]].to_numpy()
+                new = points[["operational_intensity", "achieved"]].to_numpy()
                 ax.scatter(*old.T, s=16, color=METHOD_COLOURS["nzp"], label="deconv, before")
-                for before, after in zip(old, these[["operational_intensity", "achieved"]].to_numpy(), strict=True):
+                for before, after in zip(old, new, strict=True):
                     ax.annotate("", after, before, arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.7}, zorder=0)
             after = f"{kind}, after" if kind == "deconv" else kind
-            ax.scatter(these["operational_intensity"], these["achieved"], s=16, color=colour, label=after)
+            ax.scatter(
+                points["operational_intensity"],
+                points["achieved"],
+                s=16,
+                color=colour,
+                label=after,
+            )
         ax.set(title=name, xscale="log", yscale="log")
     for ax in axes.flat[len(roofs) :]:
         ax.set_visible(False)

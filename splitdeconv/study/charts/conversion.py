@@ -42,8 +42,8 @@ def before_after(original, converted, *, context=1, most=40):
         width = max((abs(x) for x, _ in places.values()), default=0) + 0.6
         ax.set(xlim=(-width, width), ylim=(0.5 - depth, 0.5), xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
-        first = f", the first {most}" if len(side) > most else ""
-        ax.set_title(f"{title}: {len(side)} operators{first}", fontsize=11)
+        cut = f", the first {most}" if len(side) > most else ""
+        ax.set_title(f"{title}: {len(side)} operators{cut}", fontsize=11)
     return fig, pd.DataFrame(rows, columns=["side", "operator", "depth", "changed"])
 
 

@@ -62,8 +62,8 @@ def gain_map(table, *, label, columns=None, titles=None, notes=None):
     bar.outline.set_visible(False)
     bar.set_label(label, fontsize=10)
     marks = {*table.get("mark", ()), *(["framed"] if any(ax.patches for ax in axes[0]) else [])}
-    said = [f"{mark}: {text}" for mark, text in (notes or {}).items() if mark in marks]
-    fig.supxlabel("     ".join(said), fontsize=9.5)
+    legend = [f"{mark}: {text}" for mark, text in (notes or {}).items() if mark in marks]
+    fig.supxlabel("     ".join(legend), fontsize=9.5)
     return fig
 
 
@@ -73,12 +73,19 @@ def _write(ax, place, cell, colour):
     dark = np.isfinite(cell.gain) and 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
     text = getattr(cell, "mark", "")
     if np.isfinite(cell.gain):
-        text = (f"{cell.gain:.0f}" if cell.gain >= 9.95 else f"{cell.gain:.{1 if cell.gain >= 1.95 else 2}f}") + text
+        text = _number(cell.gain) + text
     ax.annotate(text, place, ha="center", va="center", fontsize=8, color="white" if dark else "0.1")
     if getattr(cell, "framed", False):
         frame = {"fill": False, "ec": "0.05", "lw": 1.6, "zorder": 3}
         corner = place[0] - 0.46, place[1] - 0.44
         ax.add_patch(require("matplotlib.patches", "notebooks").Rectangle(corner, 0.92, 0.88, **frame))
+
+
+def _number(gain):
+    """A gain in two significant digits."""
+    if gain >= 9.95:
+        return f"{gain:.0f}"
+    return f"{gain:.1f}" if gain >= 1.95 else f"{gain:.2f}"
 
 
 def _title(row):

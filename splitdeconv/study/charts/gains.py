@@ -83,10 +83,11 @@ def means(table, summary, *, titles=None, also=None, most=30):
     fig, ax = plt.subplots(figsize=(9.5, 0.62 * len(summary) + 1.5), layout="constrained")
     jitter = np.random.default_rng(0)
     for y, row in enumerate(summary.itertuples()):
-        own = (table["configuration"] == row.configuration) & (table["baseline"] == row.baseline)
-        gains, at = table.loc[own, "gain"].dropna(), {"color": COLOURS["split"], "zorder": 3}
-        held, beyond = gains[gains <= most], sorted(gains[gains > most])
-        ax.scatter(held, y + jitter.uniform(-0.16, 0.16, len(held)), s=14, color="0.7", label="a layer", zorder=1)
+        in_row = (table["configuration"] == row.configuration) & (table["baseline"] == row.baseline)
+        gains, at = table.loc[in_row, "gain"].dropna(), {"color": COLOURS["split"], "zorder": 3}
+        inside, beyond = gains[gains <= most], sorted(gains[gains > most])
+        heights = y + jitter.uniform(-0.16, 0.16, len(inside))
+        ax.scatter(inside, heights, s=14, color="0.7", label="a layer", zorder=1)
         text = ", ".join(f"{gain:,.0f}" for gain in beyond) + " \u25b8" if beyond else ""
         ax.annotate(
             text, (0.995, y), xycoords=("axes fraction", "data"), va="center", ha="right", fontsize=8.5, color="0.45"
