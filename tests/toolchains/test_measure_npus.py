@@ -1,8 +1,10 @@
 """The scripts that record the NPUs write a reason where a file is missing, and nothing where the compiler is."""
 
+import importlib.util
 import runpy
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from splitdeconv import SplitDeconvError
@@ -42,3 +44,43 @@ def test_a_network_that_cannot_be_exported_has_its_reason_in_every_row(monkeypat
     assert checked["form"].tolist() == [*models.FORMS, "auto"]
     for found in (table, checked):
         assert found["skipped"].tolist() == len(found) * ["no memory"]
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_new_rows_of_the_targets_have_their_origin_and_earlier_ones_keep_theirs(monkeypatch, tmp_path):
+    module = load("measure_targets")
+    earlier = {"target": "xnnpack", "dtype": "int8", "layer": "2x3x5-7", "geometry": "3x3 s2 SAME", "form": "native"}
+    earlier |= {
+        "cost": 12345678.0,
+        "gain": 1.0,
+        "device": measured.NOT_RECORDED,
+        "date": "1999-12-31",
+        "versions": "{}",
+    }
+    measured.write("targets", pd.DataFrame([earlier]), tmp_path, digits=module.DIGITS)
+    sizes = [(2, 3, 5, 7, 3, 3, 2, 2, "SAME"), (4, 4, 6, 1, 2, 2, 2, 2, "SAME")]
+    columns = ["in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w", "padding"]
+    monkeypatch.setattr(module, "layers", lambda: pd.DataFrame(sizes, columns=columns))
+    rows = [
+        {"target": "xnnpack", "dtype": "int8", "layer": "4x4x6-1", "geometry": "2x2 s2 SAME", "form": form}
+        | {"cost": cost, "gain": 8.0 / cost}
+        for form, cost in (("native", 8.0), ("split", 2.5))
+    ]
+    monkeypatch.setattr(module, "measure", lambda target, dtype, layer: rows if dtype == "int8" else [])
+    monkeypatch.setattr(module, "DTYPES", {"xnnpack": ("int8",)})
+    read, write = measured.read, measured.write
+    monkeypatch.setattr(measured, "read", lambda name: read(name, tmp_path))
+    monkeypatch.setattr(measured, "write", lambda name, table, digits: write(name, table, tmp_path, digits))
+    module.main(["xnnpack"])
+    table = read("targets", tmp_path)
+    assert table["layer"].tolist() == ["2x3x5-7", "4x4x6-1", "4x4x6-1"]
+    assert table.loc[0].drop(["low", "high"]).to_dict() == earlier
+    assert table["gain"].tolist() == [1.0, 1.0, 3.2]
+    assert table.loc[1:, "device"].str.contains("logical cores").all()
+    assert table.loc[1:, "versions"].str.contains("numpy").all()
