@@ -15,7 +15,7 @@ def main(folder: str | Path) -> int:
 def _do(task: dict[str, Any], folder: Path) -> Any:
     # Keras would import it, and it would write its list of fonts to the home folder; nothing is
     # drawn here.
-    sys.modules.setdefault("matplotlib", None)
+    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     from .job import run
     from .task import Task
 

@@ -90,13 +90,13 @@ def job(
     head, size, _ = look(model)
     if converted is not None:
         size += look(converted)[1]
-    named = {os.path.abspath(f): str(f) for f in (model, converted, inputs) if _is_path(f)}
+    named = {str(path): str(f) for f in (model, converted, inputs) if (path := _absolute(f))}
     with temporary.folder() as folder:
         with temporary.writing(folder):
             files = Files(
                 model=_as_file(model, folder / "model"),
-                where=str(model) if _is_path(model) else "the model",
-                beside=Path(os.path.abspath(model)) if _is_path(model) else None,
+                where=str(model) if isinstance(model, str | os.PathLike) else "the model",
+                beside=_absolute(model),
                 inputs=None if inputs is None else _as_npz(inputs, folder / "inputs.npz"),
                 converted=None if converted is None else _as_file(converted, folder / "converted"),
             )
@@ -117,13 +117,14 @@ def target_name(target: str | os.PathLike[str]) -> str:
     return os.path.abspath(text) if text.endswith((".yaml", ".yml")) else text
 
 
-def _is_path(given: object) -> bool:
-    return isinstance(given, str | os.PathLike)
+def _absolute(given: object) -> Path | None:
+    """The absolute path of what is given as one; None for everything else."""
+    return Path(os.path.abspath(given)) if isinstance(given, str | os.PathLike) else None
 
 
 def _as_file(model: ModelFile, path: Path) -> Path:
     """The absolute path of a model that is a file, or of one made of its bytes."""
-    if _is_path(model):
+    if isinstance(model, str | os.PathLike):
         return Path(os.path.abspath(model))
     path.write_bytes(model)
     return path
@@ -131,7 +132,7 @@ def _as_file(model: ModelFile, path: Path) -> Path:
 
 def _as_npz(inputs: Inputs, path: Path) -> Path:
     """Inputs as the path of an .npz file."""
-    if _is_path(inputs):
+    if isinstance(inputs, str | os.PathLike):
         # A pipe need not end, nor a file of /proc.
         if not os.path.isfile(inputs) or not os.path.getsize(inputs):
             raise _no_inputs(f"{inputs}, which is not a file, or empty")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SplitDeconvError
-from ..formats.archives import model_format
 from ..formats.content import content
 from ..formats.detect import detect, look
+from ..formats.registry import beginning_with, format_of
 from ..limits import allowance
 from ..limits.sandbox import STAGE
 from .report import Report, Verification
@@ -48,7 +48,7 @@ def run(task: Task, folder: Path) -> dict[str, Any] | list[dict[str, Any]]:
 
 def _inspect(verb: Inspect, files: Files, folder: Path) -> dict[str, Any]:
     kind = _begin(files, folder)
-    _, report = examine(kind, _source(kind, files), _beside(files), verb.options)
+    _, report = examine(kind, format_of(kind).source(files.model), _beside(files), verb.options)
     return report.to_dict()
 
 
@@ -58,7 +58,7 @@ def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
     kind = _begin(files, folder)
     _enter(folder, "rewriting the model")
     output = folder / "output"
-    result, report = rewrite(kind, _source(kind, files), _beside(files), options, output)
+    result, report = rewrite(kind, format_of(kind).source(files.model), _beside(files), options, output)
     size = _save(result, output)
     if report.bytes_after is None:  # of a model in memory
         report = report.with_(bytes_after=size)
@@ -73,14 +73,10 @@ def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
     return report.to_dict()
 
 
-def _save(result: Any, output: Path) -> int:
-    """Put a model (bytes, a file's path or a Keras model) into a file; returns its size."""
+def _save(result: bytes | Path, output: Path) -> int:
+    """Put a model, its bytes or the path of its file, into a file; returns its size."""
     if isinstance(result, bytes):
         output.write_bytes(result)
-    elif not isinstance(result, Path):
-        from ..formats.keras.model import write
-
-        write(result, output)
     elif result != output:
         shutil.copyfile(result, output)
     return output.stat().st_size
@@ -95,28 +91,30 @@ def _layers(verb: Layers, files: Files, folder: Path) -> list[dict[str, Any]]:
 
 def _verify(verb: Verify, files: Files, folder: Path) -> dict[str, Any]:
     kind = _begin(files, folder)
-    other = _format(files.converted, str(files.converted))
+    converted = _other(files)
+    other = _format(converted, str(converted))
     if other != kind:
         raise SplitDeconvError(
             "the two models are of different formats",
-            where=str(files.converted),
+            where=str(converted),
             expected=f"a model in {kind}",
             got=f"one in {other}",
             fix="give two files of the same format",
         )
     _enter(folder, "verifying")
-    return _compare(kind, files, files.converted, verb).to_dict()
+    return _compare(kind, files, converted, verb).to_dict()
 
 
 def _time(verb: Time, files: Files, folder: Path) -> list[dict[str, Any]]:
     from .timing import time_models
 
     _begin(files, folder)
-    look(files.converted)
+    converted = _other(files)
+    look(converted)
     _enter(folder, "timing")
     return time_models(
-        {"original": content(files.model), "converted": content(files.converted)},
-        paths={"original": _beside(files), "converted": str(files.converted)},
+        {"original": content(files.model), "converted": content(converted)},
+        paths={"original": _beside(files), "converted": str(converted)},
         inputs=_inputs(files),
         threads=verb.threads,
         turns=verb.turns,
@@ -148,11 +146,13 @@ def check(verification: Verification, where: str, fixed: bool = False) -> None:
             got=first.finding,
             fix="choose other sizes; leave the option out to convert the model as open as it is",
         )
-    wanted = "an output to compare" if unknown else f"a difference of at most {first.tolerance:.3g}"
+    expected = "an output to compare"
+    if first is not None and not unknown:
+        expected = f"a difference of at most {first.tolerance:.3g}"
     raise SplitDeconvError(
         f"the converted model {'could not be verified' if unknown else UNLIKE}; it was not written",
         where=f"{where}, output {first.name}" if first else where,
-        expected=wanted,
+        expected=expected,
         got=first.finding if first else "none",
         fix=_way_out(first, unknown),
     )
@@ -178,17 +178,9 @@ def _begin(files: Files, folder: Path) -> str:
     """
     _enter(folder, "reading the model")
     kind = _format(files.model, files.where)
-    if kind == "onnx" and files.beside is not None and _holds(files.model, b"location"):
-        from ..formats.onnx.model import OnnxModel
-
-        model = OnnxModel.parse(files.model, path=_beside(files))
-        allowance.outside(model.bytes_outside)
+    if files.beside is not None:
+        allowance.outside(format_of(kind).bytes_outside(files.model, _beside(files)))
     return kind
-
-
-def _source(kind: str, files: Files) -> bytes | Path:
-    """What a model is parsed from: a file where its parser reads that, else the bytes."""
-    return content(files.model) if kind == "tflite" else files.model
 
 
 def _format(model: Path, where: str) -> str:
@@ -199,15 +191,9 @@ def _format(model: Path, where: str) -> str:
     """
     look(model)
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        kind = model_format(mapped)
-        # What else it may be, and whether an archive is a model, all of it says.
-        return kind if kind in ("tflite", "onnx") else detect(mapped[:], where)
-
-
-def _holds(model: Path, text: bytes) -> bool:
-    """Whether a text is in a file, as the name of a field is of every tensor in another file."""
-    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        return mapped.find(text) >= 0
+        likely = beginning_with(mapped)
+        # What else it may be, all of it says.
+        return likely.name if likely is not None and likely.holds(mapped) else detect(mapped[:], where)
 
 
 def _compare(
@@ -230,6 +216,12 @@ def _compare(
         inputs=_inputs(files),
         decisions=None if report is None else report.decisions,
     )
+
+
+def _other(files: Files) -> Path:
+    """The model that a verb of two compares with."""
+    assert files.converted is not None, "the verb needs a second model"
+    return files.converted
 
 
 def _beside(files: Files) -> str | None:

@@ -6,6 +6,7 @@ A TFLite converter names a fused operator after all its parts, ``NAME;NAME;NAME`
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 
 _TRANSPOSED = re.compile(r"conv[a-z]*_?\d?d?_?transpose|transposed?_?conv|deconv|backprop_?input", re.IGNORECASE)
@@ -23,7 +24,7 @@ def labels(names: Sequence[str]) -> list[str]:
     """
     found = _unless_shared([_part(name) for name in names], names)
     for most in (_SHORT, 2 * _SHORT):
-        found = _replaced(found, lambda text, most=most: _end(text, most))
+        found = _replaced(found, partial(_end, most=most))
     return _numbered(found)
 
 

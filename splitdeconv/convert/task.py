@@ -38,8 +38,9 @@ class Files:
     @classmethod
     def from_json(cls, content: Mapping[str, str | None]) -> "Files":
         """The files that `to_json` described."""
-        paths = {name: None if text is None else Path(text) for name, text in content.items() if name != "where"}
-        return cls(where=content["where"], **paths)
+        paths = {name: None if text is None else Path(text) for name, text in content.items()}
+        model = Path(content["model"] or "")
+        return cls(model, str(content["where"]), paths["beside"], paths["inputs"], paths["converted"])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import output
+from .content import Bytes
 from .cut import Cut, UncutError
 from .graph import Node
 from .input_shapes import ModelInput, Shape
@@ -112,13 +113,21 @@ class Format(Protocol):
     sized: bool = False
     float_tokens: bool = False
 
-    def begins(self, head: bytes) -> bool:
+    def begins(self, head: Bytes) -> bool:
         """Whether a file that begins with these bytes may be of this format."""
         ...
 
-    def holds(self, data: bytes) -> bool:
+    def holds(self, data: Bytes) -> bool:
         """Whether a file that begins so is of this format."""
         return True
+
+    def source(self, path: Path) -> Any:
+        """What a file is parsed from: its bytes, or the path where `parse` reads that itself."""
+        return path.read_bytes()
+
+    def bytes_outside(self, model: Path, path: str | None) -> int:
+        """How much a model keeps in files beside its own, told before it is parsed for good."""
+        return 0
 
     def parse(self, data: Any, path: str | Path | None = None) -> Model:
         """Read a model as data: nothing of it is run.

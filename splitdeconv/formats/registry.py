@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
+from .content import Bytes
 from .format import Format
 
 GROUP = "splitdeconv.formats"
@@ -28,7 +29,7 @@ def format_of(name: str) -> Format:
     return _loaders()[name]()
 
 
-def beginning_with(head: bytes) -> Format | None:
+def beginning_with(head: Bytes) -> Format | None:
     """The format that a file of these first bytes may be of; None if there is none."""
     return next((each for each in map(format_of, names()) if each.begins(head)), None)
 

@@ -16,8 +16,9 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,7 +52,7 @@ def main(asker: int, line: int, memory: int | None, folder: str, command: list[s
     return code
 
 
-def _start(command: list[str], memory: int | None, before: dict[int, object]) -> tuple[int, int]:
+def _start(command: list[str], memory: int | None, before: Mapping[signal.Signals, Any]) -> tuple[int, int]:
     """(process id, 0 or the number of the error for which the command cannot be run)."""
     prctl, limit, guard = _prctl(), _limiter(memory), os.getpid()
     failed, fail = os.pipe()  # closed by a command that starts
@@ -68,7 +69,7 @@ def _start(command: list[str], memory: int | None, before: dict[int, object]) ->
             if os.getppid() == guard:
                 os.execvp(command[0], command)
         except OSError as error:
-            os.write(fail, b"%d" % error.errno)
+            os.write(fail, b"%d" % (error.errno or 0))
         finally:
             os._exit(127)
     os.close(fail)
@@ -113,7 +114,8 @@ def _wait(worker: int, asker: int, line: socket.socket, woken: int) -> bool:
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         # Its end closes the socket, unless a fork of it holds another copy; then its child has
         # another parent.
-        ready = select.select([line, woken], [], [], 1)[0]
+        sources: list[Any] = [line, woken]
+        ready = select.select(sources, [], [], 1)[0]
         if line in ready:
             return not line.recv(1)
         if woken in ready:

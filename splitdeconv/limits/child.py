@@ -147,7 +147,10 @@ class _Worker:
         except BaseException:
             self.errors.close()
             raise
-        self.lines = Lines(self.process.stdin, self.process.stdout, _LONGEST)
+        to, back = self.process.stdin, self.process.stdout
+        assert to is not None
+        assert back is not None
+        self.lines = Lines(to, back, _LONGEST)
 
     def close(self) -> None:
         """End the process, and what it started."""

@@ -3,7 +3,7 @@
 import signal
 
 # What the name of a signal does not say.
-_MEANINGS = {signal.SIGKILL: ", as the system does for lack of memory"}
+_MEANINGS: dict[int, str] = {signal.SIGKILL: ", as the system does for lack of memory"}
 _LONGEST = 300
 
 

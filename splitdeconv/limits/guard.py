@@ -62,7 +62,7 @@ class Guarded:
     @property
     def returncode(self) -> int | None:
         """The exit code, or the signal that ended it as a negative number; None while it runs."""
-        return self._process.poll()
+        return None if self._process is None else self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int:
         """The exit code, once it has ended.
@@ -70,6 +70,7 @@ class Guarded:
         Raises:
             subprocess.TimeoutExpired: it took longer.
         """
+        assert self._process is not None  # it was started by the constructor
         return self._process.wait(timeout)
 
     def end(self) -> None:

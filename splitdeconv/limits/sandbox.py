@@ -146,7 +146,7 @@ def _wait(
             progress(stage)
         if passed - start > now.seconds:
             return None, f"took longer than {now.seconds:.0f} s", now
-        if passed - heard > now.silence:
+        if now.silence is not None and passed - heard > now.silence:
             return None, f"got no further for {now.silence:.0f} s", now
 
 

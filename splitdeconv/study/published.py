@@ -4,9 +4,9 @@ built.
 
 import pandas as pd
 
+from ..core.layer import COLUMNS
 from ..core.plan import plan
 from ..networks.gap import published_layers
-from ..networks.table import COLUMNS
 
 
 def layer_table(network: str) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def layer_table(network: str) -> pd.DataFrame:
             "groups": 1,
             "padding": row.padding,
         }
-        before = (0, 0)  # a dense layer or a convolution: its padding is not published
+        before: tuple[int, ...] = (0, 0)  # a dense layer or a convolution: its padding is not published
         if row.kind == "deconv":
             before = tuple(axis.p for axis in plan((row.in_h, row.in_w), (row.k_h, row.k_w), row.stride).axes)
         pairs = {

@@ -27,10 +27,13 @@ class Keras(Format):
     def holds(self, data):
         """Whether the archive holds a configuration and metadata at its top."""
         try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
                 return {"config.json", "metadata.json"} <= set(archive.namelist())
         except archives.BROKEN:
             return False
+
+    def source(self, path):
+        return path
 
     def parse(self, data, path=None):
         from .model import KerasModel

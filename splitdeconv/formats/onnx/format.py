@@ -18,6 +18,14 @@ class Onnx(Format):
     def begins(self, head):
         return wire.is_onnx(head)
 
+    def source(self, path):
+        return path
+
+    def bytes_outside(self, model, path):
+        from .storage.outside import refers_to_files
+
+        return self.parse(model, path).bytes_outside if refers_to_files(model) else 0
+
     def parse(self, data, path=None):
         from .model import OnnxModel
 

@@ -6,6 +6,7 @@ in one file of its own, named after it, anywhere else.
 """
 
 import errno
+import mmap
 import os
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def staying(model, folder) -> list:
 def refers(data: bytes) -> bool:
     """Whether the bytes of a model may refer to other files: they then hold the word for it."""
     return b"location" in data
+
+
+def refers_to_files(path: Path) -> bool:
+    """As `refers`, of a model file, which is mapped and not read."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return mapped.find(b"location") >= 0
 
 
 def completed(data: bytes, folder) -> bytes:
