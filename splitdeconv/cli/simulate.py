@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from .. import output, plain_yaml
+from .. import output
+from ..datafiles import plain_yaml
 from ..dlp.cycles import DATAFLOWS, SKIPS
 from ..dlp.lowering import METHODS
 from ..dlp.sweep_axes import MOST_LABELS

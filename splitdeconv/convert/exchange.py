@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SplitDeconvError
-from ..formats.detect import look
+from ..formats.recognition.detect import look
 from ..limits import sandbox, temporary
 from .task import Files, Task, verb_of
 

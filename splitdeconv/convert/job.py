@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import SplitDeconvError
 from ..formats.content import content
-from ..formats.detect import detect, look
+from ..formats.recognition.detect import detect, look
 from ..formats.registry import beginning_with, format_of
 from ..limits import allowance
 from ..limits.sandbox import STAGE

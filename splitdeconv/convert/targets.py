@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Literal
 
-from .. import schema
+from ..datafiles import schema
 from ..errors import SplitDeconvError, check_choice, shown
 from ..formats import registry
 

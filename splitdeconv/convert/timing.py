@@ -7,8 +7,8 @@ import pandas as pd
 
 from .. import bench
 from ..errors import SplitDeconvError
-from ..formats.detect import detect, look
 from ..formats.port import RejectedError
+from ..formats.recognition.detect import detect, look
 from ..formats.registry import format_of
 from . import exchange
 from .verify.inputs import find_recipe, read_inputs

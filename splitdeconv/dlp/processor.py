@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from .. import schema
+from ..datafiles import schema
 from ..errors import SplitDeconvError, shorten, shown
 
 Dataflow = Literal["output_stationary", "weight_stationary", "dot_product"]

@@ -7,7 +7,7 @@ from math import isfinite, prod
 
 import numpy as np
 
-from .. import schema
+from ..datafiles import schema
 from ..errors import SplitDeconvError, check_count, shorten, shown
 from .processor import Processor, load_processor
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..datafiles.textfile import read_text
 from ..errors import SplitDeconvError, shorten, shown
-from ..textfile import read_text
 from .layer_table import complete
 
 _ALIASES = {"layer": ("name",), "stride": ("stride_h", "stride_w"), "mac": ("macs",), "source": ()}

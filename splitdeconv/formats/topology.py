@@ -1,8 +1,8 @@
 """The operators of a model file, whatever its format."""
 
 from ..errors import SplitDeconvError
-from .detect import detect
 from .graph import Node
+from .recognition.detect import detect
 from .registry import format_of
 
 

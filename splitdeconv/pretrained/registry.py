@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
 
-from .. import plain_yaml
+from ..datafiles import plain_yaml
 from ..errors import check_choice
 
 

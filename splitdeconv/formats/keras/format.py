@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ...extras import require
-from .. import archives
 from ..cut import Cut
 from ..format import Format
+from ..recognition import archives
 
 
 class Keras(Format):

@@ -1,11 +1,11 @@
 """The format of ONNX: protocol buffers, run by ONNX Runtime on the CPU."""
 
 from ...extras import require
-from .. import wire
 from ..content import content
 from ..format import Format
 from ..graph import Node, alive
 from ..port import DEFINITION, Runner
+from ..recognition import wire
 
 
 class Onnx(Format):

@@ -17,12 +17,12 @@ from ...core.geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
 from ...errors import SplitDeconvError
 from ..finite import describe
 from ..site import Site
-from .constants import Constants
 from .flow import changeable_buffers
 from .graph import dimensions, names, operator_name, ports, type_name
 from .hybrid import DTYPE as HYBRID
 from .quantization import hybrid_obstacle, obstacle, real_values
 from .rewrite.join import interleaves
+from .shapes.constants import Constants
 from .shapes.inputs import COMPUTED, EXPORT
 from .shapes.lengths import Length
 

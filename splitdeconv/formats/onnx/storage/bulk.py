@@ -9,7 +9,7 @@ tensor at a time.
 from contextlib import suppress
 from math import prod
 
-from ...wire import fields
+from ...recognition.wire import fields
 
 #: Elements up to which a tensor is not large: shapes, scales and the like.
 SMALL = 1024

@@ -11,12 +11,12 @@ import numpy as np
 
 from ....errors import SplitDeconvError, one_line
 from ....extras import require
-from ..constants import Constants
 from ..flatbuffer.bounds import make
 from ..flatbuffer.check import called
 from ..flatbuffer.file import write
 from ..graph import dimensions, operator_name, ports, type_name
 from ..rewrite.edit import exposed
+from .constants import Constants
 
 #: Operators whose results follow from their operands alone, and that shapes are computed with.
 _ARITHMETIC = {

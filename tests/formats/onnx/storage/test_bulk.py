@@ -11,8 +11,8 @@ from splitdeconv.convert.verify import alone as verify_alone, whole as verify_wh
 from splitdeconv.formats.onnx.model import OnnxModel
 from splitdeconv.formats.onnx.storage import bulk as onnx_bulk
 from splitdeconv.formats.onnx.storage.bulk import light, save
+from splitdeconv.formats.recognition.wire import fields
 from splitdeconv.formats.site import Decision
-from splitdeconv.formats.wire import fields
 
 from ..models import model, single, value
 

@@ -4,9 +4,9 @@ from operator import add, mul, sub
 
 import numpy as np
 
-from .flow import changeable_buffers, contents
-from .graph import constant, dimensions, operator_name, ports, producers, type_name
-from .shapes.lengths import Length, bounded, combined
+from ..flow import changeable_buffers, contents
+from ..graph import constant, dimensions, operator_name, ports, producers, type_name
+from .lengths import Length, bounded, combined
 
 # Converters put a handful of numbers together in a handful of steps; hostile files do not end.
 _MOST_STEPS, _MOST_NUMBERS = 32, 64

@@ -7,8 +7,8 @@ import shlex
 import zipfile
 import zlib
 
+from ..registry import beginning_with
 from . import recipes
-from .registry import beginning_with
 
 _PEEK = 4096  # bytes of what is inside that are looked at
 _MOST = 1000  # members of an archive that are looked at

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from splitdeconv.cli import app
-from splitdeconv.formats.detect import detect, look, read_model
+from splitdeconv.formats.recognition.detect import detect, look, read_model
 from tests.formats import files
 from tests.formats.onnx import models as onnx_models
 from tests.refusals import refused

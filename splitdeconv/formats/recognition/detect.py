@@ -4,10 +4,10 @@ import os
 import stat
 from pathlib import Path
 
-from ..errors import SplitDeconvError
-from ..limits.bounds import LARGEST
+from ...errors import SplitDeconvError
+from ...limits.bounds import LARGEST
+from ..registry import beginning_with
 from . import kinds, recipes
-from .registry import beginning_with
 
 _EXPECTED = "a .tflite, .onnx or .keras model"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from splitdeconv.textfile import LARGEST, read_text
+from splitdeconv.datafiles.textfile import LARGEST, read_text
 from tests.refusals import refused
 
 

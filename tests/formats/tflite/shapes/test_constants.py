@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from splitdeconv.formats.tflite.constants import Constants
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
+from splitdeconv.formats.tflite.shapes.constants import Constants
 from tests.formats.tflite.models import (
     OPTIMIZED,
     REFERENCE,

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from ..errors import SplitDeconvError, shorten, shown
 from . import plain_yaml
-from .errors import SplitDeconvError, shorten, shown
 from .textfile import read_text
 
 _T = TypeVar("_T")
@@ -28,7 +28,7 @@ def read(cls: type[_T], path: Path | Traversable, where: str | None = None) -> _
         where: the name of the file in an error; by default the path.
 
     Raises:
-        SplitDeconvError: the file is unreadable or not the YAML of `splitdeconv.plain_yaml`, or a
+        SplitDeconvError: the file is unreadable or not the YAML of `splitdeconv.datafiles.plain_yaml`, or a
             value does not fit; the error has the dotted path of the first one.
     """
     where = where or str(path)

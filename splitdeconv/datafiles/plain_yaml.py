@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from .errors import SplitDeconvError, one_line, shorten, shown
+from ..errors import SplitDeconvError, one_line, shorten, shown
 
 #: Limits on characters, levels of nesting and values, more than ten times those of the package's
 #: own files. The parser needs a few microseconds per character.

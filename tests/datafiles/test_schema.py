@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from splitdeconv import schema
+from splitdeconv.datafiles import schema
 from tests.refusals import refused
 
 

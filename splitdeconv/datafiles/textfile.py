@@ -5,7 +5,7 @@ import stat
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from .errors import SplitDeconvError, shorten
+from ..errors import SplitDeconvError, shorten
 
 #: Bytes; a hundred times the package's longest file.
 LARGEST = 1 << 20

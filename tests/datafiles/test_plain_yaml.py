@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from splitdeconv import SplitDeconvError, plain_yaml
-from splitdeconv.plain_yaml import load
+from splitdeconv import SplitDeconvError
+from splitdeconv.datafiles import plain_yaml
+from splitdeconv.datafiles.plain_yaml import load
 from tests.refusals import refused
 
 LAUGHS = "\n".join(
