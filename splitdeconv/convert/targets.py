@@ -6,16 +6,15 @@ Every statement in such a file carries its source, and "unknown" is a legal valu
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from math import prod
 from pathlib import Path
 from typing import Literal
 
 from ..datafiles import schema
 from ..errors import SplitDeconvError, check_choice, shown
 from ..formats import registry
+from .conditions import When, facts
 
 Unknown = Literal["unknown"]
-Range = tuple[int | float | None, int | float | None]
 _WORDS = {
     "rank": "axes:",
     "groups": "groups:",
@@ -56,51 +55,6 @@ class Refused:
     reason: str
     source: str
     fix: str | None = None
-
-
-@dataclass(frozen=True)
-class When:
-    """The sites a rule holds for: every range, ends included, must contain the site's value; null is an open end.
-
-    Args:
-        dtypes: element types, as `Site.dtype` names them.
-        rank, groups, batch, in_channels, out_channels: of the site.
-        images: the batch, where an open one counts as the one image that a program runs which does not resize.
-        stride, kernel: the greatest over the axes.
-        pixels: product of the input lengths.
-        weights: number of filter weights.
-        waste: multiply-accumulates of the form "rows" over the useful ones.
-        whole: kernel equal to stride, nothing cropped.
-        uniform: one stride and one kernel for all axes, not dilated.
-    """
-
-    dtypes: tuple[str, ...] | None = None
-    rank: Range | None = None
-    groups: Range | None = None
-    batch: Range | None = None
-    images: Range | None = None
-    in_channels: Range | None = None
-    out_channels: Range | None = None
-    stride: Range | None = None
-    kernel: Range | None = None
-    pixels: Range | None = None
-    weights: Range | None = None
-    waste: Range | None = None
-    whole: bool | None = None
-    uniform: bool | None = None
-
-    def holds(self, site) -> bool:
-        """Whether `site` is known to be of this kind; what is not known about it is no match."""
-        if self.dtypes is not None and site.dtype not in self.dtypes:
-            return False
-        return all(self.accepts(name, value) for name, value in facts(site).items())
-
-    def accepts(self, name, value) -> bool:
-        """Whether a fact about a site, of `facts`, is within the bounds."""
-        bounds = getattr(self, name)
-        if bounds is None or isinstance(bounds, bool):
-            return bounds is None or value is bounds
-        return _within(value, bounds)
 
 
 @dataclass(frozen=True)
@@ -275,31 +229,3 @@ def _checked(target, where):
                 f"a key is missing in a data file: {source}", where=where, expected="a text", got=f"{name} without it"
             )
     return target
-
-
-def facts(site) -> dict:
-    """What rules can ask about a site besides its element type; None where it is not known."""
-    axes = site.axes
-    counts = site.macs()
-    channels = None if None in (site.in_channels, site.out_channels) else site.in_channels * site.out_channels
-    sized = axes is not None and all(axis.n is not None for axis in axes)
-    return {
-        "rank": None if axes is None else len(axes),
-        "groups": site.groups,
-        "batch": site.batch,
-        "images": site.batch or 1,
-        "in_channels": site.in_channels,
-        "out_channels": site.out_channels,
-        "stride": None if axes is None else max(axis.s for axis in axes),
-        "kernel": None if axes is None else max(axis.k for axis in axes),
-        "pixels": prod(axis.n for axis in axes) if sized else None,
-        "weights": None if None in (axes, channels) else prod(axis.k for axis in axes) * channels // site.groups,
-        "waste": counts["rows"] / counts["useful"] if counts["useful"] else None,
-        "whole": None if axes is None else all(a.k == a.s and a.d == 1 and a.p == 0 for a in axes),
-        "uniform": None if axes is None else len({(a.k, a.s) for a in axes}) == 1 and all(a.d == 1 for a in axes),
-    }
-
-
-def _within(value, range_):
-    low, high = range_
-    return value is not None and (low is None or value >= low) and (high is None or value <= high)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from splitdeconv.convert.conditions import When
 from splitdeconv.convert.decide import decide, decide_all
-from splitdeconv.convert.targets import Leave, Preference, Target, When, load_target
+from splitdeconv.convert.targets import Leave, Preference, Target, load_target
 from splitdeconv.core.plan import auto_form
 from tests.formats.sites import site
 from tests.refusals import refused

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv.convert import targets
+from splitdeconv.convert import conditions, targets
 from splitdeconv.convert.decide import decide
 from splitdeconv.convert.targets import Operator, Refused, Target, load_target
 from splitdeconv.core.plan import auto_form
@@ -147,7 +147,7 @@ def test_every_rule_carries_the_range_it_was_measured_on(name):
         assert set(rule.when.dtypes) == {one.dtype for one in sites}, rule
         assert (rule.when.images, rule.when.uniform) == ((1, 1), True), rule
         for fact in RANGES:
-            values = [targets.facts(one)[fact] for one in sites]
+            values = [conditions.facts(one)[fact] for one in sites]
             assert tuple(getattr(rule.when, fact)) == (min(values), max(values)), (rule, fact)
 
 

@@ -70,12 +70,12 @@ class Onnx(Format):
         return lengths(model)
 
     def result(self, content, folder):
-        from .storage.outside import completed
+        from .storage.saving import completed
 
         return content if folder is None else completed(content, folder)
 
     def save(self, content, folder, path, overwrite=False):
-        from .storage.outside import save
+        from .storage.saving import save
 
         return (
             super().save(content, folder, path, overwrite) if folder is None else save(content, folder, path, overwrite)

@@ -1,26 +1,13 @@
-"""ONNX models whose large tensors lie in files beside them: what stays there, and how such a model is saved.
+"""ONNX models whose large tensors lie in files beside them: whether a model has such, and which stay there."""
 
-A model refers to these files by paths relative to its own folder, and runtimes follow none that lead out of it. A
-result is therefore saved with the references it has where they lead to the same files, and with a copy of the tensors
-in one file of its own, named after it, anywhere else.
-"""
-
-import errno
 import mmap
-import os
 from pathlib import Path
 
-from .... import output
-from ....errors import SplitDeconvError
-from ....extras import require
 from ..graph import scopes
-from ..parse import LARGEST, is_external, locate
+from ..parse import is_external, locate
 
 #: Bytes up to which a tensor is brought inside: `onnx.save_model` leaves those inside by default, too.
 SMALL = 1024
-#: Where a tensor may begin in a file: pages, which runtimes can map.
-_PAGE = 4096
-_CHUNK = 1 << 22
 
 
 def staying(model, folder) -> list:
@@ -46,126 +33,3 @@ def refers_to_files(path: Path) -> bool:
     """As `refers`, of a model file, which is mapped and not read."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         return mapped.find(b"location") >= 0
-
-
-def completed(data: bytes, folder) -> bytes:
-    """A model with everything inside.
-
-    Args:
-        data: its bytes.
-        folder: where the files lie that it refers to.
-
-    Raises:
-        SplitDeconvError: it would exceed protobuf's 2 GiB, or a file cannot be read.
-    """
-    from ..model import OnnxModel
-
-    if not refers(data):
-        return data
-    model = OnnxModel.parse(data, path=Path(folder) / "model")
-    if (size := len(data) + model.bytes_outside) > LARGEST:
-        raise SplitDeconvError(
-            "the model is too large to be held in one piece",
-            where="result.model",
-            expected=f"up to {LARGEST} bytes, external data included",
-            got=f"{size} bytes",
-            fix="save it in the folder of the original (result.save, splitdeconv convert), and use the file",
-        )
-    return model.serialize()
-
-
-def save(data: bytes, folder, path, overwrite=False) -> Path:
-    """Write a model so that it loads from there; tensors in other files are copied only if it cannot refer to them.
-
-    Args:
-        data: the model's bytes.
-        folder: where the files lie that it refers to.
-        path: the file to write.
-        overwrite: whether files may be replaced.
-
-    Raises:
-        SplitDeconvError: as `output.write`, of the model and of the file NAME.data beside it; or a tensor cannot be
-            read.
-    """
-    path = output.check(path, overwrite)
-    target = Path(os.path.realpath(path))
-    folder = Path(os.path.realpath(folder))
-    if folder == target.parent or not refers(data):
-        return output.write(path, data, overwrite)
-    model = require("onnx", "onnx").load_model_from_string(data)
-    beside = target.with_name(f"{target.name}.data")
-    places = _move(staying(model, folder), folder, beside)
-    if places:
-        output.check(beside, overwrite)
-        new = not beside.exists()
-        output.write(beside, lambda partial: _fill(partial, places), overwrite)
-    try:
-        return output.write(path, model.SerializeToString(deterministic=True), overwrite)
-    except SplitDeconvError:
-        if places and new:
-            beside.unlink(missing_ok=True)
-        raise
-
-
-def _move(tensors, folder, beside):
-    """Let tensors refer to where they lie as seen from a new folder, or to the file `beside`.
-
-    Returns:
-        What that file is to hold: the place in it by (file, offset, bytes).
-    """
-    places, end = {}, 0
-    for tensor in tensors:
-        part = locate(tensor, folder)
-        source, offset, size = part
-        if source == Path(os.path.realpath(beside)):
-            raise SplitDeconvError(
-                "the output cannot be written",
-                where=str(beside),
-                expected="a file that the model does not read itself",
-                got=str(source),
-                fix="choose another name",
-            )
-        if beside.parent in source.parents:
-            location = source.relative_to(beside.parent)
-        else:
-            location = Path(beside.name)
-            if part not in places:
-                places[part] = end
-                end = -(-(end + size) // _PAGE) * _PAGE
-            offset = places[part]
-        del tensor.external_data[:]
-        for key, value in (("location", location.as_posix()), ("offset", offset), ("length", size)):
-            tensor.external_data.add(key=key, value=str(value))
-    return places
-
-
-def _fill(path, places):
-    """Write parts of files into one, a few megabytes at a time; holes stay holes."""
-    with open(path, "wb") as target:
-        for (source, start, size), place in places.items():
-            with open(source, "rb") as file:
-                for begin, end in _stretches(file, start, start + size):
-                    file.seek(begin)
-                    target.seek(place + begin - start)
-                    while begin < end and (part := file.read(min(_CHUNK, end - begin))):
-                        target.write(part)
-                        begin += len(part)
-            target.truncate(max(place + size, target.seek(0, os.SEEK_END)))
-
-
-def _stretches(file, start, stop):
-    """(begin, end) of what is stored between two places of a file, where the system tells; else all of it."""
-    if not hasattr(os, "SEEK_DATA"):
-        yield start, stop
-        return
-    while start < stop:
-        try:
-            start = os.lseek(file.fileno(), start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            return  # the rest is a hole
-        end = min(os.lseek(file.fileno(), start, os.SEEK_HOLE), stop)
-        if start < end:
-            yield start, end
-        start = end

@@ -11,8 +11,9 @@ import onnxruntime
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.formats.onnx.storage import outside as onnx_outside
-from splitdeconv.formats.onnx.storage.outside import SMALL, completed, staying
+from splitdeconv.formats.onnx.storage import saving
+from splitdeconv.formats.onnx.storage.outside import SMALL, staying
+from splitdeconv.formats.onnx.storage.saving import completed
 from tests.formats.onnx.models import model, node, value
 from tests.refusals import refused
 
@@ -165,7 +166,7 @@ def test_the_model_in_memory_holds_everything(kept):
 
 def test_a_model_that_is_too_large_for_one_piece_is_to_be_saved(kept, monkeypatch):
     result = sd.convert(kept.path)
-    monkeypatch.setattr(onnx_outside, "LARGEST", len(result.content) + kept.table.nbytes + kept.dense.nbytes - 1)
+    monkeypatch.setattr(saving, "LARGEST", len(result.content) + kept.table.nbytes + kept.dense.nbytes - 1)
     with refused("the model is too large to be held in one piece") as caught:
         _ = result.model
     assert "save it in the folder of the original" in caught.value.fix
