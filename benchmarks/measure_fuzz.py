@@ -5,7 +5,8 @@ python benchmarks/measure_fuzz.py [FILES] [--formats onnx tflite keras] [--start
 Each file is drawn by its number (`benchmarks.fuzz`), converted in the same way as in the
 converter's child process, and compared with its original in the runtimes themselves. Every 100th
 file, and each file that kills or hangs a process, also goes through the command line. The script
-prints a summary with the numbers of the files that failed, and writes data/measured/fuzz.csv.
+prints a summary with the numbers of the files that failed, and writes data/measured/fuzz.csv after
+every 500 files. With `--start` equal to the number of files in that table, it goes on from there.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from splitdeconv.study import measured  # noqa: E402 - found by the line above
 
 MOST = ("longest", "most")  # what rows begin with that hold a maximum
 PATIENCE = 150  # seconds; the converter's own limit is one minute of silence, two for Keras
+PART = 500  # files after which the table is written, so that a run may end at any time
 EVERY = 100  # files between two that the command line is given, too
 # Listed besides those that must not be: what verification caught, and what it refused though it is
 # the same.
@@ -42,16 +44,27 @@ LISTED = (*BAD, "caught", "refused alike", "runtime")
 
 
 def main(arguments):
-    """Run the formats one after another, and keep each when it is done."""
+    """Run the formats one after another, and keep each part when it is done."""
     for kind in arguments.formats:
-        table, kept = measure(kind, arguments), measured.read("fuzz")
-        others = kept[kept["format"] != kind] if "format" in kept else kept[:0]
-        before = kept.drop(others.index).set_index("what")["value"]
-        if arguments.start not in (0, before.get("files")):
+        first, last = arguments.start, arguments.start + arguments.files
+        if first not in (0, _kept(kind)[0].get("files")):
             continue
-        if arguments.start:
-            table = _joined(before, table)
-        print(measured.write("fuzz", pd.concat([others, table]) if len(others) else table))
+        while first < last:
+            files = min(PART, last - first)
+            table = measure(kind, first, files, arguments.workers)
+            before, others = _kept(kind)
+            if first:
+                table = _joined(before, table)
+            print(measured.write("fuzz", pd.concat([others, table]) if len(others) else table))
+            first += files
+
+
+def _kept(kind):
+    """(The values kept of a format, the rows of the others)."""
+    kept = measured.read("fuzz")
+    others = kept[kept["format"] != kind] if "format" in kept else kept[:0]
+    values = kept.drop(others.index)
+    return (values.set_index("what")["value"] if len(values) else pd.Series(dtype=float)), others
 
 
 def _joined(before, table):
@@ -67,12 +80,12 @@ def _joined(before, table):
     return rows.assign(format=table["format"].iloc[0])[list(table)]
 
 
-def measure(kind, arguments):
-    """The table of one format."""
-    numbers, lock, records = count(arguments.start), Lock(), []
-    last = arguments.start + arguments.files
+def measure(kind, first, files, workers):
+    """The table of so many files of one format, from the number `first` on."""
+    numbers, lock, records = count(first), Lock(), []
+    last = first + files
     with Progress() as progress:
-        bar = progress.add_task(f"converting {kind} files", total=arguments.files)
+        bar = progress.add_task(f"converting {kind} files", total=files)
 
         def work(_):
             with Worker(kind) as worker:
@@ -87,8 +100,8 @@ def measure(kind, arguments):
                     records.append((_settled(record, said), said))
                     progress.advance(bar)
 
-        with ThreadPoolExecutor(arguments.workers) as pool:
-            list(pool.map(work, range(arguments.workers)))
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, range(workers)))
     return _summary(kind, sorted(records, key=lambda pair: pair[0].number))
 
 
