@@ -60,7 +60,7 @@ def write(path, content, overwrite=False) -> Path:
     """
     path = check(path, overwrite)
     try:
-        # Keras tells formats by the suffix, so the temporary name ends like a model's.
+        # Keras recognises formats by the suffix, so the temporary name ends like a model's.
         with replacing(path, new=not overwrite, suffix=".keras") as partial:
             if isinstance(content, bytes):
                 partial.write_bytes(content)

@@ -96,7 +96,7 @@ def known(length: int | None) -> int:
     """A length of an axis, where the caller needs it to be known.
 
     Raises:
-        SplitDeconvError: it is None.
+        SplitDeconvError: the length is unknown.
     """
     if length is None:
         raise SplitDeconvError(
