@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pkgutil import iter_modules
 
 from .content import Bytes
@@ -37,6 +38,7 @@ def beginning_with(head: Bytes) -> Format | None:
 @cache
 def _loaders() -> dict[str, Callable[[], Format]]:
     """How to get each format; nothing is imported before it is asked for."""
-    folders = sorted(module.name for module in iter_modules(import_module(__package__).__path__) if module.ispkg)
+    modules = iter_modules(import_module(__package__).__path__)
+    folders = sorted(m.name for m in modules if m.ispkg and find_spec(f"{__package__}.{m.name}.format"))
     own = {name: lambda name=name: import_module(f".{name}.format", __package__).FORMAT for name in folders}
     return {point.name: point.load for point in entry_points(group=GROUP)} | own
