@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import splitdeconv as sd
 from splitdeconv import SplitDeconvError, extras
-from splitdeconv.errors import check_choice, check_count, check_seconds, one_line, shorten, shown
+from splitdeconv.errors import check_choice, check_count, check_seconds, explain, one_line, shorten, shown
 from tests.refusals import refused
 
 FULL = {"where": "layer 3", "expected": "an int", "got": "2.5", "fix": "round it"}
@@ -209,7 +209,7 @@ def test_absurd_counts_are_refused(value):
     [
         (RuntimeError("device\n  busy"), "RuntimeError: device busy"),
         (MemoryError(), "MemoryError"),
-        (ValueError("x" * 500), "ValueError: " + "x" * 200),
+        (ValueError("x" * 500), shorten("ValueError: " + "x" * 500, 200)),
         (SplitDeconvError("no model"), "no model"),
         (SplitDeconvError("no model", where="w", expected="2", got="1"), "no model: expected 2, got 1"),
         (SplitDeconvError("p", got="1", fix="give 2"), "p: got 1; give 2"),
@@ -217,4 +217,4 @@ def test_absurd_counts_are_refused(value):
     ],
 )
 def test_an_exception_in_one_line(error, text):
-    assert one_line(error) == text
+    assert explain(error) == text

@@ -131,7 +131,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
     _refuse_if_nothing_can_be_done(report)
     report = report.with_(arena_before=format_of(kind).arena_peak(data))
     if not report.converted and not options.fixes:
-        result = _result(model, into) if model.bytes_outside else data
+        result = _result(model, into) if model.refers else data
         return result, report.with_(
             bytes_after=_size(result, model.bytes_kept),
             arena_after=report.arena_before,

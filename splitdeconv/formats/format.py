@@ -24,6 +24,8 @@ class Model(Protocol):
     #: Bytes that it keeps in files beside its own, and those that stay there once it is written.
     bytes_outside: int = 0
     bytes_kept: int = 0
+    #: Whether it refers to such files, readable or not: it is then written anew even if unchanged.
+    refers: bool = False
 
     def sites(self) -> list[Site]:
         """Every transposed convolution, in the model's order."""

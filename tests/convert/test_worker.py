@@ -8,6 +8,7 @@ from splitdeconv import SplitDeconvError
 from splitdeconv.convert import _worker, job as jobs
 from splitdeconv.convert.rewrite import Options
 from splitdeconv.convert.task import Files, Inspect, Task
+from splitdeconv.errors import one_line
 from splitdeconv.limits import allowance, sandbox
 
 
@@ -36,7 +37,7 @@ def test_an_unforeseen_error_is_named_with_its_stage_and_place(answer, error):
     said = answer(error)
     assert said["problem"] == "internal error while rewriting the model; nothing was written"
     assert said["where"] == "up.onnx"
-    assert said["got"].startswith(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    assert said["got"].startswith(f"{one_line(error, typed=True)} (")
     assert "(test_worker.py, line " in said["got"]
     assert "report" in said["fix"]
 

@@ -59,7 +59,7 @@ class Toy(Format):
     kernels = ("default",)
 
     def begins(self, head):
-        return head.startswith(MAGIC)
+        return head[: len(MAGIC)] == MAGIC
 
     def parse(self, data, path=None):
         data = data.read_bytes() if isinstance(data, Path) else data

@@ -48,6 +48,7 @@ class OnnxModel(Model):
         self._held, self._before = [], []  # for `let_go`
         #: What the model keeps in files beside its own, as far as they can be read.
         self.bytes_outside = _total(self._located())
+        self.refers = bool(self._outside())
         #: What of it the model that was written last still keeps there.
         self.bytes_kept, self._files = 0, ()
 

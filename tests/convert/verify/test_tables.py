@@ -131,7 +131,7 @@ def hidden_rows():
 def test_an_operator_is_seen_to_reach_an_output_by_all_rows():
     data = hidden_rows()
     (site,) = OnnxModel.parse(data).sites()
-    pair = Pair("onnx", data, data, None, None, 0.0, 0)
+    pair = Pair(format_of("onnx"), data, data, None, None, 0.0, 0)
     assert reaches_output(pair, site)
 
 
