@@ -1,14 +1,49 @@
 """The description of a plan: exact tap counts, and the text that `print(plan)` shows."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .geometry import Axis, known
+from .phases import Window
 
-if TYPE_CHECKING:  # a plan prints itself by this module
-    from .plan import Convolution, SplitPlan
+Pairs = Sequence[tuple[int, int]]
+
+
+class Part(Protocol):
+    """What the description reads of a convolution."""
+
+    @property
+    def windows(self) -> Sequence[Window]: ...
+    @property
+    def pads(self) -> Pairs: ...
+    @property
+    def kernel_size(self) -> Sequence[int]: ...
+    @property
+    def dilations(self) -> Sequence[int]: ...
+
+
+class Planned(Protocol):
+    """What the description reads of a plan, which prints itself with this module."""
+
+    @property
+    def axes(self) -> Sequence[Axis]: ...
+    @property
+    def form(self) -> str: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def crop(self) -> Pairs: ...
+    @property
+    def insertion(self) -> Sequence[int]: ...
+    @property
+    def phase_counts(self) -> Sequence[int]: ...
+    @property
+    def convolutions(self) -> Sequence[Part]: ...
+    @property
+    def output_shape(self) -> Sequence[int | None]: ...
+
+    def macs(self, in_channels: int, out_channels: int) -> Mapping[str, int]: ...
 
 
 def exact_taps(axis: Axis) -> int:
@@ -25,7 +60,7 @@ def exact_taps(axis: Axis) -> int:
     return count
 
 
-def describe(plan: SplitPlan) -> str:
+def describe(plan: Planned) -> str:
     """The printable account of a plan: geometry, convolutions with windows and pads, crop, operations."""
     groups = f", {plan.groups} groups" if plan.groups > 1 else ""
     lines = [f"{len(plan.axes)}-D transposed convolution, form {plan.form}{groups}"]
@@ -43,7 +78,7 @@ def describe(plan: SplitPlan) -> str:
     return "\n".join(lines)
 
 
-def _convolution_lines(plan: SplitPlan, most: int = 16) -> list[str]:
+def _convolution_lines(plan: Planned, most: int = 16) -> list[str]:
     """One line per convolution, the first `most` of them."""
     convolutions = plan.convolutions
     if not convolutions:
@@ -67,7 +102,7 @@ def _convolution_lines(plan: SplitPlan, most: int = 16) -> list[str]:
     return lines
 
 
-def _phases(convolution: Convolution) -> str:
+def _phases(convolution: Part) -> str:
     """Phases of one convolution, per axis: a number, or a range where several are stacked."""
     names = (str(p[0]) if len(p) == 1 else f"0-{p[-1]}" for p in (w.phases for w in convolution.windows))
     return "(" + ", ".join(names) + ")"
