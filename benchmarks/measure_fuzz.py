@@ -182,7 +182,7 @@ def _once(case):
         good = told and unharmed and not left and (done.returncode == 0) == out.exists()
     if not good or "Traceback" in done.stdout + done.stderr:
         return f"BAD: exit {done.returncode}, left {sorted(left)}, {done.stderr[-300:]}"
-    stopped = "got no further" in done.stderr  # an endless model, by the converter's own limit
+    stopped = "made no progress" in done.stderr  # an endless model, by the converter's own limit
     if seconds > SECONDS + 10 and not stopped:  # the interpreter and the frameworks have to start
         return f"BAD: late, {seconds:.0f} s"
     return f"exit {done.returncode}"

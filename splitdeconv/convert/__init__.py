@@ -1,6 +1,6 @@
-"""Model files with every transposed convolution split: the same format out, and a proof by value.
+"""Split every transposed convolution in a model file, and verify the result by value.
 
-Importing this loads no framework: names resolve when first used.
+The file format is kept. Importing this package loads no framework; names are resolved on first use.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""The child process of `exchange`: a task in, what `job` makes of it out."""
+"""The child process of `exchange`: receives a task, runs it with `job`, returns the result."""
 
 import sys
 from pathlib import Path
@@ -8,12 +8,12 @@ from ..limits import worker
 
 
 def main(folder: str | Path) -> int:
-    """Do the task in `folder`; returns the exit code."""
+    """Run the task in `folder`; return the exit code."""
     return worker.work(folder, _do)
 
 
 def _do(task: dict[str, Any], folder: Path) -> Any:
-    # Keras would import it, and it would write its list of fonts to the home folder; nothing is
+    # Keras would import matplotlib, which writes a list of fonts to the home folder; nothing is
     # drawn here.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     from .job import run

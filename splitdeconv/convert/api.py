@@ -1,4 +1,4 @@
-"""Inspect and convert a model: a path, bytes or a `keras.Model` in, records and the same format out."""
+"""Inspect and convert a model, given as a path, bytes or a `keras.Model`; the format is kept."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -19,8 +19,9 @@ class Result:
 
     Args:
         report: the `Report`.
-        content: the model as it came: bytes of a file, or a `keras.Model`.
-        folder: of the original, where the files lie that an .onnx model may refer to; None for none.
+        content: the converted model: bytes of a file, or a `keras.Model`.
+        folder: folder of the original with the external data of an .onnx model; None if there is
+            none.
     """
 
     report: Report
@@ -29,27 +30,29 @@ class Result:
 
     @cached_property
     def model(self):
-        """The model: bytes for .tflite and .onnx, with everything inside, a `keras.Model` for Keras."""
+        """The model: self-contained bytes for .tflite and .onnx, a `keras.Model` for Keras."""
         return format_of(self.report.format).result(self.content, self.folder)
 
     def save(self, path, overwrite=False) -> Path:
-        """Write the model to a file, whole or not at all. Tensors that an .onnx model keeps in other files are copied
-        to NAME.data only where they do not lie in the same folder or below it.
+        """Write the model to a file, completely or not at all.
+
+        External tensors of an .onnx model are copied to NAME.data, except those that are already in
+        the same folder or below it.
 
         Args:
             path: the file.
-            overwrite: whether a file of that name may be replaced.
+            overwrite: whether an existing file may be replaced.
 
         Raises:
-            SplitDeconvError: the folder is missing, full or read-only, the file is there already, or its name ends as
-                another format's.
+            SplitDeconvError: the folder is missing, full or read-only, the file already exists, or
+                its suffix belongs to another format.
         """
         _check_suffix(path, self.report.format)
         return format_of(self.report.format).save(self.content, self.folder, path, overwrite)
 
 
 def _check_suffix(path, name):
-    """Refuse a file name that ends as another format's: whoever opens the file goes by it."""
+    """Reject a file name with the suffix of another format, which would mislead readers."""
     suffix = Path(path).suffix.lower()
     if suffix in {f".{other}" for other in names()} - {f".{name}"}:
         raise SplitDeconvError(
@@ -57,24 +60,26 @@ def _check_suffix(path, name):
             where=str(path),
             expected=f"a name for a .{name} file",
             got=f"one that ends in {suffix}",
-            fix=f"name it {Path(path).with_suffix(f'.{name}').name}; the format stays what it was",
+            fix=f"name it {Path(path).with_suffix(f'.{name}').name}; converting keeps the format",
         )
 
 
 def inspect(model, target="generic"):
-    """List a model's transposed convolutions, what would become of each, and why.
+    """List a model's transposed convolutions, what would happen to each, and why.
 
     Args:
-        model: path or bytes of a .tflite, .onnx or .keras model (told by content), or a `keras.Model`.
+        model: path or bytes of a .tflite, .onnx or .keras model (recognised by its content), or a
+            `keras.Model`.
         target: name of a target, or path of a YAML file that describes one.
 
     Returns:
-        A pandas DataFrame with a row per transposed convolution: name, operator, geometry, groups, in_channels,
-        out_channels, dtype, batch; multiply-accumulates per image useful, exact, nzp and of each form; verdict
-        ("convert", "leave", "refuse"), form, interleave and reason.
+        A pandas DataFrame with one row per transposed convolution: name, operator, geometry,
+        groups, in_channels, out_channels, dtype, batch; multiply-accumulates per image useful,
+        exact, nzp and of each form; verdict ("convert", "leave", "refuse"), form, interleave and
+        reason.
 
     Raises:
-        SplitDeconvError: not a sound model of these formats, or an unknown target.
+        SplitDeconvError: the model is not a valid model of these formats, or the target is unknown.
 
     Example:
         >>> import keras
@@ -89,7 +94,7 @@ def inspect(model, target="generic"):
 
 
 def report(model, target="generic", *, timeout=None, memory=None) -> Report:
-    """As `inspect`, all that is known: operator counts, what the target would refuse of the model, notes."""
+    """Like `inspect`, with operator counts, the target's objections to the model, and notes."""
     options = Options(target=exchange.target_name(target))
     if is_keras(model):
         return examine("keras", model, options=options)[1]
@@ -115,32 +120,40 @@ def convert(
     memory=None,
     progress=None,
 ) -> Result:
-    """Rewrite every transposed convolution of a model as stride-1 convolutions, exactly, and prove it by value.
+    """Rewrite every transposed convolution of a model exactly as stride-1 convolutions.
 
-    Files are read, rewritten and run in a child process with limits on time and memory; a `keras.Model` in this one.
+    The result is verified by value. Files are read, rewritten and run in a child process with
+    limits on time and memory; a `keras.Model` is processed in this process.
 
     Args:
-        model: path or bytes of a .tflite, .onnx or .keras model (told by content), or a `keras.Model`. It stays as it
-            is, but for a subclassed Keras model, whose layers are swapped in place.
-        target: name of a target, or path of a YAML file that describes one. "generic" converts all that can be.
+        model: path or bytes of a .tflite, .onnx or .keras model (recognised by its content), or a
+            `keras.Model`. It is not changed, except for a subclassed Keras model, whose layers are
+            replaced in place.
+        target: name of a target, or path of a YAML file that describes one. "generic" converts
+            everything that can be converted.
         form: "auto" (the target's choice), "split", "rows" or "stacked"; see `splitdeconv.plan`.
-        interleave: "concat", "depth_to_space", "transpose", for .tflite files also "batch_to_space"; None for the
-            target's choice, else the first that keeps a file as resizable as it is.
-        static_batch: fix a dynamic batch to this size; short for the input shapes that differ in it alone.
-        input_shape: shapes to fix open dimensions of inputs at, by the input's name: {"NAME": (1, 80, 100)}; of a
-            model with one input the shape alone will do. A dimension that the file fixes has to be the same.
-        layers: a regular expression; only transposed convolutions that it finds by their names, or by what
-            `splitdeconv inspect` calls them, are converted.
-        verify: compare the result with the original by value, and refuse it if it differs.
+        interleave: "concat", "depth_to_space", "transpose", for .tflite files also
+            "batch_to_space"; None for the target's choice or, without one, the first that keeps the
+            file as resizable as it is.
+        static_batch: fix a dynamic batch to this size; a shorthand for input shapes in which only
+            the batch is fixed.
+        input_shape: shapes that fix open dimensions of inputs, by input name:
+            {"NAME": (1, 80, 100)}; for a model with one input, the shape alone is enough.
+            Dimensions that the file already fixes must be the same.
+        layers: a regular expression; only transposed convolutions with a matching name, or a
+            matching label in the output of `splitdeconv inspect`, are converted.
+        verify: compare the result with the original by value, and reject it if it differs.
         samples, seed, inputs: as for `splitdeconv.verify`.
-        timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.
+        timeout, memory: limits of the child process in seconds and GiB; by default they grow with
+            the size of the file.
         progress: called with the name of each stage the child enters.
 
     Returns:
         A `Result`: ``result.model``, ``result.report``, ``result.save(path)``.
 
     Raises:
-        SplitDeconvError: not a sound model, nothing in it that can be converted, a result that differs, limits hit.
+        SplitDeconvError: the model is invalid, nothing in it can be converted, the result differs
+            from the original, or a limit was exceeded.
 
     Example:
         >>> import keras
@@ -167,7 +180,7 @@ def convert(
 
 
 def _convert_here(model, options, proof, inputs):
-    """A Keras model in memory: its owner vouches for it."""
+    """Convert a Keras model in memory, which is trusted."""
     wanted = proof.pop("verify")
     result, report = rewrite("keras", model, options=options)
     if wanted and (report.converted or options.fixes):

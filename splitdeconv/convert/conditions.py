@@ -1,4 +1,4 @@
-"""Conditions on a transposed convolution, as the rules of targets state them, and the facts they are about."""
+"""Conditions on transposed convolutions in the rules of targets, and the facts that they test."""
 
 from dataclasses import dataclass
 from math import prod
@@ -11,18 +11,20 @@ Range = tuple[int | float | None, int | float | None]
 
 @dataclass(frozen=True)
 class When:
-    """The sites a rule holds for: every range, ends included, must contain the site's value; null is an open end.
+    """The sites to which a rule applies.
+
+    Every range must contain the site's value. Ranges include their ends; null is an open end.
 
     Args:
         dtypes: element types, as `Site.dtype` names them.
-        rank, groups, batch, in_channels, out_channels: of the site.
-        images: the batch, where an open one counts as the one image that a program runs which does not resize.
-        stride, kernel: the greatest over the axes.
+        rank, groups, batch, in_channels, out_channels: properties of the site.
+        images: the batch; an open batch counts as 1, which is what a program runs without resizing.
+        stride, kernel: the greatest value over the axes.
         pixels: product of the input lengths.
         weights: number of filter weights.
-        waste: multiply-accumulates of the form "rows" over the useful ones.
-        whole: kernel equal to stride, nothing cropped.
-        uniform: one stride and one kernel for all axes, not dilated.
+        waste: ratio of the multiply-accumulates of the form "rows" to the useful ones.
+        whole: whether the kernel equals the stride and nothing is cropped.
+        uniform: whether all axes have the same stride and kernel and no dilation.
     """
 
     dtypes: tuple[str, ...] | None = None
@@ -41,13 +43,13 @@ class When:
     uniform: bool | None = None
 
     def holds(self, site) -> bool:
-        """Whether `site` is known to be of this kind; what is not known about it is no match."""
+        """Whether `site` is known to meet the conditions; unknown facts do not match."""
         if self.dtypes is not None and site.dtype not in self.dtypes:
             return False
         return all(self.accepts(name, value) for name, value in facts(site).items())
 
     def accepts(self, name, value) -> bool:
-        """Whether a fact about a site, of `facts`, is within the bounds."""
+        """Whether one of the `facts` about a site is within its bounds."""
         bounds = getattr(self, name)
         if bounds is None or isinstance(bounds, bool):
             return bounds is None or value is bounds
@@ -55,7 +57,7 @@ class When:
 
 
 def facts(site: Site) -> dict[str, Any]:
-    """What rules can ask about a site besides its element type; None where it is not known."""
+    """The facts about a site that rules can test besides its type; None if unknown."""
     rows, useful = (site.macs()[form] for form in ("rows", "useful"))
     known: dict[str, Any] = {
         "rank": None,

@@ -1,4 +1,4 @@
-"""What is to happen to each transposed convolution, and why: the model's facts against the target's."""
+"""Decide what happens to each transposed convolution, and why, from facts on model and target."""
 
 import re
 from sys import maxsize
@@ -12,7 +12,7 @@ from .targets import load_target
 
 
 def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list[Decision]:
-    """Decide every site; those that `layers`, a regular expression, finds neither by name nor by label are left.
+    """Decide every site; sites whose name and label do not match the pattern `layers` are left.
 
     Raises:
         SplitDeconvError: an unknown target, form or interleave, or an invalid regular expression.
@@ -25,7 +25,7 @@ def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list
         pattern = re.compile(layers or "")
     except re.error as error:
         raise SplitDeconvError(
-            "the layers are not a regular expression", where="layers", expected="a pattern", got=f"{layers!r}: {error}"
+            "invalid layer pattern", where="layers", expected="a regular expression", got=f"{layers!r}: {error}"
         ) from None
     return [
         decide(site, target, form, interleave)
@@ -40,19 +40,19 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
 
     Args:
         site: a `Site`.
-        target: a `Target`. It may leave a site native only by a rule that carries its measurement, and only while
-            the form is "auto": who names a form has chosen.
+        target: a `Target`. It may leave a site native only by a rule that cites a measurement, and
+            only if the form is "auto": an explicit form overrides the target.
         form: "auto", "split", "rows" or "stacked".
-        interleave: one of `splitdeconv.core.forms.FILE_INTERLEAVES`; None for the target's preference, else the best
-            that the site can have.
+        interleave: one of `splitdeconv.core.forms.FILE_INTERLEAVES`; None for the target's
+            preference or, without one, the best that is possible for the site.
 
     Returns:
-        A `Decision` whose reason tells what decided.
+        A `Decision` with its reason.
     """
     if site.problem is not None:
         return Decision(site, "refuse", None, None, site.problem)
     if site.axes is None:
-        return Decision(site, "refuse", None, None, "its geometry cannot be told from the file")
+        return Decision(site, "refuse", None, None, "the file does not define its geometry")
     possible = [name for name in site.interleaves if name != "depth_to_space" or _has_block(site)]
     if interleave is not None and interleave not in possible:
         return Decision(site, "refuse", None, None, _no_interleave(site, interleave, possible))
@@ -62,7 +62,7 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
                 return Decision(site, "leave", None, None, f"{rule.reason} ({rule.source})")
     reasons = []
     if form != "auto":
-        reasons.append(f"form {form} was asked for")
+        reasons.append(f"form {form} was requested")
     chosen = None if form == "auto" else form
     for rule in target.prefer:
         applies = rule.when.holds(site) and (rule.interleave is None or rule.interleave in possible)
@@ -72,8 +72,8 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
             reasons.append(f"{rule.reason} ({rule.source})")
     if chosen is None:
         if target.unmeasured == "leave":
-            return Decision(site, "leave", None, None, f"{target.beyond(site)}; name a form to convert it")
-        # A count that is not known is no small one.
+            return Decision(site, "leave", None, None, f"{target.beyond(site)}; choose a form to convert it")
+        # Assume that an unknown number of channels is large.
         chosen = auto_form(site.axes, site.out_channels or maxsize, site.groups)
         measured = any(rule.form for rule in target.prefer)
         by_default = f"form {chosen} by the library's default rule: {target.beyond(site)}"
@@ -81,12 +81,12 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
     if site.bound:
         reasons.append(site.bound)
     if SplitPlan(site.axes, site.groups, chosen).fixed:
-        reasons.append("it is computed for a map of one element, as declared, and is right for no other size")
+        reasons.append("it is valid only for the declared feature map of one element")
     return Decision(site, "convert", chosen, interleave or possible[0], "; ".join(reasons))
 
 
 def _is_square(site):
-    """Whether one block size, as DEPTH_TO_SPACE has, interleaves the axes."""
+    """Whether a single block size, as DEPTH_TO_SPACE uses, interleaves the axes."""
     return depth_to_space_fits([axis.s for axis in site.axes])
 
 
@@ -96,19 +96,19 @@ def _has_block(site):
 
 
 def _no_interleave(site, name, possible):
-    """Why an interleave that was asked for cannot be had."""
+    """Why a requested interleave is not possible."""
     others = f"; use interleave {' or '.join(possible)}"
     if name == "depth_to_space" and not _is_square(site):
-        return f"{name} interleaves two axes of one stride{others}"
+        return f"{name} needs two axes with equal strides{others}"
     if name == "depth_to_space":
         return f"{name} has no kernel for int16{others}"
     if name == "batch_to_space":
-        return f"only .tflite files have {name}{others}"
+        return f"{name} is only available in .tflite files{others}"
     return f"{name} needs a height and width known before the model runs (--input-shape fixes them){others}"
 
 
 def _account(site, form):
-    """What the default form issues, in words."""
+    """The number of operations that the default form executes, in words."""
     counts = site.macs()
     if counts["useful"] is None:
         return f"form {form} by the library's default rule"

@@ -1,4 +1,4 @@
-"""Hand a model to the child process of `sandbox`: an exchange folder, a task, limits."""
+"""Pass a model to the child process of `sandbox`: an exchange folder, a task and limits."""
 
 import os
 import sys
@@ -16,24 +16,27 @@ from ..formats.recognition.detect import look
 from ..limits import sandbox, temporary
 from .task import Files, Task, verb_of
 
-#: A model as a user gives it: the path of a file, or its bytes.
+#: A model as passed by the user: the path of a file, or its bytes.
 ModelFile = str | os.PathLike[str] | bytes | bytearray | memoryview
-#: Inputs as a user gives them: arrays by name, or the path of an .npz file.
+#: Inputs as passed by the user: arrays by name, or the path of an .npz file.
 Inputs = Mapping[str, Any] | str | os.PathLike[str]
 
-_INPUTS = "plain arrays by input name, samples stacked along a new first axis, or the path of an .npz file"
+_INPUTS = (
+    "plain arrays by input name, samples stacked along a new first axis, "
+    "or the path of an .npz file"
+)
 _WORKER = f"{__package__}._worker"
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work prepared for the child.
+    """Work that is ready for the child process.
 
     Args:
-        task: what it is to do.
+        task: what to do.
         folder: where child and parent exchange files.
         limits: `Limits` of the child.
-        names: what the caller calls each file, by the path that the child knows.
+        names: the caller's name of each file, by the path that the child uses.
     """
 
     task: Task
@@ -42,13 +45,13 @@ class Job:
     names: Mapping[str, str]
 
     def run(self, progress: sandbox.Progress | None = None) -> Any:
-        """Do it, and return what its verb says, as plain values (see `task`).
+        """Run the task and return its result as plain values (see `task`).
 
         Args:
             progress: called with the name of each stage that the child enters.
 
         Raises:
-            SplitDeconvError: whatever goes wrong.
+            SplitDeconvError: for any failure.
         """
         order = sandbox.Order(self.task.to_json(), self.limits, self.task.files.where)
         try:
@@ -72,17 +75,17 @@ def job(
     converted: ModelFile | None = None,
     **given: Any,
 ) -> Iterator[Job]:
-    """A `Job` on a model, whose exchange folder lives as long as the context.
+    """Prepare a `Job` on a model; its exchange folder is removed at the end of the context.
 
-    Of a file no more is read here than its first bytes: the child reads it.
+    Only the first bytes of a file are read here; the child reads the rest.
 
     Args:
         verb: "inspect", "convert", "verify", "time" or "layers".
         model: path or bytes.
-        timeout, memory: limits in seconds and GiB; None for those that fit the file's size.
+        timeout, memory: limits in seconds and GiB; None to derive them from the size of the file.
         inputs: arrays by name, or the path of an .npz file.
         converted: path or bytes of the model to compare with.
-        **given: what else the verb needs, see `task.verb_of`.
+        **given: other fields of the verb, see `task.verb_of`.
 
     Raises:
         SplitDeconvError: the model cannot be read.
@@ -107,7 +110,7 @@ def job(
 
 
 def is_keras(model: object) -> bool:
-    """Whether this is a `keras.Model`; who has one has imported keras."""
+    """Whether this is a `keras.Model`, which can only exist if keras has been imported."""
     return "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model)
 
 
@@ -118,12 +121,12 @@ def target_name(target: str | os.PathLike[str]) -> str:
 
 
 def _absolute(given: object) -> Path | None:
-    """The absolute path of what is given as one; None for everything else."""
+    """The absolute path if `given` is a path; None for anything else."""
     return Path(os.path.abspath(given)) if isinstance(given, str | os.PathLike) else None
 
 
 def _as_file(model: ModelFile, path: Path) -> Path:
-    """The absolute path of a model that is a file, or of one made of its bytes."""
+    """The absolute path of a model file; bytes are written to `path` first."""
     if isinstance(model, str | os.PathLike):
         return Path(os.path.abspath(model))
     path.write_bytes(model)
@@ -131,16 +134,16 @@ def _as_file(model: ModelFile, path: Path) -> Path:
 
 
 def _as_npz(inputs: Inputs, path: Path) -> Path:
-    """Inputs as the path of an .npz file."""
+    """The path of an .npz file with the inputs."""
     if isinstance(inputs, str | os.PathLike):
-        # A pipe need not end, nor a file of /proc.
+        # A pipe or a file in /proc may never end.
         if not os.path.isfile(inputs) or not os.path.getsize(inputs):
-            raise _no_inputs(f"{inputs}, which is not a file, or empty")
+            raise _no_inputs(f"{inputs}, which is not a regular file or is empty")
         return Path(os.path.abspath(inputs))
     if not isinstance(inputs, Mapping):
         raise _no_inputs(type(inputs).__name__)
     try:
-        # As numpy.savez, which keeps some names for itself.
+        # Like numpy.savez, which cannot store arrays under some of the names.
         with zipfile.ZipFile(path, "w") as archive:
             for name, values in inputs.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:

@@ -1,5 +1,6 @@
-"""What the child process does: read a file; list its layers, inspect, convert or verify it. In and
-out go plain values and files.
+"""The work of the child process: read a model, then list its layers, inspect, convert or verify it.
+
+Tasks and results are plain values and files.
 """
 
 import gc
@@ -27,11 +28,11 @@ def run(task: Task, folder: Path) -> dict[str, Any] | list[dict[str, Any]]:
     """Do one task.
 
     Args:
-        task: what, and with which files.
-        folder: for the stage that is entered, and what "convert" makes: the model, as "output".
+        task: what to do, and the files to do it with.
+        folder: where to write the current stage and, for "convert", the model, as "output".
 
     Returns:
-        The report, the verification, the times or the list of layers, as plain values.
+        The report, verification, times or list of layers, as plain values.
     """
     match task.verb:
         case Inspect():
@@ -60,13 +61,13 @@ def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
     output = folder / "output"
     result, report = rewrite(kind, format_of(kind).source(files.model), _beside(files), options, output)
     size = _save(result, output)
-    if report.bytes_after is None:  # of a model in memory
+    if report.bytes_after is None:  # a model in memory
         report = report.with_(bytes_after=size)
     if verb.verify and (report.converted or options.fixes):
         _enter(folder, "verifying the result")
-        # Runtimes read files themselves: nothing is held twice.
+        # Runtimes read the files themselves, so free the memory first.
         del result
-        gc.collect()  # models in memory may be in cycles
+        gc.collect()  # models may be part of reference cycles
         verification = _compare(kind, files, output, verb, report)
         report = report.with_(verification=verification)
         check(verification, files.where, options.fixes)
@@ -74,7 +75,7 @@ def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
 
 
 def _save(result: bytes | Path, output: Path) -> int:
-    """Put a model, its bytes or the path of its file, into a file; returns its size."""
+    """Write a model, given as bytes or as the path of a file, to `output`; return its size."""
     if isinstance(result, bytes):
         output.write_bytes(result)
     elif result != output:
@@ -124,15 +125,15 @@ def _time(verb: Time, files: Files, folder: Path) -> list[dict[str, Any]]:
 
 
 def check(verification: Verification, where: str, fixed: bool = False) -> None:
-    """Refuse a conversion whose result does not compute what the original does.
+    """Raise an error if the converted model does not compute the same as the original.
 
     Args:
-        verification: what was found.
-        where: what to call the model.
-        fixed: whether inputs were fixed, at sizes that the model may not take.
+        verification: the result of the comparison.
+        where: the name of the model in error messages.
+        fixed: whether inputs were fixed, possibly at sizes that the model does not accept.
 
     Raises:
-        SplitDeconvError: with the first output that differs.
+        SplitDeconvError: naming the first output that differs.
     """
     if verification:
         return
@@ -140,11 +141,11 @@ def check(verification: Verification, where: str, fixed: bool = False) -> None:
     unknown = first is None or (first.values == 0 and "operators" in verification.method)
     if fixed and first is not None and first.finding.startswith((REJECTED, UNFIT)):
         raise SplitDeconvError(
-            "the model does not run at the input shape that it was to be fixed at; it was not written",
+            "the model does not run at the requested input shape; it was not written",
             where=where,
-            expected="sizes that the model takes",
+            expected="sizes that the model accepts",
             got=first.finding,
-            fix="choose other sizes; leave the option out to convert the model as open as it is",
+            fix="choose other sizes, or omit the option to keep the open dimensions",
         )
     expected = "an output to compare"
     if first is not None and not unknown:
@@ -159,22 +160,22 @@ def check(verification: Verification, where: str, fixed: bool = False) -> None:
 
 
 def _way_out(first: Output | None, unknown: bool) -> str:
-    """What to do about a result that was not written; inputs are no help where no runtime has the kernels."""
-    if first is not None and first.finding.startswith("the runtime does not take the original"):
+    """How to proceed after a failed verification; other inputs cannot help without kernels."""
+    if first is not None and first.finding.startswith("the runtime rejected the original"):
         return (
-            "write it unverified (--no-verify, in Python verify=False) and compare the two models in a runtime that "
-            "takes the original"
+            "write it unverified (--no-verify, in Python verify=False) and compare the two models "
+            "in a runtime that supports the original"
         )
-    way = "give inputs that suit the model (--inputs), or convert a part of it (--layers)"
+    way = "pass inputs that suit the model (--inputs), or convert only some layers (--layers)"
     if unknown:
         return f"{way}, or write it unverified (--no-verify, in Python verify=False)"
     return f"{way}; please report the model"
 
 
 def _begin(files: Files, folder: Path) -> str:
-    """The format of the model, and memory for what it keeps in other files.
+    """Find the format of the model, and allow memory for its external data.
 
-    Here it is only mapped: whoever parses it reads it, once.
+    The file is only memory-mapped here; the parser reads it.
     """
     _enter(folder, "reading the model")
     kind = _format(files.model, files.where)
@@ -187,12 +188,12 @@ def _format(model: Path, where: str) -> str:
     """The format of a model file.
 
     Raises:
-        SplitDeconvError: it cannot be read, or is of another kind.
+        SplitDeconvError: it cannot be read, or its format is not supported.
     """
     look(model)
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         likely = beginning_with(mapped)
-        # What else it may be, all of it says.
+        # For any other format, the whole file is needed.
         return likely.name if likely is not None and likely.holds(mapped) else detect(mapped[:], where)
 
 
@@ -219,7 +220,7 @@ def _compare(
 
 
 def _other(files: Files) -> Path:
-    """The model that a verb of two compares with."""
+    """The second model of a verb that takes two."""
     assert files.converted is not None, "the verb needs a second model"
     return files.converted
 
@@ -233,5 +234,5 @@ def _inputs(files: Files) -> str | None:
 
 
 def _enter(folder: Path, stage: str) -> None:
-    """Say what is being done; the parent reads it."""
+    """Write the current stage to a file that the parent process reads."""
     (folder / STAGE).write_text(stage)

@@ -1,6 +1,7 @@
-"""What a transposed convolution is called where its whole name is too long to show: short, and never the same twice.
+"""Short, unique labels for transposed convolutions whose full names are too long to show.
 
-A TFLite converter names a fused operator after all its parts, ``NAME;NAME;NAME``, and may append a number to that.
+The TFLite converter names a fused operator after all its parts, ``NAME;NAME;NAME``, and may append
+a number.
 """
 
 import re
@@ -14,10 +15,10 @@ _SHORT = 32  # characters that a column of a table has room for
 
 
 def labels(names: Sequence[str]) -> list[str]:
-    """One label for each name: its telling part, cut to its end where that is long.
+    """One label per name: its most specific part, shortened to its end if that is long.
 
     Args:
-        names: of all the layers of a model, in order; they may repeat.
+        names: names of all layers of a model, in order; they may repeat.
 
     Returns:
         As many labels, all of them different.
@@ -29,31 +30,31 @@ def labels(names: Sequence[str]) -> list[str]:
 
 
 def finds(pattern: re.Pattern, names: Sequence[str]) -> list[bool]:
-    """Whether a regular expression finds each of some layers, by its name or by its label."""
+    """For each layer, whether a regular expression matches its name or its label."""
     both = zip(names, labels(names), strict=True)
     return [any(pattern.search(text) for text in one) for one in both]
 
 
 def _part(name: str) -> str:
-    """The part of a fused operator's name that is about the transposed convolution, else the longest."""
+    """The part of a fused operator's name for the transposed convolution, else the longest."""
     parts = [part for part in name.split(";") if part] or [name]
     telling = [part for part in parts if _TRANSPOSED.search(part)]
     return telling[-1] if telling else max(parts, key=len)
 
 
 def _unless_shared(texts: Sequence[str], whole: Sequence[str]) -> list[str]:
-    """The texts, but the whole ones in place of those that come twice."""
+    """Replace every text that is not unique with the whole one."""
     counts = Counter(texts)
     return [text if counts[text] == 1 else full for text, full in zip(texts, whole, strict=True)]
 
 
 def _replaced(texts: Sequence[str], shorten: Callable[[str], str]) -> list[str]:
-    """The texts, shortened where that leaves one that no other has."""
+    """Shorten every text whose short form is unique."""
     return _unless_shared([shorten(text) for text in texts], texts)
 
 
 def _numbered(texts: Sequence[str]) -> list[str]:
-    """The texts, with numbers behind those that come twice."""
+    """Append numbers to texts that are not unique."""
     counts, taken, found = Counter(texts), set(texts), []
     for text in texts:
         if counts[text] > 1:

@@ -1,4 +1,4 @@
-"""What came of a conversion: the decisions, the proof and the report, as records that JSON can hold."""
+"""The results of a conversion: decisions, verification and report, as JSON-serializable records."""
 
 from dataclasses import asdict, dataclass, field, replace
 
@@ -11,15 +11,16 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Verification:
-    """What a comparison found; true if everything agrees.
+    """The result of a comparison; true if everything agrees.
 
     Args:
         passed: whether every output agrees.
-        outputs: one `Output` per output of the model, or per operator where those were run alone.
-        method: "model" for whole models, "operators" for rewritten operators alone, or "model and operators".
+        outputs: one `Output` per output of the model, or per operator if run in isolation.
+        method: "model" for whole models, "operators" for rewritten operators in isolation, or
+            "model and operators".
         samples: how many inputs were run.
-        seed: of the synthetic inputs.
-        notes: what a reader should know.
+        seed: seed of the synthetic inputs.
+        notes: remarks for the reader.
     """
 
     passed: bool
@@ -33,12 +34,12 @@ class Verification:
         return self.passed
 
     def to_dict(self) -> dict:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return {**vars(self), "outputs": [output.to_dict() for output in self.outputs]}
 
     @classmethod
     def from_dict(cls, content) -> "Verification":
-        """The verification that `to_dict` described."""
+        """Rebuild the verification from the result of `to_dict`."""
         outputs = tuple(map(Output.from_dict, content["outputs"]))
         return cls(**content | {"outputs": outputs, "notes": tuple(content["notes"])})
 
@@ -51,12 +52,13 @@ class Report:
         format: "tflite", "onnx" or "keras".
         target: name of the target.
         decisions: one per transposed convolution, in the model's order.
-        operators_before, operators_after: how many of each operator the model holds.
+        operators_before, operators_after: how many of each operator the model contains.
         bytes_before, bytes_after: file size; None for a model in memory.
-        arena_before, arena_after: peak of the TFLite interpreter's memory arena in bytes; None for other formats.
-        objections: (operator, reason) for what the target would refuse of the resulting model.
-        verification: the `Verification`, or None if it was not asked for or nothing was converted.
-        notes: what else a reader should know.
+        arena_before, arena_after: peak size of the TFLite interpreter's memory arena in bytes; None
+            for other formats.
+        objections: (operator, reason) for operators in the result that the target would refuse.
+        verification: the `Verification`; None if it was not requested or nothing was converted.
+        notes: other remarks for the reader.
     """
 
     format: str
@@ -86,7 +88,7 @@ class Report:
         return [decision.row() for decision in self.decisions]
 
     def frame(self):
-        """The rows as a pandas DataFrame, with whole numbers or missing where they are counts."""
+        """The rows as a pandas DataFrame; counts are integers or missing."""
         import pandas
 
         columns = list(Decision(Site("", "", None, 1, None, None, ""), "", None, None, "").row())
@@ -95,7 +97,7 @@ class Report:
         return frame.astype(dict.fromkeys(whole, "Int64"))
 
     def to_dict(self) -> dict:
-        """Everything as plain values, fit for JSON, with the version of this schema."""
+        """Everything as plain, JSON-serializable values, with the version of this schema."""
         content = {name: value for name, value in vars(self).items() if name not in ("decisions", "verification")}
         return {
             "schema_version": SCHEMA_VERSION,
@@ -114,7 +116,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, content) -> "Report":
-        """The report that `to_dict` described."""
+        """Rebuild the report from the result of `to_dict`."""
         content = dict(content)
         verification, layers = content.pop("verification"), content.pop("layers")
         content.pop("schema_version")
@@ -134,7 +136,7 @@ class Report:
 
 
 def _decision(layer):
-    """The decision that one of `to_dict`'s layers described."""
+    """Rebuild a decision from one of the layers in the result of `to_dict`."""
     axes = layer["axes"] and tuple(Axis(**axis) for axis in layer["axes"])
     names = ("name", "operator", "groups", "in_channels", "out_channels", "dtype", "batch", "problem", "bound")
     counts = {name: layer[name] for name in COUNTS}

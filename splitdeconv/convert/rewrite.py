@@ -1,4 +1,7 @@
-"""One model, in this process: find its transposed convolutions, decide, rewrite. No files, no limits, no proof."""
+"""Find the transposed convolutions of one model, decide and rewrite, all in this process.
+
+No files, limits or verification are involved.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +18,7 @@ from .targets import Target, load_target
 
 @dataclass(frozen=True)
 class Options:
-    """What a user asks for; see `splitdeconv.convert` for each."""
+    """The options of a conversion; see `splitdeconv.convert` for each."""
 
     target: str = "generic"
     form: str = "auto"
@@ -26,12 +29,12 @@ class Options:
 
     @property
     def fixes(self) -> bool:
-        """Whether inputs are to be fixed, which is a reason of its own to write a model."""
+        """Whether inputs are to be fixed, in which case a model is always written."""
         return self.static_batch is not None or self.input_shape is not None
 
     @cached_property
     def device(self) -> Target:
-        """The target, read."""
+        """The target, loaded."""
         return load_target(self.target)
 
     def decide(self, sites):
@@ -39,21 +42,21 @@ class Options:
         return tuple(decide_all(sites, self.device, self.form, self.interleave, self.layers))
 
     def check(self):
-        """Refuse what is no legal value, before any model is read.
+        """Reject invalid options before any model is read.
 
         Raises:
-            SplitDeconvError: naming the option.
+            SplitDeconvError: naming the invalid option.
         """
         self.decide(())
         input_shapes.checked(self.input_shape)
         if self.static_batch is not None:
             if self.input_shape is not None:
                 raise SplitDeconvError(
-                    "a fixed batch and fixed input shapes exclude each other",
+                    "static_batch and input_shape cannot be combined",
                     where="static_batch, input_shape",
-                    expected="one of the two: an input's shape states its batch as well",
+                    expected="one of the two: an input shape includes the batch",
                     got="both",
-                    fix="leave static_batch out",
+                    fix="omit static_batch",
                 )
             batch = check_count(self.static_batch, "batch", "static_batch")
             if batch > input_shapes.LARGEST:
@@ -71,14 +74,15 @@ def examine(kind, data, path=None, options=None):
     Args:
         kind: the name of the model's format.
         data: bytes, a `keras.Model`, or the path of an .onnx or .keras file.
-        path: where the bytes came from; external data are found beside it.
+        path: where the bytes came from; external data is looked up next to it.
         options: `Options`.
 
     Returns:
-        (the parsed model, a `Report` of it as it is).
+        (the parsed model, a `Report` on the unchanged model).
 
     Raises:
-        SplitDeconvError: no sound model, an illegal option, or a target that does not read this format.
+        SplitDeconvError: the model or an option is invalid, or the target does not read this
+            format.
     """
     options = options or Options()
     options.check()
@@ -89,7 +93,7 @@ def examine(kind, data, path=None, options=None):
             where="target",
             expected=", ".join(target.formats),
             got=kind,
-            fix="choose another target, or bring the model into that format first",
+            fix="choose another target, or export the model to that format first",
         )
     model = format_of(kind).parse(data, path)
     sites, operators = model.sites(), model.operators()
@@ -111,16 +115,17 @@ def rewrite(kind, data, path=None, options=None, into=None):
 
     Args:
         kind, data, path, options: as for `examine`.
-        into: path to write the result to, which need not be held in memory then; None for none.
+        into: path to write the result to, so that it need not be held in memory; None to return it.
 
     Returns:
-        (bytes, `into` or `keras.Model`, `Report`); the very `data` where there is nothing to convert and no input to
-        fix, unless it keeps tensors in other files, which are put inside (or, in the file `into`, the small ones).
-        Of Keras models only a subclassed one is changed itself: its layers are swapped in place.
+        (bytes, `into` or `keras.Model`, `Report`). `data` itself is returned if there is nothing to
+        convert and no input to fix, unless the model has external data: that is embedded (in the
+        file `into`, only small tensors are). The only models changed in place are subclassed Keras
+        models, whose layers are replaced.
 
     Raises:
-        SplitDeconvError: as `examine`; every transposed convolution there is has to be refused; or the inputs
-            cannot be fixed as asked.
+        SplitDeconvError: as for `examine`; or every transposed convolution must be refused; or the
+            inputs cannot be fixed as requested.
     """
     options = options or Options()
     model, report = examine(kind, data, path, options)
@@ -149,14 +154,14 @@ def rewrite(kind, data, path=None, options=None, into=None):
 
 
 def _fix(model, options):
-    """Fix a model's inputs as asked; returns what is to be said of it."""
+    """Fix a model's inputs as requested; return the notes on it."""
     before = model.inputs()
     model.fix(input_shapes.wanted(input_shapes.checked(options.input_shape), options.static_batch, before))
     return input_shapes.told(before, model.inputs())
 
 
 def _result(model, into):
-    """What a model is now: in the file `into` if there is one."""
+    """Serialize a model, to the file `into` if one is given."""
     if into is None:
         return model.serialize()
     model.write(into)
@@ -165,35 +170,35 @@ def _result(model, into):
 
 
 def nothing_to_do(report) -> str:
-    """Why a model comes out as it went in."""
+    """The note on why a model was not changed."""
     if not report.decisions:
         seen = " that can be seen" if any(map(unseen.is_note, report.notes)) else ""
-        return f"the model holds no transposed convolution{seen}: nothing to convert"
-    return f"none of the {len(report.decisions)} transposed convolution(s) was to be converted: see the reasons"
+        return f"the model contains no transposed convolution{seen}: nothing to convert"
+    return f"none of the {len(report.decisions)} transposed convolution(s) was converted: see the reasons"
 
 
 def _refuse_if_nothing_can_be_done(report):
-    """A model whose every transposed convolution is refused is no conversion; of a part the report tells."""
+    """Raise an error if every transposed convolution is refused."""
     refused = [decision for decision in report.decisions if decision.verdict == "refuse"]
     if refused and len(refused) == len(report.decisions):
         first = refused[0]
         raise SplitDeconvError(
             f"no transposed convolution of the model can be converted ({len(refused)} refused)",
             where=f"{first.site.operator} {first.site.name}",
-            expected="at least one that can be",
+            expected="at least one that can be converted",
             got=first.reason,
-            fix="splitdeconv inspect gives the reason for each",
+            fix="run splitdeconv inspect to see the reason for each",
         )
 
 
 def _notes(target, sites, model):
-    """What the target asks of the whole model, what its file wants known, and what cannot be seen of it."""
+    """The target's notes and requirements on the whole model, and the parts not analysed."""
     inputs = model.inputs()
     notes = [*(input_shapes.advised(note, inputs) for note in target.notes), *unseen.note(model.unseen())]
     odd = sorted({site.dtype for site in sites if target.types != "unknown" and site.dtype not in target.types})
     if odd:
         taken = ", ".join(target.types)
-        notes.append(f"{target.name} takes {taken}; the model computes in {', '.join(odd)} ({target.types_source})")
+        notes.append(f"{target.name} supports {taken}; the model computes in {', '.join(odd)} ({target.types_source})")
     if target.static_shapes is True and any(_is_dynamic(site) for site in sites):
         advice = input_shapes.advice(inputs)
         way = {None: "", input_shapes.STATIC_BATCH: f"; {advice} fixes the batch"}.get(advice, f"; {advice} fixes them")
@@ -206,7 +211,7 @@ def _is_dynamic(site):
 
 
 def _size(data, outside=0):
-    """Bytes of a model, with those it keeps in files beside its own; None for one in memory."""
+    """The size of a model in bytes, with external data; None for a model in memory."""
     if isinstance(data, Path):
         return data.stat().st_size + outside
     return len(data) + outside if isinstance(data, bytes) else None

@@ -1,8 +1,8 @@
-"""Every layer of a model file that multiplies, as one row of sizes: what `splitdeconv.dlp.workload` takes.
+"""List every layer of a model file that multiplies as a row for `splitdeconv.dlp.workload`.
 
-Files are read as the converters read them, with the same checks and in the same child process, and nothing is run.
-An operator that may multiply but is not described here is a refusal, so that no work is left out of a network in
-silence.
+Files are read with the same checks and in the same kind of child process as for a conversion, but
+nothing is run. An operator that may multiply but is not supported here raises an error, so that no
+part of a network's work is silently ignored.
 """
 
 from ..errors import SplitDeconvError
@@ -16,21 +16,23 @@ def layer_rows(model, size=None, *, timeout=None, memory=None):
     Args:
         model: path or bytes of a .tflite, .onnx or .keras model.
         size: height and width of the image, for an ONNX model that leaves them open.
-        timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.
+        timeout, memory: limits of the child process in seconds and GiB; by default they grow with
+            the size of the file.
 
     Returns:
-        A list of mappings, with keys of `splitdeconv.networks.table.COLUMNS`. `padding` is "EXPLICIT" where `before_h`
-        to `end_w` alone say it.
+        A list of mappings with the keys `splitdeconv.networks.table.COLUMNS`. `padding` is
+        "EXPLICIT" if only `before_h` to `end_w` describe it.
 
     Raises:
-        SplitDeconvError: no sound model, a size that is known only at run time, or an operator that is not described.
+        SplitDeconvError: the model is invalid, a size is only known at run time, or an operator is
+            not supported.
     """
     with job("layers", model, timeout, memory, options={"size": size}) as prepared:
         return prepared.run()
 
 
 def read(kind, data, where, path=None, size=None):
-    """As `layer_rows`, in this process, of the bytes of a model of a known `kind`; `where` names it in a refusal."""
+    """Like `layer_rows`, but in this process and for a known `kind`; `where` is used in errors."""
     file_format = format_of(kind)
     if size is not None and not file_format.sized:
         raise SplitDeconvError(

@@ -1,6 +1,7 @@
-"""What a device or runtime takes and prefers: `targets/*.yaml`, or a file of the user's own, as typed records.
+"""What devices and runtimes support and prefer, read from `targets/*.yaml` or a user's file.
 
-Every statement in such a file carries its source, and "unknown" is a legal value: nothing is assumed about a target.
+Every statement in such a file cites its source. "unknown" is a valid value, because nothing is
+assumed about a target.
 """
 
 from dataclasses import dataclass, field
@@ -29,15 +30,15 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator that the target takes.
+    """An operator that the target supports.
 
     Args:
-        source: where that is stated.
-        versions: first and last version accepted, or "unknown".
-        inputs: most inputs accepted.
-        limits: what else it demands, in words.
-        tensors: element types that its tensors may have; "unknown" for those of the target.
-        fix: what to do about a tensor of another type, in words; None where nothing is known.
+        source: the source of this statement.
+        versions: first and last supported version, or "unknown".
+        inputs: the largest supported number of inputs.
+        limits: other requirements, in words.
+        tensors: supported element types of its tensors; "unknown" for those of the target.
+        fix: what to do about a tensor of another type, in words; None if nothing is known.
     """
 
     source: str
@@ -50,7 +51,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Refused:
-    """An operator that the target is known not to take: why, where that is stated, and what to do about it if known."""
+    """An operator that the target does not support: the reason, its source, and a fix if known."""
 
     reason: str
     source: str
@@ -59,7 +60,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Preference:
-    """A form, an interleave or both for the sites of a kind, and the evidence for it."""
+    """A preferred form, interleave or both for certain sites, and the evidence for it."""
 
     reason: str
     source: str
@@ -70,12 +71,12 @@ class Preference:
 
 @dataclass(frozen=True)
 class Leave:
-    """Sites that the target computes better as they are, and the measurement that says so.
+    """Sites that the target computes faster unchanged, and the measurement that shows it.
 
     Args:
         reason, source: the measurement, and where it is kept.
         when: the sites.
-        unless: exceptions to them. What is not known about a site makes it no exception: it is left.
+        unless: exceptions to them. A site with unknown facts is not an exception, so it is left.
     """
 
     reason: str
@@ -84,7 +85,7 @@ class Leave:
     unless: tuple[When, ...] = ()
 
     def holds(self, site) -> bool:
-        """Whether `site` is to be left."""
+        """Whether to leave `site` unchanged."""
         return self.when.holds(site) and not any(when.holds(site) for when in self.unless)
 
 
@@ -93,20 +94,24 @@ class Target:
     """One device or runtime.
 
     Args:
-        name, title: what it is called, on the command line and in full.
+        name, title: its name on the command line, and in full.
         formats: model formats it reads, or "any".
-        others: what it does with operators that are not listed: "refused" (or run elsewhere), "taken" or "unknown".
-        others_source: where that is stated.
-        types: element types of transposed convolutions it takes, or "unknown"; `types_source` says where that is.
-        tensors: element types of what operators compute, or "unknown"; `tensors_source` says where that is stated.
-        static_shapes: whether every length must be fixed; `static_source` says where that is stated.
-        operators: the operators it takes.
-        refused: operators it is known not to take.
-        prefer: forms and interleaves, the first that holds wins.
-        leave: sites to leave as they are.
-        unmeasured: what becomes of sites that no rule gives a form: "leave" where the target runs them as they are, and
-            how fast their conversion would be is not known; "convert" in the default form where it may not.
-        notes: what a user should know, each with its source.
+        others: what it does with operators that are not listed: "refused" (or run elsewhere),
+            "taken" or "unknown".
+        others_source: the source of `others`.
+        types: supported element types of transposed convolutions, or "unknown"; `types_source` is
+            the source.
+        tensors: supported element types of operator results, or "unknown"; `tensors_source` is the
+            source.
+        static_shapes: whether every length must be fixed; `static_source` is the source.
+        operators: the operators it supports.
+        refused: operators it is known not to support.
+        prefer: forms and interleaves; the first rule that applies wins.
+        leave: sites to leave unchanged.
+        unmeasured: what to do with sites to which no rule assigns a form: "leave" if the target
+            runs them unchanged and the speed of their conversion is unknown; "convert" to the
+            default form if the target may not run them.
+        notes: remarks for the user, each with its source.
     """
 
     name: str
@@ -128,11 +133,11 @@ class Target:
     notes: tuple[str, ...] = ()
 
     def reads(self, name: str) -> bool:
-        """Whether it reads models of the format of this name."""
+        """Whether it reads models of this format."""
         return self.formats == "any" or name in self.formats
 
     def beyond(self, site) -> str:
-        """In words, what of a site lies outside everything that the rules were measured on."""
+        """Describe in which respects a site lies outside the range of the measurements."""
         rules, known = [rule.when for rule in (*self.prefer, *self.leave)], facts(site)
         odd = [
             f"{word} {'unknown' if known[name] is None else known[name]}"
@@ -143,13 +148,17 @@ class Target:
             odd.append(site.dtype)
         if not any(rule.accepts("uniform", known["uniform"]) for rule in rules):
             odd.append("a dilation, or strides or kernels that differ by axis")
-        return f"nothing like it was measured on {self.name}" + (f" ({', '.join(odd)})" if odd else "")
+        return f"no comparable layer was measured on {self.name}" + (f" ({', '.join(odd)})" if odd else "")
 
     def objections(self, operators) -> list[tuple[str, str]]:
-        """What the target would refuse among `operators`: (name, version[, element types of what it computes]).
+        """The operators that the target would refuse.
+
+        Args:
+            operators: (name, version[, element types of the results]) of each operator.
 
         Returns:
-            (operator, reason and source) for each that is refused, too new or of another type, in order of name.
+            (operator, reason and source) for each operator that is refused, too new or of an
+            unsupported type, sorted by name.
         """
         found = {}
         for name, version, *types in operators:
@@ -158,23 +167,23 @@ class Target:
                 known = self.refused[name]
                 found[name] = _with_fix(f"{known.reason} ({known.source})", known.fix)
             elif entry is None and self.others == "refused":
-                found[name] = f"not among the operators it takes ({self.others_source})"
+                found[name] = f"not among the supported operators ({self.others_source})"
             elif entry and entry.versions != "unknown" and not entry.versions[0] <= version <= entry.versions[1]:
                 first, last = entry.versions
-                found[name] = f"version {version}, where it takes {first} to {last} ({entry.source})"
+                found[name] = f"version {version}; supported are {first} to {last} ({entry.source})"
             elif types and (why := self._objection_to_types(entry, types[0])):
                 found.setdefault(name, why)
         return sorted(found.items())
 
     def _objection_to_types(self, entry, types):
-        """Why an operator with tensors of these types is refused; None if it is not."""
+        """Why an operator with tensors of these types is refused; None if it is supported."""
         own = entry is not None and entry.tensors != "unknown"
         taken = entry.tensors if own else self.tensors
         odd = [] if taken == "unknown" else sorted(set(types) - set(taken))
         if not odd:
             return None
         source = entry.source if own else self.tensors_source
-        why = f"tensors of {', '.join(odd)}, where it takes {', '.join(taken)} ({source})"
+        why = f"tensors of {', '.join(odd)}; supported are {', '.join(taken)} ({source})"
         return _with_fix(why, entry and entry.fix)
 
 
@@ -188,20 +197,21 @@ def names() -> list[str]:
 
 
 def load_target(name_or_path) -> Target:
-    """A target by name, or from a YAML file of the user's own.
+    """Load a target by name, or from a user's YAML file.
 
     Args:
         name_or_path: one of `names()`, or the path of a file ending in .yaml or .yml.
 
     Raises:
-        SplitDeconvError: there is no such target or file, or the file does not fit; with the dotted path of the misfit.
+        SplitDeconvError: there is no such target or file, or the file is invalid; the error names
+            the dotted path of the invalid key.
     """
     text = str(name_or_path)
     if text.endswith((".yaml", ".yml")):
         return _checked(schema.read(Target, Path(name_or_path)), text)
     if text not in names():
         raise SplitDeconvError(
-            "there is no target of that name",
+            "unknown target",
             where="target",
             expected=", ".join(names()) + ", or the path of a .yaml file",
             got=shown(text),
@@ -220,7 +230,7 @@ def _folder():
 
 
 def _checked(target, where):
-    """A statement about types or shapes needs a source like every other, and formats are those that there are."""
+    """Check that formats are known, and that statements about types and shapes cite a source."""
     for name in () if target.formats == "any" else target.formats:
         check_choice(name, registry.names(), "format", f"{where}, formats")
     for name, source in (("types", "types_source"), ("tensors", "tensors_source"), ("static_shapes", "static_source")):

@@ -1,8 +1,8 @@
-"""What crosses the process boundary: a verb with its options, and the files that it is about.
+"""Tasks that cross the process boundary: a verb with its options, and the files it applies to.
 
-A `Task` goes to the child as plain values and is a `Task` again there. What comes back is what the
-verb says: the `Report` of "inspect" and "convert" or the `Verification` of "verify" as its
-`to_dict` has it, the rows of "layers" and "time" as a list.
+A `Task` is sent to the child process as plain values and is rebuilt there. The verb determines the
+result: `to_dict` of a `Report` for "inspect" and "convert" or of a `Verification` for "verify", and
+a list of rows for "layers" and "time".
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ class Files:
 
     Args:
         model: the model.
-        where: what its user calls it.
-        beside: where the model's other files lie beside; None where it came as bytes.
+        where: the user's name for the model.
+        beside: path next to which the model's other files are; None if the model came as bytes.
         inputs: an .npz file; None for synthetic inputs.
-        converted: the model to compare with; None where the verb needs none.
+        converted: the model to compare with; None if the verb needs none.
     """
 
     model: Path
@@ -37,7 +37,7 @@ class Files:
 
     @classmethod
     def from_json(cls, content: Mapping[str, str | None]) -> "Files":
-        """The files that `to_json` described."""
+        """Rebuild the files from the result of `to_json`."""
         paths = {name: None if text is None else Path(text) for name, text in content.items()}
         model = Path(content["model"] or "")
         return cls(model, str(content["where"]), paths["beside"], paths["inputs"], paths["converted"])
@@ -65,9 +65,9 @@ class Convert:
     """Rewrite a model; the result is left in the file "output" of the exchange folder.
 
     Args:
-        options: what is asked for.
-        verify: whether the result is compared with the original.
-        samples, seed: of that comparison.
+        options: the options of the conversion.
+        verify: whether to compare the result with the original.
+        samples, seed: number of samples and seed of that comparison.
     """
 
     name: ClassVar[str] = "convert"
@@ -130,8 +130,8 @@ class Layers:
     """List the layers of a model that multiply.
 
     Args:
-        size: height and width of the image, for an ONNX model that leaves them open. Whether it is
-            that is for the reader of the model to say.
+        size: height and width of the image, for an ONNX model that leaves them open. The reader of
+            the model checks whether it does.
     """
 
     name: ClassVar[str] = "layers"
@@ -156,18 +156,18 @@ def verb_of(name: str, given: Mapping[str, Any]) -> Verb:
 
     Args:
         name: "inspect", "convert", "verify", "time" or "layers".
-        given: its fields, as its `to_json` has them; those that have a default may be left out.
+        given: its fields, as returned by its `to_json`; fields with a default are optional.
     """
     return _VERBS[name].from_json(given)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a child is to do.
+    """Work for a child process.
 
     Args:
-        verb: what, with the options of it.
-        files: with which files.
+        verb: what to do, with its options.
+        files: the files to do it with.
     """
 
     verb: Verb
@@ -183,7 +183,7 @@ class Task:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Task":
-        """The task that `to_json` described."""
+        """Rebuild the task from the result of `to_json`."""
         verb = verb_of(content["verb"], content["given"])
         return cls(verb, Files.from_json(content["files"]))
 

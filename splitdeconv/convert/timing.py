@@ -1,4 +1,4 @@
-"""Time model files against each other in their own runtime, on this CPU."""
+"""Time model files against each other in their own runtime on this CPU."""
 
 from dataclasses import replace
 from functools import partial
@@ -29,20 +29,22 @@ def time_files(
     memory=None,
     progress=None,
 ) -> pd.DataFrame:
-    """`time_models` of two files that nobody vouches for, in a child process with limits on time and memory.
+    """`time_models` for two untrusted files, in a child process with limits on time and memory.
 
     Args:
         original, converted: path or bytes of two .tflite or .onnx models.
         threads, turns, budget, seed: as for `time_models`.
         inputs: as for `time_models`.
-        timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.
+        timeout, memory: limits of the child process in seconds and GiB; by default they grow with
+            the size of the file.
         progress: called with the name of each stage the child enters.
 
     Returns:
-        What `time_models` returns, of "original" and "converted".
+        The result of `time_models` for the models "original" and "converted".
 
     Raises:
-        SplitDeconvError: as `time_models`; limits hit; inputs that the model does not take.
+        SplitDeconvError: as for `time_models`; or a limit was exceeded, or the model rejected the
+            inputs.
     """
     for model in (original, converted):
         check_format(model)
@@ -52,7 +54,7 @@ def time_files(
 
 
 def check_format(model):
-    """Refuse what is not timed here before anything is done with it, by its first bytes: the rest is for the child.
+    """Reject formats that cannot be timed, by their first bytes; the child checks the rest.
 
     Args:
         model: path or bytes.
@@ -62,28 +64,30 @@ def check_format(model):
     """
     head, _, path = look(model)
     if head.startswith(b"PK\x03\x04"):
-        raise _untimed("the model" if path is None else path, "a zip archive, as .keras models are")
+        raise _untimed("the model" if path is None else path, "a zip archive, like a .keras model")
 
 
 def time_models(models, *, paths=None, inputs=None, threads=(1, 2), turns=31, budget=20.0, seed=0) -> pd.DataFrame:
     """Time models on the same inputs, in turn: LiteRT for .tflite, ONNX Runtime for .onnx.
 
     Args:
-        models: dict of name to bytes, all of one format and with the same inputs; the first is the baseline.
-        paths: dict of name to where the bytes came from, for external data.
-        inputs: as for `splitdeconv.verify`, of which the first sample is taken; None for a synthetic one.
+        models: dict from name to bytes, all of one format and with the same inputs; the first is
+            the baseline.
+        paths: dict from name to the path that the bytes came from, for external data.
+        inputs: as for `splitdeconv.verify`; only the first sample is used. None for a synthetic
+            one.
         threads: thread counts to time with.
         turns, budget: as for `splitdeconv.bench.interleaved`, for each thread count.
-        seed: of synthetic inputs and of the bootstrap.
+        seed: seed of the synthetic inputs and of the bootstrap.
 
     Returns:
-        DataFrame, one row a thread count and model: form (the model's name), threads, the columns of
-        `splitdeconv.bench.summarize`, inputs (their names and shapes, as timed), and skipped (empty: every model is
-        run).
+        DataFrame with one row per thread count and model: form (the name of the model), threads,
+        the columns of `splitdeconv.bench.summarize`, inputs (their names and shapes as timed), and
+        skipped (empty, because every model is run).
 
     Raises:
-        SplitDeconvError: a model of another kind, models of several kinds or with different inputs, or one that the
-            runtime does not run on synthetic inputs.
+        SplitDeconvError: a model has an unsupported format, the models differ in format or inputs,
+            or the runtime cannot run a model on synthetic inputs.
     """
     baseline = next(iter(models))
     kinds = {name: _kind(data, name) for name, data in models.items()}
@@ -100,7 +104,7 @@ def time_models(models, *, paths=None, inputs=None, threads=(1, 2), turns=31, bu
             times = bench.interleaved(functions, turns=turns, budget=budget)
         except RejectedError as error:
             raise SplitDeconvError(
-                "the models do not take the same inputs", where=", ".join(models), got=str(error)
+                "the models do not accept the same inputs", where=", ".join(models), got=str(error)
             ) from None
         part = bench.summarize(times, baseline=baseline, seed=seed).rename(columns={"name": "form"})
         fed = ", ".join(f"{name} {'x'.join(map(str, values.shape)) or 'scalar'}" for name, values in sample.items())
@@ -109,10 +113,10 @@ def time_models(models, *, paths=None, inputs=None, threads=(1, 2), turns=31, bu
 
 
 def _common(runs):
-    """The inputs that every model takes, lengths fixed where any model fixes them.
+    """The inputs common to all models, with every length fixed that any model fixes.
 
-    LiteRT would resize a model to the inputs of another, and would not miss an input that is given to no model: what
-    is timed then is not what was handed in.
+    LiteRT would silently resize a model to the inputs of another, and would not report a missing
+    input. The models that are timed would then differ from the models that were passed.
     """
     (baseline, first), *others = runs.items()
     common = {port.name: port for port in first.inputs}
@@ -121,7 +125,7 @@ def _common(runs):
         alike = ports.keys() == common.keys() and all(_alike(port, common[port.name]) for port in run.inputs)
         if not alike:
             raise SplitDeconvError(
-                "the models do not take the same inputs",
+                "the models do not have the same inputs",
                 where=name,
                 expected=f"the inputs of {baseline}: {_listed(first.inputs)}",
                 got=_listed(run.inputs),
@@ -136,7 +140,7 @@ def _common(runs):
 
 
 def _alike(one, other):
-    """Whether two inputs can be the same array; a shape that is empty may be of unknown rank."""
+    """Whether two inputs can be the same array; an empty shape may stand for an unknown rank."""
     lengths = [port.shape for port in (one, other) if port.shape]
     ranks = {len(shape) for shape in lengths}
     fits = len(ranks) < 2 and all(len({*sizes} - {None}) < 2 for sizes in zip(*lengths, strict=False))
@@ -168,11 +172,11 @@ def _kind(data, where):
 
 def _untimed(where, got):
     return SplitDeconvError(
-        "only .tflite and .onnx models are timed here",
+        "only .tflite and .onnx models can be timed",
         where=where,
-        expected="a model that its own runtime reads: LiteRT or ONNX Runtime",
+        expected="a model that LiteRT or ONNX Runtime reads",
         got=got,
-        fix="export it to .tflite or .onnx, and time that file",
+        fix="export it to .tflite or .onnx and time that file",
     )
 
 
@@ -180,4 +184,4 @@ def _runner(name, data, kind, path, threads):
     try:
         return next(iter(load(format_of(kind), data, path, threads=threads).values()))
     except RejectedError as error:
-        raise SplitDeconvError("the runtime does not take the model", where=name, got=str(error)) from None
+        raise SplitDeconvError("the runtime rejected the model", where=name, got=str(error)) from None

@@ -1,11 +1,12 @@
-"""Child processes with limits on time and memory, which end with their parent.
+"""Child processes with limits on time and memory, which end together with their parent.
 
 Everything that this package runs outside its own process goes through here:
 
-* one task for one process, whose limits grow with the model: `sandbox` (here) and `worker` (there);
-* many tasks in turn for one process: `child` (here) and `loop` (there);
-* a program of somebody else: `program`.
+* one task per process, with limits that grow with the model: `sandbox` in the parent, `worker` in
+  the child;
+* many tasks for one process: `child` in the parent, `loop` in the child;
+* third-party programs: `program`.
 
-All of them start the process with `guard`, in an `environment` made for it, and say with `ending`
-how it ended. Nothing in this folder imports anything of the package but errors and privacy.
+All of them start the process with `guard` in a dedicated `environment`, and describe with `ending`
+how it ended. Of the rest of the package, this folder imports only errors and privacy.
 """

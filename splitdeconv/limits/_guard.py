@@ -1,13 +1,13 @@
-"""Run a command, and end it with all that it started as soon as the process that asked for it has
-ended.
+"""Run a command, and kill it with everything it started as soon as the requesting process ends.
 
-A script for `python -I -S`, which starts in milliseconds; `guard` runs it. A process between the
-two is needed: a signal that Linux sends when a parent ends is bound to the parent's thread, and a
-thread that waits inside the worker does not run while C++ code holds the interpreter.
+This is a script for `python -I -S`, which starts in milliseconds; `guard` runs it. A process
+between the two is necessary: the signal that Linux sends when a parent ends is bound to a thread of
+the parent, and a waiting thread inside the worker does not run while C++ code holds the
+interpreter.
 
-Arguments: the id of the process that asked, a file descriptor of the socket to it, the bytes that
-the worker may write to (or nothing), a folder to remove if that process ends first (or nothing),
-and the command.
+Arguments: the id of the requesting process, a file descriptor of the socket to it, the number of
+bytes that the worker may write to (or an empty string), a folder to remove if the requesting
+process ends first (or an empty string), and the command.
 """
 
 import os
@@ -25,22 +25,22 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(asker: int, line: int, memory: int | None, folder: str, command: list[str]) -> int:
-    """Run the command until it ends, or is to end, and end as it did."""
+    """Run the command until it ends or must end; return its exit code."""
     lead = socket.socket(fileno=line)
     lead.set_inheritable(False)
-    # A whole group or container may be told to end; this process ends after the worker, to clean up
-    # behind it.
+    # A whole group or container may receive a signal to end; this process ends after the worker, to
+    # clean up.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _IGNORED}
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     worker, problem = _start(command, memory, before)
-    with suppress(OSError):  # whoever asked has ended already
+    with suppress(OSError):  # the requesting process has already ended
         lead.send(b"%d" % problem)
     if problem:
         return 127
-    # The worker's streams are its own: whoever reads them waits for their end.
+    # Close this process's copies of the worker's streams: their readers wait for the end.
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)
@@ -53,7 +53,7 @@ def main(asker: int, line: int, memory: int | None, folder: str, command: list[s
 
 
 def _start(command: list[str], memory: int | None, before: Mapping[signal.Signals, Any]) -> tuple[int, int]:
-    """(process id, 0 or the number of the error for which the command cannot be run)."""
+    """(process id, number of the error that prevented the command from running or 0)."""
     prctl, limit, guard = _prctl(), _limiter(memory), os.getpid()
     failed, fail = os.pipe()  # closed by a command that starts
     worker = os.fork()
@@ -62,7 +62,7 @@ def _start(command: list[str], memory: int | None, before: Mapping[signal.Signal
             os.setpgid(0, 0)
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_IGN if handler == signal.SIG_IGN else signal.SIG_DFL)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python
                 signal.signal(number, signal.SIG_DFL)
             limit()
             prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -79,7 +79,7 @@ def _start(command: list[str], memory: int | None, before: Mapping[signal.Signal
 
 
 def _prctl() -> Callable[[int, int], object]:
-    """Linux' function of that name; elsewhere one that does nothing."""
+    """The Linux function of that name; on other systems, a function that does nothing."""
     try:
         from ctypes import CDLL
 
@@ -89,9 +89,9 @@ def _prctl() -> Callable[[int, int], object]:
 
 
 def _limiter(memory: int | None) -> Callable[[], None]:
-    """A function that limits this process: no core file, and so many bytes that it may write to.
+    """A function that limits this process: no core file, and `memory` bytes that it may write to.
 
-    Address space that is only reserved does not count, for runtimes and drivers of accelerators
+    Address space that is only reserved does not count, because runtimes and accelerator drivers
     reserve more of it than any machine has.
     """
     try:
@@ -110,10 +110,10 @@ def _limiter(memory: int | None) -> Callable[[], None]:
 
 
 def _wait(worker: int, asker: int, line: socket.socket, woken: int) -> bool:
-    """Wait until the worker has ended or is to end; return whether its asker ended before."""
+    """Wait until the worker has ended or must end; return whether the requesting process ended."""
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        # Its end closes the socket, unless a fork of it holds another copy; then its child has
-        # another parent.
+        # The end of the requesting process closes the socket, unless a fork of it holds another
+        # copy; in that case, the parent of this process changes.
         sources: list[Any] = [line, woken]
         ready = select.select(sources, [], [], 1)[0]
         if line in ready:
@@ -126,13 +126,13 @@ def _wait(worker: int, asker: int, line: socket.socket, woken: int) -> bool:
 
 
 def _kill(worker: int) -> None:
-    """Kill the worker's process group; its id is its own until the worker is waited for."""
+    """Kill the worker's process group; its id is not reused until the worker is waited for."""
     with suppress(OSError):  # all of it has ended
         os.killpg(worker, signal.SIGKILL)
 
 
 def _end(code: int) -> None:
-    """End as the worker did, by the same signal if it was one."""
+    """End as the worker did, with the same signal if there was one."""
     if code < 0:
         import resource
 

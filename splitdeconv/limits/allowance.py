@@ -1,8 +1,8 @@
-"""The child's side of its limits: it keeps them, asks for more where the model is larger than its
-file, and tells that it gets on.
+"""The child's side of its limits: apply them, extend them for external data, report progress.
 
-What it tells stands in the file "pulse" of the exchange folder: how many bytes of the model lie in
-other files, and the seconds of the longest run of a model. `sandbox` reads it.
+Progress is written to the file "pulse" of the exchange folder, which `sandbox` reads: the number of
+bytes that the model keeps in other files, and the duration of the longest run of a model in
+seconds.
 """
 
 import os
@@ -21,11 +21,11 @@ except ImportError:  # only POSIX has it
 
 
 class Allowance:
-    """What this process may use, in the hands of a parent.
+    """The resources that the parent allows this process to use.
 
     Args:
-        folder: of the exchange.
-        limits: to begin with.
+        folder: the exchange folder.
+        limits: the initial limits.
     """
 
     def __init__(self, folder: str | Path, limits: Limits) -> None:
@@ -38,20 +38,20 @@ class Allowance:
         _limit("RLIMIT_AS", limits.bytes, most.bytes)
 
     def outside(self, size: int) -> None:
-        """Allow for `size` bytes of the model that lie in other files."""
+        """Allow for `size` bytes of the model in other files."""
         self._outside = max(self._outside, size)
         _limit("RLIMIT_AS", self._limits.grown(self._outside).bytes)
         self._tell()
 
     @property
     def bytes_outside(self) -> int:
-        """How many bytes of the model lie in other files, as far as was told."""
+        """The number of bytes of the model in other files, as far as it has been reported."""
         return self._outside
 
     def ran(self, seconds: float) -> None:
-        """Count a run of a model that has ended."""
+        """Record the duration of a completed run of a model."""
         self._longest = max(self._longest, seconds)
-        if time.monotonic() - self._told > 1:  # no more often: runs are timed
+        if time.monotonic() - self._told > 1:  # not more often, because runs are timed
             self._tell()
 
     def _tell(self) -> None:
@@ -65,7 +65,7 @@ _current: Allowance | None = None
 
 
 def begin(folder: str | Path, limits: Limits) -> None:
-    """Take on limits for the rest of this process' life."""
+    """Apply limits for the rest of the lifetime of this process."""
     global _current
     _current = Allowance(folder, limits)
 
@@ -77,12 +77,12 @@ def outside(size: int) -> None:
 
 
 def bytes_outside() -> int:
-    """What `outside` was told; 0 if no limits are set."""
+    """The number of bytes passed to `outside`; 0 if no limits are set."""
     return 0 if _current is None else _current.bytes_outside
 
 
 def watched(run: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that does as `run`, whose every call is a sign of life."""
+    """Wrap `run` so that every call reports progress."""
     if _current is None:
         return run
 
@@ -97,7 +97,7 @@ def watched(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _limit(name: str, soft: int, hard: int | None = None) -> None:
-    """Set a limit, and with `hard` how far it may be raised later; a tighter one stays."""
+    """Set a limit and, with `hard`, its later maximum; a tighter existing limit is kept."""
     if resource is None:
         return
     which = getattr(resource, name)

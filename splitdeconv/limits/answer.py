@@ -1,4 +1,4 @@
-"""What a child process answers to a task: a result, or a refusal."""
+"""The answer of a child process to a task: a result or a refusal."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,12 +19,12 @@ class Refusal:
 
     @classmethod
     def of(cls, error: SplitDeconvError) -> "Refusal":
-        """The parts of an error."""
+        """Take an error apart."""
         parts = (error.where, error.expected, error.got, error.fix)
         return cls(str(error.problem), *(None if part is None else str(part) for part in parts))
 
     def error(self) -> SplitDeconvError:
-        """The error of these parts."""
+        """Rebuild the error."""
         return SplitDeconvError(**asdict(self))
 
 
@@ -33,23 +33,23 @@ class Answer:
     """The answer to a task.
 
     Args:
-        result: plain values, fit for JSON.
-        refusal: why there is no result; None where there is one.
+        result: plain, JSON-serializable values.
+        refusal: why there is no result; None if there is one.
     """
 
     result: Any = None
     refusal: Refusal | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return {"result": self.result} if self.refusal is None else {"error": asdict(self.refusal)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Answer":
-        """The answer that `to_json` described.
+        """Rebuild the answer from the result of `to_json`.
 
         Raises:
-            KeyError, TypeError: it is something else.
+            KeyError, TypeError: `content` is something else.
         """
         if "error" in content:
             return cls(refusal=Refusal(**content["error"]))

@@ -1,4 +1,4 @@
-"""How much time and memory a child process may use."""
+"""The time and memory that a child process may use."""
 
 import os
 from contextlib import suppress
@@ -7,16 +7,15 @@ from pathlib import Path
 
 from ..errors import SplitDeconvError
 
-#: Bytes of the largest model file; neither protobuf nor a flatbuffer holds more.
+#: Bytes of the largest possible model file; protobuf and flatbuffers hold no more.
 LARGEST = (1 << 31) - 1
 
 _GIB = 1 << 30
 _SECONDS, _COPIES = 1e-6, 16  # for each byte of a model
-# Bytes of a model in other files, beyond which more address space is not given; times that they are
-# mapped at once.
+# Bytes of external data up to which the address space grows; how often it is mapped at once.
 _MOST_OUTSIDE, _MAPPED = 128 << 30, 4
-_STACKS = 64 << 20  # for each core: 8 MiB of address space in each of a few pools of threads
-# Where Linux says how much memory a container has, version 2 and version 1 of control groups.
+_STACKS = 64 << 20  # per core: 8 MiB of address space in each of a few thread pools
+# Where Linux states the memory of a container, for version 2 and version 1 of control groups.
 _CONTAINER = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -24,29 +23,29 @@ _CONTAINER = (
 
 
 def machine_memory() -> int | None:
-    """Bytes of memory that this machine, or the container on it, has; None where that is unknown."""
+    """Bytes of memory of this machine or container; None if unknown."""
     known = []
     with suppress(AttributeError, OSError, ValueError):  # not POSIX
         known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for path in _CONTAINER:
         try:
             known.append(int(Path(path).read_text()))
-        except (OSError, ValueError):  # no such version; "max" where there is no limit
+        except (OSError, ValueError):  # no such version; "max" if there is no limit
             continue
     return min((size for size in known if size > 0), default=None)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the child may use.
+    """The resources that the child may use.
 
     Args:
-        seconds: of wall-clock time, in all.
-        bytes: of address space.
-        silence: seconds without a sign of life: a stage entered, or a run of a model ended. None
-            for `seconds`.
-        grows: the seconds and the bytes of address space to allow more for each byte that the model
-            keeps in other files; 0 for what the user has fixed.
+        seconds: total wall-clock time.
+        bytes: address space.
+        silence: seconds without progress, which means entering a stage or completing a run of a
+            model. None for `seconds`.
+        grows: additional seconds and bytes of address space per byte that the model keeps in other
+            files; 0 for limits that the user has set.
     """
 
     seconds: float
@@ -62,30 +61,30 @@ class Limits:
         seconds: float | None = None,
         memory: float | None = None,
     ) -> "Limits":
-        """The default limits for files of `size` bytes, or those asked for.
+        """The default limits for files of `size` bytes, or the limits that the user requests.
 
-        Reading, rewriting and running a model takes a few copies of it beside its activations, for
-        which there is room below 2 GiB, what TensorFlow maps, and the stacks of the threads, which
-        the runtimes start for each core.
+        Reading, rewriting and running a model takes a few copies of it, its activations, for which
+        2 GiB leave room, the memory that TensorFlow maps, and the stacks of the threads that the
+        runtimes start per core.
 
-        Time is limited twice. An endless model is stopped by its silence: a minute (two for
-        TensorFlow, which takes long to load) and a second per megabyte, or 50 times the longest run
-        of a model so far, since a runtime's plain kernels are that much slower than its fast ones.
-        In all, ten times that may pass, which is meant for 8 samples of a model of some 100 GMAC on
-        one core.
+        Time is limited twice. A model that never finishes is stopped by the limit on silence: one
+        minute (two for TensorFlow, which loads slowly) plus one second per megabyte, or 50 times
+        the longest run of a model so far, because the plain kernels of a runtime can be that much
+        slower than its fast ones. The total time is limited to ten times that, which is enough for
+        8 samples of a model of about 100 GMAC on one core.
 
         Args:
-            size: of the model and what comes with it, in bytes.
+            size: size in bytes of the model and the files that accompany it.
             keras: whether TensorFlow will be loaded.
-            seconds, memory: what to allow instead; memory in GiB.
+            seconds, memory: limits to use instead; memory in GiB.
 
         Raises:
-            SplitDeconvError: a limit that cannot be set.
+            SplitDeconvError: a limit is invalid.
         """
         for name, value, most in (("timeout", seconds, 10**8), ("memory", memory, 2**20)):
             if value is not None and not (isinstance(value, int | float) and 0 < value <= most):
                 raise SplitDeconvError(
-                    "the limit cannot be set",
+                    "invalid limit",
                     where=name,
                     expected=f"more than 0, at most {most:,}",
                     got=repr(value),
@@ -99,13 +98,12 @@ class Limits:
         )
 
     def grown(self, outside: int | None = None, longest: float = 0.0) -> "Limits":
-        """These limits for a model that keeps so many bytes in other files, and whose longest run
-        took so long.
+        """Extend the limits for a model with external data or long runs.
 
         Args:
-            outside: bytes; None for as many as are allowed for. What exceeds the largest file is
-                mapped, not copied.
-            longest: seconds.
+            outside: bytes of the model in other files; None for the maximum. The part beyond the
+                largest file size is mapped, not copied.
+            longest: seconds of the longest run so far.
         """
         outside = _MOST_OUTSIDE if outside is None else min(outside, _MOST_OUTSIDE)
         mapped = _MAPPED * max(0, outside - LARGEST)
@@ -124,5 +122,5 @@ class Limits:
 
 
 def _base(keras: bool) -> int:
-    """Bytes of address space for a model of no size."""
+    """Bytes of address space for an empty model."""
     return (3 if keras else 2) * _GIB + (os.cpu_count() or 1) * _STACKS

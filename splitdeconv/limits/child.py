@@ -1,4 +1,4 @@
-"""A child process that answers many tasks in turn, and a reason wherever it does not."""
+"""A child process that answers many tasks in turn, with a reason for every missing answer."""
 
 import contextlib
 import json
@@ -18,25 +18,25 @@ from .guard import Guarded
 from .lines import Lines
 from .program import last
 
-# Bytes of an answer; a process that never ends its line must not fill the memory of this one.
+# Bytes of an answer; a process that never ends its line must not fill this process's memory.
 _LONGEST = 1 << 30
-_PATIENCE = 5  # seconds for what takes none
+_PATIENCE = 5  # seconds for an operation that should be immediate
 
 
 class Child:
-    """A module run as a process of its own; a context manager at whose end it has ended.
+    """A module that runs as a separate process; a context manager that ends it on exit.
 
-    It answers each line on its standard input with a line, as `loop.serve` does. It is started at
-    the first task, and again after it was lost. A reason in place of an answer is
-    ``{"reason": ...}``.
+    The module answers each line on its standard input with a line, as `loop.serve` does. It is
+    started for the first task, and restarted whenever it was lost. If there is no answer, the
+    result is ``{"reason": ...}``.
 
     Args:
         module: dotted name.
-        variables: to set in its environment, beside those of this process.
-        memory: bytes that it may write to; None for all that the machine has.
+        variables: variables to set in its environment in addition to those of this process.
+        memory: bytes that it may write to; None for the memory of the machine.
 
     Attributes:
-        folder: for files that go with tasks; it lives as long as the context.
+        folder: folder for files that accompany tasks; removed at the end of the context.
     """
 
     folder: Path
@@ -68,20 +68,20 @@ class Child:
         self._open.close()
 
     def ask(self, task: Any, timeout: float) -> Any:
-        """Its answer to a task, or ``{"reason": ...}`` where it was lost or took too long.
+        """Return its answer to a task, or ``{"reason": ...}`` if it was lost or took too long.
 
         Args:
-            task: fit for JSON, of any size.
-            timeout: seconds for all of it, the start and the reading of the task as well.
+            task: JSON-serializable, of any size.
+            timeout: seconds in total, including the start of the process and reading the task.
         """
         end = time.monotonic() + timeout
         if self._worker is not None and self._worker.lines.stray():
-            self._close()  # it is out of step: what it says next may be the answer to another task
+            self._close()  # out of step: its next line may answer another task
         if self._worker is None:
             try:
                 self._worker = self._start()
             except OSError as error:
-                return {"reason": f"no process can be started: {error.strerror}"}
+                return {"reason": f"the process cannot be started: {error.strerror}"}
         worker = self._worker
         worker.lines.write(json.dumps(task).encode())
         try:
@@ -93,12 +93,12 @@ class Child:
             return {"reason": self._lost(worker)}
         try:
             if not line.endswith(b"\n") and len(line) >= _LONGEST:
-                raise ValueError("it has no end")
+                raise ValueError("the line has no end")
             return json.loads(line)
         except ValueError:
             self._close()
             said = line[:400].decode(errors="replace").strip()
-            return {"reason": f"an answer that is not understood: {said[:80]!r}"}
+            return {"reason": f"unexpected answer: {said[:80]!r}"}
 
     def _start(self) -> "_Worker":
         variables = environment.variables(self.folder / "tmp") | self._variables
@@ -111,12 +111,12 @@ class Child:
             self._worker = None
 
     def _lost(self, worker: "_Worker") -> str:
-        """Why the process ended: its exit code and the last thing it said."""
+        """Why the process ended: its exit code and the last line of its output."""
         try:
             code = worker.process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self._close()
-            return "the process closed its output and went on"
+            return "the process closed its output but did not end"
         said = last(worker.errors)
         self._close()
         return f"the process {ended(code, said)}"
@@ -132,7 +132,7 @@ class _Worker:
         variables: Mapping[str, str],
         memory: int | None,
     ) -> None:
-        # A file, for it is read when the process has ended, however much it holds.
+        # Use a file, because it is only read after the process has ended, whatever its size.
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         try:
             self.process = Guarded(
@@ -153,7 +153,7 @@ class _Worker:
         self.lines = Lines(to, back, _LONGEST)
 
     def close(self) -> None:
-        """End the process, and what it started."""
+        """End the process and everything it started."""
         self.process.end()
         self.lines.close()
         self.errors.close()

@@ -1,20 +1,20 @@
-"""How a process ended, in words."""
+"""Describe in words how a process ended."""
 
 import signal
 
-# What the name of a signal does not say.
-_MEANINGS: dict[int, str] = {signal.SIGKILL: ", as the system does for lack of memory"}
+# Explanations that the name of a signal does not give.
+_MEANINGS: dict[int, str] = {signal.SIGKILL: ", as the system does when memory runs out"}
 _LONGEST = 300
 
 
 def ended(code: int, said: str = "") -> str:
-    """How a process ended: its exit code or signal, and the last line of what it said.
+    """Describe how a process ended: its exit code or signal, and the last line of its output.
 
-    A line that is a bare address, as stack traces end with, is passed over.
+    Lines that contain only a URL, as at the end of some stack traces, are skipped.
 
     Args:
         code: the exit code, or the signal as a negative number.
-        said: what it printed.
+        said: the output of the process.
     """
     how = f"ended with code {code}"
     if code < 0:

@@ -1,4 +1,4 @@
-"""What every child process of this package starts with: the same Python, and its defaults."""
+"""The command and environment of every child process: the same Python with default settings."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import privacy
 
-# Variables of Python's that say where things are; others would change what the child does.
+# Python's variables that define locations; others would change the behaviour of the child.
 _KEPT = {
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONEXECUTABLE",
@@ -22,18 +22,18 @@ _KEPT = {
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module of Python.
+    """The command that runs a Python module.
 
-    With -P, for a file called numpy.py in the working folder must not be imported.
+    The option -P prevents the import of, say, a file called numpy.py in the working folder.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def variables(temporary: Path) -> dict[str, str]:
-    """The environment of this process, with this package first and Python's defaults.
+    """The environment of this process, with this package first and Python's default settings.
 
     Args:
-        temporary: the child's folder for temporary files, which goes when the child does.
+        temporary: the child's folder for temporary files, which is removed with the child.
     """
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -44,6 +44,6 @@ def variables(temporary: Path) -> dict[str, str]:
         **privacy.VARIABLES,
         "PYTHONPATH": os.pathsep.join(paths),
         "TMPDIR": str(temporary),
-        # Keras writes its configuration to the home folder where there is none yet.
+        # Keras writes its configuration to the home folder if there is none yet.
         **({} if (home / "keras.json").exists() else {"KERAS_HOME": str(temporary)}),
     }

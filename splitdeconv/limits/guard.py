@@ -1,4 +1,4 @@
-"""Child processes that end with this one, whatever ends it, and so does what they started."""
+"""Child processes that end with this one, however it ends, together with all they started."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ _SCRIPT = str(Path(__file__).with_name("_guard.py"))
 
 
 class Guarded:
-    """A command in a session of its own; a context manager at whose end it has ended.
+    """A command in a new session; a context manager that ends the command on exit.
 
     Args:
         command: list of the program and its arguments.
-        folder: removed if this process ends first.
-        memory: bytes that each process of it may write to; None for no limit.
-        **options: of `subprocess.Popen`.
+        folder: folder to remove if this process ends first.
+        memory: bytes that each of its processes may write to; None for no limit.
+        **options: options of `subprocess.Popen`.
 
     Raises:
         OSError: the command cannot be run.
@@ -65,7 +65,7 @@ class Guarded:
         return None if self._process is None else self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code, once it has ended.
+        """Wait for the command to end, and return its exit code.
 
         Raises:
             subprocess.TimeoutExpired: it took longer.
@@ -74,7 +74,7 @@ class Guarded:
         return self._process.wait(timeout)
 
     def end(self) -> None:
-        """Kill it, and what it started."""
+        """Kill the command and everything it started."""
         with suppress(OSError):  # it has ended
             self._line.send(b".")
         if self._process is not None:

@@ -1,4 +1,4 @@
-"""Lines to and from a process, written and read by a thread: neither side can block the other."""
+"""Exchange lines with a process through a thread, so that neither side can block the other."""
 
 import os
 import selectors
@@ -9,24 +9,25 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO
 
-_PIECE = 1 << 16  # bytes, what a pipe holds
-_MOST = 1000  # lines that nobody asked for, which must not fill the memory
+_PIECE = 1 << 16  # bytes; the capacity of a pipe
+_MOST = 1000  # unrequested lines to keep, so that they cannot fill the memory
 
 
 class Lines:
     """The ends of two pipes.
 
-    A pipe holds 64 KiB. Who writes more waits for the reader, who may come late or never, or wait
-    itself until its own lines are read; and who reads waits for all that hold the other end, which
-    may be more than the process that was started. So both is done as far as it is possible.
+    A pipe holds 64 KiB. A process that writes more blocks until the reader reads, but the reader
+    may be late, absent, or blocked by its own output. A process that reads blocks until every
+    holder of the other end has closed it, and there may be more holders than the process that was
+    started. The thread therefore reads and writes only as much as is possible without blocking.
 
     Args:
-        to: to which lines are written.
-        back: from which they are read.
-        longest: bytes of a line that is read; a longer one is cut off, and is the last.
+        to: pipe to which lines are written.
+        back: pipe from which lines are read.
+        longest: maximum length of a line in bytes; a longer line is truncated and is the last one.
 
     Attributes:
-        read: the lines as they come, then None for the end.
+        read: the lines as they arrive, followed by None at the end.
     """
 
     def __init__(self, to: IO[bytes], back: IO[bytes], longest: int) -> None:
@@ -39,12 +40,12 @@ class Lines:
         self._thread.start()
 
     def write(self, line: bytes) -> None:
-        """Have a line written; returns at once."""
+        """Schedule a line to be written, and return immediately."""
         self._waiting.put(line + b"\n")
         self._wake.send(b".")
 
     def stray(self) -> bool:
-        """Whether a line is there that nobody asked for; it is gone then."""
+        """Whether an unrequested line has arrived, which is then discarded."""
         try:
             line = self.read.get_nowait()
         except Empty:
@@ -78,7 +79,7 @@ class Lines:
                     self._send(to)
                 if back in ready and not self._took(back, unread):
                     return
-                # A pipe is nearly always ready for more: only who has more asks for that.
+                # A pipe is almost always writable, so only wait for that with lines to send.
                 if bool(self._unsent) != (to in selector.get_map()):
                     if self._unsent:
                         selector.register(to, selectors.EVENT_WRITE)
@@ -86,7 +87,7 @@ class Lines:
                         selector.unregister(to)
 
     def _fetched(self) -> bool:
-        """Take the lines that are to be written; False if it is time to stop."""
+        """Fetch the lines to be written; return False if it is time to stop."""
         self._woken.recv(_PIECE)
         while not self._waiting.empty():
             line = self._waiting.get()
@@ -96,7 +97,7 @@ class Lines:
         return True
 
     def _send(self, to: int) -> None:
-        """Write as much as there is room for, or drop it where nobody reads any more."""
+        """Write as much as fits into the pipe, or drop it if there is no reader any more."""
         try:
             count = os.write(to, self._unsent[0][:_PIECE])
         except BlockingIOError:
@@ -109,7 +110,7 @@ class Lines:
             self._unsent.popleft()
 
     def _took(self, back: int, unread: bytearray) -> bool:
-        """Read a piece, and tell the lines in it; False at the end."""
+        """Read a chunk and queue the lines in it; return False at the end."""
         try:
             piece = os.read(back, _PIECE)
         except BlockingIOError:
@@ -118,7 +119,7 @@ class Lines:
             piece = b""
         before = len(unread)
         unread += piece
-        # What was there before has no end of a line.
+        # The part that was read before contains no line end.
         while (end := unread.find(b"\n", before)) >= 0:
             self.read.put(bytes(unread[: end + 1]))
             del unread[: end + 1]

@@ -1,4 +1,4 @@
-"""The child's side of `child`: answer every task, a line of JSON, with a line."""
+"""The child's side of `child`: answer every task, which is a line of JSON, with a line."""
 
 import json
 import os
@@ -10,13 +10,13 @@ from ..errors import explain
 
 
 def serve(answer: Callable[[Any], Any]) -> None:
-    """Answer every task on the standard input until there are no more.
+    """Answer tasks from standard input until there are no more.
 
-    What is printed meanwhile, by this process or by a library in it, is not an answer: it goes
-    where errors go. An exception is an answer, too.
+    Anything else that this process or one of its libraries prints is redirected to standard error.
+    An exception is returned as an answer.
 
     Args:
-        answer: from a task to its answer, both fit for JSON.
+        answer: function from a task to its answer, both JSON-serializable.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""A program of somebody else's, run to its end or to the end of its time. Nothing outlives it."""
+"""Run a third-party program until it ends or times out. None of its processes survive."""
 
 import os
 import subprocess
@@ -12,8 +12,7 @@ from .bounds import machine_memory
 from .ending import ended
 from .guard import Guarded
 
-# Bytes of what a program prints that are kept, the last: enough for any report, whatever else it
-# prints.
+# The number of bytes to keep from the end of a program's output, enough for any report.
 _KEPT = 1 << 20
 
 
@@ -23,8 +22,8 @@ class Run:
 
     Args:
         code: its exit code, or the signal that ended it as a negative number.
-        printed: what it printed. Bytes that are not text are replaced.
-        errors: what it printed on the stream of errors.
+        printed: its standard output. Bytes that are not text are replaced.
+        errors: its standard error.
     """
 
     code: int
@@ -33,7 +32,7 @@ class Run:
 
     @property
     def ending(self) -> str:
-        """How it ended, in words, with the last line that it said."""
+        """How it ended, in words, with the last line of its output."""
         return ended(self.code, self.errors.strip() or self.printed)
 
 
@@ -48,17 +47,17 @@ def run(
     Args:
         command: the program and its arguments.
         timeout: seconds.
-        folder: where it puts temporary files; removed if this process is killed meanwhile.
-        memory: bytes that each process of it may write to; None for all that the machine has.
+        folder: folder for its temporary files; removed if this process is killed meanwhile.
+        memory: bytes that each of its processes may write to; None for the memory of the machine.
 
     Raises:
-        subprocess.TimeoutExpired: it took longer, and was ended.
+        subprocess.TimeoutExpired: it took longer and was killed.
         OSError: it cannot be run.
     """
     variables = dict(os.environ)
     if folder is not None:
         variables["TMPDIR"] = str(_made(Path(folder) / "tmp"))
-    # Files, for a pipe would be waited for until the last process that holds it has ended.
+    # Use files, because reading a pipe would block until the last process that holds it has ended.
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
         with Guarded(
             command,
@@ -74,7 +73,7 @@ def run(
 
 
 def last(file: IO[bytes], most: int | None = None) -> str:
-    """The end of what was written to a file, as text."""
+    """The end of the contents of a file, as text."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - (_KEPT if most is None else most)))
     return file.read().decode(errors="replace")

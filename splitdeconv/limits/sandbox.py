@@ -1,9 +1,9 @@
 """Untrusted files are processed in a child process with limits on time and memory.
 
-A model file is data, but the runtimes that execute it for verification are large C++ programs: what
-crashes, hangs or eats memory there takes the child down and is reported here as one clear error.
-The child ends with this process, whatever ends it, and what it wrote goes with it. `worker` is its
-side of this.
+A model file is data, but the runtimes that execute it for verification are large C++ programs.
+Crashes, hangs and excessive memory use only affect the child, and are reported here as one clear
+error. The child ends with this process, however it ends, and its files are removed. `worker` is the
+child's side.
 """
 
 import json
@@ -23,9 +23,9 @@ from .ending import ended
 from .guard import Guarded
 from .program import last
 
-#: Files of the exchange folder: what is to be done, what came of it, what is being done.
+#: Files of the exchange folder: the task, the result, and the current stage.
 TASK, RESULT, STAGE = "task.json", "result.json", "stage"
-#: Exit code of a child that could not even write down what went wrong.
+#: Exit code of a child that could not write its answer.
 NO_ROOM = 74
 
 #: Called with the name of each stage that a child enters.
@@ -34,12 +34,12 @@ Progress = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Order:
-    """What a child is told.
+    """The instructions for a child process.
 
     Args:
-        task: plain values, which the module that is run understands.
+        task: plain values that the module understands.
         limits: `Limits` of the child.
-        where: what to call the model in a refusal.
+        where: the name of the model in error messages.
     """
 
     task: Any
@@ -47,22 +47,22 @@ class Order:
     where: str = "the model"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return {"task": self.task, "limits": asdict(self.limits), "where": self.where}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Order":
-        """The order that `to_json` described."""
+        """Rebuild the order from the result of `to_json`."""
         limits = content["limits"]
         limits = Limits(**limits | {"grows": tuple(limits.get("grows", (0, 0)))})
         return cls(content["task"], limits, content["where"])
 
 
 def run(module: str, order: Order, folder: str | Path, progress: Progress | None = None) -> Any:
-    """Do one task in a child process.
+    """Run one task in a child process.
 
     Args:
-        module: dotted name of the module to run, which hands the folder, its argument, to
+        module: dotted name of the module to run, which passes its argument, the folder, to
             `worker.work`.
         order: the task and its limits.
         folder: an empty folder for the exchange; the child writes nowhere else.
@@ -72,8 +72,8 @@ def run(module: str, order: Order, folder: str | Path, progress: Progress | None
         The result of the task.
 
     Raises:
-        SplitDeconvError: the task's own refusal; or the child crashed, hung, ran out of memory, or
-            could not be started or write to `folder`.
+        SplitDeconvError: the task itself failed; or the child crashed, hung, ran out of memory,
+            could not be started or could not write to `folder`.
     """
     folder = Path(folder)
     with temporary.writing(folder):
@@ -99,7 +99,7 @@ def run(module: str, order: Order, folder: str | Path, progress: Progress | None
 
 
 def _start(module: str, folder: Path) -> Guarded:
-    """The child, at work."""
+    """Start the child."""
     try:
         with (folder / "log").open("ab") as log:
             return Guarded(
@@ -112,23 +112,23 @@ def _start(module: str, folder: Path) -> Guarded:
             )
     except OSError as error:
         raise SplitDeconvError(
-            "no child process can be started",
+            "the child process cannot be started",
             where=sys.executable,
             expected="memory and descriptors for one more process",
             got=error.strerror,
-            fix="end other programs, or raise the limits of the system (ulimit)",
+            fix="close other programs, or raise the limits of the system (ulimit)",
         ) from None
 
 
 def _command(module: str, folder: Path) -> list[str]:
-    """What the child runs."""
+    """The command of the child process."""
     return environment.command(module, str(folder))
 
 
 def _wait(
     child: Guarded, folder: Path, limits: Limits, progress: Progress | None
 ) -> tuple[int | None, str | None, Limits]:
-    """(exit code or None if the time is over, which limit was hit, the limits at the end)."""
+    """(exit code or None after a timeout, the limit that was exceeded, the final limits)."""
     start = heard = time.monotonic()
     seen = told = None
     now = limits = limits.grown(0)
@@ -147,11 +147,11 @@ def _wait(
         if passed - start > now.seconds:
             return None, f"took longer than {now.seconds:.0f} s", now
         if now.silence is not None and passed - heard > now.silence:
-            return None, f"got no further for {now.silence:.0f} s", now
+            return None, f"made no progress for {now.silence:.0f} s", now
 
 
 def _signs(pulse: str) -> tuple[int, float]:
-    """Bytes in other files and the longest run in seconds, as the child tells them."""
+    """Bytes in other files and the longest run in seconds, as reported by the child."""
     try:
         outside, longest = pulse.split()
         return max(0, int(outside)), max(0.0, float(longest))
@@ -171,18 +171,18 @@ def _read(path: Path) -> str:
 
 
 def variables(folder: Path) -> dict[str, str]:
-    """That of every child, with silent runtimes that compute on the CPU."""
+    """The environment of every child, with silent runtimes that compute on the CPU."""
     return environment.variables(folder) | {
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # A proof on the CPU: the same everywhere, and nothing of a GPU's memory taken.
+        # Verify on the CPU: the same everywhere, and without using GPU memory.
         "CUDA_VISIBLE_DEVICES": "",
-        "MALLOC_ARENA_MAX": "2",  # arenas reserve address space, which is what is limited
-        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # what is freed goes back to the system at once
+        "MALLOC_ARENA_MAX": "2",  # arenas reserve address space, which is limited
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # return freed memory to the system immediately
     }
 
 
 def _cause(code: int, folder: Path) -> str:
-    """How a child ended, in words, with the last thing that it said."""
+    """How a child ended, in words, with the last line of its output."""
     with (folder / "log").open("rb") as log:
         return ended(code, last(log, 4096))
 
@@ -193,5 +193,5 @@ def _failed(what: str, where: str, limits: Limits, got: str) -> SplitDeconvError
         where=where,
         expected=f"a result within {limits}",
         got=got,
-        fix="the file may be damaged or hostile; if you trust it, allow more with --timeout and --memory",
+        fix="the file may be damaged or malicious; if you trust it, allow more with --timeout and --memory",
     )

@@ -1,4 +1,4 @@
-"""The temporary folder in which this process and its child exchange files."""
+"""The temporary folder through which this process and its child exchange files."""
 
 import errno
 import os
@@ -9,16 +9,16 @@ from tempfile import TemporaryDirectory
 
 from ..errors import SplitDeconvError
 
-#: Numbers of the errors that say that a file system is full.
+#: Error numbers for a full file system.
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A new folder, removed at the end of the block.
+    """Create a folder that is removed at the end of the block.
 
     Raises:
-        SplitDeconvError: there is no place for one.
+        SplitDeconvError: the folder cannot be created.
     """
     try:
         made = TemporaryDirectory(prefix="splitdeconv-", ignore_cleanup_errors=True)
@@ -30,10 +30,10 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A block in which only the folder `path` is written.
+    """A block that writes only to the folder `path`.
 
     Raises:
-        SplitDeconvError: it cannot be.
+        SplitDeconvError: the folder cannot be written.
     """
     try:
         yield
@@ -42,11 +42,11 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def refuse(where: str | Path, got: str | None = None) -> SplitDeconvError:
-    """The refusal for a temporary folder that cannot be used."""
+    """The error for a temporary folder that cannot be used."""
     return SplitDeconvError(
         "the temporary folder cannot be used",
         where=str(where),
         expected="permission to write, and room for a copy of the model",
         got=got or os.strerror(errno.ENOSPC),
-        fix="make room, or set the environment variable TMPDIR to another folder",
+        fix="free some space, or set the environment variable TMPDIR to another folder",
     )

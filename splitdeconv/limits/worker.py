@@ -1,4 +1,4 @@
-"""The child's side of `sandbox`: limit yourself, read the task, do it, leave the answer in a file."""
+"""The child's side of `sandbox`: apply limits, run the task, write the answer to a file."""
 
 import json
 import traceback
@@ -13,7 +13,7 @@ from . import allowance, sandbox, temporary
 from .answer import Answer, Refusal
 from .bounds import Limits
 
-# As the dynamic linker, threads and the system put it, in exceptions of many types.
+# Messages of the dynamic linker, threads and the system, in exceptions of many types.
 _NO_MEMORY = (
     "failed to map segment",
     "cannot allocate memory",
@@ -23,12 +23,12 @@ _NO_MEMORY = (
 
 
 def work(folder: str | Path, do: Callable[[Any, Path], Any]) -> int:
-    """Do the task in a folder.
+    """Run the task in a folder.
 
     Args:
-        folder: of the exchange.
-        do: from the task, plain values, and the folder to the result, which is fit for JSON. What
-            it needs is best imported in it: then the limits hold for that, too.
+        folder: the exchange folder.
+        do: function from the task, as plain values, and the folder to the JSON-serializable result.
+            It should do its own imports, so that the limits apply to them as well.
 
     Returns:
         The exit code.
@@ -56,28 +56,28 @@ def work(folder: str | Path, do: Callable[[Any, Path], Any]) -> int:
 
 @dataclass(frozen=True)
 class _Context:
-    """What an error that nobody foresaw is told with."""
+    """The context in which an unexpected error is reported."""
 
     folder: Path
     where: str
     limits: Limits
 
     def refusal(self, error: Exception) -> Refusal:
-        """What is told of an error that is not a refusal."""
+        """The refusal that reports an unexpected error."""
         lacking = isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY)
         return self._out_of_memory() if lacking else self._unforeseen(error)
 
     def _out_of_memory(self) -> Refusal:
         return Refusal(
-            "the model needs more memory than it is allowed; nothing was written",
+            "the model needs more memory than allowed; nothing was written",
             where=self.where,
             expected=f"at most {self.limits.grown(0).bytes / 2**30:.1f} GiB",
             got="an allocation that failed",
-            fix="the file may be damaged or hostile; if you trust it, allow more with --memory",
+            fix="the file may be damaged or malicious; if you trust it, allow more with --memory",
         )
 
     def _unforeseen(self, error: Exception) -> Refusal:
-        """An error of this package's own, with the place where it happened."""
+        """An internal error of this package, with its location."""
         stage = "starting"
         with suppress(OSError):
             stage = (self.folder / sandbox.STAGE).read_text()
@@ -86,14 +86,12 @@ class _Context:
             f"internal error while {stage}; nothing was written",
             where=self.where,
             got=f"{one_line(error, typed=True)} ({Path(place.filename).name}, line {place.lineno})",
-            fix="please report this message, and the model if you can",
+            fix="please report this message, with the model if possible",
         )
 
 
 def _without(folder: Path, text: str) -> str:
-    """A text without the exchange folder, which runtimes name in what they say, and which is gone
-    when it is read.
-    """
+    """Remove the path of the exchange folder, which runtimes mention and which is temporary."""
     for each in {str(folder), str(folder.resolve())}:
         text = text.replace(json.dumps(each + "/")[1:-1], "")
     return text

@@ -87,7 +87,7 @@ def test_a_model_of_no_runtime_is_refused_before_it_is_converted(run, tmp_path, 
     monkeypatch.setattr(front, "convert", lambda *_, **__: pytest.fail("it was converted"))
     code, out, err = run("bench", "a.keras")
     assert (code, out) == (1, "")
-    assert "only .tflite and .onnx models are timed here" in err
+    assert "only .tflite and .onnx models can be timed" in err
     assert "a.keras" in err
 
 

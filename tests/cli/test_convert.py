@@ -95,7 +95,7 @@ def test_input_shapes_reach_the_conversion(run, tmp_path):
         (["image=1x7x4x6"], "invalid input shape: expected the sizes that the file fixes"),
         (["picture=1x7x4x5"], "the model has no input of this name"),
         (["image=1x7x4x5", "image=1x7x4x5"], "invalid input shapes: expected one for each input"),
-        (["image=1x7x4x5", "--static-batch", "1"], "a fixed batch and fixed input shapes exclude each other"),
+        (["image=1x7x4x5", "--static-batch", "1"], "static_batch and input_shape cannot be combined"),
     ],
 )
 def test_wrong_input_shapes_exit_with_1(run, tmp_path, options, message):

@@ -101,7 +101,7 @@ def test_wrong_usage_exits_with_2(run, model, arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--target", "toaster"), "there is no target of that name"),
+        (("--target", "toaster"), "unknown target"),
         (("--target", "none.yaml"), "a data file cannot be read"),
     ],
 )

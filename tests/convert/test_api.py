@@ -128,8 +128,8 @@ def test_a_batch_that_no_format_holds_is_refused_as_an_argument(path, batch):
     [
         ({"form": "native"}, "unknown form"),
         ({"interleave": "zip"}, "unknown interleave"),
-        ({"target": "toaster"}, "no target of that name"),
-        ({"layers": "("}, "not a regular expression"),
+        ({"target": "toaster"}, "unknown target"),
+        ({"layers": "("}, "invalid layer pattern"),
         ({"samples": 0}, "number of samples must be a positive integer"),
     ],
 )
@@ -158,20 +158,20 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
 
 
 def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
-    rules = "static_shapes: true, static_source: its manual, notes: [name the batch (--static-batch 1)]"
+    rules = "static_shapes: true, static_source: its manual, notes: [set the batch (--static-batch 1)]"
     text = f"{{name: board, title: B, formats: [tflite], others: unknown, others_source: a letter, {rules}}}"
     (tmp_path / "board.yaml").write_text(text)
     model = deconv_model(CASE.with_(dynamic=True, open_image=True))
     notes = front.report(model, tmp_path / "board.yaml").notes
     way = f"--input-shape image=1x64x64x{CASE.cin}"
     assert notes == (
-        f"name the batch ({way})",
+        f"set the batch ({way})",
         f"board needs fixed shapes (its manual); {way} fixes them",
     )
     fixed = sd.convert(model, target=tmp_path / "board.yaml", input_shape=(1, 6, 5, CASE.cin)).report.notes
     assert fixed == (
         f"input image is fixed at 1x6x5x{CASE.cin} (it was ?x?x?x{CASE.cin})",
-        "name the batch (--static-batch 1)",
+        "set the batch (--static-batch 1)",
     )
 
 

@@ -146,8 +146,8 @@ def test_layers_are_selected_by_name():
         ({"form": "paper"}, "unknown form"),
         ({"form": 1}, "unknown form"),
         ({"interleave": "zip"}, "unknown interleave"),
-        ({"layers": "(up"}, "not a regular expression"),
-        ({"target": "gpu"}, "no target of that name"),
+        ({"layers": "(up"}, "invalid layer pattern"),
+        ({"target": "gpu"}, "unknown target"),
     ],
 )
 def test_unknown_options_are_refused(options, message):

@@ -169,7 +169,7 @@ def test_every_rule_carries_the_range_it_was_measured_on(name):
 def test_a_cpu_target_leaves_what_it_was_not_measured_on(name, changes, words):
     decision = decide(site(**{"size": (16, 16)} | changes), load_target(name))
     assert decision.verdict == "leave"
-    assert decision.reason.startswith(f"nothing like it was measured on {name}")
+    assert decision.reason.startswith(f"no comparable layer was measured on {name}")
     assert words in decision.reason
     assert "native" not in decision.reason
     asked = decide(site(**{"size": (16, 16)} | changes), load_target(name), form="split")
@@ -184,7 +184,7 @@ def test_an_npu_converts_by_the_default_what_it_was_not_measured_on_and_claims_n
     decision = decide(one, load_target(name))
     assert (decision.verdict, decision.interleave) == ("convert", "concat")
     assert decision.form == auto_form(one.axes, 150)
-    assert f"form {decision.form} by the library's default rule: nothing like it was" in decision.reason
+    assert f"form {decision.form} by the library's default rule: no comparable layer was" in decision.reason
     assert "times" not in decision.reason
 
 
@@ -206,9 +206,9 @@ def test_objections():
     )
     found = target.objections([("CONV_2D", 6), ("PAD", 9), ("TANH", 1), ("DEPTH_TO_SPACE", 1), ("CONV_2D", 1)])
     assert found == [
-        ("CONV_2D", "version 6, where it takes 1 to 5 (the list)"),
+        ("CONV_2D", "version 6; supported are 1 to 5 (the list)"),
         ("DEPTH_TO_SPACE", "it aborts (a thread)"),
-        ("TANH", "not among the operators it takes (the list)"),
+        ("TANH", "not among the supported operators (the list)"),
     ]
 
 
@@ -228,8 +228,8 @@ def test_objections_to_types():
     uses = [("ARG_MAX", 1, {"int64"}), ("PAD", 1, {"int16"}), ("ADD", 1), ("TANH", 1, {"float32"})]
     assert target.objections(uses) == [("TANH", "it aborts (a thread); use RELU")]
     assert target.objections([("ARG_MAX", 1, {"int16"}), ("QUANTIZE", 1, {"int8", "uint8", "float32"})]) == [
-        ("ARG_MAX", "tensors of int16, where it takes int8, int64 (page 7)"),
-        ("QUANTIZE", "tensors of float32, uint8, where it takes int8, int16 (its manual); do this"),
+        ("ARG_MAX", "tensors of int16; supported are int8, int64 (page 7)"),
+        ("QUANTIZE", "tensors of float32, uint8; supported are int8, int16 (its manual); do this"),
     ]
 
 
@@ -298,7 +298,7 @@ def test_a_target_that_does_not_fit_is_refused(tmp_path, text, message):
 
 
 def test_there_is_no_such_target(tmp_path):
-    with refused("no target of that name") as caught:
+    with refused("unknown target") as caught:
         load_target("../secrets")
     assert "xnnpack" in caught.value.expected
     with refused("cannot be read"):

@@ -35,7 +35,7 @@ def test_what_cannot_be_timed_is_refused():
         measure.time_models({"native": strings}, threads=(1,))
     with pytest.raises(sd.SplitDeconvError, match="unsupported model format"):
         measure.time_models({"native": b"nonsense"})
-    with pytest.raises(sd.SplitDeconvError, match=r"only \.tflite and \.onnx models are timed") as caught:
+    with pytest.raises(sd.SplitDeconvError, match=r"only \.tflite and \.onnx models can be timed") as caught:
         measure.time_models({"native": keras_archive()})
     assert caught.value.got == "a keras model"
 
@@ -52,9 +52,9 @@ def test_a_keras_model_is_refused_before_any_work(tmp_path):
     path = tmp_path / "a.keras"
     path.write_bytes(keras_archive())
     for pair in ((path, model("Relu")), (model("Relu"), path)):
-        with pytest.raises(sd.SplitDeconvError, match=r"only \.tflite and \.onnx models are timed") as caught:
+        with pytest.raises(sd.SplitDeconvError, match=r"only \.tflite and \.onnx models can be timed") as caught:
             measure.time_files(*pair)
-        assert (caught.value.where, caught.value.got) == (str(path), "a zip archive, as .keras models are")
+        assert (caught.value.where, caught.value.got) == (str(path), "a zip archive, like a .keras model")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_keras_model_is_refused_before_any_work(tmp_path):
 @pytest.mark.parametrize("swapped", [False, True])
 def test_models_with_different_inputs_are_refused(shape, more, swapped):
     pair = [model("Relu"), model("Relu", shape=shape, more=more)][:: -1 if swapped else 1]
-    with pytest.raises(sd.SplitDeconvError, match="do not take the same inputs") as caught:
+    with pytest.raises(sd.SplitDeconvError, match="do not have the same inputs") as caught:
         measure.time_models(dict(zip(("original", "converted"), pair, strict=True)), threads=(1,), turns=1)
     assert caught.value.where == "converted"
     other = f"x {'x'.join(map(str, shape))} float32"
@@ -72,14 +72,14 @@ def test_models_with_different_inputs_are_refused(shape, more, swapped):
 
 def test_a_type_of_its_own_is_a_different_input():
     pair = {"original": model("Abs"), "converted": model("Abs", kind=onnx.TensorProto.INT8)}
-    with pytest.raises(sd.SplitDeconvError, match="do not take the same inputs") as caught:
+    with pytest.raises(sd.SplitDeconvError, match="do not have the same inputs") as caught:
         measure.time_models(pair, threads=(1,))
     assert (caught.value.expected, caught.value.got) == ("the inputs of original: x 1x4 float32", "x 1x4 int8")
 
 
 def test_litert_resizes_no_model_to_the_inputs_of_another():
     large, small = deconv_model(Deconv(sizes=(6, 5))), deconv_model(Deconv(sizes=(5, 5)))
-    with pytest.raises(sd.SplitDeconvError, match="do not take the same inputs") as caught:
+    with pytest.raises(sd.SplitDeconvError, match="do not have the same inputs") as caught:
         measure.time_models({"original": small, "converted": large}, threads=(1,), turns=1)
     assert "x5x" in caught.value.expected
     assert "x6x" in caught.value.got

@@ -53,7 +53,7 @@ def test_an_unforeseen_error_is_named_with_its_stage_and_place(answer, error):
 )
 def test_a_lack_of_memory_is_named_as_such(answer, error):
     said = answer(error)
-    assert said["problem"] == "the model needs more memory than it is allowed; nothing was written"
+    assert said["problem"] == "the model needs more memory than allowed; nothing was written"
     assert said["expected"] == "at most 1.0 GiB"
     assert "--memory" in said["fix"]
 

@@ -102,10 +102,10 @@ def test_advice_fixes_all_that_is_open():
     assert advice([ModelInput("x", (1, 2)), ModelInput("y", ())]) is None
     assert advice([IMAGE, STYLE]) == "--input-shape image=1x64x24x3 --input-shape style=1x9"
     assert advice([ModelInput("a b", (1, None, None, None, 2))]) == "--input-shape 'a b=1x16x16x16x2'"
-    note = "name the batch (--static-batch 1)"
+    note = "set the batch (--static-batch 1)"
     assert advised(note, [STYLE]) == note
     assert advised(note, [ModelInput("x", (1, 2))]) == note
-    assert advised(note, [IMAGE]) == "name the batch (--input-shape image=1x64x24x3)"
+    assert advised(note, [IMAGE]) == "set the batch (--input-shape image=1x64x24x3)"
 
 
 def test_what_is_told():

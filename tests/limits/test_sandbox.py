@@ -91,7 +91,7 @@ def test_a_child_that_hangs_is_killed_with_its_children(child, tmp_path):
 
 
 def test_a_child_that_shows_no_sign_of_life_is_killed(child):
-    with refused("got no further for 1 s while verifying") as caught:
+    with refused("made no progress for 1 s while verifying") as caught:
         child(
             """
             import time
@@ -147,7 +147,7 @@ def test_memory_is_limited(child):
 
 
 def test_the_worker_reports_memory_it_lacks():
-    problem = "needs more memory than it is allowed; nothing was written"
+    problem = "needs more memory than allowed; nothing was written"
     with exchange.job("inspect", bytes(500 << 20), memory=0.5, options={}) as job, refused(problem) as caught:
         job.run()
     assert caught.value.expected == "at most 0.5 GiB"
@@ -230,7 +230,7 @@ def test_limits_grow_with_what_lies_in_other_files_and_with_the_work():
 @pytest.mark.parametrize("name", ["seconds", "memory"])
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), 1e30, "5"])
 def test_limits_are_numbers_that_can_be_set(name, value):
-    with refused("the limit cannot be set") as caught:
+    with refused("invalid limit") as caught:
         Limits.of(1000, **{name: value})
     assert caught.value.where == {"seconds": "timeout", "memory": "memory"}[name]
     assert caught.value.got == repr(value)

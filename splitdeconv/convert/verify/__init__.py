@@ -1,1 +1,1 @@
-"""Proof by value: two models run on the same inputs, whole and operator by operator."""
+"""Proof by value: run two models on the same inputs, as a whole and operator by operator."""

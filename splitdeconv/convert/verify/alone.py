@@ -1,4 +1,4 @@
-"""Rewritten operators alone, each run with its own weights on synthetic inputs that move it."""
+"""Run every rewritten operator in isolation, with its own weights, on synthetic inputs."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +15,11 @@ SAMPLES = 3  # per operator
 
 @dataclass(frozen=True)
 class Alone:
-    """What came of the operators.
+    """The results of comparing operators in isolation.
 
     Args:
         outputs: one record per operator that was run.
-        uncut: why the others could not be run alone, by the position of their sites.
+        uncut: why each of the others could not be run in isolation, by the index of its site.
     """
 
     outputs: tuple[Output, ...]
@@ -27,7 +27,7 @@ class Alone:
 
 
 def compare_alone(pair, sites) -> Alone:
-    """Compare every rewritten operator by itself.
+    """Compare every rewritten operator in isolation.
 
     Args:
         pair: the whole models.
@@ -38,7 +38,7 @@ def compare_alone(pair, sites) -> Alone:
         try:
             whole = _compare(pair, site)
         except UncutError as error:
-            uncut[index] = f"it cannot be run alone: {error}"
+            uncut[index] = f"it cannot be run in isolation: {error}"
             continue
         found = whole.outputs or (failure(site.name, whole.doubt),)
         outputs += [replace(output, name=site.name) for output in found]
@@ -52,10 +52,10 @@ def _compare(pair, site):
 
 
 def pair_of(part, pair, site) -> Pair:
-    """The `Pair` of a site that was cut out of both models.
+    """The `Pair` for a site that was cut out of both models.
 
     Args:
-        part: the `Cut`.
+        part: the `Cut` that was made.
         pair: the whole models.
         site: the site in the original.
     """
@@ -76,17 +76,17 @@ def pair_of(part, pair, site) -> Pair:
 
 
 def _widened(site):
-    """The site where narrow floats are computed as float32."""
+    """The site as computed when narrow float types are widened to float32."""
     return replace(site, dtype="float32") if site.dtype in ("float16", "bfloat16") else site
 
 
 def cut(pair: Pair, site: Site, folder: Path | None = None) -> Cut:
-    """The operator of a site cut out of both models of a `Pair`; see `Format.cut`."""
+    """Cut the operator of a site out of both models of a `Pair`; see `Format.cut`."""
     return pair.format.cut(pair.original, pair.converted, site, folder)
 
 
 def growth(sites) -> int:
-    """How many times larger than a model's input its tensors may be because of these sites."""
+    """By what factor these sites may make tensors larger than the model's input."""
     factor = 1
     for site in sites:
         for axis in site.axes or ():

@@ -1,8 +1,9 @@
-"""Compare two models by value: the same inputs through both, every output; what may differ says `verify_measure`.
+"""Compare two models by value: run both on the same inputs and compare every output.
 
-Whole models are run first. Then every rewritten operator is run alone, cut out of both models
-(`verify_alone`), on inputs that move it: a model's outputs may hide what an operator computes. One
-that cannot be cut out must at least be seen to move an output of the model (`verify_reach`).
+`difference` explains which differences are accepted. Whole models are run first. Then every
+rewritten operator is cut out of both models and run in isolation (`alone`) on inputs that exercise
+it, because the outputs of a model may hide the effect of an operator. An operator that cannot be
+cut out must at least affect an output of the model (`reach`).
 """
 
 from contextlib import suppress
@@ -23,24 +24,27 @@ from .whole import compare_whole
 
 
 def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None, memory=None, progress=None):
-    """Compare two models by value: the same inputs through both, every output.
+    """Compare two models by value: run both on the same inputs and compare every output.
 
     Args:
         original, converted: paths or bytes of two models of one format, or two `keras.Model`.
         samples: how many inputs to draw.
-        seed: of the inputs.
-        inputs: arrays by input name, samples stacked along a new first axis; a mapping, or the path of an .npz file.
-            None for synthetic ones: normal and uniform floats; integers 0 and 1 first, the full range if quantized,
-            every row where they are looked up in a table, up to the length of the other inputs where they count steps.
-        timeout, memory: limits of the child process in seconds and GiB; by default grown with the file.
+        seed: seed of the inputs.
+        inputs: arrays by input name, with samples stacked along a new first axis; a mapping or the
+            path of an .npz file. None for synthetic inputs: normal and uniform floats; for integers
+            0 and 1 first, the full range if quantized, all rows if they index a table, and up to
+            the length of the other inputs if they hold lengths.
+        timeout, memory: limits of the child process in seconds and GiB; by default they grow with
+            the size of the file.
         progress: called with the name of each stage the child enters.
 
     Returns:
-        A `Verification`, true if all outputs agree: integers exactly, floats within a tolerance derived from how the
-        rewritten sums are rounded.
+        A `Verification`, which is true if all outputs agree: integers exactly, floats within a
+        tolerance derived from the rounding of the rewritten sums.
 
     Raises:
-        SplitDeconvError: not two sound models of one format, or inputs that do not fit; never for a difference.
+        SplitDeconvError: the models are not two valid models of one format, or the inputs do not
+            fit them. A difference never raises.
 
     Example:
         >>> import keras
@@ -55,7 +59,7 @@ def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None,
         return compare("keras", original, converted, samples=samples, seed=seed, inputs=inputs)
     if any(keras):
         raise SplitDeconvError(
-            "a keras.Model can be compared with another only",
+            "a keras.Model can only be compared with another keras.Model",
             where="verify",
             expected="two paths, or two keras.Model",
             got=f"{type(original).__name__} and {type(converted).__name__}",
@@ -69,15 +73,15 @@ def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None,
 def compare(
     kind, original, converted, *, path=None, converted_path=None, samples=8, seed=0, inputs=None, decisions=None
 ) -> Verification:
-    """As `verify`, in this process.
+    """Like `verify`, but in this process.
 
     Args:
-        kind: the name of their format.
-        original, converted: bytes, paths of files, or `keras.Model`; the same model twice if its layers were swapped
-            in place.
+        kind: the name of the format of both models.
+        original, converted: bytes, paths of files, or `keras.Model`; the same model twice if its
+            layers were replaced in place.
         path, converted_path: where the bytes came from.
         samples, seed, inputs: as for `verify`.
-        decisions: what was done; None to find it out by comparing what the two models hold.
+        decisions: the decisions of the conversion; None to infer them by comparing the models.
     """
     samples = check_count(samples, "number of samples", "samples")
     file_format = format_of(kind)
@@ -111,12 +115,12 @@ def compare(
     return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
 
 
-#: What tells differences of quantizers from faults, in the formats that have it.
+#: Per format, the class that distinguishes effects of quantizers from errors.
 _SPLICES = {"onnx": Splice, "tflite": HybridSplice}
 
 
 def _rewritten(format, original, converted, path, converted_path, decisions):
-    """The sites that only one of the two models holds."""
+    """The sites that occur in only one of the two models."""
     if decisions is not None:
         return [decision.site for decision in decisions if decision.verdict == "convert"]
     one, other = format.parse(original, path), format.parse(converted, converted_path)
@@ -127,16 +131,19 @@ def _rewritten(format, original, converted, path, converted_path, decisions):
 
 
 def _sites(model):
-    """The sites of a model that is needed for nothing else."""
+    """The sites of a model that is not used afterwards."""
     sites = model.sites()
     model.let_go()
     return sites
 
 
 def _fix_alike(parsed, inputs):
-    """Fix a model's inputs where another's are: transposed convolutions are known then that are not of open inputs."""
+    """Fix the inputs of a model to those of another.
+
+    Some transposed convolutions can only be analysed if the input shape is fixed.
+    """
     fixed = {one.name: one.shape for one in inputs if not one.is_open}
     shapes = [fixed.get(one.name) if one.is_open else None for one in parsed.inputs()]
     if any(shape is not None for shape in shapes):
-        with suppress(SplitDeconvError):  # what cannot be fixed is compared as it is
+        with suppress(SplitDeconvError):  # a model that cannot be fixed is compared as it is
             parsed.fix(shapes)

@@ -1,22 +1,26 @@
-"""How far two outputs are apart, and how far they may be.
+"""Measure how far two outputs differ, and decide how far they may.
 
-**Integers** that a quantized .tflite model computes must be equal. **Floats** may differ by what rounding does: a
-transposed convolution and its split add up the same products in another order. Two sums of m products, in any order,
-differ by at most ``2*gamma(m) * sum |x||w|`` with ``gamma(m) = m*u / (1 - m*u)``, u the unit roundoff (Higham, Accuracy
-and Stability of Numerical Algorithms, 2nd edition, equation 3.5); bias and activation make it m + 2. The relative size
-of this over all rewritten layers is ``delta = sum 2*gamma(m + 2)``.
+**Integers** computed by a quantized .tflite model must be equal. **Floats** may differ by rounding:
+a transposed convolution and its split version add up the same products in a different order. Two
+sums of m products, in any order, differ by at most ``2*gamma(m) * sum |x||w|`` with ``gamma(m) =
+m*u / (1 - m*u)``, where u is the unit roundoff (Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd edition, equation 3.5). Bias and activation turn m into m + 2. The relative size of
+this bound over all rewritten layers is ``delta = sum 2*gamma(m + 2)``.
 
-What the rest of the model makes of a difference of that size is measured on the original. The tolerance is
-``delta * max|y|``. Where values exceed it, the original's inputs are changed by the relative amount delta, with random
-signs: no more values may exceed it, and by no more, than then do. This is also what integers that follow from floats,
-such as a class, may do.
+How much the rest of the model amplifies a difference of that size is measured on the original. The
+tolerance is ``delta * max|y|``. If values exceed it, the original is run again on inputs perturbed
+by the relative amount delta with random signs. At most as many values may exceed the tolerance, and
+by at most as much, as in that run. The same rule covers integers derived from floats, such as the
+index of a class.
 
-Runtimes have several kernels for one operator, which round differently, integers too. Where the outputs still differ,
-both models are run with the runtime's other kernels: they must agree with the plainest, and the original must differ
-from itself between some two of them at least half as much as the models did. (A runtime may give the original to other
-kernels than the converted model: XNNPACK takes no TRANSPOSE_CONV whose output shape is computed, as that of an unknown
-batch is.) Where the rewritten sums are of integers and the plainest kernels agree on every value, the rest is rounding,
-which later layers amplify: then every rewritten operator is run alone, and may be off by one step.
+A runtime has several kernels for an operator, which round differently, even for integers. If the
+outputs still differ, both models are run with the other kernels of the runtime. The models must
+agree with the plainest kernels, and between two sets of kernels the original must differ from
+itself by at least half as much as the models did. (A runtime may choose different kernels for the
+original than for the converted model: XNNPACK does not support a TRANSPOSE_CONV whose output shape
+is computed, as it is for an unknown batch.) If the rewritten sums are integers and the plainest
+kernels agree on every value, the remaining difference is rounding that later layers amplify. Then
+every rewritten operator is run in isolation, and may be off by one step.
 """
 
 from collections import Counter
@@ -38,15 +42,16 @@ class Output:
     """One output of two models, over all samples.
 
     Args:
-        name: the output, with its signature or operator where there are several.
-        dtype: its type.
-        values: how many were compared.
-        max_abs: greatest difference of finite values.
-        max_rel: that, relative to the greatest finite magnitude of the original.
-        tolerance: what max_abs may be, and for all but as many values as the original differs from itself, less.
+        name: the name of the output, with its signature or operator where there are several.
+        dtype: the element type.
+        values: how many values were compared.
+        max_abs: the greatest difference of finite values.
+        max_rel: max_abs relative to the greatest finite magnitude of the original.
+        tolerance: bound on max_abs. Only as many values as differ between runs of the original may
+            come close to it; the others must stay within the rounding bound.
         lsb: for integers, how often each absolute difference occurred; None for floats.
-        passed: whether they agree.
-        finding: what was found, in words.
+        passed: whether the outputs agree.
+        finding: the result in words.
     """
 
     name: str
@@ -60,26 +65,27 @@ class Output:
     finding: str
 
     def to_dict(self) -> dict:
-        """Plain values, fit for JSON, which knows no infinity: null stands for it."""
+        """Plain values for JSON, with null for infinity, which JSON does not support."""
         return {name: None if value == inf else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, content) -> "Output":
-        """The record that `to_dict` described; JSON's keys are texts."""
+        """Rebuild the record from the result of `to_dict`; JSON turns keys into strings."""
         gaps = {name: inf if content[name] is None else content[name] for name in ("max_abs", "max_rel", "tolerance")}
         lsb = content["lsb"]
         return cls(**content | gaps | {"lsb": lsb if lsb is None else {int(step): n for step, n in lsb.items()}})
 
 
 def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
-    """The relative rounding difference that rewriting these sites may make; see above.
+    """The relative rounding difference that rewriting these sites may cause; see above.
 
     Args:
         sites: the rewritten transposed convolutions.
-        exact_sums: whether the runtime sums integers as such, which is exact, and half precision in single precision,
-            as TFLite does, while ONNX Runtime computes a quantized ConvTranspose in float32. Computed in half
-            precision, sums are taken to be accumulated in float32, and to be rounded after the sum, the bias and the
-            activation, in either model.
+        exact_sums: whether the runtime adds integers as integers, which is exact, and computes half
+            precision in single precision. TFLite does; ONNX Runtime computes a quantized
+            ConvTranspose in float32. For computation in half precision, sums are assumed to be
+            accumulated in float32 and rounded after the sum, the bias and the activation, in both
+            models.
     """
     delta = 0.0
     for site in sites:
@@ -95,7 +101,7 @@ def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
 
 
 def perturb(feed, delta, seed):
-    """The same inputs, every float changed by the relative amount `delta`, up or down; None if there are no floats."""
+    """Change every float input by the relative amount `delta`, up or down; None without floats."""
     rng = np.random.default_rng(seed)
     floats = {name for name, values in feed.items() if values.dtype.kind == "f"}
     if not floats:
@@ -110,7 +116,7 @@ def perturb(feed, delta, seed):
 
 @dataclass(frozen=True)
 class Slack:
-    """How far the original is from itself: the greatest difference, and how many values exceed the tolerance."""
+    """How far two runs of the original differ: the maximum, and the number beyond the tolerance."""
 
     gap: float = 0.0
     count: int = 0
@@ -120,11 +126,11 @@ NO_SLACK = Slack()
 
 
 def slack(ours, again, tolerance) -> Slack:
-    """How far one output of the original is from the same output computed in another way."""
+    """How far an output of the original is from the same output computed in another way."""
     if again.shape != ours.shape:
         return NO_SLACK
     gaps = _gaps(ours, again)
-    gaps = gaps[np.isfinite(gaps)]  # NaN or infinity that comes and goes excuses nothing
+    gaps = gaps[np.isfinite(gaps)]  # NaN or infinity in one run only is no excuse
     return Slack(float(gaps.max(initial=0.0)), int((gaps > tolerance).sum()))
 
 
@@ -132,11 +138,11 @@ def measure(name, ours, theirs, tolerance, allowed=NO_SLACK) -> Output:
     """Compare one output of one sample.
 
     Args:
-        name: the output's.
-        ours: the original's array.
-        theirs: the converted model's.
-        tolerance: greatest difference that needs no excuse.
-        allowed: the excuse: how far the original is from itself.
+        name: the name of the output.
+        ours: the array of the original model.
+        theirs: the array of the converted model.
+        tolerance: the greatest difference that is always accepted.
+        allowed: how far two runs of the original differ, which is accepted as well.
     """
     empty = Output(name, str(ours.dtype), ours.size, 0.0, 0.0, max(tolerance, allowed.gap), None, True, "identical")
     if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
@@ -162,7 +168,7 @@ _NUMBERS = "fciub"
 
 
 def _gaps(ours, theirs):
-    """Absolute differences; infinite where one is a number and the other not, or where texts differ."""
+    """Absolute differences; infinite where only one value is finite or where strings differ."""
     if ours.dtype.kind not in _NUMBERS:
         return np.where(ours == theirs, 0.0, inf)
     if ours.dtype.kind in "iu" and ours.dtype.itemsize == 8:
@@ -176,19 +182,19 @@ def _gaps(ours, theirs):
 
 
 def _words(gap, relative, lsb, values, numbers):
-    """What was found, for a reader."""
+    """The finding in words."""
     odd = f"; {values - numbers} values are NaN or infinite" if numbers < values else ""
     if gap == 0:
         return "identical" + odd
     if gap == inf:
-        return "NaN, infinity or text where the original has another" + odd
+        return "a NaN, infinity or string differs from the original" + odd
     if lsb is not None:
         return f"{values - lsb.get(0, 0)} of {values} values differ, by at most {gap:.0f} LSB"
     return f"differs by at most {gap:.3g}, {relative:.3g} of the greatest value" + odd
 
 
 def merge(outputs) -> Output:
-    """One record from those of several samples: counts add up, the worst sample speaks."""
+    """Merge the records of several samples: counts are added, the rest is the worst sample's."""
     worst = max(outputs, key=lambda output: (not output.passed, output.max_abs))
     values = sum(output.values for output in outputs)
     if worst.lsb is None:

@@ -1,9 +1,10 @@
-"""Two quantized ONNX models that differ in single precision, compared in double.
+"""Compare two quantized ONNX models that differ in single precision again in double precision.
 
-What rounds a float32 in its last bit moves a value across the border of a quantizer's step now and
-then. In double precision the rounding is 2^29 times smaller, and next to no value lies that close
-to a border. Two models that differ for no other reason then agree as models without quantizers do.
-Operators in branches, loops and functions, whose values no model puts out, are compared so.
+A rounding difference in the last bit of a float32 occasionally moves a value across the boundary
+between two quantizer steps. In double precision rounding is 2^29 times smaller, and almost no value
+lies that close to a boundary. Two models that differ for no other reason then agree as closely as
+models without quantizers do. This comparison is used for operators in branches, loops and
+functions, whose intermediate values cannot be made model outputs.
 """
 
 from dataclasses import replace
@@ -17,15 +18,15 @@ from ...formats.port import RejectedError
 from .difference import Output, measure, rounding
 from .entry import greatest
 
-#: How far from single precision, relative to the greatest value, the middle one of all values may be: steps of
-#: quantizers move a few of them, an operator that the evaluator understands in another way moves most.
+#: Bound on the median difference from single precision, relative to the greatest value. Quantizer
+#: steps move only a few values; an operator that the evaluator interprets differently moves most.
 _ALIKE = 1e-3
-#: Larger models would take NumPy minutes for one sample.
+#: NumPy would need minutes per sample for larger models.
 _MOST = 64 << 20
 
 
 class Double:
-    """Two ONNX models in double precision.
+    """Two ONNX models, evaluated in double precision.
 
     Args:
         pair: the models.
@@ -43,29 +44,29 @@ class Double:
         return [Defined(content(model), path, double=True) for model, path in sources]
 
     def explain(self, feed, record, single) -> Output:
-        """The record of an output that differs again, passed if it does not in double precision.
+        """Re-evaluate a differing output; it passes if it agrees in double precision.
 
         Args:
             feed: the sample.
-            record: what comparing the output came to.
+            record: the result of comparing the output in single precision.
             single: the converted model's output in single precision.
 
         Raises:
-            RejectedError: the evaluator does not take one of the models.
+            RejectedError: the evaluator rejected one of the models.
         """
         if self._pair.size > _MOST:
-            raise RejectedError("the models are too large to be computed by definition")
+            raise RejectedError("the models are too large for the reference evaluator")
         wide = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in feed.items()}
         ours, theirs = (model(wide)[record.name] for model in self._models)
         again = measure(record.name, ours, theirs, self._delta * greatest(ours))
         if not again.passed or not _alike(theirs, single):
             return record
-        finding = f"{record.finding}; by steps of quantizers: in double precision it {_agrees(again)}"
+        finding = f"{record.finding}; due to quantizer steps: in double precision it {_agrees(again)}"
         return replace(record, passed=True, tolerance=record.max_abs, finding=finding)
 
 
 def _alike(double, single):
-    """Whether the evaluator computes what the runtime does."""
+    """Whether the evaluator computes the same as the runtime."""
     if double.shape != single.shape or not single.size or single.dtype.kind not in "fiub":
         return False
     gaps = np.abs(double.astype(np.float64) - single)

@@ -1,8 +1,8 @@
-"""Whether a converted .tflite file still runs with a batch of 0, where the original does.
+"""Check whether a converted .tflite file still runs with a batch of 0 if the original does.
 
-LiteRT is not made for it: what an operator does with no images depends on the operator, its type and its kernels, and
-some divide by a length of 0, which ends the process. So both files are tried in a process of their own, one after the
-other.
+LiteRT was not designed for empty batches. What an operator does with one depends on the operator,
+its type and its kernels, and some divide by a length of 0, which kills the process. Both files are
+therefore tried, one after the other, in a separate process.
 """
 
 import subprocess
@@ -20,22 +20,22 @@ from ...limits import sandbox, temporary
 from ...limits.guard import Guarded
 from .run import load
 
-#: What is said of a file that has lost it.
+#: The note for a file that no longer accepts an empty batch.
 EMPTY_BATCH = (
-    "a batch of 0, which LiteRT's default kernels run in the original, fails in the converted file; "
-    "batches from 1 on are verified"
+    "the original runs with a batch of 0 on LiteRT's default kernels, the converted file does not; "
+    "batches of 1 and more are verified"
 )
 _SECONDS = 60
 
 
 def note(entry, ports, recipe, seed) -> tuple[str, ...]:
-    """What a reader should know of a batch of 0.
+    """The notes on a batch of 0 for the report.
 
     Args:
         entry: an `Entry` of two .tflite models.
         ports: its inputs.
-        recipe: the `Recipe` that suits them.
-        seed: of the inputs.
+        recipe: a `Recipe` that the model accepts.
+        seed: seed of the inputs.
     """
     if not any(port.shape and port.shape[0] is None for port in ports):
         return ()
@@ -44,17 +44,17 @@ def note(entry, ports, recipe, seed) -> tuple[str, ...]:
 
 
 def loses(original, converted, name, feed) -> bool:
-    """Whether the original takes an input that the converted model does not, or to outputs of other shapes.
+    """Whether the converted model rejects an input of the original, or gives other output shapes.
 
     Args:
         original, converted: bytes or paths of .tflite files.
-        name: of the entry point.
+        name: name of the entry point.
         feed: arrays by input name.
     """
     with temporary.folder() as folder, temporary.writing(folder):
         paths = [_as_path(model, folder / part) for model, part in ((original, "original"), (converted, "converted"))]
         (folder / "tmp").mkdir()
-        # Names of tensors may be none that a file in an archive can have.
+        # Tensor names may not be valid file names in an archive.
         np.savez(folder / "feed.npz", names=np.array(list(feed)), **{f"v{i}": v for i, v in enumerate(feed.values())})
         command = [sys.executable, "-P", "-m", __name__, *map(str, paths), str(folder / "feed.npz"), name]
         with (folder / "ran").open("wb") as ran:
@@ -75,7 +75,7 @@ def _as_path(model, path: Path) -> Path:
 
 
 def _try(original, converted, feed, name) -> None:
-    """Run both models, and say which of them have run, to outputs of the same shapes."""
+    """Run both models; print the name of each that ran and gave outputs of the same shapes."""
     with np.load(feed) as file:
         arrays = {key: file[f"v{i}"] for i, key in enumerate(file["names"].tolist())}
     shapes = None
@@ -84,7 +84,7 @@ def _try(original, converted, feed, name) -> None:
             outputs = load(format_of("tflite"), Path(path), threads=1)[name](arrays)
         except (RejectedError, KeyError):
             return
-        # XNNPACK may run, and leave lengths that mean nothing.
+        # XNNPACK may run without an error but return meaningless shapes.
         found = {key: value.shape for key, value in outputs.items()}
         if shapes not in (None, found):
             return

@@ -1,4 +1,4 @@
-"""One entry point of two models, and what a difference between their outputs is held against."""
+"""One entry point of two models, and the rules that decide whether a difference is acceptable."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from .difference import Output, measure, perturb, slack
 from .run import load
 from .steps import forgive_steps
 
-#: What is said of values whose difference is due to kernels alone.
+#: The finding for values whose difference is caused by kernels alone.
 ROUNDED = "the plainest kernels agree on every value"
 
 
@@ -25,18 +25,20 @@ class Pair:
     """Two models.
 
     Args:
-        format: of both.
-        original, converted: as the format's `load` takes them; the same model twice if its layers were swapped.
+        format: the format of both models.
+        original, converted: as the format's `load` accepts them; the same model twice if its layers
+            were replaced in place.
         path, converted_path: where the bytes came from, for external data.
-        delta: relative rounding difference that is due to the rewriting; see `verify_measure`.
-        seed: of the synthetic inputs.
-        delta_defined: delta where the operators are computed by definition, narrow floats widened.
-        alone: whether these are operators cut out of their models, where rounding is not amplified.
-        grid: the steps of the quantizer behind an operator that is alone.
+        delta: relative rounding difference caused by the rewriting; see `difference`.
+        seed: seed of the synthetic inputs.
+        delta_defined: delta if the operators are computed by the reference implementation, which
+            widens narrow floats.
+        alone: whether these are operators in isolation, where rounding is not amplified.
+        grid: the steps of the quantizer that follows an isolated operator.
         growth: how many times larger than an input a tensor may be.
-        explain: whether a difference is that of quantizers behind rewritten operators.
-        step: how far one step of every activation that its kernel quantizes moves an operator's results, as a function
-            of its input; None if it quantizes none.
+        explain: decides whether quantizers after rewritten operators cause a difference.
+        step: for kernels that quantize activations, a function from the input of an operator to the
+            change of its results if every activation moves by one step; None for other kernels.
     """
 
     format: Format
@@ -55,14 +57,14 @@ class Pair:
 
     @property
     def size(self) -> int:
-        """Bytes of the two models, with what whole ones keep in other files; 0 for those in memory."""
+        """Bytes of both models, with external data for whole models; 0 for models in memory."""
         models = (self.original, self.converted)
         files = sum(model.stat().st_size for model in models if isinstance(model, Path))
         outside = 0 if self.alone else allowance.bytes_outside()
         return outside + files + sum(len(model) for model in models if isinstance(model, bytes))
 
     def load_original(self, kernels="default"):
-        """Entry points of the original; as Keras' own layers compute if both are the same model."""
+        """Entry points of the original; with Keras' own layers if both are the same model."""
         return load(self.format, self.original, self.path, kernels, native=self.original is self.converted)
 
     def load_converted(self, kernels="default"):
@@ -72,7 +74,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry point of both models, and how the original may be computed in another way."""
+    """One entry point of both models, with other ways to compute it."""
 
     ours: Callable
     theirs: Callable
@@ -81,17 +83,17 @@ class Entry:
     kernels: str
 
     def perturbed(self, feed):
-        """The original's outputs for inputs that are off by as much as the rewritten sums may be."""
+        """The original's outputs for inputs perturbed as much as the rewritten sums may differ."""
         changed = perturb(feed, self.pair.delta, self.pair.seed) if self.pair.delta else None
         return {} if changed is None else self.ours(changed)
 
     def elsewhere(self, feed):
-        """Both models' outputs as the runtime's other kernels compute them: (original's, converted's), a pair each."""
+        """An (original, converted) pair of outputs for each of the runtime's other kernels."""
         return [tuple(run(feed) for run in runs) for runs in self._others]
 
     @cached_property
     def _others(self):
-        """Both models with each of the other kernels that take both."""
+        """Both models, loaded with each of the other kernels that accept both."""
         found = []
         kernels = self.pair.format.kernels
         for other in kernels if self.kernels in kernels else ():
@@ -105,13 +107,13 @@ class Entry:
 
 
 def repeats(entry, feed, y):
-    """Whether the original computes the same again, up to rounding."""
+    """Whether a second run of the original gives the same outputs up to rounding."""
     again = entry.ours(feed)
     return all(measure(name, y[name], again[name], entry.pair.delta * greatest(y[name])).passed for name in y)
 
 
 def keeps_state(entry: Entry, feed: Arrays) -> bool:
-    """Whether a model of which two runs differ has a memory, and draws no random numbers."""
+    """Whether two runs of a model differ because it keeps state, not because it is random."""
     pair = entry.pair
 
     def fresh() -> Runner:
@@ -124,7 +126,10 @@ def keeps_state(entry: Entry, feed: Arrays) -> bool:
 
 
 def compare_output(entry, feed, name, value, z):
-    """One output of one sample; what exceeds the tolerance is held against what the original differs from itself."""
+    """Compare one output of one sample.
+
+    A difference beyond the tolerance is compared with differences between runs of the original.
+    """
     if name not in z:
         return failure(name, "the converted model has no such output")
     bound = entry.pair.delta * greatest(value)
@@ -139,37 +144,39 @@ def compare_output(entry, feed, name, value, z):
 
 
 def _by_steps(entry, feed, record, value, theirs, bound):
-    """The record again, allowing the steps of the quantizer that reads an operator that is alone."""
+    """Re-evaluate the record, allowing steps of the quantizer that reads an isolated operator."""
     grid = entry.pair.grid
     return record if grid is None else forgive_steps(record, value, theirs, bound, grid)
 
 
 def _by_quantizers(entry, feed, record, value, theirs, bound):
-    """The record again, allowing what quantizers behind the rewritten operators make of rounding."""
+    """Re-evaluate the record, allowing quantizers to turn rounding into steps."""
     explain = entry.pair.explain
     return record if explain is None else explain(entry, feed, record, theirs, bound)
 
 
 def _by_rounding(entry, feed, record, value, theirs, bound):
-    """The record again, allowing what inputs that are off by rounding do to the original."""
+    """Re-evaluate the record, allowing what a rounding error of its inputs does to the original."""
     again = entry.perturbed(feed).get(record.name)
     return record if again is None else measure(record.name, value, theirs, bound, slack(value, again, bound))
 
 
 def _by_kernels(entry, feed, record, value, theirs, bound):
-    """The record again, passed where other kernels agree on the two models, but not on the original with these.
+    """Re-evaluate the record; it passes if only the choice of kernels explains the difference.
 
-    Of integers, one step is allowed, too; more where they are amplified, on condition that operators agree alone.
+    Other kernels must then agree on the two models, and must differ from these kernels on the
+    original. Integers may also be off by one step, or by more if later layers amplify it, provided
+    that the isolated operators agree.
     """
     pairs = [
         (a[record.name], b[record.name]) for a, b in entry.elsewhere(feed) if record.name in a and record.name in b
     ]
-    # The plainest kernels come first: what they do not agree on is no matter of kernels.
+    # The plainest kernels come first: a difference there is not caused by the choice of kernels.
     if entry.kernels == KERNELS[1] or not pairs or not measure(record.name, *pairs[0], bound).passed:
         return record
     own, exact = max(slack(value, ours, bound).gap for ours, _ in pairs), entry.pair.delta == 0
     if record.max_abs <= 2 * own:
-        finding = f"{record.finding}; other kernels agree on the two, and differ by up to {own:.3g} on the original"
+        finding = f"{record.finding}; other kernels agree on both models and differ by up to {own:.3g} on the original"
         return replace(record, passed=True, tolerance=max(record.tolerance, 2 * own), finding=finding)
     if exact and (not entry.pair.alone or (record.lsb is not None and record.max_abs <= 1)):
         tolerance = max(record.tolerance, record.max_abs)
@@ -178,21 +185,21 @@ def _by_kernels(entry, feed, record, value, theirs, bound):
 
 
 def _by_activations(entry, feed, record, value, theirs, bound):
-    """The record again, allowing kernels to quantize activations to neighbouring steps."""
+    """Re-evaluate the record, allowing kernels to quantize activations to neighbouring steps."""
     if not within_step(entry, feed, record, bound):
         return record
-    finding = f"{record.finding}; other kernels agree, and one step of the activations moves it more"
+    finding = f"{record.finding}; other kernels agree, and one step of the activations has a larger effect"
     return replace(record, passed=True, tolerance=entry.pair.step(*feed.values()), finding=finding)
 
 
 def within_step(entry, feed, record, bound) -> bool:
-    """Whether a difference is one of kernels that quantize an operator's activations to neighbouring steps.
+    """Whether kernels that quantize activations to neighbouring steps explain a difference.
 
     Args:
-        entry: of an operator that is alone.
+        entry: the `Entry` of an isolated operator.
         feed: its input.
-        record: what comparing it came to.
-        bound: how far rounding of floats may move it.
+        record: the result of comparing its output.
+        bound: how far floating-point rounding may move it.
     """
     step = entry.pair.step
     if step is None or entry.kernels == KERNELS[1] or record.max_abs > step(*feed.values()):
@@ -202,12 +209,12 @@ def within_step(entry, feed, record, bound) -> bool:
 
 
 def failure(name, finding) -> Output:
-    """A record of something that could not be compared."""
+    """The record of an output that could not be compared."""
     return Output(name, "", 0, inf, inf, 0.0, None, False, finding)
 
 
 def greatest(value):
-    """Greatest finite magnitude of floats; 0 for everything else, which must be equal."""
+    """The greatest finite magnitude of floats; 0 for other types, which must be equal."""
     if value.dtype.kind not in "fc":
         return 0.0
     wide = value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)

@@ -1,16 +1,19 @@
-"""Why two .tflite models differ that quantize floats as they run: steps of those quantizers, or something else.
+"""Find out whether two .tflite models that quantize floats at run time differ only by that.
 
-Kernels of int8 filters and float32 activations quantize the activations themselves (`tflite_hybrid`), and QUANTIZE does
-so to what it reads. A difference in the last bit of a float then becomes a whole step, and what reads it goes on from
-there. As of ONNX models (`verify_splice`), two comparisons tell this from a fault:
+Kernels with int8 filters and float32 activations quantize the activations themselves, and so does
+QUANTIZE with its input. A difference in the last bit of a float then becomes a whole step, and
+every later operator computes with the result. As for ONNX models (`splice`), two comparisons
+separate this from an error:
 
-* each rewritten operator, on the very values that reach it in the converted model, yields what the original one does;
-* the rest of the original, handed what the rewritten operators yielded, puts out what the converted model does, and
-  hands to each of them what it reads there.
+* Each rewritten operator, given the values that reach it in the converted model, must yield the
+  results of the original operator.
+* The rest of the original model, given the results of the rewritten operators, must reproduce the
+  outputs of the converted model and the inputs of its rewritten operators.
 
-Two families of kernels may round one activation to two neighbouring steps. This matters where the default runtime gives
-the original to other kernels than the rewritten operator. A result may then be off by what the filters make of
-one step of every activation, `step_bound`, on condition that all other kernels agree on it up to rounding.
+Two families of kernels may round an activation to two neighbouring steps. This matters if the
+default runtime chooses different kernels for the original than for the rewritten operator. A result
+may then be off by the effect of one step of every activation on the filters' sums (`step_bound`),
+provided that all other kernels agree on it up to rounding.
 """
 
 from dataclasses import replace
@@ -33,7 +36,7 @@ _BYTES = ("INT4", "INT8", "UINT8")
 
 
 def quantizes(data) -> bool:
-    """Whether a .tflite file holds operators that quantize floats as they run."""
+    """Whether a .tflite file contains operators that quantize floats at run time."""
     model, _ = read(content(data), "the model")
     return any(
         operator_name(model, operator) == "QUANTIZE" or _is_hybrid(graph, operator)
@@ -49,7 +52,7 @@ def _is_hybrid(graph, operator):
 
 
 class HybridSplice:
-    """Tells whether a difference is that of quantizers.
+    """Decides whether a difference is caused by quantizers alone.
 
     Args:
         pair: the two models.
@@ -64,17 +67,17 @@ class HybridSplice:
         return quantizes(self._pair.original)
 
     def explain(self, entry, feed, record, theirs, bound):
-        """The record of an output that differs again, passed if quantizers are the only reason.
+        """Re-evaluate a differing output; it passes if quantizers are the only reason.
 
         Args:
             entry: the `Entry` of both models.
             feed: the sample.
-            record: what comparing the output came to.
-            theirs: the converted model's output.
-            bound: how far rounding of floats may move it.
+            record: the result of comparing the output.
+            theirs: the output of the converted model.
+            bound: how far floating-point rounding may move it.
 
         Raises:
-            RejectedError: the runtime does not take one of the parts.
+            RejectedError: the runtime rejected one of the parts.
         """
         if not self._quantized:
             return record
@@ -99,14 +102,15 @@ class HybridSplice:
         if not all(measure(record.name, *pair).passed for pair in pairs):
             return record
         finding = (
-            f"{record.finding}; by steps of quantizers: each rewritten operator agrees on the values that reach "
-            f"it ({moved} differ), and the rest of the model on what it yields"
+            f"{record.finding}; due to quantizer steps: each rewritten operator agrees on its "
+            f"actual inputs ({moved} values differ), and so does the rest of the model on their "
+            "results"
         )
         return replace(record, passed=True, tolerance=record.max_abs, finding=finding)
 
 
 class _Parts:
-    """The converted model with inner values put out, the original without its sites, and each site alone."""
+    """The converted model with inner values as outputs, the original without sites, the sites."""
 
     def __init__(self, pair, sites, kernels, entry):
         original, _ = read(content(pair.original), "the model")
@@ -127,19 +131,19 @@ class _Parts:
         self._exposed = _load(converted, number, self._given.values(), inner, kernels)
 
     def seen(self, feed):
-        """What each site reads and yields in the converted model."""
+        """The input and output values of each site in the converted model."""
         found = self._exposed({index: feed[name] for name, index in self._given.items()})
         return [tuple(found[i] for i in pair) for pair in self._ends]
 
     def rest(self, feed, yielded):
-        """The original's outputs, and what its sites read, for what the rewritten operators yielded."""
+        """The original's outputs and site inputs, given the rewritten operators' results."""
         given = {index: feed[name] for name, index in self._inputs.items()}
         found = self._rest(given | dict(zip(self._sinks, yielded, strict=True)))
         return {name: found[index] for name, index in self._outputs.items()}, [found[i] for i in self._sources]
 
 
 class _Alone:
-    """One operator of the original, run by itself."""
+    """One operator of the original in isolation."""
 
     def __init__(self, pair, site, kernels):
         part = cut(pair, site)
@@ -148,7 +152,7 @@ class _Alone:
         self._entry = Entry(ours, theirs, self._pair, "", kernels)
 
     def agrees(self, x, yielded):
-        """What the original operator yields for `x` if the rewritten one agrees with it, else None."""
+        """The original operator's result for `x` if the rewritten one agrees with it, else None."""
         feed = {self._entry.ours.inputs[0].name: x}
         ((name, ours),) = self._entry.ours(feed).items()
         tolerance = self._pair.delta * greatest(ours)
@@ -157,7 +161,7 @@ class _Alone:
 
 
 def _ports(model, entry):
-    """The subgraph of an entry point, and the indices of its inputs and outputs by name, as `verify_run` has them."""
+    """The subgraph of an entry point, and its inputs and outputs: indices by runtime name."""
     for signature in model.signatureDefs or ():
         if (signature.signatureKey or b"").decode() == entry:
             named = [
@@ -176,7 +180,7 @@ def _named(graph, indices):
 
 
 def _index(graph, name):
-    """The tensor of a name."""
+    """The index of the tensor with this name."""
     found = [i for i, tensor in enumerate(graph.tensors) if tensor.name == name]
     if len(found) != 1:
         raise UncutError("the file uses the name of one of its tensors more than once")
@@ -184,7 +188,7 @@ def _index(graph, name):
 
 
 def _load(model, number, inputs, outputs, kernels):
-    """A function from a subgraph's tensors by index to others by index; the model is changed.
+    """Make a function that computes tensors of a subgraph from others. This changes the model.
 
     Args:
         inputs, outputs: indices of the tensors.
@@ -199,7 +203,7 @@ def _load(model, number, inputs, outputs, kernels):
     used = [i for i in inputs if i in read_]
     graph.inputs, graph.outputs = np.array(used, "<i4"), np.array(computed, "<i4")
     model.signatureDefs, model.metadata, model.metadataBuffer = None, None, None
-    if number:  # the interpreter runs the first; calls of others cannot be followed here
+    if number:  # the interpreter runs the first subgraph; calls of others are not traced here
         raise UncutError("an operator is in another subgraph")
     run = load(format_of("tflite"), write(model), None, kernels)[""] if computed else None
 

@@ -1,4 +1,4 @@
-"""Default inputs for a model, at one size and at others, and loading of a user's own."""
+"""Synthetic inputs for a model at one or several sizes, and loading of user inputs."""
 
 import os
 import zipfile
@@ -11,34 +11,34 @@ import numpy as np
 from ...errors import SplitDeconvError, one_line
 from ...formats.port import RejectedError
 
-# Lengths to try for dynamic dimensions: 64 suits what halves an image six times, the rest what does not.
+# Lengths to try for dynamic dimensions: 64 suits models that halve an image six times.
 _LENGTHS = (64, 32, 16, 8, 224, 7, 1)
 _BATCHES = (2, 1)
-# Other sizes to try once one is found: (length, what each further axis adds). Odd ones; unequal
-# ones; and multiples of 32, which is what models of many halvings take.
+# Other sizes to try once one works: (length, increment per further axis). Odd sizes, unequal sizes,
+# and multiples of 32, which models with many halvings require.
 _SIZES = ((63, 0), (21, 4), (9, 2), (32, 32), (64, 64))
 _OTHER_SIZES = 2
-# Axes that are tried for what lengths count.
+# The number of axes to try as the one whose length is given by an input.
 _MOST_AXES = 4
 _OTHER_BATCHES = (1, 3)
-# Numbers that the largest tensor may have; beyond it shorter lengths are tried first.
+# The largest tensor may have this many elements; for more, shorter lengths are tried first.
 _MOST_NUMBERS = 2**20
-# Numbers that no input can have in memory.
+# Inputs with more elements do not fit into memory.
 _TOO_MANY = 2**33
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How inputs are drawn: what was found to suit a model.
+    """How to draw inputs that a model accepts.
 
     Args:
-        length: of dynamic dimensions other than the first.
-        batch: of a dynamic first dimension.
+        length: length of dynamic dimensions other than the first.
+        batch: length of a dynamic first dimension.
         most: greatest value of integers that are not quantized.
-        spread: what each further axis adds to the length.
-        tables: whether what is looked up in a table takes every row of it.
-        steps: which of the lengths of other inputs, from the shortest on, the values of lengths count; None for
-            values like other integers'.
+        spread: increment of the length per further axis.
+        tables: whether indices into a table cover all of its rows.
+        steps: which length of the other inputs bounds the inputs that hold lengths, as an index
+            into the sorted lengths; None to draw them like other integers.
     """
 
     length: int = 64
@@ -49,9 +49,9 @@ class Recipe:
     steps: int | None = None
 
     def draw(self, inputs, index, seed):
-        """The `index`-th sample: arrays by name, always the same for one seed."""
+        """The `index`-th sample: arrays by name, reproducible for a given seed."""
         rng = np.random.default_rng([seed, index])
-        # Every second sample replaces what has a default, if it can be any number.
+        # Every second sample also replaces defaults, if they are floats.
         given = [
             port
             for port in inputs
@@ -65,12 +65,12 @@ class Recipe:
         kind = port.dtype.kind
         if port.lengths and longest:
             values = rng.integers(1, min(longest, np.iinfo(port.dtype).max) + 1, shape)
-            values.reshape(-1)[:1] = longest  # something is not padded at all
+            values.reshape(-1)[:1] = longest  # at least one sequence is unpadded
         elif self.tables and port.rows:
             limit = np.iinfo(port.dtype).max if kind in "iu" else port.rows
             values = rng.integers(0, min(port.rows, limit + 1), shape)
         elif kind == "f":
-            # Latents and standardized images; images in 0 .. 1; tanh-like ones.
+            # Latents and standardized images; images in 0 .. 1; images in -1 .. 1.
             low, high = ((None, None), (0, 1), (-1, 1))[index % 3]
             values = rng.standard_normal(shape) if low is None else rng.uniform(low, high, shape)
         elif kind == "b":
@@ -84,7 +84,7 @@ class Recipe:
         return np.asarray(values).astype(port.dtype)
 
     def _longest(self, inputs):
-        """The length that is counted; None where there is none, or lengths are not wanted."""
+        """The greatest value of inputs that hold lengths; None if it does not apply."""
         if self.steps is None:
             return None
         sizes = sorted({self.shape(port)[axis] for port, axis in _stepwise(inputs)})
@@ -98,41 +98,41 @@ class Recipe:
         )
 
     def numbers(self, inputs):
-        """How many numbers the largest input has."""
+        """The number of elements of the largest input."""
         return max((prod(self.shape(port)) for port in inputs), default=0)
 
 
 def find_recipe(run, inputs, seed, growth=1):
-    """The first recipe whose inputs a model takes.
+    """Find the first recipe whose inputs the model accepts.
 
     Args:
-        run: from arrays by name to arrays by name; raises `RejectedError`.
+        run: function from arrays by name to arrays by name; may raise `RejectedError`.
         inputs: the model's inputs.
         growth: how many times larger than an input a tensor of the model may be.
 
     Returns:
-        (`Recipe`, None), or (None, what the runtime said last).
+        (`Recipe`, None), or (None, the last message of the runtime).
     """
     odd = [port.name for port in inputs if port.dtype is None and not port.default]
     if odd:
-        return None, f"input {odd[0]!r} is no array of numbers"
+        return None, f"input {odd[0]!r} is not numeric"
     dynamic = [i for port in inputs for i, n in enumerate(port.shape or ()) if n is None]
     counted = any(port.dtype.kind in "iu" and not port.quantized for port in inputs)
     recipes = product(
         _LENGTHS if any(i > 0 for i in dynamic) else _LENGTHS[:1],
         _BATCHES if 0 in dynamic else _BATCHES[:1],
-        # 0 and 1 are legal nearly everywhere: ids, lengths, flags, masks; larger ones suit sizes.
+        # 0 and 1 are valid for nearly all ids, lengths, flags and masks; sizes need larger values.
         (1, 100) if counted else (1,),
-        # What reads a table may also be something else, which the model does not take from all over it.
+        # A table index may have a second purpose, for which the model rejects some of the rows.
         (True, False) if any(port.rows for port in inputs) else (True,),
         (*range(len(_stepwise(inputs))), None) if any(port.lengths for port in inputs) else (None,),
     )
     said = "it has no inputs"
     tried = [Recipe(length, batch, most, tables=tables, steps=steps) for length, batch, most, tables, steps in recipes]
-    # Lengths that would make huge tensors come last.
+    # Lengths that lead to huge tensors come last.
     for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
         if (count := recipe.numbers(inputs)) > _TOO_MANY:
-            said = f"its inputs would hold {count:,} numbers"
+            said = f"its inputs would have {count:,} elements"
             continue
         try:
             run(recipe.draw(inputs, 0, seed))
@@ -144,18 +144,18 @@ def find_recipe(run, inputs, seed, growth=1):
 
 
 def _stepwise(inputs):
-    """(input, axis) whose lengths may be counted: open ones if there are any, never the batch."""
+    """(input, axis) pairs whose length an input may hold: open axes if any, never the batch."""
     axes = [(p, i) for p in inputs if not p.lengths for i, _ in enumerate(p.shape or ()) if i]
     opened = [(port, axis) for port, axis in axes if port.shape[axis] is None]
     return (opened or axes)[:_MOST_AXES]
 
 
 def other_sizes(run, inputs, recipe, seed, growth=1, empty=False) -> list[Recipe]:
-    """Recipes of other sizes that a model takes, one open dimension or more given.
+    """Recipes for other sizes that a model with open dimensions accepts.
 
     Args:
         run, inputs, seed, growth: as for `find_recipe`.
-        recipe: what it found.
+        recipe: the result of `find_recipe`.
         empty: whether to try a batch of 0 as well.
     """
     opened = {i for port in inputs for i, n in enumerate(port.shape or ()) if n is None}
@@ -177,10 +177,11 @@ def other_sizes(run, inputs, recipe, seed, growth=1, empty=False) -> list[Recipe
 
 
 def read_inputs(given, inputs) -> list[dict]:
-    """A user's own samples.
+    """Read the samples that a user supplies.
 
     Args:
-        given: arrays by input name, samples stacked along a new first axis; or the path of an .npz file of them.
+        given: arrays by input name, with samples stacked along a new first axis; or the path of an
+            .npz file that contains them.
         inputs: the model's inputs.
 
     Returns:
@@ -209,7 +210,7 @@ def read_inputs(given, inputs) -> list[dict]:
             raise _misfit(f"type of {port.name!r}", str(port.dtype), str(values.dtype))
     counts = {len(values) for values in arrays.values()}
     if len(counts) != 1 or 0 in counts:
-        raise _misfit("number of samples", "the same for every input, one at least", str(sorted(counts)))
+        raise _misfit("number of samples", "the same for every input, at least one", str(sorted(counts)))
     return [
         {port.name: np.ascontiguousarray(arrays[port.name][i].astype(port.dtype)) for port in inputs}
         for i in range(counts.pop())
@@ -217,16 +218,16 @@ def read_inputs(given, inputs) -> list[dict]:
 
 
 def _in_npz(path, read):
-    """What `read` finds in an .npz file."""
+    """Apply `read` to an .npz file."""
     try:
-        # NumPy takes what is no archive for a pickle, and advises to trust it.
+        # NumPy assumes that other files are pickles and suggests allowing them.
         if os.path.isfile(path) and not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("no .npz archive")
+            raise zipfile.BadZipFile("not an .npz archive")
         with np.load(path, allow_pickle=False) as file:
             return read(file)
     except MemoryError:
-        got = "more numbers than there is room for"
-    except Exception as error:  # damage is reported in many ways, by zipfile, zlib and NumPy
+        got = "arrays that do not fit into memory"
+    except Exception as error:  # zipfile, zlib and NumPy report damage in many ways
         got = one_line(error, most=200)
     raise SplitDeconvError(
         "the inputs cannot be read",

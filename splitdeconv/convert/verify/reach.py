@@ -1,4 +1,4 @@
-"""Whether a change of one operator changes what a model puts out."""
+"""Whether changing one operator changes the outputs of a model."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from .tables import described
 
 
 def reaches_output(pair, site) -> bool:
-    """Whether some output of the original moves when the values of a site are changed.
+    """Whether at least one output of the original changes when the values of a site change.
 
     Args:
         pair: the whole models.

@@ -1,4 +1,4 @@
-"""Models that are run for a proof: every run is a sign of life to the process that waits for it."""
+"""Run models for verification. Every run reports progress to the waiting parent process."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ def load(
     native: bool = False,
     threads: int | None = None,
 ) -> dict[str, Runner]:
-    """The entry points of a model, each ready to run; see `Format.load`.
+    """Load the entry points of a model, ready to run; see `Format.load`.
 
     Raises:
-        RejectedError: the runtime does not take the model.
+        RejectedError: the runtime rejected the model.
     """
     loaded = format.load(model, path, kernels, native, threads)
     return {name: Runner(run.inputs, allowance.watched(run)) for name, run in loaded.items()}

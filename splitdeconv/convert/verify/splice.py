@@ -1,16 +1,16 @@
-"""Why two quantized ONNX models differ: steps of quantizers, or something else.
+"""Find out whether two quantized ONNX models differ only by quantizer steps.
 
-A quantizer turns a difference in the last bit of a float into a whole step where the value lies
-between two steps, and whatever reads it goes on from there. No tolerance on a model's outputs tells
-this from a fault. Two comparisons do, and both are strict:
+A quantizer turns a difference in the last bit of a float into a whole step if the value lies
+halfway between two steps, and every later operator computes with the result. No tolerance on the
+outputs of a model separates this from a real error. Two strict comparisons do:
 
-* each rewritten operator, on the very values that reach it in the converted model, yields what the
-  original operator yields for them, up to rounding, or up to one step of the quantizer that reads it;
-* the rest of the original model, handed what the rewritten operators yielded, puts out what the
-  converted model does, and what the rewritten operators read there, up to rounding: both run the
-  same operators on the same numbers.
+* Each rewritten operator, given the values that reach it in the converted model, must yield the
+  results of the original operator, up to rounding or one step of the quantizer that reads it.
+* The rest of the original model, given the results of the rewritten operators, must reproduce the
+  outputs of the converted model and the inputs of its rewritten operators up to rounding: both run
+  the same operators on the same numbers.
 
-Where models cannot be taken apart so, they are compared in double precision; see `verify_double`.
+Models that cannot be taken apart this way are compared in double precision; see `double`.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ _QUANTIZERS = ("QuantizeLinear", "DynamicQuantizeLinear")
 
 
 class Splice:
-    """Tells whether a difference is that of quantizers.
+    """Decides whether a difference is caused by quantizers alone.
 
     Args:
         pair: the two models.
@@ -44,13 +44,13 @@ class Splice:
 
     @cached_property
     def _quantized(self) -> bool:
-        """Whether there are quantizers at all, those of branches, loops and functions among them."""
+        """Whether there are any quantizers, including those in branches, loops and functions."""
         model = require("onnx", "onnx").load_model_from_string(content(self._pair.original))
         return any(node.op_type in _QUANTIZERS for scope in scopes(model) for node in scope.graph.node)
 
     @cached_property
     def _parts(self) -> list[Cut] | None:
-        """The operators alone; None where the models cannot be taken apart so."""
+        """The operators in isolation; None if the models cannot be taken apart this way."""
         if any(site.key.place for site in self._sites):
             return None
         try:
@@ -59,17 +59,17 @@ class Splice:
             return None
 
     def explain(self, entry, feed, record, theirs, bound):
-        """The record of an output that differs again, passed if quantizers are the only reason.
+        """Re-evaluate a differing output; it passes if quantizers are the only reason.
 
         Args:
             entry: the `Entry` of both models.
             feed: the sample.
-            record: what comparing the output came to.
-            theirs: the converted model's output.
-            bound: how far rounding of floats may move it.
+            record: the result of comparing the output.
+            theirs: the output of the converted model.
+            bound: how far floating-point rounding may move it.
 
         Raises:
-            RejectedError: a runtime does not take one of the parts.
+            RejectedError: a runtime rejected one of the parts.
         """
         if not self._quantized:
             return record
@@ -79,7 +79,7 @@ class Splice:
         return again if again.passed else self._double.explain(feed, record, theirs)
 
     def _spliced(self, kernels, feed, record, theirs, bound):
-        """The record again, by the two comparisons above."""
+        """Re-evaluate the record with the two comparisons described above."""
         if kernels not in self._loaded:
             self._loaded[kernels] = self._load(kernels)
         exposed, rest, alone = self._loaded[kernels]
@@ -105,13 +105,19 @@ class Splice:
             if not measure(name, again[name], seen[name], self._pair.delta * greatest(again[name])).passed:
                 return record
         finding = (
-            f"{record.finding}; by steps of quantizers: each rewritten operator agrees on the values that reach "
-            f"it ({moved} differ in rounding), and the rest of the model on what it yields"
+            f"{record.finding}; due to quantizer steps: each rewritten operator agrees on its "
+            f"actual inputs ({moved} values differ by rounding), and so does the rest of the model "
+            "on their results"
         )
         return replace(record, passed=True, tolerance=record.max_abs, finding=finding)
 
     def _load(self, kernels):
-        """(the converted model with inner values put out, the original without its sites, each site alone)."""
+        """Load the parts.
+
+        Returns:
+            The converted model with inner values as outputs, the original model without its sites,
+            and the list of all sites in isolation.
+        """
         pair, onnx = self._pair, require("onnx", "onnx")
         parse = onnx.load_model_from_string
         sinks = {site.key.node.output[0]: site.key.computes for site in self._sites}
@@ -132,7 +138,7 @@ class Splice:
 
 
 def _put_out(graph, types):
-    """Make outputs of the values of a graph that have these names and data types."""
+    """Add the values of a graph with these names and data types to its outputs."""
     present = {value.name for value in (*graph.output, *graph.input)}
     value = require("onnx", "onnx").helper.make_tensor_value_info
     graph.output.extend(value(name, kind, None) for name, kind in types.items() if name not in present)

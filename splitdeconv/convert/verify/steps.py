@@ -1,9 +1,9 @@
-"""Values that are rounded to the steps of a quantizer, compared as such.
+"""Compare values that one of the two models has already rounded to the steps of a quantizer.
 
-Where a QuantizeLinear reads a transposed convolution, the rewritten one may round each of its
-convolutions to the same steps. Its values then lie on the grid of that quantizer, and next to the
-original's: on the nearer of two neighbouring steps, or on either of them where the original's value
-lies in the middle, up to the rounding of floats.
+Where a QuantizeLinear reads a transposed convolution, each of the rewritten convolutions may be
+followed by a rounding to the same steps. The values of the converted model then lie on the grid of
+that quantizer: on the step nearest to the original value or, where the original value lies halfway
+between two steps, on either of them, up to floating-point rounding.
 """
 
 from dataclasses import replace
@@ -13,19 +13,19 @@ import numpy as np
 from ...formats.cut import Grid
 from .difference import Output
 
-#: How far from a whole number of steps float32 may leave a value of the grid: in all, and for each
-#: step, of which 16 bits count many.
+#: How far float32 rounding may move a value of the grid away from a whole number of steps: a
+#: constant part, and a part per step, which matters for 16-bit grids.
 _WHOLE, _EACH = 1e-3, 2.0**-22
 
 
 def forgive_steps(record: Output, ours, theirs, tolerance, grid: Grid) -> Output:
-    """The record of one output again, where the second array is on the grid and the first is not.
+    """Re-evaluate the record of one output whose second array is on the grid and the first is not.
 
     Args:
-        record: what comparing the two as floats came to.
-        ours: the original's array.
-        theirs: the converted model's.
-        tolerance: how far rounding of floats may move a value.
+        record: the result of comparing the two arrays as floats.
+        ours: the array of the original model.
+        theirs: the array of the converted model.
+        tolerance: how far floating-point rounding may move a value.
         grid: the steps of the quantizer that reads both.
     """
     near = np.clip(ours.astype(np.float64), grid.low, grid.high)
@@ -37,10 +37,10 @@ def forgive_steps(record: Output, ours, theirs, tolerance, grid: Grid) -> Output
     if not fine.all():
         return record
     moved = int((np.abs(np.rint(near / grid.step) - steps) > 0.5).sum())
-    finding = f"identical in steps of the quantizer behind it, {grid.step:.3g}"
+    finding = f"identical after the quantizer that follows (step {grid.step:.3g})"
     if moved:
         finding = (
-            f"{moved} of {ours.size} values, each in the middle between two steps of the quantizer "
-            f"behind it ({grid.step:.3g}), went to the other one"
+            f"{moved} of {ours.size} values lie halfway between two steps of the quantizer that "
+            f"follows ({grid.step:.3g}) and were rounded to the other step"
         )
     return replace(record, passed=True, tolerance=grid.step / 2 + tolerance, finding=finding)

@@ -1,6 +1,6 @@
-"""What a model's integer inputs are: lengths, or what is looked up in a table of so many rows.
+"""Find out what a model's integer inputs mean: lengths, or indices into a table.
 
-Tokens that are 0 and 1 alone reach two rows of an embedding, and tell little about what comes of it.
+Inputs of only 0 and 1 would read two rows of an embedding table and test little of the model.
 """
 
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from ...formats.port import Input
 
 
 def described(format: Format, model: Any, ports: Iterable[Input]) -> list[Input]:
-    """A model's inputs, with `rows` where an input is looked up in a table, and `lengths` where it holds such.
+    """Add `rows` to inputs that index a table and `lengths` to inputs that hold lengths.
 
     Args:
-        format: the model's.
-        model: as the format's `load` takes it.
-        ports: its inputs.
+        format: the format of the model.
+        model: the model, as accepted by the format's `load`.
+        ports: the inputs of the model.
     """
     ports = list(ports)
     kinds = "iuf" if format.float_tokens else "iu"

@@ -12,27 +12,28 @@ from .entry import ROUNDED, Entry, compare_output, failure, keeps_state, repeats
 from .inputs import find_recipe, other_sizes, read_inputs
 from .tables import described
 
-_SECONDS = 120  # what the samples of one entry point may take
-# Runs of the default kernels that take longer are not repeated with the plainest, which may be
-# a hundred times slower.
+_SECONDS = 120  # for all samples of one entry point
+# If a run with the default kernels takes longer, it is not repeated with the plainest kernels,
+# which may be a hundred times slower.
 _BRIEF = 0.1
-#: What is said of a file that a runtime does not load.
-REJECTED = "the runtime does not take the converted model"
-#: What is said where fixed inputs do not suit the model.
-UNFIT = "the original does not take inputs of the fixed shape"
-# Nor are larger models held four times; their operators alone are run with the plainest kernels, too.
+#: The finding for a converted model that the runtime does not load.
+REJECTED = "the runtime rejected the converted model"
+#: The finding for a model that does not accept the shapes its inputs are fixed to.
+UNFIT = "the original does not accept inputs of the fixed shape"
+# Larger models are not held in memory four times. Only their isolated operators are also run with
+# the plainest kernels.
 SMALL = 64 << 20
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of whole models.
+    """The result of comparing whole models.
 
     Args:
-        outputs: one record per output; none where nothing could be run.
+        outputs: one record per output; empty if nothing could be run.
         samples: how many inputs were run.
-        notes: what a reader should know.
-        doubt: why this is no proof, or a weak one; None if it is one.
+        notes: remarks for the reader.
+        doubt: why this is a weak proof or none at all; None if it is a proof.
     """
 
     outputs: tuple[Output, ...] = ()
@@ -47,15 +48,15 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
     Args:
         pair: the models.
         samples: how many synthetic inputs to draw.
-        inputs: a user's own; see `read_inputs`.
+        inputs: the user's inputs; see `read_inputs`.
 
     Raises:
-        SplitDeconvError: a user's inputs do not fit.
+        SplitDeconvError: the user's inputs do not fit the model.
     """
     try:
         ours, kernels = _load(pair)
     except RejectedError as error:
-        return Comparison(doubt=f"the runtime does not take the original ({error}): operators were run alone")
+        return Comparison(doubt=f"the runtime rejected the original ({error}): operators were run alone")
     if kernels == DEFINITION:
         pair = replace(pair, delta=pair.delta_defined)
     try:
@@ -82,7 +83,7 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
 
 
 def _compare_entry(entry, samples, inputs):
-    """All outputs of one entry point, over the samples that time allows."""
+    """Compare all outputs of one entry point on as many samples as time allows."""
     notes = []
     if inputs is not None:
         given = read_inputs(inputs, _ports(entry))
@@ -93,8 +94,8 @@ def _compare_entry(entry, samples, inputs):
             return Comparison((failure("", f"{UNFIT}: {said}"),))
         if feeds is None:
             return Comparison(
-                doubt=f"the original takes no synthetic input ({said}): operators were run alone; "
-                "give inputs that suit the model with --inputs"
+                doubt=f"the original rejected all synthetic inputs ({said}): operators were run "
+                "alone; pass inputs that suit the model with --inputs"
             )
     records, evidence, start = {}, {}, time.monotonic()
     for index, feed in enumerate(feeds):
@@ -107,11 +108,11 @@ def _compare_entry(entry, samples, inputs):
             if not index and not repeats(entry, feed, y):
                 return Comparison(doubt=_unsteady(entry, feed))
         except RejectedError as error:
-            return Comparison(doubt=f"the original does not take sample {index} ({error}): operators were run alone")
+            return Comparison(doubt=f"the original rejected sample {index} ({error}): operators were run alone")
         try:
             z = entry.theirs(feed)
         except RejectedError as error:
-            return Comparison((failure("", f"the converted model does not take what the original takes: {error}"),))
+            return Comparison((failure("", f"the converted model rejected an input of the original: {error}"),))
         for name, value in y.items():
             records.setdefault(name, []).append(compare_output(entry, feed, name, value, z))
             evidence.setdefault(name, _Evidence()).add(value)
@@ -121,12 +122,12 @@ def _compare_entry(entry, samples, inputs):
                     records.setdefault(record.name, []).append(record)
     ran = max((len(found.values) for found in evidence.values()), default=0)
     if ran < count:
-        notes.append(f"{ran} of {count} samples, for one run takes long")
+        notes.append(f"only {ran} of {count} samples were run, because the model is slow")
     doubt = next((f"output {n!r} {why}" for n in sorted(evidence) if (why := evidence[n].lacks())), None)
     doubt = doubt and f"{doubt}: operators were run alone as well"
     rounded = sorted(name for name, found in records.items() if any(ROUNDED in one.finding for one in found))
     if rounded:
-        doubt = f"the runtime's kernels round output {rounded[0]!r} apart: operators were run alone as well"
+        doubt = f"the runtime's kernels round output {rounded[0]!r} differently: operators were run alone as well"
     return Comparison(tuple(map(merge, records.values())), ran, tuple(notes), doubt)
 
 
@@ -134,24 +135,24 @@ def _unsteady(entry, feed):
     """Why two runs of the original differ, in words."""
     if keeps_state(entry, feed):
         return (
-            "two runs of the original differ, for it keeps state from one to the next (variables, or random numbers "
-            "that always begin alike): operators were run alone"
+            "two runs of the original differ because it keeps state (variables, or random numbers "
+            "with a fixed seed): operators were run alone"
         )
     return (
         "two runs of the original differ (random operators): operators were run alone; "
-        "give inputs that silence them with --inputs if there are any"
+        "if some inputs switch the randomness off, pass them with --inputs"
     )
 
 
 class _Evidence:
-    """What the values of one output prove: nothing, where they are the same for every sample or never finite."""
+    """Whether the values of an output prove anything: they must be finite and vary by sample."""
 
     def __init__(self):
         self.values = []
         self._first, self._varies, self._finite = {}, False, False
 
     def add(self, value):
-        """Note the output of one more sample."""
+        """Add the output of another sample."""
         self.values.append(value.shape)
         numbers = value.dtype.kind in "fciu"
         finite = np.isfinite(value) if numbers else np.ones(value.shape, bool)
@@ -160,14 +161,14 @@ class _Evidence:
         self._varies |= bool((finite & (value != first)).any())
 
     def lacks(self):
-        """Why it is no proof; None if it is one."""
+        """Why the values prove nothing; None if they do."""
         if not self._finite:
             return "is never finite"
         return None if self._varies else "is the same for every sample"
 
 
 def _by_plain_kernels(entry, feed):
-    """Records of one sample by the plainest kernels, where those take both models."""
+    """Records of one sample with the plainest kernels, if those accept both models."""
     pair = entry.pair
     if KERNELS[1] not in pair.format.kernels or entry.kernels in (KERNELS[1], DEFINITION):
         return
@@ -181,17 +182,18 @@ def _by_plain_kernels(entry, feed):
     try:
         z = theirs(feed)
     except RejectedError as error:
-        yield failure("", f"the plainest kernels do not take the converted model: {error}")
+        yield failure("", f"the plainest kernels reject the converted model: {error}")
         return
     for name, value in y.items():
         record = compare_output(plain, feed, name, value, z)
-        yield replace(record, finding=f"{record.finding}, by the plainest kernels")
+        yield replace(record, finding=f"{record.finding}, with the plainest kernels")
 
 
 def _load(pair):
-    """(entry points, kernels) of the original with the first kernels that take it.
+    """(entry points, kernels) of the original with the first kernels that accept it.
 
-    An ONNX operator that is alone can be computed by definition where the runtime has no kernel for its type.
+    An isolated ONNX operator can be evaluated by its definition if the runtime has no kernel for
+    its type.
     """
     tried = pair.format.kernels[:2]
     if pair.alone:
@@ -205,13 +207,13 @@ def _load(pair):
 
 
 def _ports(entry):
-    """The inputs of the original, of the shape that the conversion fixed where it did."""
+    """The inputs of the original, with the shapes that the conversion fixed, if any."""
     fixed = {(port.name, port.dtype): port for port in entry.theirs.inputs}
     return [fixed.get((port.name, port.dtype), port) for port in entry.ours.inputs]
 
 
 def _runs_open(entry):
-    """Whether the original takes inputs of another shape than the conversion fixed."""
+    """Whether the original accepts inputs of a shape other than the one the conversion fixed."""
     ports, pair = entry.ours.inputs, entry.pair
     if [port.shape for port in ports] == [port.shape for port in _ports(entry)]:
         return False
@@ -220,7 +222,7 @@ def _runs_open(entry):
 
 
 def _draw(entry, samples, notes):
-    """Synthetic samples, one by one, and how many; or (None, 0, why) if none suits the original."""
+    """(iterator of synthetic samples, count, None), or (None, 0, why) if all are rejected."""
     ports = described(entry.pair.format, entry.pair.original, _ports(entry))
     seed, growth = entry.pair.seed, entry.pair.growth
     recipe, said = find_recipe(entry.ours, ports, seed, growth)
@@ -228,9 +230,9 @@ def _draw(entry, samples, notes):
         return None, 0, said
     try:
         entry.ours(recipe.draw(ports, 1, seed))
-    except RejectedError:  # it does not take other values for its defaults
+    except RejectedError:  # other values than the defaults are rejected
         ports = [port for port in ports if not port.default]
-    # LiteRT is not made for a batch of 0; beside other operators nobody knows what it does.
+    # LiteRT was not designed for a batch of 0, so only isolated operators are run with one.
     empty = entry.pair.alone and entry.pair.format.runs_empty
     others = other_sizes(entry.ours, ports, recipe, seed, growth, empty)
     if others:

@@ -63,7 +63,7 @@ def check(model: bytes, target: str | Target = "edge_tpu") -> pd.DataFrame:
         entry, objections = profile.operators.get(name), profile.objections([(name, version)])
         if floats and whole:
             taken = ", ".join(profile.types)
-            verdict, reason = "refused", f"on {floats}, where it takes {taken} ({profile.types_source})"
+            verdict, reason = "refused", f"on {floats}; supported are {taken} ({profile.types_source})"
         elif objections:
             verdict, reason = "refused", objections[0][1]
         elif entry is not None:

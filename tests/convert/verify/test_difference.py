@@ -48,7 +48,7 @@ def test_nan_and_infinity_must_be_at_the_same_places(ours, theirs, agree):
     assert record.passed is agree
     if not agree:
         assert record.max_abs == np.inf
-        assert "NaN, infinity or text where the original has another" in record.finding
+        assert "a NaN, infinity or string differs from the original" in record.finding
     elif not np.isfinite(ours).all():
         assert "values are NaN or infinite" in record.finding
 

@@ -75,7 +75,7 @@ def test_steps_in_branches_and_loops_are_told_from_faults(kind, seed):
     assert verification
     y, operator = verification.outputs
     assert y.max_abs > 0.05
-    assert y.finding.endswith("by steps of quantizers: in double precision it is identical")
+    assert y.finding.endswith("due to quantizer steps: in double precision it is identical")
     assert operator.max_rel < 1e-6
 
 

@@ -59,7 +59,7 @@ def test_steps_that_later_layers_take_are_no_fault(opened, monkeypatch):
         assert verification, seed
         said += [output.finding for output in verification.outputs]
     if opened:
-        assert any("by steps of quantizers" in finding for finding in said)
+        assert any("due to quantizer steps" in finding for finding in said)
     else:
         assert any("identical" in finding for finding in said)
 

@@ -86,7 +86,7 @@ def test_steps_that_later_layers_amplify_are_explained():
     assert verification
     (output,) = verification.outputs
     assert output.max_abs > 0.1
-    assert "by steps of quantizers" in output.finding
+    assert "due to quantizer steps" in output.finding
 
 
 def _spoil_filter(model):
@@ -125,7 +125,7 @@ def test_what_lies_between_rewritten_operators_is_compared(fault):
 
     verification = compared(quantized(3, between, (2.0**-5, 2.0**-7, 2.0**-4), v=filters), change)
     assert verification.passed is (fault is None)
-    assert ("by steps of quantizers" in verification.outputs[0].finding) is (fault is None)
+    assert ("due to quantizer steps" in verification.outputs[0].finding) is (fault is None)
 
 
 def test_a_forgotten_zero_point_is_seen_whatever_the_outputs_hide(monkeypatch):

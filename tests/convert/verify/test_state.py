@@ -17,7 +17,7 @@ from tests.formats.keras.models import filled
 from tests.formats.onnx import models as onnx_models
 from tests.refusals import refused
 
-STATE = "keeps state from one to the next"
+STATE = "it keeps state"
 # Keras warns of deprecated NumPy calls of its own.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("here")]
 
@@ -91,7 +91,7 @@ def test_onnx_models_have_no_state(attributes):
     assert "random operators" in verification.notes[0]
 
 
-FAILED = Output("up", "", 0, inf, inf, 0.0, None, False, "it cannot be run alone")
+FAILED = Output("up", "", 0, inf, inf, 0.0, None, False, "it cannot be run in isolation")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ FAILED = Output("up", "", 0, inf, inf, 0.0, None, False, "it cannot be run alone
     [
         (FAILED, "operators", ("--inputs", "--layers", "--no-verify"), "report the model"),
         (
-            replace(FAILED, finding="the runtime does not take the original (no kernel): run alone"),
+            replace(FAILED, finding="the runtime rejected the original (no kernel): run alone"),
             "operators",
             ("--no-verify", "verify=False"),
             "--inputs",

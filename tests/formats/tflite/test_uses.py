@@ -84,7 +84,7 @@ def test_a_quantizer_of_float_inputs_is_named_with_the_way_out(target, here):
             found = dict(report.objections)
             assert sorted(found) == names
             assert all("inference_input_type = inference_output_type = tf.int8" in why for why in found.values())
-    assert "tensors of float32, where it takes" in dict(front.report(quantized(), target).objections)["QUANTIZE"]
+    assert "tensors of float32; supported are" in dict(front.report(quantized(), target).objections)["QUANTIZE"]
 
 
 def test_the_gpu_delegate_takes_float_quantizers_and_no_16_bits(here):
@@ -92,4 +92,4 @@ def test_the_gpu_delegate_takes_float_quantizers_and_no_16_bits(here):
     found = dict(sd.convert(quantized("int16x8"), target="tflite_gpu", form="split").report.objections)
     assert {"CONV_2D", "DEQUANTIZE", "QUANTIZE"} <= set(found)
     for name in ("CONV_2D", "QUANTIZE"):
-        assert found[name].startswith("tensors of int16, where it takes float32, float16, int8, uint8 (")
+        assert found[name].startswith("tensors of int16; supported are float32, float16, int8, uint8 (")

@@ -34,7 +34,7 @@ def ends(speedups):
 
 
 def test_what_openvino_loses_in_float32_is_said():
-    split, stacked = said("openvino", "what these rules split had", "what they stack")
+    split, stacked = said("openvino", "layers that these rules split ran at", "layers that they stack ran at")
     one, two = (chosen("openvino", "float32", threads, "split") for threads in (1, 2))
     below = [(one < 1).sum(), (two < 1).sum()]
     # "0.93 to 1.46 times ... on one thread and 0.79 to 1.28 on two, 11 and 18 of 20 layers below 1"
@@ -46,14 +46,14 @@ def test_what_openvino_loses_in_float32_is_said():
 
 
 def test_what_xnnpack_loses_on_two_threads_is_said():
-    (numbers,) = said("xnnpack", "what these rules choose had")
+    (numbers,) = said("xnnpack", "the choices of these rules ran at")
     single, quantized = (chosen("litert", dtype, 2) for dtype in ("float32", "int8"))
     wanted = [*ends(single), 32, (single < 1).sum(), 1, *ends(quantized), 8, (quantized < 1).sum(), 1]
     assert numbers == wanted
 
 
 def test_what_onnxruntime_loses_on_two_threads_is_said():
-    (numbers,) = said("onnxruntime", "what these rules convert had")
+    (numbers,) = said("onnxruntime", "the layers that these rules convert ran at")
     speedups = chosen("onnxruntime", "float32", 2)
     assert numbers == [*ends(speedups), (speedups < 1).sum(), len(speedups), 1]
 

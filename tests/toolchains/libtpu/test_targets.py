@@ -105,7 +105,7 @@ def test_neighbours_that_lose_are_left(generation, batch, kernel, stride, size, 
     )
     decision = decide(site, load_target(f"tpu_{generation}"))
     assert decision.verdict == "leave"
-    assert "no rule is sure to win here" in decision.reason
+    assert "no rule reliably wins here" in decision.reason
 
 
 @pytest.mark.parametrize("generation", libtpu.GENERATIONS)

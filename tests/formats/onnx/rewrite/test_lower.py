@@ -173,7 +173,7 @@ def test_a_map_of_one_element_costs_no_padding_and_is_refused_at_other_sizes(int
     source = single(x, w, strides=[1, 1], pads=[1, 0, 0, 0])
     (decision,) = decide_all(OnnxModel.parse(source).sites(), "generic", interleave=interleave)
     assert decision.form == "stacked"
-    assert "for a map of one element, as declared" in decision.reason
+    assert "for the declared feature map of one element" in decision.reason
     converted = convert(source, "stacked", interleave)
     (conv,) = (node for node in converted.graph.node if node.op_type == "Conv")
     assert {a.name: list(a.ints) for a in conv.attribute if a.type == a.INTS}["kernel_shape"] == [1, 1]

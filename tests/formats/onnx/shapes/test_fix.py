@@ -107,9 +107,9 @@ def test_sizes_that_an_operator_does_not_take():
     source.graph.node[1].CopyFrom(helper.make_node("Gather", ["c", "s"], ["y"], axis=2))
     source.graph.output[0].CopyFrom(value("y", "f4", [None] * 4))
     assert sd.convert(source.SerializeToString(), input_shape=(1, 3, 30, 5)).report.verification
-    with refused("the model does not run at the input shape that it was to be fixed at") as caught:
+    with refused("the model does not run at the requested input shape") as caught:
         sd.convert(source.SerializeToString(), input_shape=(1, 3, 5, 5))
-    assert "the original does not take inputs of the fixed shape" in caught.value.got
+    assert "the original does not accept inputs of the fixed shape" in caught.value.got
 
 
 def test_an_input_of_unknown_rank_and_one_that_is_no_tensor():
