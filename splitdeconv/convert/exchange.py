@@ -21,10 +21,7 @@ ModelFile = str | os.PathLike[str] | bytes | bytearray | memoryview
 #: Inputs as passed by the user: arrays by name, or the path of an .npz file.
 Inputs = Mapping[str, Any] | str | os.PathLike[str]
 
-_INPUTS = (
-    "plain arrays by input name, samples stacked along a new first axis, "
-    "or the path of an .npz file"
-)
+_INPUTS = "plain arrays by input name, samples stacked along a new first axis, or the path of an .npz file"
 _WORKER = f"{__package__}._worker"
 
 

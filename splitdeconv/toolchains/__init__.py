@@ -1,1 +1,1 @@
-"""Real toolchains: what they are given, and what they say. Importing this loads none of them."""
+"""Inputs and outputs of real toolchains. Importing this package loads none of them."""

@@ -1,4 +1,4 @@
-"""A compiler of a vendor's, run on one file. Whatever goes wrong with it is a refusal."""
+"""Run a vendor's compiler on one file. Every failure is reported as a `SplitDeconvError`."""
 
 import subprocess
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from ..limits import program
 
 
 def given(model: bytes | str, where: str) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file, or raise the reason why there is none.
 
     Args:
-        model: these, or the reason why there is no file.
-        where: what to call the argument in a refusal.
+        model: the bytes, or the reason.
+        where: the name of the argument in error messages.
 
     Raises:
         SplitDeconvError: with the reason.
@@ -35,16 +35,16 @@ def run(
     timeout: float,
     folder: str | PathLike[str],
 ) -> program.Run:
-    """Run a compiler to its end, whether it fails or not.
+    """Run a compiler until it ends, whether it fails or not.
 
     Args:
-        name: what to call it.
+        name: its name in error messages.
         command: its path and its arguments.
         timeout: seconds.
-        folder: in which it works.
+        folder: folder for its files.
 
     Raises:
-        SplitDeconvError: it took longer, or cannot be run.
+        SplitDeconvError: it timed out, or cannot be run.
     """
     try:
         return program.run(command, timeout, folder)
@@ -60,24 +60,24 @@ def run(
         raise SplitDeconvError(
             f"{name} cannot be run: {error.strerror}",
             where=str(command[0]),
-            expected="a program for this processor, with the right to run it",
+            expected="an executable program for this processor",
             got=error.strerror,
-            fix="check path and rights, or install it again",
+            fix="check the path and the permissions, or reinstall it",
         ) from None
 
 
 def failed(name: str, problem: str, got: str) -> SplitDeconvError:
-    """The refusal for a compiler that made nothing of a model.
+    """The error for a compiler that did not compile a model.
 
     Args:
-        name: what to call it.
+        name: the name of the compiler.
         problem: one sentence.
-        got: what came instead of a compiled model.
+        got: the outcome instead of a compiled model.
     """
     return SplitDeconvError(
         problem,
         where=name,
         expected="a compiled model",
         got=got,
-        fix="convert the model for the target first, or compile it by hand for all that is said",
+        fix="convert the model for the target first, or compile it by hand to see all messages",
     )

@@ -1,7 +1,8 @@
-"""Vela: what Arm's compiler for Ethos-U NPUs makes of a .tflite file, in estimated cycles, memory and operators.
+"""Compile .tflite files with Vela, Arm's compiler for Ethos-U NPUs: cycles, memory and operators.
 
-The cycles are the compiler's estimate; no device is involved. It counts none for what it leaves to the CPU, so every
-row says whether a model is `complete`, all on the NPU: cycles of one that is not are no result.
+The cycles are estimates by the compiler; no device is involved. Vela counts no cycles for operators
+that it leaves to the CPU, so every row states whether a model is `complete`, that is, entirely on
+the NPU. The cycles of an incomplete model are meaningless.
 """
 
 import re
@@ -25,10 +26,10 @@ from . import compiler
 
 @dataclass(frozen=True)
 class Configuration:
-    """An NPU and what surrounds it, as the file vela.ini that comes with Vela describes it.
+    """An NPU and its system, as described in the file vela.ini that comes with Vela.
 
     Args:
-        target: the target in `splitdeconv.convert` whose rules were learnt on it.
+        target: the target in `splitdeconv.convert` whose rules were derived from it.
         accelerator, system, memory: Vela's accelerator configuration, system configuration and memory mode.
     """
 
@@ -45,9 +46,9 @@ CONFIGURATIONS = {
     "ethos_u85_sram": Configuration("ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Sram_Only"),
 }
 _INSTALL = "pip install 'splitdeconv[npu]'"
-# Before this version the tables that Vela writes have other columns.
+# The tables of older versions of Vela have other columns.
 _OLDEST = (5, 0)
-# Columns of Vela's summary, in its order: cycles in all, of the NPU, of each memory; KiB used; MACs.
+# Columns of Vela's summary, in its order: cycles in total, of the NPU, of each memory; KiB; MACs.
 _SUMMARY = {
     "cycles_total": "cycles",
     "cycles_npu": "cycles_npu",
@@ -78,13 +79,13 @@ _COLUMNS = [*_KEYS, *_SUMMARY.values(), "on_npu", "on_cpu", "skipped"]
 
 
 def executable() -> str | None:
-    """The path of Vela: beside this Python, else on PATH; None where there is none."""
+    """The path of Vela: next to this Python, else on PATH; None if it is not found."""
     beside = Path(sys.executable).parent / "vela"
     return str(beside) if beside.is_file() else which("vela")
 
 
 def version(vela: str | None = None) -> str | None:
-    """Vela's version as it states it, None where it states none or does not answer within a minute."""
+    """Vela's version; None if it reports none or does not answer within a minute."""
     return _version_or_reason(vela)[0]
 
 
@@ -98,22 +99,22 @@ def available(vela: str | None = None) -> str | None:
 
 
 def _version_or_reason(vela: str | None) -> tuple[str | None, str | None]:
-    """(version or None, None or why nothing can be compiled): Vela is asked once."""
+    """(version or None, None or why nothing can be compiled), from one call of Vela."""
     path = vela or executable()
     if path is None:
         return None, f"Vela is not installed: {_INSTALL}"
     if which(path) is None:
-        return None, f"invalid path of Vela {path!r}: expected a program that can be run"
+        return None, f"invalid path of Vela {path!r}: expected an executable program"
     try:
         said = program.run([path, "--version"], 60).printed
     except (OSError, subprocess.TimeoutExpired):
         said = ""
     found = re.search(r"^\s*(\d{1,4}(?:\.\d{1,4})+)", said)
     if found is None:
-        return None, "Vela does not say its version when asked with --version"
+        return None, "Vela does not report its version when called with --version"
     if tuple(map(int, found[1].split(".")[:2])) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
-        return found[1], f"Vela {found[1]} is too old, {oldest} or later is needed: pip install -U ethos-u-vela"
+        return found[1], f"Vela {found[1]} is too old, {oldest} or later is required: pip install -U ethos-u-vela"
     return found[1], None
 
 
@@ -124,23 +125,24 @@ def estimate(
     timeout: float = 600.0,
     vela: str | None = None,
 ) -> pd.DataFrame:
-    """Compile models for NPUs and take Vela's estimates.
+    """Compile models for NPUs and collect Vela's estimates.
 
     Args:
-        models: dict of form to the bytes of a .tflite, or to the reason why there is none, as str; or to a dict of
-            configuration to these where they differ.
+        models: dict from form to the bytes of a .tflite, or to the reason why there is none, as
+            str; or to a dict from configuration to these if they differ.
         configurations: names in `CONFIGURATIONS`.
         timeout: seconds for each compilation.
         vela: path of the executable; None for `executable()`.
 
     Returns:
-        One row a form and configuration: ``form, configuration, accelerator, system, memory, vela`` (version), cycles
-        in all and of NPU and each memory, the memories used in KiB, ``macs``, ``on_npu`` and ``on_cpu`` (operators
-        with their number, as ``Conv2D 4, MemoryCopy 2``), ``complete`` (nothing on the CPU) and ``skipped``: the reason
-        where there are no numbers. A failure costs its own row only; equal files are compiled once.
+        One row per form and configuration: ``form, configuration, accelerator, system, memory,
+        vela`` (version), cycles in total and of the NPU and each memory, the memory used in KiB,
+        ``macs``, ``on_npu`` and ``on_cpu`` (operators with their counts, such as ``Conv2D 4,
+        MemoryCopy 2``), ``complete`` (nothing on the CPU) and ``skipped``: why there are no
+        numbers. A failure only affects its own row; equal files are compiled once.
 
     Raises:
-        SplitDeconvError: an unknown configuration, or a timeout that is none.
+        SplitDeconvError: a configuration is unknown, or the timeout is invalid.
     """
     check_seconds(timeout, "timeout", "vela.estimate")
     rows, known, (found, reason) = [], {}, _version_or_reason(vela)
@@ -183,12 +185,13 @@ def compile_model(
         vela: path of the executable; None for `executable()`.
 
     Returns:
-        (dict of the totals in `estimate`, DataFrame of the operators that Vela made: ``original`` TFLite operator,
-        ``operator`` it became, ``placed`` NPU or CPU, cycles, MACs, name of its ``output``).
+        (dict of the totals in `estimate`, DataFrame of the operators that Vela generated:
+        ``original`` TFLite operator, resulting ``operator``, ``placed`` (NPU or CPU), cycles, MACs,
+        name of its ``output``).
 
     Raises:
-        SplitDeconvError: an unknown configuration, a timeout that is none; Vela is missing, failed, took too long, or
-            wrote tables of a format that is not known.
+        SplitDeconvError: the configuration is unknown or the timeout is invalid; or Vela is
+            missing, failed, took too long, or wrote tables in an unknown format.
     """
     check_seconds(timeout, "timeout", "vela.compile_model")
     if not isinstance(configuration, Configuration):
@@ -221,18 +224,18 @@ def _unavailable(reason: str) -> SplitDeconvError:
         reason,
         where="vela",
         expected=f"Vela {'.'.join(map(str, _OLDEST))} or later",
-        got="none that can be run",
+        got="no working installation",
         fix=_INSTALL,
     )
 
 
 def _table(folder: str, pattern: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    """A table that Vela wrote, its columns renamed, its numbers seen to be some."""
+    """Read a table that Vela wrote, rename its columns, and check its numbers."""
     found = sorted(Path(folder).glob(pattern))
     if not found:
         raise _unknown(f"Vela wrote no file {pattern}", pattern, "a table", "no file")
     try:
-        # As text: a tensor may be called None or 7, and a column may be empty.
+        # Read as text, because a tensor may be named None or 7, and a column may be empty.
         table = pd.read_csv(found[-1], dtype=str, keep_default_na=False)
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         problem = f"Vela's file {pattern} is not a table"
@@ -249,27 +252,27 @@ def _table(folder: str, pattern: str, columns: Mapping[str, str]) -> pd.DataFram
             continue
         table[name] = pd.to_numeric(table[name], errors="coerce")
         if not (np.isfinite(table[name]) & (table[name] >= 0)).all():
-            problem = f"Vela's file {pattern} has no count in column {column}"
+            problem = f"Vela's file {pattern} has an invalid count in column {column}"
             raise _unknown(problem, pattern, "finite numbers, 0 or more", "something else")
     return table
 
 
 def _unknown(problem: str, pattern: str, expected: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
-        f"{problem}: its output is of an unknown format",
+        f"{problem}: its output has an unknown format",
         where=f"Vela's file {pattern}",
         expected=expected,
         got=got,
-        fix=f"install a version of Vela that is known here: {_INSTALL}",
+        fix=f"install a supported version of Vela: {_INSTALL}",
     )
 
 
 def _facts(totals: Mapping[str, Any], operators: pd.DataFrame) -> dict[str, Any]:
-    """The columns of a row: totals, and which operators are where, by what the CPU would run and the NPU does."""
+    """The columns of a row: totals, and the operators on the NPU and on the CPU."""
     on_npu = operators[operators["placed"] == "NPU"]["operator"]
     on_cpu = operators[operators["placed"] != "NPU"]["original"]
     if on_cpu.empty and not totals["cycles"]:
-        problem = "Vela counted no cycles, though all is on the NPU"
+        problem = "Vela counted no cycles although everything is on the NPU"
         raise _unknown(problem, "model_summary_*.csv", "more than 0 cycles", "0")
     placed = {"on_npu": _counted(on_npu), "on_cpu": _counted(on_cpu)}
     return {**totals, **placed, "complete": on_cpu.empty, "skipped": None}

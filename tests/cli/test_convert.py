@@ -38,7 +38,7 @@ def test_from_inspecting_to_verifying(run, tmp_path, kind):
 def test_what_convert_prints(run, model):
     _, out, _ = run("convert", "up.tflite", "-o", "out", "--form", "split")
     assert "6 -> 12 (k=5 s=2 p=1)" in out
-    assert "convert picture: form split was asked for" in out
+    assert "convert picture: form split was requested" in out
     assert "operators: 1 -> " in out
     assert "CONV_2D 0 -> 4" in out
     assert "TRANSPOSE_CONV 1 -> 0" in out
@@ -146,7 +146,7 @@ def test_nothing_to_convert_is_no_failure(run, model):
     assert (code, "no transposed convolution" in out, err) == (0, True, "")
     code, out, err = run("convert", "up.tflite", "-o", "out")
     assert (code, err) == (0, "")
-    assert "note: the model holds no transposed convolution: nothing to convert" in out
+    assert "note: the model contains no transposed convolution: nothing to convert" in out
     assert listing(model.parent)["out"] == no_deconv()
 
 

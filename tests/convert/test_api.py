@@ -85,14 +85,14 @@ def test_the_form_asked_for_is_taken(path, form):
 def test_layers_that_are_not_selected_stay(path):
     result = sd.convert(path, layers="^nothing$")
     assert result.model == path.read_bytes()
-    assert "none of the 1 transposed convolution(s) was to be converted" in result.report.notes[0]
+    assert "none of the 1 transposed convolution(s) was converted" in result.report.notes[0]
 
 
 def test_a_model_without_any_comes_back_identical():
     model = no_deconv()
     result = sd.convert(model)
     assert result.model == model
-    assert result.report.notes == ("the model holds no transposed convolution: nothing to convert",)
+    assert result.report.notes == ("the model contains no transposed convolution: nothing to convert",)
     assert result.report.verification is None
 
 
@@ -152,7 +152,7 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
     assert [name for name, _ in report.objections] == ["CONCATENATION", "CONV_2D", "DEPTH_TO_SPACE", "PAD"]
     assert report.notes == (
         "beware",
-        "board takes int8; the model computes in float32 (its manual)",
+        "board supports int8; the model computes in float32 (its manual)",
         "board needs fixed shapes (its manual); --static-batch 1 fixes the batch",
     )
 

@@ -76,7 +76,7 @@ def test_an_exception_must_be_known_to_hold():
 
 def test_who_names_a_form_has_chosen():
     decision = decide(site(dtype="int8"), LEAVES, form="rows")
-    assert (decision.verdict, decision.form, decision.reason) == ("convert", "rows", "form rows was asked for")
+    assert (decision.verdict, decision.form, decision.reason) == ("convert", "rows", "form rows was requested")
 
 
 def test_preferences_apply_in_order_and_only_where_they_hold():
@@ -98,8 +98,8 @@ def test_preferences_apply_in_order_and_only_where_they_hold():
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
-        (site(strides=(2, 3)), "depth_to_space interleaves two axes of one stride"),
-        (site(size=(8,)), "depth_to_space interleaves two axes of one stride"),
+        (site(strides=(2, 3)), "depth_to_space needs two axes with equal strides"),
+        (site(size=(8,)), "depth_to_space needs two axes with equal strides"),
         (site(dtype="int16x8"), "depth_to_space has no kernel for int16"),
     ],
 )

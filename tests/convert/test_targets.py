@@ -173,7 +173,7 @@ def test_a_cpu_target_leaves_what_it_was_not_measured_on(name, changes, words):
     assert words in decision.reason
     assert "native" not in decision.reason
     asked = decide(site(**{"size": (16, 16)} | changes), load_target(name), form="split")
-    assert (asked.verdict, asked.reason) == ("convert", "form split was asked for")
+    assert (asked.verdict, asked.reason) == ("convert", "form split was requested")
 
 
 @pytest.mark.parametrize("name", ETHOS)

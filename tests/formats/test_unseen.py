@@ -60,13 +60,15 @@ def test_custom_operators_of_tflite_are_named(name):
     assert is_note(said)
     assert name in said
     assert ("compiled from" in said) == (name == "edgetpu-custom-op")
-    assert nothing.startswith("the model holds no transposed convolution that can be seen")
+    assert nothing.startswith("the model contains no transposed convolution that can be seen")
     assert any(map(is_note, front.report(custom(name)).notes))
 
 
 @pytest.mark.parametrize("name", ["MaxUnpooling2D", "TFLite_Detection_PostProcess", "FlexErf"])
 def test_custom_operators_that_are_known_are_not(name):
-    assert sd.convert(custom(name)).report.notes == ("the model holds no transposed convolution: nothing to convert",)
+    assert sd.convert(custom(name)).report.notes == (
+        "the model contains no transposed convolution: nothing to convert",
+    )
 
 
 @pytest.mark.parametrize("name", ["FlexConv2DBackpropInput", "FlexConv3DBackpropInputV2"])
@@ -103,7 +105,7 @@ def test_operators_of_unknown_domains_are_named(domain, kind):
 def test_what_the_model_or_a_runtime_defines_is_seen():
     neg = helper.make_node("Neg", ["a"], ["b"])
     own = helper.make_function("own", "Mine", ["a"], ["b"], [neg], [helper.make_opsetid("", 17)])
-    plain = ("the model holds no transposed convolution: nothing to convert",)
+    plain = ("the model contains no transposed convolution: nothing to convert",)
     for data in (strange("own", "Mine", [own]), strange("com.microsoft", "Gelu"), strange("", "Neg")):
         assert sd.convert(data).report.notes == plain
 

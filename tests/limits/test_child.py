@@ -99,7 +99,7 @@ def test_an_answer_without_an_end_is_cut_off(module, monkeypatch):
     monkeypatch.setattr("splitdeconv.limits.child._LONGEST", 100_000)
     name = module("import sys\nwhile True: sys.stdout.write('9' * 1000)")
     with Child(name) as child:
-        assert child.ask(1, 60) == {"reason": f"an answer that is not understood: '{'9' * 80}'"}
+        assert child.ask(1, 60) == {"reason": f"unexpected answer: '{'9' * 80}'"}
 
 
 def test_a_line_that_nobody_asked_for_is_no_answer_to_the_next_task(module):
@@ -160,7 +160,7 @@ def test_what_is_raised_is_an_answer_and_what_is_printed_is_none(module):
         ("os.abort()", "the process was ended by signal 6 (Aborted)"),
         (
             "os.kill(os.getpid(), 9)",
-            "the process was ended by signal 9 (Killed), as the system does for lack of memory",
+            "the process was ended by signal 9 (Killed), as the system does when memory runs out",
         ),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_child_that_cannot_be_started_is_a_reason(module, monkeypatch):
     monkeypatch.setattr(sys, "executable", sys.executable)
     with Child("none") as child:
         monkeypatch.setattr(child, "_command", ["/no/such/program"])
-        reason = "no process can be started: No such file or directory"
+        reason = "the process cannot be started: No such file or directory"
         assert child.ask(1, 60) == {"reason": reason}
 
 

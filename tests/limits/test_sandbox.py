@@ -57,7 +57,7 @@ def test_a_refusal_comes_back_with_its_parts(child):
         ("(folder / 'result.json').write_text('{\"error\": {\"text\": 1}}')", "ended with code 0"),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-            "was ended by signal 9 (Killed), as the system does for lack of memory",
+            "was ended by signal 9 (Killed), as the system does when memory runs out",
         ),
         ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "was ended by signal 24 (CPU time limit exceeded)"),
     ],

@@ -118,15 +118,15 @@ def test_an_unknown_configuration_is_refused():
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("echo 4.2.0", "Vela 4.2.0 is too old, 5.0 or later is needed"),
-        ("echo 4.9.9", "Vela 4.9.9 is too old, 5.0 or later is needed"),
+        ("echo 4.2.0", "Vela 4.2.0 is too old, 5.0 or later is required"),
+        ("echo 4.9.9", "Vela 4.9.9 is too old, 5.0 or later is required"),
         ("echo 5.0.0", "Vela wrote no file"),
-        ("echo hello", "Vela does not say its version"),
+        ("echo hello", "Vela does not report its version"),
         ('test "$1" = --version && echo 5.2.0 || exec sleep 60', "Vela took longer than 0.5 s"),
         ('test "$1" = --version && echo 5.2.0 || { echo bus error >&2; exit 3; }', "Vela ended with code 3: bus error"),
         ("echo 5.2.0", "Vela wrote no file model_summary_.*unknown format"),
-        (r"printf '\377\376'", "Vela does not say its version"),
-        ("yes 9 | head -c 20000 | tr -d '\\n'; echo .1", "Vela does not say its version"),
+        (r"printf '\377\376'", "Vela does not report its version"),
+        ("yes 9 | head -c 20000 | tr -d '\\n'; echo .1", "Vela does not report its version"),
         ('test "$1" = --version && echo 5.2.0 || kill -SEGV $$', r"Vela was ended by signal 11 \(Segmentation fault\)"),
         (
             r'test "$1" = --version && echo 5.2.0 || { printf "\377 no\n"; exit 1; }',
@@ -165,13 +165,13 @@ def test_a_child_left_behind_does_not_keep_the_result_waiting(tmp_path):
 
 def test_a_path_that_is_no_program_is_a_reason(tmp_path):
     found = vela.estimate({"a": b""}, ["ethos_u55"], vela=str(tmp_path / "vela"))
-    assert found["skipped"][0] == f"invalid path of Vela '{tmp_path / 'vela'}': expected a program that can be run"
+    assert found["skipped"][0] == f"invalid path of Vela '{tmp_path / 'vela'}': expected an executable program"
 
 
 @pytest.mark.parametrize(
     ("summary", "reason"),
     [
-        ("experiment,cycles\na,1\n", "has no column cycles_total: its output is of an unknown format"),
+        ("experiment,cycles\na,1\n", "has no column cycles_total: its output has an unknown format"),
         (",".join(vela._SUMMARY) + "\n", "has no row"),
         ("", "is not a table"),
         ("a,b\n1,2\n1,2,3\n", "is not a table"),

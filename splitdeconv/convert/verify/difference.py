@@ -130,7 +130,7 @@ def slack(ours, again, tolerance) -> Slack:
     if again.shape != ours.shape:
         return NO_SLACK
     gaps = _gaps(ours, again)
-    gaps = gaps[np.isfinite(gaps)]  # NaN or infinity in one run only is no excuse
+    gaps = gaps[np.isfinite(gaps)]  # only finite differences are accepted
     return Slack(float(gaps.max(initial=0.0)), int((gaps > tolerance).sum()))
 
 

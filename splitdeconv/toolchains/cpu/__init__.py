@@ -1,7 +1,7 @@
-"""Runtimes on this CPU, timed: LiteRT (XNNPACK), ONNX Runtime, OpenVINO.
+"""Time models in runtimes on this CPU: LiteRT (XNNPACK), ONNX Runtime, OpenVINO.
 
-Models run in a process of their own, which may crash or hang at the cost of a row; forms are called in turn there, so
-that what disturbs the machine disturbs all of them.
+Models run in a separate process, so that a crash or hang only costs one row. Forms are called in
+turn, so that disturbances of the machine affect all of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ RUNTIMES: dict[str, Runtime] = {
     "onnxruntime": onnxruntime,
     "openvino": openvino,
 }
-#: The target in `splitdeconv.convert` that describes each.
+#: The target in `splitdeconv.convert` that describes each runtime.
 TARGETS = {"litert": "xnnpack", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 
 _RUNNER = f"{__package__}.child"
@@ -31,10 +31,10 @@ _TIMES = ("seconds", "speedup", "low", "high", "turns")
 
 
 def version(runtime: str) -> str:
-    """The package that holds a runtime, and its version.
+    """The package of a runtime, and its version.
 
     Raises:
-        SplitDeconvError: no such runtime.
+        SplitDeconvError: the runtime is unknown.
     """
     check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.version")
     package = RUNTIMES[runtime].PACKAGE
@@ -52,26 +52,28 @@ def measure(
     seed: int = 0,
     runner: str = _RUNNER,
 ) -> pd.DataFrame:
-    """Time forms of one model against each other, and compare what they compute.
+    """Time forms of one model against each other, and compare their outputs.
 
     Args:
         runtime: a key of `RUNTIMES`.
-        models: dict of form to the bytes of a file, or to the reason why there is none; the first is the baseline.
-            Equal files are timed once.
+        models: dict from form to the bytes of a file, or to the reason why there is none; the first
+            is the baseline. Equal files are timed once.
         threads: thread counts to time with.
         turns, budget: as for `splitdeconv.bench.interleaved`, for each thread count.
-        timeout: seconds beside the budget for each answer of the process that runs the models.
-        seed: of inputs and of the bootstrap.
+        timeout: seconds in addition to the budget for each answer of the process that runs the
+            models.
+        seed: seed of inputs and of the bootstrap.
         runner: module that is run as that process.
 
     Returns:
-        One row a thread count and form: ``form, threads, version`` of the runtime, the times of
-        `splitdeconv.bench.summarize`, ``error`` (largest difference from the baseline's outputs: in steps for
-        integers, relative to the largest value for floats), ``complete`` (it was timed) and ``skipped``: why it was
-        not. Without a baseline there are seconds, and neither speedups nor errors.
+        One row per thread count and form: ``form, threads, version`` of the runtime, the times of
+        `splitdeconv.bench.summarize`, ``error`` (largest difference from the baseline's outputs: in
+        steps for integers, relative to the largest value for floats), ``complete`` (whether it was
+        timed) and ``skipped``: why it was not. Without a baseline, there are seconds but no
+        speedups or errors.
 
     Raises:
-        SplitDeconvError: no such runtime, or threads, turns, a budget or a timeout that is none.
+        SplitDeconvError: the runtime is unknown, or threads, turns, budget or timeout are invalid.
     """
     check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.measure")
     threads = [check_count(count, "number of threads", "cpu.measure") for count in threads]
@@ -109,7 +111,7 @@ def _timed(
     seed: int,
     models: Mapping[str, bytes | str],
 ) -> dict[str, dict[str, Any]]:
-    """The columns of a row, by form. Each form is run alone first: one that is lost costs no other."""
+    """The columns of a row, by form. Each form is first run alone, so a crash costs no other."""
     limit = timeout + task["budget"]
     rows, running = {}, {}
     for form, path in files.items():
@@ -127,7 +129,7 @@ def _timed(
     baseline = next(iter(models))
     for form in running:
         rows[form]["skipped"] = told["told"][form].get("reason")
-        if baseline in running:  # else it was another form that all were compared with
+        if baseline in running:  # otherwise all were compared with another form
             rows[form]["error"] = told["told"][form].get("error")
     calls = pd.DataFrame(told["calls"], columns=["turn", "name", "seconds"])
     if calls.empty:
@@ -147,7 +149,7 @@ def _skipped(forms: Iterable[str], reason: str) -> dict[str, dict[str, Any]]:
 
 
 def _unanswered(told: Any, forms: Iterable[str]) -> str | None:
-    """None, or the reason that was given in place of an answer, or why the answer cannot be read."""
+    """The reason given instead of an answer, or why the answer is invalid; None for a valid one."""
     if isinstance(told, dict) and isinstance(told.get("reason"), str):
         return told["reason"]
     try:
@@ -155,35 +157,37 @@ def _unanswered(told: Any, forms: Iterable[str]) -> str | None:
         known = all(name in facts and turn >= 0 and seconds > 0 for turn, name, seconds in told["calls"])
     except (KeyError, TypeError, ValueError):
         known = False
-    return None if known else f"an answer that is not understood: {str(told)[:80]}"
+    return None if known else f"unexpected answer: {str(told)[:80]}"
 
 
 def costs(table: pd.DataFrame) -> pd.DataFrame:
-    """A measured table as `gains` reads it.
+    """Convert a measured table to the input of `gains`.
 
     Args:
         table: rows of `measure` with the columns ``network, layer, runtime, dtype``.
 
     Returns:
-        The table with ``configuration`` (runtime, type, threads) and ``cost``: time relative to native's, as the
-        median of paired turns has it, which drifts less than a quotient of medians.
+        The table with ``configuration`` (runtime, type, threads) and ``cost``: time relative to
+        native, as the median over paired turns, which drifts less than a quotient of medians.
     """
     counted = [f", {count} thread{'s' if count > 1 else ''}" for count in table["threads"]]
     return table.assign(configuration=table["runtime"] + " " + table["dtype"] + counted, cost=1 / table["speedup"])
 
 
 def ceilings(table: pd.DataFrame) -> pd.DataFrame:
-    """What the gains could be at the most: every layer at the rate of the fastest one in the same configuration.
+    """Upper bounds on the gains: every layer at the best rate in the same configuration.
 
-    A form that computes the useful operations and no other cannot be faster than the runtime's convolutions are at
-    their best, so these gains are an upper bound for all of them.
+    A form that computes only the useful operations cannot be faster than the runtime's convolutions
+    at their best, so these gains are an upper bound for all forms.
 
     Args:
-        table: of `costs`, with the column ``macs`` (useful multiply-accumulates), rows of single layers.
+        table: rows of single layers from `costs`, with the column ``macs`` (useful
+            multiply-accumulates).
 
     Returns:
-        The rows of form "native" with ``rate`` (useful multiply-accumulates a second), ``peak``, the greatest rate of
-        any form of any layer in that configuration, and ``ceiling``, the one over the other.
+        The rows of form "native" with ``rate`` (useful multiply-accumulates per second), ``peak``,
+        the greatest rate of any form of any layer in that configuration, and ``ceiling``, the ratio
+        of ``peak`` to ``rate``.
     """
     rated = table[table["complete"].eq(True)].assign(rate=lambda rows: rows["macs"] / rows["seconds"])
     rated["peak"] = rated.groupby("configuration")["rate"].transform("max")

@@ -1,4 +1,4 @@
-"""Runs model files in a runtime on this CPU, a task a line, in a process that may crash or hang. See `cpu.measure`."""
+"""Run models in a runtime on this CPU, in a process that may crash or hang; see `cpu.measure`."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -12,7 +12,7 @@ from ...limits.loop import serve
 
 
 def answer(task: Mapping[str, Any]) -> dict[str, Any]:
-    """The calls that were timed and how far each form's outputs are from the first one's; or a reason."""
+    """The timed calls, and each form's difference from the first one, or a reason."""
     runtime = import_module(f"{__package__}.{task['module']}")
     loaded = {
         form: runtime.load(Path(path).read_bytes(), task["threads"], lambda *port: draw(task["seed"], *port))
@@ -32,7 +32,7 @@ def answer(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def draw(seed: int, place: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An input: standard normal, or any integer of its type."""
+    """Draw an input: standard normal floats, or integers from the full range of the type."""
     rng = np.random.default_rng([seed, place])
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
@@ -41,14 +41,17 @@ def draw(seed: int, place: int, shape: tuple[int, ...], dtype: np.dtype) -> np.n
 
 
 def compare(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> dict[str, Any]:
-    """The largest difference, in steps for integers and relative to the largest value for floats; or a reason."""
+    """The largest difference, or a reason why there is none.
+
+    It is in steps for integers, and relative to the largest value for floats.
+    """
     shapes = [[list(values.shape) for values in outputs] for outputs in (found, wanted)]
     if shapes[0] != shapes[1]:
-        return {"reason": f"odd output: shapes {shapes[0]} where the first form has {shapes[1]}"}
+        return {"reason": f"invalid output: shapes {shapes[0]}, but the first form has {shapes[1]}"}
     error = 0.0
     for values, right in zip(found, wanted, strict=True):
         if not np.isfinite(values).all():
-            return {"reason": "odd output: not all of it is finite"}
+            return {"reason": "invalid output: some values are not finite"}
         difference = np.abs(values.astype("float64") - right).max(initial=0)
         largest = 1.0 if right.dtype.kind in "iu" else np.abs(right).max(initial=0)
         error = max(error, float(difference / max(largest, 1e-30)))

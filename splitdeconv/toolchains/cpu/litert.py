@@ -1,4 +1,4 @@
-"""LiteRT on this CPU: what XNNPACK takes of a .tflite file, and the file ready to run."""
+"""LiteRT on this CPU: find the operators that XNNPACK computes, and run a .tflite file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,36 +20,37 @@ def available() -> str | None:
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """What a file holds and what of it the default delegate, XNNPACK, computes.
+    """Describe a file, and which of its operators the default delegate, XNNPACK, computes.
 
-    The interpreter names the tensors at each delegate's border, not the operators within: those are found from its
-    outputs back to its inputs.
+    The interpreter lists the tensors at the border of each delegate but not the operators in it, so
+    these are traced from the outputs back to the inputs.
 
     Args:
         data: bytes of a .tflite.
 
     Returns:
-        dict of ``ops`` (operators of the first subgraph), ``delegated`` (those that XNNPACK computes), ``delegates``
-        (pieces they are cut into), ``left`` (the others, counted by name), ``bytes`` of the file and ``arena`` (bytes
-        of activations at once, `splitdeconv.formats.tflite.arena`).
+        dict of ``ops`` (operators of the first subgraph), ``delegated`` (those that XNNPACK
+        computes), ``delegates`` (number of parts), ``left`` (the other operators, counted by
+        name), ``bytes`` of the file and ``arena`` (peak bytes of activations,
+        `splitdeconv.formats.tflite.arena`).
 
     Raises:
-        SplitDeconvError: LiteRT is missing, does not take the file, or does not tell its operators.
+        SplitDeconvError: LiteRT is missing, rejected the file, or does not list its operators.
     """
     interpreter = _interpreter(data, 1)
     try:
-        listed = interpreter._get_ops_details()  # no public function tells what is delegated
+        listed = interpreter._get_ops_details()  # no public function lists what is delegated
         pieces = [op for op in listed if op["op_name"] == "DELEGATE"]
         plain = {op["index"]: op for op in listed if op["op_name"] != "DELEGATE"}
         makers = {int(tensor): index for index, op in plain.items() for tensor in op["outputs"]}
         inside = set().union(*(_between(piece, plain, makers) for piece in pieces))
     except (AttributeError, KeyError, TypeError) as error:
         raise SplitDeconvError(
-            "LiteRT does not tell its operators in a form that is known",
+            "LiteRT's list of operators has an unknown format",
             where="cpu.litert.describe",
             expected="a list of operators with names, indices, inputs and outputs",
             got=repr(error),
-            fix="install a version that is known here: pip install 'splitdeconv[tflite]'",
+            fix="install a supported version: pip install 'splitdeconv[tflite]'",
         ) from None
     names = [op["op_name"] for index, op in plain.items() if index not in inside]
     return {
@@ -63,18 +64,19 @@ def describe(data: bytes) -> dict[str, Any]:
 
 
 def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
-    """A file ready to run on fixed inputs.
+    """Load a file for fixed inputs.
 
     Args:
         data: bytes of a .tflite.
-        threads: of its kernels.
-        draw: from place, shape and NumPy type to the values of an input.
+        threads: number of threads for the kernels.
+        draw: function from position, shape and NumPy type to the values of an input.
 
     Returns:
-        (a function without arguments that runs the model, a function that returns its outputs of that run).
+        (a function without arguments that runs the model, a function that returns the outputs of
+        that run).
 
     Raises:
-        SplitDeconvError: LiteRT is missing, or does not take the file.
+        SplitDeconvError: LiteRT is missing or rejected the file.
     """
     interpreter = _interpreter(data, threads)
     for place, port in enumerate(interpreter.get_input_details()):
@@ -90,11 +92,11 @@ def _interpreter(data: bytes, threads: int) -> Any:
         made.allocate_tensors()
     except (ValueError, RuntimeError, TypeError) as error:
         raise SplitDeconvError(
-            f"LiteRT does not take the model: {one_line(error, most=200)}",
+            f"LiteRT rejected the model: {one_line(error, most=200)}",
             where="cpu.litert",
             expected="a .tflite model that LiteRT runs on this CPU",
             got=type(error).__name__,
-            fix="choose another runtime, or a version of LiteRT that has the operators",
+            fix="choose another runtime, or a version of LiteRT that supports the operators",
         ) from None
     return made
 
@@ -104,7 +106,7 @@ def _between(
     plain: Mapping[int, Mapping[str, Any]],
     makers: Mapping[int, int],
 ) -> set[int]:
-    """The operators that lie between a delegate's outputs and its inputs."""
+    """The operators between the outputs and the inputs of a delegate."""
     border, found = set(map(int, piece["inputs"])), set()
     wanted = [int(tensor) for tensor in piece["outputs"]]
     while wanted:

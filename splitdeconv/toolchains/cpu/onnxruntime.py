@@ -1,4 +1,4 @@
-"""ONNX Runtime on this CPU: an .onnx file ready to run."""
+"""ONNX Runtime on this CPU: load an .onnx file and run it."""
 
 from functools import partial
 
@@ -19,18 +19,20 @@ def available() -> str | None:
 
 
 def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
-    """A file ready to run on fixed inputs.
+    """Load a file for fixed inputs.
 
     Args:
-        data: bytes of an .onnx whose shapes are fixed.
-        threads: of its kernels.
-        draw: from place, shape and NumPy type to the values of an input.
+        data: bytes of an .onnx file with fixed shapes.
+        threads: number of threads for the kernels.
+        draw: function from position, shape and NumPy type to the values of an input.
 
     Returns:
-        (a function without arguments that runs the model, a function that runs it and returns its outputs).
+        (a function without arguments that runs the model, a function that runs it and returns its
+        outputs).
 
     Raises:
-        SplitDeconvError: ONNX Runtime is missing or does not take the file, or a shape or type is not fixed.
+        SplitDeconvError: ONNX Runtime is missing or rejected the file, or a shape or type is not
+            fixed.
     """
     runtime = require("onnxruntime", EXTRA)
     options = runtime.SessionOptions()
@@ -38,21 +40,21 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
     options.intra_op_num_threads = threads
     try:
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions share no base but this
+    except Exception as error:  # its exceptions have no other common base class
         raise SplitDeconvError(
-            f"ONNX Runtime does not take the model: {one_line(error, most=200)}",
+            f"ONNX Runtime rejected the model: {one_line(error, most=200)}",
             where="cpu.onnxruntime",
-            expected="a .onnx model that ONNX Runtime runs on this CPU",
+            expected="an .onnx model that ONNX Runtime runs on this CPU",
             got=type(error).__name__,
-            fix="choose another runtime, or a version of ONNX Runtime that has the operators",
+            fix="choose another runtime, or a version of ONNX Runtime that supports the operators",
         ) from None
     feed = {}
     for place, port in enumerate(session.get_inputs()):
         if port.type not in _TYPES or not all(isinstance(n, int) for n in port.shape):
             raise SplitDeconvError(
-                f"its input {port.name} is not of a fixed shape and type: {port.type} {port.shape}",
+                f"the input {port.name} must have a fixed shape and type: {port.type} {port.shape}",
                 where=f"cpu.onnxruntime, input {port.name}",
-                expected=f"sizes that are known, and one of {', '.join(_TYPES)}",
+                expected=f"a fixed shape, and one of {', '.join(_TYPES)}",
                 got=f"{port.type} {port.shape}",
                 fix="fix the open sizes (splitdeconv convert --input-shape)",
             )

@@ -1,7 +1,7 @@
-"""OpenVINO on this CPU: an .onnx file compiled and ready to run.
+"""OpenVINO on this CPU: compile an .onnx file and run it.
 
-OpenVINO is what became of the toolchain of the Neural Compute Stick 2, on which the authors of split deconvolution
-measured; that device left it with release 2023.0.
+OpenVINO is the successor of the toolchain for the Neural Compute Stick 2, on which the authors of
+split deconvolution measured. Release 2023.0 dropped support for that device.
 """
 
 import io
@@ -22,18 +22,19 @@ def available() -> str | None:
 
 
 def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
-    """A file ready to run on fixed inputs, in single precision and with as few threads as asked for.
+    """Load a file for fixed inputs, in single precision and with the given number of threads.
 
     Args:
-        data: bytes of an .onnx whose shapes are fixed.
-        threads: of its kernels.
-        draw: from place, shape and NumPy type to the values of an input.
+        data: bytes of an .onnx file with fixed shapes.
+        threads: number of threads for the kernels.
+        draw: function from position, shape and NumPy type to the values of an input.
 
     Returns:
-        (a function without arguments that runs the model, a function that returns its outputs of that run).
+        (a function without arguments that runs the model, a function that returns the outputs of
+        that run).
 
     Raises:
-        SplitDeconvError: OpenVINO is missing, or does not take the file.
+        SplitDeconvError: OpenVINO is missing or rejected the file.
     """
     openvino = require("openvino", EXTRA)
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -46,11 +47,11 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
             request.set_input_tensor(place, openvino.Tensor(values))
     except (RuntimeError, ValueError, TypeError) as error:
         raise SplitDeconvError(
-            f"OpenVINO does not take the model: {one_line(error, most=200)}",
+            f"OpenVINO rejected the model: {one_line(error, most=200)}",
             where="cpu.openvino",
-            expected="a .onnx model that OpenVINO runs on this CPU",
+            expected="an .onnx model that OpenVINO runs on this CPU",
             got=type(error).__name__,
-            fix="choose another runtime, or a version of OpenVINO that has the operators",
+            fix="choose another runtime, or a version of OpenVINO that supports the operators",
         ) from None
     outputs = range(len(compiled.outputs))
     return request.infer, lambda: [np.array(request.get_output_tensor(place).data) for place in outputs]

@@ -1,8 +1,9 @@
-"""The Coral Edge TPU: which operators it takes, what its compiler maps, how long a device takes, what was published.
+"""The Coral Edge TPU: check operators, compile models, time them, or replay measurements.
 
-The check needs neither compiler nor device: it holds a file against the target profile. `edgetpu_compiler` (x86-64
-Linux, version 16.0 is the last) is run where it is on PATH, and a device where libedgetpu finds one. Where neither is,
-`published` replays the measurements of the authors of split deconvolution.
+The check needs neither a compiler nor a device: it compares a file with the target profile.
+`edgetpu_compiler` (x86-64 Linux, the last version is 16.0) is used if it is on PATH, and a device
+if libedgetpu finds one. Without either, `published` replays the measurements of the authors of
+split deconvolution.
 """
 
 import tempfile
@@ -29,7 +30,7 @@ REFERENCE = Path(__file__).parent / "reference"
 PUBLISHED = ("published_edge_tpu", "published_ncs2", "published_conv_efficiency_edge_tpu")
 
 _RUNNER = f"{__package__}.child"
-#: The operator that a compiled file has in the place of those that were mapped.
+#: The operator that replaces all mapped operators in a compiled file.
 MAPPED_OPERATOR = "edgetpu-custom-op"
 _CHECKED = ["operator", "version", "count", "verdict", "reason"]
 
@@ -42,19 +43,20 @@ def available(compiler: str | None = None) -> str | None:
 
 
 def check(model: bytes, target: str | Target = "edge_tpu") -> pd.DataFrame:
-    """Hold the operators of a .tflite file against a target profile, without a compiler.
+    """Compare the operators of a .tflite file with a target profile, without a compiler.
 
     Args:
-        model: the file's bytes.
+        model: the bytes of the file.
         target: as for `splitdeconv.convert`.
 
     Returns:
-        One row an operator and version: ``operator, version, count, verdict`` ("taken", "refused" or "unknown") and
-        ``reason`` with its source; for what is taken, the limits the profile states, which are not checked. Operators
-        that touch a float are rows of their own, refused where the profile's types are all integers.
+        One row per operator and version: ``operator, version, count, verdict`` ("taken", "refused"
+        or "unknown") and ``reason`` with its source; for "taken", including the limits in the
+        profile, which are not checked. Operators on floats have separate rows, and are refused if
+        all types in the profile are integers.
 
     Raises:
-        SplitDeconvError: not a sound .tflite file, or no such target.
+        SplitDeconvError: the file is not a valid .tflite file, or the target is unknown.
     """
     profile = load_target(target) if isinstance(target, str) else target
     rows = []
@@ -70,7 +72,7 @@ def check(model: bytes, target: str | Target = "edge_tpu") -> pd.DataFrame:
             known = entry.versions != "unknown"
             limits = "" if entry.limits == "unknown" else f"; {entry.limits}"
             verdict = "taken"
-            reason = ("in a version it knows" if known else "listed, versions unknown") + f"{limits} ({entry.source})"
+            reason = ("in a supported version" if known else "listed, versions unknown") + f"{limits} ({entry.source})"
         else:
             verdict = "taken" if profile.others == "taken" else "unknown"
             reason = f"not in the profile ({profile.others_source})"
@@ -79,17 +81,19 @@ def check(model: bytes, target: str | Target = "edge_tpu") -> pd.DataFrame:
 
 
 def checks(models: Mapping[str, bytes | str], target: str | Target = "edge_tpu") -> pd.DataFrame:
-    """`check` of several files; one that cannot be read costs its own row only.
+    """`check` several files; a file that cannot be read only affects its own row.
 
     Args:
-        models: dict of form to the bytes of a .tflite, or to the reason why there is none, as str.
+        models: dict from form to the bytes of a .tflite, or to the reason why there is none, as
+            str.
         target: as for `check`.
 
     Returns:
-        The rows of `check` with the column ``form`` before, and ``skipped``: why a file has none.
+        The rows of `check` with the leading column ``form``, and ``skipped``: why a file has no
+        rows.
 
     Raises:
-        SplitDeconvError: no such target.
+        SplitDeconvError: the target is unknown.
     """
     profile = load_target(target) if isinstance(target, str) else target
     tables = []
@@ -114,11 +118,11 @@ def compile_model(
         compiler: its path or name; None for `COMPILER`.
 
     Returns:
-        (bytes of the compiled file, totals, operators), the latter as of `parse`.
+        (bytes of the compiled file, totals, operators), the latter two as returned by `parse`.
 
     Raises:
-        SplitDeconvError: there is no compiler; it failed, took too long, or printed what is not known; a timeout that
-            is none.
+        SplitDeconvError: there is no compiler; or it failed, took too long, or printed something
+            unknown; or the timeout is invalid.
     """
     check_seconds(timeout, "timeout", "edgetpu.compile_model")
     if (reason := available(compiler)) is not None:
@@ -127,7 +131,7 @@ def compile_model(
             where="edgetpu.compile_model",
             expected="the compiler, version 16.0",
             got="no such program",
-            fix="install it, or give its path (compiler)",
+            fix="install it, or pass its path (compiler)",
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
@@ -141,7 +145,7 @@ def compile_model(
         totals, operators = parse(text)
         compiled = Path(folder) / "model_edgetpu.tflite"
         if not compiled.is_file():
-            problem = f"{COMPILER} reported success and wrote no file"
+            problem = f"{COMPILER} reported success but wrote no file"
             raise vendor.failed(COMPILER, problem, "no file")
         return compiled.read_bytes(), totals, operators
 
@@ -149,19 +153,21 @@ def compile_model(
 def compiled(
     models: Mapping[str, bytes | str], *, timeout: float = 600.0, compiler: str | None = None
 ) -> tuple[pd.DataFrame, dict[str, bytes]]:
-    """Compile models; a failure costs its own row only.
+    """Compile several models; a failure only affects its own row.
 
     Args:
-        models: dict of form to the bytes of a full-int8 .tflite, or to the reason why there is none, as str.
+        models: dict from form to the bytes of a full-int8 .tflite, or to the reason why there is
+            none, as str.
         timeout, compiler: as for `compile_model`.
 
     Returns:
-        (DataFrame with one row a form: ``form``, the totals of `parse`, ``complete``: every operator is mapped,
-        ``reasons``: the compiler's for what is not mapped, or that it does not tell, and ``skipped``: why there is
-        nothing; dict of form to the bytes of the compiled file).
+        (DataFrame with one row per form: ``form``, the totals of `parse`, ``complete``: whether
+        every operator is mapped, ``reasons``: the compiler's reasons for operators that are not
+        mapped, or that it gives none, and ``skipped``: why there is no result; dict from form to
+        the bytes of the compiled file).
 
     Raises:
-        SplitDeconvError: a timeout that is none.
+        SplitDeconvError: the timeout is invalid.
     """
     check_seconds(timeout, "timeout", "edgetpu.compiled")
     rows, files = [], {}
@@ -174,7 +180,7 @@ def compiled(
             left = operators[~operators["mapped"]]
             reasons = [f"{name} {count}: {status}" for name, count, _, status in left.itertuples(index=False)]
             if totals["unmapped"] is None:
-                reasons.append("the compiler does not tell of every operator where it runs")
+                reasons.append("the compiler does not report where every operator runs")
             row |= totals | {"complete": totals["unmapped"] == 0 and left.empty, "reasons": "; ".join(reasons)}
         except SplitDeconvError as error:
             row["skipped"] = error.problem
@@ -191,23 +197,25 @@ def run(
     delegate: str | None = DELEGATE,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Run compiled models on a device, in turn, in a process of their own that may be lost with it.
+    """Run compiled models in turn on a device, in a separate process that may crash with it.
 
     Args:
-        models: dict of form to the bytes of a compiled .tflite, or to the reason why there is none, as str.
-        turns: timed runs a form and round; one run before is not timed.
+        models: dict from form to the bytes of a compiled .tflite, or to the reason why there is
+            none, as str.
+        turns: timed runs per form and round, after one run that is not timed.
         rounds: how often the forms take turns.
-        timeout: seconds for a form and round.
+        timeout: seconds per form and round.
         delegate: the shared library that drives the device; None runs the models on this CPU.
-        seed: of the inputs.
+        seed: seed of the inputs.
 
     Returns:
-        One row a form: ``form``, ``seconds`` (median), ``turns``, ``on_cpu``: the operators that are not mapped, whose
-        time on the CPU the seconds hold as well, and ``skipped``: why it was not run to the end. What has no mapped
-        operator at all is not run: its time would be the CPU's.
+        One row per form: ``form``, ``seconds`` (median), ``turns``, ``on_cpu``: the operators that
+        are not mapped, whose time on the CPU is included in the seconds, and ``skipped``: why it
+        was not run to the end. A model without any mapped operator is not run, because its time
+        would be that of the CPU.
 
     Raises:
-        SplitDeconvError: turns, rounds or a timeout that is none.
+        SplitDeconvError: turns, rounds or timeout are invalid.
     """
     turns = check_count(turns, "number of turns", "edgetpu.run")
     rounds = check_count(rounds, "number of rounds", "edgetpu.run")
@@ -219,7 +227,7 @@ def run(
             mapped = operators.pop(MAPPED_OPERATOR, 0) if delegate is not None else 0
             on_cpu[form] = ", ".join(f"{name} {count}" for name, count in sorted(operators.items()))
             if delegate is not None and not mapped:
-                reasons[form] = "no operator in it is compiled for the Edge TPU: all of it would run on the CPU"
+                reasons[form] = "no operator is compiled for the Edge TPU: the whole model would run on the CPU"
         except SplitDeconvError as error:
             reasons[form] = error.problem
     with Child(_RUNNER) as child:
@@ -233,7 +241,7 @@ def run(
             try:
                 times[form] += [float(second) for second in told["seconds"]]
             except (KeyError, TypeError, ValueError):
-                unknown = f"an answer that is not understood: {str(told)[:80]}"
+                unknown = f"unexpected answer: {str(told)[:80]}"
                 reasons[form] = told.get("reason", unknown) if isinstance(told, dict) else unknown
     return pd.DataFrame(
         {
@@ -247,14 +255,15 @@ def run(
 
 
 def published(name: str = "published_edge_tpu", folder: str | Path = REFERENCE) -> pd.DataFrame:
-    """Measurements that others published, to be shown as replayed.
+    """Load measurements published by others, marked as replayed.
 
     Args:
         name: one of `PUBLISHED`.
-        folder: where the files are.
+        folder: the folder with the files.
 
     Returns:
-        The table, with the columns ``origin`` ("replayed") and ``source``; empty where there is no file.
+        The table, with the columns ``origin`` ("replayed") and ``source``; empty if there is no
+        file.
     """
     check_choice(name, PUBLISHED, "published table", "edgetpu.published")
     path = Path(folder) / f"{name}.csv"
@@ -265,14 +274,14 @@ def published(name: str = "published_edge_tpu", folder: str | Path = REFERENCE) 
 
 
 def _operators(data: bytes | bytearray | memoryview) -> Iterator[tuple[str, int, str]]:
-    """(name, version, its float types) of every operator in a file."""
+    """(name, version, float types) of every operator in a file."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise SplitDeconvError(
             "invalid model: expected the contents of a file",
             where="the TFLite model",
             expected="bytes",
             got=type(data).__name__,
-            fix="read them, as by pathlib.Path(path).read_bytes()",
+            fix="read them, for example with pathlib.Path(path).read_bytes()",
         )
     model, _ = read(bytes(data), "the TFLite model")
     tflite_check.check(model, "the TFLite model")

@@ -1,4 +1,4 @@
-"""Runs models on an Edge TPU, one task a line, in a process that may be lost with the device. See `edgetpu.run`."""
+"""Run models on an Edge TPU in a process that may crash with the device; see `edgetpu.run`."""
 
 from collections.abc import Mapping
 from time import perf_counter
@@ -11,7 +11,7 @@ from ...limits.loop import serve
 
 
 def answer(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Seconds of each run of a model."""
+    """Measure the seconds of each run of a model."""
     litert = require("ai_edge_litert.interpreter", "tflite")
     delegates = [litert.load_delegate(task["delegate"])] if task["delegate"] else []
     interpreter = litert.Interpreter(model_path=task["model"], experimental_delegates=delegates)

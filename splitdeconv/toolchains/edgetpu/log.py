@@ -1,4 +1,4 @@
-"""What `edgetpu_compiler` prints: totals, where each operator runs and why, or why it failed."""
+"""Parse the output of `edgetpu_compiler`: totals, where each operator runs and why, or errors."""
 
 import re
 from typing import Any
@@ -10,9 +10,9 @@ from ...errors import SplitDeconvError
 COMPILER = "edgetpu_compiler"
 MAPPED = "Mapped to Edge TPU"
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_COUNT = r"(\d{1,15})"  # Python refuses to read numbers of any length
+_COUNT = r"(\d{1,15})"  # bounded, because Python refuses to parse very long numbers
 _SIZE = r"(\d{1,15}(?:\.\d{1,15})?)([KMG]iB|B)\b"
-TOTALS = {  # what the compiler prints behind each text
+TOTALS = {  # the values that the compiler prints after each text
     "compiled_ms": rf"Model compiled successfully in {_COUNT} ms",
     "input_bytes": rf"Input size: {_SIZE}",
     "output_bytes": rf"Output size: {_SIZE}",
@@ -26,7 +26,7 @@ TOTALS = {  # what the compiler prints behind each text
 }
 _HEADER = re.compile(r"^Operator[ \t]+Count[ \t]+Status[ \t]*$", re.MULTILINE)
 _ROW = re.compile(rf"^([A-Za-z][\w-]*)[ \t]+{_COUNT}[ \t]+(\S.*)$", re.MULTILINE)
-# What it says when it fails, the most telling first.
+# Messages of a failed compilation, the most specific first.
 _FAILURES = (
     r"^ERROR: (.+)$",
     r"^(Compilation failed: .+)$",
@@ -37,28 +37,29 @@ _FAILURES = (
 
 
 def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Read what `edgetpu_compiler -s` prints.
+    """Parse the output of `edgetpu_compiler -s`.
 
     Args:
-        text: its output, of any version.
+        text: the output of any version.
 
     Returns:
-        (dict of totals: ``compiler`` (version), ``compiled_ms``, sizes in bytes, ``subgraphs``, ``operations``,
-        ``mapped`` and ``unmapped``, each None where it is not stated; DataFrame ``operator, count, mapped, status``,
-        where the status of what is not mapped is the compiler's reason).
+        (dict of totals: ``compiler`` (version), ``compiled_ms``, sizes in bytes, ``subgraphs``,
+        ``operations``, ``mapped`` and ``unmapped``, each None if it is not stated; DataFrame
+        ``operator, count, mapped, status``, where the status of an operator that is not mapped is
+        the compiler's reason).
 
     Raises:
-        SplitDeconvError: the compiler says that it failed, with its reason, or says nothing that is known.
+        SplitDeconvError: the compiler failed, with its reason, or its output is not recognised.
     """
     version = re.search(r"Edge TPU Compiler version (\S+)", text)
     if not re.search(TOTALS["compiled_ms"], text):
         lines = text.strip().splitlines()
         raise SplitDeconvError(
-            failure(text) or f"{COMPILER} printed neither a result nor an error of a known format",
-            where=f"what {COMPILER} printed",
+            failure(text) or f"{COMPILER} printed neither a result nor an error in a known format",
+            where=f"the output of {COMPILER}",
             expected="Model compiled successfully in N ms",
             got=lines[-1] if lines else "nothing",
-            fix="compile the file by hand for all that it says; version 16.0 is known here",
+            fix="compile the file by hand to see all messages; version 16.0 is supported",
         )
     found = {name: re.search(pattern, text) for name, pattern in TOTALS.items()}
     totals = {name: match and _number(*match.groups()) for name, match in found.items()}
@@ -68,7 +69,8 @@ def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
         [(name, int(count), status == MAPPED, status) for name, count, status in rows],
         columns=["operator", "count", "mapped", "status"],
     )
-    # Where everything is mapped it prints no totals; a table that lacks a row must not pass for that.
+    # The compiler prints no totals if everything is mapped, but a table that lacks a row must not
+    # be mistaken for that case.
     if table["count"].sum() == totals["operations"]:
         for name, part in (("mapped", table["mapped"]), ("unmapped", ~table["mapped"])):
             totals[name] = int(table.loc[part, "count"].sum()) if totals[name] is None else totals[name]
@@ -76,7 +78,7 @@ def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
 
 
 def failure(text: str) -> str | None:
-    """What the compiler says of its failure in `text`, or None."""
+    """The compiler's error message in `text`, or None."""
     found = (re.search(failure, text, re.MULTILINE) for failure in _FAILURES)
     return next((f"{COMPILER}: {match[1].strip()}" for match in found if match), None)
 

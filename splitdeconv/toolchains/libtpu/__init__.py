@@ -1,9 +1,9 @@
-"""libtpu: what Google's compiler for Cloud TPUs makes of each form. No TPU is needed to compile for one.
+"""Compile each form with libtpu, Google's compiler for Cloud TPUs, which needs no TPU.
 
-JAX compiles ahead of time for every generation, and the compiled program carries the compiler's own estimate in cycles
-of each operation (`splitdeconv.toolchains.libtpu.hlo`). Where a TPU, or any other device of JAX, is at hand, the
-same programs
-are timed on it instead: generation `HERE`. Both happen in a child process, whose environment is made for it.
+JAX compiles ahead of time for every generation, and the compiled program contains the compiler's
+own estimate in cycles for each operation (`splitdeconv.toolchains.libtpu.hlo`). If a TPU or another
+JAX device is available, the same programs can be timed on it instead, as generation `HERE`. Both
+happen in a child process with a suitable environment.
 """
 
 import json
@@ -22,11 +22,11 @@ from ...provenance import installed
 from . import hlo
 from .subjects import chain as chain, layers as layers, whole as whole
 
-#: The topology by which libtpu knows each generation; a program is compiled for one of its cores.
+#: The name of each generation's topology in libtpu; a program is compiled for one of its cores.
 GENERATIONS = {"v2": "v2:2x2", "v3": "v3:2x2", "v4": "v4:2x2x1", "v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x2"}
 #: Time on the first device that JAX finds, instead of compiling for a generation.
 HERE = "here"
-#: Forms and interleaves. On JAX depth_to_space is the same program as transpose.
+#: Forms and interleaves. In JAX, depth_to_space is the same program as transpose.
 VARIANTS = (
     ("native", "concat"),
     ("nzp", "concat"),
@@ -36,11 +36,12 @@ VARIANTS = (
     ("stacked", "depth_to_space"),
 )
 DTYPES = ("bfloat16", "float32")
-#: What tells one case from another.
+#: The columns that identify a case.
 KEY = ["network", "layer", "generation", "batch", "dtype", "form", "interleave"]
 
-# What libtpu asks its surroundings where there is no TPU; another process may hold it, and it leaves no log behind, of
-# the compiler or (the least level, for there is none to turn it off) of the driver that looks for a TPU.
+# Environment for libtpu without a TPU: ignore the lock of another process, write no compiler log,
+# and reduce the log of the driver that looks for a TPU to the minimum, because it cannot be
+# disabled.
 _WITHOUT_TPU = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
@@ -54,22 +55,22 @@ _WITHOUT_TPU = {
 _CHILD = f"{__package__}.child"
 _QUIET = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
 _TIMES = ("device", "seconds", "speedup", "low", "high", "turns")
-_OLDEST_JAX = (0, 7)  # the first in which a program may choose the layouts of its arguments by `Format`
+_OLDEST_JAX = (0, 7)  # the first in which a program can choose the layouts of its arguments with `Format`
 
 
 def available(generation: str | None = None) -> str | None:
-    """Why nothing can be compiled for TPUs here (or timed, for generation `HERE`), or None if it can."""
+    """Why nothing can be compiled (or, for generation `HERE`, timed) here; None if it can."""
     missing = [name for name in ("jax", *(["libtpu"] if generation != HERE else [])) if not installed(name)]
     if missing:
         return f"{' and '.join(missing)} not installed: pip install 'splitdeconv[tpu]'"
-    numbers = tuple(map(int, re.findall(r"\d+", installed("jax"))[:2]))  # 0.10 of 0.10rc1, too
+    numbers = tuple(map(int, re.findall(r"\d+", installed("jax"))[:2]))  # also parses 0.10rc1
     if numbers < _OLDEST_JAX:
-        return f"jax {installed('jax')} is too old: {'.'.join(map(str, _OLDEST_JAX))} or later is needed"
+        return f"jax {installed('jax')} is too old: {'.'.join(map(str, _OLDEST_JAX))} or later is required"
     return None
 
 
 def compiler() -> str:
-    """The versions that decide what is compiled, as the column ``compiler`` has them."""
+    """The versions that determine the compiled program, as shown in the column ``compiler``."""
     return ", ".join(f"{name} {installed(name)}" for name in ("jax", "libtpu") if installed(name))
 
 
@@ -81,18 +82,19 @@ def cases(
     dtypes: Iterable[str] = ("bfloat16",),
     variants: Iterable[tuple[str, str]] = VARIANTS,
 ) -> list[dict[str, Any]]:
-    """Every combination of subjects and configurations, as `measure` takes them.
+    """Every combination of subjects and configurations, for `measure`.
 
     Args:
-        subjects: of `layers`, `whole` or `chain`.
-        generations: of `GENERATIONS`, or `HERE`.
+        subjects: results of `layers`, `whole` or `chain`.
+        generations: keys of `GENERATIONS`, or `HERE`.
         batches: images per run.
-        dtypes: of `DTYPES`; a model in a file keeps its own.
-        variants: (form, interleave) pairs: forms of `splitdeconv.plan`; "auto" for whole networks, which is the choice
-            of the generation's target in `splitdeconv.convert`; "apart" for chains.
+        dtypes: elements of `DTYPES`; a model in a file keeps its own.
+        variants: (form, interleave) pairs: forms of `splitdeconv.plan`; "auto" for whole networks,
+            which is the choice of the generation's target in `splitdeconv.convert`; "apart" for
+            chains.
 
     Raises:
-        SplitDeconvError: an unknown generation, type, form or interleave, or a batch that is none.
+        SplitDeconvError: a generation, type, form or interleave is unknown, or a batch is invalid.
     """
     for generation in generations:
         check_choice(generation, (*GENERATIONS, HERE), "generation")
@@ -134,23 +136,25 @@ def measure(
 ) -> pd.DataFrame:
     """Compile every case for its generation, or time it here.
 
-    Cases to be timed that differ in form alone are timed in turn, and their speedups are over the native form.
+    Cases that differ only in form are timed in turn, and their speedups are relative to the native
+    form.
 
     Args:
-        cases: of `cases`.
-        detail: a row for each operation of a program instead of one for each program.
-        timeout: seconds for a program, or for those timed in turn; after that the next is tried.
+        cases: results of `cases`.
+        detail: one row per operation instead of one row per program.
+        timeout: seconds for a program, or for a group that is timed in turn; then the next is
+            tried.
         turns, budget: as for `splitdeconv.bench.interleaved`.
-        progress: wraps the list of what there is to do, like `rich.progress.track`.
+        progress: wraps the list of tasks, like `rich.progress.track`.
 
     Returns:
-        DataFrame, one row a case: `KEY`, the columns of `splitdeconv.toolchains.libtpu.hlo.summary` (or, with
-            `detail`, of
-        `hlo.operations`), those of `splitdeconv.bench.summarize` and ``device`` where it was timed, ``compiler``, and
-        ``reason``: why there are no numbers, or None. Without a case it has no row.
+        DataFrame with one row per case: `KEY`, the columns of
+        `splitdeconv.toolchains.libtpu.hlo.summary` (or, with `detail`, of `hlo.operations`), those
+        of `splitdeconv.bench.summarize` and ``device`` if it was timed, ``compiler``, and
+        ``reason``: why there are no numbers, or None. It is empty without cases.
 
     Raises:
-        SplitDeconvError: a timeout, number of turns or budget that is none.
+        SplitDeconvError: the timeout, number of turns or budget is invalid.
     """
     turns = check_count(turns, "number of turns", "libtpu.measure")
     timeout = check_seconds(timeout, "timeout", "libtpu.measure")
@@ -177,34 +181,38 @@ def measure(
 
 
 def charged(table: pd.DataFrame) -> pd.Series:
-    """Cycles with a charge for what the compiler does not estimate, so that no win rests on it.
+    """Cycles with a charge for operations without an estimate, so that no gain depends on them.
 
-    Every byte that an operation without estimate writes is charged like the slowest estimated copy (of 64 KiB or more)
-    in any form of the same layer and configuration; where none has one, like the median of the generation's and type's
-    other programs in the table; where none of these has one, it cannot be charged (NaN).
+    Every byte that an operation without an estimate writes is charged at the rate of the slowest
+    estimated copy (of 64 KiB or more) in any form of the same layer and configuration. If there is
+    none, the median rate of the table's other programs of that generation and type is used. If
+    there is none either, the cost is unknown (NaN).
 
-    Asynchronous copies, of filters above all, have no estimate in any form, native included, and are not charged: they
-    run beside the computation. Where filters are many and the batch is 1, they may take longer than all the rest.
+    Asynchronous copies, mainly of filters, have no estimate in any form, including native. They are
+    not charged, because they run in parallel with the computation. With many filters and a batch
+    of 1, they may take longer than everything else.
 
     Args:
-        table: of `measure`, compiled, not timed, several forms of each layer: there is nothing else to charge by.
+        table: compiled rows of `measure` with several forms of each layer, which are needed for
+            the rates.
     """
     rates = table.groupby(KEY[:-2])["slowest"].transform("max")
     rates = rates.fillna(rates.groupby([table["generation"], table["dtype"]]).transform("median"))
-    # Where every program was estimated in full there may be no rate, and no need of one.
+    # If every program was estimated completely, no rate is needed, and it may be missing.
     return table["cycles"] + table["unestimated_bytes"] * rates.where(table["unestimated_bytes"] > 0, 0)
 
 
 def best(table: pd.DataFrame) -> pd.DataFrame:
-    """Who wins: for each layer and configuration the variant of fewest cycles as `charged`, or of least time.
+    """The best variant per layer and configuration: fewest `charged` cycles, or shortest time.
 
     Args:
-        table: of `measure`, all compiled or all timed.
+        table: rows of `measure`, all compiled or all timed.
 
     Returns:
-        DataFrame, one row a layer and configuration that has a program: `KEY`, its ``cost``, ``speedup`` over native,
-        never below 1 because native is among the choices, ``over_nzp`` (both NaN where that has no cost), and
-        ``unknown``: forms that were compiled and have no cost, because there is nothing to charge by.
+        DataFrame with one row per layer and configuration that has a program: `KEY`, its ``cost``,
+        ``speedup`` over native, which is never below 1 because native is among the choices,
+        ``over_nzp`` (both NaN if the baseline has no cost), and ``unknown``: forms that were
+        compiled but have no cost, because there is no rate for the charge.
 
     Raises:
         SplitDeconvError: some rows were compiled and others timed.
@@ -223,18 +231,18 @@ def best(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def cheapest(table: pd.DataFrame, where: list[str], cost: str) -> pd.DataFrame:
-    """The row of least cost for each combination of the columns `where`, in the table's order.
+    """The row of lowest cost for each combination of the columns `where`, in the table's order.
 
-    Where none has a cost it is the first one.
+    If no row has a cost, the first one is returned.
     """
     return table.sort_values(cost, kind="stable").drop_duplicates(where).sort_index()
 
 
 def timed(table: pd.DataFrame) -> bool:
-    """Whether a table of `measure` was timed, not compiled.
+    """Whether a table of `measure` was timed rather than compiled.
 
     Raises:
-        SplitDeconvError: some of its rows were, and others not: seconds and cycles cannot be compared.
+        SplitDeconvError: it has rows of both kinds, but seconds and cycles cannot be compared.
     """
     here = table["generation"] == HERE
     if here.any() and not here.all():
@@ -243,13 +251,13 @@ def timed(table: pd.DataFrame) -> bool:
             where="column generation",
             expected=f"all rows {HERE!r}, or none",
             got=", ".join(map(str, dict.fromkeys(table["generation"]))),
-            fix="take them apart",
+            fix="time them separately",
         )
     return bool(here.any())
 
 
 def _hopeless(case: Mapping[str, Any]) -> str | None:
-    """Why a case need not be tried, or None."""
+    """Why a case cannot succeed, or None."""
     reason = available(HERE if case["topology"] is None else None)
     if reason is None and case["form"] not in ("native", "apart"):
         reasons = (reason_to_skip(Layer.from_row(row), case["form"]) for row in case["layers"])
@@ -258,7 +266,7 @@ def _hopeless(case: Mapping[str, Any]) -> str | None:
 
 
 def _tasks(cases: list[tuple[int, Mapping[str, Any]]]) -> list[list[tuple[int, Mapping[str, Any]]]]:
-    """Numbered cases, in the groups in which they go to a child: one to compile, all forms of one subject to time."""
+    """Group numbered cases into tasks for a child: one to compile, or all forms of one to time."""
     tasks = {}
     for index, case in cases:
         key = json.dumps({name: value for name, value in case.items() if name not in ("form", "interleave")})
@@ -267,15 +275,15 @@ def _tasks(cases: list[tuple[int, Mapping[str, Any]]]) -> list[list[tuple[int, M
 
 
 def _understood(answer: Any, count: int) -> list[Any]:
-    """What a child's answer tells of each of the cases, a reason where it tells none or nothing that was asked."""
+    """The answer for each case, or a reason if the child's answer is missing or invalid."""
     if isinstance(answer, dict) and isinstance(answer.get("reason"), str):
         return [answer] * count
     known = isinstance(answer, list) and len(answer) == count and all(isinstance(one, (dict, list)) for one in answer)
-    return answer if known else [{"reason": f"an answer that is not understood: {str(answer)[:80]}"}] * count
+    return answer if known else [{"reason": f"unexpected answer: {str(answer)[:80]}"}] * count
 
 
 def _rows(answer: Any, timed: bool, detail: bool) -> list[dict[str, Any]]:
-    """The rows of one case, from what a child told of it."""
+    """The rows of one case, from the answer of the child."""
     if timed or isinstance(answer, dict):
         return [answer]
     table = pd.DataFrame(answer, columns=list(hlo.COLUMNS))

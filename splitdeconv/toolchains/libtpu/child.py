@@ -7,8 +7,8 @@ from ...limits.loop import serve
 
 
 def answer(cases: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """For each case its operations, or where it was timed its seconds."""
-    # Not before: JAX and its plugins may print while they are imported, or not be importable.
+    """For each case, its operations or, if it was timed, its seconds."""
+    # Imported late, because JAX and its plugins may print during the import, or fail to import.
     from . import programs
 
     if cases[0]["topology"] is None:

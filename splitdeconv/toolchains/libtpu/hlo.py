@@ -1,8 +1,9 @@
-"""What XLA's TPU compiler says of each operation of a compiled program, read out of the program's text.
+"""Read the cycle estimates of XLA's TPU compiler from the text of a compiled program.
 
-The compiler writes an estimate in cycles beside most operations of the entry computation. Some have none: those that
-move nothing (a bitcast), those that overlap with others (asynchronous copies), and some that do move data, reshapes
-above all. A sum over what is estimated is therefore a lower bound wherever one of the last kind is left.
+The compiler annotates most operations of the entry computation with an estimate in cycles. Some
+have none: those that move no data (a bitcast), those that overlap with others (asynchronous
+copies), and some that do move data, mainly reshapes. If any of the latter remain, the sum of the
+estimates is only a lower bound.
 """
 
 import re
@@ -14,7 +15,7 @@ import pandas as pd
 from ...errors import SplitDeconvError
 
 COLUMNS = ("name", "opcode", "shape", "bytes", "cycles", "kind")
-#: What `summary` tells.
+#: The keys of `summary`.
 TOTALS = (
     "cycles",
     "convolution_cycles",
@@ -26,7 +27,7 @@ TOTALS = (
 )
 #: Operations that cost nothing when the program runs.
 FREE = ("parameter", "constant", "bitcast", "tuple", "get-tuple-element", "after-all", "partition-id", "replica-id")
-#: Custom calls that cost nothing: names for memory that is there already.
+#: Custom calls that cost nothing: names for existing memory.
 FREE_CALLS = ("AllocateBuffer", "ConcatBitcast")
 _BITS = {"pred": 8, "bf16": 16, "c64": 64, "c128": 128}
 _LINE = re.compile(r"\s+(?:ROOT )?%?(?P<name>[\w.-]+) = (?P<shape>\(.*?\)(?= [\w-]+\()|\S+) (?P<opcode>[\w-]+)\(")
@@ -35,18 +36,19 @@ _ESTIMATE = re.compile(r'"estimated_cycles":"(\d+)"')
 
 
 def operations(text) -> pd.DataFrame:
-    """The operations of a program's entry computation, in the order in which they run.
+    """The operations of a program's entry computation, in order of execution.
 
     Args:
-        text: a compiled program's text, as ``Compiled.as_text()`` of JAX returns it.
+        text: the text of a compiled program, as returned by ``Compiled.as_text()`` of JAX.
 
     Returns:
-        DataFrame of `COLUMNS`: ``bytes`` of the result without a layout's padding; ``cycles`` estimated, NaN where the
-        compiler says nothing; ``kind`` "convolution" (or a fusion around one), "asynchronous", or "other". Operations
-        that cost nothing (`FREE`, `FREE_CALLS`) are left out.
+        DataFrame of `COLUMNS`: ``bytes`` of the result without padding by the layout; estimated
+        ``cycles``, NaN without an estimate; ``kind`` "convolution" (or a fusion around one),
+        "asynchronous", or "other". Operations that cost nothing (`FREE`, `FREE_CALLS`) are omitted.
 
     Raises:
-        SplitDeconvError: the text has no entry computation, an operation that is not understood, or not one estimate.
+        SplitDeconvError: the text has no entry computation, an operation that cannot be parsed, or
+            no estimate at all.
     """
     bodies = dict(re.findall(r"^%?([\w.-]+) \(.*?\{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL))
     entry = re.search(r"^ENTRY [^\n]*\{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
@@ -69,18 +71,19 @@ def operations(text) -> pd.DataFrame:
 
 
 def summary(table: pd.DataFrame) -> dict[str, Any]:
-    """What a program costs in all.
+    """The total cost of a program.
 
     Args:
-        table: what `operations` returned.
+        table: the result of `operations`.
 
     Returns:
-        ``cycles``: the sum of the estimates; ``convolution_cycles``: those of convolutions alone; ``lower_bound``:
-        whether something that moves data has no estimate; ``unestimated``: all operations without one, in words, and
-        ``unestimated_bytes``: what those of them write that run by themselves; ``asynchronous_bytes``: what is copied
-        beside the computation (weights, above all), whose time no estimate holds; ``slowest``: the greatest cycles per
-        byte of any copy of at least 64 KiB that has an estimate (NaN if there is none), a measure of what the others
-        may cost.
+        ``cycles``: the sum of the estimates; ``convolution_cycles``: the sum for convolutions only;
+        ``lower_bound``: whether an operation that moves data has no estimate; ``unestimated``: all
+        operations without an estimate, in words; ``unestimated_bytes``: the bytes that those of
+        them write that are not asynchronous; ``asynchronous_bytes``: the bytes that are copied in
+        parallel with the computation (mainly weights), which no estimate includes; ``slowest``: the
+        greatest number of cycles per byte of any copy of at least 64 KiB with an estimate (NaN if
+        there is none), which indicates what the others may cost.
     """
     silent = table[table["cycles"].isna()]
     alone = silent[silent["kind"] != "asynchronous"]
@@ -105,21 +108,21 @@ def _kind(match, line, bodies):
 
 
 def _bytes(shape):
-    """Bytes of an array, or of all arrays of a tuple."""
+    """Bytes of an array, or of all arrays in a tuple."""
     return sum(_bits(name) * prod(int(n) for n in sizes.split(",") if n) for name, sizes in _ARRAY.findall(shape)) // 8
 
 
 def _bits(name):
-    """Bits of an element; none of what has no size, such as a token."""
+    """Bits of an element; 0 for types without a size, such as a token."""
     size = re.search(r"\d+", name)
     return _BITS.get(name) or (int(size[0]) if size else 0)
 
 
 def _unknown(expected: str, got: object) -> SplitDeconvError:
     return SplitDeconvError(
-        "the compiler's output is not understood",
+        "the compiler's output cannot be parsed",
         where="the compiled program",
         expected=expected,
         got=repr(got),
-        fix="install versions that are known here: pip install 'splitdeconv[tpu]'",
+        fix="install supported versions: pip install 'splitdeconv[tpu]'",
     )

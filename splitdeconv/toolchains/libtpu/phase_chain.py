@@ -1,14 +1,15 @@
-"""Transposed convolutions in a row that stay apart in phases, and are interleaved once, at the end.
+"""Chains of transposed convolutions that keep phases separate and interleave them once at the end.
 
-After a transposed convolution of stride s the output's phases lie side by side on the channels. Whatever works on each
-pixel by itself (a bias, an activation, normalisation by fixed numbers) does not mind. Nor need the next transposed
-convolution: with phase ``r`` of ``S`` in its input, ``i = S*b + r``, its output ``q = S*s*B + R`` takes from block
-``b = B + m`` the tap
+After a split transposed convolution of stride s, the phases of the output lie side by side on the
+channel axis. Pixelwise operations (a bias, an activation, normalisation by constants) can be
+applied in this layout, and so can the next transposed convolution: with phase ``r`` of ``S`` in its
+input, ``i = S*b + r``, its output ``q = S*s*B + R`` takes from block ``b = B + m`` the tap
 
     u = R + p - s*r - S*s*m,     0 <= u < k,
 
-which is one stride-1 convolution over the blocks, from all S phases to all S*s. What this saves is the interleave; what
-it costs is that every pair of phases takes the whole window, most of it zeros.
+which is one stride-1 convolution over the blocks, from all S phases to all S*s. This saves the
+interleaves between the layers. In return, every pair of phases uses the whole window, which
+consists mostly of zeros.
 """
 
 from math import prod
@@ -24,16 +25,18 @@ def stay_apart(plans, x, weights, activation):
     """Compute a chain of 2-D transposed convolutions, each followed by a bias and an activation.
 
     Args:
-        plans: a `SplitPlan` for each, of any form; without groups or dilation, each output ``stride`` times its input.
+        plans: a `SplitPlan` of any form for each layer, without groups or dilation and with an
+            output of ``stride`` times the input.
         x: array ``(batch, height, width, in_channels)``.
-        weights: for each the filters ``(*kernel_size, out_channels, in_channels)`` and the bias ``(out_channels,)``.
-        activation: a function of arrays that treats every element alike.
+        weights: for each layer, the filters ``(*kernel_size, out_channels, in_channels)`` and the
+            bias ``(out_channels,)``.
+        activation: an elementwise function of arrays.
 
     Returns:
-        An array ``(batch, *output_shape, out_channels)`` of the last.
+        An array ``(batch, *output_shape, out_channels)``, the output of the last layer.
 
     Raises:
-        SplitDeconvError: a plan of another kind, or plans, weights and input that do not fit one another.
+        SplitDeconvError: a plan is not supported, or plans, weights and input do not fit together.
     """
     xp, phases = backends.of(x), (1, 1)
     _check(plans, xp.shape(x), [[xp.shape(part) for part in pair] for pair in weights])
@@ -50,13 +53,16 @@ def stay_apart(plans, x, weights, activation):
 
 
 def _window(axis, phases):
-    """First block read, relative to the output's, and the taps by position, input phase and output phase."""
+    """The first block read, relative to the output block, and the taps.
+
+    The taps are indexed by position, input phase and output phase.
+    """
     outputs, inputs = np.arange(phases * axis.s), np.arange(phases)
     reach = outputs + axis.p - axis.s * inputs[:, None]  # u + S*s*m
     span = phases * axis.s
     first, last = -((axis.k - 1 - reach.min()) // span), reach.max() // span
     taps = reach - span * np.arange(first, last + 1)[:, None, None]
-    # A tap of k picks the plane of zeros behind the kernel.
+    # A tap of k selects the plane of zeros after the kernel.
     return int(first), np.where((taps >= 0) & (taps < axis.k), taps, axis.k)
 
 
@@ -79,7 +85,7 @@ def _check(plans, shape, weights):
     for plan, pair in zip(plans, weights, strict=True):
         if len(plan.axes) != 2 or plan.groups != 1 or any(axis.d != 1 or axis.tail for axis in plan.axes):
             raise SplitDeconvError(
-                "this transposed convolution cannot stay apart in phases",
+                "the phases of this transposed convolution cannot be kept separate",
                 where="phase_chain.stay_apart",
                 expected="2-D, one group, no dilation, an output of stride times the input",
                 got=f"axes {plan.axes}, {plan.groups} group(s)",
@@ -92,15 +98,15 @@ def _check(plans, shape, weights):
         _expect(f"filters {(*kernel, 'out_channels', channels)} and a bias (out_channels,)", found, fits)
         size, (channels,) = plan.output_shape, found[1]
     phases = prod(axis.s for plan in plans for axis in plan.axes)
-    _expect(f"at most {MOST_PHASES} phases in the end", phases, phases <= MOST_PHASES)
+    _expect(f"at most {MOST_PHASES} phases at the end", phases, phases <= MOST_PHASES)
 
 
 def _expect(expected, got, fits):
     if not fits:
         raise SplitDeconvError(
-            "these do not make a chain",
+            "the layers do not form a chain",
             where="phase_chain.stay_apart",
             expected=expected,
             got=shown(got),
-            fix="give plans, input and weights of layers that follow one another",
+            fix="pass the plans, input and weights of consecutive layers",
         )

@@ -1,7 +1,7 @@
-"""Build programs with JAX, compile them for a TPU or time them on this machine's device: what `child` runs.
+"""Build programs with JAX, and compile them for a TPU or time them on a local device.
 
-Its environment is made for it: Keras on the jax backend, and what libtpu wants to hear where there is no TPU. See
-`libtpu.measure` for what a case holds.
+`child` runs this module in a prepared environment: Keras on the jax backend, and the settings that
+libtpu needs without a TPU. See `libtpu.measure` for the contents of a case.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,20 +22,21 @@ from ...core.layer import Layer
 from ...errors import SplitDeconvError, explain
 from . import hlo
 
-#: What `libtpu.cases` makes.
+#: A result of `libtpu.cases`.
 Case = Mapping[str, Any]
 
 
 def estimate(case: Case) -> list[dict[str, Any]]:
-    """The operations of one case's program, compiled ahead of time, as records."""
+    """The operations of one case's ahead-of-time compiled program, as records."""
     compute, shapes = folded(*program(case))[1:]
     return hlo.operations(_compiled(compute, shapes, _device(case["topology"])).as_text()).to_dict("records")
 
 
 def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Seconds of cases that differ in form alone, in turn, on the first device that JAX finds here.
+    """Time cases that differ only in form, in turn, on the first device that JAX finds.
 
-    A form that cannot be compiled or run costs no other: it has a reason. Without a native one there are no speedups.
+    A form that cannot be compiled or run has a reason and does not affect the others. There are no
+    speedups without a native form.
     """
     device, runs, answers = jax.devices()[0], {}, {}
     for index, case in enumerate(cases):
@@ -59,7 +60,7 @@ def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
 
 
 def _loaded(case, device):
-    """A case's program on a device, as a function without arguments that returns when its result is there."""
+    """A case's program on a device: a function without arguments that waits for its result."""
     function, weights, x = program(case)
     prepare, compute, shapes = folded(function, weights, x)
     values = [_values(shape, seed) for seed, shape in enumerate(jax.tree.leaves((weights, x)))]
@@ -73,23 +74,25 @@ def _loaded(case, device):
 def folded(
     function: Callable[..., Any], weights: Any, x: Any
 ) -> tuple[Callable[..., Any], Callable[..., Any], list[jax.ShapeDtypeStruct]]:
-    """A function of weights and an input, cut in two: what depends on the weights alone is computed once, beforehand.
+    """Split a function of weights and an input, to compute once what depends only on the weights.
 
-    The filters of a deployed model are split on the host. Left in the program, that would be charged at every run.
+    The filters of a deployed model are split on the host. If this were left in the program, it
+    would be charged for every run.
 
     Args:
         function: ``function(weights, x)``.
         weights: shapes, in any structure.
-        x: shape of the input, or of several in any structure.
+        x: shape of the input, or shapes of several in any structure.
 
     Returns:
-        ``prepare(*leaves of weights) -> constants``, ``compute(*constants, *leaves of x) -> outputs``, and the shapes
-        of the arguments of ``compute``.
+        ``prepare(*leaves of weights) -> constants``, ``compute(*constants, *leaves of x) ->
+        outputs``, and the shapes of the arguments of ``compute``.
     """
     closed = jax.make_jaxpr(function)(weights, x)
     jaxpr, count = closed.jaxpr, len(jax.tree.leaves(weights))
     fixed, moving = set(jaxpr.invars[:count]), set(jaxpr.invars[count:])
-    early, late = [], []  # what depends on neither is in both: a constant in the program is no argument to be read
+    # Equations that depend on neither go into both, where they are constants and not arguments.
+    early, late = [], []
     for equation in jaxpr.eqns:
         inputs = {v for v in equation.invars if not isinstance(v, Literal)}
         depends = moving if inputs & moving else fixed if inputs & fixed else set()
@@ -108,7 +111,7 @@ def folded(
 
 
 def program(case: Case) -> tuple[Callable[..., Any], Any, Any]:
-    """A case's function of weights and input (or inputs), and their shapes."""
+    """A case's function of weights and inputs, and their shapes."""
     return {"layer": _layer, "network": _network, "chain": _chain}[case["kind"]](case)
 
 
@@ -141,14 +144,14 @@ def _network(case):
         options["form"] = form
     else:
         raise SplitDeconvError(
-            "a model of the user's own is not built with zeros inserted",
+            "the zero-insertion baseline is only available for built-in networks",
             where="libtpu, form nzp",
             expected="a benchmark network",
             got=f"the file {case['model']}",
-            fix="leave the form out",
+            fix="omit the form nzp",
         )
     if form == "auto" or (not known and form != "native"):
-        options["static_batch"] = case["batch"]  # what is best may depend on it
+        options["static_batch"] = case["batch"]  # the best choice may depend on it
         model = convert(model, verify=False, **options).model
     for layer in model.layers:
         if hasattr(layer, "interleave") and form != "auto":
@@ -156,9 +159,9 @@ def _network(case):
     shapes = [tuple(x.shape[1:]) for x in model.inputs]
     if any(None in shape for shape in shapes):
         raise SplitDeconvError(
-            "a program has inputs of fixed size",
+            "the inputs of the model must have a fixed size",
             where=f"libtpu, model {case['model']}",
-            expected="sizes, all known but the batch",
+            expected="fixed sizes, except for the batch",
             got=f"inputs {shapes}",
             fix="save the model with inputs of fixed size",
         )
@@ -176,7 +179,7 @@ def _variables(model):
 
 
 def _chain(case):
-    """A network's transposed convolutions in a row, bias and ReLU after each, whatever stands between them left out."""
+    """A chain of only the transposed convolutions of a network, each followed by bias and ReLU."""
     from .phase_chain import stay_apart
 
     dtype, layers = jnp.dtype(case["dtype"]), case["layers"]
@@ -206,7 +209,7 @@ def _device(topology):
 
 
 def _compiled(function, shapes, device):
-    """The program for one device, in the layouts it likes best: a network would hand them over as they are."""
+    """The program for one device in its preferred layouts, which a network would use as well."""
     free = Format(Layout.AUTO, SingleDeviceSharding(device))
     return jax.jit(function, in_shardings=free, out_shardings=free).lower(*shapes).compile()
 

@@ -1,4 +1,4 @@
-"""What is compiled for TPUs: layers alone, whole networks, and chains of layers."""
+"""The subjects that are compiled for TPUs: single layers, whole networks, and chains of layers."""
 
 from os import PathLike
 from pathlib import Path
@@ -7,11 +7,11 @@ from ...errors import SplitDeconvError
 
 
 def layers(model, name=None, **options) -> list[dict]:
-    """What `libtpu.cases` takes: the transposed convolutions of a model, each alone.
+    """Subjects for `libtpu.cases`: each transposed convolution of a model in isolation.
 
     Args:
-        model: what `splitdeconv.networks.layer_table` takes, with its options.
-        name: what to call it in the column ``network``.
+        model: a model and options as for `splitdeconv.networks.layer_table`.
+        name: the name of the model in the column ``network``.
     """
     from ...networks import layer_table
 
@@ -21,11 +21,11 @@ def layers(model, name=None, **options) -> list[dict]:
 
 
 def whole(model, name=None) -> dict:
-    """What `libtpu.cases` takes: a whole network.
+    """Subject for `libtpu.cases`: a whole network.
 
     Args:
         model: the name of a benchmark network, or the path of a .keras file.
-        name: what to call it in the column ``network``.
+        name: the name of the model in the column ``network``.
 
     Raises:
         SplitDeconvError: it is neither.
@@ -39,7 +39,7 @@ def whole(model, name=None) -> dict:
             where="libtpu.whole",
             expected=f"the path of a .keras file, or one of {', '.join(names())}",
             got=repr(str(model)) if isinstance(model, str | PathLike) else type(model).__name__,
-            fix="save the model and give its path",
+            fix="save the model and pass its path",
         )
     layer_rows = [row for part in (layers(model) if known else ()) for row in part["layers"]]
     name = name or (model if known else Path(model).stem)
@@ -48,9 +48,10 @@ def whole(model, name=None) -> dict:
 
 
 def chain(network) -> dict:
-    """What `libtpu.cases` takes: a benchmark network's transposed convolutions in a row; see `phase_chain`.
+    """Subject for `libtpu.cases`: a chain of a benchmark network's transposed convolutions.
 
-    Its forms are those of layers, with the interleave after each, and "apart", with one interleave after the last.
+    It has the forms of layers, with an interleave after each layer, and the form "apart", with one
+    interleave after the last; see `phase_chain`.
     """
     rows = [row for part in layers(network) for row in part["layers"]]
     return {"network": network, "layer": "chain", "kind": "chain", "layers": rows}

@@ -1,8 +1,8 @@
-"""What the toolchains are given: the benchmark networks and their transposed convolutions alone, full int8 or float32.
+"""Inputs for the toolchains: benchmark networks and their single layers, full int8 or float32.
 
-Calibration is by typical inputs: seeded latents for generators, photographs for the others. Only the native model is
-exported; every form, and the baseline that inserts zeros, is that file rewritten in place, so that integer weights,
-scales and zero points are the same in all of them.
+Models are calibrated with typical inputs: seeded latents for generators, photographs for the
+others. Only the native model is exported. Every form, and the baseline with zero insertion, is made
+by rewriting that file, so that integer weights, scales and zero points are the same in all of them.
 """
 
 import numpy as np
@@ -19,8 +19,9 @@ from . import tflite
 FORMS = ("native", "nzp", *FILE_FORMS)
 DTYPES = ("int8", "float32")
 
-#: Red, green and blue of the mean pixel that the VGG networks subtract (the models of Simonyan and Zisserman, arXiv
-#: 1409.1556, section 2.1; FCN's code, shelhamer/fcn.berkeleyvision.org, voc_layers.py, has the values as BGR).
+#: Mean red, green and blue that the VGG networks subtract (the models of Simonyan and Zisserman,
+#: arXiv 1409.1556, section 2.1; FCN's code, shelhamer/fcn.berkeleyvision.org, voc_layers.py, has
+#: the values as BGR).
 VGG_MEANS = np.array([123.68, 116.779, 103.939], "float32")
 
 
@@ -28,7 +29,7 @@ def _less_means(pixels):
     return (pixels + 1) * 127.5 - VGG_MEANS
 
 
-# What each network that takes a photograph wants of pixels in [-1, 1]; the networks' docstrings say so.
+# From pixels in [-1, 1] to the input range of each network for photographs; see their docstrings.
 _RANGES = {
     "gpgan": lambda pixels: pixels,
     "mde": lambda pixels: (pixels + 1) / 2,
@@ -40,20 +41,20 @@ _RANGES = {
 
 
 def typical_inputs(name, model, count=4, seed=0):
-    """Inputs to calibrate a benchmark network with.
+    """Inputs for calibrating a benchmark network.
 
     Args:
-        name: of the network.
+        name: name of the network.
         model: the network, for the shapes of its inputs.
-        count: samples.
-        seed: of latents and of the photographs' crops.
+        count: number of samples.
+        seed: seed of the latents and of the crops of photographs.
 
     Returns:
-        A list of float32 arrays ``(count, ...)``, one for each input: standard normal latents and one-hot labels, or
-        crops of scikit-image's photographs in the network's size and range.
+        A list of float32 arrays ``(count, ...)``, one per input: standard normal latents and
+        one-hot labels, or crops of scikit-image's photographs in the network's size and range.
 
     Raises:
-        SplitDeconvError: scikit-image is missing where photographs are needed.
+        SplitDeconvError: photographs are needed but scikit-image is missing.
     """
     if name in _RANGES:
         resize = require("skimage.transform", "notebooks").resize
@@ -68,17 +69,17 @@ def typical_inputs(name, model, count=4, seed=0):
 
 
 def network(name, *, dtype="int8", count=4, seed=0, **options) -> bytes:
-    """A whole benchmark network with native transposed convolutions as .tflite.
+    """Export a whole benchmark network with native transposed convolutions as .tflite.
 
     Args:
-        name: of the network.
+        name: name of the network.
         dtype: "int8" or "float32".
-        count: calibration samples.
-        seed: of weights and calibration.
-        **options: the network's own.
+        count: number of calibration samples.
+        seed: seed of weights and calibration.
+        **options: options of the network.
 
     Raises:
-        SplitDeconvError: TensorFlow is missing, or something in the network is left in float.
+        SplitDeconvError: TensorFlow is missing, or a part of the network remains in float.
     """
     check_choice(dtype, DTYPES, "element type", "models.network")
     model = networks.build(name, "native", seed=seed, **options)
@@ -88,7 +89,9 @@ def network(name, *, dtype="int8", count=4, seed=0, **options) -> bytes:
 
 
 def layers(name, *, dtype="int8", count=4, seed=0, **options):
-    """Each transposed convolution of a network alone, with its own weights, calibrated by what reaches it there.
+    """Export each transposed convolution of a network in isolation, with its own weights.
+
+    It is calibrated with the values that reach it in the network.
 
     Args:
         name, dtype, count, seed, options: as for `network`.
@@ -110,7 +113,7 @@ def layers(name, *, dtype="int8", count=4, seed=0, **options):
 
 
 def alone(model):
-    """[(name, Keras model of it with its own weights)] of every native transposed convolution of a network."""
+    """(name, single-layer Keras model with its weights) of each native transposed convolution."""
     keras = require("keras", "tensorflow")
     found = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
     singles = []
@@ -122,18 +125,19 @@ def alone(model):
 
 
 def rewritten(native, form, target="generic"):
-    """A native file in another form, rewritten in place and in this process: the file is this package's own.
+    """Rewrite a native file in another form, in this process, because the file is trusted.
 
     Args:
         native: bytes of a .tflite.
-        form: one of `FORMS`, or "auto" for the target's choice, which may be to leave a layer as it is.
+        form: one of `FORMS`, or "auto" for the target's choice, which may be to leave a layer
+            unchanged.
         target: as for `splitdeconv.convert`.
 
     Returns:
         (bytes, form of each transposed convolution in the file).
 
     Raises:
-        SplitDeconvError: an unknown form or target, or a file that cannot be read or converted.
+        SplitDeconvError: the form or target is unknown, or the file cannot be read or converted.
     """
     check_choice(form, ("auto", *FORMS), "form", "models.rewritten")
     model = TFLiteModel.parse(native)

@@ -1,7 +1,7 @@
-"""The benchmark networks as .onnx files: Keras models of the layers they consist of, channels first, batch 1.
+"""Export the benchmark networks from Keras to .onnx files, channels first, batch 1.
 
-Transposed convolutions are padded explicitly, as PyTorch exports them, or become the baseline that inserts zeros. What
-splits them is `splitdeconv.convert`.
+Transposed convolutions are padded explicitly, as in PyTorch's exports, or replaced with the
+zero-insertion baseline. `splitdeconv.convert` splits them.
 """
 
 import numpy as np
@@ -12,24 +12,26 @@ from ...errors import SplitDeconvError, check_choice
 from ...extras import require
 from .benchmark import FORMS, alone
 
-_OPSET, _IR = 17, 8  # 17 is the newest of which every runtime of this package's range takes all that is used here
+_OPSET, _IR = 17, 8  # the newest opset that all supported runtimes implement as far as used here
 _ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "elu": "Elu", "leaky_relu": "LeakyRelu"}
 _TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
 def rewritten(model, form, target="generic"):
-    """A Keras model as .onnx in a form.
+    """Export a Keras model as .onnx in a given form.
 
     Args:
-        model: with native transposed convolutions.
-        form: one of `models.FORMS`, or "auto" for the target's choice, which may be to leave a layer as it is.
+        model: a model with native transposed convolutions.
+        form: one of `models.FORMS`, or "auto" for the target's choice, which may be to leave a
+            layer unchanged.
         target: as for `splitdeconv.convert`.
 
     Returns:
         (bytes, form of each transposed convolution in the file).
 
     Raises:
-        SplitDeconvError: an unknown form or target, or a model that cannot be exported or converted.
+        SplitDeconvError: the form or target is unknown, or the model cannot be exported or
+            converted.
     """
     check_choice(form, ("auto", *FORMS), "form", "onnx_export.rewritten")
     data = export(model, "nzp" if form == "nzp" else "native")
@@ -40,24 +42,25 @@ def rewritten(model, form, target="generic"):
 
 
 def export(model, form="native") -> bytes:
-    """A Keras model as .onnx.
+    """Export a Keras model as .onnx.
 
     Args:
-        model: channels last, each layer used once. The file's ports are channels first where they are images.
-        form: "native", or "nzp" for transposed convolutions by zero insertion.
+        model: a channels-last model that uses each layer once. Images are channels first in the
+            file.
+        form: "native", or "nzp" for transposed convolutions with zero insertion.
 
     Returns:
-        The file's bytes.
+        The bytes of the file.
 
     Raises:
-        SplitDeconvError: onnx is missing, or the model has a layer that no benchmark network has.
+        SplitDeconvError: onnx is missing, or the model has a layer that no benchmark network uses.
     """
     check_choice(form, ("native", "nzp"), "form", "onnx_export.export")
     return _Graph(model, form).build()
 
 
 class _Graph:
-    """Nodes and constants, added layer by layer; a tensor is called by a number."""
+    """Nodes and constants, added layer by layer; tensors are named with numbers."""
 
     def __init__(self, model, form):
         self._model, self._form = model, form
@@ -134,7 +137,7 @@ class _Graph:
         )
 
     def _inserted(self, x, kernel, bias, axes):
-        """Zeros behind every pixel by one Pad and one Reshape, then a convolution with the mirrored filter."""
+        """Insert zeros with Pad and Reshape, then convolve with the mirrored filter."""
         (h, w), channels = axes, kernel.shape[3]
         apart = self._emit("Reshape", x, self._constant([1, channels, h.n, 1, w.n, 1], "int64"))
         zeros = self._constant([0] * 9 + [h.s - 1, 0, w.s - 1], "int64")
@@ -206,9 +209,9 @@ class _Graph:
 
 def _unknown(layer):
     return SplitDeconvError(
-        "a layer that cannot be exported to ONNX",
+        "this layer cannot be exported to ONNX",
         where=layer.name,
         expected="a layer of the benchmark networks, channels last",
         got=f"{type(layer).__name__} {layer.get_config()}"[:200],
-        fix="export the model with a tool of its framework, and convert that file",
+        fix="export the model with a tool of its framework and convert that file",
     )

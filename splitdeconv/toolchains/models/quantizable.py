@@ -1,7 +1,8 @@
-"""Keras models in operators that TensorFlow's converter takes in int8: the same function, nothing of it left in float.
+"""Express Keras models in operators that TensorFlow's converter can quantize entirely to int8.
 
-The converter leaves ELU, SQUARE and NEG in float, between DEQUANTIZE and QUANTIZE (seen with TensorFlow 2.21), though
-ELU is an exponential and instance normalisation needs neither of the other two. Integer accelerators refuse them.
+The converter leaves ELU, SQUARE and NEG in float, between DEQUANTIZE and QUANTIZE (observed with
+TensorFlow 2.21), and integer accelerators refuse these. ELU can be computed from an exponential,
+and instance normalisation needs neither SQUARE nor NEG.
 """
 
 import keras
@@ -9,7 +10,7 @@ from keras import ops
 
 
 class ELU(keras.layers.ELU):
-    """Keras' layer by `elu`."""
+    """Keras' layer, computed with `elu`."""
 
     def call(self, inputs):
         """(..., channels) to the same shape."""
@@ -17,7 +18,7 @@ class ELU(keras.layers.ELU):
 
 
 class GroupNormalization(keras.layers.GroupNormalization):
-    """Keras' layer by `instance_norm` where every channel is a group; else as it is."""
+    """Keras' layer, computed with `instance_norm` if every channel is a group."""
 
     def call(self, inputs):
         """(batch, ..., channels) to the same shape."""
@@ -30,13 +31,13 @@ _LAYERS = {keras.layers.ELU: ELU, keras.layers.GroupNormalization: GroupNormaliz
 
 
 def quantizable(model):
-    """The model with ELU activations and instance normalisation in operators that have int8 kernels.
+    """Replace ELU activations and instance normalisation with operators that have int8 kernels.
 
     Args:
-        model: a functional or sequential Keras model. Layers inside of nested models are left as they are.
+        model: a functional or sequential Keras model. Layers inside nested models are not changed.
 
     Returns:
-        A model of layers of the same names and weights; the very model if there is nothing to change.
+        A model with the same layer names and weights; `model` itself if there is nothing to change.
     """
     if not any(type(layer) in _LAYERS or _is_elu(layer) for layer in model.layers):
         return model
@@ -46,24 +47,28 @@ def quantizable(model):
 
 
 def elu(x, alpha=1.0):
-    """ELU by the exponential: x above 0, alpha (exp(x) - 1) elsewhere (Clevert et al., arXiv 1511.07289, equation 15).
+    """ELU: x above 0, alpha (exp(x) - 1) elsewhere.
+
+    See Clevert et al., arXiv 1511.07289, equation 15.
 
     Args:
         x: a tensor.
-        alpha: minus the value that it tends to below 0.
+        alpha: the negative of the limit for x towards minus infinity.
     """
-    # Not by MINIMUM or NEG: the converter gives MINIMUM's operands its result's scale, which cuts off what is above 0,
-    # and leaves NEG in float.
+    # Avoid MINIMUM and NEG: the converter gives the operands of MINIMUM the scale of its result,
+    # which clips values above 0, and it leaves NEG in float.
     below = ops.exp(0.0 - ops.relu(0.0 - x)) - 1
     return ops.relu(x) + (below if alpha == 1 else alpha * below)
 
 
 def instance_norm(x, gamma, beta, epsilon):
-    """Each channel of each image less its mean, over its deviation (Ulyanov et al., arXiv 1607.08022, equation 4).
+    """Normalise each channel of each image to zero mean and unit variance.
+
+    See Ulyanov et al., arXiv 1607.08022, equation 4.
 
     Args:
         x: (batch, ..., channels).
-        gamma, beta: (channels,) to multiply by and to add, or None.
+        gamma, beta: (channels,) scale and offset, or None.
         epsilon: added to the variance.
     """
     axes = tuple(range(1, len(x.shape) - 1))

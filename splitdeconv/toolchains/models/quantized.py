@@ -1,4 +1,4 @@
-"""Trained generators in full int8, as .tflite files, and the images that such files draw."""
+"""Run trained generators that are quantized to full int8 .tflite files."""
 
 import numpy as np
 
@@ -7,14 +7,15 @@ from splitdeconv.extras import require
 
 
 def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a full int8 generator draws, one image after the other, with LiteRT's default kernels on one thread.
+    """Run a full int8 generator image by image, with LiteRT's default kernels on one thread.
 
     Args:
-        data: bytes of a .tflite with one input and one output, both int8 and of batch 1.
-        inputs: float array ``(count, ...)``; quantized here by the input's scale and zero point, rounded to nearest.
+        data: bytes of a .tflite with one input and one output, both int8 with batch 1.
+        inputs: float array ``(count, ...)``, quantized here with the input's scale and zero point
+            and rounded to nearest.
 
     Returns:
-        (the outputs as they come, int8 ``(count, ...)``; the same as numbers, float32).
+        (the raw int8 outputs ``(count, ...)``, the same dequantized to float32).
 
     Raises:
         SplitDeconvError: LiteRT is missing, or the file has other inputs or outputs.
@@ -25,7 +26,7 @@ def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found = ", ".join(f"{np.dtype(port['dtype'])} {tuple(map(int, port['shape']))}" for port in ports)
     if len(ports) != 2 or {np.dtype(port["dtype"]) for port in ports} != {np.dtype("int8")}:
         raise SplitDeconvError(
-            "invalid generator: expected a file that is full int8",
+            "invalid generator: expected a full int8 file",
             where="run_int8",
             expected="one int8 input and one int8 output",
             got=found,
@@ -38,7 +39,7 @@ def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             where="run_int8",
             expected=found,
             got=f"shape {inputs.shape}",
-            fix="give images of the size that the file takes",
+            fix="pass images of the size that the file expects",
         )
     scale, zero = source["quantization"]
     quantized = np.clip(np.rint(inputs / scale) + zero, -128, 127).astype("int8")

@@ -1,4 +1,4 @@
-"""LiteRT (formerly TensorFlow Lite): Keras models as .tflite files, in float32 or in full int8."""
+"""Export Keras models as .tflite files for LiteRT (formerly TensorFlow Lite)."""
 
 import numpy as np
 
@@ -19,20 +19,22 @@ def available() -> str | None:
 
 
 def export(model, *, batch=1, calibration=None) -> bytes:
-    """A Keras model as .tflite file, batch fixed, weights constant.
+    """Export a Keras model as a .tflite file with a fixed batch and constant weights.
 
     A dynamic batch would leave shape arithmetic in the file that accelerators refuse
-    (tensorflow/tensorflow issues 44905 and 58746), and weights left as variables are not read by every runtime.
+    (tensorflow/tensorflow issues 44905 and 58746), and not every runtime reads weights that are
+    stored as variables.
 
     Args:
         model: a Keras model on the tensorflow backend.
         batch: images per run.
-        calibration: array ``(count, *input)`` of typical inputs, or a list of one for each of the model's: the model
-            becomes full int8, its inputs and outputs included, with ELU and instance normalisation as in
+        calibration: array ``(count, *input)`` of typical inputs, or a list with one array for each
+            of the model's inputs. The model becomes full int8, including its inputs and outputs,
+            with ELU and instance normalisation as in
             `splitdeconv.toolchains.models.quantizable`. None: float32.
 
     Returns:
-        The file's bytes.
+        The bytes of the file.
 
     Raises:
         SplitDeconvError: TensorFlow is missing, or the typical inputs do not match the model's.
@@ -45,9 +47,9 @@ def export(model, *, batch=1, calibration=None) -> bytes:
         raise SplitDeconvError(
             "the model cannot be exported",
             where="models.tflite.export",
-            expected=f"as many calibration samples for each of {len(model.inputs)} input(s), one at the least",
+            expected=f"the same number of calibration samples, at least 1, for {len(model.inputs)} input(s)",
             got=" and ".join(map(str, counts)) or "none",
-            fix="give one array of typical inputs for each input, all of one length",
+            fix="pass one array of typical values per input, all of the same length",
         )
     if calibration is not None:
         from .quantizable import quantizable  # it needs Keras
@@ -66,13 +68,14 @@ def export(model, *, batch=1, calibration=None) -> bytes:
 
 
 def full_int8(data) -> bytes:
-    """The same file, if it is full int8: int8 at every port of the model, and no operator that touches a float.
+    """Return the file if it is full int8: int8 inputs and outputs, and no operator on floats.
 
     Args:
         data: bytes of a .tflite.
 
     Raises:
-        SplitDeconvError: it is not, naming the port or operator; or not a sound .tflite file.
+        SplitDeconvError: it is not full int8, naming the port or operator; or it is not a valid
+            .tflite file.
     """
     model, _ = read(data, "the TFLite model")
     check(model, "the TFLite model")

@@ -57,7 +57,7 @@ def test_what_suits_nobody_is_told():
 
     assert find_recipe(run, [IMAGE], 0) == (None, "never")
     recipe, said = find_recipe(run, [Input("words", None, (1,))], 0)
-    assert (recipe, said) == (None, "input 'words' is no array of numbers")
+    assert (recipe, said) == (None, "input 'words' is not numeric")
 
 
 def test_samples_differ_and_are_reproducible():
@@ -164,5 +164,5 @@ def test_inputs_that_no_memory_holds_are_not_drawn():
     huge = Input("x", np.dtype("f4"), (2**31, None, 2**31))
     assert find_recipe(lambda feed: None, [huge], 0) == (
         None,
-        "its inputs would hold 4,611,686,018,427,387,904 numbers",
+        "its inputs would have 4,611,686,018,427,387,904 elements",
     )

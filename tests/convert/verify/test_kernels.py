@@ -78,7 +78,7 @@ def test_a_fault_of_the_fastest_kernels_is_seen(faulty):
     bad = compare("tflite", model, faulty(converted, 3), samples=1)
     assert not bad
     assert bad.method == "model and operators"
-    assert "the runtime's kernels round output 'picture' apart" in bad.notes[0]
+    assert "the runtime's kernels round output 'picture' differently" in bad.notes[0]
     assert [output.passed for output in bad.outputs] == [True, False]
     # Floats have a tolerance; beyond it nothing is rounding.
     model = deconv_model(CASE)

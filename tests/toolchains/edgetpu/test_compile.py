@@ -46,7 +46,7 @@ def test_a_table_that_lacks_a_row_tells_nothing_of_all(tmp_path, native, text):
     assert totals["mapped"] is totals["unmapped"] is None
     table, _ = edgetpu.compiled({"native": native}, compiler=printing(tmp_path, text, WRITE))
     assert not table["complete"][0]
-    assert table["reasons"][0] == "the compiler does not tell of every operator where it runs"
+    assert table["reasons"][0] == "the compiler does not report where every operator runs"
 
 
 def test_a_row_that_is_not_mapped_outweighs_a_total(tmp_path, native):
@@ -73,12 +73,12 @@ def test_compiling_gives_one_row_a_form_whatever_happens(tmp_path, native):
     ("log", "then", "reason"),
     [
         (LOGS["unknown_version"]["text"], "exit 1", "TRANSPOSE_CONV' version '4'"),
-        (LOGS["no_table"]["text"], "exit 0", "reported success and wrote no file"),
+        (LOGS["no_table"]["text"], "exit 0", "reported success but wrote no file"),
         ("", "exec sleep 60", "took longer than 0.5 s"),
         ("", "sleep 60; true", "took longer than 0.5 s"),
         ("", "sleep 60 & exit 4", "edgetpu_compiler ended with code 4"),
         ("Segmentation fault", "exit 139", "edgetpu_compiler ended with code 139: Segmentation fault"),
-        ("Segmentation fault", "exit 0", "neither a result nor an error of a known format"),
+        ("Segmentation fault", "exit 0", "neither a result nor an error in a known format"),
         (ALL_MAPPED, WRITE + "; kill -SEGV $$", "edgetpu_compiler was ended by signal 11 (Segmentation fault)"),
         (ALL_MAPPED, WRITE + "; echo disk full >&2; exit 3", "edgetpu_compiler ended with code 3: disk full"),
         ("", "printf '\\377' >&2; exit 1", "edgetpu_compiler ended with code 1: \ufffd"),

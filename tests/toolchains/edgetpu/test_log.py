@@ -78,7 +78,7 @@ def test_failures_are_told_in_the_compilers_words(name):
 
 
 def test_an_unknown_format_is_refused():
-    with pytest.raises(SplitDeconvError, match="neither a result nor an error of a known format"):
+    with pytest.raises(SplitDeconvError, match="neither a result nor an error in a known format"):
         parse("Edge TPU Compiler version 17")
 
 

@@ -33,8 +33,8 @@ def test_hopeless_forms_are_not_tried():
     [
         ({"jax": "0.10.2"}, r"^libtpu not installed: pip install 'splitdeconv\[tpu\]'$"),
         ({}, "^jax and libtpu not installed"),
-        ({"jax": "0.6.2", "libtpu": "0.0.17"}, r"^jax 0\.6\.2 is too old: 0\.7 or later is needed$"),
-        ({"jax": "0.6rc1", "libtpu": "0.0.17"}, r"^jax 0\.6rc1 is too old: 0\.7 or later is needed$"),
+        ({"jax": "0.6.2", "libtpu": "0.0.17"}, r"^jax 0\.6\.2 is too old: 0\.7 or later is required$"),
+        ({"jax": "0.6rc1", "libtpu": "0.0.17"}, r"^jax 0\.6rc1 is too old: 0\.7 or later is required$"),
     ],
 )
 def test_what_is_missing_is_said(monkeypatch, versions, reason):

@@ -49,7 +49,7 @@ def test_without_the_reshape_nothing_is_left_out():
     ],
 )
 def test_what_is_not_understood_is_refused(change, expected):
-    with pytest.raises(SplitDeconvError, match="compiler's output is not understood") as caught:
+    with pytest.raises(SplitDeconvError, match="compiler's output cannot be parsed") as caught:
         hlo.operations(change(REAL))
     assert expected in caught.value.expected
 

@@ -44,7 +44,7 @@ def test_it_is_what_the_layers_give_one_by_one(size, layers, rng):
 @pytest.mark.parametrize("options", [{"padding": "VALID"}, {"groups": 2}, {"dilations": 2, "strides": 1}])
 def test_what_cannot_stay_apart_is_refused(options, rng):
     plan = sd.plan((3, 3), 3, **{"strides": 2, **options})
-    with pytest.raises(SplitDeconvError, match="cannot stay apart in phases"):
+    with pytest.raises(SplitDeconvError, match="phases of this transposed convolution cannot be kept separate"):
         chain.stay_apart([plan], rng.standard_normal((1, 3, 3, 2)), [(np.zeros((3, 3, 2, 2)), np.zeros(2))], relu)
 
 
@@ -65,7 +65,7 @@ def test_what_makes_no_chain_is_refused(changes, expected):
     fitting = {"plans": [sd.plan((3, 4), (3, 5), 2)], "x": (1, 3, 4, 2), "weights": [((3, 5, 7, 2), (7,))]}
     made = {**fitting, **changes}
     weights = [tuple(map(np.zeros, pair)) for pair in made["weights"]]
-    with pytest.raises(SplitDeconvError, match=f"do not make a chain(.|\\n)*expected: .*{expected}"):
+    with pytest.raises(SplitDeconvError, match=f"do not form a chain(.|\\n)*expected: .*{expected}"):
         chain.stay_apart(made["plans"], np.zeros(made["x"]), weights, relu)
 
 

@@ -73,7 +73,7 @@ def test_a_model_in_a_file_is_compiled(tmp_path):
     found = libtpu.measure(cases).set_index("form")
     assert (found["network"] == "mine").all()
     assert found.loc["native", "cycles"] != found.loc["rows", "cycles"]
-    assert "not built with zeros inserted" in found.loc["nzp", "reason"]
+    assert "only available for built-in networks" in found.loc["nzp", "reason"]
 
 
 @needs_compiler
@@ -111,7 +111,8 @@ def test_inputs_may_be_several_but_not_of_unknown_size(tmp_path, shapes):
         assert found["reason"].isna().all()
         assert (found["seconds"] > 0).all()
     else:
-        wanted = f"a program has inputs of fixed size: expected sizes, all known but the batch, got inputs {shapes}"
+        wanted = "the inputs of the model must have a fixed size: expected fixed sizes, "
+        wanted += f"except for the batch, got inputs {shapes}"
         assert found["reason"].str.startswith(wanted).all()
 
 
@@ -254,12 +255,12 @@ def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(m
     found = libtpu.measure(cases, timeout=3)
     assert found["reason"][0] == "the process ended with code 1: out of memory, says the compiler"
     assert found["reason"][1] == "took longer than 3 s"
-    assert found["reason"][2] == "an answer that is not understood: 'I0000 hello'"
-    assert found["reason"][4] == "the process was ended by signal 9 (Killed), as the system does for lack of memory"
-    assert found["reason"][5] == "an answer that is not understood: '\ufffd\ufffd'"
-    assert found["reason"][6] == f"an answer that is not understood: '{'x' * 80}'"
+    assert found["reason"][2] == "unexpected answer: 'I0000 hello'"
+    assert found["reason"][4] == "the process was ended by signal 9 (Killed), as the system does when memory runs out"
+    assert found["reason"][5] == "unexpected answer: '\ufffd\ufffd'"
+    assert found["reason"][6] == f"unexpected answer: '{'x' * 80}'"
     for place, said in ((7, "7"), (8, "[]"), (9, "[[], []]"), (10, "{'cycles': 1}")):
-        assert found["reason"][place] == f"an answer that is not understood: {said}"
+        assert found["reason"][place] == f"unexpected answer: {said}"
     assert found["cycles"].dropna().to_dict() == {3: 7, 11: 7}
 
 

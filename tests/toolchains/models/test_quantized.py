@@ -38,7 +38,7 @@ def test_int8_images_are_the_float_ones_quantized(small):
 
 def test_files_and_inputs_that_do_not_fit(small):
     model, inputs = small
-    with pytest.raises(SplitDeconvError, match=r"expected a file that is full int8(.|\n)*got: float32 \(1, 4, 4, 2\)"):
+    with pytest.raises(SplitDeconvError, match=r"expected a full int8 file(.|\n)*got: float32 \(1, 4, 4, 2\)"):
         run_int8(litert.export(model), inputs)
     native = litert.export(model, calibration=inputs)
     with pytest.raises(SplitDeconvError, match=r"do not fit the file(.|\n)*got: shape \(6, 4, 3, 2\)"):
