@@ -21,7 +21,7 @@ from .task import Convert, Files, Inspect, Layers, Task, Time, Verify
 from .verify.difference import Output
 from .verify.whole import REJECTED, UNFIT
 
-UNLIKE = "does not compute what the original does"
+UNLIKE = "does not compute the same as the original"
 
 
 def run(task: Task, folder: Path) -> dict[str, Any] | list[dict[str, Any]]:

@@ -29,7 +29,7 @@ class Options:
 
     @property
     def fixes(self) -> bool:
-        """Whether inputs are to be fixed, in which case a model is always written."""
+        """Whether inputs are to be fixed, which always writes a model."""
         return self.static_batch is not None or self.input_shape is not None
 
     @cached_property

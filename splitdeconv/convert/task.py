@@ -32,7 +32,7 @@ class Files:
     converted: Path | None = None
 
     def to_json(self) -> dict[str, str | None]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return {n: None if value is None else str(value) for n, value in asdict(self).items()}
 
     @classmethod
@@ -51,7 +51,7 @@ class Inspect:
     options: Options
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return asdict(self)
 
     @classmethod
@@ -77,7 +77,7 @@ class Convert:
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return asdict(self)
 
     @classmethod
@@ -95,7 +95,7 @@ class Verify:
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return asdict(self)
 
     @classmethod
@@ -115,7 +115,7 @@ class Time:
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return {"options": asdict(self)}
 
     @classmethod
@@ -138,7 +138,7 @@ class Layers:
     size: Any = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return {"options": asdict(self)}
 
     @classmethod
@@ -174,7 +174,7 @@ class Task:
     files: Files
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
+        """Plain, JSON-serializable values."""
         return {
             "verb": self.verb.name,
             "given": self.verb.to_json(),

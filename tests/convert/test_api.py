@@ -228,7 +228,7 @@ def test_a_wrong_result_is_never_returned(path, monkeypatch):
 
     original = tflite.TFLiteModel.serialize
     monkeypatch.setattr(tflite.TFLiteModel, "write", lambda self, path: path.write_bytes(spoil(self)))
-    with refused("does not compute what the original does; it was not written") as caught:
+    with refused("does not compute the same as the original; it was not written") as caught:
         sd.convert(path)
     assert "output picture" in caught.value.where
     assert sd.convert(path, verify=False).report.verification is None

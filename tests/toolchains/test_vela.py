@@ -175,7 +175,7 @@ def test_a_path_that_is_no_program_is_a_reason(tmp_path):
         (",".join(vela._SUMMARY) + "\n", "has no row"),
         ("", "is not a table"),
         ("a,b\n1,2\n1,2,3\n", "is not a table"),
-        *((totals(value), "has no count in column cycles_total") for value in ("many", "", "-5", "inf")),
+        *((totals(value), "has an invalid count in column cycles_total") for value in ("many", "", "-5", "inf")),
     ],
 )
 def test_tables_of_another_format_are_a_reason(tmp_path, summary, reason):

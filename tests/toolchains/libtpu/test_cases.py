@@ -88,7 +88,7 @@ def test_times_that_are_none_are_refused(option, value):
 
 
 def test_only_names_and_files_are_whole_networks(tmp_path):
-    with pytest.raises(SplitDeconvError, match="can be compiled as a whole"):
+    with pytest.raises(SplitDeconvError, match="expected one that can be compiled as a whole"):
         libtpu.whole(SUBJECT)
     for path in ("dcgam", tmp_path / "mine.keras", tmp_path):
         with pytest.raises(SplitDeconvError, match="one of dcgan, ") as caught:
