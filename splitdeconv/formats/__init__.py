@@ -1,1 +1,1 @@
-"""Model files as data: read, checked, edited and written, one folder for each format."""
+"""Model files as data: read, checked, edited and written, with one folder per format."""

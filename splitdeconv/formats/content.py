@@ -1,10 +1,10 @@
-"""A model to be run: its bytes, or the path of a file that runtimes read themselves."""
+"""A model to run: its bytes, or the path of a file that the runtime reads itself."""
 
 import mmap
 from pathlib import Path
 from typing import TypeAlias
 
-#: The bytes of a file, read or mapped.
+#: The bytes of a file, read or memory-mapped.
 Bytes: TypeAlias = bytes | mmap.mmap
 
 

@@ -1,24 +1,24 @@
-"""A rewritten operator cut out of both models: everything between the tensor that the transposed
-convolution reads and the one it writes, with its own weights, as a model that can be run.
+"""One rewritten operator cut out of both models and made runnable.
 
-Both tensors keep their names in the converted model. The cut is made on the files as they are, not
-by the code that rewrote them.
+The cut takes everything between the tensor that the transposed convolution reads and the tensor it
+writes, with the model's own weights. Both tensors keep their names in the converted model. The cut
+is made from the files alone, without the code that rewrote them.
 """
 
 from dataclasses import dataclass
 
 
 class UncutError(Exception):
-    """Why an operator cannot be run alone, in words."""
+    """Why an operator cannot be run in isolation, as text for the user."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The values that a quantizer can tell apart: whole multiples of a step, within a range.
+    """The values that a quantizer can represent: integer multiples of a step, within a range.
 
     Args:
         step: the quantizer's scale.
-        low, high: the least and the greatest value.
+        low, high: the smallest and the largest value.
     """
 
     step: float
@@ -28,11 +28,11 @@ class Grid:
 
 @dataclass(frozen=True)
 class Cut:
-    """One operator of both models.
+    """One operator, cut out of both models.
 
     Args:
-        original, converted: the two parts, as the format's `load` takes them.
-        grid: the steps of the quantizer that reads the operator; None if there is none.
+        original, converted: the two parts, as the format's `load` accepts them.
+        grid: the grid of the quantizer that reads the operator; None if there is none.
     """
 
     original: object

@@ -1,7 +1,7 @@
-"""What every format of model files implements: one folder each, with a module `format` that holds its `FORMAT`.
+"""The interface of a model file format. Each format has a folder with a module `format`.
 
-The rest of the package asks a format and never its name. What a format does not override below is
-how most formats are.
+That module defines the `FORMAT` object. The rest of the package calls this interface and never
+checks which format it has. The defaults below suit most formats; a format overrides the others.
 """
 
 from collections import Counter
@@ -19,16 +19,16 @@ from .site import Decision, Site
 
 
 class Model(Protocol):
-    """A model in memory, whose transposed convolutions can be found and rewritten."""
+    """A model in memory whose transposed convolutions can be found and rewritten."""
 
-    #: Bytes that it keeps in files beside its own, and those that stay there once it is written.
+    #: Bytes that it stores in other files, and how many of them stay there after it is written.
     bytes_outside: int = 0
     bytes_kept: int = 0
     #: Whether it refers to such files, readable or not: it is then written anew even if unchanged.
     refers: bool = False
 
     def sites(self) -> list[Site]:
-        """Every transposed convolution, in the model's order."""
+        """Every transposed convolution, in the order of the model."""
         ...
 
     def operators(self) -> list[tuple[str, int]]:
@@ -36,10 +36,10 @@ class Model(Protocol):
         ...
 
     def left(self, decisions: Sequence[Decision] = ()) -> list[tuple]:
-        """(name, version) of every operator that stays, and its element types where the format states them.
+        """(name, version) of every operator that stays, with element types if the format has them.
 
         Args:
-            decisions: on what `sites` returned last, not carried out yet.
+            decisions: about the sites that `sites` returned last, not yet carried out.
         """
         going = Counter(decision.site.operator for decision in decisions if decision.verdict == "convert")
         staying = []
@@ -51,7 +51,7 @@ class Model(Protocol):
         return staying
 
     def unseen(self) -> list[str]:
-        """What nobody can see into, by name."""
+        """The names of operators whose computation the file does not describe."""
         ...
 
     def inputs(self) -> list[ModelInput]:
@@ -59,15 +59,18 @@ class Model(Protocol):
         ...
 
     def fix(self, shapes: list[Shape | None]) -> None:
-        """Fix open dimensions of the inputs, None for one that stays.
+        """Fix open dimensions of the inputs; None for an input that stays as it is.
 
         Raises:
-            SplitDeconvError: they cannot be fixed so.
+            SplitDeconvError: the inputs cannot have these shapes.
         """
         ...
 
     def apply(self, decisions: Sequence[Decision]) -> None:
-        """Rewrite the sites whose verdict is "convert"; the decisions are on what `sites` returned last.
+        """Rewrite the sites whose verdict is "convert".
+
+        Args:
+            decisions: about the sites that `sites` returned last.
 
         Raises:
             SplitDeconvError: a site cannot be rewritten as decided.
@@ -75,18 +78,18 @@ class Model(Protocol):
         ...
 
     def serialize(self) -> Any:
-        """The model as bytes, or as the object that the format is kept in."""
+        """The model as bytes, or as the object that the format uses."""
         ...
 
     def write(self, path: Path) -> None:
-        """Write the model to a file, and end with it."""
+        """Write the model to a file; the model must not be used afterwards."""
         path.write_bytes(self.serialize())
 
     def let_go(self) -> None:
-        """Keep of the sites only what a proof needs; the model is used no more."""
+        """Release the model, keeping only what verification needs of the sites."""
 
     def notes(self) -> tuple[str, ...]:
-        """What the user of the written file should know."""
+        """Notes for the user of the converted file."""
         return ()
 
 
@@ -94,15 +97,15 @@ class Format(Protocol):
     """One format of model files.
 
     Attributes:
-        name: how the format is called, which is also the suffix of its files, without a dot.
-        loads_tensorflow: whether its models need TensorFlow, which takes its time and memory.
-        kernels: the kernels that its runtime can be asked for, as of `splitdeconv.formats.port`.
-        alone: kernels that an operator by itself may need beside them.
+        name: the name of the format and the suffix of its files, without a dot.
+        loads_tensorflow: whether its models need TensorFlow, which costs time and memory.
+        kernels: the kernels that its runtime offers, as in `splitdeconv.formats.port`.
+        alone: additional kernels that an operator run in isolation may need.
         runs_files: whether a runtime of its own reads its files.
-        runs_empty: whether its runtime is made for a batch of 0.
-        exact_sums: whether its runtime sums integers as such, and half precision in single precision.
-        sized: whether it can leave the size of an image open to who lists its layers.
-        float_tokens: whether an input of floats may be looked up in a table.
+        runs_empty: whether its runtime supports a batch of 0.
+        exact_sums: whether its runtime sums integers exactly, and float16 in single precision.
+        sized: whether the image size can be left open and given when the layers are listed.
+        float_tokens: whether a floating-point input may hold indices into a table.
     """
 
     name: str
@@ -120,26 +123,26 @@ class Format(Protocol):
         ...
 
     def holds(self, data: Bytes) -> bool:
-        """Whether a file that begins so is of this format."""
+        """Whether a file for which `begins` is true is of this format."""
         return True
 
     def source(self, path: Path) -> Any:
-        """What a file is parsed from: its bytes, or the path where `parse` reads that itself."""
+        """What `parse` takes for a file: its bytes, or its path if `parse` reads it itself."""
         return path.read_bytes()
 
     def bytes_outside(self, model: Path, path: str | None) -> int:
-        """How much a model keeps in files beside its own, told before it is parsed for good."""
+        """How many bytes a model stores in other files, known before it is fully parsed."""
         return 0
 
     def parse(self, data: Any, path: str | Path | None = None) -> Model:
-        """Read a model as data: nothing of it is run.
+        """Read a model as data; nothing in it is executed.
 
         Args:
-            data: bytes, the path of a file, or the object that the format is kept in.
-            path: where it lies; other files are found beside it, and refusals name it.
+            data: bytes, the path of a file, or the object that the format uses.
+            path: where the model is; other files are looked up beside it, and errors name it.
 
         Raises:
-            SplitDeconvError: no sound model of this format.
+            SplitDeconvError: it is not a valid model of this format.
         """
         ...
 
@@ -154,19 +157,19 @@ class Format(Protocol):
         """The entry points of a model by name, each ready to run.
 
         Args:
-            model: bytes, the path of a file, an object of the format's, or a part that `cut` made.
+            model: bytes, the path of a file, an object of the format, or a part made by `cut`.
             path: where the bytes came from, for data in other files.
             kernels: one of `kernels` or `alone`.
-            native: compute layers that are split as the framework's own.
-            threads: of the kernels; None for all of the machine's.
+            native: compute split layers with the framework's own operator.
+            threads: number of threads for the kernels; None for all processors.
 
         Raises:
-            RejectedError: the runtime does not take the model.
+            RejectedError: the runtime rejects the model.
         """
         ...
 
     def opened(self, original: Any, converted: Any) -> tuple[Any, Any]:
-        """Two models as a proof holds them."""
+        """Both models in the representation used for verification."""
         return original, converted
 
     def cut(self, original: Any, converted: Any, site: Site, folder: Path | None = None) -> Cut:
@@ -175,27 +178,30 @@ class Format(Protocol):
         Args:
             original, converted: the models.
             site: one of the original's transposed convolutions.
-            folder: where to put parts that are files; None to hold them in memory.
+            folder: where to write parts that are files; None to keep them in memory.
 
         Raises:
-            UncutError: that cannot be done.
+            UncutError: the operator cannot be cut out.
         """
-        raise UncutError("operators of this format are not run alone")
+        raise UncutError("operators of this format cannot be run in isolation")
 
     def spoiled(self, model: Any, site: Site) -> bytes | None:
-        """The model with a site that computes something else; None where that cannot be made."""
+        """The model with one site made to compute something else; None where that is impossible."""
         return None
 
     def tables(self, model: Any) -> Iterator[tuple[str, int]]:
-        """(input, rows) for every table that an input is looked up in."""
+        """(input, rows) for every table that an input is an index into."""
         yield from ()
 
     def lengths(self, model: Any) -> Iterator[str]:
-        """The inputs that say how many steps of others are no padding."""
+        """The inputs that hold the number of valid, unpadded steps of other inputs."""
         yield from ()
 
     def step_bound(self, data: Any, site: Site) -> Callable[[Any], float] | None:
-        """How far one step of every activation moves a site's results; None if its kernel quantizes none."""
+        """A bound on how far results move if every activation moves by one quantization step.
+
+        None if the kernel of the site does not quantize activations.
+        """
         return None
 
     def keeps_state(
@@ -206,60 +212,60 @@ class Format(Protocol):
         feed: Arrays,
         same: Callable[[Arrays, Arrays], bool],
     ) -> bool:
-        """Whether a model of which two runs differ has a memory, and does not draw random numbers.
+        """Whether a model whose runs differ keeps state, as opposed to drawing random numbers.
 
         Args:
-            model: as `load` takes it.
+            model: as `load` accepts it.
             run: its entry point.
-            fresh: loads it once more.
+            fresh: loads it again.
             feed: an input.
             same: whether two outputs agree up to rounding.
         """
         return False
 
     def result(self, content: Any, folder: Path | None) -> Any:
-        """What a caller gets as a converted model: bytes with everything inside, or an object of the format's.
+        """What the caller gets as the converted model: self-contained bytes, or an object.
 
         Args:
-            content: the model as it came out: bytes, or the object.
-            folder: where other files lie that it may refer to; None for none.
+            content: the converted model, as bytes or as an object.
+            folder: where the files are that it may refer to; None if there are none.
 
         Raises:
-            SplitDeconvError: it is too large to be held so.
+            SplitDeconvError: it is too large to be held in one piece.
         """
         return content
 
     def save(self, content: Any, folder: Path | None, path: str | Path, overwrite: bool = False) -> Path:
-        """Write a model so that it loads from where it is written, whole or not at all.
+        """Write a model so that it loads from its new location, completely or not at all.
 
         Args:
             content, folder: as for `result`.
             path: the file.
-            overwrite: whether files may be replaced.
+            overwrite: whether existing files may be replaced.
 
         Raises:
-            SplitDeconvError: the folder is missing, full or read-only, or the file is there already.
+            SplitDeconvError: the folder is missing, full or read-only, or the file already exists.
         """
         return output.write(path, content, overwrite)
 
     def layers(self, data: Any, where: str, path: str | Path | None = None, size: int | None = None) -> list[dict]:
-        """Every layer that multiplies, as rows with keys of `splitdeconv.networks.table.COLUMNS`.
+        """Every layer that multiplies, as rows; keys as in `splitdeconv.networks.table.COLUMNS`.
 
         Args:
             data: bytes of a model, or its path.
-            where: what to call it in a refusal.
-            path: where it lies.
+            where: the name of the model in errors.
+            path: where the model is.
             size: height and width of the image, where the format can leave them open.
 
         Raises:
-            SplitDeconvError: an operator that is not described, or a size that is known only at run time.
+            SplitDeconvError: an operator cannot be described, or a size is known only at run time.
         """
         ...
 
     def nodes(self, data: bytes) -> list[Node] | None:
-        """The operators of the main graph, in order; None of a format that is not drawn."""
+        """The operators of the main graph, in order; None if this format cannot be drawn."""
         return None
 
     def arena_peak(self, model: Any) -> int | None:
-        """Peak of the interpreter's memory arena in bytes; None of a format that has none."""
+        """Peak size of the interpreter's memory arena in bytes; None if the format has no arena."""
         return None

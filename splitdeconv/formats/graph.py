@@ -1,4 +1,4 @@
-"""A model file as a graph of operators, for pictures: what feeds what, and what a conversion changed."""
+"""A model file as a graph of operators, for drawing: data flow, and what a conversion changed."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ class Node:
     """One operator.
 
     Args:
-        operator: its kind, such as "CONV_2D" or "ConvTranspose".
-        inputs: names of the tensors it reads, constants left out.
+        operator: its type, such as "CONV_2D" or "ConvTranspose".
+        inputs: names of the tensors it reads, without constants.
         outputs: names of the tensors it writes.
     """
 
@@ -19,27 +19,27 @@ class Node:
     outputs: tuple[Hashable, ...]
 
     def renamed(self, names: Sequence[str]) -> "Node":
-        """The node with the names of tensors in place of their indices."""
+        """The node with tensor names in place of tensor indices."""
         inputs, outputs = (tuple(names[index] for index in ends) for ends in (self.inputs, self.outputs))
         return replace(self, inputs=inputs, outputs=outputs)
 
 
 def changed(before, after, context=1):
-    """What a conversion took out and put in, with the operators around it.
+    """The operators that a conversion removed and added, with the operators around them.
 
     Args:
         before, after: lists of `Node`.
-        context: how many operators to keep on each side of what changed.
+        context: how many neighbouring operators to include on each side of a change.
 
     Returns:
-        (before, after): for each, a list of (node, whether it is in this graph only), in order.
+        (before, after): for each graph, a list of (node, whether only this graph has it), in order.
     """
     shared = set(before) & set(after)
     return tuple(_around(graph, [node not in shared for node in graph], context) for graph in (before, after))
 
 
 def _around(graph, new, context):
-    """The nodes that are new, and those within `context` steps of one."""
+    """The new nodes, and those within `context` steps of one."""
     kept = list(new)
     for _ in range(context):
         read = {name for node, keep in zip(graph, kept, strict=True) if keep for name in node.inputs}
@@ -52,10 +52,10 @@ def _around(graph, new, context):
 
 
 def alive(operators: Iterable[Node], fixed: set) -> list[Node]:
-    """What depends on a model's inputs, constants left out; what is made of constants alone is a constant itself.
+    """The operators that depend on the inputs of a model; operators on constants only are left out.
 
     Args:
-        operators: in the order in which they run.
+        operators: in execution order.
         fixed: names of the constants.
     """
     fixed, live = set(fixed), []

@@ -1,7 +1,7 @@
-"""The shapes that a user fixes a model's inputs at: read, held against what it declares, told of.
+"""Input shapes fixed by the user: parsing, checking against the model, and notes in the report.
 
-A fixed batch is a fixed shape whose other dimensions stay as they are: formats know one way to fix
-an input.
+A fixed batch is a fixed shape whose other dimensions stay as they are, so that each format needs
+only one way to fix an input.
 """
 
 import re
@@ -12,26 +12,26 @@ from math import prod
 
 from ..errors import SplitDeconvError, check_count, shorten, shown
 
-#: The largest length that every format holds; no tensor may have more elements either.
+#: The largest length that every format supports, and the largest number of elements of a tensor.
 LARGEST = (1 << 31) - 1
-#: What a target's notes call the option that fixes a batch; see `advised`.
+#: The option that fixes a batch, as it appears in the notes of a target; see `advised`.
 STATIC_BATCH = "--static-batch 1"
-#: Sizes to propose for open dimensions: one that can be halved six times; less for volumes.
+#: Example sizes for open dimensions: one that can be halved six times; a smaller one for volumes.
 _SIZE, _SIZE_OF_VOLUMES = 64, 16
 _TEXT = re.compile(r"[0-9]{1,99}(x[0-9]{1,99})*")
-_WHERE, _EXPECTED = "input_shape", "NAME=1x80x100, or 1x80x100 for a model of one input"
+_WHERE, _EXPECTED = "input_shape", "NAME=1x80x100, or 1x80x100 for a model with one input"
 
 Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class ModelInput:
-    """One input of a model, as the file declares it.
+    """One input of a model, as declared in the file.
 
     Args:
-        name: as `splitdeconv.verify` takes it.
-        shape: lengths, None where open; None altogether where not even the rank is known.
-        others: names that it has as well.
+        name: as `splitdeconv.verify` accepts it.
+        shape: lengths, None where open; None if not even the rank is known.
+        others: alternative names.
     """
 
     name: str
@@ -40,43 +40,43 @@ class ModelInput:
 
     @property
     def is_open(self) -> bool:
-        """Whether a dimension of it is known only at run time."""
+        """Whether one of its dimensions is known only at run time."""
         return self.shape is None or None in self.shape
 
     @property
     def declared(self) -> str:
-        """Its shape in words."""
+        """Its shape as text."""
         return "any shape" if self.shape is None else text_of(self.shape)
 
 
 def text_of(shape: Shape) -> str:
-    """A shape as the command line takes it, with a question mark for each open dimension."""
+    """A shape in the notation of the command line, with a question mark for each open dimension."""
     return "x".join("?" if n is None else f"{n}" for n in shape) or "a scalar"
 
 
 def parsed(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
-    """What the command line's options say, by input; None if there are none.
+    """The shapes given on the command line, by input name; None if there are none.
 
     Args:
-        texts: each ``NAME=1x80x100``; without a name, it stands for the only input and is kept
-            under "".
+        texts: each ``NAME=1x80x100``; a shape without a name belongs to the only input and is
+            stored under "".
 
     Raises:
-        SplitDeconvError: a text is none such, or a name comes twice.
+        SplitDeconvError: a text is not a shape, or a name is given twice.
     """
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, _, sizes = text.rpartition("=")
         if not _TEXT.fullmatch(sizes) or (not name and "=" in text):
             raise SplitDeconvError(
-                "invalid input shape: expected sizes above 0 with an x between them",
+                "invalid input shape: expected sizes of at least 1, separated by x",
                 where="--input-shape",
                 expected=_EXPECTED,
                 got=shown(text),
             )
         if name in found:
             raise SplitDeconvError(
-                "invalid input shapes: expected one for each input",
+                "invalid input shapes: expected one per input",
                 where="--input-shape",
                 expected=f"{name or 'a shape'} once",
                 got=f"{text_of(found[name])} and {sizes}",
@@ -86,13 +86,13 @@ def parsed(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
 
 
 def checked(given: object) -> dict[str, tuple[int, ...]] | None:
-    """Shapes by the input's name; that of a model's only input under "". None if nothing was given.
+    """Shapes by input name, with "" for the only input of a model. None if nothing was given.
 
     Args:
-        given: a mapping from names to shapes, one shape, or None.
+        given: a mapping from names to shapes, a single shape, or None.
 
     Raises:
-        SplitDeconvError: something else, or sizes that no format holds.
+        SplitDeconvError: it is something else, or a size is larger than any format supports.
     """
     if given is None:
         return None
@@ -119,9 +119,9 @@ def _checked_shape(name, shape):
 
 def _misgiven(got):
     return SplitDeconvError(
-        "invalid input shape: expected sizes by the input's name",
+        "invalid input shape: expected sizes by input name",
         where=_WHERE,
-        expected='{"NAME": (1, 80, 100)}, or (1, 80, 100) for a model of one input',
+        expected='{"NAME": (1, 80, 100)}, or (1, 80, 100) for a model with one input',
         got=shown(got),
     )
 
@@ -129,24 +129,23 @@ def _misgiven(got):
 def wanted(
     asked: Mapping[str, tuple[int, ...]] | None, batch: int | None, inputs: Sequence[ModelInput]
 ) -> list[Shape | None]:
-    """The shape that each input of a model is to have; None for an input or a length that stays.
+    """The shape to give to each input of a model; None for inputs and lengths that stay unchanged.
 
     Args:
-        asked: what `checked` returned; None for what `batch` says.
-        batch: the size of every open first dimension.
-        inputs: the model's.
+        asked: the return value of `checked`; None to use `batch`.
+        batch: the size for every open first dimension.
+        inputs: the inputs of the model.
 
     Raises:
-        SplitDeconvError: an input is not of the model, or its shape does not fit what the file
-            declares.
+        SplitDeconvError: the model has no such input, or a shape contradicts the declared one.
     """
     if not inputs:
         raise SplitDeconvError(
-            "the model declares no inputs that could be fixed",
+            "the model declares no inputs whose shapes could be fixed",
             where="static_batch" if asked is None else _WHERE,
             expected="a .tflite or .onnx model with inputs, or a built Sequential or functional model",
-            got="a model without any, such as a subclassed Keras model",
-            fix="leave the option out; call a Keras model on arrays of the shape you want",
+            got="a model without inputs, such as a subclassed Keras model",
+            fix="omit the option; call a Keras model on arrays of the required shape",
         )
     if asked is None:
         return _with_batch(int(batch), inputs)
@@ -155,7 +154,7 @@ def wanted(
         for index in _named(name, inputs):
             if shapes[index] is not None:
                 raise SplitDeconvError(
-                    "invalid input shapes: expected one for each input",
+                    "invalid input shapes: expected one per input",
                     where=f"input {inputs[index].name}",
                     expected="one of its names",
                     got=f"{text_of(shapes[index])} and {text_of(shape)}",
@@ -166,14 +165,14 @@ def wanted(
 
 
 def _named(name, inputs):
-    """The positions of the inputs of this name; entry points of one model may each have one."""
+    """The positions of the inputs with this name; several entry points of a model may share it."""
     if not name and len({one.name for one in inputs}) == 1:
         return range(len(inputs))
     found = [i for i, one in enumerate(inputs) if one.name == name and name]
     found = found or [i for i, one in enumerate(inputs) if name in one.others]
     if not found:
         raise SplitDeconvError(
-            "the model has no input of this name" if name else "the input shape has to name its input",
+            "the model has no such input" if name else "the input shape must name its input",
             where=_WHERE,
             expected="one of: " + (", ".join(f"{one.name} ({one.declared})" for one in inputs) or "none, it has none"),
             got=name or "a shape without a name",
@@ -188,39 +187,39 @@ def _check_fit(one, shape):
     if len(shape) != len(one.shape):
         problem = f"expected {len(one.shape)} dimensions"
     elif any(n not in (None, m) for n, m in zip(one.shape, shape, strict=True)):
-        problem = "expected the sizes that the file fixes"
+        problem = "expected the sizes that are fixed in the file"
     else:
         return
     raise SplitDeconvError(
         f"invalid input shape: {problem}",
         where=f"input {one.name}",
-        expected=f"{one.declared}, as the file declares it" + (", a number for each ?" if one.is_open else ""),
+        expected=f"{one.declared}, as declared in the file" + (", a number for each ?" if one.is_open else ""),
         got=text_of(shape),
-        fix=_paste(advice([one], batch=False)) or "leave this input out: its shape is fixed already",
+        fix=_paste(advice([one], batch=False)) or "omit this input: its shape is already fixed",
     )
 
 
 def _with_batch(batch, inputs):
-    """Shapes that fix the batch of every input that leaves it open."""
+    """Shapes that fix the batch of every input whose batch is open."""
     shapes = [(batch, *one.shape[1:]) if one.shape and one.shape[0] is None else None for one in inputs]
     firsts = [one.shape[0] for one in inputs if one.shape]
     if firsts and shapes.count(None) == len(shapes) and batch not in firsts:
         raise SplitDeconvError(
-            "the batch is fixed already",
+            "the batch is already fixed",
             where="static_batch",
             expected=f"an input with an open batch, or one of {batch}",
             got=f"input(s) of shape {', '.join(one.declared for one in inputs)}",
-            fix="leave --static-batch out, or export the model with another batch",
+            fix="omit --static-batch, or export the model with another batch size",
         )
     return shapes
 
 
 def advice(inputs: Sequence[ModelInput], batch: bool = True) -> str | None:
-    """The options that fix all open dimensions of a model's inputs, to be pasted; None for none.
+    """Command-line options that fix all open dimensions of the inputs; None if there are none.
 
     Args:
-        inputs: the model's.
-        batch: whether --static-batch will do where nothing but the batch is open.
+        inputs: the inputs of the model.
+        batch: whether to suggest --static-batch where only the batch is open.
     """
     opened = {one.name: one.shape for one in inputs if one.shape is not None and one.is_open}
     if not opened:
@@ -236,18 +235,18 @@ def _example(shape):
 
 
 def advised(text: str, inputs: Sequence[ModelInput]) -> str:
-    """A target's note that advises a fixed batch, so that it fixes all that is open in a model."""
+    """A target's note that suggests a fixed batch, changed to fix every open dimension."""
     return text.replace(STATIC_BATCH, advice(inputs) or STATIC_BATCH)
 
 
 def _paste(options):
-    return options and f"for instance {options}"
+    return options and f"for example {options}"
 
 
 def told(before: Sequence[ModelInput], after: Sequence[ModelInput]) -> tuple[str, ...]:
-    """What was fixed, in words, and what is open still."""
+    """Notes on the dimensions that were fixed and on those that are still open."""
     fixed = [
-        f"input {old.name} is fixed at {new.declared} (it was {old.declared})"
+        f"input {old.name} is now fixed at {new.declared} (was {old.declared})"
         for old, new in zip(before, after, strict=True)
         if old.shape != new.shape
     ]

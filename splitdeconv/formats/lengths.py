@@ -1,8 +1,8 @@
-"""Which integer inputs of a model say how many steps of its other inputs are no padding.
+"""Find the integer inputs of a model that hold the number of valid steps of its other inputs.
 
-Such an input is compared with the numbers of the steps: 0, 1, 2 and so on. Its values are lengths,
-from 1 to that of what is padded, and one of them is often taken for that length. Lengths of 0 and 1
-would mask nearly everything that a proof is to compare.
+Such an input is compared with the step numbers 0, 1, 2 and so on. Its values are lengths between 1
+and the padded length, and models often take one of them as the padded length. Lengths of 0 and 1
+would mask nearly everything that a verification compares.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,12 +14,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Words:
-    """A format's names of operators.
+    """The operator names of a format.
 
     Args:
-        compare: two arrays, number by number.
-        number: those that yield the numbers of steps.
-        hand_on: those that hand on integers as they are, up to their shape and type.
+        compare: operators that compare two arrays element by element.
+        number: operators that generate the step numbers.
+        hand_on: operators that pass integers on unchanged, except for shape and type.
     """
 
     compare: tuple[str, ...]
@@ -28,12 +28,12 @@ class Words:
 
 
 def counted(nodes: Iterable[tuple], words: Words, values: Callable[[Any], np.ndarray | None]) -> Iterator:
-    """What is compared with the numbers of steps: values of one graph that none of its nodes makes.
+    """Values of one graph that are compared with step numbers and that none of its nodes computes.
 
     Args:
-        nodes: (operator, inputs, outputs) of each.
-        words: the format's names of operators.
-        values: from the name of a value to its constant array, or None.
+        nodes: (operator, inputs, outputs) of each node.
+        words: the operator names of the format.
+        values: maps the name of a value to its constant array, or None.
     """
     nodes = list(nodes)
     makers = {name: (kind, inputs) for kind, inputs, outputs in nodes for name in outputs}
@@ -57,7 +57,7 @@ def counted(nodes: Iterable[tuple], words: Words, values: Callable[[Any], np.nda
 
 
 def _counts(array) -> bool:
-    """Whether these are the numbers of steps, from 0 or 1 on."""
+    """Whether these are step numbers, starting at 0 or 1."""
     if array is None or array.size < 2 or array.dtype.kind not in "iuf":
         return False
     flat = array.reshape(-1)

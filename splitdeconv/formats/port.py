@@ -1,4 +1,4 @@
-"""A model that can be run: its inputs, and a call from arrays by name to arrays by name."""
+"""A runnable model: its inputs, and a call that maps arrays by name to arrays by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from ..errors import one_line
 #: Arrays by the name of an input or output.
 Arrays: TypeAlias = dict[str, np.ndarray]
 
-#: Each runtime's fastest kernels, its plainest, and those between.
+#: The fastest kernels of a runtime, its plain reference kernels, and those in between.
 KERNELS = ("default", "reference", "builtin")
-#: No kernels of a runtime's: an operator computed by its definition.
+#: No kernels of a runtime: the operator is computed from its definition.
 DEFINITION = "definition"
 
 
 class RejectedError(Exception):
-    """A runtime does not load a model, or does not take an input. Other inputs may be tried."""
+    """A runtime does not load a model, or does not accept an input. Other inputs may work."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Input:
     """One input of a model.
 
     Args:
-        name: as the model names it.
+        name: its name in the model.
         dtype: NumPy type; None for strings, sequences and the like.
-        shape: lengths, None where dynamic; None altogether where not even the rank is known.
-        quantized: integers that stand for real numbers.
-        default: whether the model has a value for it, which a caller may replace.
-        rows: how many rows the table has that it is looked up in; None where that is not known.
-        lengths: whether it says how many steps of other inputs are no padding.
+        shape: lengths, None where dynamic; None if not even the rank is known.
+        quantized: whether its integers represent real numbers.
+        default: whether the model has a default value for it that a caller may replace.
+        rows: the number of rows of the table that it indexes; None if unknown.
+        lengths: whether it holds the number of valid, unpadded steps of other inputs.
     """
 
     name: str
@@ -49,8 +49,8 @@ class Runner:
     """An entry point of a model, ready to run.
 
     Args:
-        inputs: one `Input` each.
-        run: from arrays by name to arrays by name.
+        inputs: one `Input` per input.
+        run: maps arrays by name to arrays by name.
     """
 
     inputs: tuple[Input, ...]
@@ -62,7 +62,7 @@ class Runner:
 
 
 def number_type(name: object) -> np.dtype | None:
-    """A NumPy type; None for what NumPy cannot hold."""
+    """A NumPy type; None for types that NumPy does not have."""
     try:
         dtype = np.dtype(name)  # type: ignore[call-overload]
     except TypeError:
@@ -71,7 +71,7 @@ def number_type(name: object) -> np.dtype | None:
 
 
 def rejected(error: Exception) -> RejectedError:
-    """What a runtime raised, as an exception of ours; running out of memory stays what it is.
+    """An exception of a runtime as a `RejectedError`, except that `MemoryError` is raised again.
 
     Raises:
         MemoryError: the error itself.

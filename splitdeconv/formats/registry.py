@@ -1,6 +1,7 @@
-"""The formats there are: folders beside this module that hold a module `format`, and those of other packages.
+"""The available formats: subfolders that contain a module `format`, and formats of other packages.
 
-A package adds a format by an entry point of the group "splitdeconv.formats": a name, and where its `FORMAT` is.
+A package adds a format with an entry point in the group "splitdeconv.formats": a name, and the
+location of its `FORMAT`.
 """
 
 from collections.abc import Callable
@@ -17,27 +18,27 @@ GROUP = "splitdeconv.formats"
 
 
 def names() -> list[str]:
-    """The names of all formats, this package's first."""
+    """The names of all formats, those of this package first."""
     return list(_loaders())
 
 
 def format_of(name: str) -> Format:
-    """The format of a name.
+    """The format with a name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: no format has this name.
     """
     return _loaders()[name]()
 
 
 def beginning_with(head: Bytes) -> Format | None:
-    """The format that a file of these first bytes may be of; None if there is none."""
+    """The format that a file with these first bytes may have; None if there is none."""
     return next((each for each in map(format_of, names()) if each.begins(head)), None)
 
 
 @cache
 def _loaders() -> dict[str, Callable[[], Format]]:
-    """How to get each format; nothing is imported before it is asked for."""
+    """A loader for each format; a format is imported only when it is requested."""
     modules = iter_modules(import_module(__package__).__path__)
     folders = sorted(m.name for m in modules if m.ispkg and find_spec(f"{__package__}.{m.name}.format"))
     own = {name: lambda name=name: import_module(f".{name}.format", __package__).FORMAT for name in folders}

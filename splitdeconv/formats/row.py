@@ -1,4 +1,4 @@
-"""One layer that multiplies as a row of sizes, whatever the format: what `layer_rows` lists."""
+"""One layer that multiplies, as a row of sizes common to all formats; used by `layer_rows`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,10 +22,10 @@ def row(
     """One layer.
 
     Args:
-        name: as the file has it.
+        name: its name in the file.
         kind: "conv" or "dense".
-        sizes, kernel, strides, dilations: of its input and its window, per axis.
-        c_in, c_out, groups: channels, of all groups.
+        sizes, kernel, strides, dilations: of the input and the window, per axis.
+        c_in, c_out, groups: channels, summed over all groups.
         **more: `padding`, `outputs`, `before`, `end` as for `splitdeconv.core.layer.Layer.from_lengths`.
     """
     window: dict[str, Any] = {"kernel": kernel, "strides": strides, "dilations": dilations}
@@ -34,10 +34,10 @@ def row(
 
 
 def deconv(site, where):
-    """The row of a transposed convolution that the converters have found, convertible or not.
+    """The row of a transposed convolution found by the converters, convertible or not.
 
     Raises:
-        SplitDeconvError: its geometry cannot be told, or has more than two axes.
+        SplitDeconvError: its geometry is unknown, or it has more than two axes.
     """
     axes = site.axes
     if axes is None or len(axes) > 2 or any(axis.n is None for axis in axes):
@@ -47,26 +47,26 @@ def deconv(site, where):
 
 
 def dense(name, shape, c_in, c_out, batch, where):
-    """The row of a product with a matrix of `c_in` by `c_out` weights; `shape` is that of what it multiplies."""
+    """The row of a product with a `c_in` by `c_out` weight matrix; `shape` is that of the input."""
     count = 1
     for length in shape:
         count *= length
     if count % (c_in * batch):
         raise refusal(
-            name, where, f"input {list(shape)} under {c_in} inputs", f"a whole number of them per image, of {batch}"
+            name, where, f"input {list(shape)} for {c_in} inputs", f"a whole number of them per image, of {batch}"
         )
     sizes = shape[1:3] if len(shape) == 4 and shape[3] == c_in and shape[0] == batch else (count // c_in // batch,)
     return row(name, "dense", sizes, c_in, c_out, outputs=sizes)
 
 
 def images(shape, batch, name, where):
-    """Refuse an operator that runs on another number of images than the model does."""
+    """Reject an operator whose batch differs from that of the model."""
     if shape[0] not in (batch, None):
         raise refusal(name, where, f"a batch of {shape[0]}", f"the batch of the model's input, {batch}")
 
 
 def refusal(name, where, got, expected):
-    """The error of a layer that has no row."""
+    """The error for a layer that cannot be described as a row."""
     return SplitDeconvError(
         "a layer of the model cannot be described", where=f"{where}, {name}", expected=expected, got=got
     )

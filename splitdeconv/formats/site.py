@@ -1,4 +1,4 @@
-"""Transposed convolutions of a model, and what is to happen to each: the records every format shares."""
+"""The transposed convolutions of a model and the decision about each, for all formats."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,19 +16,20 @@ class Site:
     """One transposed convolution found in a model.
 
     Args:
-        name: as the file names it.
-        operator: the file's own word: "TRANSPOSE_CONV", "Convolution2DTransposeBias", "ConvTranspose", ...
-        axes: the geometry per spatial axis, ``n`` None where dynamic; None where it cannot be told.
+        name: its name in the file.
+        operator: the operator name in the file, such as "TRANSPOSE_CONV" or "ConvTranspose".
+        axes: the geometry per spatial axis, with ``n`` None where dynamic; None if unknown.
         groups: channel groups.
-        in_channels, out_channels: totals over the groups; None where unknown.
+        in_channels, out_channels: totals over all groups; None if unknown.
         dtype: "float32", "float16", "int8", "int16x8" and "float32x8" (activations x weights), "uint8", ...
         batch: images per run; None where dynamic.
-        problem: why it cannot be converted, in a user's words; None if it can.
-        interleaves: what can interleave its phases in this format, the best first.
-        key: the format's own handle; no part of the record.
-        bound: why the converted model will run at the declared spatial sizes only, in a user's words; None if it will
-            run at every size that the original runs at.
-        counts: multiply-accumulates per image by form, where the format's operators execute others than the plan says.
+        problem: why it cannot be converted, as text for the user; None if it can be.
+        interleaves: the operators that can interleave its phases in this format, best first.
+        key: the format's own handle, which is not part of the record.
+        bound: why the converted model will only run at the declared spatial sizes, as text for the
+            user; None if it runs at every size at which the original runs.
+        counts: multiply-accumulates per image by form, where the operators of the format execute
+            more of them than the plan states.
     """
 
     name: str
@@ -47,12 +48,13 @@ class Site:
 
     @property
     def geometry(self) -> str:
-        """The axes in words: length, output length, kernel, stride, crop."""
+        """The axes as text: length, output length, kernel, stride, crop."""
         return "unknown" if self.axes is None else ", ".join(map(str, self.axes))
 
     def macs(self) -> dict[str, int | None]:
-        """Multiply-accumulates per image, as `counts` has them, else `SplitPlan.macs`; None for each that cannot be
-        counted.
+        """Multiply-accumulates per image, from `counts` or else from `SplitPlan.macs`.
+
+        None for each count that is unknown.
         """
         known = self.axes is not None and None not in (self.in_channels, self.out_channels)
         if not known or any(axis.n is None for axis in self.axes):
@@ -62,14 +64,14 @@ class Site:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to happen to one site.
+    """The decision about one site.
 
     Args:
         site: the transposed convolution.
-        verdict: "convert", "leave" (the target runs it better as it is, or it was not asked for) or "refuse".
+        verdict: "convert", "leave" (faster unchanged on the target, or not selected) or "refuse".
         form: "split", "rows" or "stacked" when converting, else None.
         interleave: "concat", "depth_to_space", "batch_to_space" or "transpose" when converting, else None.
-        reason: why, in words.
+        reason: the reason, as text for the user.
     """
 
     site: Site
@@ -79,7 +81,7 @@ class Decision:
     reason: str
 
     def row(self) -> dict:
-        """One flat record: the columns of `inspect`."""
+        """One flat record with the columns of `inspect`."""
         site = self.site
         return {
             "name": site.name,
@@ -99,5 +101,5 @@ class Decision:
 
 
 def tally(operators: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """How many of each operator, by name, from (name, version) pairs."""
+    """The number of operators by name, from (name, version) pairs."""
     return dict(sorted(Counter(name for name, _ in operators).items()))

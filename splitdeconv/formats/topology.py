@@ -1,4 +1,4 @@
-"""The operators of a model file, whatever its format."""
+"""The operators of a model file, independent of its format."""
 
 from ..errors import SplitDeconvError
 from .graph import Node
@@ -13,12 +13,12 @@ def nodes(data: bytes) -> list[Node]:
         data: bytes of a .tflite or .onnx model.
 
     Raises:
-        SplitDeconvError: the bytes are of another format, or no sound model.
+        SplitDeconvError: the bytes have another format, or are not a valid model.
     """
     name = detect(data)
     drawn = format_of(name).nodes(data)
     if drawn is None:
         raise SplitDeconvError(
-            "only model files are drawn as graphs", where="topology", expected="a .tflite or .onnx model", got=name
+            "cannot draw this format as a graph", where="topology", expected="a .tflite or .onnx model", got=name
         )
     return drawn

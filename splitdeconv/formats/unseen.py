@@ -1,16 +1,17 @@
-"""What of a model nobody can see into: operators and layers whose computation the file does not state.
+"""Notes on operators and layers whose computation the model file does not describe.
 
-A transposed convolution in one of them is not found. A report that says that a model holds none has to name them.
+A transposed convolution inside one of them is not found, so a report that lists no transposed
+convolutions must name them.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
-_SAYS = "what these compute cannot be seen, so a transposed convolution in them stays as it is"
+_SAYS = "what these compute is unknown, so a transposed convolution inside them stays unchanged"
 
 
 def note(names: Sequence[str]) -> tuple[str, ...]:
-    """What a report says of these; nothing if there are none."""
+    """The note about these operators; empty if there are none."""
     if not names:
         return ()
     counts = Counter(names)
@@ -18,10 +19,10 @@ def note(names: Sequence[str]) -> tuple[str, ...]:
     more = f" and {len(counts) - 8} others" if len(counts) > 8 else ""
     advice = ""
     if "edgetpu-custom-op" in counts:
-        advice = "; edgetpu-custom-op is a compiled program: convert the .tflite file that it was compiled from"
+        advice = "; edgetpu-custom-op is a compiled program: convert its source .tflite file"
     return (f"{_SAYS}: {shown}{more}{advice}",)
 
 
 def is_note(text: str) -> bool:
-    """Whether this is a note that `note` makes."""
+    """Whether this is a note made by `note`."""
     return text.startswith(_SAYS)

@@ -1,4 +1,4 @@
-"""A copy of a Keras model that lacks nothing: names, flags, values, and what it was compiled with."""
+"""A complete copy of a Keras model: names, flags, values and compile state."""
 
 from contextlib import contextmanager
 
@@ -7,12 +7,12 @@ from ...extras import require
 
 keras = require("keras", "tensorflow")
 
-#: Modules whose classes Keras finds by itself; all others are a model's author's.
+#: Modules whose classes Keras finds by itself; other classes belong to the author of a model.
 KNOWN = ("keras.", "splitdeconv.")
 
 
 def layers_of(model):
-    """The model and every layer in it, each once, always in the same order."""
+    """The model and all layers in it, each once, always in the same order."""
     return list(model._flatten_layers(include_self=True, recursive=True))
 
 
@@ -21,17 +21,17 @@ def copy_of(model, inputs=None):
 
     Args:
         model: the model.
-        inputs: what the copy is to be built on, in the structure of the model's inputs; None for inputs like its own.
+        inputs: the inputs of the copy, in the structure of the model's; None for similar ones.
 
     Raises:
         SplitDeconvError: Keras cannot build it.
     """
     if not model.built:
         raise SplitDeconvError(
-            "the model has to be built before it is copied",
+            "the model must be built before it is copied",
             where=model.name,
-            expected="a model that knows the shape of its input",
-            got="one that was never built",
+            expected="a model with a known input shape",
+            got="a model that was never built",
             fix="call it once on data, or begin it with keras.Input",
         )
     known = {cls.__name__: cls for cls in map(type, layers_of(model)) if not cls.__module__.startswith(KNOWN)}
@@ -50,23 +50,23 @@ def copy_of(model, inputs=None):
             raise SplitDeconvError(
                 "Keras cannot build the model for this input shape",
                 where=model.name,
-                expected="sizes that every layer takes, and layers whose get_config() is complete",
+                expected="sizes that every layer accepts, and layers with a complete get_config()",
                 got=said,
-                fix="choose other sizes; leave the option out to convert the model as open as it is",
+                fix="choose other sizes, or omit the option to keep the input shapes open",
             ) from error
         raise SplitDeconvError(
             "Keras cannot copy the model",
             where=model.name,
             expected="layers, metrics and an optimizer whose get_config() is complete",
             got=said,
-            fix="complete the get_config() of its author's classes, or save and load the model first",
+            fix="complete get_config() of the custom classes, or save and load the model first",
         ) from error
     return clone
 
 
 @contextmanager
 def _uncompiled(model):
-    """Within this context Keras takes the model, and those in it, for models that are not compiled."""
+    """A context in which Keras treats the model, and models in it, as not compiled."""
     compiled = [layer for layer in layers_of(model) if getattr(layer, "compiled", False)]
     try:
         for one in compiled:
@@ -78,19 +78,19 @@ def _uncompiled(model):
 
 
 def _copy_state(model, clone):
-    """Names, flags, values of all variables, what layers derive from these, and compile state."""
+    """Copy names, flags, variables, the values that layers derive from them, and compile state."""
     layers = list(zip(layers_of(model), layers_of(clone), strict=True))
     for old, new in layers:
         new.name, new.trainable = old.name, old.trainable  # Keras renames inputs
-        if new.dtype_policy != old.dtype_policy:  # a model's own, which is that of the day it was made
+        if new.dtype_policy != old.dtype_policy:  # a model has the policy of its creation
             new.dtype_policy = old.dtype_policy
     variables = list(zip(model.variables, clone.variables, strict=True))
     for old, new in variables:
-        new.trainable = old.trainable  # a layer's flag sets those of all its variables
-        new._path = old.path  # which Keras shortens for a layer inside a wrapper
+        new.trainable = old.trainable  # the flag of a layer sets those of all its variables
+        new._path = old.path  # Keras shortens the path of a layer inside a wrapper
         new.assign(old)
     for old, new in layers:
-        # A Normalization, for one, computes with numbers it makes of its variables whenever they are loaded.
+        # Normalization, for example, derives numbers from its variables whenever they are loaded.
         store = {}
         old.save_own_variables(store)
         new.load_own_variables(store)
@@ -101,16 +101,18 @@ def _copy_state(model, clone):
 
 
 def _compile_like(model, clone, counterparts):
-    """Compile a copy as its model is: optimizer and metrics copied with their state, losses, which have none, shared.
+    """Compile a copy like its model.
 
-    Not by way of the configuration: it finds no functions of the author's, and a Huber loss forgets its delta in it.
+    Optimizer and metrics are copied with their state; losses, which have none, are shared. The
+    compile configuration is not used for this: it does not find the author's functions, and a Huber
+    loss loses its delta in it.
     """
 
     def again(item):
         stateful = isinstance(item, keras.optimizers.Optimizer | keras.metrics.Metric)
         return type(item).from_config(item.get_config()) if stateful else item
 
-    # The optimizer that trains may be one that Keras put around the one given.
+    # Keras may have wrapped the given optimizer in another one.
     given = model._compile_config.config | {"optimizer": model.optimizer}
     clone.compile(**keras.tree.map_structure(again, given), auto_scale_loss=False)
     if model.optimizer is not None and model.optimizer.built:

@@ -25,7 +25,7 @@ class Keras(Format):
         return head[:4] == b"PK\x03\x04"
 
     def holds(self, data):
-        """Whether the archive holds a configuration and metadata at its top."""
+        """Whether the archive has a configuration and metadata at its top level."""
         try:
             with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
                 return {"config.json", "metadata.json"} <= set(archive.namelist())
@@ -46,7 +46,7 @@ class Keras(Format):
         return load(model, native)
 
     def opened(self, original, converted):
-        """What was a file holds what it has in common with the other once."""
+        """Share equal weights between the two models if one was loaded from a file."""
         from .model import share
 
         models = tuple(self.parse(model).serialize() for model in (original, converted))
@@ -55,7 +55,7 @@ class Keras(Format):
         return models
 
     def cut(self, original, converted, site, folder=None):
-        """The layer in both models, with the shape of its input."""
+        """The layer in both models, with its input shape."""
         from .copy import layers_of
 
         layers = [layers_of(model)[site.key] for model in (original, converted)]
@@ -69,7 +69,7 @@ class Keras(Format):
         """(input, rows) for every Embedding that reads an input."""
         from .copy import layers_of
 
-        if isinstance(model, tuple):  # a layer alone
+        if isinstance(model, tuple):  # a single layer
             return
         for layer in layers_of(model):
             if type(layer).__name__ == "Embedding":
@@ -78,8 +78,8 @@ class Keras(Format):
                         yield tensor._keras_history.operation.name, layer.input_dim
 
     def keeps_state(self, model, run, fresh, feed, same):
-        """Whether a run changes one of the variables, those of random generators left out."""
-        if isinstance(model, tuple):  # a layer alone
+        """Whether a run changes a variable, other than those of random generators."""
+        if isinstance(model, tuple):  # a single layer
             return False
         values_of = require("keras", "tensorflow").ops.convert_to_numpy
         kept = [v for v in model.variables if "seed_generator" not in v.path]

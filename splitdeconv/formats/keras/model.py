@@ -1,9 +1,10 @@
-"""Keras models: a copy whose transposed convolutions have become their twins of `splitdeconv.layers`.
+"""Keras models: a copy whose transposed convolutions become their twins from `splitdeconv.layers`.
 
-A layer is swapped by giving the object its twin's class. Name, weights, trainable flag, dtype policy, its place in
-every graph, list and attribute, and the optimizer's view of its variables thereby stay what they were; only the
-computation changes. Sequential and functional models are copied first; of a subclassed model, whose code only its
-author knows, the layers are swapped in place.
+A layer is swapped by changing the class of the object to its twin. Name, weights, trainable flag,
+dtype policy, its place in every graph, list and attribute, and the optimizer's references to its
+variables thereby stay as they were; only the computation changes. Sequential and functional models
+are copied first. In a subclassed model, whose code only its author knows, the layers are swapped in
+place.
 """
 
 import json
@@ -34,26 +35,26 @@ _TWINS = {
 
 
 class KerasModel(Model):
-    """A Keras model and where its transposed convolutions are; see `parse`."""
+    """A Keras model and the places of its transposed convolutions; see `parse`."""
 
     def __init__(self, model, path=None):
         self._model, self._path = model, path
-        self._own = path is not None or not _is_graph(model)  # whether it may be changed
+        self._own = path is not None or not _is_graph(model)  # whether it may be modified
 
     @classmethod
     def parse(cls, data, *, path=None) -> "KerasModel":
-        """Hold a model.
+        """Wrap a model.
 
         Args:
-            data: a `keras.Model`, or a .keras file (its bytes or path), which is loaded with Keras' safe mode on.
-            path: ignored: a .keras file is complete.
+            data: a `keras.Model`, or a .keras file (bytes or path), loaded in Keras' safe mode.
+            path: ignored, because a .keras file is self-contained.
 
         Raises:
             SplitDeconvError: Keras cannot load the file, or not safely; see `keras_file.load`.
         """
         if keras.backend.backend() not in ("tensorflow", "jax"):
             raise SplitDeconvError(
-                "the split layers do not run on this backend of Keras",
+                "the split layers do not support this Keras backend",
                 where="KERAS_BACKEND",
                 expected="tensorflow or jax",
                 got=keras.backend.backend(),
@@ -63,34 +64,34 @@ class KerasModel(Model):
         return cls(keras_file.load(data), "a file")
 
     def sites(self) -> list[Site]:
-        """Every transposed convolution of Keras' own, nested and wrapped ones included; a shared layer once."""
+        """Every built-in transposed convolution, also nested or wrapped; shared layers once."""
         sites = [_site(index, layer) for index, layer in enumerate(layers_of(self._model)) if _kind(layer)]
         return sites + called_directly(self._model)
 
     def operators(self) -> list[tuple[str, int]]:
-        """The layers that contain no others, by class; Keras has no versions, so 1."""
+        """The layers without sublayers, by class; the version is 1, as Keras has no versions."""
         leaves = [layer for layer in layers_of(self._model) if not list(layer._flatten_layers(include_self=False))]
         return [(f"Split{type(leaf).__name__}" if _is_twin(leaf) else type(leaf).__name__, 1) for leaf in leaves]
 
     def unseen(self) -> list[str]:
-        """Layers and operations that compute by a user's own code; those that are sites are told there."""
+        """Layers and operations that run custom code, except those listed as sites."""
         every = [*layers_of(self._model), *operations_of(self._model)]
         return unseen.names((one for one in every if not _kind(one)), KNOWN)
 
     def inputs(self) -> list[ModelInput]:
-        """The inputs, flat; none of a model that does not say what they are."""
+        """The inputs as a flat list; empty for a model that does not declare them."""
         struct = inputs_of(self._model)
         tensors = [] if struct is None else keras.tree.flatten(struct)
         return [ModelInput(name, tuple(x.shape)) for name, x in zip(input_names(tensors), tensors, strict=True)]
 
     def fix(self, shapes: list[Shape | None]) -> None:
-        """Build the model again for inputs of these shapes; a subclassed model has no inputs of its own to fix.
+        """Rebuild the model for inputs of these shapes.
 
         Args:
-            shapes: of each of `inputs`, None in them for a length that stays; None for an input that does.
+            shapes: one per input, with None for lengths that stay; None for an input that stays.
 
         Raises:
-            SplitDeconvError: Keras cannot build it so.
+            SplitDeconvError: Keras cannot build it, or it is a subclassed model.
         """
         if not _is_graph(self._model):
             raise SplitDeconvError(
@@ -118,7 +119,7 @@ class KerasModel(Model):
                 layer.__class__ = _TWINS[type(layer)]
                 layer.form, layer.interleave = decision.form, decision.interleave
         for model in (layer for layer in layers if isinstance(layer, keras.Model)):
-            # What these compiled before would go on computing the old way.
+            # Functions compiled before would still use the old computation.
             model.train_function = model.test_function = model.predict_function = None
 
     def serialize(self):
@@ -126,18 +127,18 @@ class KerasModel(Model):
         return self._model
 
     def write(self, path: Path) -> None:
-        """Write the .keras file; see `write` of this module."""
+        """Write the .keras file; see the function `write` in this module."""
         write(self._model, path)
 
     def notes(self) -> tuple[str, ...]:
-        """What who saves the converted model has to know."""
+        """Notes for the user of the converted model."""
         layers = layers_of(self._model)
         if not any(map(_is_twin, layers)):
             return ()
         authors = [x for x in layers if not type(x).__module__.startswith(KNOWN)]
         holders = {type(x).__name__ for x in authors if any(map(_is_twin, x._flatten_layers(include_self=False)))}
-        loading = "import splitdeconv.layers before keras.saving.load_model opens the saved model"
-        again = [f"{name} makes its layers in its own code: convert again what was loaded" for name in sorted(holders)]
+        loading = "import splitdeconv.layers before keras.saving.load_model loads the saved model"
+        again = [f"{name} creates layers in its own code: convert it again after loading" for name in sorted(holders)]
         return (loading, *again)
 
 
@@ -150,14 +151,14 @@ def to_bytes(model, date=None) -> bytes:
 
 
 def write(model, path, date=None):
-    """Write the .keras file of a model: the same bytes for the same model.
+    """Write the .keras file of a model: equal models give identical bytes.
 
-    The weights go from the model to the disk; nothing of the file is held in memory.
+    The weights go from the model to the disk; the file is never held in memory.
 
     Args:
         model: a `keras.Model`.
         path: of the file.
-        date: what the file is to say of when it was saved; None for a fixed date.
+        date: the date of saving to store in the file; None for a fixed date.
     """
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
         keras.saving.save_model(model, folder, zipped=False)
@@ -174,7 +175,7 @@ def write(model, path, date=None):
 
 
 def share(model, other):
-    """Have two models hold once the weights that are the same bit by bit; neither may be trained after that."""
+    """Let two models share their bitwise equal weights; neither may be trained afterwards."""
     for ours, theirs in zip(model.variables, other.variables, strict=False):
         if (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype) and np.array_equal(_bits(ours), _bits(theirs)):
             theirs.assign(ours.value)
@@ -187,7 +188,7 @@ def _bits(variable):
 
 @contextmanager
 def natively(model):
-    """Within this context the model's split layers compute as Keras' own do."""
+    """A context in which the model's split layers compute with Keras' own operator."""
     split = [layer for layer in layers_of(model) if _is_twin(layer)]
     forms = [layer.form for layer in split]
     try:
@@ -204,39 +205,39 @@ def _dated(metadata, date):
 
 
 def inputs_of(model):
-    """The symbolic inputs of a model in the structure it is called with; None of a model that does not say."""
+    """The symbolic inputs of a model in the structure of its call; None if not declared."""
     if isinstance(model, keras.Sequential):
         return model.inputs and model.inputs[0]
     return getattr(model, "_inputs_struct", None)
 
 
 def input_names(tensors):
-    """Names of symbolic inputs: of their layers, for a Sequential model's tensor changes its name when it is copied."""
+    """Names of symbolic inputs, from their layers: copying a Sequential model renames tensors."""
     return [getattr(getattr(x, "_keras_history", None), "operation", x).name for x in tensors]
 
 
 def _is_graph(model):
-    """Whether the model is only a graph of layers: of Keras' own classes, with no code of its author's."""
+    """Whether the model is only a graph of layers: of Keras' own classes, without custom code."""
     return type(model).__module__.startswith("keras.")
 
 
 def _is_twin(layer):
-    """Whether a layer is split already. The twins are subclasses of Keras' own layers, and named like them."""
+    """Whether a layer is already split; twins are subclasses of Keras' layers, with their names."""
     return isinstance(layer, tuple(_TWINS.values()))
 
 
 def _kind(layer):
-    """Keras' class of a transposed convolution that is to be listed; None for every other layer."""
+    """The Keras class of a transposed convolution that is to be listed; None for other layers."""
     return None if _is_twin(layer) else next((cls for cls in _TWINS if isinstance(layer, cls)), None)
 
 
 def _site(index, layer):
-    """What the report says of one layer."""
+    """The report's record of one layer."""
     shape = _input_shape(layer)
     channels = None if shape is None else shape[1 if layer.data_format == "channels_first" else -1]
     problem = axes = None
     if type(layer) not in _TWINS:
-        problem = f"{type(layer).__name__} is a class of its author's; only Keras' own computation is known"
+        problem = f"{type(layer).__name__} is a custom class; only Keras' own computation is known"
     elif not layer.built or shape is None:
         problem = "it has no weights yet: build the model, or call it once on data"
     else:
@@ -263,7 +264,7 @@ def _site(index, layer):
 
 
 def _input_shape(layer):
-    """The shape a layer is called on, None where it differs between calls; None if it was never called nor built."""
+    """The input shape of a layer, None where it differs between calls; None if not built."""
     shapes = [tuple(tensor.shape) for node in layer._inbound_nodes for tensor in node.input_tensors]
     if not shapes and layer.built:
         built = layer.get_build_config() or {}

@@ -1,4 +1,4 @@
-"""What the graph of a Keras model calls without a layer: operations of `keras.ops` on symbolic tensors."""
+"""Operations in the graph of a Keras model that are not layers: `keras.ops` on symbolic tensors."""
 
 from ...core.geometry import resolve
 from ...extras import require
@@ -8,20 +8,20 @@ from .copy import layers_of
 keras = require("keras", "tensorflow")
 
 _PROBLEM = (
-    "keras.ops.conv_transpose is called on tensors, without a layer that could be swapped: "
-    "make it a keras.layers.Conv{rank}DTranspose with this kernel as its weights"
+    "keras.ops.conv_transpose is called directly, without a layer that could be swapped: "
+    "use a keras.layers.Conv{rank}DTranspose with this kernel as its weights"
 )
 
 
 def operations_of(model) -> list[keras.Operation]:
-    """The operations in a model's graph, and in those of the models in it, that are no layers; each once."""
+    """The operations in the graph of a model and its submodels that are not layers; each once."""
     graphs = [layer for layer in layers_of(model) if isinstance(layer, keras.Model)]
     found = (one for graph in graphs for one in getattr(graph, "operations", ()))
     return list(dict.fromkeys(one for one in found if not isinstance(one, keras.Layer)))
 
 
 def called_directly(model) -> list[Site]:
-    """The transposed convolutions among these, each time one is called."""
+    """The transposed convolutions among these, once per call."""
     return [
         _site(operation, node)
         for operation in operations_of(model)
@@ -31,7 +31,7 @@ def called_directly(model) -> list[Site]:
 
 
 def _site(operation, node):
-    """What the report says of one call."""
+    """The report's record of one call."""
     x, kernel = _arguments(*node.arguments.args, **node.arguments.kwargs)
     shape, filters = tuple(x.shape), tuple(kernel.shape)
     rank = len(shape) - 2

@@ -1,4 +1,4 @@
-"""Keras models and single layers, run eagerly: what a model has compiled before plays no part."""
+"""Keras models and single layers, run eagerly, so that compiled functions have no effect."""
 
 from contextlib import nullcontext
 
@@ -13,11 +13,11 @@ def load(model: object, native: bool = False) -> dict:
     """The model under the name "", ready to run.
 
     Args:
-        model: a `keras.Model`, or (a Keras layer, the shape of its input).
-        native: compute split layers as Keras' own.
+        model: a `keras.Model`, or (a Keras layer, its input shape).
+        native: compute split layers with Keras' own operator.
 
     Raises:
-        RejectedError: the model does not say what its inputs are.
+        RejectedError: the model does not declare its inputs.
     """
     return {"": (_Layer if isinstance(model, tuple) else _Model)(model, native)}
 
@@ -28,26 +28,26 @@ class _Model:
     def __init__(self, model, native):
         self._model, self._native, self._struct = model, native, inputs_of(model)
         if self._struct is None:
-            raise RejectedError("it does not say what its inputs are")
+            raise RejectedError("it does not declare its inputs")
         tensors = require("keras", "tensorflow").tree.flatten(self._struct)
         named = zip(input_names(tensors), tensors, strict=True)
         self.inputs = tuple(Input(name, number_type(x.dtype), tuple(x.shape)) for name, x in named)
 
     def __call__(self, feed):
         keras = require("keras", "tensorflow")
-        # Keras names inputs by a count of its own: a model that was built again has others at the same places.
+        # Keras numbers the names of inputs: in a rebuilt model the same inputs have other names.
         arrays = [feed.get(port.name, value) for port, value in zip(self.inputs, feed.values(), strict=True)]
         try:
             with natively(self._model) if self._native else nullcontext():
                 y = self._model(keras.tree.pack_sequence_as(self._struct, arrays), training=False)
-        except Exception as error:  # a layer's code may raise anything
+        except Exception as error:  # the code of a layer may raise anything
             raise rejected(error) from None
         parts = keras.tree.flatten_with_path(y)
         return {"/".join(map(str, path)) or "output": _numpy(value) for path, value in parts}
 
 
 class _Layer:
-    """One Keras layer, run by itself."""
+    """One Keras layer, run in isolation."""
 
     def __init__(self, part, native):
         (self._layer, shape), self._native = part, native
@@ -63,6 +63,6 @@ class _Layer:
 
 
 def _numpy(tensor):
-    """A tensor's values; bfloat16, which NumPy does not count among the floats, widened without loss."""
+    """A tensor as a NumPy array; bfloat16, unknown to NumPy, is widened without loss."""
     values = np.asarray(require("keras", "tensorflow").ops.convert_to_numpy(tensor))
     return values.astype(np.float32) if values.dtype.kind == "V" else values

@@ -1,6 +1,6 @@
-"""Whether a .keras file holds the weights that it declares, told before any of them is loaded.
+"""Check that a .keras file contains the weights that it declares, before any of them is loaded.
 
-A few bytes can declare gigabytes: a compressed member that unfolds, or a dataset without contents.
+A few bytes can declare gigabytes: a highly compressed member, or a dataset without contents.
 """
 
 import zipfile
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from ...extras import require
 
-#: What the members of an archive may unfold to: so many times its size, or so many bytes.
+#: Limits on the uncompressed size of an archive: a multiple of its size, or a number of bytes.
 _TIMES, _BYTES = 4, 64 << 20
-#: What HDF5 itself takes beside the weights.
+#: Bytes that HDF5 itself needs besides the weights.
 _SLACK = 1 << 16
 
 
 def opened(data: bytes | Path) -> zipfile.ZipFile:
-    """The archive that a .keras file is."""
+    """The zip archive of a .keras file."""
     return zipfile.ZipFile(data if isinstance(data, Path) else BytesIO(data))
 
 
 def excess(data: bytes | Path) -> str | None:
-    """What is wrong with the sizes in a .keras file, in words; None if nothing is.
+    """The inconsistency between the sizes in a .keras file, as text; None if there is none.
 
     Args:
         data: the file's bytes or path.
@@ -31,12 +31,12 @@ def excess(data: bytes | Path) -> str | None:
         members = {entry.filename: entry.file_size for entry in archive.infolist()}
         total, most = sum(members.values()), max(_BYTES, _TIMES * held)
         if total > most:
-            return f"{held:,} bytes that unfold to {total:,}"
+            return f"{held:,} bytes that expand to {total:,}"
         for name in (name for name in members if name.endswith(".h5")):
             with archive.open(name) as file:
                 declared = _declared(file)
             if declared > members[name] + _SLACK:
-                return f"{name} declares {declared:,} bytes of weights and holds {members[name]:,}"
+                return f"{name} declares {declared:,} bytes of weights but contains {members[name]:,}"
     return None
 
 

@@ -1,1 +1,1 @@
-"""What a file is, told by its content, and what to do with one that holds no model."""
+"""Identify what a file is by its content, and what to do with a file that is not a model."""

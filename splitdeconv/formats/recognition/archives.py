@@ -1,4 +1,4 @@
-"""Archives and compressed files: what is inside is told by content, with the commands that take it out."""
+"""Archives and compressed files: identify what is inside, and give the commands to extract it."""
 
 import bz2
 import io
@@ -10,10 +10,10 @@ import zlib
 from ..registry import beginning_with
 from . import recipes
 
-_PEEK = 4096  # bytes of what is inside that are looked at
-_MOST = 1000  # members of an archive that are looked at
+_PEEK = 4096  # bytes of the contents to look at
+_MOST = 1000  # members of an archive to look at
 _SHOWN = 4
-# Name, first bytes, the command that writes what is inside to standard output.
+# Name, magic bytes, and the command that writes the contents to standard output.
 _PACKED = (
     ("gzip", b"\x1f\x8b", "gunzip -c"),
     ("bzip2", b"BZh", "bunzip2 -c"),
@@ -21,20 +21,20 @@ _PACKED = (
     ("Zstandard", b"\x28\xb5\x2f\xfd", "zstd -dc"),
     ("LZ4", b"\x04\x22\x4d\x18", "lz4 -dc"),
 )
-# Archives that Python cannot look into.
+# Archives that Python cannot open.
 _CLOSED = (("7-Zip", b"7z\xbc\xaf\x27\x1c", "7z x {}"), ("RAR", b"Rar!\x1a\x07", "unrar x {}"))
-_GIVE = "give the model file that was in it"
+_GIVE = "use the model file inside it"
 _UNTAR = f"tar -xf {{}}, then {_GIVE}"
-#: What Python raises of archives that are damaged.
+#: Exceptions that Python raises for damaged archives.
 BROKEN = (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError, EOFError, zlib.error)
 
 
 def describe(data: bytes, path: str) -> tuple[str, str] | None:
-    """What a packed file is, and what to do; None if it is none.
+    """What a packed file is, and what to do with it; None if it is not packed.
 
     Args:
         data: its bytes.
-        path: its path, or what to call it.
+        path: its path, or its name in errors.
     """
     if data[:4] == b"PK\x03\x04":
         return _in_zip(data, path)
@@ -56,12 +56,12 @@ def _in_stream(data, path, name, command):
     inside = beginning_with(head)
     model = f"model.{inside.name}" if inside else "model"
     out = f"splitdeconv convert {model} -o split.{inside.name}" if inside else f"splitdeconv inspect {model}"
-    what = f"a file compressed with {name}" + (f": a .{inside.name} model is inside" if inside else "")
+    what = f"a file compressed with {name}" + (f" (a .{inside.name} model)" if inside else "")
     return what, recipes.filled(f"{command} {{}} > {model}, then {out}", path)
 
 
 def _unpacked(data, name):
-    """The first bytes of what was compressed; none where Python cannot tell."""
+    """The first bytes of the uncompressed contents; none where Python cannot decompress them."""
     try:
         if name == "gzip":
             return zlib.decompressobj(wbits=31).decompress(data, _PEEK)
@@ -75,21 +75,21 @@ def _unpacked(data, name):
 
 
 def _in_zip(data, path):
-    """A zip archive by what its members are: PyTorch's, NumPy's and Core ML's have rules; others hold models."""
+    """A zip archive by its members: PyTorch, NumPy or Core ML files, or one that holds models."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             inside = list(_models(archive))
     except BROKEN as error:
-        return f"a zip archive that is broken: {error}", recipes.AGAIN
+        return f"a broken zip archive: {error}", recipes.AGAIN
     parts = [tuple(name.split("/")) for name in names]
     last = {part[-1] for part in parts}
     if {"serialized_exported_program.json", "archive_format"} & last:
-        return "a program of torch.export (.pt2)", recipes.filled(recipes.EXPORTED, path)
+        return "a torch.export program (.pt2)", recipes.filled(recipes.EXPORTED, path)
     if "constants.pkl" in last or any("code" in part[:-1] for part in parts if part[-1].endswith(".py")):
-        return "a TorchScript archive; its code is never run", recipes.filled(recipes.SCRIPTED, path)
+        return "a TorchScript archive (its code is never run)", recipes.filled(recipes.SCRIPTED, path)
     if "data.pkl" in last:
-        return "a PyTorch checkpoint; its pickle is never opened", recipes.TO_ONNX
+        return "a PyTorch checkpoint (its pickle is never opened)", recipes.TO_ONNX
     if any("com.apple.CoreML" in part for part in parts):
         return "a Core ML package", recipes.CORE_ML
     folder = f"{path}.files"
@@ -98,24 +98,24 @@ def _in_zip(data, path):
         shown = ", ".join(name for name, _ in inside[:_SHOWN]) + ", ..." * (len(inside) > _SHOWN)
         first, kind = inside[0]
         member = shlex.quote(f"{folder}/{first}")
-        what = f"a zip archive (as .task bundles of MediaPipe are) with {len(inside)} model(s) inside: {shown}"
+        what = f"a zip archive (such as a MediaPipe .task bundle) of {len(inside)} model(s): {shown}"
         return what, f"{unpack}splitdeconv convert {member} -o split.{kind}"
     if "saved_model.pb" in last:
         where = next(part[:-1] for part in parts if part[-1] == "saved_model.pb")
         inner = recipes.filled(recipes.TO_TFLITE, "/".join((folder, *where)))
-        return "a zip archive of a SavedModel folder", unpack + inner
+        return "a zipped SavedModel folder", unpack + inner
     if names and all(name.endswith(".npy") for name in names):
-        return "a NumPy archive (.npz): arrays alone, and no model", recipes.AGAIN
+        return "a NumPy archive (.npz), which contains only arrays", recipes.AGAIN
     return f"a zip archive of {len(names)} other file(s)", recipes.AGAIN
 
 
 def _models(archive):
-    """(name, format) of the members that begin as models do."""
+    """(name, format) of the members that begin like models."""
     for item in archive.infolist()[:_MOST]:
         if not item.is_dir() and item.file_size:
             with archive.open(item) as member:
                 head = member.read(_PEEK)
             file_format = beginning_with(head)
-            # Every archive begins as one of Keras' does.
+            # A .keras file begins like any other zip archive.
             if file_format and (head[:4] != b"PK\x03\x04" or item.filename.endswith(f".{file_format.name}")):
                 yield item.filename, file_format.name

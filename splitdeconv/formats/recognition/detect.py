@@ -1,4 +1,4 @@
-"""Which format a model is in, told by what it holds and never by its name; for every other kind, the next command."""
+"""Identify a model's format by content, not by name; give the next command for other files."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ def read_model(model) -> tuple[bytes, str | None]:
     """The bytes of a model given as bytes or as a path, and the path.
 
     Raises:
-        SplitDeconvError: as `look`.
+        SplitDeconvError: for the same reasons as `look`.
     """
     _, size, path = look(model)
     if path is None:
@@ -29,10 +29,10 @@ def read_model(model) -> tuple[bytes, str | None]:
 
 
 def look(model) -> tuple[bytes, int, str | None]:
-    """The first bytes of a model given as bytes or as a path, its size, and the path; the file is not read.
+    """The first bytes of a model given as bytes or as a path, its size, and the path.
 
     Raises:
-        SplitDeconvError: there is no such file, it is a directory, empty, too large, or cannot be read.
+        SplitDeconvError: the file does not exist, is a directory, empty, too large, or unreadable.
     """
     if isinstance(model, bytes | bytearray | memoryview):
         return bytes(model[:64]), len(model), None
@@ -50,9 +50,9 @@ def look(model) -> tuple[bytes, int, str | None]:
         raise _unreadable(path, error) from None
     if stat.S_ISDIR(held.st_mode):
         raise _refuse(*kinds.describe_folder(path), path)
-    if not stat.S_ISREG(held.st_mode):  # it need not end
+    if not stat.S_ISREG(held.st_mode):  # reading it may never end
         raise _refuse("a pipe, a socket or a device", "save the model in a file", path)
-    if not held.st_size:  # as is told of the files in /proc, of which some never end
+    if not held.st_size:  # files in /proc also report a size of 0, and some never end
         raise _refuse("an empty file", recipes.AGAIN, path)
     try:
         with path.open("rb") as file:
@@ -69,10 +69,10 @@ def detect(data: bytes, where="the model") -> str:
 
     Args:
         data: its bytes.
-        where: what to call it in a refusal.
+        where: its name in errors.
 
     Raises:
-        SplitDeconvError: it is empty, or of another kind; with the command that leads on where one is known.
+        SplitDeconvError: it is empty or not a model; the error gives the next command if known.
     """
     file_format = beginning_with(data)
     if file_format is None or not file_format.holds(data):
@@ -81,7 +81,7 @@ def detect(data: bytes, where="the model") -> str:
 
 
 def _too_large(path, head, size):
-    """Refused by its size; legacy files and checkpoints often are that large, and are told by their first bytes."""
+    """The error for a file that is too large; HDF5 files and checkpoints get specific advice."""
     if head.startswith(b"\x89HDF"):
         raise _refuse("an HDF5 file: legacy Keras, or weights alone", recipes.filled(recipes.LEGACY, path), path)
     if head.startswith(b"\x80"):
@@ -93,14 +93,14 @@ def _too_large(path, head, size):
         where=path,
         expected=f"{_EXPECTED} of at most {LARGEST:,} bytes",
         got=f"{size:,} bytes",
-        fix=fixes.get(file_format and file_format.name, "convert a part of it"),
+        fix=fixes.get(file_format and file_format.name, "convert only a part of the model"),
     )
 
 
 def _unreadable(path, error):
     got = getattr(error, "strerror", None) or str(error)
     return SplitDeconvError(
-        "the model cannot be read", where=str(path), expected=_EXPECTED, got=got, fix="check path and rights"
+        "cannot read the model", where=str(path), expected=_EXPECTED, got=got, fix="check the path and its permissions"
     )
 
 

@@ -1,4 +1,4 @@
-"""Kinds of file that hold no model that can be converted: told by content, named, with the next command."""
+"""Kinds of file that contain no convertible model: identified by content, with the next command."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import archives, recipes, wire
 
-_MARK = b"\xef\xbb\xbf"  # what some editors put in front of text
+_MARK = b"\xef\xbb\xbf"  # byte order mark that some editors write
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Kind:
     """A kind of file.
 
     Args:
-        matches: whether these are its bytes.
-        what: how a refusal names it.
-        fix: what to do; one of `recipes`, a sentence, or what makes one of the file's path.
+        matches: whether these bytes are of this kind.
+        what: its name in errors.
+        fix: what to do: one of `recipes`, a sentence, or a function that makes one from the path.
     """
 
     matches: Callable[[bytes], bool]
@@ -32,7 +32,7 @@ def _begins(*magic: bytes) -> Callable[[bytes], bool]:
 
 
 def _identified(*names: bytes) -> Callable[[bytes], bool]:
-    """Flatbuffers keep the name of their schema behind the first offset."""
+    """Flatbuffers store the identifier of their schema after the first offset."""
     return lambda data: data[4:8] in names
 
 
@@ -41,32 +41,32 @@ def _is_hdf5(data):
 
 
 def _holds_layers(data):
-    """Whether an HDF5 file holds the configuration of a Keras model; attributes are never compressed."""
+    """Whether an HDF5 file has a Keras model configuration; attributes are never compressed."""
     return _is_hdf5(data) and b"model_config" in data
 
 
 def _is_recent(data):
-    """Whether that is the configuration of Keras 3, which names an input's shape as no Keras before did."""
+    """Whether the configuration is from Keras 3, the first version to write `batch_shape`."""
     return _holds_layers(data) and b'"batch_shape"' in data and b'"batch_input_shape"' not in data
 
 
 def _is_older_weights(data):
-    """Whether an HDF5 file is what `save_weights` of Keras 1 or 2 writes."""
+    """Whether an HDF5 file was written by `save_weights` of Keras 1 or 2."""
     return _is_hdf5(data) and (b"layer_names" in data or b"weight_names" in data)
 
 
 def _is_recent_weights(data):
-    """Whether an HDF5 file is what `save_weights` of Keras 3 writes."""
+    """Whether an HDF5 file was written by `save_weights` of Keras 3."""
     return _is_hdf5(data) and b"layers" in data and b"vars" in data
 
 
 def _is_pickle(data):
-    """Whether it begins with the PROTO opcode and a protocol; legacy PyTorch files begin with a pickled number."""
+    """Whether it begins with the PROTO opcode and a protocol, as even old PyTorch files do."""
     return len(data) > 2 and data[0] == 0x80 and 2 <= data[1] <= 5
 
 
 def _is_safetensors(data):
-    """Whether the length of a JSON header comes first, in eight bytes, and then such a header."""
+    """Whether it begins with an eight-byte length, followed by a JSON header of that length."""
     size = int.from_bytes(data[:8], "little")
     if data[8:9] != b"{" or not 2 <= size <= len(data) - 8:
         return False
@@ -77,7 +77,7 @@ def _is_safetensors(data):
 
 
 def _is_flatbuffer(data):
-    """Whether the first offset leads to a table whose own offset leads back to a plausible vtable."""
+    """Whether the first offset points to a table whose offset points back to a plausible vtable."""
     root = int.from_bytes(data[:4], "little")
     if not 4 <= root <= len(data) - 4:
         return False
@@ -89,7 +89,7 @@ def _is_flatbuffer(data):
 
 
 def _text(pattern: bytes) -> Callable[[bytes], bool]:
-    """Text whose beginning holds what a regular expression finds."""
+    """A predicate for text whose beginning matches a regular expression."""
     found = re.compile(pattern, re.IGNORECASE | re.DOTALL)
     return lambda data: _is_text(data) and found.search(data[:4096].removeprefix(_MARK)) is not None
 
@@ -98,17 +98,17 @@ def _is_text(data):
     return set(data[:64].removeprefix(_MARK)) <= set(string.printable.encode())
 
 
-_WEIGHTS = "an HDF5 file of Keras that holds weights alone"
+_WEIGHTS = "a Keras HDF5 file that contains only weights"
 _IS_IR = _text(rb"^\s*(<\?xml.*?)?<net\b")
-#: The first that matches is the one.
+#: The first match wins.
 KINDS = (
     Kind(lambda data: not data, "an empty file"),
-    Kind(_is_recent, "an HDF5 file: legacy Keras, written by Keras 3", recipes.TO_KERAS),
-    Kind(_holds_layers, "an HDF5 file: legacy Keras, written by Keras 1 or 2", recipes.LEGACY),
-    Kind(_is_older_weights, f"{_WEIGHTS}, and no model", recipes.older_weights),
-    Kind(_is_recent_weights, f"{_WEIGHTS}, and no model", recipes.recent_weights),
-    Kind(_is_hdf5, "an HDF5 file that holds no Keras model"),
-    Kind(_is_pickle, "a pickle: legacy PyTorch or another; it is never opened", recipes.TO_ONNX),
+    Kind(_is_recent, "a legacy Keras HDF5 file, written by Keras 3", recipes.TO_KERAS),
+    Kind(_holds_layers, "a legacy Keras HDF5 file, written by Keras 1 or 2", recipes.LEGACY),
+    Kind(_is_older_weights, f"{_WEIGHTS}, not a model", recipes.older_weights),
+    Kind(_is_recent_weights, f"{_WEIGHTS}, not a model", recipes.recent_weights),
+    Kind(_is_hdf5, "an HDF5 file without a Keras model"),
+    Kind(_is_pickle, "a pickle, such as an old PyTorch file; it is never opened", recipes.TO_ONNX),
     Kind(wire.is_frozen_graph, "a TensorFlow protocol buffer: a frozen graph", recipes.FROZEN),
     Kind(wire.is_core_ml, "a Core ML model", recipes.CORE_ML),
     Kind(
@@ -118,24 +118,24 @@ KINDS = (
     ),
     Kind(_identified(b"ORTM"), "an ONNX Runtime model (.ort)", recipes.ORT),
     Kind(_identified(b"ET12", b"ET13"), "an ExecuTorch program", recipes.OWN_CODE),
-    Kind(_is_safetensors, "a SafeTensors file: weights alone, and no model", recipes.OWN_CODE),
+    Kind(_is_safetensors, "a SafeTensors file, which contains only weights", recipes.OWN_CODE),
     Kind(_begins(b"GGUF"), "a GGUF file", recipes.COMPILED),
-    Kind(_begins(b"\x93NUMPY"), "a NumPy array, and no model"),
+    Kind(_begins(b"\x93NUMPY"), "a NumPy array, not a model"),
     Kind(_begins(b"RKNN"), "an RKNN model, compiled for a Rockchip NPU", recipes.COMPILED),
     Kind(_begins(b"ftrt", b"ptrt"), "a TensorRT engine", recipes.COMPILED),
     Kind(
         lambda data: data[-8:] == 0xDB4775248B80FB57.to_bytes(8, "little"),
-        "the index of a TensorFlow checkpoint: weights alone, and no model",
-        "export the model with its own code as a SavedModel folder",
+        "the index of a TensorFlow checkpoint, which contains only weights",
+        "export the model from its own code as a SavedModel folder",
     ),
     Kind(_IS_IR, "an OpenVINO model (IR)", recipes.OPENVINO),
-    Kind(_text(rb"^version https://git-lfs"), "a pointer of Git LFS, and not the file it stands for", "git lfs pull"),
-    Kind(_text(rb"^\s*(<!doctype html|<html)"), "a web page, and not the file it is about"),
+    Kind(_text(rb"^version https://git-lfs"), "a Git LFS pointer, not the file itself", "git lfs pull"),
+    Kind(_text(rb"^\s*(<!doctype html|<html)"), "a web page, not the file it describes"),
     Kind(_text(rb'^\s*\{.*"modelTopology"'), "a TensorFlow.js model", recipes.MADE_FROM + "tensorflowjs_converter"),
     Kind(
         _text(rb'^\s*\{.*"class_name"\s*:\s*"(functional|sequential|model)"'),
-        "the configuration of a Keras model, without its weights",
-        "in Python, keras.models.model_from_json, load_weights, and give the model to splitdeconv.convert",
+        "a Keras model configuration without weights",
+        "in Python, keras.models.model_from_json, load_weights, then splitdeconv.convert",
     ),
     Kind(_text(rb"^7767517\s"), "an ncnn model", f"{recipes.MADE_FROM}convert the result to ncnn with pnnx"),
     Kind(_is_flatbuffer, "a flatbuffer without TFLite's identifier TFL3"),
@@ -144,11 +144,11 @@ KINDS = (
 
 
 def describe(data: bytes, where: str | Path) -> tuple[str, str]:
-    """Name a file that is not a .tflite, .onnx or .keras model, and say what to do with it.
+    """Name a file that is not a .tflite, .onnx or .keras model, and explain what to do with it.
 
     Args:
         data: its bytes, or the first of them.
-        where: its path, or what to call it.
+        where: its path, or its name in errors.
     """
     packed = archives.describe(data, str(where))
     if packed:
@@ -157,12 +157,12 @@ def describe(data: bytes, where: str | Path) -> tuple[str, str]:
     if kind is not None:
         return kind.what, recipes.filled(kind.fix, where)
     if _lies_beside_ir(where):
-        return "the weights of an OpenVINO model (IR), whose .xml lies beside it", recipes.OPENVINO
+        return "the weights of an OpenVINO model (IR), next to its .xml file", recipes.OPENVINO
     return f"{len(data)} bytes that begin with {data[:8].hex(' ')}", recipes.AGAIN
 
 
 def _lies_beside_ir(where):
-    """Whether the .xml of an OpenVINO model lies beside it: its weights are numbers and nothing else."""
+    """Whether the .xml file of an OpenVINO model is next to it; the weights have no magic bytes."""
     try:
         with Path(str(where)).with_suffix(".xml").open("rb") as file:
             return _IS_IR(file.read(4096))
@@ -171,7 +171,7 @@ def _lies_beside_ir(where):
 
 
 def describe_folder(path: Path) -> tuple[str, str]:
-    """What a folder is, and what to do."""
+    """What a folder is, and what to do with it."""
     for names, what, fix in (
         (("saved_model.pb",), "a SavedModel folder", recipes.TO_TFLITE),
         (("saved_model.pbtxt",), "a SavedModel folder", recipes.TO_TFLITE),
@@ -179,10 +179,10 @@ def describe_folder(path: Path) -> tuple[str, str]:
         (("coremldata.bin",), "a compiled Core ML model", recipes.CORE_ML),
         (
             ("config.json", "metadata.json"),
-            "the folder of a .keras file",
+            "an unpacked .keras file",
             recipes.UNPACKED,
         ),
     ):
         if all((path / name).exists() for name in names):
             return what, recipes.filled(fix, path)
-    return "a directory", "give the model file that is in it"
+    return "a directory", "use the model file inside it"

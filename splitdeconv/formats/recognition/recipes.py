@@ -1,6 +1,6 @@
-"""What to do with files that hold no model that can be converted: commands as a shell takes them.
+"""What to do with files that contain no convertible model, as commands for a shell.
 
-`filled` puts in the path that was given.
+`filled` inserts the path of the file.
 """
 
 import shlex
@@ -9,7 +9,7 @@ from pathlib import Path
 
 AGAIN = "fetch or export the model again, and compare the size of the two files"
 TO_KERAS = (
-    # Keras 1 and 2 write a "dtype" that the initializers of Keras 3 do not take.
+    # Keras 1 and 2 write a "dtype" that the initializers of Keras 3 reject.
     'python -c "import keras, sys; keras.initializers.Initializer.from_config = '
     "classmethod(lambda c, k: c(**{n: k[n] for n in k if n != 'dtype'})); "
     "keras.models.load_model(sys.argv[1], compile=False).save('model.keras')\" {}, "
@@ -34,27 +34,25 @@ _LITE = (
     "then splitdeconv convert model.tflite -o split.tflite"
 )
 TO_TFLITE = _LITE % "tf.lite.TFLiteConverter.from_saved_model(sys.argv[1])"
-FROZEN = "with the names of the graph's ends, " + (
+FROZEN = "with the names of the graph's inputs and outputs, " + (
     _LITE % "tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(sys.argv[1], ['INPUT'], ['OUTPUT'])"
 )
 LEGACY = "pip install tf_keras, then TF_USE_LEGACY_KERAS=1 " + (
     _LITE % ("tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(sys.argv[1], compile=False))")
 )
 SMALLER = (
-    "export it with float16 or int8 weights, which take half or a quarter of the room, or convert the model that it "
-    "was made from (the .onnx or .keras file)"
+    "export it with float16 or int8 weights, which take half or a quarter of the space, or convert "
+    "the model it was made from (the .onnx or .keras file)"
 )
-# Keras tells by the name which of its own formats a file of weights is in, and the file may be named otherwise.
+# Keras infers the layout of a weights file from its name, which may not be the name it was given.
 WEIGHTS = (
-    "%sin Python, with the model that its own code builds: model.load_weights(%s); model.save('model.keras'), "
+    "%sin Python, with the model's own code: model.load_weights(%s); model.save('model.keras'), "
     "then splitdeconv convert model.keras -o split.keras"
 )
-MADE_FROM = (
-    "convert the model that it was made from (the .onnx, .tflite or .keras file, or the program's export), then "
-)
+MADE_FROM = "convert the model it was made from (the .onnx, .tflite or .keras file, or an export), then "
 CORE_ML = (
-    "convert the model that it was made from (an .onnx, .tflite or .keras file; splitdeconv.convert takes "
-    "a keras.Model, too), and make the Core ML model from the result"
+    "convert the model it was made from (an .onnx, .tflite or .keras file; splitdeconv.convert also "
+    "accepts a keras.Model), and make the Core ML model from the result"
 )
 ORT = "convert the .onnx file it was made from, then python -m onnxruntime.tools.convert_onnx_models_to_ort split.onnx"
 OPENVINO = "convert the .onnx or .tflite file it was made from, then ovc split.onnx (or split.tflite)"
@@ -66,12 +64,12 @@ UNPACKED = (
 
 
 def recent_weights(path: str) -> str:
-    """What to do with a file of weights alone that Keras 3 wrote, which it reads under names in .weights.h5 only."""
+    """What to do with a Keras 3 weights file, which Keras only loads as .weights.h5."""
     return _weights(path, "renamed.weights.h5", path.endswith(".weights.h5"))
 
 
 def older_weights(path: str) -> str:
-    """What to do with a file of weights alone that Keras 1 or 2 wrote, which Keras reads under other names in .h5."""
+    """What to do with a Keras 1 or 2 weights file, which Keras loads as .h5 but not .weights.h5."""
     return _weights(path, "renamed.h5", path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5"))
 
 
@@ -80,10 +78,10 @@ def _weights(path, other, fits):
 
 
 def filled(recipe: str | Callable[[str], str], path: str | Path) -> str:
-    """A recipe with the path in place of {}, as a shell takes it, of PATH, as Python does, and of {folder}.
+    """A recipe with the path filled in: {} as a shell needs it, PATH as Python does, and {folder}.
 
     Args:
-        recipe: a text, or what makes it of a path.
+        recipe: a text, or a function that makes one from a path.
         path: of the file that was given.
     """
     path = str(path)

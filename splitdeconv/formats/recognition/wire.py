@@ -1,13 +1,13 @@
-"""The wire format of protocol buffers, read without a schema, and which kinds of model it tells apart."""
+"""The protocol buffer wire format, read without a schema, to tell kinds of model apart."""
 
 from collections.abc import Iterator
 
 
 def fields(data, most=64) -> Iterator[tuple[int, int, int, int]]:
-    """(number, wire type, start, stop) of the top-level fields of a protobuf, the first `most` of them.
+    """(number, wire type, start, stop) of the first `most` top-level fields of a protobuf.
 
     Raises:
-        ValueError: it is no protobuf; or it is truncated, after its last field was yielded.
+        ValueError: it is not a protobuf; or it is truncated, raised after its last whole field.
     """
     position = 0
     for _ in range(most):
@@ -23,7 +23,7 @@ def fields(data, most=64) -> Iterator[tuple[int, int, int, int]]:
         else:
             start, stop = position, position + {1: 8, 5: 4}.get(wire, len(data) + 1)
         if number == 0 or (stop > len(data) and wire != 2):
-            raise ValueError("no protobuf")
+            raise ValueError("not a protobuf")
         yield number, wire, start, stop
         if stop > len(data):
             raise ValueError("truncated")
@@ -31,7 +31,7 @@ def fields(data, most=64) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _varint(data, position):
-    """A base-128 number and where it ends."""
+    """A base-128 number and the position after it."""
     value = 0
     for i in range(10):
         if position + i >= len(data):
@@ -40,14 +40,15 @@ def _varint(data, position):
         value |= (byte & 127) << 7 * i
         if byte < 128:
             return value, position + i + 1
-    raise ValueError("no varint")
+    raise ValueError("not a varint")
 
 
 def is_onnx(data) -> bool:
-    """Whether this is a ModelProto: top-level fields of the right numbers and types, the graph among them.
+    """Whether this is a ModelProto: top-level fields with the right numbers and types, and a graph.
 
-    Read from the wire format itself, so that no parser sees what is not a model: each field begins with a varint of
-    number and type (0 varint, 1 eight bytes, 2 length and that many bytes, 5 four bytes).
+    It is read at the level of the wire format, so that no parser sees anything but models: each
+    field begins with a varint of number and type (0 varint, 1 eight bytes, 2 length and that many
+    bytes, 5 four bytes).
     """
     # ModelProto: ir_version=1 opset_import=8 producer_name=2 producer_version=3 domain=4 model_version=5 doc_string=6
     # graph=7 metadata_props=14 training_info=20 functions=25
@@ -59,12 +60,12 @@ def is_onnx(data) -> bool:
                 return False
             seen.add(number)
     except ValueError:
-        pass  # a truncated model is still one: its parser can say more
+        pass  # a truncated model is still a model, and its parser can report more
     return 7 in seen
 
 
 def is_frozen_graph(data) -> bool:
-    """Whether this is a GraphDef: nodes in field 1, a name first in each."""
+    """Whether this is a GraphDef: nodes in field 1, each with its name first."""
     try:
         number, wire, start, stop = next(fields(data))
         return (number, wire) == (1, 2) and next(fields(data[start : min(stop, start + 64)]))[:2] == (1, 2)
@@ -80,9 +81,9 @@ def is_saved_model(data) -> bool:
 def is_core_ml(data) -> bool:
     """Whether this is a Core ML Model: a version in field 1, a ModelDescription in field 2.
 
-    A SavedModel begins alike. But its MetaGraphDef knows fields 1 to 8 alone, and the whole fields
-    1 and 2; a ModelDescription has outputs (10), metadata (100) and others from 10 on, and the
-    whole holds its network in a field from 200 on.
+    A SavedModel begins the same way. But its MetaGraphDef has fields 1 to 8 only, and the whole has
+    fields 1 and 2 only. A ModelDescription has outputs (10), metadata (100) and others from
+    10 on, and a Core ML Model has its network in a field from 200 on.
     """
     if not _begins_as_model(data):
         return False
@@ -95,7 +96,7 @@ def _begins_as_model(data):
 
 
 def _numbers(data, most):
-    """The fields up to where the data end or are no protobuf."""
+    """The field numbers up to the end of the data, or up to where it is not a protobuf."""
     found = []
     try:
         for field in fields(data, most):
