@@ -1,4 +1,4 @@
-"""An operator of an ONNX model alone: the nodes between two values of one graph, that of a branch or a loop as well."""
+"""One operator of an ONNX model in isolation: the nodes between two values of any of its graphs."""
 
 from pathlib import Path
 
@@ -18,13 +18,12 @@ from .storage.bulk import save
 def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Path | None = None) -> Cut:
     """Cut the operator of a site out of both models.
 
-    Args:
         original, converted: the models.
         site: one of the original's transposed convolutions.
-        folder: where to put parts that need no other file; None to hold them in memory.
+        folder: where to write parts that need no other file; None to keep them in memory.
 
     Raises:
-        UncutError: that cannot be done.
+        UncutError: the operator cannot be cut out.
     """
     parse = require("onnx", "onnx").load_model_from_string
     parts = [
@@ -35,16 +34,16 @@ def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Pat
 
 
 def _subnet(model, site, file):
-    """A model of the nodes that lead from what the site reads to what it writes: in `file`, if
-    there is one and no other file is needed, or as bytes.
+    """A model of the nodes between the input and the output of the site.
 
-    Where the input is dequantized, the part begins with the integers. Other values that it needs
-    are inputs.
+    It is written to `file` if one is given and no other file is needed, or else returned as bytes.
+    Where the input is dequantized, the part begins at the integers. Other values that it needs
+    become inputs.
     """
     helper = require("onnx", "onnx").helper
     this, found = site.key, scopes(model)
     if this is None or len(found) <= this.place:
-        raise UncutError("it is not where the original has it")
+        raise UncutError("the converted model does not have it in the same place")
     scope, sink = found[this.place], this.node.output[0]
     source, kind = _source(this)
     sizes = [axis.n for axis in site.axes]
@@ -59,13 +58,13 @@ def _subnet(model, site, file):
         seen.add(name)
         home = scope.home(name)
         if home is None or (home.inputs & {name} and name not in known):
-            raise UncutError(f"nothing tells the type of {name!r}")
-        # Up to version 3 of the format every constant is listed as an input as well.
+            raise UncutError(f"the type of {name!r} is unknown")
+        # Up to IR version 3 every constant is also listed as an input.
         if name in home.overridable or (name in home.inputs and name not in home.initializers):
             inputs.append(helper.make_tensor_value_info(name, *known[name]))
             continue
         node, constant = home.producers.get(name), home.constant(name)
-        if constant is not None:  # of a Constant node as well: what lies in nodes is copied
+        if constant is not None:  # also for Constant nodes, because nodes are copied
             constant.name = name
             stored.append(constant)
         elif node not in needed:
@@ -74,7 +73,7 @@ def _subnet(model, site, file):
     ordered = [node for each in found for node in each.graph.node if any(node is n for n in needed)]
     y = helper.make_tensor_value_info(sink, this.computes, None)
     graph = helper.make_graph(ordered, "operator", inputs, [y])
-    # A function states the operators of its own nodes.
+    # A function declares the operator sets of its own nodes.
     own = scope.function and hasattr(scope.graph, "opset_import")
     part = helper.make_model(
         graph,
@@ -90,7 +89,7 @@ def _subnet(model, site, file):
 
 
 def _source(this):
-    """(name, data type) of what the part of a site begins with."""
+    """(name, data type) of the value at which the part of a site begins."""
     name = this.node.input[0]
     before = this.scope.producers.get(name)
     if before is None or before.op_type != "DequantizeLinear" or this.scope.function:
@@ -103,7 +102,7 @@ def _source(this):
 
 
 def grid_behind(this) -> Grid | None:
-    """The steps of the only reader of an ONNX site, where that is a QuantizeLinear of one known scale."""
+    """The grid of the QuantizeLinear that alone reads an ONNX site, if its scale is known."""
     scope, name = this.scope, this.node.output[0]
     readers = [node for node in scope.graph.node if name in node.input]
     if len(readers) != 1 or readers[0].op_type != "QuantizeLinear":
@@ -116,7 +115,7 @@ def grid_behind(this) -> Grid | None:
     try:
         point = np.zeros(1, np.uint8) if zero is None else array(zero, None).reshape(-1)
         step = float(array(scale, None).reshape(-1)[0])
-    except SplitDeconvError:  # kept in another file, or of an unknown type
+    except SplitDeconvError:  # stored in another file, or of an unknown type
         return None
     if point.dtype.kind not in "iu":
         return None

@@ -1,10 +1,11 @@
-"""Operators of ONNX models computed by definition, where the runtime has no kernel for their type.
+"""ONNX operators computed from their definition, where the runtime has no kernel for their type.
 
-ONNX Runtime's CPU provider has no ConvTranspose of float64 or bfloat16. An operator that is cut out
-of its model is then run by the reference evaluator of ONNX, in NumPy, with the transposed
-convolution as `splitdeconv.core.definition` defines it. Narrow floats are widened to float32 first, which
-changes no value, so that both models compute the same numbers in an arithmetic that NumPy has.
-Whole models are run so in double precision where single precision proves nothing; see `verify_double`.
+ONNX Runtime's CPU provider has no ConvTranspose for float64 or bfloat16. An operator that is cut
+out of its model is then run by ONNX's reference evaluator, in NumPy, with the transposed
+convolution as `splitdeconv.core.definition` defines it. Narrow floats are first widened to float32,
+which changes no value, so that both models compute the same numbers in an arithmetic that NumPy
+supports. Whole models are run this way in double precision where single precision proves nothing;
+see `verify_double`.
 """
 
 import os
@@ -25,7 +26,7 @@ _NARROWER = {_FLOAT: (_HALF, _BFLOAT), _DOUBLE: (_FLOAT, _HALF, _BFLOAT)}
 
 
 class Defined:
-    """An ONNX model, ready to be run by definition.
+    """An ONNX model, ready to be computed from its definition.
 
     Args:
         data: its bytes.
@@ -33,7 +34,7 @@ class Defined:
         double: whether to compute in double precision.
 
     Raises:
-        RejectedError: the evaluator does not know one of its operators.
+        RejectedError: the evaluator does not support one of its operators.
     """
 
     def __init__(self, data: bytes, path: str | None = None, double: bool = False):
@@ -44,7 +45,7 @@ class Defined:
         try:
             evaluator = require("onnx.reference", "onnx").ReferenceEvaluator
             self._run = evaluator(model, new_ops=[_transposed(), _dequantize(), _loop()])
-        except Exception as error:  # the evaluator's errors share no base
+        except Exception as error:  # the evaluator's errors have no common base class
             raise rejected(error) from None
         stored = {tensor.name for tensor in model.graph.initializer}
         self.inputs = tuple(_port(value) for value in model.graph.input if value.name not in stored)
@@ -54,7 +55,7 @@ class Defined:
         """The outputs for the inputs `feed`, by name.
 
         Raises:
-            RejectedError: the model does not take them.
+            RejectedError: the model does not accept them.
         """
         try:
             return dict(zip(self._outputs, self._run.run(None, feed), strict=True))
@@ -68,14 +69,14 @@ def _port(value):
     lengths = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
     try:
         dtype = require("onnx", "onnx").helper.tensor_dtype_to_np_dtype(kind.elem_type)
-    except KeyError:  # none that ONNX knows
+    except KeyError:  # not an ONNX type
         dtype = None
     return Input(value.name, dtype if dtype is not None and dtype.kind in "fiub" else None, lengths)
 
 
 @cache
 def _transposed():
-    """ConvTranspose for the reference evaluator, whose own does not take groups and loops over pixels."""
+    """ConvTranspose for the reference evaluator, whose own is slow and does not support groups."""
 
     class ConvTranspose(require("onnx.reference.op_run", "onnx").OpRun):
         def _run(self, X, W, B=None, **attributes):
@@ -95,7 +96,7 @@ def _transposed():
 
 @cache
 def _dequantize():
-    """DequantizeLinear of all versions for the reference evaluator, which begins with the 19th."""
+    """DequantizeLinear of all versions; the reference evaluator only has versions from 19 on."""
 
     class DequantizeLinear(require("onnx.reference.op_run", "onnx").OpRun):
         def _run(self, x, scale, zero=None, axis=1, block_size=0, output_dtype=None):
@@ -109,7 +110,7 @@ def _dequantize():
 
 @cache
 def _loop():
-    """Loop for the reference evaluator, whose own takes no turn where there is no condition to begin with."""
+    """Loop for the reference evaluator, whose own never runs without an initial condition."""
 
     class Loop(require("onnx.reference.ops.op_loop", "onnx").Loop):
         def _run(self, M, cond, *states, **more):
@@ -119,7 +120,7 @@ def _loop():
 
 
 def _spread(values, shape, axis, block):
-    """Parameters of a whole array, of the slices along an axis, or of blocks of it, fit for broadcasting."""
+    """Parameters per array, per slice along an axis or per block, shaped for broadcasting."""
     if values.ndim == 0 or values.shape == (1,):
         return values.reshape(())
     if block:
@@ -128,19 +129,19 @@ def _spread(values, shape, axis, block):
 
 
 class _Layer:
-    """What the definition reads of a plan."""
+    """The parts of a plan that the definition reads."""
 
     def __init__(self, axes, groups):
         self.axes, self.groups = axes, groups
 
 
 def _plain(value):
-    """An attribute as Python's numbers."""
+    """An attribute as Python numbers."""
     return value if isinstance(value, str | int) else tuple(int(n) for n in value)
 
 
 def _widen(model, folder, wide):
-    """Put external tensors inside, and give every narrower float of a model the type `wide`."""
+    """Load external tensors into a model, and change all narrower floats to the type `wide`."""
     onnx = require("onnx", "onnx")
     narrow, dtype = _NARROWER[wide], onnx.helper.tensor_dtype_to_np_dtype(wide)
     for scope in scopes(model):

@@ -1,18 +1,18 @@
-"""Constants behind Identity, Cast, QuantizeLinear or DequantizeLinear, cut as they are stored.
+"""Constants behind Identity, Cast, QuantizeLinear or DequantizeLinear, cut in their stored form.
 
-The operators are repeated behind every part with the scales and zero points of its channels. Where a
-window is wider than the taps of a phase it holds zeros: what is stored there is the number that the
-operators turn into zero.
+The operators are repeated after every part, with the scales and zero points of its channels. Where
+a window is wider than the taps of a phase, it is filled with the stored number that the operators
+turn into zero.
 
-*Filters of signed bytes.* On x86 without VNNI, ONNX Runtime adds two products of bytes in 16 bits,
-which saturates where filters are signed (its documentation, "Quantize ONNX models", section "When
-and why do I need to try U8U8?"; measured with 1.32.0 for unsigned and for signed inputs). It
-computes a ConvTranspose in float32, so a model that was right everywhere would go wrong there.
-Under unsigned inputs, filters that could saturate are therefore stored as unsigned bytes, 128 added
-to the numbers and to their zero points, for which the sums are exact on every processor. Under
-signed inputs the runtime has no such kernel: there the convolutions are not quantized one by one,
-and are computed in float32 as before (a single one, which the runtime could take for an integer
-one, has unsigned filters here, too).
+*Signed 8-bit filters.* On x86 without VNNI, ONNX Runtime adds two products of bytes in 16 bits,
+which saturates if the filters are signed (see its documentation, "Quantize ONNX models", section
+"When and why do I need to try U8U8?"; measured with 1.32.0 for unsigned and for signed inputs). It
+computes a ConvTranspose in float32, so a model that was exact on every processor would become wrong
+there. If the inputs are unsigned, filters that could saturate are therefore stored as unsigned
+bytes, with 128 added to the numbers and to their zero points, for which the sums are exact on every
+processor. If the inputs are signed, the runtime has no such kernel: the convolutions are then not
+quantized one by one, and are computed in float32 as before (a single convolution, which the runtime
+could recognise as an integer one, also gets unsigned filters).
 """
 
 import numpy as np
@@ -21,22 +21,22 @@ from .weights import cut, stack
 
 INT8, UINT8 = 3, 2
 _SHIFT = 128
-#: Two products of 255 and one of these numbers each still fit 16 bits.
+#: Two products of 255 with one of these numbers each still fit in 16 bits.
 _LARGEST_PAIR = 128
-#: How far behind an input the operator that dequantizes it is looked for.
+#: How many operators to search from an input back to the one that dequantizes it.
 _FAR = 8
 
 
 class Follower:
-    """Repeats the operators between a constant and its use behind each part of that constant.
+    """Repeats the operators between a constant and its use after each part of that constant.
 
     Args:
         ops: a `GraphOps`.
         source: the `Source`.
         read: ``tensor -> array`` for constants.
         groups: channel groups.
-        rank: axes of the constant.
-        unsigned: whether signed bytes become unsigned ones.
+        rank: number of axes of the constant.
+        unsigned: whether signed bytes are stored as unsigned ones.
     """
 
     def __init__(self, ops, source, read, groups, rank, unsigned=False):
@@ -49,7 +49,7 @@ class Follower:
         zero = stored_zero(self.source, self.ops.scope, self._read)
         stored = self._read(self.source.tensor)
         arrays, shape, kind = cut(plan, stored), stored.shape, stored.dtype
-        del stored  # large ones are held once
+        del stored  # hold large filters only once
         if zero.any():
             if len(zero) > 1:
                 zero = stack(np.tile(zero, self._groups), self._groups, phases)
@@ -59,14 +59,15 @@ class Follower:
         return self.parts(arrays, phases)
 
     def bias(self, phases):
-        """The value of the bias of so many stacked phases."""
+        """The bias value for this number of stacked phases."""
         return self.parts([stack(self._read(self.source.tensor), self._groups, phases)], phases)[0]
 
     def parts(self, arrays, phases):
-        """Values for the parts of the constant, each behind a copy of the operators; None stays None.
+        """Values for the parts of the constant, each after a copy of the operators.
 
         Args:
-            arrays: list of the parts, in the order of the plan's convolutions; it is emptied.
+            arrays: list of the parts, in the order of the plan's convolutions; it is emptied. The
+                value of None is None.
             phases: how many phases each of them stacks.
         """
         name, values = self.source.name, []
@@ -91,12 +92,12 @@ class Follower:
         return self.ops.repeat(node, [value, *parameters], axis=None if axis is None else 0)
 
     def _parameter(self, name, node, axis, phases, zero):
-        """A scale or zero point: as it is, or one per output channel of all groups and phases."""
+        """A scale or zero point: unchanged, or one per output channel of all groups and phases."""
         shifted = zero and self._shift
         if not name and not shifted:
             return name
         scope = self.ops.scope
-        # A zero point that is left out is zero, of as many channels as the scale.
+        # A missing zero point means zero, with as many channels as the scale.
         tensor = scope.constant(name or node.input[1])
         if axis is None and not shifted:
             return name
@@ -112,7 +113,7 @@ class Follower:
         return self.ops.constant(vector, name=label, home=scope.home(name or node.input[1]))
 
     def _shifted(self, array):
-        """Signed bytes as unsigned ones, where that is to be."""
+        """Signed bytes as unsigned ones, if requested."""
         if not self._shift or array.dtype != np.int8:
             return array
         return (array.astype(np.int16) + self._shift).astype(np.uint8)
@@ -124,11 +125,11 @@ def is_linear(node):
 
 
 def can_follow(source, scope, rank, groups, read):
-    """Whether the operators behind a constant can follow its parts.
+    """Whether the operators behind a constant can be repeated after its parts.
 
-    Their scales must be known and belong to no block, no kernel axis and no input channel: ONNX
-    Runtime takes no convolution in integers with scales per input channel. Filters also need a
-    stored number that stands for zero.
+    Their scales must be known and must not belong to blocks, kernel axes or input channels: ONNX
+    Runtime has no integer convolution with scales per input channel. For filters, a stored number
+    must represent zero.
     """
     for node in filter(is_linear, source.chain):
         scales = [scope.constant(name) for name in node.input[1:] if name]
@@ -146,7 +147,7 @@ def can_follow(source, scope, rank, groups, read):
 
 
 def channel_axis(node, scope, rank):
-    """The axis whose channels have scales of their own, or None where one scale serves all."""
+    """The axis whose channels have separate scales, or None if one scale applies to all."""
     if not is_linear(node) or list(scope.constant(node.input[1]).dims) in ([], [1]):
         return None
     axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
@@ -154,7 +155,7 @@ def channel_axis(node, scope, rank):
 
 
 def stored_zero(source, scope, read):
-    """The stored number that stands for zero, one or one per output channel; None if there is none."""
+    """The stored number that represents zero, one or one per output channel; None if unknown."""
     zero = np.zeros(1, np.int64)
     for node in filter(is_linear, source.chain):  # from the use back to the constant
         named = len(node.input) > 2 and node.input[2]
@@ -173,7 +174,7 @@ def stored_zero(source, scope, read):
 
 
 def type_behind(source, scope):
-    """Data type of a constant's value where it is used: the last operator that sets one decides."""
+    """Data type of a constant where it is used, set by the last operator that changes it."""
     for node in source.chain:
         numbers = {a.name: a.i for a in node.attribute}
         if node.op_type == "Cast":
@@ -189,7 +190,7 @@ def type_behind(source, scope):
 
 
 def dequantized_type(scope, name):
-    """Data type of the integers that a value was dequantized from, perhaps moved about since; 0 if none."""
+    """Data type of the integers that a value was dequantized from; 0 if none."""
     for _ in range(_FAR):
         node = scope.producer(name)
         if node is None or not node.input:
@@ -201,10 +202,10 @@ def dequantized_type(scope, name):
 
 
 def may_saturate(source, scope, read):
-    """Whether two of a filter's signed bytes, times the greatest unsigned ones, exceed 16 bits.
+    """Whether two signed bytes of a filter, times the largest unsigned ones, may exceed 16 bits.
 
-    Only what can be told without doubt: filters of bytes behind one DequantizeLinear, or floats
-    behind a QuantizeLinear and its inverse.
+    Only where this is certain: 8-bit filters behind one DequantizeLinear, or floats behind a
+    QuantizeLinear and its inverse.
     """
     kinds = [node.op_type for node in source.chain if node.op_type != "Identity"]
     if kinds == ["DequantizeLinear", "QuantizeLinear"]:
@@ -212,7 +213,7 @@ def may_saturate(source, scope, read):
     if kinds != ["DequantizeLinear"] or source.tensor.data_type != INT8:
         return False
     filters = read(source.tensor)
-    for channel in range(filters.shape[1]):  # one by one: a sum in 16 bits takes room
+    for channel in range(filters.shape[1]):  # one at a time, because 16-bit sums need memory
         numbers = np.sort(np.abs(filters[:, channel].astype(np.int16)), axis=None)
         if numbers[-2:].sum() > _LARGEST_PAIR:
             return True

@@ -47,7 +47,7 @@ class Onnx(Format):
         return cut(original, converted, site, folder)
 
     def spoiled(self, model, site):
-        """With the operator's result negated."""
+        """The model with the operator's result negated."""
         from .graph import scopes
 
         onnx = require("onnx", "onnx")

@@ -1,7 +1,8 @@
-"""ONNX' dialect of padding: the attributes of a ConvTranspose, reduced to one `Axis` per spatial dimension.
+"""Padding in ONNX: the attributes of a ConvTranspose, reduced to one `Axis` per spatial dimension.
 
-The reference of record is what ONNX Runtime computes (measured with 1.32.0 on its CPU provider). With the letters of
-`splitdeconv.core.geometry`, ``e`` the output_padding and ``full = (n-1)*s + k_e + e``:
+The authority is what ONNX Runtime computes (measured with 1.32.0 on its CPU provider). In the
+notation of `splitdeconv.core.geometry`, with ``e`` the output_padding and
+``full = (n-1)*s + k_e + e``:
 
 =====================  ==============================  ====================================
 auto_pad               total padding                   p, the leading part of the total
@@ -13,27 +14,30 @@ SAME_UPPER             max(full - n*s, 0)              total // 2
 SAME_LOWER             max(full - n*s, 0)              total - total // 2
 =====================  ==============================  ====================================
 
-and ``o = full - total``: under SAME, a kernel shorter than its stride leaves ``o < n*s``. With ``output_shape`` given,
-pads are ignored, ``total = max(full - o, 0)``, and all modes but SAME_UPPER start at ``total - total // 2``. SAME needs
-no ``n``, because ``full - n*s = k_e - s + e``; an ``output_shape`` does.
+and ``o = full - total``: with SAME, a kernel shorter than its stride gives ``o < n*s``. If
+``output_shape`` is given, pads are ignored, ``total = max(full - o, 0)``, and all modes except
+SAME_UPPER start at ``total - total // 2``. SAME does not need ``n``, because
+``full - n*s = k_e - s + e``; an ``output_shape`` does.
 
-Other readings of the same attributes differ. ONNX' own reference implementation (onnx 1.23.2)
+Other implementations read the same attributes differently. ONNX's reference implementation
+(onnx 1.23.2)
 
-* takes the pads (zeros by default) as they are under NOTSET and VALID with an output_shape, and so starts elsewhere;
-* lets the total become negative under SAME, which moves the output behind the leading zeros, and where the kernel is
-  shorter than its stride yields n*s outputs;
-* fails for groups of more than one output channel, or adds the first group's bias to every group;
-* knows no bound for output_padding.
+* uses the pads (zeros by default) unchanged for NOTSET and VALID with an output_shape, and so
+  starts at a different position;
+* lets the total become negative for SAME, which moves the output behind the leading zeros, and
+  yields n*s outputs where the kernel is shorter than its stride;
+* fails for groups with more than one output channel, or adds the first group's bias to every group;
+* has no upper bound for output_padding.
 
-ONNX' shape inference adds output_padding to n*s under SAME, and knows no size for an output_shape below the input's.
-ONNX Runtime also refuses, when it runs, an output_padding that reaches the stride; here it may reach the dilation, as
-the specification and PyTorch have it.
+ONNX's shape inference adds output_padding to n*s for SAME, and infers no size for an output_shape
+smaller than the input. ONNX Runtime also rejects, at run time, an output_padding of at least the
+stride; here it may be as large as the dilation, as in the specification and in PyTorch.
 """
 
 from ...core.geometry import Axis, check_phases, effective_kernel
 from ...errors import SplitDeconvError, check_choice, is_integer, shown
 
-# No tensor is longer. Numbers beyond it are mistakes or malice.
+# No tensor is longer. Larger numbers are mistakes or attacks.
 LONGEST = 2**31 - 1
 AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
@@ -52,10 +56,10 @@ def from_onnx(
     """Reduce the attributes of an ONNX ConvTranspose to one `Axis` per spatial dimension.
 
     Args:
-        input_shape: spatial input lengths, 1 to 3 of them; None where only known at run time.
+        input_shape: 1 to 3 spatial input lengths; None where only known at run time.
         kernel_shape: spatial kernel lengths.
         strides, dilations, output_padding: one number per dimension; None for ones, ones and zeros.
-        pads: all leading crops, then all trailing ones; None where the node has no such attribute.
+        pads: all leading crops, then all trailing ones; None if the node has no such attribute.
         auto_pad: "NOTSET" (or empty), "VALID", "SAME_UPPER" or "SAME_LOWER".
         output_shape: spatial output lengths, or None.
 
@@ -63,12 +67,12 @@ def from_onnx(
         A tuple of `Axis`.
 
     Raises:
-        SplitDeconvError: for attributes that no ConvTranspose may have; it names the one, or the dimension.
+        SplitDeconvError: an attribute is invalid; the error names it, or the dimension.
     """
     rank = len(input_shape)
     if not 1 <= rank <= 3:
         raise SplitDeconvError(
-            "only 1-D, 2-D and 3-D transposed convolutions are known",
+            "only 1-D, 2-D and 3-D transposed convolutions are supported",
             where="input_shape",
             expected="1 to 3 spatial lengths",
             got=shown(tuple(input_shape)),
@@ -76,7 +80,7 @@ def from_onnx(
     check_choice(auto_pad or "NOTSET", AUTO_PAD, "auto_pad")
     if pads is not None and auto_pad != "NOTSET":
         raise SplitDeconvError(
-            "pads and auto_pad both fix the padding", where="pads", expected="one of the two", got=f"{pads}, {auto_pad}"
+            "both pads and auto_pad are given", where="pads", expected="one of the two", got=f"{pads}, {auto_pad}"
         )
     sizes = _numbers(input_shape, rank, "input_shape", optional=True)
     kernels = _numbers(kernel_shape, rank, "kernel_shape")
@@ -91,12 +95,12 @@ def from_onnx(
 
 
 def _numbers(values, count, name, *, default=1, least=1, optional=False):
-    """`count` numbers of an attribute, or the default for each where the node does not have it."""
+    """`count` numbers of an attribute, or the default for each if the node does not have it."""
     values = (default,) * count if values is None else tuple(values)
     legal = all(optional if v is None else is_integer(v) and least <= v <= LONGEST for v in values)
     if len(values) != count or not legal:
         raise SplitDeconvError(
-            f"{name} does not fit the transposed convolution",
+            f"invalid {name} for this transposed convolution",
             where=name,
             expected=f"{count} number(s) from {least} to {LONGEST}" + (", or None" if optional else ""),
             got=shown(values),
@@ -105,26 +109,26 @@ def _numbers(values, count, name, *, default=1, least=1, optional=False):
 
 
 def _axis(index, auto_pad, n, k, s, d, extra, o, before, end):
-    """ONNX Runtime's rules for one dimension; see the table above."""
+    """The rules of ONNX Runtime for one dimension; see the table above."""
     where = f"spatial dimension {index}: n={n} k={k} s={s} d={d}"
     if extra >= max(s, d):
         raise SplitDeconvError(
-            "the output padding is too large", where=where, expected=f"below {max(s, d)}", got=f"output_padding {extra}"
+            "output padding too large", where=where, expected=f"less than {max(s, d)}", got=f"output_padding {extra}"
         )
     span = effective_kernel(k, d) - s
     tail = span + extra - before - end
     if o is not None:
         if n is None:
             raise SplitDeconvError(
-                "output_shape needs a known input size",
+                "output_shape requires a known input size",
                 where=where,
                 expected="a fixed input length",
                 got=f"output_shape {o}, input length unknown",
-                fix="fix the input's shape in the model, or leave out output_shape",
+                fix="fix the input's shape in the model, or omit output_shape",
             )
         if o > n * s + span + s - 1:
             raise SplitDeconvError(
-                "no input of this length yields that output length",
+                "an input of this length cannot give this output length",
                 where=where,
                 expected=f"output length up to {n * s + span + s - 1}",
                 got=f"output_shape {o}",
@@ -134,7 +138,7 @@ def _axis(index, auto_pad, n, k, s, d, extra, o, before, end):
         tail = min(span + extra, 0)
     if n is not None and n * s + tail < 1:
         raise SplitDeconvError(
-            "the padding crops the whole output away",
+            "the padding crops the entire output",
             where=where,
             expected="an output of at least one element",
             got=f"output length {n * s + tail}",

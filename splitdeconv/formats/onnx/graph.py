@@ -1,15 +1,15 @@
-"""The scopes of an ONNX model: which graph sees which names, and where a name's value comes from.
+"""The scopes of an ONNX model: which graph can see which names, and where a value comes from.
 
-A model is a tree of graphs (those in the attributes of If, Loop and Scan see their surroundings) and, apart from it,
-one scope for each local function.
+A model is a tree of graphs (the graphs in the attributes of If, Loop and Scan can see the outer
+names), and in addition one scope for each local function.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-#: Operators without a domain of their own have either of these.
+#: Both denote the default operator domain.
 DEFAULT_DOMAINS = ("", "ai.onnx")
-# These treat every element, or every channel, on its own: they can follow the filters through a split.
+# These act on each element or channel separately, so they can be repeated on the parts of a filter.
 _ELEMENTWISE = {
     *((domain, kind) for domain in DEFAULT_DOMAINS for kind in ("Identity", "Cast")),
     *((d, kind) for d in (*DEFAULT_DOMAINS, "com.microsoft") for kind in ("DequantizeLinear", "QuantizeLinear")),
@@ -18,14 +18,15 @@ _ELEMENTWISE = {
 
 @dataclass(eq=False)
 class Scope:
-    """One graph or function, and what it can see.
+    """One graph or function, and the names it can see.
 
     Args:
         graph: GraphProto or FunctionProto.
-        parent: the surrounding scope, or None.
+        parent: the enclosing scope, or None.
         function: whether this is, or is inside, a local function.
-        opset: version of the default operator set; 0 where none is imported.
-        overridable: initializers that are inputs of their graph as well, whose value may be another.
+        opset: version of the default operator set; 0 if it is not imported.
+        overridable: initializers that are also inputs of their graph, so that their value may
+            change.
         repeated: whether this is, or is inside, the body of a Loop or a Scan.
     """
 
@@ -38,18 +39,18 @@ class Scope:
     producers: dict = field(init=False)
     initializers: dict = field(init=False)
     inputs: frozenset = field(init=False)
-    prelude: list = field(init=False, default_factory=list)  # nodes to put in front of all others
+    prelude: list = field(init=False, default_factory=list)  # nodes to insert before all others
 
     def __post_init__(self):
         self.producers = {name: node for node in self.graph.node for name in node.output if name}
         self.initializers = {t.name: t for t in getattr(self.graph, "initializer", ())}
         values = [v if isinstance(v, str) else v.name for v in self.graph.input]
-        # Sparse initializers are known by name only, which is what an input is.
+        # Only the names of sparse initializers are known, so they count as inputs.
         self.inputs = frozenset(values + [t.values.name for t in getattr(self.graph, "sparse_initializer", ())])
 
     @property
     def outputs(self):
-        """Names of what it yields."""
+        """Names of the values that it returns."""
         return [v if isinstance(v, str) else v.name for v in self.graph.output]
 
     def home(self, name):
@@ -58,12 +59,12 @@ class Scope:
         return self if known else self.parent and self.parent.home(name)
 
     def producer(self, name):
-        """The node that yields `name`, or None for an input or initializer."""
+        """The node that computes `name`, or None for an input or initializer."""
         scope = self.home(name)
         return scope and scope.producers.get(name)
 
     def constant(self, name):
-        """The TensorProto behind an initializer or the output of a Constant node; None for anything else."""
+        """The TensorProto of an initializer or of a Constant node; None for anything else."""
         scope = self.home(name)
         if scope is None or name in scope.overridable:
             return None
@@ -77,7 +78,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Source:
-    """A constant and the elementwise operators between it and its use, the last of them first."""
+    """A constant and the elementwise operators between it and its use, the last operator first."""
 
     name: str
     tensor: object
@@ -86,10 +87,10 @@ class Source:
 
 
 def scopes(model):
-    """All scopes of a model, every graph before those inside it; always in the same order."""
+    """All scopes of a model, each graph before the graphs inside it; always in the same order."""
     version = _opset(model)
     inputs = {v.name for v in model.graph.input}
-    # Up to version 3 every initializer is listed as an input, and is a constant all the same.
+    # Up to IR version 3 every initializer is listed as an input, but is a constant nevertheless.
     open_ = {t.name for t in model.graph.initializer} & inputs if model.ir_version >= 4 else set()
     found = _inside(Scope(model.graph, None, False, version, frozenset(open_ | trained(model))))
     for function in model.functions:
@@ -98,7 +99,7 @@ def scopes(model):
 
 
 def trained(model):
-    """Names that the model's training information reads or updates: no constants."""
+    """Names that the model's training information reads or updates, which are not constants."""
     names = set()
     for info in model.training_info:
         for binding in (*info.initialization_binding, *info.update_binding):
@@ -109,7 +110,7 @@ def trained(model):
 
 
 def subgraphs(node):
-    """The graphs in a node's attributes."""
+    """The graphs in the attributes of a node."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -117,7 +118,7 @@ def subgraphs(node):
 
 
 def trace(scope, name):
-    """The `Source` of a value, or None where it is computed in another way, or given from outside."""
+    """The `Source` of a value; None if it is computed in another way or is an input."""
     chain = []
     while (tensor := scope.constant(name)) is None:
         node = scope.producer(name)
@@ -131,7 +132,7 @@ def trace(scope, name):
 
 
 def uses(found):
-    """How often each name is read, over all of some scopes."""
+    """The number of times that each name is read, over a list of scopes."""
     count = Counter()
     for scope in found:
         count.update(name for node in scope.graph.node for name in node.input)
@@ -142,7 +143,7 @@ def uses(found):
 
 
 def sweep(model, names):
-    """Remove, of `names`, initializers, nodes and inputs that nothing uses any more, and what is said about them."""
+    """Remove those of `names` that are now unused: initializers, nodes, inputs and metadata."""
     while True:
         found = scopes(model)
         count = uses(found)
@@ -165,7 +166,7 @@ def sweep(model, names):
 
 
 def _drop(values, names, key):
-    """Remove the messages of a repeated field whose `key` is one of `names`."""
+    """Remove the messages of a repeated field whose `key` is in `names`."""
     for index in reversed([i for i, value in enumerate(values) if getattr(value, key) in names]):
         del values[index]
 

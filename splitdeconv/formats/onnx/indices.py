@@ -1,4 +1,4 @@
-"""What the integer inputs of an ONNX model stand for: rows of a table, or lengths."""
+"""What the integer inputs of an ONNX model represent: indices into a table, or lengths."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from ..lengths import Words, counted
 from .graph import scopes, trace
 from .parse import array, is_external
 
-# Operators that hand on integers as they are, up to their shape and type.
+# Operators that pass integers on unchanged, except for shape and type.
 _HAND_ON = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 _WORDS = Words(
     compare=("Less", "LessOrEqual", "Greater", "GreaterOrEqual"),
@@ -19,7 +19,7 @@ _WORDS = Words(
 
 
 def tables(model: bytes | Path) -> Iterator[tuple[str, int]]:
-    """(input, rows) for every Gather in the main graph from a stored table."""
+    """(input, rows) for every Gather in the main graph that reads a stored table."""
     proto = require("onnx", "onnx").load_model_from_string(content(model))
     scope = scopes(proto)[0]
     for node in scope.graph.node:
@@ -37,7 +37,7 @@ def tables(model: bytes | Path) -> Iterator[tuple[str, int]]:
 
 
 def lengths(model: bytes | Path) -> Iterator[str]:
-    """The inputs that are lengths."""
+    """The inputs that represent lengths."""
     for scope in scopes(require("onnx", "onnx").load_model_from_string(content(model))):
 
         def values(name, scope=scope):

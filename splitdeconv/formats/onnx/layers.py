@@ -10,12 +10,12 @@ from .parse import parse
 from .shapes.types import known_types
 from .sites import find
 
-# Where an operator keeps its weights, and which axis of a matrix counts the inputs.
+# The input that holds the weights of an operator, and the axis of a matrix that counts the inputs.
 _CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
 _MATRICES = {"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3, "FusedGemm": 1}
 _OTHERS = re.compile(r"Conv|MatMul|Gemm|Attention|LSTM|GRU|RNN|Einsum")
 _KNOWN = "Conv, ConvTranspose, Gemm, and MatMul with a constant matrix"
-# What operators of other domains do is not in the file.
+# The file does not describe operators of other domains.
 _DOMAINS = (*DEFAULT_DOMAINS, "ai.onnx.ml", "com.microsoft")
 
 
@@ -24,8 +24,8 @@ def layers(data, where, size=None) -> list[dict]:
 
     Args:
         data: its bytes.
-        where: what to call it in a refusal.
-        size: height and width, for the inputs of four axes that leave theirs open.
+        where: its name in errors.
+        size: height and width, for inputs with four axes that leave them open.
     """
     model = parse(data, where)
     if model.functions:
@@ -52,12 +52,12 @@ def layers(data, where, size=None) -> list[dict]:
 
 
 def _fix(model, size, where):
-    """Give open lengths of the model's inputs numbers: the batch 1, the image `size`. Returns the batch."""
+    """Fix open lengths of the inputs: the batch to 1, the image to `size`. Returns the batch."""
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = [v.type.tensor_type.shape.dim for v in model.graph.input if v.name not in stored]
     if size is not None and (not isinstance(size, list | tuple) or len(size) != 2 or not all(map(_is_length, size))):
         raise SplitDeconvError(
-            "the image size is no pair of lengths", where="size", expected="(height, width)", got=repr(size)
+            "invalid image size: expected two lengths", where="size", expected="(height, width)", got=repr(size)
         )
     symbols = {}
     for dims in inputs:
@@ -68,7 +68,7 @@ def _fix(model, size, where):
     for dim in (dim for dims in inputs for dim in dims):
         if dim.dim_param in symbols and dim.dim_param:
             dim.dim_value = symbols[dim.dim_param]
-    # What was declared of values on the way may contradict the sizes now given, and is inferred again.
+    # Declared shapes of other values may contradict the new sizes, so they are inferred again.
     if symbols:
         model.graph.ClearField("value_info")
         for value in model.graph.output:
@@ -81,7 +81,7 @@ def _is_length(value):
 
 
 def _all(graph):
-    """The nodes of a graph and of those inside it."""
+    """The nodes of a graph and of the graphs inside it."""
     for node in graph.node:
         yield node
         for inner in subgraphs(node):
@@ -93,7 +93,7 @@ def _multiplies(node):
 
 
 def _row(node, known, site, fixed, batch, where):
-    """One operator's row; `site` is what the converter found in a transposed convolution."""
+    """The row of one operator; `site` is the converter's record of a transposed convolution."""
     name, kind = node.name or "".join(node.output[:1]), node.op_type
     if site:
         images((site.batch,), batch, name, where)
@@ -103,7 +103,7 @@ def _row(node, known, site, fixed, batch, where):
         raise refusal(name, where, f"{node.domain}.{kind}" if node.domain else kind, _KNOWN)
     x, weights, y = (known.get(n, (0, None))[1] for n in (node.input[0], node.input[at], node.output[0]))
     if not x or not weights or None in (*x, *weights) or 0 in (*x, *weights):
-        fix = "; give the image's size (size=), or fix the shapes of the model's inputs"
+        fix = "; pass the image size (size=), or fix the input shapes of the model"
         raise refusal(name, where, f"input {x}, weights {weights}", f"sizes known before the model runs{fix}")
     attributes = {a.name: require("onnx.helper", "onnx").get_attribute_value(a) for a in node.attribute}
     if kind in _CONVOLUTIONS:
@@ -117,7 +117,7 @@ def _row(node, known, site, fixed, batch, where):
 
 
 def _conv(name, x, weights, y, attributes):
-    """The row of a convolution; None if it is none of one or two axes."""
+    """The row of a convolution; None unless it has one or two axes."""
     rank, groups = len(x) - 2, attributes.get("group", 1)
     if rank not in (1, 2) or len(weights) != len(x) or groups < 1 or x[1] != weights[1] * groups:
         return None
@@ -140,7 +140,7 @@ def _conv(name, x, weights, y, attributes):
 
 
 def _matrix(name, x, weights, attributes, batch, where, fixed):
-    """The row of a product with a matrix of weights; None if it is another product."""
+    """The row of a product with a weight matrix; None for any other product."""
     turned = attributes.get("transB", 0)
     if not fixed or len(weights) != 2 or attributes.get("transA", 0):
         return None

@@ -1,22 +1,25 @@
-"""ONNX models: their transposed convolutions found, and rewritten as stride-1 convolutions in the same model.
+"""ONNX models: transposed convolutions, rewritten as stride-1 convolutions in the same model.
 
-Everything is done on the protocol buffer in memory. What is not a transposed convolution stays as it is: names,
-metadata, operator sets, functions, training information. New values and nodes are named after those they come from.
+Everything happens on the protocol buffer in memory. Everything except the transposed convolutions
+stays as it is: names, metadata, operator sets, functions, training information. The names of new
+values and nodes are derived from those that they replace.
 
-*Weights.* Initializers and Constant nodes, also behind Identity, Cast, QuantizeLinear or DequantizeLinear, are cut in
-NumPy as they are stored. All others (inputs, computed ones, initializers a caller may override or training updates)
-are cut by nodes of the graph, if their shape is known.
+*Weights.* Initializers and Constant nodes, also behind Identity, Cast, QuantizeLinear or
+DequantizeLinear, are cut in NumPy in their stored form. All other weights (inputs, computed values,
+initializers that a caller may override or training updates) are cut by nodes of the graph, if their
+shape is known.
 
-*Quantized models* in the QDQ format keep their scales: the filters stay integers behind DequantizeLinear, and where a
-transposed convolution's only reader is a QuantizeLinear, and its bias is quantized too, each of its convolutions is
-followed by the same QuantizeLinear and its inverse, so that a runtime can compute all of them in integers; the
-exception, signed filters that could saturate, is explained in `onnx_follow`. Quantizing twice with one scale
-changes nothing; but an integer convolution sums exactly, where ONNX Runtime computes the ConvTranspose it replaces in
-float32, so that a value halfway between two steps may fall to either side.
+*Quantized models* in the QDQ format keep their scales: the filters stay integers behind
+DequantizeLinear. If the only reader of a transposed convolution is a QuantizeLinear, and its bias
+is quantized as well, each of its convolutions is followed by the same QuantizeLinear and its
+inverse, so that a runtime can compute all of them with integers. The exception, signed filters that
+could saturate, is explained in `onnx_follow`. Quantizing twice with one scale changes nothing. But
+an integer convolution sums exactly, whereas ONNX Runtime computes the original ConvTranspose in
+float32, so a value halfway between two steps may be rounded either way.
 
-*External data* is read from files inside the model's folder only, and no sooner than needed. What `OnnxModel.serialize`
-returns holds everything inside, up to protobuf's limit of 2 GiB; what `OnnxModel.write` writes still refers to large
-tensors that nothing has changed (see `onnx_outside`).
+*External data* is only read from files inside the model's folder, and only when it is needed. What
+`OnnxModel.serialize` returns is self-contained, up to protobuf's limit of 2 GiB; what
+`OnnxModel.write` writes still refers to large tensors that have not changed (see `onnx_outside`).
 """
 
 from contextlib import suppress
@@ -36,33 +39,33 @@ from .sites import find, find_foreign
 from .storage.bulk import light, save
 from .storage.outside import staying
 
-_SHOWN = 3  # files in a note
+_SHOWN = 3  # files listed in a note
 
 
 class OnnxModel(Model):
-    """An ONNX model in memory; made by `parse`."""
+    """An ONNX model in memory, created by `parse`."""
 
     def __init__(self, model, data, folder):
         self._model, self._data, self._folder = model, data, folder
         self._scopes, self._types, self._found = [], [], []
         self._held, self._before = [], []  # for `let_go`
-        #: What the model keeps in files beside its own, as far as they can be read.
+        #: Bytes that the model stores in other files, as far as these can be read.
         self.bytes_outside = _total(self._located())
         self.refers = bool(self._outside())
-        #: What of it the model that was written last still keeps there.
+        #: How many of these bytes the last written model still stores there.
         self.bytes_kept, self._files = 0, ()
 
     @classmethod
     def parse(cls, data, *, path=None):
-        """Read a model without executing or loading anything else.
+        """Read a model without executing it or loading anything else.
 
         Args:
-            data: the bytes of the file, its path, or an onnx.ModelProto, which is left as it is. Of a path nothing
-                is held but what was parsed.
-            path: where it lies; external data is looked for beside it.
+            data: the bytes of the file, its path, or an onnx.ModelProto, which is not modified. If
+                it is a path, only the parsed model is kept in memory.
+            path: where the model is; external data is looked up beside it.
 
         Raises:
-            SplitDeconvError: it is no sound model.
+            SplitDeconvError: it is not a valid model.
         """
         if isinstance(data, bytearray | memoryview):
             data = bytes(data)
@@ -82,7 +85,7 @@ class OnnxModel(Model):
         return [site for _, site in pairs] + find_foreign(self._scopes, functions)
 
     def operators(self):
-        """Every operator of the model, functions included, with the version of its operator set."""
+        """Every operator of the model and its functions, with the version of its operator set."""
         operators = []
         for holder, graph in ((self._model, self._model.graph), *((f, f) for f in self._model.functions)):
             versions = {o.domain: o.version for o in holder.opset_import}
@@ -100,17 +103,17 @@ class OnnxModel(Model):
         return unseen.names(self._model)
 
     def inputs(self) -> list[ModelInput]:
-        """What a caller has to give it, tensors and others."""
+        """What a caller has to pass to the model: tensors and other values."""
         return inputs_of(self._model)
 
     def fix(self, shapes: list[Shape | None]) -> None:
-        """Fix open dimensions of inputs, what the model calls by the same symbol, and what follows from them.
+        """Fix open dimensions of inputs, all uses of the same symbols, and the shapes that follow.
 
         Args:
-            shapes: of each of `inputs`, None in them for a length that stays; None for an input that does.
+            shapes: one per input, with None for lengths that stay; None for an input that stays.
 
         Raises:
-            SplitDeconvError: two sizes for one symbol, or an input that is no tensor.
+            SplitDeconvError: a symbol gets two sizes, or an input is not a tensor.
         """
         fix(self._model, shapes)
         self._data = None
@@ -122,13 +125,13 @@ class OnnxModel(Model):
             decisions: `Decision` records about the sites of the last call of `sites`.
 
         Raises:
-            SplitDeconvError: a site is not of this model, or cannot be rewritten as decided.
+            SplitDeconvError: a site is not in this model, or cannot be rewritten as decided.
         """
         chosen = [d for d in decisions if d.verdict == "convert"]
         for decision in chosen:
             if not any(decision.site.key is this for this in self._found) or decision.site.problem:
                 raise SplitDeconvError(
-                    "this transposed convolution is none that can be rewritten here",
+                    "this ConvTranspose cannot be rewritten",
                     where=decision.site.name,
                     expected="a decision about the latest sites() of this model, and a site without a problem",
                     got=decision.site.problem or "another site",
@@ -139,9 +142,9 @@ class OnnxModel(Model):
             self._data, self._scopes, self._types, self._found = None, [], [], []
 
     def let_go(self):
-        """Let the sites hold on to a light copy of the model, as they were when found, and to nothing else of it.
+        """Reduce what the sites refer to: a light copy of the model as it was when they were found.
 
-        They are known to `apply` no more.
+        After this, `apply` does not accept them any more.
         """
         for this in self._held:
             scope = self._before[this.place]
@@ -150,7 +153,7 @@ class OnnxModel(Model):
         self._scopes, self._types, self._found, self._held = [], [], [], []
 
     def serialize(self):
-        """The model as one file, external data inside; unchanged if nothing was changed.
+        """The model as one file with external data inside; the original bytes if nothing changed.
 
         Raises:
             SplitDeconvError: external data cannot be read, or the file would exceed protobuf's 2 GiB.
@@ -165,8 +168,10 @@ class OnnxModel(Model):
         return self._model.SerializeToString(deterministic=True)
 
     def write(self, path):
-        """Write the model to a file, and end with it: no stored tensor is held twice, and the model is left without its
-        main graph's. Large tensors in other files stay there; the paths to them are as they were.
+        """Write the model to a file; the model must not be used afterwards.
+
+        No stored tensor is held in memory twice, and the model loses those of its main graph. Large
+        tensors in other files stay there, and their paths do not change.
 
         Args:
             path: of the file.
@@ -192,7 +197,7 @@ class OnnxModel(Model):
         save(self._model, lambda: (inlined(t, self._folder) if id(t) in brought else t for t in stored), path)
 
     def _check_size(self, outside, held):
-        """Refuse a file of so many bytes held and those of tensors outside."""
+        """Reject a file whose size, including the tensors outside, would be too large."""
         size = held + sum(locate(tensor, self._folder)[2] for tensor in outside)
         if size > LARGEST:
             raise SplitDeconvError(
@@ -206,21 +211,21 @@ class OnnxModel(Model):
             )
 
     def notes(self):
-        """What who keeps the file has to know."""
+        """Notes for the user of the converted file."""
         if self.bytes_kept:
             files = ", ".join(self._files[:_SHOWN]) + ", ..." * (len(self._files) > _SHOWN)
             return (
-                f"{self.bytes_kept:,} bytes stay in other files ({files}): the result refers to them if it is saved in "
-                "the folder of the original, and is saved with a copy of them anywhere else",
+                f"{self.bytes_kept:,} bytes stay in other files ({files}): the result refers to them if "
+                "it is saved in the folder of the original; saved anywhere else, it gets a copy of them",
             )
-        return ("what the model kept in other files is inside it now",) if self.bytes_outside else ()
+        return ("data from the model's other files is now inside it",) if self.bytes_outside else ()
 
     def _outside(self):
-        """The tensors that are kept in other files."""
+        """The tensors that are stored in other files."""
         return [tensor for tensor in all_tensors(self._model) if is_external(tensor)]
 
     def _located(self):
-        """Where they are; those that cannot be read are left out here, and refused where they are needed."""
+        """Their locations, without those that cannot be read; these are rejected when needed."""
         for tensor in self._outside():
             with suppress(SplitDeconvError):
                 yield locate(tensor, self._folder)
@@ -230,7 +235,7 @@ class OnnxModel(Model):
 
 
 def _total(places):
-    """Bytes in other files; tensors in one place count once."""
+    """Bytes in other files; tensors at the same location count once."""
     return sum({(path, start): size for path, start, size in places}.values())
 
 

@@ -1,7 +1,7 @@
-"""An ONNX file as data: parsed by protobuf, checked in Python, and nothing of it believed before.
+"""An ONNX file as data: parsed by protobuf and checked in Python before anything in it is trusted.
 
-ONNX' own checker and shape inference are compiled code that a broken model can bring down; they come later, and not
-in here.
+ONNX's checker and shape inference are compiled code that a broken model can crash; they are run
+later, not in this module.
 """
 
 from collections import Counter
@@ -23,24 +23,24 @@ _STRING = 8
 
 
 def parse(data, where):
-    """The ModelProto in `data`, sound as far as names, sizes and references go.
+    """The ModelProto in `data`, with valid names, sizes and references.
 
     Raises:
-        SplitDeconvError: it is not.
+        SplitDeconvError: the model is not valid.
     """
     onnx = require("onnx", "onnx")
     from google.protobuf.message import DecodeError
 
     if not 0 < len(data) <= LARGEST:
-        raise _broken("its size is not that of a model", where, f"1 to {LARGEST} bytes", f"{len(data)} bytes")
+        raise _broken("invalid size", where, f"1 to {LARGEST} bytes", f"{len(data)} bytes")
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
     except (DecodeError, ValueError) as error:
-        raise _broken("it is not a whole protocol buffer", where, "an ONNX model", str(error)) from None
+        raise _broken("not a complete protocol buffer", where, "an ONNX model", str(error)) from None
     if not model.graph.node or model.ir_version < 1 or (model.ir_version >= 3 and not model.opset_import):
         got = f"{len(model.graph.node)} nodes, IR version {model.ir_version}, {len(model.opset_import)} operator sets"
-        raise _broken("parts of it are missing", where, "a graph with nodes, a version and its operator sets", got)
+        raise _broken("parts are missing", where, "a graph with nodes, a version and its operator sets", got)
     for holder in (model, *model.functions):
         _check_versions(holder, where)
     for scope in scopes_checked(model, where):
@@ -51,7 +51,7 @@ def parse(data, where):
 
 
 def scopes_checked(model, where):
-    """The scopes of a model whose names are all text."""
+    """The scopes of a model, after checking that all names are valid text."""
     stack = [model.graph, *model.functions]
     while stack:
         graph = stack.pop()
@@ -64,10 +64,10 @@ def scopes_checked(model, where):
 
 
 def _words_of_values(graph):
-    """The names of values that a graph declares, and of their open sizes."""
+    """The names of values that a graph declares, and of their symbolic sizes."""
     for kind in ("input", "output", "value_info"):
         for value in getattr(graph, kind):
-            if isinstance(value, str | bytes):  # of a function
+            if isinstance(value, str | bytes):  # in a function
                 yield value
                 continue
             yield value.name
@@ -75,14 +75,14 @@ def _words_of_values(graph):
 
 
 def _check_words(words, where):
-    """Refuse what is no text: protobuf gives its bytes."""
+    """Reject names that are not valid text: protobuf returns these as bytes."""
     odd = next((word for word in words if not isinstance(word, str)), None)
     if odd is not None:
-        raise _broken("a name in it is no text", where, "UTF-8", repr(odd))
+        raise _broken("a name is not valid UTF-8", where, "UTF-8", repr(odd))
 
 
 def tensors_of(graph):
-    """Every stored tensor of a graph or function, those of the graphs inside it left out."""
+    """Every stored tensor of a graph or function, without those of the graphs inside it."""
     yield from getattr(graph, "initializer", ())
     sparse = list(getattr(graph, "sparse_initializer", ()))
     for node in graph.node:
@@ -98,7 +98,7 @@ def tensors_of(graph):
 
 
 def all_tensors(model):
-    """Every stored tensor of a model, those of its training information included."""
+    """Every stored tensor of a model, including its training information."""
     stack = [model.graph, *model.functions]
     for info in model.training_info:
         stack += [info.initialization, info.algorithm]
@@ -113,24 +113,23 @@ def array(tensor, folder):
     """The values of a stored tensor as a NumPy array.
 
     Args:
-        tensor: a TensorProto that `parse` has seen.
-        folder: where its model lies, for tensors kept in files of their own; None where it lies nowhere.
+        tensor: a TensorProto that `parse` has checked.
+        folder: the folder of the model, for tensors in other files; None if the model is not a
+            file.
 
     Raises:
         SplitDeconvError: its type is unknown; or its file is missing, too short, or outside the folder.
     """
     onnx = require("onnx", "onnx")
     if tensor.data_type not in (*_BITS, _STRING):
-        raise _broken(
-            "a tensor in it is of an unknown type", f"tensor {tensor.name!r}", "a type of ONNX", str(tensor.data_type)
-        )
+        raise _broken("unknown tensor type", f"tensor {tensor.name!r}", "an ONNX type", str(tensor.data_type))
     if is_external(tensor):
         tensor = inlined(tensor, folder)
     return onnx.numpy_helper.to_array(tensor)
 
 
 def is_external(tensor):
-    """Whether the values are kept in a file beside the model."""
+    """Whether the values are stored in a separate file."""
     return tensor.data_location == type(tensor).EXTERNAL
 
 
@@ -143,7 +142,7 @@ def inlined(tensor, folder):
 
 
 def read_external(tensor, folder):
-    """The bytes an external tensor refers to; see `locate`."""
+    """The bytes that an external tensor refers to; see `locate`."""
     path, offset, count = locate(tensor, folder)
     try:
         with path.open("rb") as file:
@@ -154,27 +153,28 @@ def read_external(tensor, folder):
 
 
 def locate(tensor, folder):
-    """Where an external tensor lies: a regular file inside `folder`, the offset, and as many bytes as it needs.
+    """The location of an external tensor: a regular file inside `folder`, an offset and a length.
 
     Raises:
-        SplitDeconvError: the folder is not known, the file is outside of it or missing, or it is too short.
+        SplitDeconvError: the folder is unknown, the file is outside it or missing, or it is too
+            short.
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     if folder is None:
         raise SplitDeconvError(
-            "the model keeps tensors in another file, and where it lies is not known",
+            "the model stores tensors in another file whose location is unknown",
             where=f"tensor {tensor.name!r}",
-            expected="a model given by its path",
+            expected="the path of a model",
             got=f"bytes that refer to {location!r}",
-            fix="give the path of the model",
+            fix="pass the path of the model",
         )
     base = Path(folder).resolve()
     path = (base / location).resolve() if isinstance(location, str) and "\0" not in location else base
-    # Links are followed before the comparison, so that none leads out of the folder either.
+    # Links are resolved before the comparison, so that none of them leads out of the folder either.
     if not location or Path(location).is_absolute() or base not in path.parents:
         raise SplitDeconvError(
-            "the model refers to a file outside its own folder; it was not read",
+            "the model refers to a file outside its folder, which was not read",
             where=f"tensor {tensor.name!r}",
             expected="a file in the folder of the model",
             got=repr(location),
@@ -194,7 +194,7 @@ def locate(tensor, folder):
 
 def _unreadable(tensor, path, need, got):
     return SplitDeconvError(
-        "a tensor cannot be read from the file the model keeps it in",
+        "cannot read a tensor from its external file",
         where=f"tensor {tensor.name!r} in {path.name}",
         expected=f"{need} bytes",
         got=got,
@@ -202,19 +202,19 @@ def _unreadable(tensor, path, need, got):
 
 
 def _check_names(scope: Scope, where):
-    """Every name is defined once, and every name that is read is defined."""
+    """Check that every name is defined once, and that every name that is read is defined."""
     graph = scope.graph
-    # An initializer may give an input its default; every other name has one definition.
+    # An initializer may be the default of an input; every other name has one definition.
     stored = [t.name for t in getattr(graph, "initializer", ())]
     stored += [t.values.name for t in getattr(graph, "sparse_initializer", ())]
     given = [v if isinstance(v, str) else v.name for v in graph.input]
     defined = [*stored, *(name for node in graph.node for name in node.output if name)]
     for names in (given, [*defined, *(name for name in given if name not in set(stored))]):
         if len(names) != len(set(names)):
-            raise _broken("duplicate name", where, "one definition for each", _repeated(names))
+            raise _broken("duplicate name", where, "one definition per name", _repeated(names))
     for name in (*(name for node in scope.graph.node for name in node.input if name), *scope.outputs):
         if scope.home(name) is None:
-            raise _broken("it reads a value that nothing defines", where, "an input, initializer or output", repr(name))
+            raise _broken("undefined value", where, "an input, initializer or output", repr(name))
 
 
 def _repeated(names):
@@ -222,19 +222,19 @@ def _repeated(names):
 
 
 def _check_versions(holder, where):
-    """Each operator set is imported in one version; the default domain has two names."""
+    """Check that each operator set is imported in one version; the default domain has two names."""
     versions = {}
     for one in holder.opset_import:
         domain = "" if one.domain in DEFAULT_DOMAINS else one.domain
         if versions.setdefault(domain, one.version) != one.version:
             got = f"{versions[domain]} and {one.version} of {domain or 'ai.onnx'!r}"
-            raise _broken("it imports an operator set twice", where, "one version of each", got)
+            raise _broken("duplicate operator set", where, "one version of each", got)
 
 
 def _check_tensor(tensor, where):
-    """As many values are stored as the shape says."""
+    """Check that a tensor stores as many values as its shape requires."""
     if any(d < 0 for d in tensor.dims):
-        raise _broken("a tensor in it has a negative length", where, "lengths of 0 and more", _shape(tensor))
+        raise _broken("negative length in a tensor", where, "lengths of at least 0", _shape(tensor))
     if is_external(tensor) or tensor.data_type not in (*_BITS, _STRING):
         return
     count, kind = prod(tensor.dims), tensor.data_type
@@ -242,15 +242,13 @@ def _check_tensor(tensor, where):
     if tensor.HasField("raw_data"):
         held, need = len(tensor.raw_data), -(-count * bits // 8)
     elif 0 < bits < 8:
-        return  # packed into 32 bits by some writers and not by others
+        return  # only some writers pack them into 32 bits
     else:
         # A complex number is stored as two reals.
         field = {14: "float_data", 15: "double_data"}.get(kind) or _FIELDS.get(kind, "int32_data")
         held, need = len(getattr(tensor, field)), count * (2 if kind in (14, 15) else 1)
     if held != need:
-        raise _broken(
-            "a tensor in it does not hold what its shape says", where, f"{need} for {_shape(tensor)}", str(held)
-        )
+        raise _broken("stored values do not match the shape", where, f"{need} for {_shape(tensor)}", str(held))
 
 
 def _shape(tensor):
@@ -259,9 +257,9 @@ def _shape(tensor):
 
 def _broken(what, where, expected, got):
     return SplitDeconvError(
-        f"this is not a sound ONNX model: {what}",
+        f"invalid ONNX model: {what}",
         where=where,
         expected=expected,
         got=got,
-        fix="check how the file was made or transferred",
+        fix="check how the file was created or transferred",
     )

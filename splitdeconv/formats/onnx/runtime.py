@@ -11,7 +11,7 @@ from ..port import Input, number_type, rejected
 from .storage.outside import refers
 
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
-_LARGE = 1 << 30  # bytes in other files that are not held twice
+_LARGE = 1 << 30  # bytes in other files above which no second copy is made
 
 
 def load(model: bytes | Path, path: str | None = None, kernels: str = "default", threads: int | None = None) -> dict:
@@ -21,10 +21,10 @@ def load(model: bytes | Path, path: str | None = None, kernels: str = "default",
         model: bytes or the path of a file.
         path: where the bytes came from, for external data.
         kernels: one of `splitdeconv.formats.port.KERNELS`.
-        threads: of the kernels; None for all of the machine's.
+        threads: number of threads for the kernels; None for all processors.
 
     Raises:
-        RejectedError: ONNX Runtime does not take the model.
+        RejectedError: ONNX Runtime rejects the model.
     """
     ort = require("onnxruntime", "onnx")
     options = ort.SessionOptions()
@@ -36,7 +36,7 @@ def load(model: bytes | Path, path: str | None = None, kernels: str = "default",
         "reference": levels.ORT_DISABLE_ALL,
         "builtin": levels.ORT_ENABLE_BASIC,
     }[kernels]
-    if threads is None and allowance.bytes_outside() > _LARGE:  # nothing is timed: no copies in another order
+    if threads is None and allowance.bytes_outside() > _LARGE:  # not timed: no reordered copies
         options.add_session_config_entry("session.disable_prepacking", "1")
     source, folder = _source(model, path)
     if folder is not None:
@@ -48,9 +48,9 @@ def load(model: bytes | Path, path: str | None = None, kernels: str = "default",
 
 
 def _source(model, path):
-    """What ONNX Runtime is given, and the folder in which it is to look for the model's other files.
+    """The argument for ONNX Runtime, and the folder where it looks for the model's other files.
 
-    Of a file that it reads itself, it looks beside that; elsewhere for bytes only.
+    For a file that it reads itself it looks beside that file; the folder is only needed for bytes.
     """
     folder = path and os.path.dirname(os.path.abspath(path))
     if isinstance(model, Path):
@@ -62,7 +62,7 @@ def _source(model, path):
 
 
 class _Session:
-    """A session, called with arrays by name."""
+    """A session that is called with arrays by name."""
 
     def __init__(self, session):
         self._session = session

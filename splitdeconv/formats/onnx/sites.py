@@ -1,4 +1,4 @@
-"""What an ONNX model says about each of its transposed convolutions, and why one cannot be converted."""
+"""What an ONNX model contains of each transposed convolution, and why one cannot be converted."""
 
 from dataclasses import dataclass, replace
 
@@ -16,34 +16,34 @@ from .unseen import MICROSOFT
 
 _INTS = ("dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides")
 _KNOWN = {*_INTS, "auto_pad", "group"}
-# Channels first, "concat" takes a Reshape per phase along the last axis, and "transpose" two in all; but of more than
-# one axis its Transpose has six dimensions or eight, which runtimes are slow at.
+# With channels first, "concat" needs one Reshape per phase along the last axis, and "transpose" two
+# in total. But with more than one axis its Transpose has six or eight dimensions, which is slow.
 _ALONG_ONE, _ALONG_MORE = ("transpose", "concat"), ("concat", "depth_to_space", "transpose")
 _FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
-#: The greatest finite number of each.
+#: The largest finite number of each type.
 _LARGEST = {1: 2.0**128 - 2.0**104, 10: 65504.0, 11: float(np.finfo(np.float64).max), 16: 255 * 2.0**120}
 _READABLE = {**_FLOATS, 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32"}
 
 
 @dataclass(eq=False)
 class Found:
-    """A ConvTranspose node with all that is needed to replace it; fields are None as far as `problem` hides them."""
+    """A ConvTranspose node and what is needed to replace it; fields may be None after a `problem`."""
 
     scope: object
-    place: int  # of the scope among those of the model, the same in the converted one
+    place: int  # index of the scope in the model, the same in the converted model
     node: object
     axes: tuple | None = None
     groups: int = 1
     shape: tuple | None = None  # of the filters
     weights: Source | None = None  # None: cut in the graph
-    bias: Source | None = None  # None: none, or stacked in the graph
+    bias: Source | None = None  # None: no bias, or stacked in the graph
     computes: int = 0  # data type of the sums
     batch: int | None = None  # None where open
     problem: str | None = None
 
     @property
     def name(self):
-        """The node's name, or that of its output."""
+        """The name of the node, or of its output."""
         return self.node.name or self.node.output[0]
 
 
@@ -53,8 +53,8 @@ def find(found, types, read=None):
     Args:
         found: the scopes.
         types: for each scope, ``name -> (data type, shape)``, as far as they are known.
-        read: ``tensor -> array`` for stored tensors; raises where an external one cannot be read. None to tell the
-            geometry alone.
+        read: ``tensor -> array`` for stored tensors; raises if an external one cannot be read. None
+            to determine only the geometry.
 
     Returns:
         List of (`Found`, `Site`), in the order of the scopes.
@@ -68,7 +68,7 @@ def find(found, types, read=None):
 
 
 def find_foreign(found, defined) -> list[Site]:
-    """The transposed convolutions of other domains than ONNX' own, such as those of a runtime: refused.
+    """Transposed convolutions of other domains, such as a runtime's, which are not convertible.
 
     Args:
         found: the scopes.
@@ -96,12 +96,12 @@ def find_foreign(found, defined) -> list[Site]:
 
 
 def _way_around(node):
-    """How to get a file that holds ONNX' own operator."""
-    if node.op_type == "ConvTransposeWithDynamicPads":  # which tf2onnx alone writes, and only where it is asked to
+    """How to get a file with the standard ONNX operator."""
+    if node.op_type == "ConvTransposeWithDynamicPads":  # by tf2onnx, on request
         return "export the model without --extra_opset com.microsoft:1 (tf2onnx)"
     if node.domain in MICROSOFT:
         return "convert the model before it is optimized for a runtime"
-    return "export the model with ConvTranspose of ONNX, or convert the model that it was exported from"
+    return "export the model with the ONNX operator ConvTranspose, or convert its source model"
 
 
 def _look(scope, place, node, known, read):
@@ -110,7 +110,7 @@ def _look(scope, place, node, known, read):
     stored = 0
     try:
         if len(node.input) < 2 or not all(node.input[:2]):
-            raise _cannot("it lacks input or filters", "two or three inputs", str(list(node.input)))
+            raise _cannot("missing input or filters", "two or three inputs", str(list(node.input)))
         data_type, x = _lookup(scope, known, node.input[0])
         batch = this.batch = x[0] if x else None
         source = _take_weights(this, known)
@@ -132,7 +132,7 @@ def _look(scope, place, node, known, read):
         this.problem = in_words(error)
     dtype = _READABLE.get(stored or this.computes, "unknown")
     sized = any(attribute.name == "output_shape" for attribute in node.attribute)
-    bound = "its output_shape holds for the declared input size only, and so does the conversion" if sized else None
+    bound = "output_shape only holds for the declared input size, as does the result" if sized else None
     site = Site(this.name, "ConvTranspose", this.axes, this.groups, cin, cout, dtype, batch, this.problem, this)
     return this, replace(
         site, bound=bound, interleaves=_ALONG_ONE if this.axes and len(this.axes) == 1 else _ALONG_MORE
@@ -140,7 +140,7 @@ def _look(scope, place, node, known, read):
 
 
 def in_words(error):
-    """A refusal in one line."""
+    """An error as one line of text."""
     details = [f"{label} {text}" for label, text in (("expected", error.expected), ("got", error.got)) if text]
     return ": ".join([error.problem, ", ".join(details)]) if details else error.problem
 
@@ -151,28 +151,29 @@ def geometry(node, opset, x, filters, bias):
     Args:
         node: the NodeProto.
         opset: version of the default operator set.
-        x, filters, bias: their shapes; open lengths of `x` and `bias` are None, and so are shapes not known at all.
+        x, filters, bias: their shapes; open lengths of `x` and `bias` are None, as are unknown
+            shapes.
 
     Returns:
         Tuple of `Axis`, and the groups.
 
     Raises:
-        SplitDeconvError: it is none that can be split, in these operators.
+        SplitDeconvError: it cannot be split with these operators.
     """
     newest = require("onnx", "onnx").defs.onnx_opset_version()
     if not FIRST_OPSET <= opset <= newest:
-        raise _cannot("the model's operator set is not supported", f"opset {FIRST_OPSET} to {newest}", f"opset {opset}")
+        raise _cannot("unsupported operator set", f"opset {FIRST_OPSET} to {newest}", f"opset {opset}")
     attributes = _attributes(node)
     groups = attributes.pop("group", 1)
     if groups < 1 or filters[0] % groups:
-        raise _cannot("the groups do not divide the input channels", f"a divisor of {filters[0]}", str(groups))
+        raise _cannot("invalid group: must divide the input channels", f"a divisor of {filters[0]}", str(groups))
     kernel = attributes.setdefault("kernel_shape", filters[2:])
     if kernel != filters[2:]:
-        raise _cannot("kernel_shape is not that of the filters", str(filters[2:]), str(kernel))
+        raise _cannot("kernel_shape does not match the filters", str(filters[2:]), str(kernel))
     if x and (len(x) != len(filters) or x[1] not in (None, filters[0])):
-        raise _cannot("the input does not fit the filters", f"{len(filters)} axes, {filters[0]} channels", f"shape {x}")
+        raise _cannot("input does not match the filters", f"{len(filters)} axes, {filters[0]} channels", f"shape {x}")
     if bias and (len(bias) != 1 or bias[0] not in (None, filters[1] * groups)):
-        raise _cannot("the bias does not fit the filters", f"{filters[1] * groups} numbers", f"shape {bias}")
+        raise _cannot("bias does not match the filters", f"{filters[1] * groups} numbers", f"shape {bias}")
     axes = from_onnx(x[2:] if x else (None,) * (len(filters) - 2), **attributes)
     return axes, groups
 
@@ -182,14 +183,14 @@ def _cannot(problem, expected, got):
 
 
 def _attributes(node):
-    """The attributes as Python values, under the names `from_onnx` and ONNX share."""
+    """The attributes as Python values, under the names that `from_onnx` and ONNX share."""
     values = {}
     for attribute in node.attribute:
         name = attribute.name
         if attribute.ref_attr_name:
-            raise _cannot(f"{name} is a parameter of the function it is in", "a number", attribute.ref_attr_name)
+            raise _cannot(f"{name} is a parameter of a function", "a number", attribute.ref_attr_name)
         if name not in _KNOWN or name in values:
-            raise _cannot("an attribute is unknown or repeated", ", ".join(sorted(_KNOWN)), repr(name))
+            raise _cannot("unknown or duplicate attribute", ", ".join(sorted(_KNOWN)), repr(name))
         if name in _INTS and attribute.type == attribute.INTS:
             values[name] = tuple(attribute.ints)
         elif name == "auto_pad" and attribute.type == attribute.STRING:
@@ -197,12 +198,12 @@ def _attributes(node):
         elif name == "group" and attribute.type == attribute.INT:
             values[name] = attribute.i
         else:
-            raise _cannot(f"{name} is of another type than it has to be", "ONNX' own", f"type {attribute.type}")
+            raise _cannot(f"wrong type of attribute {name}", "the type in ONNX", f"type {attribute.type}")
     return values
 
 
 def _take_weights(this, known):
-    """Note shape and type of the filters; returns their `Source`, None where they are not constant."""
+    """Record shape and type of the filters; returns their `Source`, None if not constant."""
     scope, node = this.scope, this.node
     source = trace(scope, node.input[1])
     this.computes, shape = _lookup(scope, known, node.input[1])
@@ -210,23 +211,23 @@ def _take_weights(this, known):
         this.computes, shape = type_behind(source, scope), tuple(source.tensor.dims)
     if shape is None or None in shape or len(shape) < 3 or not all(shape):
         fix = "; inline the functions first, with onnx.inliner" if scope.function else ""
-        raise _cannot(f"the shape of its filters cannot be told{fix}", "known lengths", str(shape))
+        raise _cannot(f"the shape of its filters is unknown{fix}", "known lengths", str(shape))
     this.shape = shape
     return source
 
 
 def _is_followed(this, source, rank, read):
-    """Whether a constant is cut as it is stored, and the operators behind it repeated behind the parts."""
+    """Whether a constant is cut in its stored form, with its operators repeated on the parts."""
     return source.tensor.data_type in _READABLE and can_follow(source, this.scope, rank, this.groups, read)
 
 
 def _refuse_overflow(this, source, read):
-    """Refuse filters over which the sums of the convolutions might not be those of the original."""
-    expected = "finite filters over which no sum overflows"
+    """Reject filters for which the sums of the convolutions may differ from the original's."""
+    expected = "finite filters whose sums cannot overflow"
     for node in filter(is_linear, source.chain):
         scale = this.scope.constant(node.input[1])
         if scale is not None and not np.isfinite(read(scale).astype(np.float64)).all():
-            raise _cannot("the scales of its filters hold NaN or infinity", expected, "")
+            raise _cannot("the scales of its filters contain NaN or infinity", expected, "")
     if source.tensor.data_type in _FLOATS:
         with np.errstate(over="ignore"):
             filters = read(source.tensor)
@@ -236,16 +237,16 @@ def _refuse_overflow(this, source, read):
 
 
 def _check_function(this):
-    """What only matters to protobuf graphs: the type of zeros, and constants in functions."""
+    """Checks that only concern protobuf graphs: the type of zeros, and constants in functions."""
     if this.computes not in _FLOATS:
         known = ", ".join(_FLOATS.values())
-        raise _cannot("the type it computes in is none ONNX knows it for", known, f"type {this.computes}")
+        raise _cannot("ONNX does not define this operator for that type", known, f"type {this.computes}")
     if this.scope.opset < 9 and this.scope.function:
-        raise _cannot("a function's constants are floats only", "opset 9 or later", f"opset {this.scope.opset}")
+        raise _cannot("constants in functions must be floats", "opset 9 or later", f"opset {this.scope.opset}")
 
 
 def _lookup(scope, known, name):
-    """(data type, shape) of a value; (0, None) where nothing is known."""
+    """(data type, shape) of a value; (0, None) if nothing is known."""
     tensor = scope.constant(name)
     if tensor is not None:
         return tensor.data_type, tuple(tensor.dims)

@@ -1,8 +1,8 @@
-"""Operators of an ONNX model whose computation nobody can see; see `splitdeconv.formats.unseen`."""
+"""Operators of an ONNX model whose computation is unknown; see `splitdeconv.formats.unseen`."""
 
 from .graph import DEFAULT_DOMAINS, scopes
 
-#: Domains of ONNX whose operators are documented.
+#: ONNX domains whose operators are documented.
 _KNOWN_DOMAINS = (*DEFAULT_DOMAINS, "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
 #: Domains of ONNX Runtime.
 MICROSOFT = ("com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
@@ -10,7 +10,7 @@ _OPAQUE = ("EPContext", "PythonOp", "TorchScript")
 
 
 def names(model) -> list[str]:
-    """The operators of an ONNX model, with their domains, that neither a standard nor the model itself defines."""
+    """The operators, with their domains, that neither a standard nor the model itself defines."""
     own = {(function.domain, function.name) for function in model.functions}
     used = (node for scope in scopes(model) for node in scope.graph.node)
     return [f"{n.domain}.{n.op_type}" for n in used if (n.domain, n.op_type) not in own and not _is_known(n)]

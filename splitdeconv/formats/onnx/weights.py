@@ -1,21 +1,23 @@
-"""Filters and bias of a planned transposed convolution: cut in NumPy where they are constant, else in the graph.
+"""Filters and bias of a planned transposed convolution, cut in NumPy or by nodes of the graph.
 
-ONNX keeps the filters as ``(Cin, Cout // groups, *kernel)``, a convolution wants ``(M, Cin // groups, *taps)`` with M
-counting (group, phase, output channel). `onnx_follow` uses this for constants that other operators follow.
+ONNX stores the filters as ``(Cin, Cout // groups, *kernel)``; a convolution needs
+``(M, Cin // groups, *taps)``, where M counts (group, phase, output channel). `onnx_follow` uses
+this for constants that are followed by other operators.
 """
 
 import numpy as np
 
 from ...core.apply import split_filters
 
-#: Numbers of a block of filters.
+#: Numbers in a block of filters.
 _BLOCK = 1 << 22
 
 
 def cut(plan, filters):
-    """The filters of each of ``plan.convolutions``, from an array ``(Cin, Cout // groups, *kernel)``; None if empty.
+    """The filters of each of ``plan.convolutions``, None for empty phases.
 
-    Large filters are cut some input channels at a time: beside them and the result little is held.
+    `filters` is an array ``(Cin, Cout // groups, *kernel)``. Large filters are cut a few input
+    channels at a time, to hold little more than the result.
     """
     rank, cin = len(plan.axes), len(filters)
     step = cin if plan.groups > 1 else max(1, _BLOCK * cin // max(1, filters.size))
@@ -48,7 +50,7 @@ def cut_in_graph(ops, plan, filters, shape):
     planes = ops.transpose(filters, (*range(lead), lead + 1, lead, *range(lead + 2, lead + 2 + rank)))
     padded = any(None in taps for split in plan.axis_plans for w in split.windows for taps in w.taps)
     if padded:
-        # A plane of zeros behind each kernel axis is what a tap of None picks.
+        # A tap of None selects the plane of zeros added at the end of each kernel axis.
         planes = ops.pad(planes, [(0, 0)] * (lead + 2) + [(0, 1)] * rank)
     held = [k + padded for k in kernel]
     return [
@@ -58,10 +60,10 @@ def cut_in_graph(ops, plan, filters, shape):
 
 
 def _pick(ops, planes, convolution, plan, channels, held):
-    """The taps of every phase of one convolution, the phases side by side before the output channels.
+    """The taps of every phase of one convolution, with the phases before the output channels.
 
     Args:
-        held: how many planes lie along each kernel axis.
+        held: the number of planes along each kernel axis.
     """
     lead = int(plan.groups > 1)
     parts = []
@@ -78,7 +80,7 @@ def _pick(ops, planes, convolution, plan, channels, held):
 
 
 def stack_in_graph(ops, bias, groups, phases, channels):
-    """`stack` for a value of the graph, of so many output `channels`."""
+    """`stack` for a value of the graph with `channels` output channels."""
     if phases == 1:
         return bias
     if groups > 1:

@@ -98,7 +98,7 @@ def _in_zip(data, path):
         shown = ", ".join(name for name, _ in inside[:_SHOWN]) + ", ..." * (len(inside) > _SHOWN)
         first, kind = inside[0]
         member = shlex.quote(f"{folder}/{first}")
-        what = f"a zip archive (such as a MediaPipe .task bundle) of {len(inside)} model(s): {shown}"
+        what = f"a zip archive (like a MediaPipe .task bundle) of {len(inside)} model(s): {shown}"
         return what, f"{unpack}splitdeconv convert {member} -o split.{kind}"
     if "saved_model.pb" in last:
         where = next(part[:-1] for part in parts if part[-1] == "saved_model.pb")

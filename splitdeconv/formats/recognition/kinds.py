@@ -118,7 +118,7 @@ KINDS = (
     ),
     Kind(_identified(b"ORTM"), "an ONNX Runtime model (.ort)", recipes.ORT),
     Kind(_identified(b"ET12", b"ET13"), "an ExecuTorch program", recipes.OWN_CODE),
-    Kind(_is_safetensors, "a SafeTensors file, which contains only weights", recipes.OWN_CODE),
+    Kind(_is_safetensors, "a SafeTensors file (only weights)", recipes.OWN_CODE),
     Kind(_begins(b"GGUF"), "a GGUF file", recipes.COMPILED),
     Kind(_begins(b"\x93NUMPY"), "a NumPy array, not a model"),
     Kind(_begins(b"RKNN"), "an RKNN model, compiled for a Rockchip NPU", recipes.COMPILED),

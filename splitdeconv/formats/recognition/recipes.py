@@ -46,13 +46,14 @@ SMALLER = (
 )
 # Keras infers the layout of a weights file from its name, which may not be the name it was given.
 WEIGHTS = (
-    "%sin Python, with the model's own code: model.load_weights(%s); model.save('model.keras'), "
+    "%sin Python, build the model with its own code; model.load_weights(%s); "
+    "model.save('model.keras'), "
     "then splitdeconv convert model.keras -o split.keras"
 )
-MADE_FROM = "convert the model it was made from (the .onnx, .tflite or .keras file, or an export), then "
+MADE_FROM = "convert its source model (the .onnx, .tflite or .keras file, or an export), then "
 CORE_ML = (
-    "convert the model it was made from (an .onnx, .tflite or .keras file; splitdeconv.convert also "
-    "accepts a keras.Model), and make the Core ML model from the result"
+    "convert the model it was made from (an .onnx, .tflite or .keras file; splitdeconv.convert "
+    "also accepts a keras.Model), and make the Core ML model from the result"
 )
 ORT = "convert the .onnx file it was made from, then python -m onnxruntime.tools.convert_onnx_models_to_ort split.onnx"
 OPENVINO = "convert the .onnx or .tflite file it was made from, then ovc split.onnx (or split.tflite)"
