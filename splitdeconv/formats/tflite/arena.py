@@ -1,12 +1,14 @@
-"""The memory a .tflite model's activations need at once, as the interpreter plans it.
+"""The memory that the activations of a .tflite model need at once, as the interpreter plans it.
 
-The plan is TFLite's own (tensorflow/lite/arena_planner.cc at 0406598a, simple_memory_arena.cc at 0e447935): tensors
-live from the operator that makes them to the last that reads them; a graph's inputs, outputs and variables, and what is
-unpacked from constants, to the end. They are placed largest first, each into the tightest gap that is free all its
-life, on 64-byte boundaries.
+The plan is TFLite's own (tensorflow/lite/arena_planner.cc at 0406598a, simple_memory_arena.cc at
+0e447935). Tensors live from the operator that makes them to the last one that reads them; inputs,
+outputs and variables of a graph, and unpacked constants, live to the end. Tensors are placed
+largest first, each into the tightest gap that is free during its whole lifetime, on 64-byte
+boundaries.
 
-Left out, so this is an approximation: kernels' scratch buffers, delegates (XNNPACK keeps its own memory) and the
-sharing of one place by a RESHAPE's input and output. An unknown batch counts as one image.
+This is an approximation. It leaves out the kernels' scratch buffers, delegates (XNNPACK keeps its
+own memory) and the sharing of memory by the input and output of a RESHAPE. An unknown batch counts
+as one image.
 """
 
 from math import prod
@@ -23,13 +25,13 @@ _ALIGNMENT = 64
 
 
 def arena_peak(data: bytes) -> int:
-    """Bytes of arena that a model needs, over all its subgraphs: each keeps an arena of its own.
+    """Bytes of arena that a model needs, summed over its subgraphs (each has its own arena).
 
     Args:
         data: the .tflite file.
 
     Raises:
-        SplitDeconvError: it is no sound TFLite model.
+        SplitDeconvError: it is not a valid TFLite model.
     """
     model, _ = read(data, "the TFLite model")
     check(model, "the TFLite model")
@@ -37,14 +39,14 @@ def arena_peak(data: bytes) -> int:
 
 
 def _lives(model, graph):
-    """First operator, last operator and bytes of every tensor in the arena, in the order of placing."""
+    """First operator, last operator and bytes of every tensor in the arena, in placement order."""
     operators, tensors = graph.operators or (), graph.tensors or ()
     end, born, died = len(operators), {}, {}
     fixed = {*ports(graph.inputs), *(i for i, t in enumerate(tensors) if t.isVariable)}
     born |= dict.fromkeys(fixed, 0)
     for position, operator in enumerate(operators):
         for tensor in ports(operator.outputs):
-            # What nobody reads is never released.
+            # A tensor that is never read is never released.
             born.setdefault(tensor, position)
             died.setdefault(tensor, end)
         if operator_name(model, operator) == "DEQUANTIZE" and not any(t in born for t in ports(operator.inputs)):
@@ -60,7 +62,7 @@ def _lives(model, graph):
 
 
 def _bytes(model, tensor):
-    """Size of an activation; 0 for constants and for what the interpreter allocates apart."""
+    """Size of an activation; 0 for constants and for what the interpreter allocates elsewhere."""
     if contents(model, tensor) is not None:
         return 0
     count = 0 if tensor.shape is None else prod(map(int, tensor.shape))
@@ -74,7 +76,7 @@ def _peak(born, died, sizes):
         rivals = np.flatnonzero((born[:i] <= died[i]) & (died[:i] >= born[i]))
         rivals = rivals[np.argsort(starts[rivals], kind="stable")]
         begins, tops = starts[rivals], np.maximum.accumulate(starts[rivals] + sizes[rivals])
-        # Gap j lies below rival j; the last one is open.
+        # Gap j is below rival j; the last one is open.
         floors = -(-np.concatenate([[0], tops]) // _ALIGNMENT) * _ALIGNMENT
         fits = np.flatnonzero(floors[:-1] + sizes[i] <= begins)
         best = fits[np.argmin(begins[fits] - floors[fits])] if len(fits) else -1

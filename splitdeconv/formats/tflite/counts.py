@@ -1,8 +1,8 @@
-"""Multiply-accumulates that a rewritten .tflite operator executes where they are more than its plan's.
+"""Multiply-accumulates of a rewritten .tflite operator, where they exceed those of its plan.
 
-Only int8 filters over float32 activations need more than a plan says (see `tflite_hybrid`): filters of one tap are
-computed twice as wide, windows that fall short of the input run over all of it, and a convolution may compute one
-channel that nobody reads.
+Only int8 filters with float32 activations need more (see `tflite_hybrid`): filters with one tap are
+computed twice as wide, windows that do not cover the input run over all of it, and a convolution
+may compute one extra channel that is never read.
 """
 
 from dataclasses import replace
@@ -17,10 +17,10 @@ from .rewrite.split import implied
 
 
 def counted(model, site: Site) -> Site:
-    """The site with the counts of what its forms execute; the very site where these are the plan's.
+    """The site with the counts of what its forms execute; the same site if the plan's are correct.
 
     Args:
-        model: the `ModelT` that holds it.
+        model: the `ModelT` that contains it.
         site: one of its transposed convolutions.
     """
     if site.dtype != hybrid.DTYPE or site.problem is not None or any(axis.n is None for axis in site.axes):
@@ -32,10 +32,10 @@ def counted(model, site: Site) -> Site:
 
 
 def _issued(site, form, spare):
-    """What the convolutions of one form execute per image.
+    """The multiply-accumulates per image that the convolutions of one form execute.
 
     Args:
-        spare: channels that each convolution computes beside its own.
+        spare: extra channels that each convolution computes.
     """
     plan = SplitPlan(site.axes, 1, form)
     sizes = zip(site.axes, plan.insertion, plan.axis_plans, strict=True)

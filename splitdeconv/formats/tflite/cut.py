@@ -1,4 +1,4 @@
-"""An operator of a .tflite model alone: the operators between two tensors of its subgraph."""
+"""One operator of a .tflite model in isolation: the operators between two of its tensors."""
 
 from pathlib import Path
 
@@ -19,17 +19,17 @@ def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Pat
     Args:
         original, converted: the models.
         site: one of the original's transposed convolutions.
-        folder: where to put the parts; None to hold them in memory.
+        folder: where to write the parts; None to keep them in memory.
 
     Raises:
-        UncutError: that cannot be done.
+        UncutError: the operator cannot be cut out.
     """
     handle = site.key
     ends, parts = None, []
     for name, source in (("original", original), ("converted", converted)):  # one at a time
         model, _ = read(content(source), "the model")
         if handle is None or len(model.subgraphs) <= handle.subgraph:
-            raise UncutError("it is not where the original has it")
+            raise UncutError("the converted model does not have it in the same place")
         if ends is None:
             graph = model.subgraphs[handle.subgraph]
             operator = graph.operators[handle.operator]
@@ -40,7 +40,7 @@ def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Pat
 
 
 def _begin(model, graph, site):
-    """The tensor that a part begins with; an operator whose shape other tensors decide gets the one it is fixed at."""
+    """The tensor that a part begins with; an output shape from other tensors becomes constant."""
     try:
         return source_of(model, graph, site.key)
     except UncutError:
@@ -57,8 +57,9 @@ def _begin(model, graph, site):
 
 
 def source_of(model, graph, handle) -> int:
-    """The tensor that a part begins with: the one that the operator reads, or where a shape is computed from one
-    before it, that one.
+    """The tensor that a part begins with: the input of the operator.
+
+    If a shape is computed from a tensor before the input, it is that tensor.
     """
     makers, source = producers(graph), handle.x
     while True:
@@ -69,12 +70,12 @@ def source_of(model, graph, handle) -> int:
             return source
         maker = makers.get(source)
         if maker is None:
-            raise UncutError("its output shape is computed from other tensors than its input")
+            raise UncutError("its output shape is computed from tensors other than its input")
         source = ports(maker.inputs)[0]
 
 
 def operators_between(graph, sources, sinks) -> list:
-    """The operators that lead from some tensors of a subgraph to others, in no order, and what else they need."""
+    """The operators between tensors of a subgraph, in no order, and those that they depend on."""
     makers = producers(graph)
     needed, wanted = {}, list(sinks)
     while wanted:
@@ -88,13 +89,14 @@ def operators_between(graph, sources, sinks) -> list:
 
 
 def _subgraph(model, number, reads, writes, file):
-    """A model of the operators that lead from the tensor called `reads` to the one called `writes`:
-    in `file`, or as bytes.
+    """A model of the operators between the tensors named `reads` and `writes`.
+
+    It is written to `file` if one is given, or else returned as bytes.
     """
     graph = model.subgraphs[number]
     found = [[i for i, tensor in enumerate(graph.tensors) if tensor.name == name] for name in (reads, writes)]
     if any(len(indices) != 1 for indices in found):
-        raise UncutError("the file uses the name of one of its tensors more than once")
+        raise UncutError("a tensor name is not unique in the file")
     (source,), (sink,) = found
     needed = operators_between(graph, [source], [sink])
     graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")

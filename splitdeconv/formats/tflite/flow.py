@@ -1,9 +1,9 @@
-"""Whether each tensor of a TFLite subgraph has one defined value when an operator reads it.
+"""Check that each tensor of a TFLite subgraph has one defined value when an operator reads it.
 
 The interpreter runs operators in the order of the file. It checks neither that a tensor has been
-written before it is read nor that only one operator writes it: it then reads whatever the memory
-holds, or what a delegate that reorders operators left there. Such a model has no defined result
-that a rewritten one could be compared with.
+written before it is read nor that only one operator writes it: it then reads whatever is in memory,
+or what a delegate that reorders operators has left there. Such a model has no defined result that a
+rewritten model could be compared with.
 """
 
 from math import prod
@@ -15,27 +15,27 @@ from .flatbuffer.outside import holds
 
 
 def check_flow(model, number, where) -> None:
-    """Refuse a subgraph that reads what nothing provides, or writes a tensor that has a value.
+    """Reject a subgraph that reads an undefined tensor, or writes one that already has a value.
 
     Args:
         model: a `ModelT` whose indices are all in range.
-        number: which of its subgraphs.
-        where: the file's name in a refusal.
+        number: index of the subgraph.
+        where: the name of the file in errors.
 
     Raises:
-        SplitDeconvError: naming operator and tensor.
+        SplitDeconvError: names the operator and the tensor.
     """
     graph, name = model.subgraphs[number], f"subgraph {number}"
     tensors, inputs, made = list(enumerate(graph.tensors or ())), settable(model, number), set()
     constants = {i for i, tensor in tensors if contents(model, tensor) is not None}
-    # Variables keep a value from run to run; without elements there is nothing to provide.
+    # Variables keep their value between runs; a tensor without elements needs no value.
     given = constants | inputs | {i for i, tensor in tensors if tensor.isVariable or _empty(tensor)}
     for position, operator in enumerate(graph.operators or ()):
         here = f"{name}, operator {position}"
         for tensor in _indices(operator.inputs) - {-1} - given - made:
-            raise damaged(where, f"{here}: reads tensor {tensor} before anything provides it")
+            raise damaged(where, f"{here}: reads tensor {tensor} before it is written")
         outputs = _indices(operator.outputs)
-        owned = (constants, "a constant"), (inputs, "an input"), (made, "which another one writes")
+        owned = (constants, "a constant"), (inputs, "an input"), (made, "which another operator writes")
         for tensors, what in owned:
             for tensor in outputs & tensors:
                 raise damaged(where, f"{here}: writes tensor {tensor}, {what}")
@@ -43,11 +43,11 @@ def check_flow(model, number, where) -> None:
             raise damaged(where, f"{here}: writes the same tensor twice")
         made |= outputs
     for tensor in _indices(graph.outputs) - given - made:
-        raise damaged(where, f"{name}: nothing provides its output, tensor {tensor}")
+        raise damaged(where, f"{name}: its output, tensor {tensor}, is never written")
 
 
 def settable(model, number) -> set[int]:
-    """Tensors of a subgraph whose value the caller may set, constants included."""
+    """Tensors of a subgraph whose value the caller may set, including constants."""
     graph = model.subgraphs[number]
     of_signatures = (
         entry.tensorIndex
@@ -59,9 +59,9 @@ def settable(model, number) -> set[int]:
 
 
 def changeable_buffers(model) -> set[int]:
-    """Buffers whose contents may change: those of inputs, operators' outputs and variables.
+    """Buffers whose contents may change: those of inputs, operator outputs and variables.
 
-    Tensors may share a buffer, and the interpreter then gives them one piece of memory.
+    Tensors may share a buffer, and then share memory in the interpreter.
     """
     found = set()
     for number, graph in enumerate(model.subgraphs):
@@ -75,7 +75,7 @@ def changeable_buffers(model) -> set[int]:
 
 
 def contents(model, tensor):
-    """The bytes that a file stores for a tensor, None if there are none; buffer 0 means none."""
+    """The bytes that a file stores for a tensor; None if there are none, as for buffer 0."""
     data = model.buffers[tensor.buffer].data if tensor.buffer else None
     return data if data is not None and len(data) else None
 
@@ -89,7 +89,7 @@ def _indices(ports):
 
 
 def sets_constants(data) -> bool:
-    """Whether a caller of the model in these bytes may set a tensor that holds a constant."""
+    """Whether a caller of this model, given as bytes, may set a tensor that holds a constant."""
     model = schema().Model.GetRootAs(data)
     graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
     given = [[graph.Inputs(i) for i in range(graph.InputsLength())] for graph in graphs]

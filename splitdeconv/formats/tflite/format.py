@@ -35,7 +35,7 @@ class TFLite(Format):
         return cut(original, converted, site, folder)
 
     def spoiled(self, model, site):
-        """With the weights of the operator in another order."""
+        """The model with the weights of the operator in another order."""
         from .flatbuffer.file import read, view, write
 
         parsed, _ = read(content(model), "the model")
@@ -60,7 +60,7 @@ class TFLite(Format):
         return bound_of(site, content(data))
 
     def keeps_state(self, model, run, fresh, feed, same):
-        """A model of variables begins alike whenever it is loaded."""
+        """Whether variables cause the difference: models with state start equally when reloaded."""
         return same(fresh()(feed), fresh()(feed))
 
     def layers(self, data, where, path=None, size=None):
@@ -76,7 +76,8 @@ class TFLite(Format):
         model, _ = read(data, "the TFLite model")
         check(model, "the TFLite model")
         graph = model.subgraphs[0]
-        # Indices change in a conversion, names do not: they alone identify a tensor, unless the file repeats them.
+        # A conversion changes indices but not names, so tensors are identified by name if it is
+        # unique.
         names = [(tensor.name or b"").decode(errors="replace") for tensor in graph.tensors]
         counts = Counter(names)
         labels = [name if name and counts[name] == 1 else f"{name}:{i}" for i, name in enumerate(names)]

@@ -1,4 +1,4 @@
-"""Reading a TFLite model in memory: operators' names and ports, tensors' types, shapes, constants, who makes what."""
+"""Read a TFLite model in memory: operator names and ports, tensor types, shapes and constants."""
 
 from functools import cache
 
@@ -21,12 +21,12 @@ _DTYPES = {
 
 @cache
 def names(enumeration) -> dict[int, str]:
-    """Names of one of the schema's enumerations by number."""
+    """The names of one of the schema's enumerations, by number."""
     return {v: k for k, v in vars(getattr(schema(), enumeration)).items() if isinstance(v, int)}
 
 
 def operator_name(model, operator) -> str:
-    """The schema's name of an operator, or a custom operator's own."""
+    """The schema's name of an operator, or the name of a custom operator."""
     code = model.operatorCodes[operator.opcodeIndex]
     name = names("BuiltinOperator").get(builtin(code), f"BUILTIN_{builtin(code)}")
     return (code.customCode or b"CUSTOM").decode(errors="replace") if name == "CUSTOM" else name
@@ -38,7 +38,7 @@ def type_name(tensor) -> str:
 
 
 def ports(indices) -> list[int]:
-    """Tensor indices of an operator's inputs or outputs as ints, none if the file left them out."""
+    """The tensor indices of an operator's inputs or outputs as ints; empty if omitted."""
     return [] if indices is None else [int(i) for i in indices]
 
 
@@ -48,9 +48,9 @@ def producers(graph) -> dict[int, object]:
 
 
 def dimensions(tensor) -> list[int | None]:
-    """A tensor's shape, None where it is known only at run time.
+    """The shape of a tensor, None where a dimension is known only at run time.
 
-    Like the interpreter, this takes from the signature only which dimensions are open.
+    Like the interpreter, this only reads from the signature which dimensions are open.
     """
     if tensor.shape is None:
         return []
@@ -60,7 +60,7 @@ def dimensions(tensor) -> list[int | None]:
 
 
 def constant(model, tensor) -> np.ndarray | None:
-    """A constant's values, a view of the file; None if the tensor is no dense constant of a plain type."""
+    """The values of a constant, as a view of the file; None unless dense and of a plain type."""
     data, dtype = contents(model, tensor), _DTYPES.get(type_name(tensor))
     if data is None or dtype is None or tensor.isVariable or tensor.sparsity is not None:
         return None

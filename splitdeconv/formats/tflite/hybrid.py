@@ -1,17 +1,20 @@
-"""Int8 filters over float32 activations: "dynamic range" quantization, TensorFlow's default.
+"""Int8 filters with float32 activations: "dynamic range" quantization, the default of TensorFlow.
 
-Kernels quantize the activations as they run, each image by its own range, zero included, to 256 steps. A rewritten
-convolution sums the same integers as long as four things hold (tflite/kernels/conv.cc, transpose_conv.cc and
-delegates/xnnpack/xnnpack_delegate.cc of google-ai-edge/LiteRT at f6745779):
+Kernels quantize the activations at run time to 256 steps, each image by its own range, which
+includes zero. A rewritten convolution sums the same integers as long as four conditions hold
+(tflite/kernels/conv.cc, transpose_conv.cc and delegates/xnnpack/xnnpack_delegate.cc of
+google-ai-edge/LiteRT at f6745779):
 
-* **It reads the whole image.** A slice has a range of its own, hence other steps; zeros around an image change nothing.
-  A window that falls short of the input is therefore cut from the convolution's result.
-* **Its scales are not all the same.** Otherwise LiteRT's own CONV_2D kernels take the filters to have one scale, and
-  quantize to 255 steps that are symmetric about zero; TRANSPOSE_CONV's never do. Such a convolution gets one more
-  channel: of zeros, with another scale, sliced off its result. XNNPACK makes no difference between the two.
-* **Its filters have two taps at least.** XNNPACK quantizes each pixel by its own range where they have one; it does not
-  do so for its transposed convolution. A tap of zero is added to such filters.
-* **Filters have no zero point.** No kernel applies it.
+* **It reads the whole image.** A slice has a different range and hence different steps; zeros
+  around an image change nothing. If a window does not cover the input, the result of the
+  convolution is sliced instead.
+* **Its scales are not all equal.** If they are, LiteRT's own CONV_2D kernels treat the filters as
+  having one scale and quantize to 255 steps that are symmetric about zero, which TRANSPOSE_CONV
+  never does. Such a convolution gets one more channel, of zeros and with another scale, which is
+  sliced off its result. XNNPACK treats both cases alike.
+* **Its filters have at least two taps.** XNNPACK quantizes each pixel by its own range if filters
+  have one tap, but not in its transposed convolution. A zero tap is added to such filters.
+* **Its filters have no zero point.** No kernel applies it.
 """
 
 from copy import copy
@@ -26,11 +29,11 @@ DTYPE = "float32x8"
 
 
 def widened(filters, pads):
-    """Filters of two taps at least, and the pads that go with them.
+    """Filters with at least two taps, and the pads for them.
 
     Args:
         filters: of one convolution, (channels, kh, kw, Cin).
-        pads: (before, after) per axis; a negative number cuts.
+        pads: (before, after) per axis; a negative number crops.
     """
     if filters.shape[1:3] != (1, 1):
         return filters, pads
@@ -38,32 +41,32 @@ def widened(filters, pads):
 
 
 def longer(pads):
-    """The pads of a convolution whose filters are one tap wider than those that they were meant for."""
+    """The pads of a convolution whose filters have been made one tap wider."""
     rows, (before, after) = pads
     return rows, (before, after + 1)
 
 
 def needs_channel(quantization, phases, filters) -> bool:
-    """Whether a convolution needs another channel for its activations to be quantized as the original's are.
+    """Whether a convolution needs an extra channel so that its activations are quantized as before.
 
     Args:
-        quantization: the original filters' parameters.
-        phases: how many phases the convolution yields.
+        quantization: the parameters of the original filters.
+        phases: how many phases the convolution computes.
         filters: its filters.
     """
     return bool(filters.any()) and len(set(_scales(quantization, phases, filters))) == 1
 
 
 def with_channel(filters) -> np.ndarray:
-    """The filters and one more, of zeros."""
+    """The filters with an extra channel of zeros."""
     return np.concatenate([filters, np.zeros_like(filters[:1])])
 
 
 def with_scale(quantization, phases, filters):
-    """The quantization of filters that `with_channel` has extended: the added channel's scale is another.
+    """The quantization of filters extended by `with_channel`; the extra channel has another scale.
 
     Args:
-        quantization: the original filters' parameters.
+        quantization: the parameters of the original filters.
         phases, filters: as for `needs_channel`.
     """
     found = copy(quantization)
@@ -82,14 +85,14 @@ def _scales(quantization, phases, filters):
 
 
 def bound_of(site, data):
-    """What a result of a site may be off by if the kernel quantizes every activation to the step beside the right one.
+    """A bound on the error of a site if its kernel misrounds every activation by one step.
 
     Args:
         site: a transposed convolution of a .tflite file.
         data: the file.
 
     Returns:
-        A function from the input's array to a bound; None if the site's kernel quantizes no activations.
+        A function from the input array to a bound; None if the kernel quantizes no activations.
     """
     if site.dtype != DTYPE:
         return None
@@ -103,6 +106,6 @@ def bound_of(site, data):
 
 
 def _step(x):
-    """The largest step to which an image of `x` is quantized."""
+    """The largest quantization step of the images in `x`."""
     low, high = (np.asarray(f(x.reshape(len(x), -1), axis=1), np.float64) for f in (np.min, np.max))
     return float(((np.maximum(high, 0) - np.minimum(low, 0)) / 255).max(initial=0.0))

@@ -1,6 +1,6 @@
-"""What the integer inputs of a .tflite model stand for: rows of a table, or lengths.
+"""What the integer inputs of a .tflite model represent: indices into a table, or lengths.
 
-Inputs go by the names of their tensors and by those that signatures give them.
+Inputs are known by the names of their tensors and by their names in signatures.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from ..lengths import Words, counted
 from .flatbuffer.file import read
 from .graph import constant, dimensions, operator_name, ports, producers
 
-# Operators that hand on integers as they are, up to their shape and type.
+# Operators that pass integers on unchanged, except for shape and type.
 _HAND_ON = ("CAST", "EXPAND_DIMS", "RESHAPE", "SQUEEZE")
 _WORDS = Words(
     compare=("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"),
@@ -41,7 +41,7 @@ def tables(model: bytes | Path) -> Iterator[tuple[str, int]]:
 
 
 def lengths(model: bytes | Path) -> Iterator[str]:
-    """The inputs that are lengths."""
+    """The inputs that represent lengths."""
     parsed, _ = read(content(model), "the model")
     for number, graph in enumerate(parsed.subgraphs):
 
@@ -54,7 +54,7 @@ def lengths(model: bytes | Path) -> Iterator[str]:
 
 
 def _names(model, number, index) -> Iterator[str]:
-    """What a tensor of a subgraph is called, by itself and as an input of signatures."""
+    """The names of a tensor of a subgraph: its own, and those as an input of signatures."""
     yield (model.subgraphs[number].tensors[index].name or b"").decode(errors="replace")
     for signature in model.signatureDefs or ():
         for entry in signature.inputs or () if signature.subgraphIndex == number else ():

@@ -20,7 +20,7 @@ def layers(data, where) -> list[dict]:
 
     Args:
         data: its bytes.
-        where: what to call it in a refusal.
+        where: its name in errors.
     """
     model, _ = read(data, where)
     check(model, where)
@@ -37,7 +37,7 @@ def layers(data, where) -> list[dict]:
 
 
 def _row(model, graph, operator, sites, batch, where):
-    """One operator's row; None where it does not multiply."""
+    """The row of one operator; None if it does not multiply."""
     kind = operator_name(model, operator)
     if kind in _DECONVOLUTIONS:
         site = next(sites)
@@ -64,7 +64,7 @@ def _row(model, graph, operator, sites, batch, where):
 def _multiplies(model, operator):
     kind = operator_name(model, operator)
     custom = names("BuiltinOperator").get(builtin(model.operatorCodes[operator.opcodeIndex])) == "CUSTOM"
-    # What a custom operator does is not in the file.
+    # The file does not describe custom operators.
     return custom or bool(_OTHERS.search(kind))
 
 

@@ -1,7 +1,8 @@
-"""TFLite models: every transposed convolution found, decided elsewhere, rewritten in place on the flatbuffer.
+"""TFLite models: finds every transposed convolution and rewrites those chosen, in the flatbuffer.
 
-No TensorFlow is needed, and nothing of a model is run but arithmetic on the shapes that a user fixes. What is not
-rewritten stays as it is: other operators, custom ones and their options, metadata, signatures, quantization.
+TensorFlow is not needed, and nothing of a model is executed except arithmetic on the shapes that a
+user fixes. Everything else stays as it is: other operators, custom ones and their options,
+metadata, signatures, quantization.
 """
 
 from collections.abc import Sequence
@@ -27,23 +28,23 @@ from .uses import Use, uses
 
 
 class TFLiteModel(Model):
-    """A .tflite model in memory. Made by `parse`."""
+    """A .tflite model in memory, created by `parse`."""
 
     def __init__(self, model, tail, where):
         self._model, self._tail, self._where = model, tail, where
-        self._was_fixed = False  # whether arithmetic on shapes may be without use
-        self._fixed = []  # what is said of operators whose image could be resized before
+        self._was_fixed = False  # whether there may be unused arithmetic on shapes
+        self._fixed = []  # notes on operators whose image could be resized before
 
     @classmethod
     def parse(cls, data, *, path=None) -> "TFLiteModel":
-        """Read a model from its bytes, checked as data: nothing is run, no part is trusted.
+        """Read a model from its bytes as data: nothing is executed, and everything is checked.
 
         Args:
-            data: the file's bytes; its constants are used in place, so they must not change.
-            path: what to call the file in a refusal.
+            data: the file's bytes; constants are views of them, so they must not change.
+            path: the name of the file in errors.
 
         Raises:
-            SplitDeconvError: these are not the bytes of a sound TFLite model, or its weights lie in other files.
+            SplitDeconvError: it is not a valid TFLite model, or its weights are in other files.
         """
         where = "the TFLite model" if path is None else str(path)
         model, tail = read(bytes(data) if not isinstance(data, bytes) else data, where)
@@ -61,15 +62,15 @@ class TFLiteModel(Model):
         return [(name, version) for name, version, _ in uses(self._model)]
 
     def left(self, decisions: Sequence[Decision] = ()) -> list[Use]:
-        """(name, version, element types) of every operator that the model keeps, whatever new ones it gets.
+        """(name, version, element types) of every operator that stays, without the new ones.
 
         Args:
-            decisions: on what `sites` returned last, not carried out yet.
+            decisions: about the sites that `sites` returned last, not yet carried out.
         """
         return uses(self._model, decisions)
 
     def unseen(self) -> list[str]:
-        """Custom operators that nobody can see into, by name."""
+        """The custom operators whose computation is unknown, by name."""
         codes = self._model.operatorCodes
         customs = (
             operator_name(self._model, operator)
@@ -84,34 +85,37 @@ class TFLiteModel(Model):
         return [entrance.told for entrance in entrances(self._model)]
 
     def fix(self, shapes: list[Shape | None]) -> None:
-        """Fix open dimensions of inputs, and of all that follows from them; LiteRT computes the shapes.
+        """Fix open dimensions of inputs and of dependent tensors; LiteRT infers the shapes.
 
         Args:
-            shapes: of each of `inputs`; None for one that stays.
+            shapes: one per input; None for an input that stays.
 
         Raises:
-            SplitDeconvError: a dimension of an input that is to be fixed would stay open, or LiteRT does not take the
+            SplitDeconvError: a dimension of an input to fix would stay open, or LiteRT rejects the
                 model at these shapes.
         """
         places = entrances(self._model)
         for entrance, shape in zip(places, shapes, strict=True):
             if shape is not None and None in shape:
                 raise SplitDeconvError(
-                    "more than the batch is known only at run time",
+                    "dimensions other than the batch are open",
                     where=f"{self._where}, input {entrance.told.name}",
-                    expected="-1 in the first dimension alone",
+                    expected="-1 in the first dimension only",
                     got=f"shape {entrance.told.declared}",
-                    fix=f"fix all of it with {advice([entrance.told for entrance in places])}",
+                    fix=f"fix all of them with {advice([entrance.told for entrance in places])}",
                 )
         given = {(e.subgraph, e.tensor): shape for e, shape in zip(places, shapes, strict=True) if shape is not None}
         fix(self._model, given, self._where)
         self._was_fixed = True
 
     def apply(self, decisions: list[Decision]) -> None:
-        """Rewrite the sites whose verdict is "convert"; the decisions are on what `sites` returned last.
+        """Rewrite the sites whose verdict is "convert".
+
+        Args:
+            decisions: about the sites that `sites` returned last.
 
         Raises:
-            SplitDeconvError: an interleave without a kernel for the type. Nothing has been changed then.
+            SplitDeconvError: an interleave has no kernel for the type. The model is then unchanged.
         """
         wanted = [decision for decision in decisions if decision.verdict == "convert"]
         for decision in wanted:
@@ -144,7 +148,7 @@ class TFLiteModel(Model):
             for stored, tensor in ((handle.stored_weights, handle.weights), (handle.stored_bias, handle.bias))
             if stored != tensor
         }
-        # TensorFlow's converter names a fused operator after all its parts: NAME;NAME.
+        # TensorFlow's converter joins the names of all parts of a fused operator: NAME;NAME.
         prefix = site.name.split(";")[0] + "/split"
         opened = (site.batch is None, *(axis.n is None for axis in site.axes))
         editor = Editor(self._model, graph, prefix, opened)
@@ -155,7 +159,7 @@ class TFLiteModel(Model):
         return tuple(self._fixed)
 
     def serialize(self) -> bytes:
-        """The model as the bytes of a .tflite file, the same for the same model and decisions.
+        """The bytes of a .tflite file, which are identical for equal models and decisions.
 
         Raises:
             SplitDeconvError: it has become too large for one flatbuffer.
@@ -163,27 +167,27 @@ class TFLiteModel(Model):
         return write(self._model, self._tail)
 
     def write(self, path) -> None:
-        """Write what `serialize` returns to a file.
+        """Write the result of `serialize` to a file.
 
         Raises:
-            SplitDeconvError: as `serialize`.
+            SplitDeconvError: as for `serialize`.
         """
         save(self._model, path, self._tail)
 
 
 def _is_fixed(decision):
-    """Whether an operator keeps to its image's size from now on, where LiteRT would have resized the original."""
+    """Whether an operator is now limited to its image size, unlike the original in LiteRT."""
     site = decision.site
     reshapes = decision.interleave in ("concat", "transpose") and max(axis.s for axis in site.axes) > 1
-    # XNNPACK alone follows the input; other kernels keep to the shape that the file asks for, as int16's do.
+    # Only XNNPACK follows the input; other kernels, such as int16's, use the shape in the file.
     return reshapes and site.dtype != "int16x8" and site.batch is not None
 
 
 def _fixed(decision):
-    """What a user should know about such an operator."""
+    """The note about such an operator for the user."""
     site, (rows, columns) = decision.site, (axis.n for axis in decision.site.axes)
     others = " or ".join(name for name in site.interleaves if name.endswith("_to_space"))
     return (
-        f"{site.name}: interleave {decision.interleave} fixes the size of its input at {rows}x{columns}; a program "
-        f"that resizes the image (resize_tensor_input) needs interleave {others}; the batch may be resized"
+        f"{site.name}: interleave {decision.interleave} fixes its input size at {rows}x{columns}; "
+        f"to resize images (resize_tensor_input), use interleave {others}; the batch can be resized"
     )

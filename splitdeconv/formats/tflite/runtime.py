@@ -18,10 +18,10 @@ def load(model: bytes | Path, kernels: str = "default", threads: int | None = No
     Args:
         model: bytes or the path of a file.
         kernels: one of `splitdeconv.formats.port.KERNELS`.
-        threads: of the kernels; None for all of the machine's.
+        threads: number of threads for the kernels; None for all processors.
 
     Raises:
-        RejectedError: LiteRT does not take the model.
+        RejectedError: LiteRT rejects the model.
     """
     interpreter = require("ai_edge_litert.interpreter", "tflite")
     resolvers = interpreter.OpResolverType
@@ -45,10 +45,10 @@ def load(model: bytes | Path, kernels: str = "default", threads: int | None = No
 
 
 def _source(model):
-    """Arguments that tell an interpreter where a model is.
+    """The arguments of an interpreter that give the location of a model.
 
-    A file is mapped. But where a constant is an input as well, setting it writes into the memory
-    that holds the model: a copy is at hand for that.
+    A file is memory-mapped. But if a constant is also an input, setting it writes into the memory
+    of the model, so such a model is copied.
     """
     if isinstance(model, Path) and not sets_constants(np.memmap(model, np.uint8, "r")):
         return {"model_path": str(model)}
@@ -95,7 +95,7 @@ class _Signature:
 
 
 def _named(details):
-    """Details with their names; numbered where the file repeats a name or has none."""
+    """Details with their names, numbered if the file repeats a name or has none."""
     names = [detail["name"] for detail in details]
     unique = len(set(names)) == len(names) and all(names)
     return [

@@ -1,9 +1,9 @@
-"""Custom operators of a .tflite file whose computation nobody can see; see `splitdeconv.formats.unseen`."""
+"""Custom TFLite operators whose computation is unknown; see `splitdeconv.formats.unseen`."""
 
 from collections.abc import Iterable
 
-#: Custom operators of TFLite whose computation is known: one is a transposed convolution, which is
-#: converted, and none of the others is.
+#: Custom operators whose computation is known: one is a transposed convolution, which is converted,
+#: and the others do not contain any.
 _KNOWN_CUSTOM = (
     "Convolution2DTransposeBias",
     "MaxPoolingWithArgmax2D",
@@ -13,10 +13,10 @@ _KNOWN_CUSTOM = (
     "TransformTensorBilinear",
     "Landmarks2TransformMatrix",
 )
-#: Operators of TensorFlow itself, which its converter leaves in a file under their names.
+#: Prefix of TensorFlow operators that its converter leaves in a file.
 _FLEX = "Flex"
 
 
 def names(customs: Iterable[str]) -> list[str]:
-    """Those of a file's custom operators, given by name, that nobody can see into."""
+    """The custom operators of a file, given by name, whose computation is unknown."""
     return [name for name in customs if name not in _KNOWN_CUSTOM and not name.startswith(_FLEX)]

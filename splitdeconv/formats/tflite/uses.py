@@ -1,4 +1,4 @@
-"""What a TFLite model asks of a target: its operators, their versions and the types that they compute in."""
+"""What a TFLite model requires of a target: its operators, their versions and element types."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,14 +11,14 @@ Use = tuple[str, int, frozenset[str]]
 
 
 def uses(model, decisions: Sequence[Decision] = ()) -> list[Use]:
-    """Every operator that is left once some decisions are carried out; what replaces the rewritten ones left out.
+    """Every operator that stays after some decisions are carried out, without the new operators.
 
     Args:
         model: the `ModelT`.
-        decisions: on its transposed convolutions.
+        decisions: about its transposed convolutions.
 
     Returns:
-        (name, version, element types of its tensors without the constants) of each.
+        (name, version, element types of its non-constant tensors) of each.
     """
     going: dict[int, set[int]] = {}
     for decision in decisions:
@@ -31,7 +31,7 @@ def uses(model, decisions: Sequence[Decision] = ()) -> list[Use]:
 
 
 def _of_graph(model, graph, going: set[int]) -> Iterator[Use]:
-    """The operators of a subgraph without those at the positions `going` and what feeds their output shapes alone."""
+    """The operators of a subgraph without those in `going` and those that only feed their shapes."""
     operators = list(graph.operators or ())
     rewritten = [operators[position] for position in going]
     shapes = [int(o.inputs[0]) for o in rewritten if operator_name(model, o) == "TRANSPOSE_CONV"]

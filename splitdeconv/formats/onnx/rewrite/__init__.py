@@ -1,1 +1,1 @@
-"""A plan written into an ONNX graph."""
+"""Write a plan into an ONNX graph."""

@@ -1,4 +1,4 @@
-"""Nodes and constants for a protobuf graph, under names that nothing else has."""
+"""Nodes and constants for a protobuf graph, with unique names."""
 
 from hashlib import blake2b
 
@@ -10,7 +10,7 @@ from ..ops import Ops
 
 
 class Names:
-    """Hands out names that no value and no node of a model has."""
+    """Generates names that no value and no node of a model has."""
 
     def __init__(self, model):
         self._used, self._last = set(), {}
@@ -27,7 +27,7 @@ class Names:
                 stack.extend(subgraphs(node))
 
     def fresh(self, wish):
-        """`wish`, or `wish` with the first number that makes it new."""
+        """`wish`, or `wish` with the first number that makes it unique."""
         name = wish
         while name in self._used:
             self._last[wish] = self._last.get(wish, 0) + 1
@@ -37,15 +37,15 @@ class Names:
 
 
 class GraphOps(Ops):
-    """Collects the nodes that replace one node; constants go into the graph at once, equal ones only once.
+    """Collects the nodes that replace one node; constants are added at once, equal ones only once.
 
     Args:
-        scope: the `Scope` the nodes will be in.
+        scope: the `Scope` of the nodes.
         names: `Names` of the model.
-        prefix: what the names of new nodes and values begin with.
+        prefix: prefix of the names of new nodes and values.
         constants: dict shared by all rewrites of a model.
-        ir_version: of the model. Up to version 3 every initializer of the main graph is one of its inputs as well, and
-            no other graph has any.
+        ir_version: of the model. Up to version 3 every initializer of the main graph is also one of
+            its inputs, and other graphs have no initializers.
         may_be_empty: as for `Ops`.
     """
 
@@ -63,7 +63,7 @@ class GraphOps(Ops):
         return name if outputs == 1 else results
 
     def repeat(self, node, inputs, axis=None):
-        """The same node on other inputs, all its attributes kept but the axis."""
+        """The same node on other inputs, with all its attributes except the axis."""
         name = self.emit(node.op_type, inputs, domain=node.domain)
         copy = self.nodes[-1]
         copy.attribute.extend(a for a in node.attribute if axis is None or a.name != "axis")
@@ -76,9 +76,9 @@ class GraphOps(Ops):
 
         Args:
             array: its value.
-            hint: what it is, for its name.
-            name: the name wished for, instead of one made from the hint.
-            home: the `Scope` it is put into, by default that of the nodes.
+            hint: what it is, to be used in its name.
+            name: the preferred name, instead of one made from the hint.
+            home: the `Scope` to add it to, by default that of the nodes.
         """
         home = home or self.scope
         while self._listed and home.parent:
@@ -94,7 +94,7 @@ class GraphOps(Ops):
         return self._constants[key]
 
     def _store(self, tensor, home):
-        if home.function:  # which has neither initializers nor typed inputs
+        if home.function:  # functions have neither initializers nor typed inputs
             node = self._onnx.helper.make_node("Constant", [], [tensor.name], name=tensor.name, value=tensor)
             home.prelude.append(node)
             return
@@ -104,6 +104,6 @@ class GraphOps(Ops):
             home.graph.input.append(value)
 
     def finish(self, value, name):
-        """The collected nodes, `value` called `name`."""
+        """The collected nodes, with `value` renamed to `name`."""
         self.nodes[-1].output[:] = [name if output == value else output for output in self.nodes[-1].output]
         return self.nodes

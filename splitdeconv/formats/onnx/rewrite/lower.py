@@ -1,14 +1,16 @@
 """A plan as ONNX nodes, channels first: convolutions, an interleave, a crop.
 
-The interleave "concat" is memory order at work, as it is channels-last: with the phases of every outer axis side by
-side on the next inner one, those of the last axis on a new innermost one, the elements already lie in the order of the
-output's pixels, n c b0 (s0 b1) (s1 b2) s2, and one Reshape does the rest: no Transpose, no DepthToSpace. Only the last
-step moves single elements.
+The interleave "concat" uses the memory order, as it does with channels last. The phases of every
+outer axis are placed side by side on the next inner axis, and those of the last axis on a new
+innermost axis. The elements are then already in the order of the output's pixels,
+n c b0 (s0 b1) (s1 b2) s2, and a single Reshape does the rest, without Transpose or DepthToSpace.
+Only the last step moves single elements.
 
-No length of the input is written into the nodes, not even one that the file fixes: a program may open or change the
-sizes of a file after it is loaded, and the converted file runs at every size the original runs at. With equal strides
-the Reshapes of "concat", and with one axis those of "transpose", say 0 and -1; else the lengths are computed from the
-value's Shape, which runtimes fold into constants where the sizes are fixed.
+No input length is written into the nodes, not even one that the file fixes: a program may open or
+change the sizes of a file after loading it, and the converted file runs at every size at which the
+original runs. With equal strides the Reshapes of "concat" use 0 and -1, as do those of "transpose"
+with one axis; otherwise the lengths are computed from the value's Shape, which runtimes fold into
+constants if the sizes are fixed.
 """
 
 from itertools import product
@@ -24,16 +26,17 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
 
     Args:
         ops: an `Ops`.
-        plan: a `SplitPlan` of form "split", "rows", "stacked" or "paper"; input lengths play no part unless it is
-            `fixed`.
+        plan: a `SplitPlan` of form "split", "rows", "stacked" or "paper"; input lengths are ignored
+            unless it is `fixed`.
         interleave: "concat", "depth_to_space" or "transpose".
         x: the input, ``(N, Cin, *spatial)``.
-        filters: for each of ``plan.convolutions`` the value ``(M, Cin // groups, *taps)``, or None for an empty phase;
-            M counts (group, phase, output channel), slowest first.
-        bias: ``phases -> value`` of the bias of so many stacked phases, in the order of M; or None for none.
+        filters: for each of ``plan.convolutions`` the value ``(M, Cin // groups, *taps)``, or None
+            for an empty phase; M counts (group, phase, output channel), slowest first.
+        bias: ``phases -> value``, the bias of that many stacked phases in the order of M; None
+            without bias.
         channels: output channels; divisible by the groups.
         dtype: NumPy type of the values.
-        quantize: applied to what each convolution yields; None for nothing.
+        quantize: applied to the result of each convolution; None for nothing.
 
     Returns:
         The output value, ``(N, channels, *spatial)``.
@@ -44,7 +47,7 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
     if interleave == "depth_to_space":
         check_depth_to_space(plan.phase_counts, "ConvTranspose")
     if plan.fixed:
-        # Another length would yield numbers, but not the right ones: here the runtime refuses it.
+        # Another length would give numbers, but wrong ones: this makes the runtime reject it.
         x = ops.reshape(x, [0, 0, *[1] * len(plan.axes)])
     inputs = {}
     blocks = [
@@ -61,10 +64,11 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
 
 
 def _cut(ops, plan, convolution, x, made):
-    """The input as one convolution reads it: sliced where its window falls short of the whole; and the pads left to do.
+    """The input as one convolution reads it, sliced where its window does not cover it all.
 
-    A slice of an input that may be as short as the slice is only right behind the zeros of its other end. The shortest
-    input is the one that leaves an output, whatever the file says of it.
+    Also returns the pads that remain. The input may be as short as a slice, so slicing is only
+    correct after padding the other end. The shortest input is the one that still gives an output,
+    whatever the file declares.
     """
     zeros, slices, pads = [(0, 0), (0, 0)], {}, []
     for i, ((before, after), axis) in enumerate(zip(convolution.pads, plan.axes, strict=True), start=2):
@@ -84,7 +88,7 @@ def _cut(ops, plan, convolution, x, made):
 
 
 def _convolve(ops, plan, convolution, cut, filters, bias):
-    """One Conv, all attributes explicit; its channels as (phase, output channel)."""
+    """One Conv with all attributes given; its channels are ordered by (phase, output channel)."""
     x, pads = cut
     phases = len(convolution.phases)
     rank = len(pads)
@@ -104,7 +108,7 @@ def _convolve(ops, plan, convolution, cut, filters, bias):
 
 
 def _fill_empty(ops, plan, blocks, bias, channels, dtype):
-    """The bias, or zeros, for the phases no tap reaches: as large as any other, and finite whatever the input is."""
+    """The bias, or zeros, for phases without taps: as large as the others, finite for any input."""
     if all(block is not None for block in blocks):
         return blocks
     like = next(block for block in blocks if block is not None)
@@ -118,7 +122,7 @@ def _fill_empty(ops, plan, blocks, bias, channels, dtype):
 
 
 def _join_by_concat(ops, plan, blocks, _):
-    """Interleave with Concat and one Reshape; see the top of this module."""
+    """Interleave with Concat and one Reshape; see the module docstring."""
     *outer, inner = plan.phase_counts
     rank = len(plan.phase_counts)
     columns = {}
@@ -140,12 +144,12 @@ def _join_by_concat(ops, plan, blocks, _):
 
 
 def _join_by_space(ops, plan, blocks, _):
-    """Interleave by DepthToSpace in its first mode, the phase slowest in the channels."""
+    """Interleave with DepthToSpace in its first mode, where the phase varies slowest."""
     return ops.emit("DepthToSpace", [ops.concat(blocks, 1)], blocksize=plan.phase_counts[0])
 
 
 def _join_by_transpose(ops, plan, blocks, channels):
-    """Interleave by one Transpose of rank 2 + 2 * spatial."""
+    """Interleave with one Transpose of rank 2 + 2 * spatial."""
     strides = plan.phase_counts
     rank = len(strides)
     opened = [Scaled(2 + i) for i in range(rank)]

@@ -1,4 +1,4 @@
-"""Replace ConvTranspose nodes by what `lower` emits, and clear away what is then unused."""
+"""Replace ConvTranspose nodes by the output of `lower`, and remove what is then unused."""
 
 from functools import cache
 from math import prod
@@ -16,7 +16,7 @@ from ..weights import cut_in_graph, stack_in_graph
 from .emit import GraphOps, Names
 from .lower import lower
 
-#: Filters up to this many numbers are extended as far as a form asks for.
+#: Filters with up to this many numbers may be extended as far as a form requires.
 MOST_FILTERS = 2**26
 
 
@@ -25,12 +25,12 @@ def rewrite(model, every, chosen, folder):
 
     Args:
         model: the ModelProto.
-        every: its scopes, those the sites were found in.
+        every: its scopes, in which the sites were found.
         chosen: (`Found`, form, interleave) for each.
-        folder: where external data lies.
+        folder: where external data is.
 
     Raises:
-        SplitDeconvError: an interleave does not fit, or external data cannot be read.
+        SplitDeconvError: an interleave is not possible, or external data cannot be read.
     """
     names, constants, count = Names(model), {}, uses(every)
     replaced = {scope: {} for scope in every}
@@ -41,7 +41,7 @@ def rewrite(model, every, chosen, folder):
         replaced[this.scope][this.node.output[0]] = ops.finish(y, this.node.output[0])
         unused |= _feeding(this)
         _declare(this)
-    # Inner graphs first: putting a node back copies the graphs in it.
+    # Inner graphs first: inserting a node copies the graphs in it.
     for scope in reversed(every):
         if replaced[scope] or scope.prelude:
             old = len(scope.graph.node)
@@ -52,7 +52,7 @@ def rewrite(model, every, chosen, folder):
 
 
 def _emit(ops, this, plan, interleave, folder, count):
-    """The nodes for one site; returns the value that takes the place of its output."""
+    """The nodes for one site; returns the value that replaces its output."""
     onnx = require("onnx", "onnx")
     groups, rank = plan.groups, len(this.shape)
     channels = this.shape[1] * groups
@@ -67,7 +67,7 @@ def _emit(ops, this, plan, interleave, folder, count):
     else:
         reads = dequantized_type(this.scope, this.node.input[0])
         risky = reads in (INT8, UINT8) and may_saturate(this.weights, this.scope, read)
-        # Of several signed convolutions none is computed in integers, for none is quantized by itself.
+        # Several signed convolutions are not quantized one by one, so none is computed in integers.
         unsigned = risky and (reads == UINT8 or len(plan.convolutions) == 1)
         quantized = not risky or reads == UINT8
         filters = Follower(ops, this.weights, read, groups, rank, unsigned).filters(plan)
@@ -88,12 +88,12 @@ def _emit(ops, this, plan, interleave, folder, count):
 
 
 def _check_growth(this, plan):
-    """Refuse forms that would extend the filters by zeros beyond measure, as a small file with a large dilation can."""
+    """Reject forms that would extend the filters excessively, as a large dilation could."""
     before = prod(this.shape)
     after = sum(prod(c.kernel_size) * len(c.phases) for c in plan.convolutions) * prod(this.shape[:2])
     if after > max(4 * before, MOST_FILTERS):
         raise SplitDeconvError(
-            f"the form {plan.form} would extend the filters by zeros beyond measure",
+            f"the form {plan.form} would extend the filters by too many zeros",
             where=this.name,
             expected=f"up to {max(4 * before, MOST_FILTERS)} numbers",
             got=f"{after}, from {before}",
@@ -102,11 +102,12 @@ def _check_growth(this, plan):
 
 
 def _quantizer(ops, this, plan, count, read):
-    """What rounds each convolution's result to the steps of the QuantizeLinear that reads the whole; None if none does.
+    """A function that rounds the result of each convolution like the QuantizeLinear after them.
 
-    Only where input, filters and bias are quantized too, so that a runtime can compute the convolution in integers
-    (ONNX Runtime would round a bias of floats for that); and not where the filters' zero points differ, which ONNX
-    Runtime then tries, and up to 1.20 fails to run.
+    None if there is no such QuantizeLinear. This is only done if input, filters and bias are also
+    quantized, so that a runtime can compute the convolution in integers (ONNX Runtime would round a
+    floating-point bias to do so). It is not done if the zero points of the filters differ, which
+    ONNX Runtime would try to compute in integers, and up to 1.20 fails to run.
     """
     scope, output = this.scope, this.node.output[0]
     reader = next((n for n in scope.graph.node if n.op_type == "QuantizeLinear" and output in n.input[:1]), None)
@@ -125,10 +126,10 @@ def _quantizer(ops, this, plan, count, read):
     zeros = [read(scope.constant(name)) for name in inner.input[2:] if name]
     if any(np.ptp(zero.astype(int)) for zero in zeros) or len(plan.convolutions) + max(plan.phase_counts) == 2:
         return None
-    if scales[0].data_type != this.computes:  # the inverse would yield another type
+    if scales[0].data_type != this.computes:  # the inverse would give another type
         return None
 
-    # A Constant node may stand between here and the reader, too late for what is put here.
+    # A Constant node may be located between here and the reader, too late for the new nodes.
     produced = {name for name in reader.input[1:] if name in scope.producers}
     parameters = [
         ops.constant(read(scope.constant(name)), name=f"{name}_again") if name in produced else name
@@ -143,7 +144,7 @@ def _quantizer(ops, this, plan, count, read):
 
 
 def _feeding(this):
-    """Names that only the filters and bias may need."""
+    """Names that only the filters and the bias may need."""
     names = set(this.node.input[1:])
     for source in filter(None, (this.weights, this.bias)):
         names.add(source.name)
@@ -152,7 +153,7 @@ def _feeding(this):
 
 
 def _declare(this):
-    """Correct declared output lengths that are not those ONNX Runtime computes: the converted model will have these."""
+    """Correct declared output lengths to those of ONNX Runtime, which the result will have."""
     for value in declared(this.scope.graph):
         dims = value.type.tensor_type.shape.dim
         if value.name == this.node.output[0] and len(dims) == len(this.shape):

@@ -1,10 +1,10 @@
-"""The same rewrite as a rule of onnxscript's rewriter, to be mixed with other rules.
+"""The same rewrite as a rule for onnxscript's rewriter, to be combined with other rules.
 
 >>> from onnxscript.rewriter import rewrite
 >>> model = rewrite(model, [split_conv_transpose_rule(form="split")])  # doctest: +SKIP
 
-Constant filters are cut in NumPy, others in the graph. Scales of quantized filters stay where they are, in front of the
-cut: to have them follow it, and for everything else a whole file needs, use `splitdeconv.convert`.
+Constant filters are cut in NumPy, others in the graph. Scales of quantized filters stay before the
+cut. To cut them as well, and for everything else that whole files need, use `splitdeconv.convert`.
 """
 
 import numpy as np
@@ -20,14 +20,15 @@ from .lower import lower
 
 
 def split_conv_transpose_rule(form="auto", interleave="concat"):
-    """A rewrite rule that replaces every ConvTranspose it can by stride-1 convolutions.
+    """A rewrite rule that replaces every convertible ConvTranspose by stride-1 convolutions.
 
-    It sees one node at a time, so another rule that is to have the ConvTranspose first (fusing a BatchNormalization
-    into it, say) has to be applied before it. What cannot be converted is left; onnxscript's tracer tells why.
+    It sees one node at a time. Another rule that needs the ConvTranspose (to fuse a
+    BatchNormalization into it, for example) must therefore be applied first. Nodes that cannot be
+    converted are left unchanged; onnxscript's tracer reports the reason.
 
     Args:
         form: "auto", "split", "rows" or "stacked"; see `splitdeconv.plan`.
-        interleave: "concat", "depth_to_space" (left alone where it does not fit) or "transpose".
+        interleave: "concat", "depth_to_space" (nodes that do not allow it are left) or "transpose".
 
     Returns:
         An ``onnxscript.rewriter.RewriteRule``.
@@ -62,10 +63,10 @@ def split_conv_transpose_rule(form="auto", interleave="concat"):
 
 
 class TapeOps(Ops):
-    """Emits onto the tape of a rewrite rule; constants become nodes, which functions can hold as well.
+    """Emits onto the tape of a rewrite rule; constants become nodes, which functions allow too.
 
     Args:
-        tape: what onnxscript hands a replacement function.
+        tape: the object that onnxscript passes to a replacement function.
         ir: the module onnx_ir.
         opset: version of the default operator set.
         may_be_empty: as for `Ops`.
@@ -81,7 +82,7 @@ class TapeOps(Ops):
         return result if outputs == 1 else list(result)
 
     def constant(self, array, hint="constant"):
-        """A Constant node, one for equal arrays; see `Ops.constant`."""
+        """A Constant node, shared by equal arrays; see `Ops.constant`."""
         array = np.ascontiguousarray(array)
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
@@ -90,7 +91,7 @@ class TapeOps(Ops):
 
 
 def _opset(context):
-    """The version of the default operator set where the match was found; subgraphs use the model's."""
+    """The version of the default operator set at the match; subgraphs use the model's."""
     for holder in (context.graph_or_function, context.model):
         for domain in ("", "ai.onnx"):
             if domain in holder.opset_imports:
@@ -99,16 +100,16 @@ def _opset(context):
 
 
 def _plan(ir, node, opset, form, interleave):
-    """The plan for a node and the shape of its filters, or a refusal."""
+    """The plan for a node and the shape of its filters."""
     shapes = [_shape(value) for value in (*node.inputs, None)[:3]]
     filters = shapes[1]
     if filters is None or None in filters or len(filters) < 3 or not all(filters):
         raise SplitDeconvError(
-            "the shape of its filters cannot be told", where=node.name, expected="known lengths", got=str(filters)
+            "the shape of its filters is unknown", where=node.name, expected="known lengths", got=str(filters)
         )
     if node.inputs[0].dtype is None and node.inputs[1].dtype is None:
         raise SplitDeconvError(
-            "the type it computes in cannot be told", where=node.name, expected="a typed input", got="none"
+            "the type it computes in is unknown", where=node.name, expected="a typed input", got="none"
         )
     axes, groups = geometry(ir.serde.serialize_node(node), opset, shapes[0], filters, shapes[2])
     if interleave == "depth_to_space":
@@ -118,7 +119,7 @@ def _plan(ir, node, opset, form, interleave):
 
 
 def _lower(ops, plan, interleave, node, shape):
-    """The value that takes the place of the node's output."""
+    """The value that replaces the output of the node."""
     x, w, *rest = node.inputs
     bias = rest[0] if rest else None
     channels = shape[1] * plan.groups
@@ -141,14 +142,14 @@ def _lower(ops, plan, interleave, node, shape):
 
 
 def _shape(value):
-    """Lengths of a value, None where open; None where its shape is not known, or there is no value."""
+    """Lengths of a value, None where open; None if its shape is unknown or there is no value."""
     if value is None or value.shape is None:
         return None
     return tuple(length if isinstance(length, int) else None for length in value.shape)
 
 
 def _constant(value):
-    """The array of a value nobody can override, or None."""
+    """The array of a value that cannot be overridden, or None."""
     if value is None or value.const_value is None or value.is_graph_input():
         return None
     return value.const_value.numpy()

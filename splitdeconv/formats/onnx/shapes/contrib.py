@@ -1,10 +1,11 @@
-"""Operators of ONNX Runtime's own, put so that ONNX' shape inference sees through them.
+"""Replace operators of ONNX Runtime in a copy, so that ONNX shape inference can continue past them.
 
-Inference knows nothing of the domain com.microsoft: behind its first operator no length is known. Exporters write such
-operators (QuantizeLinear of 16 bits), and so does ONNX Runtime when it saves what it has optimized (FusedConv, Gelu).
-In a copy that nothing runs, each that is known here gives way to operators of ONNX whose result has the same shape and
-type. What an operator computes plays no part; its inputs, outputs and attributes are those of the schemas that
-onnxruntime 1.32.0 holds (onnxruntime/docs/ContribOperators.md).
+Inference does not know the domain com.microsoft: after its first operator no lengths are known.
+Exporters write such operators (16-bit QuantizeLinear), and so does ONNX Runtime when it saves an
+optimized model (FusedConv, Gelu). In a copy that is never run, each known operator is replaced by
+ONNX operators whose result has the same shape and type. The computed values do not matter. Inputs,
+outputs and attributes follow the schemas of onnxruntime 1.32.0
+(onnxruntime/docs/ContribOperators.md).
 """
 
 from collections.abc import Callable
@@ -13,9 +14,9 @@ from ....extras import require
 from ..graph import DEFAULT_DOMAINS, scopes
 
 _MICROSOFT, _BLOCKED = "com.microsoft", "com.microsoft.nchwc"
-#: Attributes that say nothing about shapes, or that no operator of ONNX has.
+#: Attributes that do not affect shapes, or that ONNX operators do not have.
 _OWN = ("activation", "activation_params", "channels_last", "alpha", "beta")
-#: Outputs of the shape and the type of the first input, by operator: their positions.
+#: Outputs with the shape and the type of the first input, by operator: their positions.
 _LIKE_INPUT = {
     **dict.fromkeys(("BiasAdd", "BiasGelu", "BiasSoftmax", "FastGelu", "Gelu", "GroupNorm", "Inverse"), (0,)),
     **dict.fromkeys(("QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QuickGelu"), (0,)),
@@ -24,7 +25,7 @@ _LIKE_INPUT = {
     "SkipLayerNormalization": (0, 3),
     "SkipSimplifiedLayerNormalization": (0, 3),
 }
-#: Operators of ONNX of the same shape, and which inputs they take of the other.
+#: ONNX operators with the same output shape, and which inputs of the replaced operator they take.
 _LIKE_ANOTHER = {
     "FusedConv": ("Conv", (0, 1, 2)),
     "FusedGemm": ("Gemm", (0, 1, 2)),
@@ -39,7 +40,7 @@ _LIKE_ANOTHER = {
     "QLinearMul": ("Mul", (0, 3)),
     "QLinearWhere": ("Where", (0, 1, 4)),
 }
-#: Operators on blocks of channels, whose number is rounded up between ReorderInput and ReorderOutput.
+#: Operators on channel blocks; their number is rounded up between ReorderInput and ReorderOutput.
 _LIKE_BLOCKED = {
     "AveragePool": ("AveragePool", (0,)),
     "Conv": ("Conv", (0, 1, 2)),
@@ -51,10 +52,10 @@ _FLOAT, _UINT8, _INT64 = 1, 2, 7
 
 
 def stand_in(model) -> None:
-    """Replace every operator that is known here, in all graphs and functions of a copy of a model."""
-    # Those inside come first: a node that is replaced is written anew.
+    """Replace every known operator in all graphs and functions of a copy of a model."""
+    # Inner graphs come first, because a replaced node is written anew.
     for scope in reversed(scopes(model)):
-        if not scope.opset:  # the model has no operators of ONNX
+        if not scope.opset:  # the model uses no ONNX operators
             continue
         for index in reversed(range(len(scope.graph.node))):
             node = scope.graph.node[index]
@@ -68,7 +69,7 @@ def stand_in(model) -> None:
 
 
 def _builder(node) -> Callable | None:
-    """The function that makes the nodes for one; None where it is to stay."""
+    """The function that makes the replacement of a node; None if the node stays."""
     kind = node.op_type
     if node.domain == _MICROSOFT:
         own = {
@@ -83,7 +84,7 @@ def _builder(node) -> Callable | None:
         return (
             _like_another if kind in _LIKE_BLOCKED else {"ReorderInput": _like_input, "ReorderOutput": _cut}.get(kind)
         )
-    # ONNX Runtime has this one under ONNX' own name.
+    # ONNX Runtime defines this one in the ONNX domain.
     return _like_input if kind == "SimplifiedLayerNormalization" and node.domain in DEFAULT_DOMAINS else None
 
 
@@ -98,7 +99,7 @@ def _like_input(_, node):
 
 
 def _like_another(_, node):
-    """One operator of ONNX; between two Transposes where this one has the channels last."""
+    """One ONNX operator, between two Transposes if the original has its channels last."""
     blocked, last = node.domain == _BLOCKED, bool(_number(node, "channels_last")) or node.op_type.startswith("Nhwc")
     kind, places = (_LIKE_BLOCKED if blocked else _LIKE_ANOTHER)[node.op_type]
     inputs, output = [node.input[i] if i < len(node.input) else "" for i in places], node.output[0]
@@ -114,7 +115,7 @@ def _like_another(_, node):
 
 
 def _convolved(scope, node):
-    """A convolution whose result may be of another type than its input."""
+    """A convolution whose result may have another type than its input."""
     inner = type(node)()
     inner.CopyFrom(node)
     inner.output[0] = f"splitdeconv.untyped/{node.output[0]}"
@@ -134,7 +135,7 @@ def _dequantized(scope, node):
 
 
 def _cast(scope, node, place, otherwise):
-    """The first input, in the type of the one at `place`; nothing where the file does not state that."""
+    """The first input, cast to the type of the one at `place`; None if that is not a constant."""
     kind = otherwise
     if place < len(node.input) and node.input[place]:
         given = scope.constant(node.input[place])
@@ -145,12 +146,12 @@ def _cast(scope, node, place, otherwise):
 
 
 def _concatenated(_, node):
-    """Scale and zero point come first, then each value with its own."""
+    """Scale and zero point of the output come first, then each value with its own."""
     return [_make("Concat", node.input[2::3], node.output[:1], axis=_number(node, "axis"))]
 
 
 def _cut(scope, node):
-    """As many channels as the blocks were made of."""
+    """As many channels as before they were divided into blocks."""
     channels = _number(node, "channels")
     if _number(node, "channels_last") or not channels:
         return None

@@ -1,7 +1,7 @@
-"""Fix the shapes of an ONNX model's inputs, and what the file says of all other values.
+"""Fix the shapes of an ONNX model's inputs, and the declared shapes of all other values.
 
-A symbol means one length wherever it occurs: it is fixed in the whole model once an input fixes it.
-What shape inference then tells of a value replaces what was declared.
+A symbol means the same length everywhere: once an input fixes it, it is fixed in the whole model.
+Shapes found by shape inference then replace the declared ones.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from ...input_shapes import ModelInput, Shape, text_of
 from ..graph import scopes
 from .types import contradiction, declared, known_types, length, restate, withdraw
 
-# Some exporters write these where they know no symbol.
+# Some exporters write these instead of a symbol.
 _NO_SYMBOLS = ("", "?")
 
 
 def inputs_of(model) -> list[ModelInput]:
-    """The inputs of a ModelProto; those with a stored value have its shape, and are left out."""
+    """The inputs of a ModelProto; those with a stored value have its shape and are left out."""
     found = []
     for value in _given(model):
         kind = value.type.tensor_type
@@ -30,20 +30,20 @@ def fix(model, shapes: Sequence[Shape | None]) -> None:
 
     Args:
         model: a ModelProto.
-        shapes: of each of `inputs_of`, None in them for a length that stays; None for an input that
-            does.
+        shapes: one for each of `inputs_of`, with None for lengths that stay; None for an input that
+            stays.
 
     Raises:
-        SplitDeconvError: two sizes for one symbol, an input that is no tensor, or sizes that an
-            operator does not take.
+        SplitDeconvError: a symbol gets two sizes, an input is not a tensor, or an operator rejects
+            the sizes.
     """
     values, symbols = _given(model), {}
     for value, shape in zip(values, shapes, strict=True):
         if shape is not None:
             _learn(value, shape, symbols)
     found, odd = scopes(model), contradiction(model)
-    # Once every input is fixed, what is declared is believed where inference stops: nothing that is
-    # stale may be left.
+    # Once every input is fixed, declared shapes are trusted where inference stops, so no stale ones
+    # may be left.
     withdraw(found, known_types(model, found))
     for value, shape in zip(values, shapes, strict=True):
         if shape is not None:
@@ -58,9 +58,9 @@ def fix(model, shapes: Sequence[Shape | None]) -> None:
         raise SplitDeconvError(
             "ONNX shape inference cannot give the model this input shape",
             where=", ".join(f"input {v.name} of {text_of(s)}" for v, s in zip(values, shapes, strict=True) if s),
-            expected="sizes that every operator of the model takes",
+            expected="sizes that every operator of the model accepts",
             got=said,
-            fix="choose other sizes; leave the option out to convert the model as open as it is",
+            fix="choose other sizes, or omit the option to keep the input shapes open",
         )
     restate(found, known_types(model, found))
 
@@ -71,14 +71,14 @@ def _given(model):
 
 
 def _learn(value, shape, symbols):
-    """Note the size of each symbol of an input, with the input's name."""
+    """Record the size of each symbol of an input, with the name of the input."""
     if not value.type.HasField("tensor_type"):
         raise SplitDeconvError(
-            "the input has no shape to fix",
+            "the input has no shape that could be fixed",
             where=f"input {value.name}",
             expected="a tensor",
-            got=value.type.WhichOneof("value") or "nothing that is known",
-            fix="leave it out of the input shapes",
+            got=value.type.WhichOneof("value") or "an unknown type",
+            fix="omit it from the input shapes",
         )
     for dim, size in zip(value.type.tensor_type.shape.dim, shape, strict=False):
         if size is None or dim.HasField("dim_value") or dim.dim_param in _NO_SYMBOLS:
@@ -86,11 +86,11 @@ def _learn(value, shape, symbols):
         known, name = symbols.setdefault(dim.dim_param, (size, value.name))
         if known != size:
             raise SplitDeconvError(
-                "invalid input shapes: expected one size for each symbol",
+                "invalid input shapes: expected one size per symbol",
                 where=f"input {value.name}, dimension {dim.dim_param}",
-                expected=f"{known}, which input {name} has for {dim.dim_param}",
+                expected=f"{known}, as in input {name} for {dim.dim_param}",
                 got=f"{size} in {text_of(shape)}",
-                fix=f"give {dim.dim_param} the same size wherever it occurs",
+                fix=f"give {dim.dim_param} the same size everywhere",
             )
 
 

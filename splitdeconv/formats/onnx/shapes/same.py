@@ -1,8 +1,8 @@
-"""Transposed convolutions of SAME padding, put so that ONNX' shape inference knows their true size.
+"""Make ONNX shape inference find the true size of transposed convolutions with SAME padding.
 
-It adds output_padding to n*s and forgets that a kernel shorter than its stride yields less, where
-ONNX Runtime computes what `splitdeconv.formats.onnx.geometry` says. Whatever follows would have another
-shape than inference tells.
+Inference adds output_padding to n*s and ignores that a kernel shorter than its stride gives a
+smaller output. ONNX Runtime computes what `splitdeconv.formats.onnx.geometry` describes. Without
+this, all shapes that follow would be inferred wrongly.
 """
 
 from ....core.geometry import effective_kernel
@@ -11,17 +11,17 @@ from ....extras import require
 from ..geometry import from_onnx
 from ..graph import DEFAULT_DOMAINS, trace
 
-#: A domain of which inference knows nothing.
+#: A domain that inference does not know.
 _UNKNOWN = "splitdeconv.unknown"
 
 
 def spell_out(scope):
-    """Replace SAME by the pads it stands for, in every ConvTranspose of a scope of a copy."""
+    """Replace SAME by explicit pads in every ConvTranspose of a scope of a copy."""
     for node in scope.graph.node:
         if node.op_type != "ConvTranspose" or node.domain not in DEFAULT_DOMAINS:
             continue
         values = {a.name: list(a.ints) or a.s.decode("utf-8", "replace") for a in node.attribute}
-        # A damaged file may hold numbers under this name.
+        # A damaged file may contain numbers under this name.
         if str(values.get("auto_pad")).startswith("SAME") and "output_shape" not in values:
             _spell_out(scope, node, values)
 
@@ -33,7 +33,7 @@ def _spell_out(scope, node, values):
     given = {name: values[name] for name in names if name in values}
     try:
         axes = from_onnx((None,) * len(kernel), kernel, **given)
-    except (SplitDeconvError, TypeError):  # no kernel is known, or it is not legal
+    except (SplitDeconvError, TypeError):  # the kernel is unknown, or the attributes are invalid
         node.domain = _UNKNOWN
         return
     extra = given.get("output_padding") or [0] * len(axes)

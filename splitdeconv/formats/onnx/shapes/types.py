@@ -1,9 +1,9 @@
-"""Types and shapes of the values in an ONNX model: what inference derives from the inputs.
+"""Types and shapes of the values in an ONNX model, inferred from the inputs.
 
-ONNX also lets a file declare shapes (value_info), and no runtime enforces these: they go stale when
-an input is opened, and inside a loop or a function they hold for one call only. They are believed
-where inference stops (at an operator that neither ONNX nor `contrib` knows) only if every input has a
-fixed shape.
+ONNX files may also declare shapes (value_info), but no runtime enforces them: they become stale
+when an input is opened, and inside a loop or a function they hold for one call only. They are
+trusted where inference stops (at an operator that neither ONNX nor `contrib` knows), but only if
+every input has a fixed shape.
 """
 
 from collections import ChainMap
@@ -20,7 +20,7 @@ from .same import spell_out
 def known_types(model, found):
     """For each of the scopes `found` in `model`, ``name -> (data type, shape)``.
 
-    Open lengths are None; so is a shape that is not known at all.
+    Open lengths are None, and so are shapes that are entirely unknown.
     """
     fixed = _has_fixed_inputs(model)
     by_graph = {}
@@ -41,14 +41,14 @@ def known_types(model, found):
 
 
 def withdraw(found, types):
-    """Withdraw declared lengths of inner values that inference does not confirm.
+    """Remove declared lengths of inner values that inference does not confirm.
 
-    ONNX Runtime's optimizer replaces Shape operators by what is declared, and rewritten models may
-    have more of these.
+    ONNX Runtime's optimizer replaces Shape operators by declared lengths, and rewritten models may
+    have more Shape operators.
 
     Args:
         found: scopes of a model.
-        types: what `known_types` says of them.
+        types: the return value of `known_types` for them.
     """
     for scope, known in zip(found, types, strict=True):
         read = {name for node in scope.graph.node for name in node.input}
@@ -63,7 +63,7 @@ def withdraw(found, types):
 
 
 def contradiction(model) -> str | None:
-    """What in a model its shapes do not allow, in the words of ONNX' strict inference; None if it finds nothing."""
+    """The contradiction that strict shape inference reports for a model; None if there is none."""
     onnx = require("onnx", "onnx")
     try:
         onnx.shape_inference.infer_shapes(_bare(model), strict_mode=True, data_prop=True)
@@ -73,13 +73,14 @@ def contradiction(model) -> str | None:
 
 
 def restate(found, types):
-    """Declare of inner values what inference tells of them.
+    """Declare the inferred shapes of inner values.
 
-    What it does not tell is withdrawn, but for outputs of the model that nothing in it reads.
+    Where inference has no result, the declaration is removed, except for outputs of the model that
+    nothing in it reads.
 
     Args:
         found: scopes of a model.
-        types: what `known_types` says of them.
+        types: the return value of `known_types` for them.
     """
     for scope, known in zip(found, types, strict=True):
         for value in declared(scope.graph)[_inputs(scope) :]:
@@ -96,7 +97,7 @@ def restate(found, types):
 
 
 def declared(graph):
-    """The typed values a graph or function lists."""
+    """The typed values that a graph or function declares."""
     values = (*graph.input, *graph.output, *getattr(graph, "value_info", ()))
     return [value for value in values if not isinstance(value, str)]
 
@@ -116,14 +117,14 @@ def _type_of(value):
 
 
 def length(dim) -> int | None:
-    """The length that a dimension declares; None where it is open."""
+    """The declared length of a dimension; None if it is open."""
     return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None
 
 
 def _inferred(model):
-    """A copy with shapes inferred from the main graph's inputs alone; large constants are left out.
+    """A copy with shapes inferred only from the inputs of the main graph, without large constants.
 
-    The copy has no inferred shapes where inference gives up.
+    If inference fails, the copy has no inferred shapes.
     """
     onnx, copy = require("onnx", "onnx"), _bare(model)
     try:
@@ -133,7 +134,7 @@ def _inferred(model):
 
 
 def _bare(model):
-    """A copy that declares no shapes but those of the main graph's inputs, without large constants."""
+    """A copy that only declares the shapes of the main graph's inputs, without large constants."""
     copy = light(model)
     stand_in(copy)
     for scope in scopes(copy):
@@ -141,7 +142,7 @@ def _bare(model):
         spell_out(scope)
         _forget(scope)
         if hasattr(graph, "sparse_initializer"):
-            # Up to onnx 1.19, inference crashes where a filter is sparse.
+            # Up to onnx 1.19, inference crashes on sparse filters.
             graph.ClearField("sparse_initializer")
         for tensor in tensors_of(graph):
             if tensor.external_data:
@@ -151,7 +152,7 @@ def _bare(model):
 
 
 def _forget(scope):
-    """Remove what does not have to hold: declared shapes, and defaults that a caller may replace."""
+    """Remove what may not hold: declared shapes, and defaults that a caller may replace."""
     for value in declared(scope.graph)[_inputs(scope) :]:
         if value.type.HasField("tensor_type"):
             value.type.tensor_type.ClearField("shape")
@@ -161,10 +162,10 @@ def _forget(scope):
 
 
 def _inputs(scope):
-    """How many of the declared values are the main graph's inputs, whose shapes a runtime enforces."""
+    """The number of declared values that are main graph inputs, whose shapes a runtime enforces."""
     return len(scope.graph.input) if scope.parent is None and not scope.function else 0
 
 
 def _defaults(scope):
-    """The initializers that are only the default of an input, whose shape is another matter."""
+    """The initializers that are only defaults of inputs, which may have other shapes."""
     return scope.overridable & scope.inputs

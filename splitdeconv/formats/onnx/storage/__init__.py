@@ -1,1 +1,1 @@
-"""Large tensors, inside a model and in files beside it, without copies."""
+"""Large tensors inside a model and in external files, handled without copies."""

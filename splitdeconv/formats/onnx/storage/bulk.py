@@ -1,9 +1,9 @@
-"""Large ONNX models without holding their constants more often than needed.
+"""Large ONNX models, without holding their constants in memory more often than needed.
 
-protobuf copies what it is asked for: a field of bytes when it is read, a message when it is put
-into another one or asked for its size, everything when a model is written; and what is removed from
-a message is freed only with the whole. So models are copied without their large constants, and written one stored
-tensor at a time.
+protobuf copies data in many places: a bytes field when it is read, a message when it is inserted
+into another one or its size is requested, everything when a model is written. What is removed from
+a message is only freed with the whole message. Models are therefore copied without their large
+constants, and written one stored tensor at a time.
 """
 
 from contextlib import suppress
@@ -11,15 +11,15 @@ from math import prod
 
 from ...recognition.wire import fields
 
-#: Elements up to which a tensor is not large: shapes, scales and the like.
+#: Number of elements up to which a tensor is not large: shapes, scales and the like.
 SMALL = 1024
 _GRAPH, _INITIALIZER = 7, 5
-#: Messages that may hold tensors.
+#: Messages that may contain tensors.
 _HOLDERS = {"ModelProto", "GraphProto", "FunctionProto", "NodeProto", "AttributeProto"}
 
 
 def light(model):
-    """A copy of a model whose large stored tensors have a name, a type and a shape, but no values."""
+    """A copy of a model whose large tensors have a name, a type and a shape, but no values."""
     copy = type(model)()
     _copy(model, copy)
     return copy
@@ -49,8 +49,8 @@ def _holds(attribute):
 
 
 def _copy_plain(target, name, value):
-    """A field of numbers, text or bytes, one or many."""
-    # Names have been checked; documentation that is no text decides nothing.
+    """A field of numbers, text or bytes, single or repeated."""
+    # Names have been checked; documentation that is not valid text does not matter.
     with suppress(UnicodeDecodeError):
         if hasattr(value, "extend"):
             getattr(target, name).extend(value)
@@ -59,11 +59,11 @@ def _copy_plain(target, name, value):
 
 
 def save(model, tensors, path):
-    """Write a model to a file, as protobuf writes it.
+    """Write a model to a file, byte for byte as protobuf would write it.
 
     Args:
         model: a ModelProto without initializers in its main graph.
-        tensors: called without arguments, the initializers, one by one; called twice.
+        tensors: a function without arguments that yields the initializers; it is called twice.
         path: the file.
     """
     rest = memoryview(model.SerializeToString(deterministic=True))
@@ -83,7 +83,7 @@ def save(model, tensors, path):
 
 
 def _places(data):
-    """The fields of a message: number, where the key begins, where the value begins and ends."""
+    """The fields of a message: number, start of the key, start and end of the value."""
     key = 0
     for number, _, start, stop in fields(data, len(data)):
         yield number, key, start, stop
@@ -91,7 +91,7 @@ def _places(data):
 
 
 def _head(number, length):
-    """Key and length of a field of bytes."""
+    """Key and length of a bytes field."""
     head = bytearray([number << 3 | 2])
     while length > 127:
         head.append(length & 127 | 128)

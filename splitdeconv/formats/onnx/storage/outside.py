@@ -1,4 +1,4 @@
-"""ONNX models whose large tensors lie in files beside them: whether a model has such, and which stay there."""
+"""ONNX models with large tensors in external files: find out which of them stay there."""
 
 import mmap
 from pathlib import Path
@@ -6,18 +6,19 @@ from pathlib import Path
 from ..graph import scopes
 from ..parse import is_external, locate
 
-#: Bytes up to which a tensor is brought inside: `onnx.save_model` leaves those inside by default, too.
+#: Size up to which a tensor is moved inside, the default threshold of `onnx.save_model`.
 SMALL = 1024
 
 
 def staying(model, folder) -> list:
-    """The tensors that a model keeps in other files when it is written: large dense initializers.
+    """The tensors that stay in external files when a model is written: large dense initializers.
 
     Args:
         model: a ModelProto.
-        folder: where it lies.
+        folder: the folder of the model.
 
     Raises:
+        SplitDeconvError: one of the tensors cannot be read.
         SplitDeconvError: one of the tensors cannot be read.
     """
     stored = (tensor for scope in scopes(model) for tensor in getattr(scope.graph, "initializer", ()))
@@ -25,11 +26,11 @@ def staying(model, folder) -> list:
 
 
 def refers(data: bytes) -> bool:
-    """Whether the bytes of a model may refer to other files: they then hold the word for it."""
+    """Whether a model given as bytes may refer to other files: it then contains the keyword."""
     return b"location" in data
 
 
 def refers_to_files(path: Path) -> bool:
-    """As `refers`, of a model file, which is mapped and not read."""
+    """Like `refers`, for a model file, which is mapped and not read."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         return mapped.find(b"location") >= 0

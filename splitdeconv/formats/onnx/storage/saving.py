@@ -1,8 +1,8 @@
-"""Save an ONNX model whose large tensors lie in files beside it, or hold it in one piece.
+"""Save an ONNX model whose large tensors are in external files, or load it into one piece.
 
-A model refers to these files by paths relative to its own folder, and runtimes follow none that lead out of it. A
-result is therefore saved with the references it has where they lead to the same files, and with a copy of the tensors
-in one file of its own, named after it, anywhere else.
+A model refers to these files by paths relative to its own folder, and runtimes do not follow paths
+that lead out of it. A result keeps its references where they lead to the same files. Anywhere else,
+it is saved with a copy of the tensors in one file of its own, named after it.
 """
 
 import errno
@@ -16,17 +16,17 @@ from ..model import OnnxModel
 from ..parse import LARGEST, locate
 from .outside import refers, staying
 
-#: Where a tensor may begin in a file: pages, which runtimes can map.
+#: Alignment of tensors in a file: pages, which runtimes can map.
 _PAGE = 4096
 _CHUNK = 1 << 22
 
 
 def completed(data: bytes, folder) -> bytes:
-    """A model with everything inside.
+    """A model with all its data inside.
 
     Args:
         data: its bytes.
-        folder: where the files lie that it refers to.
+        folder: where the external files are.
 
     Raises:
         SplitDeconvError: it would exceed protobuf's 2 GiB, or a file cannot be read.
@@ -36,27 +36,27 @@ def completed(data: bytes, folder) -> bytes:
     model = OnnxModel.parse(data, path=Path(folder) / "model")
     if (size := len(data) + model.bytes_outside) > LARGEST:
         raise SplitDeconvError(
-            "the model is too large to be held in one piece",
+            "the model is too large for one file in memory",
             where="result.model",
             expected=f"up to {LARGEST} bytes, external data included",
             got=f"{size} bytes",
-            fix="save it in the folder of the original (result.save, splitdeconv convert), and use the file",
+            fix="save it in the folder of the original (result.save, splitdeconv convert)",
         )
     return model.serialize()
 
 
 def save(data: bytes, folder, path, overwrite=False) -> Path:
-    """Write a model so that it loads from there; tensors in other files are copied only if it cannot refer to them.
+    """Write a model so that it loads from its new location; copy external tensors only if needed.
 
     Args:
         data: the model's bytes.
-        folder: where the files lie that it refers to.
+        folder: where the external files are.
         path: the file to write.
-        overwrite: whether files may be replaced.
+        overwrite: whether existing files may be replaced.
 
     Raises:
-        SplitDeconvError: as `output.write`, of the model and of the file NAME.data beside it; or a tensor cannot be
-            read.
+        SplitDeconvError: as for `output.write`, for the model and for the file NAME.data beside it;
+            or a tensor cannot be read.
     """
     path = output.check(path, overwrite)
     target = Path(os.path.realpath(path))
@@ -79,10 +79,10 @@ def save(data: bytes, folder, path, overwrite=False) -> Path:
 
 
 def _move(tensors, folder, beside):
-    """Let tensors refer to where they lie as seen from a new folder, or to the file `beside`.
+    """Make tensors refer to their location as seen from a new folder, or to the file `beside`.
 
     Returns:
-        What that file is to hold: the place in it by (file, offset, bytes).
+        The contents of that file: the position in it by (file, offset, bytes).
     """
     places, end = {}, 0
     for tensor in tensors:
@@ -90,9 +90,9 @@ def _move(tensors, folder, beside):
         source, offset, size = part
         if source == Path(os.path.realpath(beside)):
             raise SplitDeconvError(
-                "the output cannot be written",
+                "cannot write the output",
                 where=str(beside),
-                expected="a file that the model does not read itself",
+                expected="a file that the model itself does not read",
                 got=str(source),
                 fix="choose another name",
             )
@@ -111,7 +111,7 @@ def _move(tensors, folder, beside):
 
 
 def _fill(path, places):
-    """Write parts of files into one, a few megabytes at a time; holes stay holes."""
+    """Copy parts of files into one file, a few megabytes at a time; holes stay holes."""
     with open(path, "wb") as target:
         for (source, start, size), place in places.items():
             with open(source, "rb") as file:
@@ -125,7 +125,7 @@ def _fill(path, places):
 
 
 def _stretches(file, start, stop):
-    """(begin, end) of what is stored between two places of a file, where the system tells; else all of it."""
+    """(begin, end) of the stored parts of a file range; all of it if holes are not reported."""
     if not hasattr(os, "SEEK_DATA"):
         yield start, stop
         return

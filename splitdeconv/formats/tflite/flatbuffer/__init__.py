@@ -1,1 +1,1 @@
-"""Bytes of a .tflite file to objects and back, checked before they are read."""
+"""Convert the bytes of a .tflite file to objects and back, checking them before they are read."""

@@ -1,9 +1,10 @@
-"""Whether a TFLite flatbuffer stays within its own bytes: walked once, before anything reads it.
+"""Check that a TFLite flatbuffer stays within its own bytes, in one pass before anything reads it.
 
-Python's flatbuffers has no verifier, and its readers follow any offset. What tables hold is asked of the generated
-schema itself, so that this check and the readers always speak of the same version: the code that builds a table is run
-against a recorder. Unsigned offsets only lead forwards, so there are no cycles; shared parts are paid for each time
-they are met, so that a small file cannot unfold into a large one.
+Python's flatbuffers has no verifier, and its readers follow any offset. The contents of tables are
+taken from the generated schema itself, so that this check and the readers always use the same
+version: the code that builds a table is run against a recorder. Unsigned offsets only point
+forwards, so there are no cycles. Shared parts are counted each time they are reached, so that a
+small file cannot expand into a large one.
 """
 
 from functools import cache
@@ -12,11 +13,12 @@ from struct import Struct
 from ....errors import SplitDeconvError
 from ....extras import require
 
-# C++'s flatbuffers::Verifier stops at as many.
+# The limit of flatbuffers::Verifier in C++.
 _MOST_TABLES = 1_000_000
 _U16, _U32, _I32 = Struct("<H"), Struct("<I"), Struct("<i")
 
-# Fields that hold tables, one or a vector of them; every other offset is a vector of numbers or a string.
+# Fields that hold a table or a vector of tables; any other offset is a vector of numbers or a
+# string.
 _TABLES = {
     ("Model", "OperatorCodes"): "OperatorCode",
     ("Model", "Subgraphs"): "SubGraph",
@@ -34,7 +36,7 @@ _TABLES = {
     ("Tensor", "VariantTensors"): "VariantSubType",
     ("SparsityParameters", "DimMetadata"): "DimensionMetadata",
 }
-# Fields whose table is named by the field before them.
+# Fields whose table type is given by the preceding field.
 _UNIONS = {
     ("Operator", "BuiltinOptions"): "BuiltinOptions",
     ("Operator", "BuiltinOptions2"): "BuiltinOptions2",
@@ -54,7 +56,7 @@ def schema():
 
 
 def make(table, /, **fields):
-    """An object of the schema's object API by its table's name; the constructors of early versions take no fields."""
+    """An object of the schema's object API by table name; early constructors take no fields."""
     part = getattr(schema(), f"{table}T")()
     for field, value in fields.items():
         setattr(part, field, value)
@@ -62,9 +64,9 @@ def make(table, /, **fields):
 
 
 def damaged(where, got):
-    """The refusal of bytes that are no sound model."""
+    """The error for bytes that are not a valid model."""
     return SplitDeconvError(
-        "the TFLite file is damaged", where=where, expected="a sound flatbuffer", got=got, fix="export or copy it again"
+        "the TFLite file is damaged", where=where, expected="a valid flatbuffer", got=got, fix="export or copy it again"
     )
 
 
@@ -72,15 +74,15 @@ def extent(data, where) -> int:
     """Check every table, vector and string that a reader can reach.
 
     Args:
-        data: the file's bytes.
-        where: what to call the file in a refusal.
+        data: the bytes of the file.
+        where: the name of the file in errors.
 
     Returns:
-        How many bytes the flatbuffer takes; what follows was appended to it.
+        The number of bytes in the flatbuffer; anything after it was appended.
 
     Raises:
-        SplitDeconvError: an offset leads outside, a length is absurd, parts are shared beyond reason, or the file was
-            written by a newer schema, of which fields would be lost.
+        SplitDeconvError: an offset is out of range, a length is impossible, parts are shared too
+            often, or the file uses a newer schema, whose additional fields would be lost.
     """
     walk = _Walk(data, where)
     walk.table("Model", walk.reference(0, "the root"), "Model")
@@ -88,7 +90,7 @@ def extent(data, where) -> int:
 
 
 class _Recorder:
-    """Stands in for a flatbuffers builder and keeps the last call."""
+    """Replaces a flatbuffers builder and records the last call."""
 
     def __getattr__(self, method):
         def record(*arguments):
@@ -99,7 +101,7 @@ class _Recorder:
 
 @cache
 def _layout(table):
-    """(number of fields, {slot: (field, bytes per element or None)} of those that are offsets) of one table."""
+    """(number of fields, {slot: (field, bytes per element or None)} for offsets) of one table."""
     generated, builder = vars(schema()), _Recorder()
     generated[f"{table}Start"](builder)
     (count,), offsets = builder.arguments, {}
@@ -120,39 +122,39 @@ def _layout(table):
 
 @cache
 def _union(name):
-    """Table names of a union by number."""
+    """The table names of a union, by number."""
     return {number: member for member, number in vars(getattr(schema(), name)).items() if isinstance(number, int)}
 
 
 class _Walk:
-    """One pass over a file, with what is left to spend."""
+    """One pass over a file, with the remaining budget."""
 
     def __init__(self, data, where):
         self.data, self.where, self.size = data, where, len(data)
         self.end, self.tables = 0, 0
-        # Honest files spend less than twice their length.
+        # Valid files use less than twice their length.
         self.left = 4 * self.size + (1 << 16)
 
     def need(self, start, length, path):
-        """Refuse a range that is not inside the file; remember how far the file is used."""
+        """Reject a range outside the file, and record how much of the file is used."""
         stop = start + length
         if start < 0 or stop > self.size:
             raise damaged(self.where, f"{path}: bytes {start} to {stop} of a file of {self.size}")
         self.end = max(self.end, stop)
 
     def spend(self, cost, path):
-        """Refuse to unfold more than the file can honestly hold."""
+        """Reject a file that expands to more than a valid file can contain."""
         self.left -= cost
         if self.left < 0:
-            raise damaged(self.where, f"{path}: its parts are shared so often that it unfolds without end")
+            raise damaged(self.where, f"{path}: its parts are shared too often")
 
     def reference(self, position, path):
-        """Where the offset at `position` leads."""
+        """The target of the offset at `position`."""
         self.need(position, 4, path)
         return position + _U32.unpack_from(self.data, position)[0]
 
     def vector(self, position, width, path):
-        """First element and length of the vector at `position`."""
+        """Position of the first element and length of the vector at `position`."""
         self.need(position, 4, path)
         (length,) = _U32.unpack_from(self.data, position)
         self.need(position + 4, length * width, f"{path}, {length:,} elements of {width} bytes")
@@ -160,7 +162,7 @@ class _Walk:
         return position + 4, length
 
     def table(self, name, position, path):
-        """Check the table at `position` and all below it."""
+        """Check the table at `position` and everything it refers to."""
         self.tables += 1
         if self.tables > _MOST_TABLES:
             raise damaged(self.where, f"more than {_MOST_TABLES:,} tables")
@@ -168,7 +170,7 @@ class _Walk:
         fields = self._fields(position, path)
         if any(fields[count:]):
             raise SplitDeconvError(
-                "the TFLite file uses a newer schema than is installed; its new fields would be lost",
+                "the TFLite file uses a newer schema than is installed; new fields would be lost",
                 where=self.where,
                 expected=f"at most {count} fields in {path}",
                 got=f"{len(fields)} fields",
@@ -187,7 +189,7 @@ class _Walk:
                     self.vector(target, width or 1, inner)
 
     def _fields(self, position, path):
-        """Offsets of a table's fields, 0 where absent, from its vtable."""
+        """Offsets of a table's fields, from its vtable; 0 for absent fields."""
         self.need(position, 4, path)
         vtable = position - _I32.unpack_from(self.data, position)[0]
         self.need(vtable, 4, f"{path}'s vtable")
@@ -214,7 +216,7 @@ class _Walk:
         members = _union(union)
         if kind not in members:
             raise SplitDeconvError(
-                "the TFLite file uses a newer schema than is installed; its new options would be lost",
+                "the TFLite file uses a newer schema than is installed; new options would be lost",
                 where=self.where,
                 expected=f"{path} of a kind up to {max(members)}",
                 got=f"kind {kind}",

@@ -1,4 +1,4 @@
-"""Whether a TFLite model makes sense: every index points at something, every size is possible, constants fit theirs."""
+"""Check that a TFLite model is consistent: indices in range, possible sizes, constants that fit."""
 
 from collections.abc import Iterator
 from math import prod
@@ -8,20 +8,20 @@ import numpy as np
 from ..flow import check_flow, contents
 from .bounds import damaged
 
-# TFLite's kernels count elements in an int (RuntimeShape::FlatSize).
+# TFLite kernels count elements in an int (RuntimeShape::FlatSize).
 _MOST_ELEMENTS = 2**31
 # Bytes per element by TensorType; strings, resources, variants and packed types have no such number.
 BYTES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 8: 8, 9: 1, 10: 8, 11: 16, 12: 8, 15: 4, 16: 2, 18: 2}
 
 
 def check(model, where) -> None:
-    """Refuse a model whose parts do not fit each other; the file has only been read so far, nothing run.
+    """Reject an inconsistent model. Only the file has been read; nothing has been executed.
 
     Raises:
-        SplitDeconvError: naming the part.
+        SplitDeconvError: names the inconsistent part.
     """
     if model.version != 3:
-        # The interpreter accepts no other (TFLITE_SCHEMA_VERSION).
+        # The interpreter accepts no other version (TFLITE_SCHEMA_VERSION).
         raise damaged(where, f"schema version {model.version}, not 3")
     for field in ("operatorCodes", "subgraphs", "buffers"):
         if getattr(model, field) is None:
@@ -35,7 +35,7 @@ def check(model, where) -> None:
         _check_graph(model, graph, where, f"subgraph {number}")
     of_metadata = [entry.buffer for entry in model.metadata or ()]
     if model.metadataBuffer is not None:
-        # The field's predecessor.
+        # An older field for the same purpose.
         of_metadata += np.asarray(model.metadataBuffer).tolist()
     for buffer in of_metadata:
         _check_index(buffer, model.buffers, where, "metadata", "buffer")
@@ -49,7 +49,7 @@ def check(model, where) -> None:
 
 
 def builtin(code) -> int:
-    """The operator an operator code names; numbers above 127 have moved to a second field."""
+    """The builtin operator of an operator code; numbers above 127 are in a second field."""
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
@@ -63,7 +63,7 @@ def _check_graph(model, graph, where, name):
         here = f"{name}, operator {number}"
         _check_index(operator.opcodeIndex, model.operatorCodes, where, here, "operator code")
         for ports in (operator.inputs, operator.intermediates):
-            # -1 stands for an optional input left out.
+            # -1 denotes an omitted optional input.
             _check_indices(ports, tensors, where, here, least=-1)
         _check_indices(operator.outputs, tensors, where, here)
         for other in called(operator):
@@ -71,7 +71,7 @@ def _check_graph(model, graph, where, name):
 
 
 def called(operator) -> Iterator[int]:
-    """The subgraphs that an operator's options name, such as the branches of an IF."""
+    """The subgraphs that an operator's options refer to, such as the branches of an IF."""
     for options in (operator.builtinOptions, operator.builtinOptions2):
         for field, value in () if options is None else vars(options).items():
             if field.lower().endswith("subgraphindices"):
@@ -91,7 +91,7 @@ def _check_tensor(model, tensor, where, name):
         raise damaged(where, f"{name}: shape {shape} with the signature {list(map(int, signature))}")
     data, size = contents(model, tensor), BYTES.get(tensor.type)
     if data is not None and size and tensor.sparsity is None and len(data) != count * size:
-        # The interpreter refuses such a constant, too.
+        # The interpreter rejects such a constant as well.
         raise damaged(where, f"{name}: {len(data)} bytes for shape {shape} of {size} bytes each")
 
 

@@ -1,6 +1,7 @@
-"""Bytes to a TFLite model in memory and back: checked before they are read, aligned when they are written.
+"""Read and write TFLite models: bytes are checked before they are read, and aligned when written.
 
-The schema's own object API does both; it keeps weights as views of the bytes, so that nothing is copied until the end.
+The object API of the schema does both. It keeps weights as views of the bytes, so that nothing is
+copied until the model is written.
 """
 
 import struct
@@ -13,9 +14,9 @@ from .bounds import damaged, extent, schema
 from .outside import bring_inside
 
 _IDENTIFIER = b"TFL3"
-# Offsets are 32-bit and signed ones must reach across the file.
+# Offsets are 32-bit, and signed ones must reach across the file.
 _MOST_BYTES = 2**31 - 1
-#: Bytes of constants that are not copied more often than needed.
+#: Size in bytes of constants that are not copied unnecessarily.
 _LARGE = 1 << 20
 _END_OF_ZIP = struct.Struct("<4s4H2LH")
 _ZIP_ENTRY = struct.Struct("<4s6H3L5H2L")
@@ -25,20 +26,21 @@ def read(data: bytes, where: str):
     """The model in a file, and the bytes that were appended to it.
 
     Args:
-        data: the file. The result's constants are views of it.
-        where: what to call it in a refusal.
+        data: the file. The constants of the result are views of it.
+        where: the name of the file in errors.
 
     Returns:
-        (`ModelT` of the schema's object API, bytes behind the model: metadata tools append a zip of labels). What the
-        file keeps behind its flatbuffer is in the `ModelT` like everything else.
+        (`ModelT` of the schema's object API, bytes after the model; metadata tools append a zip of
+        labels). Data that the file stores after its flatbuffer is in the `ModelT` like all other
+        data.
 
     Raises:
-        SplitDeconvError: the bytes are no sound TFLite flatbuffer, belong to a newer schema, or keep weights in other
-            files.
+        SplitDeconvError: the bytes are not a valid TFLite flatbuffer, use a newer schema, or keep
+            weights in other files.
     """
     if len(data) < 8 or data[4:8] != _IDENTIFIER:
         raise SplitDeconvError(
-            "this is no TFLite model",
+            "not a TFLite model",
             where=where,
             expected="a flatbuffer with the identifier TFL3",
             got=f"{len(data)} bytes" + (f" with {bytes(data[4:8])!r} in its place" if len(data) >= 8 else ""),
@@ -48,27 +50,27 @@ def read(data: bytes, where: str):
     try:
         model = generated.ModelT.InitFromObj(generated.Model.GetRootAs(data))
     except (struct.error, ValueError, IndexError, TypeError, OverflowError) as error:
-        # A number that lies across the end of the file; every offset has been checked.
-        raise damaged(where, f"a field that cannot be read: {error}") from None
+        # A number may extend beyond the end of the file; only offsets have been checked.
+        raise damaged(where, f"unreadable field: {error}") from None
     end = bring_inside(model, data, end, where)
     for graph in model.subgraphs or ():
-        # Either vector may be left out.
+        # Either vector may be missing.
         graph.tensors, graph.operators = graph.tensors or [], graph.operators or []
     tail = data[end:]
     return model, tail if any(tail) else b""
 
 
 def write(model, tail=b"") -> bytes:
-    """The file of a model, with what was appended to the original appended again.
+    """The file of a model, followed by the bytes that were appended to the original.
 
     Raises:
-        SplitDeconvError: it would exceed what a flatbuffer can address.
+        SplitDeconvError: it would exceed the size limit of a flatbuffer.
     """
     return b"".join(_parts(model, tail))
 
 
 def save(model, path, tail=b"") -> None:
-    """As `write`, into the file `path`: large models are held once less."""
+    """Like `write`, but into the file `path`, which needs one copy less of a large model."""
     with open(path, "wb") as file:
         file.writelines(_parts(model, tail))
 
@@ -83,7 +85,8 @@ def _parts(model, tail):
             got=f"{constants:,} bytes of constants",
             fix="convert with form split, which adds no weights",
         )
-    # Room enough at once: a builder that is too small copies itself into one of twice the size.
+    # Reserve enough space at once: a builder that is too small copies itself into one of twice the
+    # size.
     parts = sum(len(g.tensors or ()) + len(g.operators or ()) for g in model.subgraphs)
     builder = _builder(constants + 600 * parts + (1 << 16))
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
@@ -92,7 +95,7 @@ def _parts(model, tail):
 
 
 def _builder(size):
-    """A builder that puts byte vectors on 16-byte boundaries, as the schema demands of buffers; its Python forgets."""
+    """A builder that aligns byte vectors to 16 bytes, as the schema requires; Python's does not."""
     base = require("flatbuffers", "tflite").Builder
 
     class Builder(base):
@@ -102,7 +105,7 @@ def _builder(size):
         def CreateNumpyVector(self, x):  # noqa: N802
             if x.dtype != np.uint8 or x.nbytes < _LARGE:
                 return super().CreateNumpyVector(x)
-            self.StartVector(1, x.size, 1)  # as its own, which makes three copies on the way
+            self.StartVector(1, x.size, 1)  # as in the base class, which makes three copies
             self.head -= x.size
             memoryview(self.Bytes)[self.head : self.head + x.size] = np.ascontiguousarray(x)
             self.vectorNumElems = x.size
@@ -112,10 +115,10 @@ def _builder(size):
 
 
 def _moved(tail, start):
-    """Appended bytes, to lie at `start` now. A zip archive counts from the file's beginning, so its entries are moved.
+    """Appended bytes, moved to `start`, with the absolute offsets of a zip archive adjusted.
 
-    Layout of the archive: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.12 (entry) and 4.3.16 (end). Anything else is kept
-    as it is.
+    Layout of the archive: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.12 (entry) and 4.3.16 (end).
+    Any other data is kept unchanged.
     """
     tail = bytearray(tail)
     end = tail.rfind(b"PK\x05\x06")
@@ -139,6 +142,6 @@ def _moved(tail, start):
 
 
 def view(buffer) -> np.ndarray:
-    """A buffer's bytes, without copying; empty where it has none."""
+    """The bytes of a buffer, without copying; empty if it has none."""
     data = buffer.data
     return np.zeros(0, np.uint8) if data is None else np.asarray(data, np.uint8)

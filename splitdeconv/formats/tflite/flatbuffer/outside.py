@@ -1,7 +1,8 @@
-"""Constants and options that a TFLite file keeps behind its flatbuffer, as exporters write models that may exceed 2 GB.
+"""Constants and options that a TFLite file stores after its flatbuffer, as in models above 2 GB.
 
-A buffer without data of its own then states an offset from the beginning of the file and a size; a custom operator does
-so for its options. The interpreter takes 0 and 1 for no offset (tflite/core/interpreter_builder.cc).
+A buffer without data of its own then has an offset from the beginning of the file and a size; a
+custom operator has these for its options. The interpreter treats offsets 0 and 1 as absent
+(tflite/core/interpreter_builder.cc).
 """
 
 import numpy as np
@@ -9,31 +10,31 @@ import numpy as np
 from ....errors import SplitDeconvError
 from .bounds import damaged
 
-_FIRST = 2  # the smallest offset that counts
+_FIRST = 2  # the smallest valid offset
 
 
 def bring_inside(model, data: bytes, end: int, where: str) -> int:
-    """Give every part of a model that lies outside its flatbuffer as data of its own: views, nothing is copied.
+    """Give parts that are stored outside the flatbuffer their data, as views without copying.
 
     Args:
-        model: a `ModelT`; changed.
+        model: a `ModelT`, which is modified.
         data: the file.
-        end: where the flatbuffer ends.
-        where: what to call the file in a refusal.
+        end: the end of the flatbuffer.
+        where: the name of the file in errors.
 
     Returns:
-        Where what belongs to the model ends.
+        The end of the data that belongs to the model.
 
     Raises:
-        SplitDeconvError: a part reaches beyond the file, or lies in another one.
+        SplitDeconvError: a part extends beyond the file, or is in another file.
     """
     if getattr(model, "externalBuffers", None) or getattr(model, "externalBufferGroups", None):
         raise SplitDeconvError(
-            "the TFLite file keeps data in other files",
+            "the TFLite file stores data in other files",
             where=where,
-            expected="weights in the file itself",
-            got="external buffers, which name the files that hold them",
-            fix="export the model into one file, or convert the model that it was made from",
+            expected="weights inside the file",
+            got="external buffers, which name other files",
+            fix="export the model into one file, or convert the model it was made from",
         )
     for number, buffer in enumerate(model.buffers or ()):
         if buffer.data is None and buffer.offset >= _FIRST:
@@ -50,7 +51,7 @@ def bring_inside(model, data: bytes, end: int, where: str) -> int:
 
 
 def holds(buffer) -> bool:
-    """Whether a `Buffer` of the schema's readers holds anything, inside the flatbuffer or behind it."""
+    """Whether a `Buffer` of the schema's readers has data, inside the flatbuffer or after it."""
     return bool(buffer.DataLength() or (buffer.Offset() >= _FIRST and buffer.Size()))
 
 

@@ -1,1 +1,1 @@
-"""A plan written into a flatbuffer."""
+"""Write a plan into a flatbuffer."""

@@ -1,4 +1,4 @@
-"""Changing a TFLite model in memory: new constants, tensors and operators in; whatever they leave without use out."""
+"""Edit a TFLite model in memory: add constants, tensors and operators, and remove unused ones."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,8 @@ from ..flatbuffer.check import builtin
 from ..graph import operator_name, ports, type_name
 from ..quantization import parameters
 
-# The lowest version with the meaning wanted, where it is not 1, by type of the operand. Source: TensorFlow's rule,
-# tensorflow/lite/tools/versioning/op_version.cc at 02087409.
+# The lowest version with the required meaning, where it is not 1, by type of the operand. Source:
+# TensorFlow's rule in tensorflow/lite/tools/versioning/op_version.cc at 02087409.
 _VERSIONS = {
     "CONV_2D": {"INT8": 3, "INT16": 4},
     "PAD": {"INT8": 2, "INT16": 3},
@@ -18,9 +18,11 @@ _VERSIONS = {
     "STRIDED_SLICE": {"INT8": 2},
     "TRANSPOSE": {"INT8": 2, "INT16": 5},
     "BATCH_TO_SPACE_ND": {"INT8": 2, "INT16": 4},
-    # DEPTH_TO_SPACE is 2 for int8 in that rule, but the reference resolver knows only 1, and one kernel serves both.
+    # That rule says 2 for int8 DEPTH_TO_SPACE, but the reference resolver only knows 1; one kernel
+    # serves both.
 }
-# What may compute a shape or unpack a constant: removed where nothing reads the result any more.
+# Operators that may compute a shape or unpack a constant; removed when the result is no longer
+# read.
 _PURE = {
     *("SHAPE", "STRIDED_SLICE", "SLICE", "PACK", "CONCATENATION", "DEQUANTIZE", "CAST", "RESHAPE", "GATHER", "SQUEEZE"),
     *("EXPAND_DIMS", "ADD", "SUB", "MUL", "DIV", "FLOOR_DIV", "MAXIMUM", "MINIMUM", "BROADCAST_ARGS"),
@@ -28,13 +30,14 @@ _PURE = {
 
 
 class Editor:
-    """Writes one subgraph: operators collect in `new` until they are placed.
+    """Edits one subgraph: operators are collected in `new` until they are placed.
 
     Args:
         model: a `ModelT`.
         graph: one of its subgraphs.
-        prefix: what the names of new tensors begin with.
-        opened: whether batch, height, width are known only at run time; none of them by default.
+        prefix: prefix of the names of new tensors.
+        opened: whether batch, height and width are known only at run time; by default all are
+            known.
     """
 
     def __init__(self, model, graph, prefix, opened=(False,) * 3):
@@ -44,15 +47,15 @@ class Editor:
         self._helpers = {}
 
     def shape(self, index) -> tuple[int, ...]:
-        """A tensor's shape, with a length that was assumed for what is not known."""
+        """The shape of a tensor, with assumed lengths for unknown ones."""
         return self._assumed.get(index) or tuple(map(int, self.graph.tensors[index].shape))
 
     def assume(self, index, shape) -> None:
-        """Take the shape of a tensor to be `shape`, whatever its open lengths are."""
+        """Assume a shape for a tensor with open lengths."""
         self._assumed[index] = tuple(shape)
 
     def constant(self, values, label, kind, quantization=None) -> int:
-        """A new constant tensor of type `kind` (the schema's number) with the quantization given."""
+        """A new constant tensor of type `kind` (the schema's number), optionally quantized."""
         buffer = make("Buffer", data=np.ascontiguousarray(values).reshape(-1).view(np.uint8))
         self.model.buffers.append(buffer)
         tensor = self._tensor(label, values.shape, kind, quantization)
@@ -60,7 +63,7 @@ class Editor:
         return self._add(tensor)
 
     def helper(self, values, label) -> int:
-        """An int32 constant such as paddings or a shape; equal ones of this editor are one."""
+        """An int32 constant such as paddings or a shape; this editor shares equal ones."""
         values = np.asarray(values, "<i4")
         key = values.shape, values.tobytes()
         if key not in self._helpers:
@@ -68,9 +71,9 @@ class Editor:
         return self._helpers[key]
 
     def operator(self, name, inputs, like, shape, label, options, version=None) -> int:
-        """Add a builtin operator; its output has type and quantization of the tensor `like`."""
+        """Add a builtin operator; its output has the type and quantization of the tensor `like`."""
         reference = self.graph.tensors[like]
-        # As TensorFlow's converter does, the file states 1 for what is open. A batch is assumed to be 1 already.
+        # Like TensorFlow's converter, write 1 for open lengths. A batch is already assumed to be 1.
         stated = [shape[0], *(1 if open_ else n for n, open_ in zip(shape[1:], self.opened[1:], strict=True))]
         output = self._tensor(label, stated, reference.type, parameters(reference))
         if any(self.opened):
@@ -82,7 +85,7 @@ class Editor:
         return self.place(self._code(name, version), inputs, index, options)
 
     def place(self, code, inputs, output, options=None) -> int:
-        """Add an operator of a code that the model has."""
+        """Add an operator whose operator code is already in the model."""
         kind = type(options).__name__.removesuffix("T")
         number = getattr(self.schema.BuiltinOptions, kind) if options is not None else 0
         self.new.append(
@@ -98,13 +101,13 @@ class Editor:
         return output
 
     def unpacked(self, packed, by, like, label) -> int:
-        """The tensor that a DEQUANTIZE like the operator `by` makes of the constant `packed`."""
+        """The output of a DEQUANTIZE, like the operator `by`, of the constant `packed`."""
         reference = self.graph.tensors[like]
         output = self._tensor(label, self.shape(packed), reference.type, parameters(reference))
         return self.place(by.opcodeIndex, [packed], self._add(output), by.builtinOptions)
 
     def finish(self, output) -> list:
-        """Let the last operator write the tensor `output` instead of a new one; hand over the operators."""
+        """Make the last operator write the tensor `output`; return the collected operators."""
         last = self.new[-1]
         assert int(last.outputs[0]) == len(self.graph.tensors) - 1
         self.graph.tensors.pop()
@@ -127,7 +130,7 @@ class Editor:
         return len(self.graph.tensors) - 1
 
     def _name(self, label):
-        """The prefix and a label, numbered where a tensor has that name already."""
+        """The prefix and a label, numbered if a tensor already has that name."""
         base = name = f"{self.prefix}/{label}".encode()
         number = 1
         while name in self._names:
@@ -137,7 +140,7 @@ class Editor:
         return name
 
     def _code(self, name, version):
-        """Index of the operator code of a builtin in one version, added if the model has none."""
+        """Index of the operator code of a builtin in a given version, added if missing."""
         kind = getattr(self.schema.BuiltinOperator, name)
         for index, code in enumerate(self.model.operatorCodes):
             if builtin(code) == kind and code.version == version:
@@ -148,7 +151,7 @@ class Editor:
 
 
 def substitute(model, graph, replacements) -> None:
-    """Put new operators in the place of old ones and drop what then computes nothing that is read.
+    """Replace operators by new ones, and remove operators whose results are then never read.
 
     Args:
         model: the `ModelT`.
@@ -163,22 +166,22 @@ def substitute(model, graph, replacements) -> None:
 
 
 def _prune(model, graph, suspects):
-    """Remove the operators that made `suspects`, and those before them, as far as nothing else reads what they make."""
+    """Remove the operators that compute `suspects`, and those before them, unless still used."""
     dead = feeders(model, graph, suspects)
     graph.operators = [operator for operator in graph.operators if id(operator) not in dead]
 
 
 def feeders(model, graph, suspects, unread=()) -> set[int]:
-    """The operators that made some tensors, and those before them, as far as nothing else reads what they make.
+    """The operators that compute some tensors, and those before them, unless used elsewhere.
 
     Args:
         model: the `ModelT`.
         graph: one of its subgraphs.
         suspects: indices of the tensors.
-        unread: tensors that will lose a reader, one for each time that they are named.
+        unread: tensors that will lose a reader, listed once per lost reader.
 
     Returns:
-        What `id` says of each.
+        The `id` of each operator.
     """
     suspects, kept = list(suspects), set(exposed(model, graph))
     readers = {}
@@ -203,7 +206,7 @@ def feeders(model, graph, suspects, unread=()) -> set[int]:
 
 
 def exposed(model, graph) -> Iterator[int]:
-    """Tensors that are seen from outside the subgraph."""
+    """Tensors that are visible outside the subgraph."""
     number = next(i for i, g in enumerate(model.subgraphs) if g is graph)
     yield from ports(graph.inputs)
     yield from ports(graph.outputs)
@@ -213,7 +216,7 @@ def exposed(model, graph) -> Iterator[int]:
 
 
 def used(model) -> tuple[list[set[int]], set[int], set[int]]:
-    """Indices in use: tensors per subgraph (by operators or from outside), buffers (by any tensor), operator codes."""
+    """Used indices: tensors per subgraph (by operators or outside), buffers, and operator codes."""
     tensors = []
     for graph in model.subgraphs:
         of_operators = (
@@ -223,7 +226,7 @@ def used(model) -> tuple[list[set[int]], set[int], set[int]]:
             for t in ports(indices)
         )
         tensors.append({*exposed(model, graph), *of_operators} - {-1})
-    # Buffer 0 is the empty one, by convention.
+    # Buffer 0 is empty by convention.
     buffers = {0, *(entry.buffer for entry in model.metadata or ()), *ports(model.metadataBuffer)}
     buffers |= {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors or ()}
     codes = {operator.opcodeIndex for graph in model.subgraphs for operator in graph.operators or ()}
@@ -231,11 +234,12 @@ def used(model) -> tuple[list[set[int]], set[int], set[int]]:
 
 
 def sweep(model, before) -> None:
-    """Drop the tensors, buffers and operator codes that were in use before and are no more, and renumber the others.
+    """Remove tensors, buffers and operator codes that are no longer used, and renumber the others.
 
     Args:
         model: the `ModelT`.
-        before: what `used` returned before the model was changed. What nobody used even then stays as it is.
+        before: what `used` returned before the model was changed. Parts that were unused even then
+            are kept.
     """
     tensors_before, buffers_before, codes_before = before
     tensors, _, codes = used(model)
@@ -243,7 +247,7 @@ def sweep(model, before) -> None:
         dead = tensors_before[number] - tensors[number]
         graph.tensors, new = _without(graph.tensors, dead)
         _renumber_tensors(model, number, graph, new)
-    # Only now: the dead tensors no longer hold their buffers.
+    # Only now: the removed tensors no longer refer to their buffers.
     dead = buffers_before - used(model)[1]
     model.buffers, new = _without(model.buffers, dead)
     for graph in model.subgraphs:
@@ -260,7 +264,7 @@ def sweep(model, before) -> None:
 
 
 def _without(parts, dead):
-    """A list without some of its entries, and the new index of each old one; -1 stays -1 as the last entry."""
+    """A list without some entries, and the new index of each old one; -1 stays -1 (last entry)."""
     kept = np.array([i not in dead for i in range(len(parts))] + [False], bool)
     new = np.where(kept, np.cumsum(kept) - 1, -1)
     return [part for part, keep in zip(parts, kept, strict=False) if keep], new

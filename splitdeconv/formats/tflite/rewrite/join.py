@@ -1,19 +1,19 @@
-"""The phases of a transposed convolution interleaved into its output, as operators of a .tflite file.
+"""Interleave the phases of a transposed convolution into its output, with TFLite operators.
 
-"concat" and "transpose" reshape, and a reshape of TFLite leaves one dimension open at most: they keep
-to the image's size. "depth_to_space" and "batch_to_space" hold for any size.
+"concat" and "transpose" use reshapes, which leave at most one dimension open in TFLite, so they are
+limited to one image size. "depth_to_space" and "batch_to_space" work for any size.
 """
 
 from ..flatbuffer.bounds import make
 
 
 def join(mover, plan, outputs, interleave) -> int:
-    """Interleave what the convolutions of a plan yield, and crop it.
+    """Interleave the results of the convolutions of a plan, and crop the result.
 
     Args:
         mover: a `Mover` on the subgraph.
         plan: the `SplitPlan`.
-        outputs: the tensor that each of its convolutions writes.
+        outputs: the output tensor of each of its convolutions.
         interleave: "concat", "depth_to_space", "batch_to_space" or "transpose".
 
     Returns:
@@ -28,7 +28,7 @@ def join(mover, plan, outputs, interleave) -> int:
 
 
 def _by_concat(mover, plan, outputs):
-    """A row's phases side by side on the channels, rows side by side on the width: a reshape makes pixels of it."""
+    """Put a row's phases side by side on the channels, rows on the width; reshape to pixels."""
     rows = {}
     for convolution, y in zip(plan.convolutions, outputs, strict=True):
         for lead, one in zip(convolution.windows[0].phases, _apart(mover, y, convolution.windows[0]), strict=True):
@@ -39,7 +39,7 @@ def _by_concat(mover, plan, outputs):
 
 
 def _apart(mover, y, window):
-    """The channels of a convolution's result, one part for each phase of `window`."""
+    """The channels of a convolution's result, in one part per phase of `window`."""
     count, channels = len(window.phases), mover.editor.shape(y)[3]
     width = channels // count
     for i, phase in enumerate(window.phases):
@@ -51,7 +51,7 @@ def _whole(mover, y):
 
 
 def _by_space(mover, plan, outputs):
-    """All phases on the channels, then DEPTH_TO_SPACE."""
+    """Concatenate all phases on the channels, then DEPTH_TO_SPACE."""
     y = mover.concat(outputs, 3, "phases")
     options = make("DepthToSpaceOptions", blockSize=plan.phase_counts[0])
     shape = _grid(mover, plan, outputs)
@@ -59,7 +59,7 @@ def _by_space(mover, plan, outputs):
 
 
 def _by_transpose(mover, plan, outputs):
-    """All phases on the channels; (image row, column, row phase, rest) is transposed."""
+    """Concatenate all phases on the channels; transpose (image row, column, row phase, rest)."""
     y = mover.concat(outputs, 3, "phases")
     batch, rows, columns, channels = mover.editor.shape(y)
     down = plan.phase_counts[0]
@@ -71,7 +71,7 @@ def _by_transpose(mover, plan, outputs):
 
 
 def _by_batch(mover, plan, outputs):
-    """All phases on the batch, then BATCH_TO_SPACE_ND, which crops as well."""
+    """Concatenate all phases on the batch, then BATCH_TO_SPACE_ND, which also crops."""
     editor, parts = mover.editor, {}
     for convolution, y in zip(plan.convolutions, outputs, strict=True):
         phases = convolution.phases
@@ -91,7 +91,7 @@ def _by_batch(mover, plan, outputs):
 
 
 def _grid(mover, plan, outputs):
-    """Shape of the interleaved result, before the crop."""
+    """The shape of the interleaved result before cropping."""
     batch, rows, columns, channels = mover.editor.shape(outputs[0])
     phases = len(plan.convolutions[0].phases)
     down, right = plan.phase_counts
@@ -105,11 +105,11 @@ def _crop(mover, plan, y):
 
 
 def interleaves(site) -> tuple[str, ...]:
-    """What can interleave a site, the best first: what holds for images of every size, on every kernel."""
+    """The possible interleaves of a site, best first: those that work for all sizes and kernels."""
     if max(axis.s for axis in site.axes) == 1:
         return "concat", "depth_to_space", "batch_to_space", "transpose"
     opened = None in {axis.n for axis in site.axes}
-    if site.dtype == "int16x8":  # DEPTH_TO_SPACE has no such kernel, nor have microcontrollers BATCH_TO_SPACE_ND
+    if site.dtype == "int16x8":  # DEPTH_TO_SPACE lacks it; microcontrollers lack BATCH_TO_SPACE_ND
         return ("batch_to_space",) if opened else ("concat", "batch_to_space", "transpose")
     square = len({axis.s for axis in site.axes}) == 1
     free = (*(("depth_to_space",) if square else ()), "batch_to_space")

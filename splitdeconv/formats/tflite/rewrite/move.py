@@ -1,7 +1,7 @@
-"""Operators of a .tflite file that move values without computing any: padding, slices, joins, reshapes.
+"""Operators of a .tflite file that only move values: padding, slices, concatenation, reshapes.
 
-They are written so that they hold for other sizes as well: a slice counts from both ends, and a
-reshape leaves the batch to the runtime. A program may resize the model's inputs after loading it.
+They are written so that they are valid for other sizes as well, because a program may resize the
+inputs of a model after loading it: slices count from both ends, and reshapes leave the batch open.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ _SPATIAL = (1, 2)
 
 
 class Mover:
-    """Adds such operators to a subgraph; methods return the index of the tensor that is written.
+    """Adds such operators to a subgraph; methods return the index of the output tensor.
 
     Args:
         editor: an `Editor` on the subgraph.
@@ -22,7 +22,7 @@ class Mover:
         self.editor = editor
 
     def pad(self, x, pads, label) -> int:
-        """The tensor with so many zeros before and after each spatial axis."""
+        """The tensor with this many zeros before and after each spatial axis."""
         if not any(map(any, pads)):
             return x
         n, h, w, c = self.editor.shape(x)
@@ -33,7 +33,7 @@ class Mover:
     def slice(self, x, ranges, label) -> int:
         """A part of the tensor: (begin, end) per dimension, None for all of it.
 
-        An end on a spatial axis is stored as its distance from the end of the axis.
+        An end on a spatial axis is stored as a distance from the end of the axis.
         """
         sizes = self.editor.shape(x)
         ranges = [None if r == (0, n) else r for r, n in zip(ranges, sizes, strict=True)]
@@ -52,7 +52,7 @@ class Mover:
         return self.editor.operator("STRIDED_SLICE", inputs, x, shape, label, options)
 
     def concat(self, parts, axis, label) -> int:
-        """Tensors side by side on one axis."""
+        """The concatenation of tensors along one axis."""
         if len(parts) == 1:
             return parts[0]
         shape = list(self.editor.shape(parts[0]))
@@ -61,7 +61,7 @@ class Mover:
         return self.editor.operator("CONCATENATION", parts, parts[0], tuple(shape), label, options)
 
     def reshape(self, y, shape, label) -> int:
-        """The tensor in another shape, whatever its first dimension."""
+        """The tensor in another shape, with any batch."""
         target = (-1, *shape[1:])
         inputs = [y, self.editor.helper(target, "shape")]
         options = make("ReshapeOptions", newShape=np.array(target, "<i4"))

@@ -1,10 +1,11 @@
-"""One TFLite transposed convolution rewritten: a plan's convolutions and interleave as operators of the file.
+"""Rewrite one TFLite transposed convolution as the convolutions and the interleave of a plan.
 
-Everything is PAD, CONV_2D and the operators of the interleave, with STRIDED_SLICE where a window falls short of the
-input or the result is cropped. In quantized models the accumulators stay the same numbers: every phase keeps the scales
-of its output channels, bias and scales are tiled where phases are stacked, PAD pads with the input's zero point, and
-what lies between has the scale and zero point of the output. `tflite_hybrid` tells what models of int8 filters and
-float32 activations need.
+It uses PAD, CONV_2D and the operators of the interleave, and STRIDED_SLICE where a window does not
+cover the input or the result is cropped. In quantized models the accumulators keep their values:
+every phase has the scales of its output channels, bias and scales are repeated where phases are
+stacked, PAD uses the zero point of the input, and intermediate results have the scale and zero
+point of the output. `tflite_hybrid` describes what models with int8 filters and float32 activations
+need.
 """
 
 from copy import copy
@@ -22,17 +23,17 @@ from .move import Mover
 
 
 def split_site(editor, site, form, interleave, unpackers) -> list:
-    """The operators that compute a site's output by a plan.
+    """The operators that compute the output of a site according to a plan.
 
     Args:
-        editor: an `Editor` on the site's subgraph; it receives the constants.
+        editor: an `Editor` on the site's subgraph, to which the constants are added.
         site: a `Site` without a problem.
-        form: "split", "rows", "stacked"; or "nzp", the baseline, which has nothing to interleave.
+        form: "split", "rows", "stacked"; or "nzp", the baseline, which has no interleave.
         interleave: "concat", "depth_to_space", "batch_to_space" or "transpose".
-        unpackers: the DEQUANTIZE operator behind each stored constant that has one, by tensor.
+        unpackers: by tensor, the DEQUANTIZE operator that reads each stored constant that has one.
 
     Returns:
-        Operators, in order; the last writes the site's output tensor.
+        Operators in order; the last one writes the output tensor of the site.
     """
     kind = _ZeroInsertion if form == "nzp" else _Rewrite
     return kind(editor, site, form, unpackers).run(interleave)
@@ -64,9 +65,10 @@ class _Rewrite:
     # Convolutions
 
     def filters(self):
-        """Each convolution's filters (channels, kh, kw, Cin); None for an empty phase.
+        """The filters of each convolution, (channels, kh, kw, Cin); None for an empty phase.
 
-        Taps that are zero must read as zero: weights with a zero point are shifted by it, modulo 256, and back.
+        Added taps must represent zero: weights with a zero point are shifted by it, modulo 256, and
+        back.
         """
         planes = self.kernel - self.zero if self.zero else self.kernel
         for part in split_filters(self.plan, np.transpose(planes, (1, 2, 0, 3))):
@@ -75,7 +77,7 @@ class _Rewrite:
             yield part + self.zero if part is not None and self.zero else part
 
     def convolution(self, convolution, filters):
-        """One of the plan's convolutions, bias and activation included."""
+        """One of the plan's convolutions, including bias and activation."""
         phases = len(convolution.phases)
         if filters is None:
             return self.empty(phases)
@@ -83,7 +85,7 @@ class _Rewrite:
         return self.windowed(self.feed, convolution.pads, filters, phases, convolution.dilations, label)
 
     def windowed(self, feed, pads, filters, phases, dilations, label):
-        """A convolution over what `feed` returns for the pads; where that must not be cut, its result is."""
+        """A convolution of `feed(pads)`; its result is cropped if the input must not be."""
         if self.hybrid:
             filters, pads = hybrid.widened(filters, pads)
         padding = implied(filters.shape[1:3], dilations, pads)
@@ -98,10 +100,10 @@ class _Rewrite:
         return self.mover.slice(y, ((0, n), *kept, (0, channels)), f"phase_{label}_cut")
 
     def empty(self, phases):
-        """Phases that no tap reaches: bias, activation and rounding as the kernel has them, by a filter of zeros.
+        """Phases without taps: bias, activation and rounding as in the kernel, from a zero filter.
 
-        One input channel serves it, and one result all such phases. (Zero times infinity is no bias: like every zero
-        tap, this takes the input to be finite.)
+        It reads one input channel, and one result serves all such phases. (Zero times infinity is
+        not the bias: as with any zero tap, the input is assumed to be finite.)
         """
         if phases not in self.empties:
             surplus = tuple((0, split.surplus) for split in self.plan.axis_plans)
@@ -111,7 +113,7 @@ class _Rewrite:
         return self.empties[phases]
 
     def conv(self, x, filters, phases, padding, dilations, label, longer=(0, 0)):
-        """CONV_2D, with the weights stored as the original's are; its result may be longer than the blocks."""
+        """CONV_2D with weights stored like the original's; the result may exceed the blocks."""
         editor, schema = self.editor, self.editor.schema
         stored = parameters(editor.graph.tensors[self.handle.stored_weights])
         silent = self.hybrid and hybrid.needs_channel(stored, phases, filters)
@@ -131,7 +133,8 @@ class _Rewrite:
         shape = (self.batch, *sizes, len(filters))
         inputs, version = [x, weights, self.bias(phases, silent)], None
         if self.site.dtype == "int16x8" and self.handle.bias_type == schema.TensorType.INT32:
-            # An int16 convolution's bias is int64 unless the options say so, from version 8 on.
+            # From version 8 on, the bias of an int16 convolution is int64 unless the options
+            # differ.
             options.quantizedBiasType, version = self.handle.bias_type, 8
         if self.hybrid:
             version = 5 if len(found.scale) > 1 else 2
@@ -145,13 +148,13 @@ class _Rewrite:
         return self.unpacked(index, self.handle.stored_weights, self.handle.weights, f"weights_{label}_unpacked")
 
     def unpacked(self, index, stored, like, label):
-        """A new constant behind a DEQUANTIZE of its own, where the original's is."""
+        """A new constant, followed by its own DEQUANTIZE if the original has one."""
         if stored not in self.unpackers:
             return index
         return self.editor.unpacked(index, self.unpackers[stored], like, label)
 
     def bias(self, phases, silent=False):
-        """The bias for so many phases, and one more zero where `silent`: the original's own, tiled, or zeros."""
+        """The bias for this many phases, repeated or zero, plus one more zero if `silent`."""
         if (phases, silent) not in self.biases:
             self.biases[phases, silent] = self._bias(phases, silent)
         return self.biases[phases, silent]
@@ -181,10 +184,10 @@ class _Rewrite:
         quantization = make("QuantizationParameters", scale=product, zeroPoint=np.zeros(len(product), "<i8"))
         return editor.constant(np.zeros(count, "<i8" if wide else "<i4"), "bias", kind, quantization)
 
-    # What a convolution reads
+    # Inputs of the convolutions
 
     def feed(self, pads, channels=None):
-        """The input with so many zeros before and after it, a negative number cuts; of some channels only."""
+        """The input, or a range of its channels, with zeros added; negative pads crop it."""
         key = pads, channels
         if key not in self.fed:
             batch, *_, depth = self.editor.shape(self.handle.x)
@@ -193,14 +196,14 @@ class _Rewrite:
         return self.fed[key]
 
     def cut(self, x, pads, batch, channels):
-        """What is left of a tensor where pads are negative."""
+        """The part of a tensor that remains if pads are negative."""
         sizes = self.editor.shape(x)[1:3]
         kept = [(max(-b, 0), n + min(a, 0)) for (b, a), n in zip(pads, sizes, strict=True)]
         return self.mover.slice(x, (batch, *kept, channels), "cut")
 
 
 class _ZeroInsertion(_Rewrite):
-    """The baseline: the whole kernel over an input with stride - 1 zeros behind each row and each pixel."""
+    """The baseline: the whole kernel on an input with stride - 1 zeros after each row and pixel."""
 
     def run(self, _):
         (convolution,), (filters,) = self.plan.convolutions, self.filters()
@@ -228,7 +231,7 @@ class _ZeroInsertion(_Rewrite):
 
 
 def _length(axis):
-    """The length of an axis; if it is open, one for which every tensor of the rewritten operator has elements."""
+    """The length of an axis; if it is open, one at which no tensor of the rewrite is empty."""
     return axis.n or axis.k_e + abs(axis.p) + abs(axis.tail) + 1
 
 
@@ -237,22 +240,22 @@ def _positive(pads):
 
 
 def implied(kernel, dilations, pads):
-    """The padding that CONV_2D does by itself, if it is the one wanted: "VALID", "SAME" or None.
+    """The padding mode of CONV_2D that gives the required pads: "VALID", "SAME" or None.
 
     Args:
         kernel, dilations: of the convolution, per axis.
-        pads: (before, after) per axis; a negative number cuts.
+        pads: (before, after) per axis; a negative number crops.
     """
     spans = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
     if not any(map(any, pads)):
         return "VALID"
-    # SAME at stride 1 pads by the span, the smaller half in front.
+    # SAME at stride 1 pads by the span, with the smaller half at the start.
     halves = tuple((span // 2, span - span // 2) for span in spans)
     return "SAME" if pads == halves else None
 
 
 def _tiled(quantization, phases):
-    """Quantization parameters for channels that come in so many phases: what is per channel is repeated."""
+    """Quantization parameters for stacked phases, with per-channel values repeated."""
     if quantization is None or phases == 1 or quantization.scale is None or len(quantization.scale) < 2:
         return quantization
     tiled, count = copy(quantization), len(quantization.scale)

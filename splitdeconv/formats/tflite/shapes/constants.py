@@ -1,4 +1,4 @@
-"""What is constant in a TFLite subgraph: known from the file, whatever its caller does."""
+"""The constants of a TFLite subgraph: values that the file fixes, whatever the caller does."""
 
 from operator import add, mul, sub
 
@@ -8,7 +8,7 @@ from ..flow import changeable_buffers, contents
 from ..graph import constant, dimensions, operator_name, ports, producers, type_name
 from .lengths import Length, bounded, combined
 
-# Converters put a handful of numbers together in a handful of steps; hostile files do not end.
+# Converters compute a few numbers in a few steps; malicious files may have no end.
 _MOST_STEPS, _MOST_NUMBERS = 32, 64
 _ARITHMETIC = {"ADD": add, "SUB": sub, "MUL": mul}
 _ELEMENTWISE = {
@@ -16,20 +16,20 @@ _ELEMENTWISE = {
     *("HARD_SWISH", "SOFTMAX", "ABS", "NEG", "EXP", "SQRT", "RSQRT", "QUANTIZE", "DEQUANTIZE"),
     "CAST",
 }
-# These keep their operand's numbers in order.
+# These keep the numbers of their operand in order.
 _KEEP = ("CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
 
 class Constants:
-    """The constants of one subgraph and what follows from them.
+    """The constants of one subgraph and the values that follow from them.
 
-    A tensor that the file fills is still no constant if its buffer may change: as an input, which a
-    caller may set, or as a variable.
+    A tensor with data in the file is not a constant if its buffer may change, either as an input
+    that a caller may set, or as a variable.
 
     Args:
         model: a `ModelT`.
         graph: one of its subgraphs.
-        changeable: what `changeable_buffers` finds in the model; found here if it is not given.
+        changeable: the return value of `changeable_buffers` for the model; computed if omitted.
     """
 
     def __init__(self, model, graph, changeable=None):
@@ -38,18 +38,18 @@ class Constants:
         self._known = {}
 
     def values(self, index) -> np.ndarray | None:
-        """A constant tensor's values, a view of the file; None if it is not constant."""
+        """The values of a constant tensor, as a view of the file; None if it is not constant."""
         tensor = self._graph.tensors[index]
         return None if tensor.buffer in self._changeable else constant(self._model, tensor)
 
     def changes(self, index) -> bool:
-        """Whether the file fills a tensor that may change, or one that it unpacks."""
+        """Whether a tensor has data in the file that may change, or unpacks such a tensor."""
         tensor = self._graph.tensors[self._packed(index)]
         filled = contents(self._model, tensor) is not None
         return filled and tensor.buffer in self._changeable
 
     def stored(self, index) -> int | None:
-        """The constant behind a tensor: itself, or what a DEQUANTIZE unpacks; None if neither."""
+        """The constant behind a tensor: itself, or the input of its DEQUANTIZE; None if neither."""
         source = self._packed(index)
         return None if self.values(source) is None else source
 
@@ -61,7 +61,7 @@ class Constants:
         return inputs[0] if len(inputs) == 1 and inputs[0] >= 0 else index
 
     def source(self, index) -> list[int | None]:
-        """The dimensions of what a tensor is computed from, element by element; else its own.
+        """The shape of the tensor that a tensor is computed from elementwise; else its own.
 
         The interpreter computes shapes itself and does not compare them with those in the file.
         """
@@ -75,20 +75,20 @@ class Constants:
         return dimensions(self._graph.tensors[index])
 
     def integers(self, index) -> list[int | None] | None:
-        """The numbers in an integer tensor, as far as constants and tensors' shapes give them.
+        """The numbers in an integer tensor, as far as they follow from constants and shapes.
 
         Returns:
-            A list with None for each dimension that is open; None if another value decides.
+            A list with None for each open dimension; None if the numbers depend on other values.
         """
         found = self.lengths(index)
         return found and [None if isinstance(n, Length) else n for n in found]
 
     def lengths(self, index) -> list[int | Length | None] | None:
-        """As `integers`, with a `Length` for what follows from one open dimension."""
+        """Like `integers`, with a `Length` for a number that follows from one open dimension."""
         return self._integers(index, _MOST_STEPS)
 
     def origin(self, index, axis) -> tuple[int, int]:
-        """The (tensor, axis) whose length an axis of a tensor has, as far back as operators keep it."""
+        """The (tensor, axis) that determines the length of an axis, traced through operators."""
         for _ in range(_MOST_STEPS):
             maker = self._makers.get(index)
             inputs = [] if maker is None else ports(maker.inputs)
@@ -99,7 +99,7 @@ class Constants:
         return index, axis
 
     def _kept_axis(self, operator, axis):
-        """The axis of an operator's first input that has the length of an axis of its output; None if none has."""
+        """The axis of an operator's first input that determines an axis of its output, or None."""
         name = operator_name(self._model, operator)
         if name in _ELEMENTWISE:
             return axis
@@ -119,7 +119,7 @@ class Constants:
         return None
 
     def _integers(self, index, steps):
-        """`integers`, following so many operators at most; each tensor is looked at once."""
+        """`integers` over at most `steps` operators; each tensor is visited once."""
         if index not in self._known:
             self._known[index] = None
             found = self._followed(index, steps) if steps and index >= 0 else None
@@ -129,7 +129,7 @@ class Constants:
         return self._known[index]
 
     def _followed(self, index, steps):
-        """The numbers in a tensor, from its own values or from the operator that makes it."""
+        """The numbers in a tensor, from its own values or from the operator that computes it."""
         tensor, operator = self._graph.tensors[index], self._makers.get(index)
         if type_name(tensor) not in ("INT32", "INT64"):
             return None
@@ -153,7 +153,7 @@ class Constants:
 
 
 def _computed(name, operands, options):
-    """The numbers that an operator of a shape computation gives, None if it is another one."""
+    """The result of an operator of a shape computation; None for other operators."""
     if name in _KEEP:
         return operands[0]
     if name == "PACK":
@@ -177,7 +177,7 @@ def _combined(function, a, b):
 
 
 def _sliced(values, begin, end, step, options):
-    """A slice of a vector, by the rules that TensorFlow shares with Python."""
+    """A slice of a vector, by the rules that TensorFlow and Python share."""
     bounds = (*begin, *end, *step)
     if len(bounds) != 3 or not all(isinstance(n, int) for n in bounds) or step[0] < 1:
         return None

@@ -1,9 +1,9 @@
 """Fix the shapes of a TFLite model's inputs, and of every tensor whose shape follows from them.
 
-The interpreter itself computes the shapes: operators are allocated, never run. Where it stops, at
-one whose shape is computed by others out of shapes, these are computed now, and what they come to
-is stored in the file (`tflite_fold`). An operator that still has no shape depends on values; what
-comes behind it stays as open as it was.
+The interpreter itself infers the shapes: operators are allocated but never run. Where it stops,
+because an operator's shape is computed from other shapes, that computation is done here and its
+results are stored in the file (`tflite_fold`). An operator that still has no shape depends on
+values; the tensors after it stay open.
 """
 
 from collections import Counter
@@ -22,9 +22,9 @@ from ..graph import dimensions, operator_name, ports, type_name
 from .fold import fold
 
 Sizes = tuple[int, ...]
-#: MediaPipe's transposed convolution, which LiteRT does not know.
+#: MediaPipe's transposed convolution, which LiteRT does not support.
 _MEDIAPIPE = "Convolution2DTransposeBias"
-# These have no memory that could be planned.
+# These types have no memory to plan.
 _HANDLES = ("RESOURCE", "VARIANT")
 
 
@@ -34,10 +34,10 @@ def fix(model, given: Mapping[tuple[int, int], Sizes], where: str) -> None:
     Args:
         model: a `ModelT`.
         given: shapes by (subgraph, tensor).
-        where: the file's name in a refusal.
+        where: the name of the file in errors.
 
     Raises:
-        SplitDeconvError: LiteRT does not take the model at these shapes.
+        SplitDeconvError: LiteRT rejects the model at these shapes.
     """
     for number in dict.fromkeys(number for number, _ in given):
         shapes = {tensor: shape for (n, tensor), shape in given.items() if n == number}
@@ -49,9 +49,9 @@ class _Graph:
 
     Args:
         model: the `ModelT`.
-        number: of the subgraph.
+        number: index of the subgraph.
         given: shapes of inputs, by tensor.
-        where: the file's name in a refusal.
+        where: the name of the file in errors.
     """
 
     def __init__(self, model, number, given, where):
@@ -59,12 +59,12 @@ class _Graph:
         self._number = number
         inputs = {i: dimensions(self._graph.tensors[i]) for i in ports(self._graph.inputs)} | given
         self._known = {i: tuple(shape) for i, shape in inputs.items() if None not in shape}
-        self._fed = set(self._known)  # of these nothing that can be allocated makes any
-        self._open = set(inputs) - set(self._known)  # what depends on values, or on inputs that stay open
-        self._entered = set()  # operators whose subgraphs are settled
+        self._fed = set(self._known)  # no allocated operator computes these
+        self._open = set(inputs) - set(self._known)  # depends on values or open inputs
+        self._entered = set()  # operators whose subgraphs are done
 
     def settle(self):
-        """Fix every tensor that can be."""
+        """Fix every tensor whose shape can be determined."""
         while True:
             self._take_customs()
             self._store()
@@ -77,7 +77,7 @@ class _Graph:
         self._store()
 
     def _live(self):
-        """The operators that LiteRT can be asked about, in order; what the others make is open."""
+        """The operators that LiteRT can allocate, in order; the outputs of all others are open."""
         live, lost = [], set(self._open)
         for operator in self._graph.operators:
             outputs = ports(operator.outputs)
@@ -89,7 +89,7 @@ class _Graph:
         return live
 
     def _take_customs(self):
-        """Give MediaPipe's operators, of which only the batch may be open, their shape.
+        """Set the shapes of MediaPipe's operators, where only the batch may be open.
 
         Returns:
             Whether there were any.
@@ -107,10 +107,10 @@ class _Graph:
         return grown
 
     def _prepare(self, live):
-        """Learn the shapes of what operators make.
+        """Get the shapes of operator outputs from LiteRT.
 
         Returns:
-            The first operator whose shape LiteRT does not know; None if it knows all.
+            The first operator whose shape LiteRT does not determine; None if it determines all.
         """
         if not live:
             return None
@@ -133,7 +133,7 @@ class _Graph:
     def _allocated(self, part):
         litert = require("ai_edge_litert.interpreter", "tflite")
         model = self._model
-        # No operator calls the main subgraph, so its place is free.
+        # No operator calls the main subgraph, so its index is free.
         whole = make(
             "Model",
             version=3,
@@ -149,14 +149,14 @@ class _Graph:
             raise SplitDeconvError(
                 "LiteRT cannot give the model this input shape",
                 where=self._where,
-                expected="sizes that every operator of the model takes",
+                expected="sizes that every operator of the model accepts",
                 got=one_line(error, typed=True),
-                fix="choose other sizes; leave the option out to convert the model as open as it is",
+                fix="choose other sizes, or omit the option to keep the input shapes open",
             ) from None
         return interpreter
 
     def _is_planned(self, interpreter, index, shapes):
-        """Whether memory was planned for a tensor; none is for what an operator's values decide."""
+        """Whether memory was planned for a tensor, which is not if its size depends on values."""
         if type_name(self._graph.tensors[index]) in _HANDLES or 0 in shapes[index]:
             return True
         with suppress(ValueError):
@@ -165,9 +165,9 @@ class _Graph:
         return False
 
     def _enter(self, live, stuck):
-        """Settle the subgraphs that operators call and no others do; whether there were any.
+        """Fix the subgraphs that only these operators call; returns whether there were any.
 
-        A branch gets what its operator reads; so does a loop's body that yields the same shapes.
+        A branch gets the inputs of its operator, and so does a loop body that keeps their shapes.
         """
         places = Counter(n for graph in self._model.subgraphs for op in graph.operators for n in set(called(op)))
         for operator in live:
@@ -184,13 +184,13 @@ class _Graph:
         return False
 
     def _shape(self, index):
-        """The shape of a tensor; None if it is not known."""
+        """The shape of a tensor; None if it is unknown."""
         tensor = self._graph.tensors[index]
         stored = tuple(dimensions(tensor)) if contents(self._model, tensor) is not None else None
         return self._known.get(index, stored)
 
     def _settle_called(self, numbers, shapes):
-        """Settle subgraphs on what they are called with; loops of changing shapes stay as they are."""
+        """Fix subgraphs for their arguments; loops that change shapes stay as they are."""
         before = [(part, dict(vars(part))) for graph in self._model.subgraphs for part in _parts(graph)]
         for number in numbers:
             own = ports(self._model.subgraphs[number].inputs)
@@ -202,7 +202,7 @@ class _Graph:
                 vars(part).update(fields)
 
     def _keeps_shapes(self, graph, shapes):
-        """Whether a subgraph is no loop's body, or yields what it is given."""
+        """Whether a subgraph is not a loop body, or returns the shapes that it is given."""
         made = [dimensions(graph.tensors[i]) for i in ports(graph.outputs)]
         body = any(graph is self._model.subgraphs[n] for n in self._bodies())
         return not body or made == [list(shape) for shape in shapes]
@@ -212,7 +212,7 @@ class _Graph:
         return {part.bodySubgraphIndex for part in options if hasattr(part, "bodySubgraphIndex")}
 
     def _store(self):
-        """Write the known shapes into the file."""
+        """Write the known shapes into the model."""
         for index, shape in self._known.items():
             tensor = self._graph.tensors[index]
             if dimensions(tensor) != list(shape):
@@ -220,5 +220,5 @@ class _Graph:
 
 
 def _parts(graph):
-    """What fixing a subgraph changes."""
+    """The parts of a subgraph that fixing it changes."""
     return (*graph.tensors, *graph.operators)

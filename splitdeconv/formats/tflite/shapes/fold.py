@@ -1,7 +1,7 @@
-"""Arithmetic on the shapes of a TFLite subgraph's tensors, computed now that the shapes are known.
+"""Compute the arithmetic on shapes in a TFLite subgraph, once the shapes are known.
 
-What it comes to is stored as constants. The arithmetic is that of the interpreter, which runs these
-operators and no others. They stay where they are until `drop`, for sites are known by positions.
+The results are stored as constants. The interpreter computes them by running these operators and no
+others. The operators stay in place until `drop`, because sites are identified by position.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from ..graph import dimensions, operator_name, ports, type_name
 from ..rewrite.edit import exposed
 from .constants import Constants
 
-#: Operators whose results follow from their operands alone, and that shapes are computed with.
+#: Operators used to compute shapes, whose results depend only on their operands.
 _ARITHMETIC = {
     *("STRIDED_SLICE", "SLICE", "PACK", "UNPACK", "CONCATENATION", "SPLIT", "SPLIT_V", "GATHER"),
     *("GATHER_ND", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "REVERSE_V2", "PAD", "TILE"),
@@ -30,12 +30,12 @@ _ARITHMETIC = {
     *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"),
 }
 _TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
-# Shapes are a handful of numbers.
+# A shape is only a few numbers.
 _MOST_NUMBERS = 64
 
 
 def fold(model, graph, known: Mapping[int, tuple[int, ...]]) -> bool:
-    """Compute what follows from known shapes and constants, and have its readers read constants.
+    """Compute what follows from known shapes and constants, and make its readers read constants.
 
     Args:
         model: a `ModelT`.
@@ -46,7 +46,7 @@ def fold(model, graph, known: Mapping[int, tuple[int, ...]]) -> bool:
         Whether there was anything to compute.
 
     Raises:
-        SplitDeconvError: LiteRT does not compute it.
+        SplitDeconvError: LiteRT cannot compute it.
     """
     seeds, steps = _derived(model, graph, known)
     outputs = {i for step in steps for i in ports(step.outputs)} | set(seeds)
@@ -64,7 +64,7 @@ def fold(model, graph, known: Mapping[int, tuple[int, ...]]) -> bool:
 
 
 def _derived(model, graph, known):
-    """Tensors that hold a known shape, with it, and the operators that compute from them."""
+    """Tensors that contain a known shape, with it, and the operators that compute from them."""
     constants, seeds, steps, derived = Constants(model, graph), {}, [], set()
     for operator in graph.operators:
         name, inputs, outputs = (
@@ -94,7 +94,7 @@ def _is_small(tensor):
 
 
 def _values(model, graph, seeds, steps, wanted):
-    """What the tensors `wanted` hold, by index."""
+    """The values of the tensors `wanted`, by index."""
     values = {i: np.array(shape, _TYPES[type_name(graph.tensors[i])]) for i, shape in seeds.items()}
     left = [i for i in wanted if i not in values]
     if not left:
@@ -122,9 +122,9 @@ def _values(model, graph, seeds, steps, wanted):
         raise SplitDeconvError(
             "LiteRT cannot compute the shapes that follow from this input shape",
             where="the arithmetic on shapes in the TFLite model",
-            expected="sizes that every operator of the model takes",
+            expected="sizes that every operator of the model accepts",
             got=one_line(error, typed=True),
-            fix="choose other sizes; leave the option out to convert the model as open as it is",
+            fix="choose other sizes, or omit the option to keep the input shapes open",
         ) from None
 
 
@@ -133,7 +133,7 @@ def _indices(numbers):
 
 
 def _store(model, graph, index, values):
-    """The index of a new constant in the place of a computed tensor."""
+    """The index of a new constant that replaces a computed tensor."""
     old = graph.tensors[index]
     data = np.frombuffer(np.ascontiguousarray(values, _TYPES[type_name(old)]).tobytes(), np.uint8)
     model.buffers.append(make("Buffer", data=data))
@@ -153,7 +153,7 @@ def _store(model, graph, index, values):
 
 
 def drop(model, graph) -> None:
-    """Remove the operators of this arithmetic that make nothing that is read.
+    """Remove operators of this arithmetic whose results are not read.
 
     Args:
         model: a `ModelT`.

@@ -1,21 +1,21 @@
-"""The inputs of a TFLite model: of every signature, and of the main subgraph beside them."""
+"""The inputs of a TFLite model: those of every signature, and those of the main subgraph."""
 
 from dataclasses import dataclass, replace
 
 from ...input_shapes import ModelInput
 from ..graph import dimensions, ports
 
-#: Obstacles that fixed inputs may take away: what to do about one, and another in full.
+#: Problems that fixed inputs may solve: the advice about the first, and the text of the second.
 EXPORT = "export the model with a fixed image size"
 COMPUTED = "its output shape depends on more than constants and shapes"
 
 
 @dataclass(frozen=True)
 class Entrance:
-    """One input and where it is.
+    """One input and its location.
 
     Args:
-        told: what a user knows of it.
+        told: the input as shown to the user.
         subgraph, tensor: indices.
     """
 
@@ -25,7 +25,7 @@ class Entrance:
 
 
 def entrances(model) -> list[Entrance]:
-    """The inputs of a `ModelT`, each once, under the names that the interpreter knows."""
+    """The inputs of a `ModelT`, each once, under the names that the interpreter uses."""
     found: dict[tuple[int, int], ModelInput] = {}
     for signature in model.signatureDefs or ():
         for entry in signature.inputs or ():
@@ -51,9 +51,9 @@ def _text(name):
 
 
 def advised(problem: str | None, way: str | None) -> str | None:
-    """A problem, with the options that fix the model's inputs where these may take it away."""
+    """A problem, with the options that fix the model's inputs where these may solve it."""
     if way is None or problem is None:
         return problem
     if problem == COMPUTED:
-        return f"{problem}; where it follows from the inputs' sizes, fix these with {way}"
+        return f"{problem}; if it follows from the input sizes, fix these with {way}"
     return problem.replace(EXPORT, f"fix it with {way}")

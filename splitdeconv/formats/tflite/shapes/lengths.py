@@ -1,4 +1,4 @@
-"""Lengths that are known only at run time, as far as they follow from the length of a tensor's axis."""
+"""Run-time lengths that follow from the length of a tensor's axis."""
 
 from dataclasses import dataclass, replace
 
@@ -10,8 +10,8 @@ class Length:
     """``factor * n + offset``, where n is the length of an axis of a tensor.
 
     Args:
-        tensor, axis: whose length n is.
-        factor, offset: what is made of it.
+        tensor, axis: the axis of length n.
+        factor, offset: the coefficients.
     """
 
     tensor: int
@@ -41,16 +41,16 @@ class Length:
 
 
 def bounded(value) -> bool:
-    """Whether a length, or what it is computed from, is a number that an int32 holds."""
+    """Whether a length, or the length it is computed from, fits into an int32."""
     numbers = (value.factor, value.offset) if isinstance(value, Length) else (value,)
     return all(number is None or abs(number) < _MOST for number in numbers)
 
 
 def combined(function, a, b):
-    """An operator of arithmetic on two lengths; None if one is unknown, or the result no such length."""
+    """An arithmetic operator on two lengths; None if unknown or the result is not a `Length`."""
     if a is None or b is None:
         return None
     try:
         return function(a, b)
-    except TypeError:  # of two lengths that have nothing to do with each other
+    except TypeError:  # two lengths that are not related
         return None
