@@ -77,7 +77,7 @@ def test_input_shapes_reach_the_conversion(run, tmp_path):
     for shape in ("image=2x7x4x5", "2x7x4x5"):
         code, out, err = run("convert", "in", "-o", "out", "--overwrite", "--input-shape", shape)
         assert (code, err) == (0, "")
-        assert "note: input image is fixed at 2x7x4x5 (it was ?x?x?x5)" in out
+        assert "note: input image is now fixed at 2x7x4x5 (was ?x?x?x5)" in out
         names = operators((tmp_path / "out").read_bytes())
         assert not {"SHAPE", "PACK", "TRANSPOSE_CONV"} & set(names)
     code, out, _ = run("verify", "in", "out", "--samples", "2")
@@ -88,13 +88,13 @@ def test_input_shapes_reach_the_conversion(run, tmp_path):
     ("options", "message"),
     [
         (["image=0x7x4x5"], "the size of a dimension must be a positive integer"),
-        (["image=-1x7x4x5"], "invalid input shape: expected sizes above 0"),
-        (["image=nonsense"], "invalid input shape: expected sizes above 0"),
+        (["image=-1x7x4x5"], "invalid input shape: expected sizes of at least 1"),
+        (["image=nonsense"], "invalid input shape: expected sizes of at least 1"),
         (["image=1x99999999999x4x5"], "the input shape is too large"),
         (["image=1x7x4"], "invalid input shape: expected 4 dimensions"),
-        (["image=1x7x4x6"], "invalid input shape: expected the sizes that the file fixes"),
-        (["picture=1x7x4x5"], "the model has no input of this name"),
-        (["image=1x7x4x5", "image=1x7x4x5"], "invalid input shapes: expected one for each input"),
+        (["image=1x7x4x6"], "invalid input shape: expected the sizes that are fixed in the file"),
+        (["picture=1x7x4x5"], "the model has no such input"),
+        (["image=1x7x4x5", "image=1x7x4x5"], "invalid input shapes: expected one per input"),
         (["image=1x7x4x5", "--static-batch", "1"], "static_batch and input_shape cannot be combined"),
     ],
 )

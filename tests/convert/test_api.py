@@ -170,7 +170,7 @@ def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
     )
     fixed = sd.convert(model, target=tmp_path / "board.yaml", input_shape=(1, 6, 5, CASE.cin)).report.notes
     assert fixed == (
-        f"input image is fixed at 1x6x5x{CASE.cin} (it was ?x?x?x{CASE.cin})",
+        f"input image is now fixed at 1x6x5x{CASE.cin} (was ?x?x?x{CASE.cin})",
         "set the batch (--static-batch 1)",
     )
 

@@ -125,7 +125,7 @@ def test_a_cell_of_a_csv_is_told_by_row_and_column(csv):
         (pd.DataFrame([["a", "b"]], columns=["name"] * 2), {}, "duplicate column"),
         (layer_table("dcgan").iloc[:1], {"size": 3}, "unknown option"),
         (b"", {}, "unsupported model format"),
-        (b"TFL3TFL3", {}, "this is no TFLite model|not a recognised model|damaged"),
+        (b"TFL3TFL3", {}, "not a TFLite model|not a recognised model|damaged"),
         (b"TFL3TFL3", {"network": "a"}, "unknown option"),
         ("dcgan", {"depth": 3}, "option"),
     ],

@@ -25,17 +25,17 @@ def test_the_command_lines_text():
     "text", ["", "x", "x=", "=1x2", "x=1x", "x=-1x2", "x=1,2", "x=1.5x2", "x=?x2", "x=١x٢", "x=axb"]
 )
 def test_text_that_is_no_shape_is_refused(text):
-    with refused("invalid input shape: expected sizes above 0") as caught:
+    with refused("invalid input shape: expected sizes of at least 1") as caught:
         parsed([text])
     assert repr(text) == caught.value.got
 
 
 def test_one_shape_for_each_name():
-    with refused("invalid input shapes: expected one for each input") as caught:
+    with refused("invalid input shapes: expected one per input") as caught:
         parsed(["x=1x2", "y=1", "x=3x4"])
     assert (caught.value.expected, caught.value.got) == ("x once", "1x2 and 3x4")
     shapes = checked({"style": (2, 9), "serving_style:0": (2, 9)})
-    with refused("invalid input shapes: expected one for each input"):
+    with refused("invalid input shapes: expected one per input"):
         wanted(shapes, None, [IMAGE, STYLE])
 
 
@@ -47,7 +47,7 @@ def test_what_python_takes():
 
 @pytest.mark.parametrize("given", [{}, {3: (1, 2)}, "1x2", 7, {"x": 7}, {"x": "1x2"}, {"x": None}])
 def test_what_is_no_shape_is_refused(given):
-    with refused("invalid input shape: expected sizes by the input's name"):
+    with refused("invalid input shape: expected sizes by input name"):
         checked(given)
 
 
@@ -71,17 +71,17 @@ def test_shapes_are_held_against_what_is_declared():
     assert wanted({"serving_style:0": (2, 9)}, None, inputs) == [None, (2, 9)]
     assert wanted({"": (2, 9)}, None, [STYLE]) == [(2, 9)]
     assert wanted({"any": (2, 9)}, None, [ModelInput("any", None)]) == [(2, 9)]
-    with refused("expected the sizes that the file fixes") as caught:
+    with refused("expected the sizes that are fixed in the file") as caught:
         wanted({"image": (2, 7, 25, 3)}, None, inputs)
     assert (caught.value.where, caught.value.got) == ("input image", "2x7x25x3")
-    assert caught.value.expected == "?x?x24x3, as the file declares it, a number for each ?"
-    assert caught.value.fix == "for instance --input-shape image=1x64x24x3"
+    assert caught.value.expected == "?x?x24x3, as declared in the file, a number for each ?"
+    assert caught.value.fix == "for example --input-shape image=1x64x24x3"
     with refused("expected 2 dimensions"):
         wanted({"style": (2, 9, 1)}, None, inputs)
-    with refused("the model has no input of this name") as caught:
+    with refused("the model has no such input") as caught:
         wanted({"picture": (1, 2)}, None, inputs)
     assert caught.value.expected == "one of: image (?x?x24x3), style (?x9)"
-    with refused("the input shape has to name its input"):
+    with refused("the input shape must name its input"):
         wanted({"": (2, 9)}, None, inputs)
     with refused("declares no inputs"):
         wanted({"": (2, 9)}, None, [])
@@ -91,7 +91,7 @@ def test_a_batch_is_a_shape_of_which_the_rest_stays():
     inputs = [IMAGE, STYLE, ModelInput("scale", ()), ModelInput("table", (4, None))]
     assert wanted(None, 5, inputs) == [(5, None, 24, 3), (5, 9), None, None]
     assert wanted(None, 4, inputs[2:]) == [None, None]
-    with refused("the batch is fixed already") as caught:
+    with refused("the batch is already fixed") as caught:
         wanted(None, 3, inputs[2:])
     assert caught.value.got == "input(s) of shape a scalar, 4x?"
 
@@ -111,7 +111,7 @@ def test_advice_fixes_all_that_is_open():
 def test_what_is_told():
     fixed = ModelInput("image", (2, 8, 24, 3))
     assert told([IMAGE, STYLE], [fixed, STYLE]) == (
-        "input image is fixed at 2x8x24x3 (it was ?x?x24x3)",
+        "input image is now fixed at 2x8x24x3 (was ?x?x24x3)",
         "input style is still open: ?x9",
     )
     assert told([STYLE], [STYLE]) == ()

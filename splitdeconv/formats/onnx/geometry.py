@@ -128,7 +128,7 @@ def _axis(index, auto_pad, n, k, s, d, extra, o, before, end):
             )
         if o > n * s + span + s - 1:
             raise SplitDeconvError(
-                "an input of this length cannot give this output length",
+                "no input of this length yields that output length",
                 where=where,
                 expected=f"output length up to {n * s + span + s - 1}",
                 got=f"output_shape {o}",
@@ -138,7 +138,7 @@ def _axis(index, auto_pad, n, k, s, d, extra, o, before, end):
         tail = min(span + extra, 0)
     if n is not None and n * s + tail < 1:
         raise SplitDeconvError(
-            "the padding crops the entire output",
+            "the padding crops the whole output away",
             where=where,
             expected="an output of at least one element",
             got=f"output length {n * s + tail}",

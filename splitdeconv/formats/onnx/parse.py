@@ -194,7 +194,7 @@ def locate(tensor, folder):
 
 def _unreadable(tensor, path, need, got):
     return SplitDeconvError(
-        "cannot read a tensor from its external file",
+        "a tensor cannot be read from its external file",
         where=f"tensor {tensor.name!r} in {path.name}",
         expected=f"{need} bytes",
         got=got,

@@ -100,7 +100,7 @@ def _too_large(path, head, size):
 def _unreadable(path, error):
     got = getattr(error, "strerror", None) or str(error)
     return SplitDeconvError(
-        "cannot read the model", where=str(path), expected=_EXPECTED, got=got, fix="check path and permissions"
+        "the model cannot be read", where=str(path), expected=_EXPECTED, got=got, fix="check path and permissions"
     )
 
 

@@ -140,7 +140,7 @@ def test_a_layer_shared_between_a_model_and_one_in_it():
 
 def test_a_model_that_was_never_built_is_refused():
     source = keras.Sequential(model().layers)  # of layers that were, elsewhere
-    with refused("the model has to be built before it is copied") as caught:
+    with refused("the model must be built before it is copied") as caught:
         convert(source)
     assert caught.value.where == source.name
 

@@ -185,8 +185,8 @@ def test_who_saves_is_told_how_to_load():
     unseen, *notes = sd.convert(model).report.notes
     assert "Decoder 'sub'" in unseen
     assert notes == [
-        "import splitdeconv.layers before keras.saving.load_model opens the saved model",
-        "Decoder makes its layers in its own code: convert again what was loaded",
+        "import splitdeconv.layers before keras.saving.load_model loads the saved model",
+        "Decoder creates layers in its own code: convert it again after loading",
     ]
     assert list(sd.convert(sequential(), verify=False).report.notes) == notes[:1]
     assert not any("splitdeconv.layers" in note for note in sd.convert(sequential(), layers="none").report.notes)
@@ -236,7 +236,7 @@ def test_a_batch_is_fixed():
     assert [x.shape[0] for x in new.inputs] == [3, 3]
     assert sorted(x.name for x in new.inputs) == ["a", "b"]
     assert sd.convert(sequential(), static_batch=2).model.inputs[0].shape == (2, 6, 5, 3)
-    with refused("the model declares no inputs that could be fixed"):
+    with refused("the model declares no inputs whose shapes could be fixed"):
         sd.convert(Decoder(), static_batch=2)
 
 
@@ -250,7 +250,7 @@ def test_open_images_are_fixed(shape, tmp_path):
         assert result.report.verification
         assert tuple(result.model.inputs[0].shape) == shape
         assert tuple(result.model.outputs[0].shape) == (shape[0], 3 * shape[1], 3 * shape[2], 5)
-        assert any(f"is fixed at {'x'.join(map(str, shape))} (it was ?x?x?x3)" in note for note in result.report.notes)
+        assert any(f"is now fixed at {'x'.join(map(str, shape))} (was ?x?x?x3)" in note for note in result.report.notes)
         np.testing.assert_allclose(result.model(x), model(x), rtol=0, atol=1e-5)
 
 
@@ -265,10 +265,10 @@ def test_an_open_length_beside_a_fixed_input():
     values = [rng.standard_normal(x.shape).astype("f4") for x in new.inputs]
     np.testing.assert_allclose(new(values), model(values), rtol=0, atol=1e-5)
     for shapes, message in (
-        ({"sound": (2, 7, 5)}, "expected the sizes that the file fixes"),
-        ({"style": (3, 6)}, "expected the sizes that the file fixes"),
+        ({"sound": (2, 7, 5)}, "expected the sizes that are fixed in the file"),
+        ({"style": (3, 6)}, "expected the sizes that are fixed in the file"),
         ({"sound": (2, 7)}, "expected 3 dimensions"),
-        ({"noise": (2, 7, 4)}, "the model has no input of this name"),
+        ({"noise": (2, 7, 4)}, "the model has no such input"),
     ):
         with refused(message):
             sd.convert(model, input_shape=shapes)
@@ -287,7 +287,7 @@ def test_sizes_that_a_layer_does_not_take():
 
 def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with refused("do not run on this backend of Keras") as caught:
+    with refused("do not support this Keras backend") as caught:
         sd.inspect(sequential())
     assert caught.value.got == "torch"
 

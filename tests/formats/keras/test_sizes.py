@@ -45,4 +45,4 @@ def test_weights_without_contents(tmp_path, shape):
 
 
 def test_a_member_that_unfolds(tmp_path):
-    assert "unfold to" in excess(_with(_file(tmp_path), "assets/zeros", bytes(100 << 20), zipfile.ZIP_DEFLATED))
+    assert "expand to" in excess(_with(_file(tmp_path), "assets/zeros", bytes(100 << 20), zipfile.ZIP_DEFLATED))

@@ -232,5 +232,5 @@ def test_a_batch_that_is_another_than_the_model_s():
 
 @pytest.mark.parametrize("size", [3, (3,), (0, 4), ("a", 4), (3, 4, 5)])
 def test_a_size_is_a_pair(size):
-    with refused("the image size is no pair of lengths"):
+    with refused("invalid image size: expected two lengths"):
         layers(single(X, W).SerializeToString(), "up.onnx", size)

@@ -207,13 +207,13 @@ def test_the_recipe_for_weights_of_keras_works(keras_model, monkeypatch, save, n
     keras_model.layers[0].kernel.assign(kernel * 0)  # as new as its own code would build it
     with refused("unsupported model format") as caught:
         detect(*read_model(name))
-    assert caught.value.got == "an HDF5 file of Keras that holds weights alone, and no model"
+    assert caught.value.got == "a Keras HDF5 file that contains only weights, not a model"
     *copy, python, then = caught.value.fix.split(", then ")
     assert bool(copy) == renamed
     for command in copy:
         subprocess.run(shlex.split(command), check=True)
     lead, code = python.split(" builds: ")
-    assert lead == "in Python, with the model that its own code"
+    assert lead == "in Python, build the model with its own code"
     exec(code, {"model": keras_model})
     np.testing.assert_array_equal(keras_model.layers[0].kernel.numpy(), kernel)
     assert_leads_on(f"python -c pass, then {then}", monkeypatch)

@@ -36,11 +36,11 @@ def attempt(data):
 class TestBytes:
     @pytest.mark.parametrize("data", [b"", b"TFL3", b"\x18\0\0\0TFL", b"GIF89a" * 9, b"\x80\x04\x95pickle" * 9])
     def test_other_files(self, data):
-        with refused("this is no TFLite model"):
+        with refused("not a TFLite model"):
             TFLiteModel.parse(data)
 
     def test_the_path_is_named(self):
-        with refused("this is no TFLite model") as caught:
+        with refused("not a TFLite model") as caught:
             TFLiteModel.parse(b"", path="folder/model.tflite")
         assert caught.value.where == "folder/model.tflite"
 
@@ -49,7 +49,7 @@ class TestBytes:
         for length in range(len(data)):
             # The last bytes are padding; without them the model is whole.
             if any(data[length:]):
-                with refused("no TFLite model|file is damaged"):
+                with refused("not a TFLite model|file is damaged"):
                     attempt(data[:length])
 
     def test_random_bytes(self):

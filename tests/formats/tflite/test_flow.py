@@ -26,13 +26,13 @@ def chain(*operators, outputs=(2,), more=None):
 
 
 UNDEFINED = {
-    "operator 0: reads tensor 1 before anything provides it": chain(([1], [2]), ([0], [1])),
-    "operator 1: reads tensor 1 before anything provides it": chain(([0], [2]), ([1, 2], [3])),
-    "operator 1: writes tensor 2, which another one writes": chain(([0], [2]), ([3], [2])),
+    "operator 0: reads tensor 1 before it is written": chain(([1], [2]), ([0], [1])),
+    "operator 1: reads tensor 1 before it is written": chain(([0], [2]), ([1, 2], [3])),
+    "operator 1: writes tensor 2, which another operator writes": chain(([0], [2]), ([3], [2])),
     "operator 0: writes tensor 3, a constant": chain(([0], [3])),
     "operator 1: writes tensor 0, an input": chain(([0], [1]), ([1], [0]), ([0], [2])),
     "operator 0: writes the same tensor twice": chain(([0], [2, 2])),
-    "subgraph 0: nothing provides its output, tensor 1": chain(([0], [2]), outputs=[2, 1]),
+    "subgraph 0: its output, tensor 1, is never written": chain(([0], [2]), outputs=[2, 1]),
 }
 
 

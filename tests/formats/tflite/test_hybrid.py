@@ -130,11 +130,11 @@ def test_an_input_cut_first_would_be_quantized_otherwise(monkeypatch):
     ("fields", "match"),
     [
         ({"scale": np.zeros(0, "f4")}, "weights with 0 scales"),
-        ({"scale": np.zeros(0, "f4"), "zeroPoint": np.zeros(0, "i8")}, "of an integer type without a scale"),
+        ({"scale": np.zeros(0, "f4"), "zeroPoint": np.zeros(0, "i8")}, "an integer type but no scale"),
         ({"scale": np.array([0.1, np.nan, 1, 1, 1], "f4")}, "not finite, not positive, or denormal"),
         ({"scale": np.array([0.1, 0, 1, 1, 1], "f4")}, "not finite, not positive, or denormal"),
         ({"scale": np.array([0.1, 1e-40, 1, 1, 1], "f4")}, "not finite, not positive, or denormal"),
-        ({"zeroPoint": np.array([3, 3, 3, 3, 3])}, "int8 weights with a zero point"),
+        ({"zeroPoint": np.array([3, 3, 3, 3, 3])}, "its int8 weights have a zero point"),
         ({"scale": np.ones(1, "f4"), "zeroPoint": np.zeros(1, "i8"), "quantizedDimension": 3}, "on axis 3"),
         ({"scale": np.ones(7, "f4"), "zeroPoint": np.zeros(7, "i8"), "quantizedDimension": 3}, "on axis 3"),
     ],

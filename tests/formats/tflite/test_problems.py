@@ -44,22 +44,22 @@ def _quantized(index, **fields):
 FLOAT = SMALL.with_(kind="float32")
 # tensors: 0 image, 1 weights, 2 bias, 3 shape, 4 picture
 PROBLEMS = {
-    "weights are computed when the model runs": (SMALL, _computed),
+    "weights are computed at run time": (SMALL, _computed),
     "weights are sparse": (SMALL, _sparse),
     "input INT8, weights INT8, output FLOAT32: no CONV_2D kernel": (SMALL, lambda m, g: change(g.tensors[4], type=0)),
-    "a bias of type INT32 instead of FLOAT32": (
+    "its bias has type INT32, not FLOAT32": (
         SMALL,
         lambda m, g: (change(g.tensors[0], type=0), change(g.tensors[4], type=0)),
     ),
-    "a bias of type FLOAT32 instead of INT32": (SMALL, lambda m, g: change(g.tensors[2], type=0)),
-    "its bias is computed when the model runs": (
+    "its bias has type FLOAT32, not INT32": (SMALL, lambda m, g: change(g.tensors[2], type=0)),
+    "its bias is computed at run time": (
         SMALL,
         lambda m, g: (
             change(m.buffers[g.tensors[2].buffer], data=None),
             change(g, inputs=np.array([0, 2], "<i4")),
         ),
     ),
-    r"inputs \[3, 1\] and outputs \[4\], which no kernel of TRANSPOSE_CONV takes": (
+    r"inputs \[3, 1\] and outputs \[4\]do not fit TRANSPOSE_CONV": (
         SMALL,
         lambda m, g: change(g.operators[0], inputs=np.array([3, 1], "<i4")),
     ),
@@ -67,19 +67,19 @@ PROBLEMS = {
         SMALL,
         lambda m, g: change(g.operators[0], builtinOptions=None, builtinOptionsType=0),
     ),
-    "fused activation 4, which no kernel applies": (
+    "unsupported fused activation 4": (
         SMALL,
         lambda m, g: change(g.operators[0].builtinOptions, fusedActivationFunction=4),
     ),
-    r"options that no kernel takes: padding SAME, strides \(2, 0\)": (
+    r"unsupported options: padding SAME, strides \(2, 0\)": (
         SMALL,
         lambda m, g: change(g.operators[0].builtinOptions, strideW=0),
     ),
     r"must have 4 known dimensions, not \[2, 2, 3\]": (SMALL, _shape(0, 2, 2, 3)),
-    "an input of 5 channels under weights for 3": (SMALL, _shape(0, 1, 2, 2, 5)),
-    "an output shape of 3 numbers": (SMALL, _wanted(1, 4, 4)),
-    r"the output's shape \[1, 4, 4, 2\] and the shape asked for \[1, 4, 3, 2\] differ": (SMALL, _wanted(1, 4, 3, 2)),
-    r"an output of shape \[2, 4, 4, 2\] from an input of \[1, 2, 2, 3\]": (
+    "its input has 5 channels, its weights 3": (SMALL, _shape(0, 1, 2, 2, 5)),
+    "its output shape has 3 numbers": (SMALL, _wanted(1, 4, 4)),
+    r"its output has shape \[1, 4, 4, 2\], but shape \[1, 4, 3, 2\] is requested": (SMALL, _wanted(1, 4, 3, 2)),
+    r"its output has shape \[2, 4, 4, 2\], its input \[1, 2, 2, 3\]": (
         SMALL,
         lambda m, g: (_wanted(2, 4, 4, 2)(m, g), _shape(4, 2, 4, 4, 2)(m, g)),
     ),
@@ -91,15 +91,15 @@ PROBLEMS = {
         SMALL,
         lambda m, g: change(g.tensors[0], shapeSignature=np.array([1, -1, -1, 3], "<i4")),
     ),
-    r"a dimension of 0 \(input \[0, 2, 2, 3\]": (
+    r"a dimension is 0 \(input \[0, 2, 2, 3\]": (
         SMALL,
         lambda m, g: (_shape(0, 0, 2, 2, 3)(m, g), _wanted(0, 4, 4, 2)(m, g), _shape(4, 0, 4, 4, 2)(m, g)),
     ),
-    r"kernel \[2, 2\] with strides \[100, 100\] would take too many operators": (
+    r"kernel \[2, 2\] with strides \[100, 100\] needs too many operators": (
         SMALL,
         lambda m, g: change(g.operators[0].builtinOptions, strideW=100, strideH=100),
     ),
-    r"a tensor of more than 2\*\*30 elements": (
+    r"a tensor has more than 2\*\*30 elements": (
         SMALL,
         lambda m, g: (
             _shape(0, 1, 2**28, 2, 3)(m, g),
@@ -116,9 +116,9 @@ PROBLEMS = {
         SMALL,
         _quantized(1, detailsType=1, details=make("CustomQuantization", custom=np.ones(3, "u1"))),
     ),
-    "weights with several zero points": (SMALL, _quantized(1, zeroPoint=np.array([0, 3], "<i8"))),
-    "int8 weights with a zero point": (SMALL, _quantized(1, zeroPoint=np.array([3, 3], "<i8"))),
-    "its input is of an integer type without a scale": (SMALL, lambda m, g: change(g.tensors[0], quantization=None)),
+    "its weights have several zero points": (SMALL, _quantized(1, zeroPoint=np.array([0, 3], "<i8"))),
+    "its int8 weights have a zero point": (SMALL, _quantized(1, zeroPoint=np.array([3, 3], "<i8"))),
+    "its input has an integer type but no scale": (SMALL, lambda m, g: change(g.tensors[0], quantization=None)),
     r"its weights are stored as \[2, 2, 2, 3\] but used as \[2, 3, 2, 2\]": (
         SMALL.with_(kind="float16"),
         lambda m, g: next(
@@ -183,10 +183,10 @@ def test_an_interleave_without_a_kernel_changes_nothing():
 
 def test_a_fixed_batch_needs_fixed_images():
     data = edit(deconv_model(FLOAT), lambda m, g: change(g.tensors[0], shapeSignature=np.array([-1, -1, 2, 3], "<i4")))
-    with refused("more than the batch is known only at run time(.|\n)*input image") as caught:
+    with refused("dimensions other than the batch are open(.|\n)*input image") as caught:
         _with_batch(data, 2)
-    assert caught.value.fix == "fix all of it with --input-shape image=1x64x2x3"
-    with refused("the batch is fixed already") as caught:
+    assert caught.value.fix == "fix all of them with --input-shape image=1x64x2x3"
+    with refused("the batch is already fixed") as caught:
         _with_batch(deconv_model(FLOAT), 2)
     assert caught.value.got == "input(s) of shape 1x2x2x3"
     before = deconv_model(FLOAT)

@@ -139,7 +139,7 @@ INT8 = Deconv(kernel=(2, 2), kind="int8")
         (INT8, 4, {"zeroPoint": np.array([-200])}, "output has zero point -200, outside INT8"),
         (INT8, 0, {"scale": np.ones(3, "f4")}, "input has 3 scales or zero points"),
         (INT8, 4, {"zeroPoint": np.zeros(2, "i8")}, "output has 2 scales or zero points"),
-        (INT8, 4, {"scale": np.ones(0, "f4")}, "output is of an integer type without a scale"),
+        (INT8, 4, {"scale": np.ones(0, "f4")}, "output has an integer type but no scale"),
         (INT8, 2, {"zeroPoint": np.array([0, 4])}, "its bias has a zero point"),
         (INT8, 0, {"scale": np.array([np.inf], "f4")}, "a scale of its input is not finite"),
         (INT8, 1, {"scale": np.array([np.nan, 1], "f4")}, "a scale of its weights is not finite"),
@@ -148,7 +148,7 @@ INT8 = Deconv(kernel=(2, 2), kind="int8")
         (INT8, 1, {"scale": np.array([1, 1e5], "f4")}, "less than 256"),
         (INT8.with_(kind="uint8"), 0, {"zeroPoint": np.array([-1])}, "-1, outside UINT8"),
         (INT8.with_(kind="uint8"), 1, {"zeroPoint": np.array([300])}, "300, outside UINT8"),
-        (INT8.with_(kind="int16x8"), 0, {"zeroPoint": np.array([5])}, "INT16 with a zero point"),
+        (INT8.with_(kind="int16x8"), 0, {"zeroPoint": np.array([5])}, "INT16 and a zero point"),
     ],
 )
 def test_activations_that_kernels_do_not_take(case, index, fields, match):

@@ -52,7 +52,7 @@ def test_shapes_that_agree_are_taken(names):
 @pytest.mark.parametrize("sizes", [(1, 4, 5, 3), (2, 5, 4, 3), (1, 5, 4), (), (1, 5, 4, 4)])
 def test_a_declared_shape_that_the_interpreter_would_replace(names, sizes):
     found = problem(behind(*names, sizes=sizes))
-    expected = "its input is declared as [1, 5, 4, 3] but computed from"
+    expected = "its input is declared as [1, 5, 4, 3] but computed as"
     assert found == f"{expected} {list(sizes)}"
 
 

@@ -144,7 +144,7 @@ def test_checks_go_on_after_a_file_that_cannot_be_read(native):
         check_dtype=False,  # the row without operators makes whole numbers floats
     )
     assert found.loc[["native"], "skipped"].isna().all()
-    assert found.loc["broken", "skipped"] == "this is no TFLite model"
+    assert found.loc["broken", "skipped"] == "not a TFLite model"
     assert pd.isna(found.loc["broken", "operator"])
     with pytest.raises(SplitDeconvError, match="unknown target"):
         edgetpu.checks({"broken": b"no model"}, "nope")  # which is no fault of the file's

@@ -90,7 +90,7 @@ def _move(tensors, folder, beside):
         source, offset, size = part
         if source == Path(os.path.realpath(beside)):
             raise SplitDeconvError(
-                "cannot write the output",
+                "the output cannot be written",
                 where=str(beside),
                 expected="a file that the model itself does not read",
                 got=str(source),

@@ -44,8 +44,8 @@ def test_values_at_the_fixed_shape():
     assert result.report.verification
     assert result.report.verification.outputs[0].values == 8 * 2 * 5 * 21 * 7
     assert result.report.notes[:2] == (
-        "input x is fixed at 2x3x7x4 (it was ?x3x?x?)",
-        "input z is fixed at 2x5x1x1 (it was ?x5x1x1)",
+        "input x is now fixed at 2x3x7x4 (was ?x3x?x?)",
+        "input z is now fixed at 2x5x1x1 (was ?x5x1x1)",
     )
     fixed = onnx.load_model_from_string(result.model)
     onnx.checker.check_model(fixed, full_check=True)
@@ -78,12 +78,12 @@ def test_a_batch_leaves_the_image_open():
 
 def test_a_symbol_is_one_size():
     source = _two_inputs(np.random.default_rng(5))
-    with refused("invalid input shapes: expected one size for each symbol") as caught:
+    with refused("invalid input shapes: expected one size per symbol") as caught:
         sd.convert(source, input_shape={"x": (2, 3, 7, 4), "z": (3, 5, 1, 1)})
     assert caught.value.where == "input z, dimension n"
-    assert caught.value.expected == "2, which input x has for n"
+    assert caught.value.expected == "2, as in input x for n"
     square = _two_inputs(np.random.default_rng(5), x=("n", 3, "h", "h"))
-    with refused("expected one size for each symbol"):
+    with refused("expected one size per symbol"):
         sd.convert(square, input_shape={"x": (2, 3, 7, 4)})
     # "?" is how some exporters write that there is no symbol
     nameless = _two_inputs(np.random.default_rng(5), x=("?", 3, "?", "?"), z=("?", 5, 1, 1))
@@ -121,5 +121,5 @@ def test_an_input_of_unknown_rank_and_one_that_is_no_tensor():
     nodes = [helper.make_node("SequenceAt", ["q", "i"], ["y"])]
     sequence = helper.make_tensor_sequence_value_info("q", 1, None)
     parsed = OnnxModel.parse(model(nodes, [sequence], [value("y", "f4", None)], {"i": np.array(0)}))
-    with refused("the input has no shape to fix"):
+    with refused("the input has no shape that could be fixed"):
         parsed.fix([(2, 3)])

@@ -36,7 +36,7 @@ def test_bytes_before_count_all_files(path):
     assert report.bytes_before == path.stat().st_size + 4 * (30 * 20 * 4 * 3 + 20)
     assert report.bytes_before <= files
     assert report.bytes_after == len(data) > report.bytes_before
-    assert report.notes == ("what the model kept in other files is inside it now",)
+    assert report.notes == ("data from the model's other files is now inside it",)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_model_with_nothing_to_convert_loads_from_wherever_it_is_written(plain
     np.testing.assert_array_equal(session.run(None, {"x": x})[0], x @ w)
     assert result.report.bytes_after == out.stat().st_size
     assert result.report.bytes_before == path.stat().st_size + w.nbytes
-    assert result.report.notes[-1] == "what the model kept in other files is inside it now"
+    assert result.report.notes[-1] == "data from the model's other files is now inside it"
     assert result.report.verification is None
 
 
@@ -68,12 +68,12 @@ def test_what_cannot_be_put_into_one_file_is_refused(plain, monkeypatch):
         convert(path)
     assert caught.value.fix == "there is nothing to convert in it: use it as it is"
     path.with_name("model.data").unlink()
-    with refused("a tensor cannot be read from the file the model keeps it in"):
+    with refused("a tensor cannot be read from its external file"):
         convert(path)
 
 
 def test_a_model_given_as_bytes_cannot_be_completed(plain):
-    with refused("where it lies is not known"):
+    with refused("whose location is unknown"):
         sd.convert(plain[0].read_bytes())
 
 
@@ -154,5 +154,5 @@ def test_no_tensor_stays_outside(tmp_path, where):
 def test_no_tensor_is_taken_from_another_folder(tmp_path, where):
     (tmp_path / "in").mkdir()
     path = kept_sparse(tmp_path / "in", where, "../model.data")
-    with refused("refers to a file outside its own folder"):
+    with refused("refers to a file outside its folder"):
         convert(path)

@@ -145,7 +145,7 @@ def test_parts_beyond_the_file_are_damage(more):
 def test_data_in_other_files_is_refused():
     model = unpack(deconv_model(BASE))
     model.externalBufferGroups = [make("ExternalBufferGroup", name=b"weights.bin")]
-    with refused("keeps data in other files"):
+    with refused("stores data in other files"):
         TFLiteModel.parse(pack(model))
 
 

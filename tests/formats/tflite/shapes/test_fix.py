@@ -82,7 +82,7 @@ def test_values_at_the_fixed_shape(kind, dynamic):
     assert result.report.verification
     assert not {"TRANSPOSE_CONV", "SHAPE", "PACK", "MUL"} & set(operators(result.model))
     declared = f"{'?' if dynamic else 1}x?x?x4"
-    assert result.report.notes[0] == f"input image is fixed at {batch}x7x5x4 (it was {declared})"
+    assert result.report.notes[0] == f"input image is now fixed at {batch}x7x5x4 (was {declared})"
     _assert_settled(result.model)
     (decision,) = result.report.decisions
     assert [axis.n for axis in decision.site.axes] == [7, 5]
@@ -276,7 +276,7 @@ def test_branches_and_loops(loops, name, size, settled):
     data = loops[name]
     result = sd.convert(data, input_shape={"serving_default_x:0": (2, 3, 4, 5)})
     assert result.report.verification
-    assert result.report.notes[0] == "input x is fixed at 2x3x4x5 (it was ?x?x?x5)"
+    assert result.report.notes[0] == "input x is now fixed at 2x3x4x5 (was ?x?x?x5)"
     graph = unpack(result.model).subgraphs[0]
     (y,) = (graph.tensors[i] for i in graph.outputs)
     assert (y.shapeSignature is None) == settled
