@@ -24,7 +24,7 @@ class Model(Protocol):
     #: Bytes that it stores in other files, and how many of them stay there after it is written.
     bytes_outside: int = 0
     bytes_kept: int = 0
-    #: Whether it refers to such files, readable or not: it is then written anew even if unchanged.
+    #: Whether it refers to such files, readable or not; it is then rewritten even if unchanged.
     refers: bool = False
 
     def sites(self) -> list[Site]:

@@ -98,7 +98,7 @@ ODD = {
     "OpenVINO": (b'\xef\xbb\xbf<?xml version="1.0"?>\n<net name="u">', "an OpenVINO model (IR)", "ovc split.onnx"),
     "bare OpenVINO": (b'<net name="u" version="10">', "an OpenVINO model (IR)", "ovc split.onnx"),
     "other XML": (b'<?xml version="1.0"?>\n<svg></svg>', "text", "export the model again"),
-    "safetensors": (safetensors(w={"dtype": "F32"}), "a SafeTensors file, which contains only weights", "with its own code"),
+    "safetensors": (safetensors(w={"dtype": "F32"}), "a SafeTensors file (only weights)", "with its own code"),
     "gguf": (b"GGUF\3\0\0\0", "a GGUF file", "made from"),
     "npy": (b"\x93NUMPY\1\0", "a NumPy array", "export the model again"),
     "npz": (members(**{"a.npy": b"\x93NUMPY"}), "a NumPy archive (.npz)", "export the model again"),
