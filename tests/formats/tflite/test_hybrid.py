@@ -129,7 +129,7 @@ def test_an_input_cut_first_would_be_quantized_otherwise(monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "match"),
     [
-        ({"scale": np.zeros(0, "f4")}, "weights with 0 scales"),
+        ({"scale": np.zeros(0, "f4")}, "weights have 0 scales"),
         ({"scale": np.zeros(0, "f4"), "zeroPoint": np.zeros(0, "i8")}, "an integer type but no scale"),
         ({"scale": np.array([0.1, np.nan, 1, 1, 1], "f4")}, "not finite, not positive, or denormal"),
         ({"scale": np.array([0.1, 0, 1, 1, 1], "f4")}, "not finite, not positive, or denormal"),

@@ -107,8 +107,8 @@ PROBLEMS = {
             _shape(4)(m, g),
         ),
     ),
-    "weights with 2 scales on axis 3, for 2 output channels": (SMALL, _quantized(1, quantizedDimension=3)),
-    "weights with 3 scales on axis 0": (
+    "its weights have 2 scales on axis 3 for 2 output channels": (SMALL, _quantized(1, quantizedDimension=3)),
+    "its weights have 3 scales on axis 0": (
         SMALL,
         _quantized(1, scale=np.ones(3, "<f4"), zeroPoint=np.zeros(3, "<i8")),
     ),
@@ -157,7 +157,7 @@ def test_three_dimensions_are_found_and_refused():
 
 def test_the_custom_operators_options_are_read_with_care():
     for options, match in (
-        (b"\1\0\0\0", "options of 4 bytes"),
+        (b"\1\0\0\0", "options have 4 bytes"),
         (struct.pack("<3i", 3, 2, 2), "padding None"),
         (b"", "of 0 bytes"),
     ):

@@ -115,11 +115,11 @@ def test_integers_behind_a_dequantize(form, dtype, scale, zero):
 @pytest.mark.parametrize(
     ("dtype", "zero", "match"),
     [
-        ("i1", 128, "zero point 128, outside INT8"),
-        ("i1", -129, "zero point -129, outside INT8"),
-        ("u1", -1, "zero point -1, outside UINT8"),
-        ("u1", 256, "zero point 256, outside UINT8"),
-        ("i2", 2**15, "zero point 32768, outside INT16"),
+        ("i1", 128, "zero point 128, out of range for INT8"),
+        ("i1", -129, "zero point -129, out of range for INT8"),
+        ("u1", -1, "zero point -1, out of range for UINT8"),
+        ("u1", 256, "zero point 256, out of range for UINT8"),
+        ("i2", 2**15, "zero point 32768, out of range for INT16"),
         ("u1", [3, 3, 3, 3, 4], "several zero points"),
     ],
 )
@@ -135,8 +135,8 @@ INT8 = Deconv(kernel=(2, 2), kind="int8")
 @pytest.mark.parametrize(
     ("case", "index", "fields", "match"),
     [
-        (INT8, 0, {"zeroPoint": np.array([128])}, "input has zero point 128, outside INT8"),
-        (INT8, 4, {"zeroPoint": np.array([-200])}, "output has zero point -200, outside INT8"),
+        (INT8, 0, {"zeroPoint": np.array([128])}, "input has zero point 128, out of range for INT8"),
+        (INT8, 4, {"zeroPoint": np.array([-200])}, "output has zero point -200, out of range for INT8"),
         (INT8, 0, {"scale": np.ones(3, "f4")}, "input has 3 scales or zero points"),
         (INT8, 4, {"zeroPoint": np.zeros(2, "i8")}, "output has 2 scales or zero points"),
         (INT8, 4, {"scale": np.ones(0, "f4")}, "output has an integer type but no scale"),
@@ -146,8 +146,8 @@ INT8 = Deconv(kernel=(2, 2), kind="int8")
         (INT8, 0, {"scale": np.array([-0.5], "f4")}, "a scale of its input is negative"),
         (INT8, 1, {"scale": np.array([0.5, -1], "f4")}, "a scale of its weights is negative"),
         (INT8, 1, {"scale": np.array([1, 1e5], "f4")}, "less than 256"),
-        (INT8.with_(kind="uint8"), 0, {"zeroPoint": np.array([-1])}, "-1, outside UINT8"),
-        (INT8.with_(kind="uint8"), 1, {"zeroPoint": np.array([300])}, "300, outside UINT8"),
+        (INT8.with_(kind="uint8"), 0, {"zeroPoint": np.array([-1])}, "-1, out of range for UINT8"),
+        (INT8.with_(kind="uint8"), 1, {"zeroPoint": np.array([300])}, "300, out of range for UINT8"),
         (INT8.with_(kind="int16x8"), 0, {"zeroPoint": np.array([5])}, "INT16 and a zero point"),
     ],
 )
