@@ -50,7 +50,7 @@ WEIGHTS = (
     "model.save('model.keras'), "
     "then splitdeconv convert model.keras -o split.keras"
 )
-MADE_FROM = "convert its source model (the .onnx, .tflite or .keras file, or an export), then "
+MADE_FROM = "convert the model it was made from (.onnx, .tflite, .keras or an export), then "
 CORE_ML = (
     "convert the model it was made from (an .onnx, .tflite or .keras file; splitdeconv.convert "
     "also accepts a keras.Model), and make the Core ML model from the result"

@@ -212,7 +212,7 @@ def test_the_recipe_for_weights_of_keras_works(keras_model, monkeypatch, save, n
     assert bool(copy) == renamed
     for command in copy:
         subprocess.run(shlex.split(command), check=True)
-    lead, code = python.split(" builds: ")
+    lead, code = python.split("; ", 1)
     assert lead == "in Python, build the model with its own code"
     exec(code, {"model": keras_model})
     np.testing.assert_array_equal(keras_model.layers[0].kernel.numpy(), kernel)
@@ -304,7 +304,7 @@ def test_the_recipe_for_a_frozen_graph_works(tmp_path, monkeypatch):
 
 def test_a_file_is_refused_by_its_size_without_being_read(tmp_path):
     for name, head, fix in (
-        ("a", b"\x08\x08:\x90N", "a part of it"),
+        ("a", b"\x08\x08:\x90N", "a part of the model"),
         ("b", b"PK\x03\x04", "PyTorch"),
         ("c", b"\x89HDF\r\n\x1a\n", "keras.models.load_model"),
         ("d", b"\x80\x02}.", "torch.onnx.export"),

@@ -46,7 +46,10 @@ FLOAT = SMALL.with_(kind="float32")
 PROBLEMS = {
     "weights are computed at run time": (SMALL, _computed),
     "weights are sparse": (SMALL, _sparse),
-    "input INT8, weights INT8, output FLOAT32: no CONV_2D kernel": (SMALL, lambda m, g: change(g.tensors[4], type=0)),
+    "input INT8, weights INT8, output FLOAT32: no equivalent CONV_2D kernel": (
+        SMALL,
+        lambda m, g: change(g.tensors[4], type=0),
+    ),
     "its bias has type INT32, not FLOAT32": (
         SMALL,
         lambda m, g: (change(g.tensors[0], type=0), change(g.tensors[4], type=0)),
@@ -59,7 +62,7 @@ PROBLEMS = {
             change(g, inputs=np.array([0, 2], "<i4")),
         ),
     ),
-    r"inputs \[3, 1\] and outputs \[4\]do not fit TRANSPOSE_CONV": (
+    r"inputs \[3, 1\] and outputs \[4\] do not fit TRANSPOSE_CONV": (
         SMALL,
         lambda m, g: change(g.operators[0], inputs=np.array([3, 1], "<i4")),
     ),

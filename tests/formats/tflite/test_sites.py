@@ -65,7 +65,7 @@ def test_a_chain_without_its_input_is_followed_no_further():
     def cut(model, graph):
         graph.operators[0].inputs = np.array([-1], "<i4")
 
-    assert problem(edit(behind("RELU"), cut)).endswith("computed from []")
+    assert problem(edit(behind("RELU"), cut)).endswith("computed as []")
 
 
 @pytest.mark.parametrize("name", ["weights", "bias"])
