@@ -102,7 +102,7 @@ class TestBytes:
         # A table without fields of its own, 400 bytes long, and its vtable.
         data += struct.pack("<i", -400) + b"\0" * 396 + struct.pack("<2H", 4, 400)
         began = time.process_time()
-        with refused("file is damaged(.|\n)*shared so often"):
+        with refused("file is damaged(.|\n)*shared too often"):
             TFLiteModel.parse(bytes(data))
         assert time.process_time() - began < 10
 

@@ -46,7 +46,7 @@ FLOAT = SMALL.with_(kind="float32")
 PROBLEMS = {
     "weights are computed at run time": (SMALL, _computed),
     "weights are sparse": (SMALL, _sparse),
-    "input INT8, weights INT8, output FLOAT32: no equivalent CONV_2D kernel": (
+    "input INT8, weights INT8, output FLOAT32: no equivalent CONV_2D": (
         SMALL,
         lambda m, g: change(g.tensors[4], type=0),
     ),
@@ -162,7 +162,7 @@ def test_the_custom_operators_options_are_read_with_care():
     for options, match in (
         (b"\1\0\0\0", "options have 4 bytes"),
         (struct.pack("<3i", 3, 2, 2), "padding None"),
-        (b"", "of 0 bytes"),
+        (b"", "have 0 bytes"),
     ):
         builder = Builder()
         x, y = builder.tensor("image", (1, 2, 2, 1), "f4"), builder.tensor("picture", (1, 4, 4, 1), "f4")
