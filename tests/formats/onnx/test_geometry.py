@@ -96,7 +96,7 @@ def _run_or_none(model, x):
         return None
 
 
-_UNBOUNDED = ("no input of this length yields that output length", "the output padding is too large")
+_UNBOUNDED = ("no input of this length yields that output length", "output padding too large")
 
 
 def _plan_or_problem(n, k, attributes):
@@ -192,18 +192,18 @@ def test_onnx_shape_inference_differs_under_same():
         ((), (), {}, "only 1-D, 2-D and 3-D transposed convolutions"),
         ((3,), (5,), {"auto_pad": "SAME"}, "unknown auto_pad"),
         ((3,), (5,), {"auto_pad": "VALID", "pads": (0, 0)}, "both pads and auto_pad are given"),
-        ((3,), (5,), {"strides": (0,)}, "strides does not fit"),
-        ((3,), (5,), {"strides": (1, 1)}, "strides does not fit"),
-        ((3,), (5,), {"dilations": (0,)}, "dilations does not fit"),
-        ((3,), (5,), {"pads": (1,)}, "pads does not fit"),
-        ((3,), (5,), {"pads": (-1, 0)}, "pads does not fit"),
-        ((3,), (5,), {"pads": (0, LONGEST + 1)}, "pads does not fit"),
-        ((3,), (5,), {"output_padding": (-1,)}, "output_padding does not fit"),
-        ((3,), (5,), {"output_shape": (0,)}, "output_shape does not fit"),
-        ((3,), (5,), {"output_shape": ()}, "output_shape does not fit"),
-        ((0,), (5,), {}, "input_shape does not fit"),
-        ((3,), (0,), {}, "kernel_shape does not fit"),
-        ((3,), (5,), {"strides": (2,), "output_padding": (2,)}, "the output padding is too large"),
+        ((3,), (5,), {"strides": (0,)}, "invalid strides for"),
+        ((3,), (5,), {"strides": (1, 1)}, "invalid strides for"),
+        ((3,), (5,), {"dilations": (0,)}, "invalid dilations for"),
+        ((3,), (5,), {"pads": (1,)}, "invalid pads for"),
+        ((3,), (5,), {"pads": (-1, 0)}, "invalid pads for"),
+        ((3,), (5,), {"pads": (0, LONGEST + 1)}, "invalid pads for"),
+        ((3,), (5,), {"output_padding": (-1,)}, "invalid output_padding for"),
+        ((3,), (5,), {"output_shape": (0,)}, "invalid output_shape for"),
+        ((3,), (5,), {"output_shape": ()}, "invalid output_shape for"),
+        ((0,), (5,), {}, "invalid input_shape for"),
+        ((3,), (0,), {}, "invalid kernel_shape for"),
+        ((3,), (5,), {"strides": (2,), "output_padding": (2,)}, "output padding too large"),
         ((None,), (5,), {"output_shape": (9,)}, "output_shape requires a known input size"),
         ((3,), (5,), {"strides": (2,), "output_shape": (11,)}, "no input of this length yields that output length"),
         ((3,), (5,), {"strides": (2,), "pads": (5, 4)}, "the padding crops the whole output away"),
