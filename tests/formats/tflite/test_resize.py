@@ -123,10 +123,10 @@ def test_what_converts_by_default_is_resized(here):
 def test_a_size_that_is_fixed_is_told_before_it_is_written(interleave, here):
     (note,) = sd.convert(deconv_model(CASE), interleave=interleave).report.notes
     assert f"interleave {interleave} fixes its input size at 5x4" in note
-    assert "needs interleave depth_to_space or batch_to_space" in note
+    assert "use interleave depth_to_space or batch_to_space" in note
     wide = CASE.with_(strides=(2, 3))
     (note,) = sd.convert(deconv_model(wide), interleave=interleave).report.notes
-    assert "needs interleave batch_to_space;" in note
+    assert "use interleave batch_to_space;" in note
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8", "int16x8", "uint8", "float16", "float32x8"])
