@@ -207,7 +207,8 @@ def _dated(metadata, date):
 def inputs_of(model):
     """The symbolic inputs of a model in the structure of its call; None if not declared."""
     if isinstance(model, keras.Sequential):
-        return model.inputs and model.inputs[0]
+        inputs = getattr(model, "inputs", None)  # a model that was never built has no such attribute
+        return inputs and inputs[0]
     return getattr(model, "_inputs_struct", None)
 
 

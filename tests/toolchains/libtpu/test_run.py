@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from splitdeconv.core.layer import Layer
 from splitdeconv.toolchains import libtpu
 from splitdeconv.toolchains.libtpu import hlo
 from tests.toolchains.libtpu.subject import NATIVE, SMALL, SUBJECT
@@ -195,7 +196,7 @@ def test_what_is_compiled_computes_the_layer_with_its_filters_split_beforehand(f
     prepare, compute, shapes = child.folded(function, weights, x)
     w, values = rng.standard_normal(weights.shape, "float32"), rng.standard_normal(x.shape, "float32")
     (y,) = compute(*prepare(w), values)
-    wanted = conv_transpose(values, w, child._plan(SMALL, "split"))
+    wanted = conv_transpose(values, w, Layer.from_row(SMALL).plan("split"))
     # Sums of at most 27 float32 products of order one.
     np.testing.assert_allclose(y, wanted, rtol=0, atol=2e-5)
     assert np.abs(compute(*prepare(w[::-1]), values)[0] - wanted).max() > 0.1
