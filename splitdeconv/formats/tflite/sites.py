@@ -30,8 +30,7 @@ from .shapes.lengths import Length
 CUSTOM = "Convolution2DTransposeBias"
 #: TensorFlow operators that a converter was allowed to leave in the file.
 _TENSORFLOW = ("FlexConv2DBackpropInput", "FlexConv3DBackpropInput", "FlexConv3DBackpropInputV2")
-# (input, weights, output), the name of the type, and the bias types that CONV_2D kernels accept
-# with it.
+# (input, weights, output): the type's name, and the bias types that CONV_2D kernels accept.
 _KINDS = {
     ("FLOAT32", "FLOAT32", "FLOAT32"): ("float32", ("FLOAT32",)),
     ("FLOAT32", "INT8", "FLOAT32"): (HYBRID, ("FLOAT32",)),
@@ -41,9 +40,7 @@ _KINDS = {
 }
 # The kernels' CalculateActivationRange silently ignores the others.
 _ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
-# A limit for malicious files, far above any real model.
-_MOST_ELEMENTS = 2**30
-# About a constant, in a sentence.
+_MOST_ELEMENTS = 2**30  # a limit for malicious files, far above any real model
 _NOT_FIXED = "not fixed: an input or a variable of the model uses the same memory"
 # Names that converters give to graph outputs, which do not describe the layer.
 _SAYS_NOTHING = re.compile(r"((Stateful)?PartitionedCall|Identity)(_\d+)?(:\d+)?")

@@ -103,7 +103,7 @@ def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, t
     (tmp_path / "count").unlink()
     again = edgetpu.run({"native": native}, rounds=2, timeout=2, delegate=None)
     assert again["turns"][0] == 3
-    assert np.isnan(again["seconds"][0])  # the half that was run is no time of the whole
+    assert np.isnan(again["seconds"][0])  # half of the runs do not time the whole
     assert reason in again["skipped"][0]
 
 
