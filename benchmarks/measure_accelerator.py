@@ -31,7 +31,11 @@ def main(names):
         print(f"nothing is timed: {reason or f'JAX finds no accelerator here, only {device}'}")
         return
     table = measured.read(NAME)
-    held = set() if table.empty else set(table[[*libtpu.KEY, "device", "compiler"]].itertuples(index=False, name=None))
+    held = (
+        set()
+        if table.empty
+        else set(table[[*libtpu.KEY, "device", "compiler"]].itertuples(index=False, name=None))
+    )
     steps = list(product(names or networks.names(), libtpu.DTYPES, BATCHES))
     for name, dtype, batch in track(steps, f"timing on {device}"):
         for subject in (*libtpu.layers(name), libtpu.whole(name)):
@@ -42,10 +46,18 @@ def main(names):
                 continue
             rows = libtpu.measure(cases, turns=31, budget=10.0)
             rows = measured.stamp(rows.assign(device=device))
-            table = pd.concat([table, rows], ignore_index=True).drop_duplicates([*libtpu.KEY, "device"], keep="last")
+            table = pd.concat([table, rows], ignore_index=True).drop_duplicates(
+                [*libtpu.KEY, "device"], keep="last"
+            )
             measured.write(NAME, table)
     ours = table[(table["device"] == device) & (table["compiler"] == libtpu.compiler())]
-    print(libtpu.best(ours).groupby(["dtype", "batch"])[["speedup", "over_nzp"]].median().round(2).to_string())
+    print(
+        libtpu.best(ours)
+        .groupby(["dtype", "batch"])[["speedup", "over_nzp"]]
+        .median()
+        .round(2)
+        .to_string()
+    )
 
 
 def find_device(timeout=120):
@@ -53,15 +65,23 @@ def find_device(timeout=120):
 
     A process of its own is asked: whoever asks a TPU holds it until it ends.
     """
-    ask = "import jax; device = jax.devices()[0]; print(); print(device.platform, device.device_kind)"
+    ask = (
+        "import jax; device = jax.devices()[0]; print(); print(device.platform, device.device_kind)"
+    )
     command = [sys.executable, "-P", "-c", ask]  # -P: a file named jax.py here must not be imported
     try:
-        told = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout)
+        told = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=timeout
+        )
     except subprocess.TimeoutExpired:
         return None, f"JAX has not named a device after {timeout:g} s"
     said = (told.stderr if told.returncode else told.stdout).strip().splitlines()
     last = said[-1].strip() if said else ""
-    return (None, f"JAX ended with code {told.returncode}: {last[:200]}") if told.returncode else (last, None)
+    return (
+        (None, f"JAX ended with code {told.returncode}: {last[:200]}")
+        if told.returncode
+        else (last, None)
+    )
 
 
 if __name__ == "__main__":

@@ -27,8 +27,17 @@ from splitdeconv.toolchains.cpu import litert
 from splitdeconv.toolchains.models import benchmark, onnx
 
 NAME = "cpu_runtimes"
-KINDS = [("litert", "float32"), ("litert", "int8"), ("onnxruntime", "float32"), ("openvino", "float32")]
-FORMS = {"litert": benchmark.FORMS, "onnxruntime": ("native", "nzp", "split"), "openvino": ("native", "nzp", "split")}
+KINDS = [
+    ("litert", "float32"),
+    ("litert", "int8"),
+    ("onnxruntime", "float32"),
+    ("openvino", "float32"),
+]
+FORMS = {
+    "litert": benchmark.FORMS,
+    "onnxruntime": ("native", "nzp", "split"),
+    "openvino": ("native", "nzp", "split"),
+}
 KEY = ["network", "layer", "runtime", "dtype"]
 STEPS = {"layers": {"turns": 41, "budget": 8.0}, "whole": {"turns": 21, "budget": 30.0}}
 # Zero insertion at stride 32 is a thousand times the useful operations, and as many times the
@@ -43,7 +52,10 @@ ATTEMPTS = 3
 def main(names, share, parts, only=None):
     """Time what is missing, keep the table after each model, print what it amounts to."""
     table = measured.read(NAME)
-    names = names or [*gains.NETWORKS, *(name for name in networks.names() if name not in gains.NETWORKS)]
+    names = names or [
+        *gains.NETWORKS,
+        *(name for name in networks.names() if name not in gains.NETWORKS),
+    ]
     steps = product(parts, [kind for kind in KINDS if only in (None, kind[0])], names)
     for part, (runtime, dtype), name in track(list(steps), "timing networks"):
         held = set() if table.empty else set(table[KEY].itertuples(index=False, name=None))
@@ -52,7 +64,9 @@ def main(names, share, parts, only=None):
             continue
         for layer, forms in sources(part, runtime, dtype, name):
             if (name, layer, runtime, dtype) not in held:
-                rows = undisturbed(share, timed, runtime, dtype, forms, reasons(name, layer), **STEPS[part])
+                rows = undisturbed(
+                    share, timed, runtime, dtype, forms, reasons(name, layer), **STEPS[part]
+                )
                 rows = rows.assign(network=name, layer=layer, **facts(part, name, layer))
                 table = pd.concat([table, measured.stamp(rows)], ignore_index=True)
                 measured.write(NAME, table)
@@ -90,7 +104,9 @@ def _exported(part, runtime, dtype, name):
         native = benchmark.network if part == "whole" else benchmark.layers
         made = native(name, dtype=dtype, **options)
         pairs = [(gains.WHOLE, made)] if part == "whole" else made
-        yield from ((layer, lambda *to, file=file: benchmark.rewritten(file, *to)) for layer, file in pairs)
+        yield from (
+            (layer, lambda *to, file=file: benchmark.rewritten(file, *to)) for layer, file in pairs
+        )
     else:
         model = networks.build(name, "native", **options)
         pairs = [(gains.WHOLE, model)] if part == "whole" else benchmark.alone(model)
@@ -116,7 +132,9 @@ def timed(runtime, dtype, make, reasons, turns, budget):
             files[form], kept = make(form, *([cpu.TARGETS[runtime]] if form == "auto" else []))
             row["bytes"] = len(files[form])
             if form == "auto":
-                row["chosen"] = ", ".join(f"{name} {kept.count(name)}" for name in dict.fromkeys(kept))
+                row["chosen"] = ", ".join(
+                    f"{name} {kept.count(name)}" for name in dict.fromkeys(kept)
+                )
             if runtime == "litert":
                 row |= litert.describe(files[form])
         except sd.SplitDeconvError as error:
@@ -148,13 +166,19 @@ def others(function, *arguments, **settings):
     """
     start, used = time.monotonic(), _used_by_others()
     returned = function(*arguments, **settings)
-    return returned, max(0.0, _used_by_others() - used) / (time.monotonic() - start) / os.cpu_count()
+    return returned, max(0.0, _used_by_others() - used) / (
+        time.monotonic() - start
+    ) / os.cpu_count()
 
 
 def _used_by_others():
     """CPU seconds since boot that were neither idle nor this process' or its ended children's."""
-    user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:])
-    return (user + nice + system + sum(interrupts[:3])) / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
+    user, nice, system, _, _, *interrupts = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    )
+    return (user + nice + system + sum(interrupts[:3])) / os.sysconf("SC_CLK_TCK") - sum(
+        os.times()[:4]
+    )
 
 
 def report(table):

@@ -32,10 +32,19 @@ def main(names):
         if not len(table) or name not in set(table["network"]):
             rows = measured.stamp(checked(name))
             rows.insert(0, "network", name)
-            rows.insert(2, "options", ", ".join(f"{key}={value}" for key, value in SMALLER.get(name, {}).items()))
+            rows.insert(
+                2,
+                "options",
+                ", ".join(f"{key}={value}" for key, value in SMALLER.get(name, {}).items()),
+            )
             table = pd.concat([table, rows.convert_dtypes()], ignore_index=True)
             measured.write(NAME, table)
-    print(table.groupby(["network", "form"], sort=False)["verdict"].value_counts().unstack(fill_value=0).to_string())
+    print(
+        table.groupby(["network", "form"], sort=False)["verdict"]
+        .value_counts()
+        .unstack(fill_value=0)
+        .to_string()
+    )
 
 
 def checked(name):

@@ -33,7 +33,9 @@ def main(names):
         sys.exit(reason)  # or every row would keep it, and never be compiled
     table = measured.read(NAME).convert_dtypes()
     names = names or networks.names()
-    steps = [(source, name) for source in (layers, whole) for name in names]  # whole networks take longest: last
+    steps = [
+        (source, name) for source in (layers, whole) for name in names
+    ]  # whole networks take longest: last
     for source, name in track(steps, "compiling networks"):
         held = set(table.loc[table["network"] == name, "layer"]) if len(table) else set()
         for layer, native in source(name, held):
@@ -50,19 +52,28 @@ def main(names):
 
 def layers(name, held):
     """(layer, native file) of the network's transposed convolutions, if any of them is not held."""
-    wanted = [row.name for row in networks.layer_table(name).query("kind == 'deconv'").itertuples(index=False)]
+    wanted = [
+        row.name
+        for row in networks.layer_table(name).query("kind == 'deconv'").itertuples(index=False)
+    ]
     if not held.issuperset(wanted):
-        yield from ((layer, native) for layer, native in benchmark.layers(name) if layer not in held)
+        yield from (
+            (layer, native) for layer, native in benchmark.layers(name) if layer not in held
+        )
 
 
 def whole(name, held):
     """The whole network's native file, or why it cannot be had or compiled, if neither is held."""
     if gains.WHOLE not in held:
         table = networks.layer_table(name)
-        weights = int((table["c_in"] * table["c_out"] * table["k_h"] * table["k_w"] // table["groups"]).sum())
+        weights = int(
+            (table["c_in"] * table["c_out"] * table["k_h"] * table["k_w"] // table["groups"]).sum()
+        )
         try:
             if weights > MOST_WEIGHTS:
-                raise sd.SplitDeconvError(f"not tried: {weights / 1e6:.0f} million weights take too much memory")
+                raise sd.SplitDeconvError(
+                    f"not tried: {weights / 1e6:.0f} million weights take too much memory"
+                )
             native = benchmark.network(name)
             vela.compile_model(native, next(iter(vela.CONFIGURATIONS)), timeout=LIMIT)
             yield gains.WHOLE, native
@@ -78,12 +89,17 @@ def estimate(native):
         return pd.DataFrame(names, columns=["form", "configuration", "complete", "skipped"])
     targets = {name: configuration.target for name, configuration in vela.CONFIGURATIONS.items()}
     files = {form: benchmark.rewritten(native, form)[0] for form in benchmark.FORMS}
-    auto = {target: benchmark.rewritten(native, "auto", target) for target in dict.fromkeys(targets.values())}
+    auto = {
+        target: benchmark.rewritten(native, "auto", target)
+        for target in dict.fromkeys(targets.values())
+    }
     files["auto"] = {name: auto[target][0] for name, target in targets.items()}
     table = vela.estimate(files)
     forms = {name: auto[target][1] for name, target in targets.items()}
     chosen = [forms[row.configuration] if row.form == "auto" else [] for row in table.itertuples()]
-    table["chosen"] = [", ".join(f"{form} {kept.count(form)}" for form in dict.fromkeys(kept)) for kept in chosen]
+    table["chosen"] = [
+        ", ".join(f"{form} {kept.count(form)}" for form in dict.fromkeys(kept)) for kept in chosen
+    ]
     whole = [column for column in table if column.startswith("cycles") or column == "macs"]
     return table.astype(dict.fromkeys(whole, "Int64"))
 

@@ -127,7 +127,9 @@ def _summary(kind, records):
     print(table.to_string(index=False))
     for record, said in records:
         if record.outcome in LISTED or (said or "").startswith("BAD"):
-            print(f"draw({kind!r}, {record.number}): {record.outcome}, {record.detail} {said or ''}")
+            print(
+                f"draw({kind!r}, {record.number}): {record.outcome}, {record.detail} {said or ''}"
+            )
     return table
 
 
@@ -178,7 +180,9 @@ def _once(case):
         unharmed = all((folder / name).read_bytes() == content for name, content in files.items())
         left = {p.name for p in folder.iterdir()} - set(files) - {"tmp", out.name}
         left |= {f"tmp/{p.name}" for p in (folder / "tmp").iterdir()}
-        told = done.returncode == 0 or (done.returncode == 1 and done.stderr.startswith("splitdeconv: "))
+        told = done.returncode == 0 or (
+            done.returncode == 1 and done.stderr.startswith("splitdeconv: ")
+        )
         good = told and unharmed and not left and (done.returncode == 0) == out.exists()
     if not good or "Traceback" in done.stdout + done.stderr:
         return f"BAD: exit {done.returncode}, left {sorted(left)}, {done.stderr[-300:]}"

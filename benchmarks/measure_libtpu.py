@@ -23,7 +23,12 @@ from splitdeconv.toolchains import libtpu
 
 NAME = "libtpu"
 GOAL = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
-CHAINS = ("dcgan", "sngan", "gpgan", "fst")  # one transposed convolution after the other, nothing else between
+CHAINS = (
+    "dcgan",
+    "sngan",
+    "gpgan",
+    "fst",
+)  # one transposed convolution after the other, nothing else between
 BATCHES, DTYPES = (1, 64, 8), ("bfloat16", "float32")
 STEP = 6  # programs between two writings of the table
 APART = (("apart", "concat"),)
@@ -34,13 +39,20 @@ def main(generations):
     reason = libtpu.available()
     unknown = set(generations).difference(libtpu.GENERATIONS)
     if reason or unknown:
-        sys.exit(reason or f"unknown generation: {', '.join(sorted(unknown))}; known: {', '.join(libtpu.GENERATIONS)}")
+        sys.exit(
+            reason
+            or f"unknown generation: {', '.join(sorted(unknown))}; known: {', '.join(libtpu.GENERATIONS)}"
+        )
     names = networks.names()
     layers = [layer for name in names for layer in libtpu.layers(name)]
     wholes, chains = [libtpu.whole(name) for name in names], [libtpu.chain(name) for name in CHAINS]
     cases = []
     for dtype, batch in product(DTYPES, BATCHES):
-        grid = {"generations": generations or list(libtpu.GENERATIONS), "batches": [batch], "dtypes": [dtype]}
+        grid = {
+            "generations": generations or list(libtpu.GENERATIONS),
+            "batches": [batch],
+            "dtypes": [dtype],
+        }
         cases += libtpu.cases(layers, **grid)
         cases += libtpu.cases(chains, variants=(*libtpu.VARIANTS, *APART), **grid)
         cases += libtpu.cases(wholes, variants=(*libtpu.VARIANTS, ("auto", "concat")), **grid)
@@ -51,7 +63,9 @@ def main(generations):
     done = set(known[libtpu.KEY].itertuples(index=False, name=None))
     # Minutes to compile, and twice the cycles of rows where it was: from stride 8 on, 64
     # convolutions or more.
-    cases = [c for c in cases if c["form"] != "split" or max(row["stride_h"] for row in c["layers"]) < 8]
+    cases = [
+        c for c in cases if c["form"] != "split" or max(row["stride_h"] for row in c["layers"]) < 8
+    ]
     cases.sort(key=_urgency)
     left = [case for case in cases if tuple(case[name] for name in libtpu.KEY) not in done]
     parts = [left[start : start + STEP] for start in range(0, len(left), STEP)]
@@ -67,7 +81,12 @@ def _urgency(case):
     """What is read most comes first."""
     where = DTYPES.index(case["dtype"]), case["batch"] == 8, case["network"] not in GOAL
     whole = case["kind"] == "network"
-    return *where, BATCHES.index(case["batch"]), whole, whole and case["form"] not in ("native", "auto")
+    return (
+        *where,
+        BATCHES.index(case["batch"]),
+        whole,
+        whole and case["form"] not in ("native", "auto"),
+    )
 
 
 def report(table):

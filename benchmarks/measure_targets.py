@@ -37,7 +37,18 @@ FORMS = {
     "stacked d2s": "depth_to_space",
 }
 KEY = ["target", "layer", "geometry"]
-COLUMNS = ["target", "dtype", "layer", "geometry", "form", "cost", "gain", "low", "high", *measured.ORIGIN]
+COLUMNS = [
+    "target",
+    "dtype",
+    "layer",
+    "geometry",
+    "form",
+    "cost",
+    "gain",
+    "low",
+    "high",
+    *measured.ORIGIN,
+]
 GAINS = {"gain": "speedup", "low": "low", "high": "high"}
 VELA = ("ethos_u55", "ethos_u65", "ethos_u85")
 DTYPES = {"xnnpack": ("float32", "int8"), "onnxruntime": ("float32",), "openvino": ("float32",)}
@@ -61,7 +72,9 @@ def layers():
     """The different transposed convolutions of the benchmark networks, and some whose kernel equals
     the stride.
     """
-    table = pd.concat({name: networks.layer_table(name) for name in networks.names()}, names=["network"])
+    table = pd.concat(
+        {name: networks.layer_table(name) for name in networks.names()}, names=["network"]
+    )
     table = table[table["kind"] == "deconv"].reset_index()
     return pd.concat([table, pd.DataFrame([layer.row() for layer in WHOLE])]).drop_duplicates(SIZES)
 
@@ -80,7 +93,9 @@ def main(targets):
                 table = pd.concat([table, rows]) if len(table) else rows.reindex(columns=COLUMNS)
     measured.write(NAME, table, digits=DIGITS)
     forms = table[table["form"] != "native"]
-    gains = forms.pivot_table(index=["target", "dtype"], columns="form", values="gain", aggfunc=_mean)
+    gains = forms.pivot_table(
+        index=["target", "dtype"], columns="form", values="gain", aggfunc=_mean
+    )
     print("geometric mean of native / form\n" + gains.round(2).to_string())
 
 
@@ -96,12 +111,22 @@ def measure(target, dtype, layer):
     models = {"native": native}
     for name, interleave in FORMS.items():
         with contextlib.suppress(sd.SplitDeconvError):  # depth_to_space where it cannot be
-            models[name] = sd.convert(native, form=name.split()[0], interleave=interleave, verify=False).model
-    first = {"target": target, "dtype": dtype} | dict(zip(("layer", "geometry"), names(layer), strict=True))
+            models[name] = sd.convert(
+                native, form=name.split()[0], interleave=interleave, verify=False
+            ).model
+    first = {"target": target, "dtype": dtype} | dict(
+        zip(("layer", "geometry"), names(layer), strict=True)
+    )
     if target in VELA:
         costs = {name: cycles(model, target) for name, model in models.items()}
-        gains = {name: costs["native"] / cost if np.isfinite(cost) else 0.0 for name, cost in costs.items()}
-        return [{**first, "form": name, "cost": costs[name], "gain": round(gains[name], 3)} for name in models]
+        gains = {
+            name: costs["native"] / cost if np.isfinite(cost) else 0.0
+            for name, cost in costs.items()
+        }
+        return [
+            {**first, "form": name, "cost": costs[name], "gain": round(gains[name], 3)}
+            for name in models
+        ]
     runtime = next(name for name, of_target in cpu.TARGETS.items() if of_target == target)
     times = cpu.measure(runtime, models, threads=(1,), turns=41, budget=8.0)
     return [
@@ -116,9 +141,15 @@ def keras_model(layer):
     import keras
 
     keras.utils.set_random_seed(0)
-    kernel, strides = (tuple(int(layer[f"{name}_{axis}"]) for axis in "hw") for name in ("k", "stride"))
-    transposed = keras.layers.Conv2DTranspose(int(layer["c_out"]), kernel, strides, layer["padding"].lower())
-    return keras.Sequential([keras.Input([int(layer[name]) for name in ("in_h", "in_w", "c_in")]), transposed])
+    kernel, strides = (
+        tuple(int(layer[f"{name}_{axis}"]) for axis in "hw") for name in ("k", "stride")
+    )
+    transposed = keras.layers.Conv2DTranspose(
+        int(layer["c_out"]), kernel, strides, layer["padding"].lower()
+    )
+    return keras.Sequential(
+        [keras.Input([int(layer[name]) for name in ("in_h", "in_w", "c_in")]), transposed]
+    )
 
 
 def native_model(layer, target, dtype):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str], *, new: bool = False, suffix: str = "") -> Iterator[Path]:
+def replacing(
+    path: str | os.PathLike[str], *, new: bool = False, suffix: str = ""
+) -> Iterator[Path]:
     """An empty file beside `path`, renamed to it if the block ends well and removed if not.
 
     A link stays a link: the file that it leads to is replaced. The mode of a file that is replaced

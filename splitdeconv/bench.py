@@ -78,10 +78,15 @@ def summarize(
     Raises:
         SplitDeconvError: the baseline was not timed.
     """
-    table = times.pivot(index="turn", columns="name", values="seconds")[list(dict.fromkeys(times["name"]))]
+    table = times.pivot(index="turn", columns="name", values="seconds")[
+        list(dict.fromkeys(times["name"]))
+    ]
     if baseline not in table:
         raise SplitDeconvError(
-            "the baseline was not timed", where="bench.summarize", expected=", ".join(table), got=repr(baseline)
+            "the baseline was not timed",
+            where="bench.summarize",
+            expected=", ".join(table),
+            got=repr(baseline),
         )
     ratios = table[[baseline]].to_numpy() / table.to_numpy()
     draws = np.random.default_rng(seed).integers(0, len(ratios), (resamples, len(ratios)))
@@ -142,7 +147,10 @@ def frozen(model: Any, *inputs: ArrayLike) -> Callable[[], Any]:
 def _frozen_tensorflow(model: Any, inputs: Sequence[ArrayLike]) -> Callable[[], Any]:
     tf = require("tensorflow", "tensorflow")
     weights = [
-        [v.value if tf.size(v.value) * v.value.dtype.size >= LARGEST_CONSTANT else v.numpy() for v in variables]
+        [
+            v.value if tf.size(v.value) * v.value.dtype.size >= LARGEST_CONSTANT else v.numpy()
+            for v in variables
+        ]
         for variables in (model.trainable_variables, model.non_trainable_variables)
     ]
     arguments = [tf.constant(x, "float32") for x in inputs]
@@ -164,13 +172,19 @@ def _frozen_jax(model: Any, inputs: Sequence[ArrayLike]) -> Callable[[], Any]:
     jax = require("jax", "jax")
     values = [np.asarray(v) for v in (*model.trainable_variables, *model.non_trainable_variables)]
     count = len(model.trainable_variables)
-    large = {index: _on_cpu(jax, [w])[0] for index, w in enumerate(values) if w.nbytes >= LARGEST_CONSTANT}
+    large = {
+        index: _on_cpu(jax, [w])[0]
+        for index, w in enumerate(values)
+        if w.nbytes >= LARGEST_CONSTANT
+    }
     arguments = _on_cpu(jax, [np.asarray(x, "float32") for x in inputs])
     arguments = arguments[0] if len(arguments) == 1 else arguments
 
     def run(large: dict[int, Any], arguments: Any) -> Any:
         weights = [large.get(index, w) for index, w in enumerate(values)]
-        outputs, _ = model.stateless_call(weights[:count], weights[count:], arguments, training=False)
+        outputs, _ = model.stateless_call(
+            weights[:count], weights[count:], arguments, training=False
+        )
         return outputs
 
     program = jax.jit(run).lower(large, arguments).compile()

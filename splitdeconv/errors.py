@@ -48,7 +48,13 @@ class SplitDeconvError(ValueError):
         got: str | None = None,
         fix: str | None = None,
     ) -> None:
-        self.problem, self.where, self.expected, self.got, self.fix = problem, where, expected, got, fix
+        self.problem, self.where, self.expected, self.got, self.fix = (
+            problem,
+            where,
+            expected,
+            got,
+            fix,
+        )
         details = (("where", where), ("expected", expected), ("got", got), ("what to do", fix))
         lines = (f"  {label}: {shorten(text)}" for label, text in details if text is not None)
         super().__init__("\n".join([shorten(problem), *lines]))
@@ -113,14 +119,18 @@ def explain(error: Exception) -> str:
     return shorten(f"{error.problem}: {'; '.join(details)}" if details else error.problem)
 
 
-def check_choice(value: object, known: Collection[str], name: str, where: str | None = None) -> None:
+def check_choice(
+    value: object, known: Collection[str], name: str, where: str | None = None
+) -> None:
     """Refuse a `value` that is not one of the `known` strings.
 
     Raises:
         SplitDeconvError: it is another string, or not a string.
     """
     if not isinstance(value, str) or value not in known:
-        raise SplitDeconvError(f"unknown {name}", where=where or name, expected=", ".join(known), got=shown(value))
+        raise SplitDeconvError(
+            f"unknown {name}", where=where or name, expected=", ".join(known), got=shown(value)
+        )
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -144,9 +154,13 @@ def check_count(value: object, name: str, where: str, *, least: int = 1, most: i
     if not is_integer(value) or not least <= value <= most:
         kind = "a positive integer" if least == 1 else f"an integer, {least} or more"
         # Powers of two are easier to read than their digits.
-        limit = f"2^{most.bit_length() - 1}" if most > 2**40 and most & (most - 1) == 0 else str(most)
+        limit = (
+            f"2^{most.bit_length() - 1}" if most > 2**40 and most & (most - 1) == 0 else str(most)
+        )
         expected = f"at most {limit}" if is_integer(value) and value > most else f"{least} or more"
-        raise SplitDeconvError(f"the {name} must be {kind}", where=where, expected=expected, got=shown(value))
+        raise SplitDeconvError(
+            f"the {name} must be {kind}", where=where, expected=expected, got=shown(value)
+        )
     return int(value)
 
 
@@ -160,7 +174,9 @@ def check_seconds(value: object, name: str, where: str) -> float:
     seconds: Any = value
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < seconds < _LONGEST:
         expected = f"seconds, above 0 and below {_LONGEST:,}"
-        raise SplitDeconvError(f"the {name} is out of range", where=where, expected=expected, got=shown(value))
+        raise SplitDeconvError(
+            f"the {name} is out of range", where=where, expected=expected, got=shown(value)
+        )
     return float(seconds)
 
 

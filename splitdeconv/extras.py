@@ -52,7 +52,11 @@ def _choose_backend() -> None:
     another backend, it is kept. A choice of TensorFlow is not, because Keras itself writes that
     default into its file of settings.
     """
-    if "keras" not in sys.modules and _chosen_backend() == "tensorflow" and default_library() == "jax":
+    if (
+        "keras" not in sys.modules
+        and _chosen_backend() == "tensorflow"
+        and default_library() == "jax"
+    ):
         os.environ["KERAS_BACKEND"] = "jax"
 
 
@@ -69,4 +73,6 @@ def _chosen_backend() -> str:
 
 def _installed(module: str) -> bool:
     # None is Python's mark for a module that cannot be imported.
-    return sys.modules[module] is not None if module in sys.modules else find_spec(module) is not None
+    return (
+        sys.modules[module] is not None if module in sys.modules else find_spec(module) is not None
+    )

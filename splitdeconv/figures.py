@@ -39,7 +39,10 @@ COLOURS = {
 #: Where a reader's own runs write in a checkout.
 OWN_FOLDER = "my_figures"
 
-_METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
+_METADATA = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 
 
 def style() -> None:
@@ -104,7 +107,9 @@ def save_figure(
     row = {
         "name": name,
         "caption": caption,
-        "notebook": run.get("notebook") or Path(os.environ.get("JPY_SESSION_NAME", "")).stem or None,
+        "notebook": run.get("notebook")
+        or Path(os.environ.get("JPY_SESSION_NAME", "")).stem
+        or None,
         "run": run.get("run"),
         "parameters": parameters,
         "quick": bool(parameters.get("quick", False)),
@@ -121,10 +126,17 @@ def save_figure(
         for kind, entries in _METADATA.items():
             with replacing(folder / f"{name}.{kind}") as part:
                 # Axes and seaborn grids know their figure; a figure's `figure` is itself.
-                fig.figure.savefig(part, format=kind, dpi=200, bbox_inches="tight", metadata=entries)
+                fig.figure.savefig(
+                    part, format=kind, dpi=200, bbox_inches="tight", metadata=entries
+                )
     with replacing(folder / f"{name}.csv") as part:
-        table.to_csv(part, index=any(level is not None for level in table.index.names), lineterminator="\n")
-    row["files"] = {path.name: sha256(path) for path in (folder / f"{name}.{kind}" for kind in ("csv", "pdf", "png"))}
+        table.to_csv(
+            part, index=any(level is not None for level in table.index.names), lineterminator="\n"
+        )
+    row["files"] = {
+        path.name: sha256(path)
+        for path in (folder / f"{name}.{kind}" for kind in ("csv", "pdf", "png"))
+    }
     _update_manifest(folder, row)
 
 
@@ -180,7 +192,9 @@ def _inputs(paths: Iterable[str | os.PathLike[str]], root: Path) -> dict[str, st
                 fix="run `make data`, or correct the path",
             )
         full = path.resolve()
-        hashes[full.relative_to(root).as_posix() if full.is_relative_to(root) else full.name] = sha256(full)
+        hashes[full.relative_to(root).as_posix() if full.is_relative_to(root) else full.name] = (
+            sha256(full)
+        )
     return dict(sorted(hashes.items()))
 
 
@@ -188,7 +202,9 @@ def _update_manifest(folder: Path, row: dict[str, Any]) -> None:
     """Replace the row of that name, alone among all processes that write to this folder."""
     manifest = folder / "manifest.json"
     with open(folder / ".manifest.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by a process that dies
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # released when the file is closed, also by a process that dies
         rows = json.loads(manifest.read_text()) if manifest.exists() else []
         rows = [*(other for other in rows if other["name"] != row["name"]), row]
         with replacing(manifest) as part:

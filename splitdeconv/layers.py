@@ -38,9 +38,14 @@ class _SplitConvTranspose:
     bias: Any
     activation: Callable[[Array], Array] | None
 
-    def __init__(self, *args: Any, form: str = "auto", interleave: str = "concat", **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, form: str = "auto", interleave: str = "concat", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        for name, value, known in (("form", form, ("auto", *FORMS)), ("interleave", interleave, INTERLEAVES)):
+        for name, value, known in (
+            ("form", form, ("auto", *FORMS)),
+            ("interleave", interleave, INTERLEAVES),
+        ):
             check_choice(value, known, name, f"SplitConv{self.rank}DTranspose")
         self.form, self.interleave = form, interleave
 
@@ -70,7 +75,9 @@ class _SplitConvTranspose:
             form=self.form,
         )
         y = apply(plan, x, kernel, interleave=self.interleave)
-        return xp.transpose(y, (0, self.rank + 1, *range(1, self.rank + 1))) if channels_first else y
+        return (
+            xp.transpose(y, (0, self.rank + 1, *range(1, self.rank + 1))) if channels_first else y
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The original's configuration, `form` and `interleave`."""
@@ -137,4 +144,8 @@ class Conv3DTranspose(_SplitConvTranspose, keras.layers.Conv3DTranspose):
     """
 
 
-SplitConv1DTranspose, SplitConv2DTranspose, SplitConv3DTranspose = Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+SplitConv1DTranspose, SplitConv2DTranspose, SplitConv3DTranspose = (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+)

@@ -46,7 +46,17 @@ def conv1d_transpose(
         [1.0, 10.0, 102.0, 20.0, 203.0, 30.0]
     """
     return _conv_transpose(
-        1, input, filters, output_shape, strides, padding, data_format, dilations, name, form, interleave
+        1,
+        input,
+        filters,
+        output_shape,
+        strides,
+        padding,
+        data_format,
+        dilations,
+        name,
+        form,
+        interleave,
     )
 
 
@@ -105,7 +115,17 @@ def conv2d_transpose(
          [2. 2. 5. 3.]]
     """
     return _conv_transpose(
-        2, input, filters, output_shape, strides, padding, data_format, dilations, name, form, interleave
+        2,
+        input,
+        filters,
+        output_shape,
+        strides,
+        padding,
+        data_format,
+        dilations,
+        name,
+        form,
+        interleave,
     )
 
 
@@ -136,7 +156,17 @@ def conv3d_transpose(
         (1, 4, 4, 4, 5)
     """
     return _conv_transpose(
-        3, input, filters, output_shape, strides, padding, data_format, dilations, name, form, interleave
+        3,
+        input,
+        filters,
+        output_shape,
+        strides,
+        padding,
+        data_format,
+        dilations,
+        name,
+        form,
+        interleave,
     )
 
 
@@ -173,9 +203,12 @@ def _conv_transpose(
             # A requested length cannot be planned with an unknown input length; the result is
             # checked instead.
             output_shape=tuple(
-                o if n is not None else None for o, n in zip(known[spatial], x.shape[spatial], strict=True)
+                o if n is not None else None
+                for o, n in zip(known[spatial], x.shape[spatial], strict=True)
             ),
-            dilations=1 if dilations is None else spatial_part(dilations, rank, spatial, "dilations"),
+            dilations=1
+            if dilations is None
+            else spatial_part(dilations, rank, spatial, "dilations"),
             groups=count_groups(known[1 if channels_first else -1], filters.shape[-2]),
             form=form,
         )
@@ -210,12 +243,15 @@ def _native(
 
     if output_shape is None:
         lengths = [
-            n * a.s + a.tail for n, a in zip(sizes[2:] if channels_first else sizes[1:-1], plan.axes, strict=True)
+            n * a.s + a.tail
+            for n, a in zip(sizes[2:] if channels_first else sizes[1:-1], plan.axes, strict=True)
         ]
         output_shape = whole(sizes[0], lengths, filters.shape[-2] * plan.groups)
     padding = padding.upper() if isinstance(padding, str) else whole((0, 0), padding, (0, 0))
     strides, dilations = ([getattr(a, letter) for a in plan.axes] for letter in "sd")
-    return xp.native(len(plan.axes))(x, filters, output_shape, strides, padding, data_format, dilations)
+    return xp.native(len(plan.axes))(
+        x, filters, output_shape, strides, padding, data_format, dilations
+    )
 
 
 def plan_for(
@@ -236,6 +272,11 @@ def plan_for(
         form: a form of `splitdeconv.plan`, or "auto".
     """
     planned = plan(
-        sizes, tuple(filters.shape[:-2]), strides, padding, **geometry, form="split" if form == "auto" else form
+        sizes,
+        tuple(filters.shape[:-2]),
+        strides,
+        padding,
+        **geometry,
+        form="split" if form == "auto" else form,
     )
     return with_form(planned, filters.shape[-2] * planned.groups) if form == "auto" else planned

@@ -31,15 +31,24 @@ def check(path, overwrite=False) -> Path:
         elsewhere = found is not None and not os.path.samestat(found, target.lstat())
     except (OSError, ValueError) as error:  # a loop of links, a name too long, a null character
         got = getattr(error, "strerror", None) or str(error)
-        raise _refuse(path, "a path that can be written", got, "choose another name or folder") from None
+        raise _refuse(
+            path, "a path that can be written", got, "choose another name or folder"
+        ) from None
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise _refuse(path, "the name of a file", "a folder", "add a file name")
     if elsewhere or (found is not None and not stat.S_ISREG(found.st_mode)):
-        raise _refuse(path, "a regular file", "a device, a pipe or a socket", "choose the name of a file")
+        raise _refuse(
+            path, "a regular file", "a device, a pipe or a socket", "choose the name of a file"
+        )
     if missing:
         raise _refuse(path, "an existing folder", f"no folder {folder}", f"mkdir -p {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _refuse(path, "a folder that can be written", f"no permission in {folder}", "choose another folder")
+        raise _refuse(
+            path,
+            "a folder that can be written",
+            f"no permission in {folder}",
+            "choose another folder",
+        )
     if found is not None and not overwrite:
         raise _exists(path, "a file that is already there")
     if found is None and path.is_symlink() and not overwrite:
@@ -70,7 +79,10 @@ def write(path, content, overwrite=False) -> Path:
         raise _exists(path, "a file that appeared meanwhile") from None
     except OSError as error:
         raise _refuse(
-            path, "room and permission to write", error.strerror or str(error), "make room or choose another folder"
+            path,
+            "room and permission to write",
+            error.strerror or str(error),
+            "make room or choose another folder",
         ) from None
     return path
 
@@ -84,8 +96,15 @@ def _stat(path):
 
 
 def _exists(path, got):
-    return _refuse(path, "a new file", got, "choose another name, or allow it with --overwrite (overwrite=True)")
+    return _refuse(
+        path,
+        "a new file",
+        got,
+        "choose another name, or allow it with --overwrite (overwrite=True)",
+    )
 
 
 def _refuse(path, expected, got, fix):
-    return SplitDeconvError("the output cannot be written", where=str(path), expected=expected, got=got, fix=fix)
+    return SplitDeconvError(
+        "the output cannot be written", where=str(path), expected=expected, got=got, fix=fix
+    )

@@ -58,7 +58,9 @@ def device() -> str:
         described = ""
     name = _cpu_field(described, "model name") or platform.processor() or platform.machine()
     numbers = {key: _cpu_field(described, key) for key in ("cpu family", "model", "stepping")}
-    known = ", ".join(f"{key.removeprefix('cpu ')} {value}" for key, value in numbers.items() if value)
+    known = ", ".join(
+        f"{key.removeprefix('cpu ')} {value}" for key, value in numbers.items() if value
+    )
     return f"{name}{f' ({known})' if known else ''}, {os.cpu_count()} logical cores"
 
 

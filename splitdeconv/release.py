@@ -11,7 +11,9 @@ UNKNOWN = "0+unknown"
 def version() -> str:
     """The version, as `splitdeconv.__version__` gives it; never an error."""
     try:
-        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())[
+            "project"
+        ]
         if project["name"] == "splitdeconv":
             return project["version"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -51,7 +51,11 @@ class Case:
             elif extra is None:
                 full = (n - 1) * s + span
                 default = {"SAME": n * s, "VALID": n * s + max(span - s, 0)}
-                lengths.append(default[self.padding] if self.padding in default else full - sum(self.padding[i]))
+                lengths.append(
+                    default[self.padding]
+                    if self.padding in default
+                    else full - sum(self.padding[i])
+                )
             else:
                 crops = {"SAME": span - span % 2, "VALID": 0}
                 crop = crops[self.padding] if self.padding in crops else sum(self.padding[i])
@@ -78,7 +82,10 @@ class Case:
     def arrays(self, dtype=np.float64):
         """Input and filters, always the same for one case: signed, no two positions or channels alike."""
         rng = np.random.default_rng(crc32(repr(self).encode()))
-        shapes = (self.batch, *self.sizes, self.cin), (*self.kernel, self.cout // self.groups, self.cin)
+        shapes = (
+            (self.batch, *self.sizes, self.cin),
+            (*self.kernel, self.cout // self.groups, self.cin),
+        )
         return tuple(rng.standard_normal(shape).astype(dtype) for shape in shapes)
 
     def integers(self, dtype=np.float32):
@@ -86,8 +93,14 @@ class Case:
         return tuple(np.round(3 * a).astype(dtype) for a in self.arrays())
 
     def __str__(self):
-        parts = ["x".join(map(str, t)) for t in (self.sizes, self.kernel, self.strides, self.dilations)]
-        pads = self.padding if isinstance(self.padding, str) else "_".join(f"{b}-{e}" for b, e in self.padding)
+        parts = [
+            "x".join(map(str, t)) for t in (self.sizes, self.kernel, self.strides, self.dilations)
+        ]
+        pads = (
+            self.padding
+            if isinstance(self.padding, str)
+            else "_".join(f"{b}-{e}" for b, e in self.padding)
+        )
         extra = "".join(
             f"-{label}{'x'.join(map(str, value))}"
             for label, value in (("o", self.output_shape), ("op", self.output_padding))
@@ -105,17 +118,28 @@ def draw_case(integer):
 
     rank = pick(2, 1, 2, 3, 2)
     longest, widest, fastest = {1: (9, 9, 6), 2: (6, 6, 4), 3: (3, 4, 3)}[rank]
-    sizes, kernel, strides = (tuple(integer(1, most) for _ in range(rank)) for most in (longest, widest, fastest))
+    sizes, kernel, strides = (
+        tuple(integer(1, most) for _ in range(rank)) for most in (longest, widest, fastest)
+    )
     strides = pick(strides, strides[:1] * rank)
-    dilations = tuple(integer(2, 3) if pick(0, 0, 1) else 1 for _ in range(rank)) if pick(0, 1) else (1,) * rank
+    dilations = (
+        tuple(integer(2, 3) if pick(0, 0, 1) else 1 for _ in range(rank))
+        if pick(0, 1)
+        else (1,) * rank
+    )
     groups = pick(1, 1, 1, 2, 3)
     # With one input channel per group the convolution is depthwise.
     cin, cout = groups * pick(2, 3, 1), groups * pick(3, 2, 1)
-    full = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(sizes, strides, dilations, kernel, strict=True)]
+    full = [
+        (n - 1) * s + d * (k - 1) + 1
+        for n, s, d, k in zip(sizes, strides, dilations, kernel, strict=True)
+    ]
     padding = pick("SAME", "VALID", "explicit")
     if padding == "explicit":
         padding = tuple(_split(integer, f) for f in full)
-    case = Case(sizes, kernel, strides, dilations, padding, None, None, groups, pick(2, 1, 3), cin, cout)
+    case = Case(
+        sizes, kernel, strides, dilations, padding, None, None, groups, pick(2, 1, 3), cin, cout
+    )
     size = pick("default", "shape", "padding")
     if size == "shape":
         return _with(case, output_shape=_any_legal_output(case, integer))
@@ -137,7 +161,9 @@ def _any_legal_output(case, integer):
     lengths = []
     for i, (n, s, span) in enumerate(zip(case.sizes, case.strides, case.spans, strict=True)):
         crop = (
-            {"SAME": span - 1, "VALID": 0}.get(case.padding) if isinstance(case.padding, str) else sum(case.padding[i])
+            {"SAME": span - 1, "VALID": 0}.get(case.padding)
+            if isinstance(case.padding, str)
+            else sum(case.padding[i])
         )
         shortest = (n - 1) * s + span - crop
         lengths.append(None if integer(0, 7) == 7 else integer(shortest, shortest + s - 1))

@@ -19,7 +19,10 @@ def operator(rank):
 
 def data(rank, dtype=np.float64):
     rng = np.random.default_rng(rank)
-    x, w = rng.standard_normal((2, *SIZES[:rank], CIN)), rng.standard_normal((*KERNEL[:rank], COUT, CIN))
+    x, w = (
+        rng.standard_normal((2, *SIZES[:rank], CIN)),
+        rng.standard_normal((*KERNEL[:rank], COUT, CIN)),
+    )
     return x.astype(dtype), w.astype(dtype)
 
 
@@ -27,7 +30,9 @@ def definition(x, w, **more):
     """Of tensors of any type, from what they hold exactly; 2-D and SAME unless `more` says otherwise."""
     x, w = (np.asarray(a).astype(np.float64) for a in (x, w))
     rank = x.ndim - 2
-    return conv_transpose(x, w, sd.plan(x.shape[1:-1], w.shape[:rank], **{"strides": STRIDES[:rank], **more}))
+    return conv_transpose(
+        x, w, sd.plan(x.shape[1:-1], w.shape[:rank], **{"strides": STRIDES[:rank], **more})
+    )
 
 
 def channels_first(a):

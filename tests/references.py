@@ -12,20 +12,37 @@ def tf_nn(case, x, w):
     import tensorflow as tf
 
     operator = getattr(tf.nn, f"conv{case.rank}d_transpose")
-    full = tuple((n - 1) * s + span for n, s, span in zip(case.sizes, case.strides, case.spans, strict=True))
+    full = tuple(
+        (n - 1) * s + span for n, s, span in zip(case.sizes, case.strides, case.spans, strict=True)
+    )
     rule, output = _rule(case)
     lengths = full if rule == "explicit" else output
     parts = [
         operator(
-            xg, wg, (case.batch, *lengths, case.cout // case.groups), case.strides, rule.replace("explicit", "VALID")
+            xg,
+            wg,
+            (case.batch, *lengths, case.cout // case.groups),
+            case.strides,
+            rule.replace("explicit", "VALID"),
         )
-        for xg, wg in zip(tf.split(x, case.groups, -1), tf.split(_spread(tf, w, case), case.groups, -1), strict=True)
+        for xg, wg in zip(
+            tf.split(x, case.groups, -1),
+            tf.split(_spread(tf, w, case), case.groups, -1),
+            strict=True,
+        )
     ]
     y = tf.concat(parts, -1)
     if rule != "explicit":
         return y
     firsts = _crops(case)
-    y = tf.pad(y, [(0, 0), *((0, max(p + o - f, 0)) for p, o, f in zip(firsts, output, full, strict=True)), (0, 0)])
+    y = tf.pad(
+        y,
+        [
+            (0, 0),
+            *((0, max(p + o - f, 0)) for p, o, f in zip(firsts, output, full, strict=True)),
+            (0, 0),
+        ],
+    )
     return y[(slice(None), *(slice(p, p + o) for p, o in zip(firsts, output, strict=True)))]
 
 
@@ -39,7 +56,9 @@ def xla(case, x, w):
     w = np.concatenate(np.split(w, case.groups, -1), axis=rank).swapaxes(-1, -2)
     pads = [
         (span - 1 - p, o - 1 + p - (n - 1) * s)
-        for span, p, o, n, s in zip(case.spans, _crops(case), case.outputs, case.sizes, case.strides, strict=True)
+        for span, p, o, n, s in zip(
+            case.spans, _crops(case), case.outputs, case.sizes, case.strides, strict=True
+        )
     ]
     spatial = "DHW"[3 - rank :]
     with jax.enable_x64(True):
@@ -61,7 +80,11 @@ def _rule(case):
     values = list(zip(case.sizes, case.strides, case.kernel, case.outputs, strict=True))
     # TensorFlow 2.21's conv3d, the gradient here, reads one input too early in float64 where SAME would pad by -2.
     wrong = case.rank == 3 and any((n - 1) * s + k - o <= -2 for n, s, k, o in values)
-    if case.padding == "SAME" and not wrong and all((n - 1) * s < o <= n * s for n, s, _, o in values):
+    if (
+        case.padding == "SAME"
+        and not wrong
+        and all((n - 1) * s < o <= n * s for n, s, _, o in values)
+    ):
         return "SAME", case.outputs
     # Keras' output_padding reaches one size below what tf.nn takes for SAME.
     return ("VALID" if case.padding == "VALID" else "explicit"), case.outputs
@@ -98,7 +121,9 @@ def gradients(case, x, w, r):
     for u in np.ndindex(*case.kernel):
         values = zip(case.sizes, case.strides, case.dilations, u, _crops(case), strict=True)
         landing = [np.arange(n) * s + d * t - p for n, s, d, t, p in values]
-        inside = [np.flatnonzero((q >= 0) & (q < o)) for q, o in zip(landing, case.outputs, strict=True)]
+        inside = [
+            np.flatnonzero((q >= 0) & (q < o)) for q, o in zip(landing, case.outputs, strict=True)
+        ]
         sources = (slice(None), *np.ix_(*inside))
         landed = rs[(slice(None), *np.ix_(*(q[i] for q, i in zip(landing, inside, strict=True))))]
         dx[sources] += np.einsum("...gm,mgc->...gc", landed, ws[u])

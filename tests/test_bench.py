@@ -50,7 +50,9 @@ def test_speedups_are_medians_of_paired_ratios():
 
 def test_summaries_repeat_under_one_seed():
     rng = np.random.default_rng(0)
-    times = pd.DataFrame({"turn": np.repeat(range(9), 2), "name": ["native", "split"] * 9, "seconds": rng.random(18)})
+    times = pd.DataFrame(
+        {"turn": np.repeat(range(9), 2), "name": ["native", "split"] * 9, "seconds": rng.random(18)}
+    )
     pd.testing.assert_frame_equal(bench.summarize(times, seed=3), bench.summarize(times, seed=3))
     assert bench.summarize(times).loc[1, "low"] < bench.summarize(times).loc[1, "speedup"]
 
@@ -92,10 +94,22 @@ if keras.backend.backend() != "jax":
     @pytest.mark.slow
     def test_all_of_this_on_kerass_jax_backend():
         """Keras has one backend per process, so the other one gets a process of its own."""
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", __file__]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:cacheprovider",
+            __file__,
+        ]
         root = Path(__file__).parents[1]
         environment = {**os.environ, "KERAS_BACKEND": "jax"}
-        done = subprocess.run(command, check=False, env=environment, cwd=root, capture_output=True, text=True)
+        done = subprocess.run(
+            command, check=False, env=environment, cwd=root, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
         assert " passed" in done.stdout
         assert "skipped" not in done.stdout

@@ -13,8 +13,16 @@ import splitdeconv as sd
 def public():
     """Public names, with what they mean: those of the package and of the modules that it offers."""
     offered = {"": sd.__all__, "networks.": sd.networks.__all__, "dlp.": sd.dlp.__all__}
-    offered |= {"pretrained.": sd.pretrained.__all__, "layers.": [f"SplitConv{rank}DTranspose" for rank in (1, 2, 3)]}
-    return [f"{prefix}{name}" for prefix, names in offered.items() for name in names if not name.isupper()]
+    offered |= {
+        "pretrained.": sd.pretrained.__all__,
+        "layers.": [f"SplitConv{rank}DTranspose" for rank in (1, 2, 3)],
+    }
+    return [
+        f"{prefix}{name}"
+        for prefix, names in offered.items()
+        for name in names
+        if not name.isupper()
+    ]
 
 
 def resolve(name):
@@ -42,13 +50,22 @@ NAMES = sorted(set(public()) - MODULES)
 
 def test_what_is_left_out_are_modules():
     assert all(isinstance(resolve(name), ModuleType) for name in MODULES)
-    assert {"plan", "convert", "conv3d_transpose", "networks.build", "dlp.sweep", "SplitDeconvError"} <= set(NAMES)
+    assert {
+        "plan",
+        "convert",
+        "conv3d_transpose",
+        "networks.build",
+        "dlp.sweep",
+        "SplitDeconvError",
+    } <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_example_gives_what_it_says(name):
     test = examples(resolve(name), name)
-    assert any(example.want for example in test.examples), f"splitdeconv.{name} shows no example with its output"
+    assert any(example.want for example in test.examples), (
+        f"splitdeconv.{name} shows no example with its output"
+    )
     assert failures(test) == ""
 
 

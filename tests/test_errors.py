@@ -12,7 +12,15 @@ import tensorflow as tf
 
 import splitdeconv as sd
 from splitdeconv import SplitDeconvError, extras
-from splitdeconv.errors import check_choice, check_count, check_seconds, explain, one_line, shorten, shown
+from splitdeconv.errors import (
+    check_choice,
+    check_count,
+    check_seconds,
+    explain,
+    one_line,
+    shorten,
+    shown,
+)
 from tests.refusals import refused
 
 FULL = {"where": "layer 3", "expected": "an int", "got": "2.5", "fix": "round it"}
@@ -38,13 +46,18 @@ def test_it_is_a_value_error():
     assert sd.SplitDeconvError is SplitDeconvError
 
 
-@pytest.mark.parametrize("travel", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy], ids=["pickle", "copy"])
+@pytest.mark.parametrize(
+    "travel", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy], ids=["pickle", "copy"]
+)
 def test_it_travels_between_processes(travel):
     error = SplitDeconvError("cannot do this", **FULL)
     twin = travel(error)
     assert type(twin) is SplitDeconvError
     assert str(twin) == str(error)
-    assert (twin.problem, twin.where, twin.expected, twin.got, twin.fix) == ("cannot do this", *FULL.values())
+    assert (twin.problem, twin.where, twin.expected, twin.got, twin.fix) == (
+        "cannot do this",
+        *FULL.values(),
+    )
 
 
 def test_it_comes_unchanged_out_of_a_traced_function():
@@ -70,7 +83,11 @@ def test_choices():
     for value in ("c", "A", "", None, 1, ["a"], ("a", "b")):
         with refused("unknown letter") as caught:
             check_choice(value, ("a", "b"), "letter", "alphabet")
-        assert (caught.value.where, caught.value.expected, caught.value.got) == ("alphabet", "a, b", repr(value))
+        assert (caught.value.where, caught.value.expected, caught.value.got) == (
+            "alphabet",
+            "a, b",
+            repr(value),
+        )
 
 
 @pytest.mark.parametrize("value", [0, -3, 2.0, True, "2", None])
@@ -84,7 +101,8 @@ def test_counts(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(2**40 + 1, "at most 1099511627776"), (-1, "0 or more"), (1.0, "0 or more")]
+    ("value", "expected"),
+    [(2**40 + 1, "at most 1099511627776"), (-1, "0 or more"), (1.0, "0 or more")],
 )
 def test_counts_within_limits(value, expected):
     for count in (0, np.uint8(0), 2**40):
@@ -147,7 +165,10 @@ def _problems(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "SplitDeconvError":
             parts = getattr(node.args[0], "values", [node.args[0]])
-            yield "".join(getattr(part, "value", "*") if isinstance(part, ast.Constant) else "*" for part in parts)
+            yield "".join(
+                getattr(part, "value", "*") if isinstance(part, ast.Constant) else "*"
+                for part in parts
+            )
 
 
 def test_every_message_of_the_core_is_matched_by_a_test():
@@ -159,20 +180,36 @@ def test_every_message_of_the_core_is_matched_by_a_test():
     for test in [*tests.glob("test_*.py"), *tests.glob("core/**/test_*.py")]:
         nodes = ast.walk(ast.parse(test.read_text(encoding="utf-8")))
         strings |= {
-            n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str) and len(n.value) > 11
+            n.value
+            for n in nodes
+            if isinstance(n, ast.Constant) and isinstance(n.value, str) and len(n.value) > 11
         }
-    unmatched = {p for p in problems if not any(s in p or max(p.split("*"), key=len).strip() in s for s in strings)}
+    unmatched = {
+        p
+        for p in problems
+        if not any(s in p or max(p.split("*"), key=len).strip() in s for s in strings)
+    }
     assert unmatched == set()
 
 
-@pytest.mark.parametrize("value", [1, -2.5, None, True, "a'b", (1, None), [1, [2]], {"a": (1,)}, range(3)])
+@pytest.mark.parametrize(
+    "value", [1, -2.5, None, True, "a'b", (1, None), [1, [2]], {"a": (1,)}, range(3)]
+)
 def test_short_values_are_shown_as_they_are(value):
     assert shown(value) == repr(value)
 
 
 @pytest.mark.parametrize(
     "value",
-    ["x" * 10**6, b"x" * 10**6, [0] * 10**6, {i: i for i in range(1000)}, 10**5000, (-(10**5000), 1), np.zeros(10**5)],
+    [
+        "x" * 10**6,
+        b"x" * 10**6,
+        [0] * 10**6,
+        {i: i for i in range(1000)},
+        10**5000,
+        (-(10**5000), 1),
+        np.zeros(10**5),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_long_values_are_abbreviated(value):
@@ -193,12 +230,16 @@ def test_long_texts_lose_their_middle():
 
 
 def test_an_error_is_short_whatever_it_is_told():
-    error = SplitDeconvError("p" * 10**5, where="w" * 10**5, expected="e" * 10**5, got="g" * 10**5, fix="f" * 10**5)
+    error = SplitDeconvError(
+        "p" * 10**5, where="w" * 10**5, expected="e" * 10**5, got="g" * 10**5, fix="f" * 10**5
+    )
     assert len(str(error)) < 5100
     assert error.got == "g" * 10**5
 
 
-@pytest.mark.parametrize("value", [2**100 + 1, 10**5000, -(10**5000)], ids=["large", "long", "negative"])
+@pytest.mark.parametrize(
+    "value", [2**100 + 1, 10**5000, -(10**5000)], ids=["large", "long", "negative"]
+)
 def test_absurd_counts_are_refused(value):
     with refused("the batch must be a positive integer"):
         check_count(value, "batch", "here")
@@ -211,7 +252,10 @@ def test_absurd_counts_are_refused(value):
         (MemoryError(), "MemoryError"),
         (ValueError("x" * 500), shorten("ValueError: " + "x" * 500, 200)),
         (SplitDeconvError("no model"), "no model"),
-        (SplitDeconvError("no model", where="w", expected="2", got="1"), "no model: expected 2, got 1"),
+        (
+            SplitDeconvError("no model", where="w", expected="2", got="1"),
+            "no model: expected 2, got 1",
+        ),
         (SplitDeconvError("p", got="1", fix="give 2"), "p: got 1; give 2"),
         (SplitDeconvError("p", expected="2", fix="give 2"), "p: give 2"),
     ],

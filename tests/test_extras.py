@@ -62,7 +62,8 @@ def test_other_modules_and_a_keras_that_runs_already_change_nothing(fresh, monke
 
 
 @pytest.mark.parametrize(
-    ("installed", "library"), [(NO_TENSORFLOW, "jax"), (BOTH, "tensorflow"), (NEITHER, "tensorflow")]
+    ("installed", "library"),
+    [(NO_TENSORFLOW, "jax"), (BOTH, "tensorflow"), (NEITHER, "tensorflow")],
 )
 def test_the_default_library(fresh, installed, library):
     fresh(installed)

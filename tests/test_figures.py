@@ -33,12 +33,16 @@ def rows(folder):
 
 
 def content(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")
+    }
 
 
 def test_same_figure_same_bytes(figure, tmp_path):
     for folder in ("first", "second"):
-        save_figure(figure, "macs", DATA, directory=tmp_path / folder, caption="MACs by form.", seed=3)
+        save_figure(
+            figure, "macs", DATA, directory=tmp_path / folder, caption="MACs by form.", seed=3
+        )
     first, second = content(tmp_path / "first"), content(tmp_path / "second")
     assert set(first) == {"macs.png", "macs.pdf", "macs.csv", "manifest.json"}
     assert first == second
@@ -140,10 +144,17 @@ def workspace(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("here", [".", "notebooks", "notebooks/deep", "figures"])
-def test_a_readers_own_run_in_a_checkout_writes_to_a_folder_of_its_own(figure, workspace, monkeypatch, here):
+def test_a_readers_own_run_in_a_checkout_writes_to_a_folder_of_its_own(
+    figure, workspace, monkeypatch, here
+):
     monkeypatch.chdir(workspace / here)
     save_figure(figure, "macs", DATA)
-    assert set(content(workspace / "my_figures")) == {"macs.png", "macs.pdf", "macs.csv", "manifest.json"}
+    assert set(content(workspace / "my_figures")) == {
+        "macs.png",
+        "macs.pdf",
+        "macs.csv",
+        "manifest.json",
+    }
     assert content(workspace / "figures") == {}
 
 
@@ -177,7 +188,9 @@ def test_concurrent_writers_keep_every_row(tmp_path):
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         for done in [pool.submit(write_several, tmp_path, writer) for writer in range(3)]:
             done.result()
-    assert sorted(rows(tmp_path)) == sorted(f"w{writer}_{index}" for writer in range(3) for index in range(4))
+    assert sorted(rows(tmp_path)) == sorted(
+        f"w{writer}_{index}" for writer in range(3) for index in range(4)
+    )
     assert not list(tmp_path.glob("*.part"))
     assert not list(tmp_path.glob(".*.part"))
 
@@ -196,7 +209,9 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["", "Macs", "a b", "../macs", "figures/macs", "macs.png", "_macs", None])
+@pytest.mark.parametrize(
+    "name", ["", "Macs", "a b", "../macs", "figures/macs", "macs.png", "_macs", None]
+)
 def test_bad_name_is_refused(figure, tmp_path, name):
     with pytest.raises(SplitDeconvError, match="invalid figure name"):
         save_figure(figure, name, DATA, directory=tmp_path)
@@ -204,12 +219,16 @@ def test_bad_name_is_refused(figure, tmp_path, name):
 
 
 def test_no_data_is_refused(figure, tmp_path):
-    with pytest.raises(SplitDeconvError, match=r"numbers behind it[\s\S]*'macs'[\s\S]*0 rows, 2 columns"):
+    with pytest.raises(
+        SplitDeconvError, match=r"numbers behind it[\s\S]*'macs'[\s\S]*0 rows, 2 columns"
+    ):
         save_figure(figure, "macs", DATA[:0], directory=tmp_path)
 
 
 def test_missing_input_is_refused(figure, tmp_path):
-    with pytest.raises(SplitDeconvError, match=r"input of the figure does not exist[\s\S]*absent\.csv"):
+    with pytest.raises(
+        SplitDeconvError, match=r"input of the figure does not exist[\s\S]*absent\.csv"
+    ):
         save_figure(figure, "macs", DATA, directory=tmp_path, inputs=[tmp_path / "absent.csv"])
     assert list(tmp_path.iterdir()) == []
 
@@ -217,13 +236,20 @@ def test_missing_input_is_refused(figure, tmp_path):
 @pytest.mark.parametrize("absent", ["matplotlib", "seaborn"])
 def test_missing_extra_is_named(monkeypatch, absent):
     monkeypatch.setitem(sys.modules, absent, None)
-    with pytest.raises(SplitDeconvError, match=rf"{absent} is not installed[\s\S]*splitdeconv\[notebooks\]"):
+    with pytest.raises(
+        SplitDeconvError, match=rf"{absent} is not installed[\s\S]*splitdeconv\[notebooks\]"
+    ):
         style()
 
 
 def test_importing_figures_loads_no_matplotlib():
     code = "import sys, splitdeconv.figures; print({'matplotlib', 'seaborn', 'tensorflow'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "set()\n"
+    )
 
 
 def test_style_sets_colours_and_spines():

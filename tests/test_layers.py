@@ -18,7 +18,9 @@ from tests.twins import BACKEND, CIN, COUT, KERNEL, SIZES, STRIDES, TOLERANCE, a
 FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
 
 # Keras 3.15 copies its variables in a way that NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 
 
 def _definition(layer, x):
@@ -44,7 +46,12 @@ def _definition(layer, x):
     [
         {"padding": "same"},
         {"padding": "valid", "use_bias": False},
-        {"padding": "same", "activation": "tanh", "kernel_initializer": "he_normal", "bias_initializer": "ones"},
+        {
+            "padding": "same",
+            "activation": "tanh",
+            "kernel_initializer": "he_normal",
+            "bias_initializer": "ones",
+        },
     ],
     ids=["same", "valid", "activation"],
 )
@@ -58,7 +65,9 @@ def test_twins(rank, options):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_allclose(array(y), array(expected), rtol=0, atol=TOLERANCE)
     assert isinstance(twin, type(original))
-    assert [w.path.split("/")[-1] for w in twin.weights] == [w.path.split("/")[-1] for w in original.weights]
+    assert [w.path.split("/")[-1] for w in twin.weights] == [
+        w.path.split("/")[-1] for w in original.weights
+    ]
     added = {"form": "auto", "interleave": "concat"}
     assert {**twin.get_config(), "name": ""} == {**original.get_config(), **added, "name": ""}
 
@@ -144,7 +153,11 @@ def test_dtype_policies(policy, eps):
     dtype = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}.get(policy, policy)
     assert keras.backend.standardize_dtype(y.dtype) == dtype
     original.build(x.shape)
-    assert twin.kernel.dtype == original.kernel.dtype == ("float32" if policy.startswith("mixed") else policy)
+    assert (
+        twin.kernel.dtype
+        == original.kernel.dtype
+        == ("float32" if policy.startswith("mixed") else policy)
+    )
     rounded = [array(keras.ops.cast(a, dtype)).astype(np.float64) for a in (x, twin.kernel)]
     exact = conv_transpose(*rounded, sd.plan((5, 4), 3, 2))
     # T = 2*2*3 products and one rounding of the sum: 13 * eps * sum |x w|.
@@ -206,16 +219,30 @@ if BACKEND == "tensorflow":
         model.save(tmp_path / "model.keras")
         x = drawn(2, 5, 4, CIN)
         np.save(tmp_path / "x.npy", x)
-        subprocess.run([sys.executable, "-c", LOAD, tmp_path], check=True, capture_output=True, text=True)
+        subprocess.run(
+            [sys.executable, "-c", LOAD, tmp_path], check=True, capture_output=True, text=True
+        )
         np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model.predict(x, verbose=0))
 
     @pytest.mark.slow
     def test_all_of_this_on_kerass_jax_backend():
         """Keras has one backend per process, so the other one gets a process of its own."""
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *FILES]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:cacheprovider",
+            *FILES,
+        ]
         environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
         root = Path(__file__).parents[1]
-        done = subprocess.run(command, check=False, env=environment, cwd=root, capture_output=True, text=True)
+        done = subprocess.run(
+            command, check=False, env=environment, cwd=root, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
         assert " passed" in done.stdout
         assert "skipped" not in done.stdout

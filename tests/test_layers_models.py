@@ -7,7 +7,9 @@ import pytest
 from tests.twins import BACKEND, CIN, COUT, KERNEL, SIZES, STRIDES, TOLERANCE, drawn, pair
 
 # Keras 3.15 copies its variables in a way that NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 
 
 def _model(layers, sizes=(None, None)):
@@ -17,14 +19,19 @@ def _model(layers, sizes=(None, None)):
 
 
 def _pair_of_models(**options):
-    pairs = [pair(2, 5, (5, 4), 2, "same", name="a", **options), pair(2, 2, 3, (1, 2), name="b", **options)]
+    pairs = [
+        pair(2, 5, (5, 4), 2, "same", name="a", **options),
+        pair(2, 2, 3, (1, 2), name="b", **options),
+    ]
     return [_model(layers) for layers in zip(*pairs, strict=True)]
 
 
 def test_unknown_sizes_in_a_functional_model():
     original, twin = _pair_of_models()
     assert twin.output_shape == original.output_shape
-    assert [layer.output.shape for layer in twin.layers] == [layer.output.shape for layer in original.layers]
+    assert [layer.output.shape for layer in twin.layers] == [
+        layer.output.shape for layer in original.layers
+    ]
     for height, width in ((3, 4), (5, 2)):
         x = drawn(2, height, width, CIN)
         y = twin.predict(x, verbose=0)
@@ -45,7 +52,13 @@ def test_training_takes_the_same_steps(form):
     # Four steps of 0.05 times a gradient whose float32 error is about 1e-6 of its size, which is below 1.
     for a, b in zip(*weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
-    assert max(np.abs(a - b).max() for a, b in zip(weights[1], _pair_of_models()[1].get_weights(), strict=True)) > 1e-3
+    assert (
+        max(
+            np.abs(a - b).max()
+            for a, b in zip(weights[1], _pair_of_models()[1].get_weights(), strict=True)
+        )
+        > 1e-3
+    )
 
 
 def test_weights_are_loaded_from_the_original_and_back(tmp_path):
@@ -67,7 +80,9 @@ def test_weights_are_loaded_from_the_original_and_back(tmp_path):
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_saved_and_loaded(rank, tmp_path):
     inputs = keras.Input((*SIZES[:rank], CIN))
-    _, layer = pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], "same", form="rows", interleave="transpose")
+    _, layer = pair(
+        rank, COUT, KERNEL[:rank], STRIDES[:rank], "same", form="rows", interleave="transpose"
+    )
     model = keras.Model(inputs, layer(inputs))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

@@ -12,7 +12,18 @@ import splitdeconv as sd
 from splitdeconv.core.definition import conv_transpose
 from tests import references
 from tests.geometries import Case
-from tests.layer import CIN, COUT, FIRST, FORMS, LAST, STRIDES, channels_first, data, definition, operator
+from tests.layer import (
+    CIN,
+    COUT,
+    FIRST,
+    FORMS,
+    LAST,
+    STRIDES,
+    channels_first,
+    data,
+    definition,
+    operator,
+)
 from tests.refusals import refused
 
 
@@ -47,7 +58,9 @@ def test_channels_first(rank, form):
     np.testing.assert_array_equal(channels_first(y), y_first)
     np.testing.assert_array_equal(channels_first(dx), dx_first)
     np.testing.assert_array_equal(dw, dw_first)
-    np.testing.assert_allclose(y, definition(x, w), rtol=0, atol=1e-13)  # 6 products of O(1): 6 * eps * 6 = 4e-15
+    np.testing.assert_allclose(
+        y, definition(x, w), rtol=0, atol=1e-13
+    )  # 6 products of O(1): 6 * eps * 6 = 4e-15
 
 
 def test_arguments_per_input_dimension():
@@ -57,32 +70,44 @@ def test_arguments_per_input_dimension():
     pads = [(1, 0), (0, 2)]
     expected = definition(x, w, strides=2, padding=pads, dilations=(1, 2))
     for strides, dilations, around in product(
-        (2, [2], (2, 2), [1, 2, 2, 1], np.array([2, 2])), ((1, 2), [1, 1, 2, 1]), (pads, [(0, 0), *pads, [0, 0]])
+        (2, [2], (2, 2), [1, 2, 2, 1], np.array([2, 2])),
+        ((1, 2), [1, 1, 2, 1]),
+        (pads, [(0, 0), *pads, [0, 0]]),
     ):
         y = sd.conv2d_transpose(x, w, None, strides, around, dilations=dilations)
-        np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)  # 18 float32 products of O(1): 18 * 18 * 6e-8 = 2e-5
-    y = sd.conv2d_transpose(x_first, w, None, [1, 1, 2, 2], [(0, 0), (0, 0), *pads], "NCHW", [1, 1, 1, 2])
+        np.testing.assert_allclose(
+            y, expected, rtol=0, atol=1e-5
+        )  # 18 float32 products of O(1): 18 * 18 * 6e-8 = 2e-5
+    y = sd.conv2d_transpose(
+        x_first, w, None, [1, 1, 2, 2], [(0, 0), (0, 0), *pads], "NCHW", [1, 1, 1, 2]
+    )
     np.testing.assert_allclose(y, channels_first(expected), rtol=0, atol=1e-5)
 
 
 def test_positional_arguments_are_those_of_tf_nn():
     x, w = map(tf.constant, data(2))
     arguments = x, w, (2, 9, 12, 2), (2, 3), "SAME", "NHWC", None, "a_name"
-    np.testing.assert_allclose(sd.conv2d_transpose(*arguments), tf.nn.conv2d_transpose(*arguments), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        sd.conv2d_transpose(*arguments), tf.nn.conv2d_transpose(*arguments), rtol=0, atol=1e-13
+    )
 
 
 def test_data_of_any_kind():
     """NumPy, lists, variables and TensorFlow give TensorFlow; JAX gives JAX, filters of any kind."""
     x, w = data(2, np.float32)
     expected = np.asarray(sd.conv2d_transpose(tf.constant(x), tf.constant(w), None, 2))
-    for source, filters in product((x, x.tolist(), tf.Variable(x)), (w, w.tolist(), tf.Variable(w), jnp.asarray(w))):
+    for source, filters in product(
+        (x, x.tolist(), tf.Variable(x)), (w, w.tolist(), tf.Variable(w), jnp.asarray(w))
+    ):
         y = sd.conv2d_transpose(source, filters, None, 2)
         assert tf.is_tensor(y)
         np.testing.assert_array_equal(y, expected)
     for filters in (w, w.tolist(), jnp.asarray(w), tf.constant(w)):
         y = sd.conv2d_transpose(jnp.asarray(x), filters, None, 2)
         assert isinstance(y, jax.Array)
-        np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)  # 12 float32 products of O(1): 12 * 12 * 6e-8 = 1e-5
+        np.testing.assert_allclose(
+            y, expected, rtol=0, atol=1e-5
+        )  # 12 float32 products of O(1): 12 * 12 * 6e-8 = 1e-5
 
 
 def test_double_precision_constants_follow_the_input():
@@ -110,36 +135,53 @@ def test_native_is_tf_nns_own(rank):
 def test_native_takes_pads_and_unknown_sizes():
     x, w = data(2)
     y = sd.conv2d_transpose(tf.constant(x), w, None, 2, [(1, 0), (0, 1)], form="native")
-    np.testing.assert_allclose(y, definition(x, w, strides=2, padding=[(1, 0), (0, 1)]), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        y, definition(x, w, strides=2, padding=[(1, 0), (0, 1)]), rtol=0, atol=1e-13
+    )
     run = tf.function(lambda x: sd.conv2d_transpose(x, w, None, (2, 3), "VALID", form="native"))
-    y = run.get_concrete_function(tf.TensorSpec([None, None, None, CIN], tf.float64))(tf.constant(x))
+    y = run.get_concrete_function(tf.TensorSpec([None, None, None, CIN], tf.float64))(
+        tf.constant(x)
+    )
     np.testing.assert_allclose(y, definition(x, w, padding="VALID"), rtol=0, atol=1e-13)
 
 
 def test_native_channels_first_compiled():
     """tf.nn has no such kernel on a CPU outside XLA, so it is compiled."""
     x, w = data(2)
-    run = tf.function(lambda x: sd.conv2d_transpose(x, w, None, 2, data_format="NCHW", form="native"), jit_compile=True)
+    run = tf.function(
+        lambda x: sd.conv2d_transpose(x, w, None, 2, data_format="NCHW", form="native"),
+        jit_compile=True,
+    )
     y = definition(x, w, strides=2)
-    np.testing.assert_allclose(run(tf.constant(channels_first(x))), channels_first(y), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        run(tf.constant(channels_first(x))), channels_first(y), rtol=0, atol=1e-13
+    )
 
 
 @pytest.mark.parametrize("form", ["auto", *FORMS, "native"])
 def test_jax(form):
     """Value and both gradients, compiled, dilated, grouped and channels first, in float64."""
-    case = Case((5, 4), (4, 3), (2, 3), (2, 1), "VALID", (16, 13), None, groups=3, batch=2, cin=3, cout=6)
+    case = Case(
+        (5, 4), (4, 3), (2, 3), (2, 1), "VALID", (16, 13), None, groups=3, batch=2, cin=3, cout=6
+    )
     x, w = case.arrays()
     r = np.random.default_rng(9).standard_normal(case.full_output_shape)
 
     def loss(x, w):
         shape = (2, 6, 16, 13)
-        y = sd.conv2d_transpose(x, w, shape, case.strides, "VALID", "NCHW", case.dilations, form=form)
+        y = sd.conv2d_transpose(
+            x, w, shape, case.strides, "VALID", "NCHW", case.dilations, form=form
+        )
         return jnp.vdot(y, channels_first(r)), y
 
     with jax.enable_x64(True):
-        (_, y), (dx, dw) = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(channels_first(x), w)
+        (_, y), (dx, dw) = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(
+            channels_first(x), w
+        )
     assert y.dtype == np.float64
-    np.testing.assert_allclose(y, channels_first(conv_transpose(x, w, case.plan())), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        y, channels_first(conv_transpose(x, w, case.plan())), rtol=0, atol=1e-13
+    )
     expected = references.gradients(case, x, w, r)
     # At most 2*16*13 products of O(1): 4e2 * eps * 4e2 = 2e-11 in the worst order.
     np.testing.assert_allclose(dx, channels_first(expected[0]), rtol=0, atol=1e-10)
@@ -241,7 +283,10 @@ def test_an_empty_batch_has_the_output_s_shape_and_gradients(form, stride):
     line = sd.conv1d_transpose(x[:, 0], w[0], (0, 7 * stride, 8), stride, form=form)
     assert line.shape == (0, 7 * stride, 8)
     if form not in ("auto", "native"):
-        assert sd.apply(sd.plan((6, 7), (5, 4), stride, form=form), x.numpy(), w.numpy()).shape == output
+        assert (
+            sd.apply(sd.plan((6, 7), (5, 4), stride, form=form), x.numpy(), w.numpy()).shape
+            == output
+        )
 
 
 def test_nan_and_infinity_stay_where_native_leaves_them_in_the_split_form(rng):

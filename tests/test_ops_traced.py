@@ -9,17 +9,7 @@ import tensorflow as tf
 
 import splitdeconv as sd
 from splitdeconv.core.definition import conv_transpose
-from tests.layer import (
-    CIN,
-    COUT,
-    FORMS,
-    KERNEL,
-    SIZES,
-    STRIDES,
-    data,
-    definition,
-    operator,
-)
+from tests.layer import CIN, COUT, FORMS, KERNEL, SIZES, STRIDES, data, definition, operator
 from tests.refusals import refused
 
 
@@ -30,7 +20,9 @@ def test_traced_with_unknown_sizes(form, compiled):
     x, w = data(2)
     traces = []
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, CIN], tf.float64)], jit_compile=compiled)
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, CIN], tf.float64)], jit_compile=compiled
+    )
     def run(x):
         traces.append(x.shape)
         return sd.conv2d_transpose(x, w, None, STRIDES[:2], form=form)
@@ -41,13 +33,21 @@ def test_traced_with_unknown_sizes(form, compiled):
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize(("rank", "more"), [(1, {}), (3, {}), (2, {"dilations": 2}), (2, {"groups": CIN})], ids=str)
+@pytest.mark.parametrize(
+    ("rank", "more"), [(1, {}), (3, {}), (2, {"dilations": 2}), (2, {"groups": CIN})], ids=str
+)
 def test_compiled_by_xla(rank, more):
     x, w = data(rank)
     groups = more.pop("groups", 1)
     planned = sd.plan(SIZES[:rank], KERNEL[:rank], STRIDES[:rank], groups=groups, **more)
     run = tf.function(operator(rank), jit_compile=True)
-    y = run(tf.constant(x), tf.constant(w), (2, *planned.output_shape, COUT * groups), STRIDES[:rank], **more)
+    y = run(
+        tf.constant(x),
+        tf.constant(w),
+        (2, *planned.output_shape, COUT * groups),
+        STRIDES[:rank],
+        **more,
+    )
     np.testing.assert_allclose(y, conv_transpose(x, w, planned), rtol=0, atol=1e-13)
 
 
@@ -65,21 +65,32 @@ def test_compiled_by_xla(rank, more):
 def test_constant_filters_are_split_outside_the_graph(form, interleave, allowed):
     """The graph holds ready filters, the convolutions and the interleave: no gather, no other transpose."""
     _, w = data(2)
-    run = tf.function(lambda x: sd.conv2d_transpose(x, w, None, 2, name="up", form=form, interleave=interleave))
+    run = tf.function(
+        lambda x: sd.conv2d_transpose(x, w, None, 2, name="up", form=form, interleave=interleave)
+    )
     graph = run.get_concrete_function(tf.TensorSpec([None, 5, 4, CIN], tf.float64)).graph
     kinds = [op.type for op in graph.get_operations()]
     # Shape and StridedSlice also spell the batch, which nothing uses; Reshape is the interleave.
-    assert set(kinds) - {"Placeholder", "Const", "Identity", "Reshape", "Shape", "StridedSlice"} == {
-        kind for kind, count in allowed.items() if count
-    }
+    assert set(kinds) - {
+        "Placeholder",
+        "Const",
+        "Identity",
+        "Reshape",
+        "Shape",
+        "StridedSlice",
+    } == {kind for kind, count in allowed.items() if count}
     assert all(kinds.count(kind) == count for kind, count in allowed.items() if count)
-    computed = [op.name for op in graph.get_operations() if op.type not in ("Placeholder", "Identity")]
+    computed = [
+        op.name for op in graph.get_operations() if op.type not in ("Placeholder", "Identity")
+    ]
     assert all(name.startswith("up/") for name in computed)
     planned = sd.plan((5, 4), KERNEL[:2], 2, form=form)
     shapes = {tuple(op.inputs[1].shape) for op in graph.get_operations() if op.type == "Conv2D"}
     stacked = {(*c.kernel_size, CIN, COUT * len(c.phases)) for c in planned.convolutions}
     assert shapes == stacked
-    assert all(op.inputs[1].op.type == "Const" for op in graph.get_operations() if op.type == "Conv2D")
+    assert all(
+        op.inputs[1].op.type == "Const" for op in graph.get_operations() if op.type == "Conv2D"
+    )
 
 
 def test_filters_given_as_tensors_stay_trainable_in_a_graph():
@@ -115,10 +126,17 @@ def test_output_shape_known_when_run(compiled):
     np.testing.assert_allclose(unknown(x, [2, 10, 12, COUT]), default, rtol=0, atol=1e-13)
     np.testing.assert_allclose(partly(x), default, rtol=0, atol=1e-13)
     assert partly.get_concrete_function().output_shapes.as_list() == [None, 10, 12, COUT]
-    for wrong in ([2, 9, 12, COUT], [2, 12, 10, COUT], [3, 10, 12, COUT], [2, 10, 12, 2 * COUT], [2, 10, 6, 2 * COUT]):
+    for wrong in (
+        [2, 9, 12, COUT],
+        [2, 12, 10, COUT],
+        [3, 10, 12, COUT],
+        [2, 10, 12, 2 * COUT],
+        [2, 10, 6, 2 * COUT],
+    ):
         # XLA, which knows no assertions, words it differently.
         with pytest.raises(
-            tf.errors.InvalidArgumentError, match=None if compiled else "output_shape is not the default"
+            tf.errors.InvalidArgumentError,
+            match=None if compiled else "output_shape is not the default",
         ):
             unknown(x, wrong)
     with pytest.raises(tf.errors.InvalidArgumentError):

@@ -46,7 +46,9 @@ def test_only_a_regular_file_is_replaced(tmp_path, kind, linked):
     for overwrite in (False, True):
         with refused(REFUSED) as caught:
             output.write(out, b"content", overwrite)
-        assert caught.value.got == ("a folder" if kind == "folder" else "a device, a pipe or a socket")
+        assert caught.value.got == (
+            "a folder" if kind == "folder" else "a device, a pipe or a socket"
+        )
     after = odd.lstat()
     assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
     assert names(tmp_path) == listed
@@ -134,7 +136,9 @@ def test_a_real_full_disk(tmp_path):
     # /dev/full is a disk without room: whatever is written to it fails as it would there.
     (tmp_path / "source").write_bytes(b"content")
     with refused(REFUSED) as caught:
-        output.write(tmp_path / "out", lambda partial: shutil.copyfile(tmp_path / "source", "/dev/full"))
+        output.write(
+            tmp_path / "out", lambda partial: shutil.copyfile(tmp_path / "source", "/dev/full")
+        )
     assert caught.value.got == "No space left on device"
     assert names(tmp_path) == ["source"]
 

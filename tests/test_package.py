@@ -13,7 +13,17 @@ import pytest
 
 import splitdeconv
 
-FRAMEWORKS = {"tensorflow", "keras", "jax", "torch", "onnx", "onnxruntime", "openvino", "ai_edge_litert", "matplotlib"}
+FRAMEWORKS = {
+    "tensorflow",
+    "keras",
+    "jax",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "ai_edge_litert",
+    "matplotlib",
+}
 SECONDS = 0.3  # what `import splitdeconv` may take
 
 MEASURE = """\
@@ -27,7 +37,9 @@ print(json.dumps({"seconds": seconds, "modules": sorted({name.partition(".")[0] 
 
 def child(code):
     """What a fresh Python prints when it runs `code`."""
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
 
 
 def test_importing_is_quick_and_loads_no_framework():
@@ -93,7 +105,13 @@ def test_a_checkout_that_is_not_installed_can_be_imported(tmp_path, project, exp
     # Without site (-S) and the user's paths (-I), nothing leads to another copy of the package.
     command = [sys.executable, "-I", "-S", "-c", UNINSTALLED, str(tmp_path), libraries]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert said.split() == [str(tmp_path / "splitdeconv" / "__init__.py"), expected, expected, "(8,", "8)"]
+    assert said.split() == [
+        str(tmp_path / "splitdeconv" / "__init__.py"),
+        expected,
+        expected,
+        "(8,",
+        "8)",
+    ]
 
 
 def test_the_version_is_that_of_the_project():
@@ -111,4 +129,7 @@ def test_errors_keep_their_parts_between_processes():
 
     error = splitdeconv.SplitDeconvError("no", where="here", expected="a", got="b", fix="c")
     again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.fix) == ("no\n  where: here\n  expected: a\n  got: b\n  what to do: c", "c")
+    assert (str(again), again.fix) == (
+        "no\n  where: here\n  expected: a\n  got: b\n  what to do: c",
+        "c",
+    )

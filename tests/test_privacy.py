@@ -35,7 +35,11 @@ def test_a_library_writes_nothing_at_home(tmp_path, module, extra):
     pytest.importorskip(module)
     # Neither this process' settings nor those of a build server, under which OpenVINO reports
     # nothing.
-    kept = {k: v for k, v in os.environ.items() if k not in {*privacy.VARIABLES, "CI", "TF_BUILD", "JENKINS_URL"}}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in {*privacy.VARIABLES, "CI", "TF_BUILD", "JENKINS_URL"}
+    }
     script = f"from splitdeconv.extras import require; require({module!r}, {extra!r})"
     subprocess.run([sys.executable, "-c", script], env={**kept, "HOME": str(tmp_path)}, check=True)
     assert not list(tmp_path.rglob("*"))

@@ -14,7 +14,10 @@ TOLERANCE = 1e-5
 
 def pair(rank, *arguments, form="auto", interleave="concat", **options):
     """Keras' layer and its twin, each made after the same seed."""
-    original, twin = getattr(keras.layers, f"Conv{rank}DTranspose"), getattr(sd.layers, f"SplitConv{rank}DTranspose")
+    original, twin = (
+        getattr(keras.layers, f"Conv{rank}DTranspose"),
+        getattr(sd.layers, f"SplitConv{rank}DTranspose"),
+    )
     keras.utils.set_random_seed(4)
     original = original(*arguments, **options)
     keras.utils.set_random_seed(4)

@@ -35,7 +35,9 @@ def main(arguments=None) -> int:
     for problem in wrong:
         print(f"FAILED {problem}", file=sys.stderr)
     if not wrong:
-        print(f"{count} figures in figures/, each as PDF, PNG and CSV, with its origin in figures/manifest.json")
+        print(
+            f"{count} figures in figures/, each as PDF, PNG and CSV, with its origin in figures/manifest.json"
+        )
     return bool(wrong)
 
 
@@ -49,7 +51,9 @@ def promised(root=Path(), *, quick=False) -> dict[str, runs.Run]:
     for run in runs.read_all(root):
         for name in run.figures if run.quick or not quick else ():
             if name in found:
-                raise ValueError(f"figure {name} is made by two runs, {found[name].name} and {run.name}")
+                raise ValueError(
+                    f"figure {name} is made by two runs, {found[name].name} and {run.name}"
+                )
             found[name] = run
     if not found:
         raise ValueError("no params file promises a figure")
@@ -60,12 +64,16 @@ def undocumented(root=Path()) -> list[str]:
     """Where the documents and the params files disagree about which figures there are."""
     made, named, wrong = promised(root), set(), []
     for notebook, row in docs.notebook_table(root).items():
-        parameters = [run.parameters for run in runs.read_all(root) if run.notebook.stem == notebook]
+        parameters = [
+            run.parameters for run in runs.read_all(root) if run.notebook.stem == notebook
+        ]
         for template in docs.figure_names(row):
             names = {template.format_map(values) for values in parameters}
             named |= names
             if not names & made.keys():
-                wrong.append(f"figure {template}: named in notebooks/README.md, but no run of {notebook} makes it")
+                wrong.append(
+                    f"figure {template}: named in notebooks/README.md, but no run of {notebook} makes it"
+                )
     wrong += [
         f"figure {name}: shown in {document}, but no run makes it"
         for name, document in docs.linked_figures(root).items()
@@ -88,7 +96,9 @@ def incomplete(root=Path(), *, quick=False) -> list[str]:
     """Figures that are not there as PDF, PNG and CSV, or whose manifest row does not tell their origin."""
     folder = Path(root) / "figures"
     manifest = folder / "manifest.json"
-    rows = {row["name"]: row for row in json.loads(manifest.read_text())} if manifest.is_file() else {}
+    rows = (
+        {row["name"]: row for row in json.loads(manifest.read_text())} if manifest.is_file() else {}
+    )
     return [
         f"figure {name}: {problem}"
         for name, run in promised(root, quick=quick).items()
@@ -124,7 +134,9 @@ def _kept(root):
 
 def _alike(*pictures):
     try:
-        small = [Image.open(path).convert("RGB").resize(GRID, Image.Resampling.BOX) for path in pictures]
+        small = [
+            Image.open(path).convert("RGB").resize(GRID, Image.Resampling.BOX) for path in pictures
+        ]
     except OSError:
         return False  # not a whole picture
     one, other = (np.asarray(picture, dtype=int) for picture in small)

@@ -53,7 +53,9 @@ ID = "colab"
 
 def address(root=ROOT) -> str:
     """Where the repository is published: `Repository` of pyproject.toml."""
-    return tomllib.loads((Path(root) / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    return tomllib.loads((Path(root) / "pyproject.toml").read_text())["project"]["urls"][
+        "Repository"
+    ]
 
 
 def cell(name, where) -> str:

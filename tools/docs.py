@@ -18,12 +18,20 @@ def notebook_table(root=Path()) -> dict[str, dict[str, str]]:
     """
     path = Path(root) / "notebooks" / "README.md"
     lines = [
-        line.strip().strip("|").split("|") for line in path.read_text().splitlines() if line.lstrip().startswith("|")
+        line.strip().strip("|").split("|")
+        for line in path.read_text().splitlines()
+        if line.lstrip().startswith("|")
     ]
-    rows = [[cell.strip() for cell in line] for line in lines if not re.fullmatch(r"[\s:|-]*", "|".join(line))]
+    rows = [
+        [cell.strip() for cell in line]
+        for line in lines
+        if not re.fullmatch(r"[\s:|-]*", "|".join(line))
+    ]
     header = [heading.lower() for heading in rows[0]] if rows else []
     if not {"notebook", "inputs", "figures", "minutes"} <= set(header):
-        raise ValueError(f"{path}: a table with the columns notebook, inputs, figures, minutes is expected")
+        raise ValueError(
+            f"{path}: a table with the columns notebook, inputs, figures, minutes is expected"
+        )
     table = [dict(zip(header, row, strict=True)) for row in rows[1:]]
     return {re.search(r"[\w-]+", row["notebook"])[0]: row for row in table}
 
@@ -37,6 +45,8 @@ def linked_figures(root=Path()) -> dict[str, str]:
     """Figures that the documents show or link to, each with the document that does."""
     found = {}
     for path in documents(root):
-        targets = re.findall(r"""(?:\]\(|src=["'])(?:\.\./)*figures/([\w-]+)\.\w+""", path.read_text())
+        targets = re.findall(
+            r"""(?:\]\(|src=["'])(?:\.\./)*figures/([\w-]+)\.\w+""", path.read_text()
+        )
         found |= dict.fromkeys(targets, path.relative_to(root).as_posix())
     return found

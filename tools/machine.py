@@ -35,7 +35,9 @@ def hold(*, alone, waiting=lambda: None):
 
 def main(command):
     """Become `command`, which keeps the lock until it ends."""
-    with hold(alone=True, waiting=lambda: print("waiting until the machine is free", flush=True)) as lock:
+    with hold(
+        alone=True, waiting=lambda: print("waiting until the machine is free", flush=True)
+    ) as lock:
         os.set_inheritable(lock.fileno(), True)
         os.execvp(command[0], command)
 

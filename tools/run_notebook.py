@@ -60,7 +60,9 @@ def main(arguments=None) -> int:
 def execute(run, target, quick) -> int:
     """Execute `run` in a kernel of this environment and rename the result to `target`; 0 done, 1 failed."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    running, failed = (target.parent.parent / folder / target.name for folder in ("running", "failed"))
+    running, failed = (
+        target.parent.parent / folder / target.name for folder in ("running", "failed")
+    )
     for path in (running, failed):
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
@@ -83,7 +85,11 @@ def execute(run, target, quick) -> int:
             )
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         running.replace(failed)
-        print(place.failure(error, failed, log.read_text(errors="replace")), file=sys.stderr, flush=True)
+        print(
+            place.failure(error, failed, log.read_text(errors="replace")),
+            file=sys.stderr,
+            flush=True,
+        )
         return 1
     except KeyboardInterrupt:
         say(run, f"interrupted in cell {place.number}")
@@ -166,7 +172,9 @@ class Place:
 
     def __init__(self, run, cells):
         self.run, self.total, self.number, self.line = run, len(cells), 0, ""
-        self.parameters = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", ()))
+        self.parameters = next(
+            i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", ())
+        )
 
     def enter(self, cell, cell_index):
         """Note and tell that a cell starts."""
@@ -182,7 +190,10 @@ class Place:
         if isinstance(error, papermill.PapermillExecutionError):
             reason, trace = f"{error.ename}: {error.evalue}", "\n".join(error.traceback)
         else:
-            reason, trace = "the kernel died (out of memory?)", "".join(log.splitlines(keepends=True)[-20:])
+            reason, trace = (
+                "the kernel died (out of memory?)",
+                "".join(log.splitlines(keepends=True)[-20:]),
+            )
         return (
             f"{trace}\nFAILED {self.run.name}: notebooks/{self.run.notebook.name}, cell {self.number}: {self.line}\n"
             f"  {reason}\n  executed so far: {os.path.relpath(kept)}"

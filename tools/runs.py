@@ -73,7 +73,9 @@ def read(path) -> Run:
     _refuse_unless("quick" not in wanted, path, "quick is set by make, not here")
     inputs = []
     for pattern in keys.get("inputs", ()):
-        _refuse_unless(not Path(pattern).is_absolute(), path, f"inputs: {pattern} is not within the repository")
+        _refuse_unless(
+            not Path(pattern).is_absolute(), path, f"inputs: {pattern} is not within the repository"
+        )
         found = sorted(root.glob(pattern))
         _refuse_unless(found, path, f"inputs: nothing is called {pattern}")
         inputs += found
@@ -111,19 +113,29 @@ def parameters(notebook) -> dict:
     except (ValueError, AttributeError, nbformat.ValidationError) as error:
         raise ValueError(f"{notebook}: not a notebook: {error}") from None
     cells = [cell for cell in every if "parameters" in cell.metadata.get("tags", ())]
-    _refuse_unless(len(cells) == 1, notebook, f"one cell tagged `parameters` is expected, there are {len(cells)}")
+    _refuse_unless(
+        len(cells) == 1,
+        notebook,
+        f"one cell tagged `parameters` is expected, there are {len(cells)}",
+    )
     try:
         statements = ast.parse(cells[0].source).body
     except SyntaxError as error:
         raise ValueError(f"{notebook}: its parameters cell is not Python: {error}") from None
     values = {}
     for statement in statements:
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+        target = (
+            statement.targets[0]
+            if isinstance(statement, ast.Assign)
+            else getattr(statement, "target", None)
+        )
         try:
             values[target.id] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError):
             line = ast.unparse(statement)
-            raise ValueError(f"{notebook}: its parameters cell may only assign plain values, not `{line}`") from None
+            raise ValueError(
+                f"{notebook}: its parameters cell may only assign plain values, not `{line}`"
+            ) from None
     return values
 
 
@@ -134,7 +146,9 @@ def _keys(path):
         keys = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path}: not YAML: {error}") from None
-    _refuse_unless(isinstance(keys, dict), path, f"a mapping with the keys {', '.join(KEYS)} is expected")
+    _refuse_unless(
+        isinstance(keys, dict), path, f"a mapping with the keys {', '.join(KEYS)} is expected"
+    )
     unknown = ", ".join(sorted(str(key) for key in keys.keys() - KEYS.keys()))
     _refuse_unless(not unknown, path, f"unknown keys: {unknown}")
     _refuse_unless({"notebook", "minutes"} <= keys.keys(), path, "notebook and minutes are needed")

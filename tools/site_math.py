@@ -41,5 +41,7 @@ def block(writer, node):
 
 def setup(app):
     """What Sphinx calls of an extension."""
-    app.add_html_math_renderer("mathtext", inline_renderers=(inline, None), block_renderers=(block, None))
+    app.add_html_math_renderer(
+        "mathtext", inline_renderers=(inline, None), block_renderers=(block, None)
+    )
     return {"parallel_read_safe": True, "parallel_write_safe": True}

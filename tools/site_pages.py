@@ -43,7 +43,11 @@ def assemble(root, source, address):
         (source / document).write_text(text)
     guide(source / "README.md", source / "guide")
     (source / "notebooks").mkdir()
-    pages = [page for path in notebooks(root) for page in notebook(path, root, source / "notebooks", address)]
+    pages = [
+        page
+        for path in notebooks(root)
+        for page in notebook(path, root, source / "notebooks", address)
+    ]
     table = relink((root / "notebooks" / "README.md").read_text(), Path("notebooks"), root, address)
     (source / "notebooks" / "index.md").write_text(f"{table}\n{toctree(pages)}")
     gallery(root / "figures", source)
@@ -69,7 +73,9 @@ def relink(text, folder, root, address) -> str:
             return f"](/{page_of(Path(root) / path, root)})"
         if path.startswith("docs/") and path.endswith(".png"):
             return f"](/{Path(path).name})"
-        return f"]({address}/{'tree' if (Path(root) / path).is_dir() else 'blob'}/main/{path}{anchor})"
+        return (
+            f"]({address}/{'tree' if (Path(root) / path).is_dir() else 'blob'}/main/{path}{anchor})"
+        )
 
     return re.sub(r"\]\((?!\w+:|#|/)(?P<link>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)", target, text)
 
@@ -162,14 +168,21 @@ def gallery(folder, source):
     thumbnails.mkdir()
     manifest = folder / "manifest.json"
     rows = json.loads(manifest.read_text()) if manifest.is_file() else []
-    rows = sorted((row for row in rows if (folder / f"{row['name']}.png").is_file()), key=lambda row: row["run"])
+    rows = sorted(
+        (row for row in rows if (folder / f"{row['name']}.png").is_file()),
+        key=lambda row: row["run"],
+    )
     figures = []
     for row in rows:
         with Image.open(folder / f"{row['name']}.png") as picture:
             small = picture.convert("RGB")
             small.thumbnail((WIDTH, WIDTH))
             small.save(thumbnails / f"{row['name']}.png")
-        page = row["run"] if (source / "notebooks" / f"{row['run']}.ipynb").is_file() else row["notebook"]
+        page = (
+            row["run"]
+            if (source / "notebooks" / f"{row['run']}.ipynb").is_file()
+            else row["notebook"]
+        )
         figures.append(
             f"```{{figure}} /thumbnails/{row['name']}.png\n:target: notebooks/{page}.html\n:alt: {row['name']}\n\n"
             f"{row['caption']} [{page}](/notebooks/{page}.ipynb)\n```\n"

@@ -122,7 +122,9 @@ def _slack(program, feed, rng, runs):
                 with np.errstate(all="ignore"):
                     step = np.abs(other.astype("f8") - a)
                 slack[name] += 4 * np.max(step, where=np.isfinite(step), initial=0)
-        elif value.dtype.itemsize > 2 and any(not np.array_equal(run[name], value) for run in runs[1:]):
+        elif value.dtype.itemsize > 2 and any(
+            not np.array_equal(run[name], value) for run in runs[1:]
+        ):
             del slack[name]
     return slack
 

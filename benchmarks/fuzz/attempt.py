@@ -118,7 +118,11 @@ def _judge(case, report, refusal, finding: Finding):
     if refusal is not None:
         if finding.rank in ("differ", "non-finite"):
             return Outcome("caught", finding.detail)
-        wrongly = case.sound and finding.rank != "not compared" and not any(map(case.story.count, _OPEN_TO_DOUBT))
+        wrongly = (
+            case.sound
+            and finding.rank != "not compared"
+            and not any(map(case.story.count, _OPEN_TO_DOUBT))
+        )
         return Outcome("refused wrongly" if wrongly else "refused alike", finding.detail)
     if finding.rank == "differ" and _EMPTY in finding.detail and EMPTY_BATCH in _notes(report):
         return Outcome("empty batch", finding.detail)

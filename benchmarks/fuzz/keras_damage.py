@@ -32,7 +32,9 @@ def damage(case, rng):
         return _injured(case, bytes_near(rng, case.data), ["bytes"])
     entries, done = _entries(case.data), []
     for _ in range(pick(rng, (1, 1, 1, 2, 3))):
-        how = pick(rng, (_configuration, _configuration, _configuration, _weights, _weights, _archive))
+        how = pick(
+            rng, (_configuration, _configuration, _configuration, _weights, _weights, _archive)
+        )
         done.append(how(entries, rng))
     return _injured(case, _zipped(entries, rng, done), done)
 
@@ -110,7 +112,13 @@ def _path_word(key):
 
 def _places(part):
     """(Holder, key) of every value in a JSON tree."""
-    pairs = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    pairs = (
+        part.items()
+        if isinstance(part, dict)
+        else enumerate(part)
+        if isinstance(part, list)
+        else ()
+    )
     for key, value in pairs:
         yield part, key
         yield from _places(value)
@@ -152,7 +160,9 @@ def _weights(entries, rng):
     try:
         with h5py.File(target, "r+") as file:
             found = []
-            file.visititems(lambda path, item: found.append(path) if isinstance(item, h5py.Dataset) else None)
+            file.visititems(
+                lambda path, item: found.append(path) if isinstance(item, h5py.Dataset) else None
+            )
             if not found:
                 return "no weights in it"
             path, how = pick(rng, found), pick(rng, _HOW)
@@ -191,7 +201,9 @@ def _huge(file, path, rng):
 
 def _link(file, path, rng):
     del file[path]
-    elsewhere = h5py.ExternalLink("/etc/hostname", "/x") if chance(rng, 0.5) else h5py.SoftLink("/nowhere")
+    elsewhere = (
+        h5py.ExternalLink("/etc/hostname", "/x") if chance(rng, 0.5) else h5py.SoftLink("/nowhere")
+    )
     file[path] = elsewhere
 
 
@@ -227,7 +239,9 @@ def _archive(entries, rng):
         return "nothing left"
     content = entries.pop(name)
     if how == "renamed":
-        entries[pick(rng, ("Config.json", "../config.json", "/config.json", "model.h5", f"a/{name}"))] = content
+        entries[
+            pick(rng, ("Config.json", "../config.json", "/config.json", "model.h5", f"a/{name}"))
+        ] = content
     elif how != "removed":
         entries[name] = b"" if how == "emptied" else bytes_near(rng, content)
     return f"archive: {name} {how}"

@@ -33,7 +33,9 @@ def sound(number):
     first = chance(rng, 0.08)  # TensorFlow's CPU kernels mostly refuse channels first
     keras.config.set_image_data_format("channels_first" if first else "channels_last")
     told += ["channels_first"] * first
-    keras.config.set_dtype_policy(pick(rng, ("float32",) * 12 + ("mixed_float16", "float64", "float16")))
+    keras.config.set_dtype_policy(
+        pick(rng, ("float32",) * 12 + ("mixed_float16", "float64", "float16"))
+    )
     told += [keras.config.dtype_policy().name]
     try:
         build = pick(rng, (_sequential, _sequential, _functional, _functional, _wrapped, _nested))
@@ -177,7 +179,9 @@ def _fill(model, rng, told):
     values = [np.abs(rng.standard_normal(w.shape)) + 0.1 for w in model.get_weights()]
     signs = [rng.choice((-1, 1), w.shape) for w in model.get_weights()]
     kept = [v.name for v in model.weights]
-    values = [v if "variance" in name else v * s for v, s, name in zip(values, signs, kept, strict=True)]
+    values = [
+        v if "variance" in name else v * s for v, s, name in zip(values, signs, kept, strict=True)
+    ]
     if values and chance(rng, 0.03):
         told.append("edge filters")
         values[0] = edge_array(rng, values[0].astype("f4"))

@@ -22,7 +22,9 @@ class KerasProgram:
                 path.write_bytes(data)
                 self._model = keras.saving.load_model(path, safe_mode=True, compile=False)
             tensors = keras.tree.flatten(self._model.inputs)
-            self.ports = [Port(f"{i}", np.dtype(x.dtype), tuple(x.shape)) for i, x in enumerate(tensors)]
+            self.ports = [
+                Port(f"{i}", np.dtype(x.dtype), tuple(x.shape)) for i, x in enumerate(tensors)
+            ]
             policies = {layer.compute_dtype for layer in self._model._flatten_layers()}
         except Exception as error:  # Keras tells in many ways that it cannot load a file
             raise FailedError(_short(error)) from None

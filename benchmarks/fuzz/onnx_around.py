@@ -144,7 +144,9 @@ def _scan(draft, x, body):
     if chance(draft.rng, 0.5):
         pair = draft.add("Concat", [pair, draft.add("Neg", [pair])], axis=0)
         name = draft.add("Scan", [pair], body=inner.graph(draft.fresh("body")), num_scan_inputs=1)
-        name = draft.add("ReduceSum", [name, draft.plain("axes", np.array([0], np.int64))], keepdims=0)
+        name = draft.add(
+            "ReduceSum", [name, draft.plain("axes", np.array([0], np.int64))], keepdims=0
+        )
         return Value(name, y.channels, y.sizes)
     name = draft.add("Scan", [pair], body=inner.graph(draft.fresh("body")), num_scan_inputs=1)
     return Value(draft.axes("Squeeze", name, [0]), y.channels, y.sizes)
@@ -160,7 +162,9 @@ def _function(draft, x, body):
     title = draft.fresh("Block")
     imports = [helper.make_opsetid("", draft.opset), helper.make_opsetid("com.microsoft", 1)]
     imports.append(helper.make_opsetid("local", 1))
-    draft.functions.append(helper.make_function("local", title, [argument], [y.name], inner.nodes, imports))
+    draft.functions.append(
+        helper.make_function("local", title, [argument], [y.name], inner.nodes, imports)
+    )
     name = draft.add(title, [x.name], domain="local")
     if chance(draft.rng, 0.3):
         again = draft.add(title, [draft.add("Neg", [x.name])], domain="local")

@@ -69,7 +69,9 @@ class Draft:
             self.domains.add(domain)
         attributes = {k: v for k, v in attributes.items() if v is not None}
         title = "" if chance(self.rng, 0.1) else names[0]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, name=title, domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(kind, list(inputs), names, name=title, domain=domain, **attributes)
+        )
         return names[0] if outputs == 1 else names
 
     def tell(self, what):

@@ -26,7 +26,9 @@ def sound(number):
     opset = whole(rng, 7, NEWEST) if chance(rng, 0.5) else pick(rng, (11, 13, 17, 18, 21))
     ir_version = _ir_version(rng, opset)
     draft = Draft(rng, opset, ir_version)
-    x = Value("x", whole(rng, 1, 6), tuple(whole(rng, 1, 6) for _ in range(pick(rng, (1, 2, 2, 2, 3)))))
+    x = Value(
+        "x", whole(rng, 1, 6), tuple(whole(rng, 1, 6) for _ in range(pick(rng, (1, 2, 2, 2, 3))))
+    )
     batch = pick(rng, (1, 1, 2))
     draft.inputs.append(draft.port("x", "f4", _declared(draft, x, batch)))
     with np.errstate(all="ignore"):  # filters with values at the edge of their type
@@ -73,7 +75,9 @@ def _body(draft, x):
     for _ in range(pick(rng, (1, 1, 1, 2, 2, 3))):
         for _ in range(whole(rng, 0, 2)):
             y = surround(draft, y)
-        reused = filters if filters and filters[1].shape[0] == y.channels and chance(rng, 0.5) else None
+        reused = (
+            filters if filters and filters[1].shape[0] == y.channels and chance(rng, 0.5) else None
+        )
         if reused:
             draft.tell("shared filters")
         if reused is None and draft.opset >= 11 and chance(rng, 0.2):

@@ -95,7 +95,9 @@ def _dequantize(draft, stem, array, depth, ways):
     if zero.any() or zero.dtype != np.uint8 or chance(draft.rng, 0.5):
         parts.append(draft.plain("zero", zero))
     extra = {} if np.ndim(scale) == 0 else {"axis": axis}
-    draft.tell(f"dequantized {zero.dtype}{' per axis' * bool(extra)}{' zero point' * bool(zero.any())}")
+    draft.tell(
+        f"dequantized {zero.dtype}{' per axis' * bool(extra)}{' zero point' * bool(zero.any())}"
+    )
     if chance(draft.rng, 0.2) and len(parts) == 2:
         name, array = realize(draft, stem, array, depth, ways)
         stored = rounded(array, wide, zeros, low, high)

@@ -42,7 +42,9 @@ class OnnxProgram:
         half = onnx.TensorProto.FLOAT16
         model = onnx.ModelProto.FromString(self._data)
         kinds = (a.i for node in model.graph.node for a in node.attribute if a.name == "to")
-        return half in kinds and any(i.type.tensor_type.elem_type == half for i in model.graph.input)
+        return half in kinds and any(
+            i.type.tensor_type.elem_type == half for i in model.graph.input
+        )
 
     def __call__(self, feed):
         values = _run(self._session, feed)

@@ -35,7 +35,9 @@ def site(draft, x, shared=None, quantized=False):
     source = draft.add("Identity", [x.name]) if chance(rng, 0.1) else x.name
     if quantized:
         source = _quantized(draft, source)
-    name, w = shared or (_quantized_filters(draft, w) if quantized else realize(draft, "w", w, whole(rng, 0, 3)))
+    name, w = shared or (
+        _quantized_filters(draft, w) if quantized else realize(draft, "w", w, whole(rng, 0, 3))
+    )
     geometry, attributes, lengths = _geometry(rng, x.sizes, kernel, draft)
     inputs, bias = [source, name], None
     if chance(rng, 0.5):
@@ -106,7 +108,11 @@ def _quantized(draft, x, scale=0.05):
     """QuantizeLinear and DequantizeLinear."""
     rng = draft.rng
     scale = np.float32(pick(rng, (scale, rng.uniform(scale / 2, scale * 2), 2.0**-5)))
-    zero = np.array(whole(rng, -9, 9), "i1") if chance(rng, 0.6) else np.array(whole(rng, 100, 150), "u1")
+    zero = (
+        np.array(whole(rng, -9, 9), "i1")
+        if chance(rng, 0.6)
+        else np.array(whole(rng, 100, 150), "u1")
+    )
     parts = [draft.plain("scale", scale), draft.plain("zero", zero)]
     draft.tell("QDQ")
     return draft.add("DequantizeLinear", [draft.add("QuantizeLinear", [x, *parts]), *parts])

@@ -168,7 +168,10 @@ def signature(draft):
     """A signature, whose names are others than the tensors'."""
     graph = draft.graph
     ports = [
-        [make("TensorMap", name=f"{stem}{i}".encode(), tensorIndex=int(n)) for i, n in enumerate(indices)]
+        [
+            make("TensorMap", name=f"{stem}{i}".encode(), tensorIndex=int(n))
+            for i, n in enumerate(indices)
+        ]
         for stem, indices in (("in", graph.inputs), ("out", graph.outputs))
     ]
     key = pick(draft.rng, (b"serving_default", b"main", b"f"))
@@ -226,7 +229,10 @@ def draft_case(rng, kinds=("float32", "float32", "int8", "int8", "uint8", "int16
     padding, output = pick(rng, ("SAME", "VALID")), None
     if chance(rng, 0.4):
         least = (1, 1) if padding == "SAME" else kernel
-        output = tuple((n - 1) * s + a + int(rng.integers(s)) for n, s, a in zip(sizes, strides, least, strict=True))
+        output = tuple(
+            (n - 1) * s + a + int(rng.integers(s))
+            for n, s, a in zip(sizes, strides, least, strict=True)
+        )
     activation = pick(rng, ("NONE", "NONE", "RELU", "RELU6")) if kind != "int16x8" else "NONE"
     return Deconv(
         sizes=sizes,
@@ -253,7 +259,9 @@ def mediapipe(rng):
     w = builder.constant("weights", rng.standard_normal((cout, *kernel, cin)).astype("f4"))
     b = builder.constant("bias", rng.standard_normal(cout).astype("f4"))
     same = chance(rng, 0.5)
-    lengths = [n * s if same else (n - 1) * s + k for n, s, k in zip(sizes, strides, kernel, strict=True)]
+    lengths = [
+        n * s if same else (n - 1) * s + k for n, s, k in zip(sizes, strides, kernel, strict=True)
+    ]
     x = builder.tensor("image", (1, *sizes, cin), "f4")
     y = builder.tensor("picture", (1, *lengths, cout), "f4")
     options = struct.pack("<3i", 1 if same else 2, strides[1], strides[0])

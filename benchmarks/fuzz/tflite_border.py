@@ -27,7 +27,9 @@ def near(data, feed):
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
     graph = model.subgraphs[0]
     run = Interpreter(
-        model_content=bytes(bytearray(data)),  # a copy, for constants that are set are written into it
+        model_content=bytes(
+            bytearray(data)
+        ),  # a copy, for constants that are set are written into it
         num_threads=1,
         experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
         experimental_preserve_all_tensors=True,
@@ -48,7 +50,9 @@ def near(data, feed):
             count += _count(*_sums(graph, operator, run.get_tensor))
         elif code == schema.BuiltinOperator.QUANTIZE and y.quantization.scale is not None:
             with np.errstate(all="ignore"):
-                steps = run.get_tensor(int(operator.inputs[0])).astype("f8") / y.quantization.scale[0]
+                steps = (
+                    run.get_tensor(int(operator.inputs[0])).astype("f8") / y.quantization.scale[0]
+                )
             count += _count(steps, np.zeros(1))
     return count
 

@@ -42,7 +42,11 @@ def _injure(model, rng):
             buffer = pick(rng, buffers)
             kind = pick(
                 rng,
-                [k for k in ("<f4", "<i4", "i1", "u1") if len(buffer.data) % np.dtype(k).itemsize == 0],
+                [
+                    k
+                    for k in ("<f4", "<i4", "i1", "u1")
+                    if len(buffer.data) % np.dtype(k).itemsize == 0
+                ],
             )
             buffer.data = edge_array(rng, np.array(buffer.data, "u1").view(kind)).view("u1")
             return f"Buffer values at the edge, as {kind}"

@@ -15,14 +15,28 @@ from splitdeconv.core.definition import conv_transpose
 from splitdeconv.core.geometry import resolve
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 
-TYPES = {"f4": "FLOAT32", "f2": "FLOAT16", "i4": "INT32", "i8": "INT64", "i2": "INT16", "i1": "INT8", "u1": "UINT8"}
+TYPES = {
+    "f4": "FLOAT32",
+    "f2": "FLOAT16",
+    "i4": "INT32",
+    "i8": "INT64",
+    "i2": "INT16",
+    "i1": "INT8",
+    "u1": "UINT8",
+}
 
 
 class Builder:
     """A model of one subgraph, tensor by tensor."""
 
     def __init__(self):
-        self.model = make("Model", version=3, operatorCodes=[], buffers=[make("Buffer")], description=b"made to test")
+        self.model = make(
+            "Model",
+            version=3,
+            operatorCodes=[],
+            buffers=[make("Buffer")],
+            description=b"made to test",
+        )
         self.graph = make("SubGraph", tensors=[], operators=[], name=b"main")
         self.model.subgraphs = [self.graph]
 
@@ -32,14 +46,26 @@ class Builder:
         What is open is stated as 1, as TensorFlow's converter does.
         """
         shape = (shape[0], 1, 1, shape[3]) if open_image else shape
-        tensor = make("Tensor", name=name.encode(), shape=np.array(shape, "<i4"), type=_type(dtype), hasRank=True)
+        tensor = make(
+            "Tensor",
+            name=name.encode(),
+            shape=np.array(shape, "<i4"),
+            type=_type(dtype),
+            hasRank=True,
+        )
         if dynamic or open_image:
-            signature = [-1 if dynamic else shape[0], *((-1, -1) if open_image else shape[1:3]), *shape[3:]]
+            signature = [
+                -1 if dynamic else shape[0],
+                *((-1, -1) if open_image else shape[1:3]),
+                *shape[3:],
+            ]
             tensor.shapeSignature = np.array(signature, "<i4")
         if scale is not None:
             scale, zero = np.broadcast_arrays(np.float32(scale), np.int64(zero))
             tensor.quantization = make(
-                "QuantizationParameters", scale=scale.reshape(-1).copy(), zeroPoint=zero.reshape(-1).copy()
+                "QuantizationParameters",
+                scale=scale.reshape(-1).copy(),
+                zeroPoint=zero.reshape(-1).copy(),
             )
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
@@ -52,7 +78,11 @@ class Builder:
 
     def operator(self, name, inputs, outputs, options=None, version=1, custom=None):
         """`name` of a builtin, or of a custom operator with `custom` bytes as its options."""
-        kind = schema.BuiltinOperator.CUSTOM if custom is not None else getattr(schema.BuiltinOperator, name)
+        kind = (
+            schema.BuiltinOperator.CUSTOM
+            if custom is not None
+            else getattr(schema.BuiltinOperator, name)
+        )
         code = make(
             "OperatorCode",
             deprecatedBuiltinCode=min(kind, 127),
@@ -69,7 +99,9 @@ class Builder:
             builtinOptions=options,
         )
         if options is not None:
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__[:-1])
+            operator.builtinOptionsType = getattr(
+                schema.BuiltinOptions, type(options).__name__[:-1]
+            )
         if custom is not None:
             operator.customOptions = np.frombuffer(custom, np.uint8)
         self.graph.operators.append(operator)
@@ -132,8 +164,9 @@ class Deconv:
         sizes = ("x".join(map(str, t)) for t in (self.sizes, self.kernel, self.strides))
         geometry = "-".join(f"{letter}{text}" for letter, text in zip("nks", sizes, strict=True))
         wanted = "" if self.output is None else "-o" + "x".join(map(str, self.output))
-        return f"{geometry}-{self.padding}{wanted}-b{self.batch}-c{self.cin}-{self.cout}-{self.activation}" + (
-            "" if self.bias else "-nobias"
+        return (
+            f"{geometry}-{self.padding}{wanted}-b{self.batch}-c{self.cin}-{self.cout}-{self.activation}"
+            + ("" if self.bias else "-nobias")
         )
 
     def with_(self, **changes):
@@ -165,7 +198,11 @@ def deconv_model(case: Deconv) -> bytes:
     bias = [_stored(builder, "bias", parts.bias, case)] if case.bias else []
     shape = (case.batch, *(axis.o for axis in case.axes), case.cout)
     fixed = not case.dynamic and not case.open_image
-    wanted = builder.constant("shape", np.array(shape, "<i4")) if fixed else _wanted(builder, x, shape, case)
+    wanted = (
+        builder.constant("shape", np.array(shape, "<i4"))
+        if fixed
+        else _wanted(builder, x, shape, case)
+    )
     y = builder.tensor("picture", shape, *parts.y, **opened)
     options = make(
         "TransposeConvOptions",
@@ -184,10 +221,16 @@ def _parts(case):
     shape = (case.cout, *case.kernel, case.cin)
     if case.kind in ("float32", "float16"):
         stored = "f2" if case.kind == "float16" else "f4"
-        weights, bias = rng.standard_normal(shape).astype(stored), rng.standard_normal(case.cout).astype(stored)
+        weights, bias = (
+            rng.standard_normal(shape).astype(stored),
+            rng.standard_normal(case.cout).astype(stored),
+        )
         return SimpleNamespace(x=("f4",), y=("f4",), weights=(weights,), bias=(bias,))
     if case.kind == "float32x8":
-        weights, bias = rng.integers(-127, 128, shape).astype("i1"), rng.standard_normal(case.cout).astype("f4")
+        weights, bias = (
+            rng.integers(-127, 128, shape).astype("i1"),
+            rng.standard_normal(case.cout).astype("f4"),
+        )
         scale = rng.uniform(0.005, 0.02, case.cout if case.per_channel else 1).astype("f4")
         return SimpleNamespace(x=("f4",), y=("f4",), weights=(weights, scale, 0), bias=(bias,))
     x_type, w_type, b_type = {
@@ -200,17 +243,26 @@ def _parts(case):
     low, high = (0, 255) if case.kind == "uint8" else (-127, 127)
     weights = rng.integers(low, high + 1, shape).astype(w_type)
     x_scale = 0.0003 if case.kind == "int16x8" else 0.05
-    w_scale = rng.uniform(0.005, 0.02, case.cout if case.per_channel and case.kind != "uint8" else 1).astype("f4")
+    w_scale = rng.uniform(
+        0.005, 0.02, case.cout if case.per_channel and case.kind != "uint8" else 1
+    ).astype("f4")
     # The output's range is taken from a run of the definition, so that values fill it and some are clipped.
     axes = SimpleNamespace(axes=case.axes, groups=1)
     reals = (case.input().astype("f8") - zero) * x_scale
     filters = (weights.astype("f8") - w_zero) * w_scale.reshape(-1, 1, 1, 1)
     bias = np.round(rng.standard_normal(case.cout) * 20 / (x_scale * w_scale)).astype(b_type)
-    y = conv_transpose(reals, np.transpose(filters, (1, 2, 0, 3)), axes) + bias * (x_scale * w_scale) * case.bias
+    y = (
+        conv_transpose(reals, np.transpose(filters, (1, 2, 0, 3)), axes)
+        + bias * (x_scale * w_scale) * case.bias
+    )
     low, high = (np.percentile(y, p) for p in (1, 99))
     info = np.iinfo(x_type)
     y_scale = np.float32(max(high - low, 1e-3) / (info.max - info.min))
-    y_zero = 0 if case.kind == "int16x8" else int(np.clip(round(info.min - low / y_scale), info.min, info.max))
+    y_zero = (
+        0
+        if case.kind == "int16x8"
+        else int(np.clip(round(info.min - low / y_scale), info.min, info.max))
+    )
     return SimpleNamespace(
         x=(x_type, x_scale, zero),
         y=(x_type, y_scale * (2 if case.kind == "int16x8" else 1), y_zero),
@@ -231,14 +283,19 @@ def _stored(builder, name, arguments, case):
 
 def _wanted(builder, x, shape, case):
     """The chain that a converter emits for open dimensions: SHAPE, STRIDED_SLICE, MUL, ADD, PACK."""
-    vector, packed = builder.tensor("chain/shape", (4,), "i4"), builder.tensor("chain/packed", (4,), "i4")
+    vector, packed = (
+        builder.tensor("chain/shape", (4,), "i4"),
+        builder.tensor("chain/packed", (4,), "i4"),
+    )
     builder.operator("SHAPE", [x], [vector], make("ShapeOptions", outType=schema.TensorType.INT32))
     steps = [builder.constant(f"chain/{i}", np.array([i], "<i4")) for i in range(4)]
 
     def measured(axis):
         length = builder.tensor(f"chain/length{axis}" if axis else "chain/batch", (), "i4")
         inputs = [vector, steps[axis], steps[axis + 1], steps[1]]
-        builder.operator("STRIDED_SLICE", inputs, [length], make("StridedSliceOptions", shrinkAxisMask=1))
+        builder.operator(
+            "STRIDED_SLICE", inputs, [length], make("StridedSliceOptions", shrinkAxisMask=1)
+        )
         return length
 
     def computed(name, length, number, axis):
@@ -247,7 +304,9 @@ def _wanted(builder, x, shape, case):
         builder.operator(name, [length, other], [result], make(f"{name.capitalize()}Options"))
         return result
 
-    sizes = [measured(0) if case.dynamic else builder.constant("chain/size", np.array(shape[0], "<i4"))]
+    sizes = [
+        measured(0) if case.dynamic else builder.constant("chain/size", np.array(shape[0], "<i4"))
+    ]
     for i, n in enumerate(shape[1:]):
         if case.open_image and i < 2:
             axis = case.axes[i]

@@ -31,7 +31,9 @@ class TFLiteProgram:
         graph = schema.Model.GetRootAs(data).Subgraphs(0)
         stored = [self._stored(data, graph, detail) for detail in details]
         self._indices = {f"{i}": detail["index"] for i, detail in enumerate(details)}
-        self.ports = [_port(f"{i}", d, s) for i, (d, s) in enumerate(zip(details, stored, strict=True))]
+        self.ports = [
+            _port(f"{i}", d, s) for i, (d, s) in enumerate(zip(details, stored, strict=True))
+        ]
 
     def _load(self):
         return Interpreter(

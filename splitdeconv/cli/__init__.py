@@ -30,7 +30,10 @@ def main(arguments: list[str] | None = None):
         code = _run(arguments, begin)
         reason = lost()
         if reason is not None and not code:
-            print(f"splitdeconv: standard output cannot be written: {reason.strerror}", file=sys.stderr)
+            print(
+                f"splitdeconv: standard output cannot be written: {reason.strerror}",
+                file=sys.stderr,
+            )
             code = 1
     sys.exit(code)
 

@@ -27,10 +27,21 @@ def print_verification(verification):
     passed = "passed" if verification else "FAILED"
     echo(f"verification by {verification.method} {passed}, {verification.samples} sample(s):")
     rows = (
-        (o.name or "(model)", o.dtype, f"{o.values:,}", f"{o.tolerance:.2g}", "yes" if o.passed else "NO", o.finding)
+        (
+            o.name or "(model)",
+            o.dtype,
+            f"{o.values:,}",
+            f"{o.tolerance:.2g}",
+            "yes" if o.passed else "NO",
+            o.finding,
+        )
         for o in verification.outputs
     )
-    print_table(("output", "type", "values", "allowed", "agrees", "finding"), rows, right=("values", "allowed"))
+    print_table(
+        ("output", "type", "values", "allowed", "agrees", "finding"),
+        rows,
+        right=("values", "allowed"),
+    )
     for record in verification.outputs:
         if record.lsb and set(record.lsb) != {0}:
             counts = ", ".join(f"{step}: {count:,}" for step, count in sorted(record.lsb.items()))
@@ -44,7 +55,12 @@ def _print_layers(report, shown):
     numbers = ("useful", "exact", "NZP", "form")
     rows = []
     for decision, row, label in zip(report.decisions, report.rows(), shown, strict=True):
-        counts = (row["useful"], row["exact"], row["nzp"], row[decision.form] if decision.form else None)
+        counts = (
+            row["useful"],
+            row["exact"],
+            row["nzp"],
+            row[decision.form] if decision.form else None,
+        )
         rows.append(
             (
                 label,
@@ -52,7 +68,9 @@ def _print_layers(report, shown):
                 _channels(row),
                 row["dtype"],
                 *("" if count is None else f"{count / 1e6:,.3f}" for count in counts),
-                f"{decision.verdict} {decision.form}, {decision.interleave}" if decision.form else decision.verdict,
+                f"{decision.verdict} {decision.form}, {decision.interleave}"
+                if decision.form
+                else decision.verdict,
             )
         )
     print_table(("layer", "axes", "channels", "type", *numbers, "verdict"), rows, right=numbers)

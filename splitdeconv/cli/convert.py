@@ -34,15 +34,26 @@ def _pattern(text):
 Model = Annotated[Path, typer.Argument(help="a .tflite, .onnx or .keras model", show_default=False)]
 Target = Annotated[str, typer.Option(help="a target's name, or a .yaml file that describes one")]
 Samples = Annotated[int, typer.Option(min=1, help="how many inputs to compare on")]
-Inputs = Annotated[Path | None, typer.Option(help="an .npz file of inputs by name, stacked along a new first axis")]
-Timeout = Annotated[float | None, typer.Option(min=1, help="time limit in seconds for reading, rewriting and running")]
+Inputs = Annotated[
+    Path | None, typer.Option(help="an .npz file of inputs by name, stacked along a new first axis")
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=1, help="time limit in seconds for reading, rewriting and running"),
+]
 # More threads than cores wait for each other, and tens of thousands crash a runtime.
 _MOST = max(2, os.cpu_count() or 1)
-Memory = Annotated[float | None, typer.Option(min=0.25, help="limit of address space for them, in GiB")]
+Memory = Annotated[
+    float | None, typer.Option(min=0.25, help="limit of address space for them, in GiB")
+]
 
 
 def _inspect(
-    model: Model, target: Target = "generic", timeout: Timeout = None, memory: Memory = None, as_json: Json = False
+    model: Model,
+    target: Target = "generic",
+    timeout: Timeout = None,
+    memory: Memory = None,
+    as_json: Json = False,
 ):
     """List a model's transposed convolutions, what would happen to each, and why."""
     report = api.report(model, target, timeout=timeout, memory=memory)
@@ -53,24 +64,41 @@ def _inspect(
 
 def _convert(
     model: Model,
-    to: Annotated[Path, typer.Option("--output", "-o", help="the file to write", show_default=False)],
+    to: Annotated[
+        Path, typer.Option("--output", "-o", help="the file to write", show_default=False)
+    ],
     target: Target = "generic",
-    form: Annotated[Form, typer.Option(help="form of the split; auto: the best one for the target")] = Form.auto,
-    interleave: Annotated[Interleave | None, typer.Option(help="how the phases are interleaved")] = None,
+    form: Annotated[
+        Form, typer.Option(help="form of the split; auto: the best one for the target")
+    ] = Form.auto,
+    interleave: Annotated[
+        Interleave | None, typer.Option(help="how the phases are interleaved")
+    ] = None,
     static_batch: Annotated[
         int | None, typer.Option(min=1, max=LARGEST, help="fix a dynamic batch to this size")
     ] = None,
     input_shape: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=1x80x100", help="fix the open dimensions of an input; repeatable")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=1x80x100", help="fix the open dimensions of an input; repeatable"
+        ),
     ] = None,
     layers: Annotated[
         str | None,
-        typer.Option(parser=_pattern, metavar="REGEX", help="only layers that it finds, as inspect lists them"),
+        typer.Option(
+            parser=_pattern,
+            metavar="REGEX",
+            help="only layers that it finds, as inspect lists them",
+        ),
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="compare with the original by value")] = True,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="compare with the original by value")
+    ] = True,
     samples: Samples = 8,
     inputs: Inputs = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing file")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace an existing file")
+    ] = False,
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
@@ -96,7 +124,12 @@ def _convert(
         )
     names = [decision.site.name for decision in result.report.decisions]
     # Fixing an input is enough reason to write the file.
-    if layers and static_batch is None and shapes is None and not any(finds(re.compile(layers), names)):
+    if (
+        layers
+        and static_batch is None
+        and shapes is None
+        and not any(finds(re.compile(layers), names))
+    ):
         raise SplitDeconvError(
             "no transposed convolution has a name that matches --layers",
             where=str(model),
@@ -114,7 +147,9 @@ def _convert(
 
 def _verify(
     original: Model,
-    converted: Annotated[Path, typer.Argument(help="the model to compare with it", show_default=False)],
+    converted: Annotated[
+        Path, typer.Argument(help="the model to compare with it", show_default=False)
+    ],
     samples: Samples = 8,
     inputs: Inputs = None,
     timeout: Timeout = None,
@@ -124,7 +159,13 @@ def _verify(
     """Compare every output of two models by value; exit code 1 if they differ."""
     with progress() as stage:
         verification = verify_models(
-            original, converted, samples, inputs=inputs, timeout=timeout, memory=memory, progress=stage
+            original,
+            converted,
+            samples,
+            inputs=inputs,
+            timeout=timeout,
+            memory=memory,
+            progress=stage,
         )
     if as_json:
         print_json(**verification.to_dict())
@@ -135,7 +176,9 @@ def _verify(
         raise SplitDeconvError(
             "the two models do not compute the same",
             where=f"output {first.name}" if first else "no output",
-            expected=f"a difference of at most {first.tolerance:.3g}" if first else "one output at least",
+            expected=f"a difference of at most {first.tolerance:.3g}"
+            if first
+            else "one output at least",
             got=first.finding if first else "nothing to compare",
         )
 
@@ -146,7 +189,9 @@ def _bench(
         Path | None, typer.Argument(help="a second model to time; by default the converted model")
     ] = None,
     target: Target = "generic",
-    threads: Annotated[list[int], typer.Option(min=1, max=_MOST, help="threads, at most as many as cores")] = (1, 2),
+    threads: Annotated[
+        list[int], typer.Option(min=1, max=_MOST, help="threads, at most as many as cores")
+    ] = (1, 2),
     turns: Annotated[int, typer.Option(min=1, help="calls of each model, interleaved")] = 31,
     inputs: Inputs = None,
     timeout: Timeout = None,
@@ -178,18 +223,27 @@ def _bench(
             memory=memory,
             progress=stage,
         )
-    rows = times[["form", "threads", "seconds", "speedup", "low", "high", "turns", "inputs"]].to_dict("records")
+    rows = times[
+        ["form", "threads", "seconds", "speedup", "low", "high", "turns", "inputs"]
+    ].to_dict("records")
     if as_json:
         return print_json(device=provenance.device(), times=rows)
     turns = " to ".join(f"{n}" for n in sorted({min(times["turns"]), max(times["turns"])}))
     echo(f"{provenance.device()}; median of {turns} turns, speedup with its 95 % interval")
     echo(f"on {times['inputs'].iloc[0]}")
-    shown = ((row["form"], f"{row['threads']}", f"{row['seconds'] * 1e3:,.3f}", _speedup(row)) for row in rows)
+    shown = (
+        (row["form"], f"{row['threads']}", f"{row['seconds'] * 1e3:,.3f}", _speedup(row))
+        for row in rows
+    )
     print_table(("model", "threads", "ms", "speedup"), shown, ("threads", "ms", "speedup"))
 
 
 def _speedup(row):
-    return "" if row["form"] == "original" else f"{row['speedup']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    return (
+        ""
+        if row["form"] == "original"
+        else f"{row['speedup']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    )
 
 
 VERBS = (_inspect, _convert, _verify, _bench)

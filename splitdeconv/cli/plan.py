@@ -38,9 +38,13 @@ def _option(example, what, *names, parser=_lengths):
 
 def _plan(
     input_shape: Annotated[tuple, _option("16x16", "input size; ? if unknown", "--input")],
-    kernel: Annotated[tuple, _option("5x5", "kernel size; a single length applies to every dimension")],
+    kernel: Annotated[
+        tuple, _option("5x5", "kernel size; a single length applies to every dimension")
+    ],
     stride: Annotated[tuple, _option("2x2", "stride")] = "1",
-    padding: Annotated[str, _option("same", "same, valid, or crops 1:1x1:0", parser=_padding)] = "same",
+    padding: Annotated[
+        str, _option("same", "same, valid, or crops 1:1x1:0", parser=_padding)
+    ] = "same",
     output: Annotated[tuple | None, _option("32x32", "output size")] = None,
     output_padding: Annotated[tuple | None, _option("1x1", "extra trailing outputs")] = None,
     dilation: Annotated[tuple, _option("1x1", "dilation")] = "1",
@@ -50,7 +54,15 @@ def _plan(
 ):
     """Plan one transposed convolution and print the account."""
     result = plan(
-        input_shape, _one(kernel), _one(stride), padding, output, _one(output_padding), _one(dilation), groups, form
+        input_shape,
+        _one(kernel),
+        _one(stride),
+        padding,
+        output,
+        _one(output_padding),
+        _one(dilation),
+        groups,
+        form,
     )
     if not as_json:
         for line in str(result).splitlines():
@@ -71,7 +83,8 @@ def _plan(
 
 def _networks(
     name: Annotated[
-        str | None, typer.Argument(help="a network, to list its layers; without one, list the networks")
+        str | None,
+        typer.Argument(help="a network, to list its layers; without one, list the networks"),
     ] = None,
     as_json: Json = False,
 ):
@@ -79,7 +92,9 @@ def _networks(
     if name is None:
         known = networks.titles()
         if as_json:
-            return print_json(networks=[{"name": key, "title": title} for key, title in known.items()])
+            return print_json(
+                networks=[{"name": key, "title": title} for key, title in known.items()]
+            )
         return print_table(("name", "network"), known.items())
     table = networks.layer_table(name)
     if as_json:
@@ -96,15 +111,23 @@ def _networks(
     }
     rows = table.assign(mmac=table["macs"] / 1e6).to_dict("records")
     print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows))
-    total, deconv = table["macs"].sum() / 1e6, table.loc[table["kind"] == "deconv", "macs"].sum() / 1e6
-    echo(f"useful MMAC per image: {total:,.2f}, in deconvolutions {deconv:,.2f} ({deconv / total:.1%})")
+    total, deconv = (
+        table["macs"].sum() / 1e6,
+        table.loc[table["kind"] == "deconv", "macs"].sum() / 1e6,
+    )
+    echo(
+        f"useful MMAC per image: {total:,.2f}, in deconvolutions {deconv:,.2f} ({deconv / total:.1%})"
+    )
 
 
 def _macs(result):
     """Counts for one input and one output channel; None where the size is unknown."""
     if None in result.output_shape:
         return None
-    return {name: count // result.groups for name, count in result.macs(result.groups, result.groups).items()}
+    return {
+        name: count // result.groups
+        for name, count in result.macs(result.groups, result.groups).items()
+    }
 
 
 def _one(values):

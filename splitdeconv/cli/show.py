@@ -59,9 +59,15 @@ def print_table(header, rows, right=("MMAC",)):
         console.width = 106 if console.is_jupyter else 120
     elif _least_width(header, rows) > console.width:
         for row in rows:
-            console.print("\n".join(f"{title}: {cell}" for title, cell in zip(header, row, strict=True)), end="\n\n")
+            console.print(
+                "\n".join(f"{title}: {cell}" for title, cell in zip(header, row, strict=True)),
+                end="\n\n",
+            )
         return
-    columns = (Column(title, justify="right" if title in right else "left", overflow="fold") for title in header)
+    columns = (
+        Column(title, justify="right" if title in right else "left", overflow="fold")
+        for title in header
+    )
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*row)

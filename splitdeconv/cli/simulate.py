@@ -20,17 +20,31 @@ from .show import Json, echo, print_json, print_table
 
 Method, Skip, Dataflow, Zeros = (
     Enum(name, {value: value for value in values}, type=str)
-    for name, values in (("Method", METHODS), ("Skip", SKIPS), ("Dataflow", DATAFLOWS), ("Zeros", ZEROS))
+    for name, values in (
+        ("Method", METHODS),
+        ("Skip", SKIPS),
+        ("Dataflow", DATAFLOWS),
+        ("Zeros", ZEROS),
+    )
 )
-Processor = Annotated[str, typer.Option(help="a processor's name, or a .yaml file that describes one")]
-Dataflows = Annotated[Dataflow | None, typer.Option(help="of the processor's; by default its first")]
+Processor = Annotated[
+    str, typer.Option(help="a processor's name, or a .yaml file that describes one")
+]
+Dataflows = Annotated[
+    Dataflow | None, typer.Option(help="of the processor's; by default its first")
+]
 NzpZeros = Annotated[
-    Zeros, typer.Option(help="whether nzp reads its zeros from DRAM or generates them beside the array")
+    Zeros,
+    typer.Option(help="whether nzp reads its zeros from DRAM or generates them beside the array"),
 ]
 Technology = Annotated[
-    str | None, typer.Option(help="energy profile: a name or a .yaml file; by default the processor's")
+    str | None,
+    typer.Option(help="energy profile: a name or a .yaml file; by default the processor's"),
 ]
-_METHOD, _SKIP = "method for transposed convolutions", "structural zeros to skip: activations (A), weights (W)"
+_METHOD, _SKIP = (
+    "method for transposed convolutions",
+    "structural zeros to skip: activations (A), weights (W)",
+)
 _TOTALS = ("macs_useful", "compute_cycles", "cycles", "latency_us", "dram_bytes", "energy_pj")
 _GAINS = ("speedup", "array_speedup", "energy_saving")
 
@@ -39,7 +53,9 @@ def _size(text):
     """The height and width of "224x224"."""
     height, _, width = text.partition("x")
     if not (re.fullmatch("[0-9]{1,9}", height) and re.fullmatch("[0-9]{1,9}", width)):
-        raise typer.BadParameter(f"invalid image size {shown(text)}: expected HEIGHTxWIDTH, such as 224x224")
+        raise typer.BadParameter(
+            f"invalid image size {shown(text)}: expected HEIGHTxWIDTH, such as 224x224"
+        )
     return int(height), int(width)
 
 
@@ -50,7 +66,10 @@ def _axis(text):
     name, _, values = text.partition("=")
     fields, labels = name.split(":"), values.split(",")
     try:
-        settings = [[plain_yaml.load(part, "--axis") for part in label.split(":")] for label in labels[:MOST_LABELS]]
+        settings = [
+            [plain_yaml.load(part, "--axis") for part in label.split(":")]
+            for label in labels[:MOST_LABELS]
+        ]
     except SplitDeconvError:
         settings = [[None]]
     fit = all(len(parts) == len(fields) and None not in parts for parts in settings)
@@ -66,7 +85,9 @@ def _axis(text):
 
 
 def _simulate(
-    network: Annotated[str, typer.Argument(help="a network, or a .csv, .tflite, .onnx or .keras file")],
+    network: Annotated[
+        str, typer.Argument(help="a network, or a .csv, .tflite, .onnx or .keras file")
+    ],
     processor: Processor,
     method: Annotated[Method, typer.Option(help=_METHOD)] = Method.sd,
     skip: Annotated[Skip, typer.Option(help=_SKIP)] = Skip.none,
@@ -76,9 +97,13 @@ def _simulate(
     technology: Technology = None,
     size: Annotated[
         tuple | None,
-        typer.Option(parser=_size, metavar="224x224", help="image size for an ONNX model with a dynamic one"),
+        typer.Option(
+            parser=_size, metavar="224x224", help="image size for an ONNX model with a dynamic one"
+        ),
     ] = None,
-    of: Annotated[str | None, typer.Option("--network", help="which network of a .csv file with several")] = None,
+    of: Annotated[
+        str | None, typer.Option("--network", help="which network of a .csv file with several")
+    ] = None,
     as_json: Json = False,
 ):
     """Predict cycles, DRAM traffic and energy of every layer, and the gain over nzp."""
@@ -89,8 +114,15 @@ def _simulate(
     # Checked first, before any framework is loaded.
     processor, method, skip = load_processor(processor), method.value, skip.value
     technology = technology and load_technology(technology)
-    table = workload(network, **{name: value for name, value in options.items() if value is not None})
-    how = {"dataflow": dataflow and dataflow.value, "batch": batch, "zeros": zeros.value, "technology": technology}
+    table = workload(
+        network, **{name: value for name, value in options.items() if value is not None}
+    )
+    how = {
+        "dataflow": dataflow and dataflow.value,
+        "batch": batch,
+        "zeros": zeros.value,
+        "technology": technology,
+    }
     layers = simulate(table, processor, method, skip, **how)
     deconvs = layers[layers["kind"] == "deconv"]
     totals = {"network": layers[list(_TOTALS)].sum().to_dict()}
@@ -118,7 +150,9 @@ def _simulate(
 
 
 def _sweep(
-    networks: Annotated[list[str], typer.Argument(help="networks, or .csv, .tflite, .onnx or .keras files")],
+    networks: Annotated[
+        list[str], typer.Argument(help="networks, or .csv, .tflite, .onnx or .keras files")
+    ],
     processor: Processor,
     axis: Annotated[
         list[str],
@@ -133,11 +167,18 @@ def _sweep(
     dataflow: Dataflows = None,
     zeros: NzpZeros = Zeros.generated,
     technology: Technology = None,
-    scheduler: Annotated[str | None, typer.Option(help="address of a dask scheduler; by default threads")] = None,
-    to: Annotated[
-        Path | None, typer.Option("--output", "-o", help="the .csv file to write; by default the table is printed")
+    scheduler: Annotated[
+        str | None, typer.Option(help="address of a dask scheduler; by default threads")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing file")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="the .csv file to write; by default the table is printed"
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace an existing file")
+    ] = False,
 ):
     """Simulate networks on every combination of a processor's values; one row per point."""
     from ..dlp import sweep
@@ -180,7 +221,9 @@ def _print_layers(layers):
         "why": "{why}",
     }
     rows = layers.assign(
-        kcycles=layers["cycles"] / 1e3, kib=layers["dram_bytes"] / 1024, uj=layers["energy_pj"] / 1e6
+        kcycles=layers["cycles"] / 1e3,
+        kib=layers["dram_bytes"] / 1024,
+        uj=layers["energy_pj"] / 1e6,
     ).to_dict("records")
     right = ("kcycles", "busy", "DRAM KiB", "uJ")
     print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows), right)
@@ -200,7 +243,9 @@ def _bar():
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+    with Progress(
+        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
+    ) as bar:
         task = bar.add_task("sweep", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -129,6 +129,9 @@ def _replaced(number, stream):
     encoding = getattr(stream, "encoding", None) or "utf-8"
     # A name that the terminal cannot encode must not cause a failure.
     text = io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=number == 2 or raw.isatty()
+        io.BufferedWriter(raw),
+        encoding,
+        "backslashreplace",
+        line_buffering=number == 2 or raw.isatty(),
     )
     return raw, text

@@ -172,7 +172,9 @@ def convert(
     proof = {"verify": bool(verify), "samples": samples, "seed": seed}
     if is_keras(model):
         return Result(*_convert_here(model, options, proof, inputs))
-    with exchange.job("convert", model, timeout, memory, inputs, options=asdict(options), **proof) as job:
+    with exchange.job(
+        "convert", model, timeout, memory, inputs, options=asdict(options), **proof
+    ) as job:
         report = Report.from_dict(job.run(progress))
         beside = job.task.files.beside if report.format == "onnx" else None  # none for bytes
         folder = None if beside is None else beside.parent
@@ -186,7 +188,9 @@ def _convert_here(model, options, proof, inputs):
     if wanted and (report.converted or options.fixes):
         from .verify.compare import compare
 
-        verification = compare("keras", model, result, inputs=inputs, decisions=report.decisions, **proof)
+        verification = compare(
+            "keras", model, result, inputs=inputs, decisions=report.decisions, **proof
+        )
         jobs.check(verification, model.name, options.fixes)
         report = report.with_(verification=verification)
     return report, result

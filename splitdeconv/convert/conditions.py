@@ -81,12 +81,16 @@ def facts(site: Site) -> dict[str, Any]:
     known["stride"] = max(axis.s for axis in axes)
     known["kernel"] = max(axis.k for axis in axes)
     known["whole"] = all(axis.k == axis.s and axis.d == 1 and axis.p == 0 for axis in axes)
-    known["uniform"] = len({(axis.k, axis.s) for axis in axes}) == 1 and all(axis.d == 1 for axis in axes)
+    known["uniform"] = len({(axis.k, axis.s) for axis in axes}) == 1 and all(
+        axis.d == 1 for axis in axes
+    )
     lengths = [axis.n for axis in axes if axis.n is not None]
     if len(lengths) == len(axes):
         known["pixels"] = prod(lengths)
     if site.in_channels is not None and site.out_channels is not None:
-        known["weights"] = prod(axis.k for axis in axes) * site.in_channels * site.out_channels // site.groups
+        known["weights"] = (
+            prod(axis.k for axis in axes) * site.in_channels * site.out_channels // site.groups
+        )
     return known
 
 

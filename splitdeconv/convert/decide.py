@@ -25,12 +25,17 @@ def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list
         pattern = re.compile(layers or "")
     except re.error as error:
         raise SplitDeconvError(
-            "invalid layer pattern", where="layers", expected="a regular expression", got=f"{layers!r}: {error}"
+            "invalid layer pattern",
+            where="layers",
+            expected="a regular expression",
+            got=f"{layers!r}: {error}",
         ) from None
     return [
         decide(site, target, form, interleave)
         if found
-        else Decision(site, "leave", None, None, f"not selected: its name does not match {layers!r}")
+        else Decision(
+            site, "leave", None, None, f"not selected: its name does not match {layers!r}"
+        )
         for site, found in zip(sites, finds(pattern, [site.name for site in sites]), strict=True)
     ]
 
@@ -72,7 +77,9 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
             reasons.append(f"{rule.reason} ({rule.source})")
     if chosen is None:
         if target.unmeasured == "leave":
-            return Decision(site, "leave", None, None, f"{target.beyond(site)}; choose a form to convert it")
+            return Decision(
+                site, "leave", None, None, f"{target.beyond(site)}; choose a form to convert it"
+            )
         # Assume that an unknown number of channels is large.
         chosen = auto_form(site.axes, site.out_channels or maxsize, site.groups)
         measured = any(rule.form for rule in target.prefer)

@@ -151,9 +151,4 @@ def _as_npz(inputs: Inputs, path: Path) -> Path:
 
 
 def _no_inputs(got: str) -> SplitDeconvError:
-    return SplitDeconvError(
-        "the inputs cannot be read",
-        where="inputs",
-        expected=_INPUTS,
-        got=got,
-    )
+    return SplitDeconvError("the inputs cannot be read", where="inputs", expected=_INPUTS, got=got)

@@ -59,7 +59,9 @@ def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
     kind = _begin(files, folder)
     _enter(folder, "rewriting the model")
     output = folder / "output"
-    result, report = rewrite(kind, format_of(kind).source(files.model), _beside(files), options, output)
+    result, report = rewrite(
+        kind, format_of(kind).source(files.model), _beside(files), options, output
+    )
     size = _save(result, output)
     if report.bytes_after is None:  # a model in memory
         report = report.with_(bytes_after=size)
@@ -194,15 +196,13 @@ def _format(model: Path, where: str) -> str:
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         likely = beginning_with(mapped)
         # For any other format, the whole file is needed.
-        return likely.name if likely is not None and likely.holds(mapped) else detect(mapped[:], where)
+        return (
+            likely.name if likely is not None and likely.holds(mapped) else detect(mapped[:], where)
+        )
 
 
 def _compare(
-    kind: str,
-    files: Files,
-    converted: Path,
-    verb: Convert | Verify,
-    report: Report | None = None,
+    kind: str, files: Files, converted: Path, verb: Convert | Verify, report: Report | None = None
 ) -> Verification:
     from .verify.compare import compare
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 
-_TRANSPOSED = re.compile(r"conv[a-z]*_?\d?d?_?transpose|transposed?_?conv|deconv|backprop_?input", re.IGNORECASE)
+_TRANSPOSED = re.compile(
+    r"conv[a-z]*_?\d?d?_?transpose|transposed?_?conv|deconv|backprop_?input", re.IGNORECASE
+)
 _SHORT = 32  # characters that a column of a table has room for
 
 

@@ -98,7 +98,11 @@ class Report:
 
     def to_dict(self) -> dict:
         """Everything as plain, JSON-serializable values, with the version of this schema."""
-        content = {name: value for name, value in vars(self).items() if name not in ("decisions", "verification")}
+        content = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("decisions", "verification")
+        }
         return {
             "schema_version": SCHEMA_VERSION,
             **content,
@@ -126,7 +130,9 @@ class Report:
                 "decisions": tuple(map(_decision, layers)),
                 "objections": tuple(map(tuple, content["objections"])),
                 "notes": tuple(content["notes"]),
-                "verification": None if verification is None else Verification.from_dict(verification),
+                "verification": None
+                if verification is None
+                else Verification.from_dict(verification),
             }
         )
 
@@ -138,7 +144,17 @@ class Report:
 def _decision(layer):
     """Rebuild a decision from one of the layers in the result of `to_dict`."""
     axes = layer["axes"] and tuple(Axis(**axis) for axis in layer["axes"])
-    names = ("name", "operator", "groups", "in_channels", "out_channels", "dtype", "batch", "problem", "bound")
+    names = (
+        "name",
+        "operator",
+        "groups",
+        "in_channels",
+        "out_channels",
+        "dtype",
+        "batch",
+        "problem",
+        "bound",
+    )
     counts = {name: layer[name] for name in COUNTS}
     site = Site(axes=axes, counts=counts, **{name: layer[name] for name in names})
     return Decision(site, *(layer[name] for name in ("verdict", "form", "interleave", "reason")))

@@ -132,7 +132,9 @@ def rewrite(kind, data, path=None, options=None, into=None):
     if options.fixes:
         fixed = _fix(model, options)
         sites = model.sites()
-        report = report.with_(decisions=options.decide(sites), notes=(*fixed, *_notes(options.device, sites, model)))
+        report = report.with_(
+            decisions=options.decide(sites), notes=(*fixed, *_notes(options.device, sites, model))
+        )
     _refuse_if_nothing_can_be_done(report)
     report = report.with_(arena_before=format_of(kind).arena_peak(data))
     if not report.converted and not options.fixes:
@@ -156,7 +158,9 @@ def rewrite(kind, data, path=None, options=None, into=None):
 def _fix(model, options):
     """Fix a model's inputs as requested; return the notes on it."""
     before = model.inputs()
-    model.fix(input_shapes.wanted(input_shapes.checked(options.input_shape), options.static_batch, before))
+    model.fix(
+        input_shapes.wanted(input_shapes.checked(options.input_shape), options.static_batch, before)
+    )
     return input_shapes.told(before, model.inputs())
 
 
@@ -194,20 +198,35 @@ def _refuse_if_nothing_can_be_done(report):
 def _notes(target, sites, model):
     """The target's notes and requirements on the whole model, and the parts not analysed."""
     inputs = model.inputs()
-    notes = [*(input_shapes.advised(note, inputs) for note in target.notes), *unseen.note(model.unseen())]
-    odd = sorted({site.dtype for site in sites if target.types != "unknown" and site.dtype not in target.types})
+    notes = [
+        *(input_shapes.advised(note, inputs) for note in target.notes),
+        *unseen.note(model.unseen()),
+    ]
+    odd = sorted(
+        {
+            site.dtype
+            for site in sites
+            if target.types != "unknown" and site.dtype not in target.types
+        }
+    )
     if odd:
         taken = ", ".join(target.types)
-        notes.append(f"{target.name} supports {taken}; the model computes in {', '.join(odd)} ({target.types_source})")
+        notes.append(
+            f"{target.name} supports {taken}; the model computes in {', '.join(odd)} ({target.types_source})"
+        )
     if target.static_shapes is True and any(_is_dynamic(site) for site in sites):
         advice = input_shapes.advice(inputs)
-        way = {None: "", input_shapes.STATIC_BATCH: f"; {advice} fixes the batch"}.get(advice, f"; {advice} fixes them")
+        way = {None: "", input_shapes.STATIC_BATCH: f"; {advice} fixes the batch"}.get(
+            advice, f"; {advice} fixes them"
+        )
         notes.append(f"{target.name} needs fixed shapes ({target.static_source}){way}")
     return tuple(notes)
 
 
 def _is_dynamic(site):
-    return site.batch is None or (site.axes is not None and any(axis.n is None for axis in site.axes))
+    return site.batch is None or (
+        site.axes is not None and any(axis.n is None for axis in site.axes)
+    )
 
 
 def _size(data, outside=0):

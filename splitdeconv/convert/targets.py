@@ -148,7 +148,9 @@ class Target:
             odd.append(site.dtype)
         if not any(rule.accepts("uniform", known["uniform"]) for rule in rules):
             odd.append("a dilation, or strides or kernels that differ by axis")
-        return f"no comparable layer was measured on {self.name}" + (f" ({', '.join(odd)})" if odd else "")
+        return f"no comparable layer was measured on {self.name}" + (
+            f" ({', '.join(odd)})" if odd else ""
+        )
 
     def objections(self, operators) -> list[tuple[str, str]]:
         """The operators that the target would refuse.
@@ -168,7 +170,11 @@ class Target:
                 found[name] = _with_fix(f"{known.reason} ({known.source})", known.fix)
             elif entry is None and self.others == "refused":
                 found[name] = f"not among the supported operators ({self.others_source})"
-            elif entry and entry.versions != "unknown" and not entry.versions[0] <= version <= entry.versions[1]:
+            elif (
+                entry
+                and entry.versions != "unknown"
+                and not entry.versions[0] <= version <= entry.versions[1]
+            ):
                 first, last = entry.versions
                 found[name] = f"version {version}; supported are {first} to {last} ({entry.source})"
             elif types and (why := self._objection_to_types(entry, types[0])):
@@ -193,7 +199,11 @@ def _with_fix(why, fix):
 
 def names() -> list[str]:
     """The targets that come with the package."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in _folder().iterdir()
+        if entry.name.endswith(".yaml")
+    )
 
 
 def load_target(name_or_path) -> Target:
@@ -233,9 +243,16 @@ def _checked(target, where):
     """Check that formats are known, and that statements about types and shapes cite a source."""
     for name in () if target.formats == "any" else target.formats:
         check_choice(name, registry.names(), "format", f"{where}, formats")
-    for name, source in (("types", "types_source"), ("tensors", "tensors_source"), ("static_shapes", "static_source")):
+    for name, source in (
+        ("types", "types_source"),
+        ("tensors", "tensors_source"),
+        ("static_shapes", "static_source"),
+    ):
         if getattr(target, name) != "unknown" and getattr(target, source) is None:
             raise SplitDeconvError(
-                f"a key is missing in a data file: {source}", where=where, expected="a text", got=f"{name} without it"
+                f"a key is missing in a data file: {source}",
+                where=where,
+                expected="a text",
+                got=f"{name} without it",
             )
     return target

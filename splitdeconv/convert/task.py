@@ -40,7 +40,9 @@ class Files:
         """Rebuild the files from the result of `to_json`."""
         paths = {name: None if text is None else Path(text) for name, text in content.items()}
         model = Path(content["model"] or "")
-        return cls(model, str(content["where"]), paths["beside"], paths["inputs"], paths["converted"])
+        return cls(
+            model, str(content["where"]), paths["beside"], paths["inputs"], paths["converted"]
+        )
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,9 @@ class Layers:
 
 
 Verb = Inspect | Convert | Verify | Time | Layers
-_VERBS: dict[str, type[Verb]] = {kind.name: kind for kind in (Inspect, Convert, Verify, Time, Layers)}
+_VERBS: dict[str, type[Verb]] = {
+    kind.name: kind for kind in (Inspect, Convert, Verify, Time, Layers)
+}
 
 
 def verb_of(name: str, given: Mapping[str, Any]) -> Verb:
@@ -175,11 +179,7 @@ class Task:
 
     def to_json(self) -> dict[str, Any]:
         """Plain, JSON-serializable values."""
-        return {
-            "verb": self.verb.name,
-            "given": self.verb.to_json(),
-            "files": self.files.to_json(),
-        }
+        return {"verb": self.verb.name, "given": self.verb.to_json(), "files": self.files.to_json()}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Task":

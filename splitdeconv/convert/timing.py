@@ -67,7 +67,9 @@ def check_format(model):
         raise _untimed("the model" if path is None else path, "a zip archive, like a .keras model")
 
 
-def time_models(models, *, paths=None, inputs=None, threads=(1, 2), turns=31, budget=20.0, seed=0) -> pd.DataFrame:
+def time_models(
+    models, *, paths=None, inputs=None, threads=(1, 2), turns=31, budget=20.0, seed=0
+) -> pd.DataFrame:
     """Time models on the same inputs, in turn: LiteRT for .tflite, ONNX Runtime for .onnx.
 
     Args:
@@ -93,10 +95,15 @@ def time_models(models, *, paths=None, inputs=None, threads=(1, 2), turns=31, bu
     kinds = {name: _kind(data, name) for name, data in models.items()}
     if len(set(kinds.values())) > 1:
         got = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
-        raise SplitDeconvError("the models are of different formats", where="bench", expected="one format", got=got)
+        raise SplitDeconvError(
+            "the models are of different formats", where="bench", expected="one format", got=got
+        )
     parts = []
     for count in threads:
-        runs = {name: _runner(name, data, kinds[name], (paths or {}).get(name), count) for name, data in models.items()}
+        runs = {
+            name: _runner(name, data, kinds[name], (paths or {}).get(name), count)
+            for name, data in models.items()
+        }
         ports = described(format_of(kinds[baseline]), models[baseline], _common(runs))
         sample = _sample(runs[baseline], baseline, ports, inputs, seed)
         functions = {name: partial(run, sample) for name, run in runs.items()}
@@ -107,7 +114,10 @@ def time_models(models, *, paths=None, inputs=None, threads=(1, 2), turns=31, bu
                 "the models do not accept the same inputs", where=", ".join(models), got=str(error)
             ) from None
         part = bench.summarize(times, baseline=baseline, seed=seed).rename(columns={"name": "form"})
-        fed = ", ".join(f"{name} {'x'.join(map(str, values.shape)) or 'scalar'}" for name, values in sample.items())
+        fed = ", ".join(
+            f"{name} {'x'.join(map(str, values.shape)) or 'scalar'}"
+            for name, values in sample.items()
+        )
         parts.append(part.assign(threads=count, inputs=fed, skipped=None))
     return pd.concat(parts, ignore_index=True)
 
@@ -122,7 +132,9 @@ def _common(runs):
     common = {port.name: port for port in first.inputs}
     for name, run in others:
         ports = {port.name: port for port in run.inputs}
-        alike = ports.keys() == common.keys() and all(_alike(port, common[port.name]) for port in run.inputs)
+        alike = ports.keys() == common.keys() and all(
+            _alike(port, common[port.name]) for port in run.inputs
+        )
         if not alike:
             raise SplitDeconvError(
                 "the models do not have the same inputs",
@@ -131,7 +143,10 @@ def _common(runs):
                 got=_listed(run.inputs),
             )
         common = {
-            name: replace(port, shape=tuple(n or m for n, m in zip(port.shape, ports[name].shape, strict=True)))
+            name: replace(
+                port,
+                shape=tuple(n or m for n, m in zip(port.shape, ports[name].shape, strict=True)),
+            )
             if port.shape and ports[name].shape
             else replace(port, shape=port.shape or ports[name].shape)
             for name, port in common.items()
@@ -143,13 +158,23 @@ def _alike(one, other):
     """Whether two inputs can be the same array; an empty shape may stand for an unknown rank."""
     lengths = [port.shape for port in (one, other) if port.shape]
     ranks = {len(shape) for shape in lengths}
-    fits = len(ranks) < 2 and all(len({*sizes} - {None}) < 2 for sizes in zip(*lengths, strict=False))
+    fits = len(ranks) < 2 and all(
+        len({*sizes} - {None}) < 2 for sizes in zip(*lengths, strict=False)
+    )
     return fits and one.dtype == other.dtype
 
 
 def _listed(ports):
-    shapes = {port.name: "x".join("?" if n is None else str(n) for n in port.shape or ()) for port in ports}
-    return ", ".join(f"{port.name} {shapes[port.name]} {port.dtype}".replace("  ", " ") for port in ports) or "none"
+    shapes = {
+        port.name: "x".join("?" if n is None else str(n) for n in port.shape or ())
+        for port in ports
+    }
+    return (
+        ", ".join(
+            f"{port.name} {shapes[port.name]} {port.dtype}".replace("  ", " ") for port in ports
+        )
+        or "none"
+    )
 
 
 def _sample(run, name, ports, inputs, seed):
@@ -184,4 +209,6 @@ def _runner(name, data, kind, path, threads):
     try:
         return next(iter(load(format_of(kind), data, path, threads=threads).values()))
     except RejectedError as error:
-        raise SplitDeconvError("the runtime rejected the model", where=name, got=str(error)) from None
+        raise SplitDeconvError(
+            "the runtime rejected the model", where=name, got=str(error)
+        ) from None

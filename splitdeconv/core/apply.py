@@ -72,7 +72,8 @@ def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "conca
     outputs = _fill_empty(xp, outputs)
     if plan.groups > 1:
         outputs = [
-            _phases_first(xp, y, len(c.phases), plan.groups) for c, y in zip(plan.convolutions, outputs, strict=True)
+            _phases_first(xp, y, len(c.phases), plan.groups)
+            for c, y in zip(plan.convolutions, outputs, strict=True)
         ]
     if interleave == "concat":
         return _crop(xp, _join_by_concat(xp, plan, outputs), plan)
@@ -98,12 +99,19 @@ def split_filters(plan: SplitPlan, filters: Array) -> tuple[Array | None, ...]:
     planes = xp.reshape(filters, (*kernel, cout, plan.groups, cin // plan.groups))
     planes = xp.transpose(planes, (*range(rank), rank + 2, rank + 1, rank))
     # A tap of None picks the plane of zeros at the end of each kernel axis.
-    if any(None in taps for split in plan.axis_plans for window in split.windows for taps in window.taps):
+    if any(
+        None in taps
+        for split in plan.axis_plans
+        for window in split.windows
+        for taps in window.taps
+    ):
         planes = xp.pad(planes, [(0, 1)] * rank + [(0, 0)] * 3)
     return tuple(_pick_taps(xp, planes, convolution, plan) for convolution in plan.convolutions)
 
 
-def _pick_taps(xp: Backend, planes: Array, convolution: Convolution, plan: SplitPlan) -> Array | None:
+def _pick_taps(
+    xp: Backend, planes: Array, convolution: Convolution, plan: SplitPlan
+) -> Array | None:
     """Filters of one convolution: its taps per axis, the phases moved next to the output channels."""
     if 0 in convolution.kernel_size:
         return None
@@ -116,7 +124,9 @@ def _pick_taps(xp: Backend, planes: Array, convolution: Convolution, plan: Split
     if len(convolution.phases) > 1:
         phases, positions = range(0, 2 * rank, 2), range(1, 2 * rank, 2)
         planes = xp.transpose(planes, (*positions, 2 * rank, 2 * rank + 1, *phases, 2 * rank + 2))
-    return xp.reshape(planes, (*convolution.kernel_size, cin, groups * len(convolution.phases) * cout))
+    return xp.reshape(
+        planes, (*convolution.kernel_size, cin, groups * len(convolution.phases) * cout)
+    )
 
 
 def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
@@ -125,7 +135,9 @@ def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
         if step > 1:
             shape = xp.shape(x)
             x = xp.reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
-            x = xp.pad(x, [(0, 0)] * (axis + 1) + [(0, step - 1)] + [(0, 0)] * (len(shape) - axis - 1))
+            x = xp.pad(
+                x, [(0, 0)] * (axis + 1) + [(0, step - 1)] + [(0, 0)] * (len(shape) - axis - 1)
+            )
             x = xp.reshape(x, (*shape[:axis], shape[axis] * step, *shape[axis + 1 :]))
     return x
 
@@ -163,16 +175,23 @@ def _join_by_concat(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> A
     strides = plan.phase_counts
     for axis in reversed(range(len(strides) - 1)):
         leads = product(*map(range, strides[:axis]))
-        rows = {lead: xp.concat([rows[*lead, r] for r in range(strides[axis])], axis + 2) for lead in leads}
+        rows = {
+            lead: xp.concat([rows[*lead, r] for r in range(strides[axis])], axis + 2)
+            for lead in leads
+        }
     y = rows[()]
     if max(strides) == 1:
         return y
     batch, *lengths, channels = xp.shape(y)
     blocks = [n // s for n, s in zip(lengths, (1, *strides), strict=False)]
-    return xp.reshape(y, (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // strides[-1]))
+    return xp.reshape(
+        y, (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // strides[-1])
+    )
 
 
-def _phase_rows(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> dict[tuple[int, ...], Array]:
+def _phase_rows(
+    xp: Backend, plan: SplitPlan, outputs: Sequence[Array]
+) -> dict[tuple[int, ...], Array]:
     """All phases of the last axis side by side on the channels, per phase of the outer axes."""
     rows: dict[tuple[int, ...], list[Array]] = {}
     for convolution, y in zip(plan.convolutions, outputs, strict=True):
@@ -182,7 +201,9 @@ def _phase_rows(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> dict[
     return {lead: xp.concat(parts, -1) for lead, parts in rows.items()}
 
 
-def _join_by_transpose(xp: Backend, plan: SplitPlan, outputs: Sequence[Array], interleave: str) -> Array:
+def _join_by_transpose(
+    xp: Backend, plan: SplitPlan, outputs: Sequence[Array], interleave: str
+) -> Array:
     """Interleave by DEPTH_TO_SPACE, or by one transpose of rank 1 + 2 * spatial + 1."""
     y = xp.concat(outputs, -1)
     strides = plan.phase_counts
@@ -195,7 +216,10 @@ def _join_by_transpose(xp: Backend, plan: SplitPlan, outputs: Sequence[Array], i
     y = xp.reshape(y, (batch, *blocks, *strides, channels // prod(strides)))
     pairs = [axis for i in range(rank) for axis in (1 + i, 1 + rank + i)]
     y = xp.transpose(y, (0, *pairs, 1 + 2 * rank))
-    return xp.reshape(y, (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // prod(strides)))
+    return xp.reshape(
+        y,
+        (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // prod(strides)),
+    )
 
 
 def _crop(xp: Backend, y: Array, plan: SplitPlan) -> Array:

@@ -48,7 +48,9 @@ from .typing import NumpyArray
 METHODS = ("shi", "shi_truncated", "chang", "wrong_side")
 
 
-def approximate(planned: SplitPlan, filters: NumpyArray, method: str) -> tuple[SplitPlan, NumpyArray]:
+def approximate(
+    planned: SplitPlan, filters: NumpyArray, method: str
+) -> tuple[SplitPlan, NumpyArray]:
     """A conversion from the literature, expressed as another transposed convolution.
 
     Args:
@@ -71,12 +73,21 @@ def approximate(planned: SplitPlan, filters: NumpyArray, method: str) -> tuple[S
         taps = _taps(axis, method)
         # A tap of None picks the plane of zeros at the end of the kernel.
         behind = [(0, int(i == dimension)) for i in range(filters.ndim)]
-        filters = np.take(np.pad(filters, behind), [axis.k if tap is None else tap for tap in taps], axis=dimension)
+        filters = np.take(
+            np.pad(filters, behind),
+            [axis.k if tap is None else tap for tap in taps],
+            axis=dimension,
+        )
         changes = {"k": len(taps)}
         if method.startswith("shi"):
             border = len(taps) - axis.s
             if not taps or (axis.n is not None and axis.n * axis.s <= border):
-                raise _refusal(dimension, axis, f"k >= s and more than {max(border, 0)} outputs", "use a larger input")
+                raise _refusal(
+                    dimension,
+                    axis,
+                    f"k >= s and more than {max(border, 0)} outputs",
+                    "use a larger input",
+                )
             changes |= {"p": border, "tail": -border}
         axes.append(replace(axis, **changes))
     return replace(planned, axes=tuple(axes)), filters
@@ -101,7 +112,9 @@ def _taps(axis: Axis, method: str) -> list[int | None]:
     return [phases[u % s][u // s] for u in range(s * longest)]
 
 
-def survey(kernels: Iterable[int], strides: Iterable[int], *, size: int = 9, seed: int = 0) -> pd.DataFrame:
+def survey(
+    kernels: Iterable[int], strides: Iterable[int], *, size: int = 9, seed: int = 0
+) -> pd.DataFrame:
     """The error of each method by kernel and stride: one SAME layer each, on random signed data in
     float64.
 

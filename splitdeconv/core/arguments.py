@@ -25,10 +25,14 @@ def per_axis(
 
 
 @overload
-def per_axis(value: Any, rank: int, name: str, *, least: int = 1, optional: bool) -> tuple[int | None, ...]: ...
+def per_axis(
+    value: Any, rank: int, name: str, *, least: int = 1, optional: bool
+) -> tuple[int | None, ...]: ...
 
 
-def per_axis(value: Any, rank: int, name: str, *, least: int = 1, optional: bool = False) -> tuple[int | None, ...]:
+def per_axis(
+    value: Any, rank: int, name: str, *, least: int = 1, optional: bool = False
+) -> tuple[int | None, ...]:
     """Spread an int over `rank` dimensions, or check a sequence of them.
 
     Args:
@@ -46,7 +50,8 @@ def per_axis(value: Any, rank: int, name: str, *, least: int = 1, optional: bool
         raise SplitDeconvError(
             f"{name} does not fit a {rank}-D transposed convolution",
             where=name,
-            expected=f"an int from {least} to {LARGEST}, or {rank} of them" + (", or None" if optional else ""),
+            expected=f"an int from {least} to {LARGEST}, or {rank} of them"
+            + (", or None" if optional else ""),
             got=shown(value),
         )
     return tuple(None if v is None else int(v) for v in values)
@@ -66,7 +71,8 @@ def padding_rules(padding: Padding, rank: int) -> tuple[str | tuple[int, int], .
         return (padding.upper(),) * rank
     pairs = padding if isinstance(padding, list | tuple) else ()
     if len(pairs) != rank or not all(
-        isinstance(p, list | tuple) and len(p) == 2 and all(_is_length(v, 0, False) for v in p) for p in pairs
+        isinstance(p, list | tuple) and len(p) == 2 and all(_is_length(v, 0, False) for v in p)
+        for p in pairs
     ):
         raise SplitDeconvError(
             "invalid padding",

@@ -40,14 +40,18 @@ def conv_transpose(x: NumpyArray, filters: NumpyArray, plan: SplitPlan) -> Numpy
         product = np.einsum("...gc,mgc->...gm", x, w[u], optimize=True)
         # Input i times tap u lands on i*s + d*u, which is output q = i*s + d*u - p; the canvas starts at min(p, 0).
         first = [a.d * t - min(a.p, 0) for t, a in zip(u, axes, strict=True)]
-        landing = tuple(slice(f, f + n * a.s, a.s) for f, n, a in zip(first, sizes, axes, strict=True))
+        landing = tuple(
+            slice(f, f + n * a.s, a.s) for f, n, a in zip(first, sizes, axes, strict=True)
+        )
         canvas[:, *landing] += product
     outputs = [n * a.s + a.tail for n, a in zip(sizes, axes, strict=True)]
     kept = tuple(slice(max(a.p, 0), max(a.p, 0) + o) for o, a in zip(outputs, axes, strict=True))
     return canvas[:, *kept].reshape(batch, *outputs, groups * cout)
 
 
-def rounding_bound(x: NumpyArray, filters: NumpyArray, plan: SplitPlan, epsilon: float) -> NumpyArray:
+def rounding_bound(
+    x: NumpyArray, filters: NumpyArray, plan: SplitPlan, epsilon: float
+) -> NumpyArray:
     """How far two orders of summation may differ, per output: the meaning of "equal" in floating
     point.
 

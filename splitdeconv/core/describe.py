@@ -67,13 +67,18 @@ def describe(plan: Planned) -> str:
     lines += [f"  axis {i}: {axis}" for i, axis in enumerate(plan.axes)]
     lines += _convolution_lines(plan)
     if any(map(any, plan.crop)):
-        lines.append("  crop after the interleave: " + " ".join(f"{start}:{end}" for start, end in plan.crop))
+        lines.append(
+            "  crop after the interleave: " + " ".join(f"{start}:{end}" for start, end in plan.crop)
+        )
     if None not in plan.output_shape:
         counts = plan.macs(plan.groups, plan.groups)
         useful = counts["useful"]
         lines.append("  multiply-accumulates per channel pair, and relative to useful:")
         lines.append(
-            "    " + "  ".join(f"{name} {n // plan.groups:,} ({n / useful:.2f})" for name, n in counts.items())
+            "    "
+            + "  ".join(
+                f"{name} {n // plan.groups:,} ({n / useful:.2f})" for name, n in counts.items()
+            )
         )
     return "\n".join(lines)
 
@@ -86,7 +91,9 @@ def _convolution_lines(plan: Planned, most: int = 16) -> list[str]:
     zeros = ""
     if max(plan.insertion) > 1:
         zeros = f" over the input with {'x'.join(map(str, plan.insertion))} zero insertion"
-    lines = [f"  {prod(plan.phase_counts)} output phase(s) from {len(convolutions)} stride-1 convolution(s){zeros}:"]
+    lines = [
+        f"  {prod(plan.phase_counts)} output phase(s) from {len(convolutions)} stride-1 convolution(s){zeros}:"
+    ]
     for convolution in convolutions[:most]:
         size = "x".join(map(str, convolution.kernel_size))
         if 0 in convolution.kernel_size:
@@ -104,5 +111,7 @@ def _convolution_lines(plan: Planned, most: int = 16) -> list[str]:
 
 def _phases(convolution: Part) -> str:
     """Phases of one convolution, per axis: a number, or a range where several are stacked."""
-    names = (str(p[0]) if len(p) == 1 else f"0-{p[-1]}" for p in (w.phases for w in convolution.windows))
+    names = (
+        str(p[0]) if len(p) == 1 else f"0-{p[-1]}" for p in (w.phases for w in convolution.windows)
+    )
     return "(" + ", ".join(names) + ")"

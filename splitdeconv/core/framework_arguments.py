@@ -72,7 +72,9 @@ def spatial_part(value: Any, rank: int, spatial: slice, name: str) -> Any:
     return tuple(value)[spatial]
 
 
-def read_output_shape(xp: Backend, output_shape: ShapeLike, sizes: tuple[int | None, ...]) -> tuple[int | None, ...]:
+def read_output_shape(
+    xp: Backend, output_shape: ShapeLike, sizes: tuple[int | None, ...]
+) -> tuple[int | None, ...]:
     """All entries of an output shape; None for those that are only known at run time."""
     rank = len(sizes) - 2
     if output_shape is None:

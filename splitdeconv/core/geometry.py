@@ -61,11 +61,15 @@ class Axis:
         # Checked here because every plan, drawing and simulation is built from axes.
         small = 1 <= self.s <= MOST_PHASES and 1 <= self.d <= LONGEST_KERNEL
         if not small or self.k < 1 or self.k_e > LONGEST_KERNEL:
-            raise _too_large(f"kernel {shown(self.k)}, stride {shown(self.s)}, dilation {shown(self.d)}")
+            raise _too_large(
+                f"kernel {shown(self.k)}, stride {shown(self.s)}, dilation {shown(self.d)}"
+            )
         lengths = (self.n or 0, self.p, self.tail)
         if any(abs(length) > LARGEST * MOST_PHASES for length in lengths):
             expected = f"at most {LARGEST}"
-            raise SplitDeconvError("a length is out of range", where="geometry", expected=expected, got=shown(lengths))
+            raise SplitDeconvError(
+                "a length is out of range", where="geometry", expected=expected, got=shown(lengths)
+            )
 
     @property
     def o(self) -> int | None:
@@ -100,7 +104,10 @@ def known(length: int | None) -> int:
     """
     if length is None:
         raise SplitDeconvError(
-            "this needs the input size", where="geometry", expected="known spatial lengths", got="None"
+            "this needs the input size",
+            where="geometry",
+            expected="known spatial lengths",
+            got="None",
         )
     return length
 

@@ -115,9 +115,21 @@ class Layer:
             rows = zip(*lengths.values(), strict=True)
             outputs = [_convolved(*row, same=padding == "SAME") for row in rows]
         lengths["out"] = _pair(outputs, 1)
-        sides = {f"{name}_{side}": pair[i] for name, pair in lengths.items() for i, side in enumerate("hw")}
+        sides = {
+            f"{name}_{side}": pair[i]
+            for name, pair in lengths.items()
+            for i, side in enumerate("hw")
+        }
         c_in, c_out = map(int, channels)
-        return cls(name=name, kind=kind, c_in=c_in, c_out=c_out, groups=int(groups), padding=padding, **sides)
+        return cls(
+            name=name,
+            kind=kind,
+            c_in=c_in,
+            c_out=c_out,
+            groups=int(groups),
+            padding=padding,
+            **sides,
+        )
 
     @classmethod
     def from_axes(

@@ -119,7 +119,9 @@ def plan_alone(axes: tuple[Axis, ...]) -> tuple[AxisPlan, ...] | None:
     step = max(axis.k_e for axis in axes)
     if any(axis.n != 1 for axis in axes) or step ** len(axes) > MOST_PHASES:
         return None
-    alike = (Axis(n=1, k=axis.k, s=step, d=axis.d, p=axis.p, tail=known(axis.o) - step) for axis in axes)
+    alike = (
+        Axis(n=1, k=axis.k, s=step, d=axis.d, p=axis.p, tail=known(axis.o) - step) for axis in axes
+    )
     return tuple(plan_axis(axis, "stacked") for axis in alike)
 
 
@@ -151,7 +153,9 @@ def _union(windows: Sequence[Window]) -> Window:
     real = [w for w in windows if w.length]
     start, stop = min(w.start for w in real), max(w.stop for w in real)
     # The widest step that meets every read.
-    dilation = gcd(*(w.start - start for w in real), *(w.dilation for w in real if w.length > 1)) or 1
+    dilation = (
+        gcd(*(w.start - start for w in real), *(w.dilation for w in real if w.length > 1)) or 1
+    )
     taps = []
     for window in windows:
         reads = {window.start + m * window.dilation: tap for m, tap in enumerate(window.taps[0])}

@@ -95,7 +95,9 @@ class SplitPlan:
     def axis_plans(self) -> tuple[AxisPlan, ...]:
         """The split of each axis; of the zero-inserted axis for "nzp"."""
         last = len(self.axes) - 1
-        plans = tuple(plan_axis(axis, self.form, last=index == last) for index, axis in enumerate(self.axes))
+        plans = tuple(
+            plan_axis(axis, self.form, last=index == last) for index, axis in enumerate(self.axes)
+        )
         alone = plan_alone(self.axes) if self.form == "stacked" else None
         return alone if alone and _issued(alone) < _issued(plans) else plans
 
@@ -112,7 +114,9 @@ class SplitPlan:
         if self.form == "native":
             return ()
         return tuple(
-            Convolution(windows, tuple(p.pads(w) for p, w in zip(self.axis_plans, windows, strict=True)))
+            Convolution(
+                windows, tuple(p.pads(w) for p, w in zip(self.axis_plans, windows, strict=True))
+            )
             for windows in product(*(p.windows for p in self.axis_plans))
         )
 
@@ -211,7 +215,9 @@ def plan(
     """
     check_choice(form, FORMS, "form")
     groups = positive(groups, "groups")
-    axes = resolve(input_shape, kernel_size, strides, padding, output_shape, output_padding, dilations)
+    axes = resolve(
+        input_shape, kernel_size, strides, padding, output_shape, output_padding, dilations
+    )
     return _cached(axes, groups, form)
 
 
@@ -227,7 +233,9 @@ def with_form(planned: SplitPlan, out_channels: int) -> SplitPlan:
         planned: a plan of any form.
         out_channels: channels of the output, all groups together.
     """
-    return _cached(planned.axes, planned.groups, auto_form(planned.axes, out_channels, planned.groups))
+    return _cached(
+        planned.axes, planned.groups, auto_form(planned.axes, out_channels, planned.groups)
+    )
 
 
 def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:

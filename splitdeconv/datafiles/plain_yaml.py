@@ -21,7 +21,9 @@ LONGEST, DEEPEST, MOST_VALUES = 1 << 17, 20, 5_000
 #: Characters of a number, far more than any type holds.
 _MOST_DIGITS = 40
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_NUMBER = re.compile(
+    r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 # Control characters could command a terminal; lone surrogates cannot be printed at all.
@@ -124,7 +126,9 @@ class _Reader:
             self.anchors[event.anchor] = value, 1, len(event.value)
             return value
         if event.anchor not in self.anchors:
-            raise self.refused("an alias without an anchor before it", event, "an anchor", event.anchor)
+            raise self.refused(
+                "an alias without an anchor before it", event, "an anchor", event.anchor
+            )
         value, *counts = self.anchors[event.anchor]
         self.spend(event, *counts)
         return value
@@ -137,14 +141,23 @@ class _Reader:
 
     def collection(self, event: yaml.CollectionStartEvent) -> dict[str, Any] | list[Any]:
         if len(self.open) >= DEEPEST:
-            raise self.refused("lists and mappings are nested too deeply", event, f"at most {DEEPEST} levels", "more")
+            raise self.refused(
+                "lists and mappings are nested too deeply",
+                event,
+                f"at most {DEEPEST} levels",
+                "more",
+            )
         return {} if isinstance(event, yaml.MappingStartEvent) else []
 
     def key(self, key: Any, mapping: dict[str, Any], event: yaml.Event) -> str:
         if not isinstance(key, str):
-            raise self.refused("a key must be a text", event, "text; a number needs quotes", shown(key))
+            raise self.refused(
+                "a key must be a text", event, "text; a number needs quotes", shown(key)
+            )
         if key in mapping:
-            raise self.refused(f"duplicate key {shown(key, 80)}", event, "each key once", "the key again")
+            raise self.refused(
+                f"duplicate key {shown(key, 80)}", event, "each key once", "the key again"
+            )
         return key
 
     def scalar(self, event: yaml.ScalarEvent) -> Any:
@@ -158,10 +171,14 @@ class _Reader:
         if not _NUMBER.fullmatch(text):
             return text
         if len(text) > _MOST_DIGITS:
-            raise self.refused("a number is too long", event, f"at most {_MOST_DIGITS} characters", shown(text))
+            raise self.refused(
+                "a number is too long", event, f"at most {_MOST_DIGITS} characters", shown(text)
+            )
         if _INTEGER.fullmatch(text):
             return int(text)
-        if text.lstrip("+-").isdecimal():  # a leading zero: octal to some readers of YAML, decimal to others
+        if text.lstrip(
+            "+-"
+        ).isdecimal():  # a leading zero: octal to some readers of YAML, decimal to others
             return text
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 

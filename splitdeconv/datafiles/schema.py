@@ -57,12 +57,19 @@ def _value(kind: Any, data: Any, path: _Path, where: str) -> Any:
         variable = arguments[-1] is Ellipsis
         if variable or len(arguments) == len(data):
             kinds = arguments[:1] * len(data) if variable else arguments
-            return tuple(_value(k, d, (*path, i), where) for i, (k, d) in enumerate(zip(kinds, data, strict=True)))
+            return tuple(
+                _value(k, d, (*path, i), where)
+                for i, (k, d) in enumerate(zip(kinds, data, strict=True))
+            )
     if origin is dict and isinstance(data, dict) and all(isinstance(key, str) for key in data):
-        return {key: _value(arguments[1], value, (*path, key), where) for key, value in data.items()}
+        return {
+            key: _value(arguments[1], value, (*path, key), where) for key, value in data.items()
+        }
     if kind is NoneType and data is None:
         return None
-    if kind is float and type(data) is int and data.bit_length() < 1024:  # else no float is that large
+    if (
+        kind is float and type(data) is int and data.bit_length() < 1024
+    ):  # else no float is that large
         return float(data)
     if isinstance(kind, type) and type(data) is kind:
         return data
@@ -81,7 +88,9 @@ def _either(kinds: Sequence[Any], data: Any, path: _Path, where: str) -> Any:
             return _value(kind, data, path, where)
         except SplitDeconvError:
             continue
-    raise _misfit("a value of another type", path, where, " or ".join(map(_name, kinds)), shown(data))
+    raise _misfit(
+        "a value of another type", path, where, " or ".join(map(_name, kinds)), shown(data)
+    )
 
 
 def _record(cls: Any, data: Any, path: _Path, where: str) -> Any:
@@ -95,13 +104,17 @@ def _record(cls: Any, data: Any, path: _Path, where: str) -> Any:
     for name, field in known.items():
         if name not in data and field.default is MISSING and field.default_factory is MISSING:
             raise _misfit("a key is missing", (*path, name), where, _name(hints[name]), "nothing")
-    return cls(**{key: _value(hints[key], value, (*path, key), where) for key, value in data.items()})
+    return cls(
+        **{key: _value(hints[key], value, (*path, key), where) for key, value in data.items()}
+    )
 
 
 def _misfit(problem: str, path: _Path, where: str, expected: str, got: str) -> SplitDeconvError:
     dotted = shorten(".".join(map(str, path)), 120) or "the whole file"
     where, expected = shorten(where, 200), shorten(expected, 300)
-    return SplitDeconvError(f"{problem} in a data file: {dotted}", where=where, expected=expected, got=got)
+    return SplitDeconvError(
+        f"{problem} in a data file: {dotted}", where=where, expected=expected, got=got
+    )
 
 
 def _name(kind: Any) -> str:
@@ -114,5 +127,13 @@ def _name(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin is tuple:
-        return "a list of " + (_name(arguments[0]) if arguments[-1] is Ellipsis else ", ".join(map(_name, arguments)))
-    return {str: "a text", int: "an integer", float: "a number", bool: "true or false", NoneType: "null"}[kind]
+        return "a list of " + (
+            _name(arguments[0]) if arguments[-1] is Ellipsis else ", ".join(map(_name, arguments))
+        )
+    return {
+        str: "a text",
+        int: "an integer",
+        float: "a number",
+        bool: "true or false",
+        NoneType: "null",
+    }[kind]

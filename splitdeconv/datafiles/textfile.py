@@ -47,5 +47,9 @@ def _size(path: Path, where: str, what: str) -> int:
 
 def _unreadable(where: str, what: str, expected: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
-        f"{what} cannot be read", where=shorten(where, 200), expected=expected, got=got, fix="check the path"
+        f"{what} cannot be read",
+        where=shorten(where, 200),
+        expected=expected,
+        got=got,
+        fix="check the path",
     )

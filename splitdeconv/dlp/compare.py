@@ -90,14 +90,20 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
     if variants is None:
         variants = [variant for variant in VARIANTS if _allowed(processor, *variant, dataflow)]
     if not networks:
-        raise SplitDeconvError("there is nothing to compare", where="compare", expected="a network", got="none")
+        raise SplitDeconvError(
+            "there is nothing to compare", where="compare", expected="a network", got="none"
+        )
     parts = []
     for name, source in networks.items():
         table = workload(source)
         _transposed(table, f"compare, network {name}")
         for method, skip in dict.fromkeys((BASELINE, *variants)):
             layers = simulate(table, processor, method, skip, dataflow, **options)
-            variant = {"network": name, **layers.loc[0, list(_SETTING)], "variant": label(method, skip)}
+            variant = {
+                "network": name,
+                **layers.loc[0, list(_SETTING)],
+                "variant": label(method, skip),
+            }
             deconvs = layers[layers["kind"] == "deconv"]
             for part, rows in {"deconv": deconvs, "network": layers}.items():
                 parts.append({**variant, "part": part, **rows[list(_SUMS)].sum()})
@@ -154,7 +160,16 @@ def sensitivity(table) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def speedup(table, processor, method, skip="none", dataflow=None, batch=1, baseline="nzp", baseline_skip="none"):
+def speedup(
+    table,
+    processor,
+    method,
+    skip="none",
+    dataflow=None,
+    batch=1,
+    baseline="nzp",
+    baseline_skip="none",
+):
     """Cycles of the baseline over cycles of the method, in the transposed convolutions alone, without memory.
 
     Args:
@@ -195,7 +210,9 @@ def mac_limit(table):
         4.47
     """
     work = lower(_transposed(table, "speedup"), "nzp")
-    issued = work.out_h * work.out_w * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups
+    issued = (
+        work.out_h * work.out_w * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups
+    )
     return issued.sum() / real_macs(work).sum()
 
 

@@ -54,7 +54,9 @@ def weight_stationary(pixels, taps, c_in, c_out, rows, cols):
 
     Here `rows` are filter rows, the products of taps and input channels.
     """
-    return _weight_stationary(_ceil(np.multiply(taps, c_in), rows) * _ceil(c_out, cols), pixels, rows, cols)
+    return _weight_stationary(
+        _ceil(np.multiply(taps, c_in), rows) * _ceil(c_out, cols), pixels, rows, cols
+    )
 
 
 def dot_product(pixels, taps, c_in, c_out, rows, cols):
@@ -83,13 +85,17 @@ def compute_cycles(work, processor, skip="none", dataflow=None, batch=1):
         SplitDeconvError: the processor does not have that dataflow or skipping mode.
     """
     flow = check_run(processor, skip, dataflow)
-    rows, cols, batch = (np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch))
+    rows, cols, batch = (
+        np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch)
+    )
     pixels = work.out_h * work.out_w * batch
     if flow == "weight_stationary":
         cycles = _weight_stationary(weight_tiles(work, rows, cols, skip), pixels, rows, cols)
     elif flow == "output_stationary":
         steps = issued(work, rows, cols, batch, skip, "tiles")
-        cycles = _output_stationary(_ceil(pixels, rows) * _ceil(work.c_out, cols), steps, work.c_in, rows, cols)
+        cycles = _output_stationary(
+            _ceil(pixels, rows) * _ceil(work.c_out, cols), steps, work.c_in, rows, cols
+        )
     else:
         cycles = _ceil(work.c_in, rows) * issued(work, 1, cols, batch, skip, "tiles")
     return work.groups * cycles
@@ -124,11 +130,16 @@ def fill_cycles(work, processor, skip="none", dataflow=None, batch=1):
     Arguments, shape and errors as for `compute_cycles`; a dot-product array has none.
     """
     flow = check_run(processor, skip, dataflow)
-    rows, cols, batch = (np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch))
+    rows, cols, batch = (
+        np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch)
+    )
     if flow == "dot_product":
         return np.zeros_like(work.groups)
     if flow == "output_stationary":
-        tiles, length = _ceil(work.out_h * work.out_w * batch, rows) * _ceil(work.c_out, cols), rows + cols - 2
+        tiles, length = (
+            _ceil(work.out_h * work.out_w * batch, rows) * _ceil(work.c_out, cols),
+            rows + cols - 2,
+        )
     else:
         tiles, length = weight_tiles(work, rows, cols, skip), 2 * rows + cols - 2
     return work.groups * np.maximum(tiles * length - 1, 0)
@@ -182,7 +193,9 @@ def issued(work, size, cols, batch, skip, unit):
     """
     if skip == "none":
         pixels, taps = work.out_h * work.out_w * batch, work.taps_h * work.taps_w
-        pairs = -(-pixels // size) * -(-work.c_out // cols) if unit == "tiles" else pixels * work.c_out
+        pairs = (
+            -(-pixels // size) * -(-work.c_out // cols) if unit == "tiles" else pixels * work.c_out
+        )
         return pairs * taps
 
     def table(entry, sizes, batches, widths):

@@ -40,9 +40,16 @@ def energy(counts, processor, technology, flow):
             expected=f"word_bits one of {', '.join(technology.mac_pj)}",
             got=str(processor.word_bits),
         ) from None
-    sizes = {name: getattr(processor, f"{name}_buffer_kib") for name in ("input", "weight", "output")}
-    buffers = sum(counts[f"buffer_{name}"] / 8 * sram_pj(technology, size) for name, size in sizes.items())
-    leakage = technology.leakage_uw_per_kib * sum(sizes.values()) + technology.leakage_uw_per_mac * processor.peak
+    sizes = {
+        name: getattr(processor, f"{name}_buffer_kib") for name in ("input", "weight", "output")
+    }
+    buffers = sum(
+        counts[f"buffer_{name}"] / 8 * sram_pj(technology, size) for name, size in sizes.items()
+    )
+    leakage = (
+        technology.leakage_uw_per_kib * sum(sizes.values())
+        + technology.leakage_uw_per_mac * processor.peak
+    )
     return {
         "mac": counts["active"] * mac,
         "register": counts["active"] * register_bits(processor, flow) / 8 * technology.register_pj,
@@ -54,14 +61,19 @@ def energy(counts, processor, technology, flow):
 
 def band(parts, technology):
     """The least and the greatest total that the technology's band allows, pJ."""
-    return tuple(sum(parts[name] * getattr(technology, side)[name] for name in PARTS) for side in ("low", "high"))
+    return tuple(
+        sum(parts[name] * getattr(technology, side)[name] for name in PARTS)
+        for side in ("low", "high")
+    )
 
 
 def register_bits(processor, flow):
     """Bits of registers read and written per multiplication."""
     if flow == "dot_product":
         return 2 * processor.word_bits + 2 * processor.accumulator_bits / processor.rows
-    return (4 if flow == "output_stationary" else 3) * processor.word_bits + 2 * processor.accumulator_bits
+    return (
+        4 if flow == "output_stationary" else 3
+    ) * processor.word_bits + 2 * processor.accumulator_bits
 
 
 def sram_pj(technology, kib):

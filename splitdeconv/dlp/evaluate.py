@@ -12,7 +12,15 @@ from .traffic import buffer_words, dram_bytes, stores_zeros
 
 
 def evaluate(
-    work, table, processor, method, skip="none", dataflow=None, batch=1, zeros="generated", technology=None
+    work,
+    table,
+    processor,
+    method,
+    skip="none",
+    dataflow=None,
+    batch=1,
+    zeros="generated",
+    technology=None,
 ) -> dict:
     """Every predicted quantity of each layer.
 
@@ -36,7 +44,16 @@ def evaluate(
     _check_count(work, batch)
     technology = load_technology(technology or processor.technology)
     issued = array.issued_macs(work, processor, skip, flow, batch)
-    dense = work.out_h * work.out_w * batch * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups
+    dense = (
+        work.out_h
+        * work.out_w
+        * batch
+        * work.taps_h
+        * work.taps_w
+        * work.c_in
+        * work.c_out
+        * work.groups
+    )
     run = array.compute_cycles(work, processor, skip, flow, batch)
     words = buffer_words(work, processor, flow, issued / dense, batch, stores_zeros(method, zeros))
     layer = work.per_layer
@@ -60,10 +77,16 @@ def evaluate(
     result["latency_us"] = result["cycles"] / processor.clock_mhz
     result["utilisation"] = result["macs_issued"] / (result["cycles"] * processor.peak)
     word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
-    through = {"input": "dram_input_bytes", "weight": "dram_weight_bytes", "output": "dram_output_bytes"}
+    through = {
+        "input": "dram_input_bytes",
+        "weight": "dram_weight_bytes",
+        "output": "dram_output_bytes",
+    }
     buffers = {name: layer(words[name]) * word + result[column] for name, column in through.items()}
     # Data that is reordered in a separate pass also goes through a buffer.
-    buffers["output"] = buffers["output"] + layer(words["sums"]) * sum_ + result["dram_interleave_bytes"]
+    buffers["output"] = (
+        buffers["output"] + layer(words["sums"]) * sum_ + result["dram_interleave_bytes"]
+    )
     result["buffer_bytes"] = sum(buffers.values())
     counts = {f"buffer_{name}": value for name, value in buffers.items()}
     counts |= {"dram": result["dram_bytes"], "us": result["latency_us"]}
@@ -77,7 +100,16 @@ def evaluate(
 
 def _check_count(work, batch):
     """Reject counts beyond 64-bit integers."""
-    sizes = (work.out_h, work.out_w, work.taps_h, work.taps_w, work.c_in, work.c_out, work.groups, work.times)
+    sizes = (
+        work.out_h,
+        work.out_w,
+        work.taps_h,
+        work.taps_w,
+        work.c_in,
+        work.c_out,
+        work.groups,
+        work.times,
+    )
     most = float(np.max(batch)) * np.prod(np.array(sizes, dtype=float), axis=0).max()
     if most > 2**62:
         raise SplitDeconvError(

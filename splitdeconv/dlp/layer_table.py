@@ -46,12 +46,18 @@ def complete(rows, where) -> pd.DataFrame:
     """
     rows = list(islice(rows, MOST_LAYERS + 1))
     if len(rows) > MOST_LAYERS:
-        raise SplitDeconvError("too many layers", where=where, expected=f"at most {MOST_LAYERS:,}", got="more")
+        raise SplitDeconvError(
+            "too many layers", where=where, expected=f"at most {MOST_LAYERS:,}", got="more"
+        )
     if not rows:
-        raise SplitDeconvError("there are no layers", where=where, expected="a row per layer", got="an empty table")
+        raise SplitDeconvError(
+            "there are no layers", where=where, expected="a row per layer", got="an empty table"
+        )
     for column in rows[0]:
         if column not in COLUMNS:
-            raise SplitDeconvError("unknown column", where=where, expected=", ".join(COLUMNS), got=shown(column))
+            raise SplitDeconvError(
+                "unknown column", where=where, expected=", ".join(COLUMNS), got=shown(column)
+            )
     table = [_Row(row, number, where).completed().row() for number, row in enumerate(rows, start=1)]
     return pd.DataFrame(table, columns=COLUMNS)
 
@@ -62,7 +68,9 @@ class _Row:
     def __init__(self, row, number, where):
         self.values = {key: value for key, value in row.items() if not _is_missing(value)}
         name = self.values.get("name")
-        self.where = f"{where}, row {number}" + (f" ({shorten(name, 80)})" if name is not None else "")
+        self.where = f"{where}, row {number}" + (
+            f" ({shorten(name, 80)})" if name is not None else ""
+        )
 
     def completed(self):
         """The whole row, as a `Layer`."""
@@ -77,12 +85,17 @@ class _Row:
         for column in ("c_in", "c_out"):
             if row[column] % row["groups"]:
                 raise self.refused(
-                    "the groups do not divide the channels", column, f"a multiple of {row['groups']}", row[column]
+                    "the groups do not divide the channels",
+                    column,
+                    f"a multiple of {row['groups']}",
+                    row[column],
                 )
         row |= {"dense": self.dense, "conv": self.conv, "deconv": self.deconv}[kind](row)
         layer = Layer(**row)
         if layer.macs > _MOST_MACS:
-            raise self.refused("the layer is too large to count", "macs", f"at most {_MOST_MACS}", layer.macs)
+            raise self.refused(
+                "the layer is too large to count", "macs", f"at most {_MOST_MACS}", layer.macs
+            )
         self.agree("macs", layer.macs)
         self.check_size(layer)
         return layer
@@ -100,7 +113,12 @@ class _Row:
         }
         for (columns, product), most in sizes.items():
             if product > most:
-                raise self.refused("the layer is too large", columns, f"a product of at most {most:,}", f"{product:,}")
+                raise self.refused(
+                    "the layer is too large",
+                    columns,
+                    f"a product of at most {most:,}",
+                    f"{product:,}",
+                )
 
     def dense(self, row):
         """A dense layer: as many positions out as in."""
@@ -109,7 +127,9 @@ class _Row:
                 raise self.refused("a dense layer has no window", column, 1, row[column])
         for side in "hw":
             self.agree(f"out_{side}", row[f"in_{side}"])
-        return {"padding": "", "out_h": row["in_h"], "out_w": row["in_w"]} | dict.fromkeys(_CROPS, 0)
+        return {"padding": "", "out_h": row["in_h"], "out_w": row["in_w"]} | dict.fromkeys(
+            _CROPS, 0
+        )
 
     def conv(self, row):
         """Outputs and padding of a convolution."""
@@ -128,14 +148,21 @@ class _Row:
                 outputs[side] = (same if word == "SAME" else valid)[-1]
             if outputs[side][2] < 1:
                 raise self.refused(
-                    "the kernel is longer than the padded input", f"k_{side}", f"at most {n} and padding", span
+                    "the kernel is longer than the padded input",
+                    f"k_{side}",
+                    f"at most {n} and padding",
+                    span,
                 )
             self.agree(f"out_{side}", outputs[side][2])
         found = [outputs["h"], outputs["w"]]
         # The outputs determine the padding at the end: padding that no window reaches has no
         # effect.
         ends = [(before, o) for before, _, o in found]
-        words = [name for name, by in (("SAME", same), ("VALID", valid)) if ends == [(b, o) for b, _, o in by]]
+        words = [
+            name
+            for name, by in (("SAME", same), ("VALID", valid))
+            if ends == [(b, o) for b, _, o in by]
+        ]
         if word not in words:
             word = next(iter(words), "EXPLICIT")
         crops = [(b, e) for b, e, _ in found] if word == "EXPLICIT" else [(0, 0)] * 2
@@ -144,14 +171,21 @@ class _Row:
     def deconv(self, row):
         """Outputs and crops of a transposed convolution."""
         word = self.padding()
-        pair = {name: tuple(row[f"{name}_{side}"] for side in "hw") for name in ("in", "k", "stride", "dilation")}
+        pair = {
+            name: tuple(row[f"{name}_{side}"] for side in "hw")
+            for name in ("in", "k", "stride", "dilation")
+        }
         outputs = tuple(self.number(f"out_{side}", None) for side in "hw")
         rule = tuple(self.crop(row, side) for side in "hw") if self.explicit() else word
         try:
-            axes = resolve(pair["in"], pair["k"], pair["stride"], rule, outputs, dilations=pair["dilation"])
+            axes = resolve(
+                pair["in"], pair["k"], pair["stride"], rule, outputs, dilations=pair["dilation"]
+            )
         except SplitDeconvError as error:
             column = "padding" if isinstance(rule, str) else "before_h to end_w"
-            got = ", ".join(f"{name} {values}" for name, values in (*pair.items(), ("out", outputs)))
+            got = ", ".join(
+                f"{name} {values}" for name, values in (*pair.items(), ("out", outputs))
+            )
             raise SplitDeconvError(
                 error.problem,
                 where=f"{self.where}, column {column}",
@@ -159,7 +193,11 @@ class _Row:
                 got=f"{error.got}; {got}",
             ) from None
         crops = [(a.p, a.end) for a in axes]
-        return {"padding": word or "EXPLICIT", **_pairs("out", [a.o for a in axes]), **_crops(crops)}
+        return {
+            "padding": word or "EXPLICIT",
+            **_pairs("out", [a.o for a in axes]),
+            **_crops(crops),
+        }
 
     def crop(self, row, side):
         """The crops at both ends; a missing end follows from the output's length."""
@@ -167,7 +205,9 @@ class _Row:
         full = (row[f"in_{side}"] - 1) * row[f"stride_{side}"] + effective_kernel(
             row[f"k_{side}"], row[f"dilation_{side}"]
         )
-        return before, self.number(f"end_{side}", 0 if outputs is None else max(full - before - outputs, 0), 0)
+        return before, self.number(
+            f"end_{side}", 0 if outputs is None else max(full - before - outputs, 0), 0
+        )
 
     def padding(self):
         """The padding as a word, which is required if there are no numbers."""
@@ -175,7 +215,10 @@ class _Row:
         check_choice(word, PADDINGS, "padding", f"{self.where}, column padding")
         if word not in ("SAME", "VALID") and not self.explicit():
             raise self.refused(
-                "the padding is missing", "padding", "SAME, VALID, or numbers in before_h to end_w", repr(word)
+                "the padding is missing",
+                "padding",
+                "SAME, VALID, or numbers in before_h to end_w",
+                repr(word),
             )
         return word
 
@@ -199,7 +242,9 @@ class _Row:
         except (TypeError, ValueError, OverflowError):
             whole = False
         if not whole or not least <= found <= most:
-            raise self.refused("value out of range", column, f"a whole number from {least} to {most}", shown(value))
+            raise self.refused(
+                "value out of range", column, f"a whole number from {least} to {most}", shown(value)
+            )
         return found
 
     def agree(self, column, computed):
@@ -210,7 +255,9 @@ class _Row:
 
     def refused(self, problem, column, expected, got):
         """The error of one cell."""
-        return SplitDeconvError(problem, where=f"{self.where}, column {column}", expected=str(expected), got=str(got))
+        return SplitDeconvError(
+            problem, where=f"{self.where}, column {column}", expected=str(expected), got=str(got)
+        )
 
 
 def _is_missing(value):

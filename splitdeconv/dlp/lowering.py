@@ -94,7 +94,9 @@ def lower(table, method) -> Work:
     """
     check_choice(method, METHODS, "method")
     if not len(table):
-        raise SplitDeconvError("there are no layers", where="lower", expected="a row per layer", got="an empty table")
+        raise SplitDeconvError(
+            "there are no layers", where="lower", expected="a row per layer", got="an empty table"
+        )
     entries = [
         (index, times, row.c_in // row.groups, row.c_out // row.groups, row.groups, *axes)
         for index, row in enumerate(table.itertuples(index=False))
@@ -106,7 +108,9 @@ def lower(table, method) -> Work:
 def _work(entries):
     layer, times, c_in, c_out, groups, *axes = zip(*entries, strict=True)
     fields = {"layer": layer, "times": times, "c_in": c_in, "groups": groups}
-    fields["c_out"] = [c * len(h.weights) * len(w.weights) for c, h, w in zip(c_out, *axes, strict=True)]
+    fields["c_out"] = [
+        c * len(h.weights) * len(w.weights) for c, h, w in zip(c_out, *axes, strict=True)
+    ]
     for side, masks in zip("hw", axes, strict=True):
         fields |= {
             f"out_{side}": [mask.outputs for mask in masks],
@@ -122,12 +126,18 @@ def _work(entries):
 def _convolutions(row, method):
     """Each pair of axis masks that a layer runs, with its number."""
     sizes = [getattr(row, name) for name in _SIZES]
-    if row.kind not in ("conv", "deconv", "dense") or min(sizes) < 1 or row.c_in % row.groups or row.c_out % row.groups:
+    if (
+        row.kind not in ("conv", "deconv", "dense")
+        or min(sizes) < 1
+        or row.c_in % row.groups
+        or row.c_out % row.groups
+    ):
         raise SplitDeconvError(
             "a layer cannot be lowered",
             where=f"layer {row.name}",
             expected="kind conv, deconv or dense, sizes of at least 1, and groups that divide the channels",
-            got=f"kind {row.kind}, " + ", ".join(f"{n}={v}" for n, v in zip(_SIZES, sizes, strict=True)),
+            got=f"kind {row.kind}, "
+            + ", ".join(f"{n}={v}" for n, v in zip(_SIZES, sizes, strict=True)),
         )
     axes = _phases if row.kind == "deconv" else _plain
     height, width = axes(row, "h", method), axes(row, "w", method)
@@ -149,11 +159,21 @@ def _plain(row, side, _):
 def _phases(row, side, method):
     """The distinct windows of a transposed convolution along an axis, with the number of phases that share each."""
     n, o, k, s, d, before = _geometry(row, side)
-    split = plan_axis(Axis(n, k, s, d, before, o - n * s), _FORMS.get(method, method), last=side == "w")
+    split = plan_axis(
+        Axis(n, k, s, d, before, o - n * s), _FORMS.get(method, method), last=side == "w"
+    )
     insertion = s if method in ("nzp", "native") else 1
     outputs = split.axis.n + split.surplus
     return Counter(
-        AxisMask(outputs, 1, w.start, w.dilation, n, insertion, tuple(tuple(t is not None for t in p) for p in w.taps))
+        AxisMask(
+            outputs,
+            1,
+            w.start,
+            w.dilation,
+            n,
+            insertion,
+            tuple(tuple(t is not None for t in p) for p in w.taps),
+        )
         for w in split.windows
         if w.length
     )

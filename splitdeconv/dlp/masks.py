@@ -48,7 +48,11 @@ class AxisMask:
     @cached_property
     def activations(self) -> np.ndarray:
         """Whether an output's tap reads a real input: (outputs, taps), bool."""
-        position = np.arange(self.outputs)[:, None] * self.stride + self.start + np.arange(self.taps) * self.dilation
+        position = (
+            np.arange(self.outputs)[:, None] * self.stride
+            + self.start
+            + np.arange(self.taps) * self.dilation
+        )
         return (position >= 0) & (position < self.extent) & (position % self.insertion == 0)
 
     @cached_property
@@ -171,7 +175,9 @@ def channel_tiles(height: AxisMask, width: AxisMask, channels: int, size: int) -
     seen = np.concatenate([np.zeros_like(phases[:1]), phases.cumsum(0)])
     start = np.arange(0, len(phases) * channels, size)
     stop = np.minimum(start + size, len(phases) * channels)
-    kinds, which = np.unique(start // channels * len(phases) + (stop - 1) // channels, return_inverse=True)
+    kinds, which = np.unique(
+        start // channels * len(phases) + (stop - 1) // channels, return_inverse=True
+    )
     first, last = np.divmod(kinds, len(phases))
     widths = np.bincount(which, weights=stop - start).astype(np.int64)
     return _frozen(ChannelTiles(seen[last + 1] - seen[first] > 0, np.bincount(which), widths))

@@ -30,8 +30,12 @@ def pareto(table, columns, by=()) -> pd.DataFrame:
     for name in (*by, first, second):
         check_choice(name, tuple(table.columns), "column", "pareto")
     ordered = table.sort_values([*by, first, second], kind="stable")
-    groups = ordered.groupby(list(by), sort=False, observed=True) if by else ordered.groupby(lambda _: 0)
+    groups = (
+        ordered.groupby(list(by), sort=False, observed=True) if by else ordered.groupby(lambda _: 0)
+    )
     least = groups[second].cummin()
     # A row is on the front if it lowers the minimum so far.
-    before = least.groupby([ordered[name] for name in by] or (lambda _: 0), sort=False, observed=True).shift()
+    before = least.groupby(
+        [ordered[name] for name in by] or (lambda _: 0), sort=False, observed=True
+    ).shift()
     return ordered[before.isna() | (ordered[second] < before)]

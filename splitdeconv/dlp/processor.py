@@ -182,7 +182,11 @@ def technologies() -> list[str]:
 
 @cache
 def _names(folder):
-    return sorted(entry.name[:-5] for entry in (files(__package__) / folder).iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name[:-5]
+        for entry in (files(__package__) / folder).iterdir()
+        if entry.name.endswith(".yaml")
+    )
 
 
 def _load(cls, source, kind):
@@ -201,7 +205,11 @@ def _load(cls, source, kind):
 
 def _rebuilt(record):
     """A record made in Python, its types checked as if it came from a file; NumPy's numbers become Python's."""
-    return schema.build(type(record), {name: _plain(value) for name, value in vars(record).items()}, str(record.name))
+    return schema.build(
+        type(record),
+        {name: _plain(value) for name, value in vars(record).items()},
+        str(record.name),
+    )
 
 
 def _plain(value):
@@ -214,15 +222,27 @@ def _plain(value):
 
 @cache
 def _shipped(cls, folder, name):
-    return schema.read(cls, files(__package__) / folder / f"{name}.yaml", where=f"{folder}/{name}.yaml")
+    return schema.read(
+        cls, files(__package__) / folder / f"{name}.yaml", where=f"{folder}/{name}.yaml"
+    )
 
 
 def _checked_processor(processor, where):
-    allowed = ("dot_product",) if processor.array == "dot_product" else ("output_stationary", "weight_stationary")
+    allowed = (
+        ("dot_product",)
+        if processor.array == "dot_product"
+        else ("output_stationary", "weight_stationary")
+    )
     for index, flow in enumerate(processor.dataflows):
         _require(flow in allowed, f"dataflows.{index}", where, f"one of {', '.join(allowed)}", flow)
     _require(processor.dataflows, "dataflows", where, "at least one", "none")
-    _require("none" in processor.skipping, "skipping", where, "'none' among them", list(processor.skipping))
+    _require(
+        "none" in processor.skipping,
+        "skipping",
+        where,
+        "'none' among them",
+        list(processor.skipping),
+    )
     _numbers(processor, where)
     try:
         load_technology(processor.technology)
@@ -241,17 +261,45 @@ def _checked_technology(technology, where):
     _numbers(technology, where)
     for name in ("low", "high"):
         band = getattr(technology, name)
-        _require(set(band) == set(PARTS), name, where, f"exactly {', '.join(PARTS)}", ", ".join(band))
+        _require(
+            set(band) == set(PARTS), name, where, f"exactly {', '.join(PARTS)}", ", ".join(band)
+        )
     for part in PARTS:
-        _require(0 <= technology.low[part] <= 1, f"low.{part}", where, "0 to 1", technology.low[part])
-        _require(1 <= technology.high[part] < math.inf, f"high.{part}", where, "1 or more", technology.high[part])
+        _require(
+            0 <= technology.low[part] <= 1, f"low.{part}", where, "0 to 1", technology.low[part]
+        )
+        _require(
+            1 <= technology.high[part] < math.inf,
+            f"high.{part}",
+            where,
+            "1 or more",
+            technology.high[part],
+        )
     sizes = [size for size, _ in technology.sram_pj]
-    _require(len(sizes) > 1 and sizes == sorted(set(sizes)), "sram_pj", where, "two ascending sizes or more", sizes)
+    _require(
+        len(sizes) > 1 and sizes == sorted(set(sizes)),
+        "sram_pj",
+        where,
+        "two ascending sizes or more",
+        sizes,
+    )
     for index, pair in enumerate(technology.sram_pj):
-        _require(all(0 < value < math.inf for value in pair), f"sram_pj.{index}", where, "positive numbers", pair)
+        _require(
+            all(0 < value < math.inf for value in pair),
+            f"sram_pj.{index}",
+            where,
+            "positive numbers",
+            pair,
+        )
     _require(technology.mac_pj, "mac_pj", where, "at least one word length", "none")
     for bits, value in technology.mac_pj.items():
-        _require(bits.isdigit() and 0 < value < math.inf, f"mac_pj.{bits}", where, "bits, and a positive number", value)
+        _require(
+            bits.isdigit() and 0 < value < math.inf,
+            f"mac_pj.{bits}",
+            where,
+            "bits, and a positive number",
+            value,
+        )
     return technology
 
 
@@ -260,18 +308,42 @@ def _numbers(record, where):
     default has an origin.
     """
     apart = ("dataflows", "skipping", "origins")
-    values = {field.name: getattr(record, field.name) for field in fields(record) if field.name not in apart}
+    values = {
+        field.name: getattr(record, field.name)
+        for field in fields(record)
+        if field.name not in apart
+    }
     defaults = {field.name: field.default for field in fields(record)}
-    quantities = {name: value for name, value in values.items() if not isinstance(value, str | bool | None)}
+    quantities = {
+        name: value for name, value in values.items() if not isinstance(value, str | bool | None)
+    }
     for name, value in quantities.items():
         if name.startswith("leakage"):
-            _require(0 <= value <= _MOST, name, where, f"a positive number of at most {_MOST:g}, or 0", value)
+            _require(
+                0 <= value <= _MOST,
+                name,
+                where,
+                f"a positive number of at most {_MOST:g}, or 0",
+                value,
+            )
         elif isinstance(value, int | float):
-            _require(1 / _MOST <= value <= _MOST, name, where, f"a positive number, 1/{_MOST:g} to {_MOST:g}", value)
+            _require(
+                1 / _MOST <= value <= _MOST,
+                name,
+                where,
+                f"a positive number, 1/{_MOST:g} to {_MOST:g}",
+                value,
+            )
         sourced = record.origins.get(name) or value == defaults[name]
         _require(sourced, f"origins.{name}", where, "where the number comes from", "nothing")
     for name in record.origins:
-        _require(name in quantities, f"origins.{name}", where, f"one of {', '.join(quantities)}", "an unknown key")
+        _require(
+            name in quantities,
+            f"origins.{name}",
+            where,
+            f"one of {', '.join(quantities)}",
+            "an unknown key",
+        )
 
 
 def _require(condition, path, where, expected, got):

@@ -12,7 +12,9 @@ from .processor import load_processor
 from .simulate import simulate
 
 
-def roofline(network, processor, variants=(("sd", "none"),), baseline=("nzp", "none"), **options) -> pd.DataFrame:
+def roofline(
+    network, processor, variants=(("sd", "none"),), baseline=("nzp", "none"), **options
+) -> pd.DataFrame:
     """Each layer in the roofline, before and after.
 
     Args:
@@ -52,7 +54,16 @@ def roofline(network, processor, variants=(("sd", "none"),), baseline=("nzp", "n
     points["attainable"] = (points["operational_intensity"] * bandwidth).clip(upper=peak)
     points["share"] = points["achieved"] / points["attainable"]
     points = points.rename(columns={"name": "layer"})
-    columns = ["layer", "kind", "processor", "method", "skip", "operational_intensity", "attainable", "achieved"]
+    columns = [
+        "layer",
+        "kind",
+        "processor",
+        "method",
+        "skip",
+        "operational_intensity",
+        "attainable",
+        "achieved",
+    ]
     return points[[*columns, "share", "bound_by", *before.columns]]
 
 

@@ -15,7 +15,15 @@ BOUNDS = ("compute", "bandwidth", "fill", "utilisation")
 
 
 def simulate(
-    network, processor, method="sd", skip="none", dataflow=None, batch=1, zeros="generated", technology=None, **options
+    network,
+    processor,
+    method="sd",
+    skip="none",
+    dataflow=None,
+    batch=1,
+    zeros="generated",
+    technology=None,
+    **options,
 ) -> pd.DataFrame:
     """Predict cycles, traffic and energy of every layer of a network.
 
@@ -67,13 +75,23 @@ def simulate(
     batch = check_count(batch, "batch", "simulate")
     technology = load_technology(technology or processor.technology)
     table = workload(network, **options)
-    numbers = evaluate(lower(table, method), table, processor, method, skip, flow, batch, zeros, technology)
-    rows = pd.DataFrame({name: np.broadcast_to(values, len(table)) for name, values in numbers.items()})
+    numbers = evaluate(
+        lower(table, method), table, processor, method, skip, flow, batch, zeros, technology
+    )
+    rows = pd.DataFrame(
+        {name: np.broadcast_to(values, len(table)) for name, values in numbers.items()}
+    )
     rows["operational_intensity"] = rows["macs_useful"] / rows["dram_bytes"]
     rows["achieved"] = rows["macs_useful"] / rows["cycles"]
     rows["bound_by"] = _bounds(rows, processor)
     rows["why"] = [_why(row, processor) for row in rows.itertuples()]
-    said = {"method": method, "skip": skip, "processor": processor.name, "dataflow": flow, "batch": batch}
+    said = {
+        "method": method,
+        "skip": skip,
+        "processor": processor.name,
+        "dataflow": flow,
+        "batch": batch,
+    }
     said |= {"zeros": zeros, "technology": technology.name}
     return pd.concat([table[["name", "kind"]].reset_index(drop=True).assign(**said), rows], axis=1)
 
@@ -93,9 +111,14 @@ def _bounds(rows, processor):
     """The cause of most of a layer's cycles."""
     ideal = rows["macs_issued"] / processor.peak
     idle = rows["compute_cycles"] - rows["fill_cycles"] - ideal
-    conditions = [rows["dram_cycles"] > rows["compute_cycles"], ideal >= np.maximum(rows["fill_cycles"], idle)]
+    conditions = [
+        rows["dram_cycles"] > rows["compute_cycles"],
+        ideal >= np.maximum(rows["fill_cycles"], idle),
+    ]
     return np.select(
-        [*conditions, rows["fill_cycles"] >= idle], ["bandwidth", "compute", "fill"], default="utilisation"
+        [*conditions, rows["fill_cycles"] >= idle],
+        ["bandwidth", "compute", "fill"],
+        default="utilisation",
     )
 
 

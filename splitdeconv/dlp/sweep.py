@@ -115,14 +115,28 @@ def sweep(
     for (index, start, stop), found in _blocks(jobs, values.shape[-1], chunk, scheduler, progress):
         values[index, ..., start:stop] = found
     labels = {axis.name: axis.labels for axis in outer}
-    labels |= {"network": list(tables), "method": methods, "skip": skips, "variable": list(VARIABLES)}
+    labels |= {
+        "network": list(tables),
+        "method": methods,
+        "skip": skips,
+        "variable": list(VARIABLES),
+    }
     labels |= {"part": ["network", "deconv"]} | {axis.name: axis.labels for axis in inner}
     order = (*DIMS, *(axis.name for axis in axes))
     shape = [len(coordinates) for coordinates in labels.values()]
-    arrays = xarray.DataArray(values.reshape(shape), dims=list(labels)).transpose("variable", *order)
-    said = {"processor": processor.name, **options, "technology": getattr(technology, "name", technology)}
+    arrays = xarray.DataArray(values.reshape(shape), dims=list(labels)).transpose(
+        "variable", *order
+    )
+    said = {
+        "processor": processor.name,
+        **options,
+        "technology": getattr(technology, "name", technology),
+    }
     return xarray.Dataset(
-        {name: (order, array.data, {"units": VARIABLES[name]}) for name, array in zip(VARIABLES, arrays, strict=True)},
+        {
+            name: (order, array.data, {"units": VARIABLES[name]})
+            for name, array in zip(VARIABLES, arrays, strict=True)
+        },
         {name: labels[name] for name in order},
         {name: value for name, value in said.items() if value is not None},
     )
@@ -153,7 +167,9 @@ def _jobs(processor, outer, inner, tables, methods, skips, technology, options):
     """
     work = {(name, method): lower(tables[name], method) for name in tables for method in methods}
     for chosen in product(*(axis.settings for axis in outer)):
-        point, batch = variant(processor, {name: value for setting in chosen for name, value in setting.items()})
+        point, batch = variant(
+            processor, {name: value for setting in chosen for name, value in setting.items()}
+        )
         profile = load_technology(technology or point.technology)
         columns = [axis.columns(point, batch) for axis in inner]
         for name, method, skip in product(tables, methods, skips):
@@ -196,11 +212,17 @@ class _Job:
         shape = (stop - start, len(self.table))
         deconv = (self.table["kind"] == "deconv").to_numpy()
         layers = [np.broadcast_to(found[name], shape) for name in VARIABLES]
-        return np.array([[values.sum(-1), values.sum(-1, where=deconv)] for values in layers], dtype=float)
+        return np.array(
+            [[values.sum(-1), values.sum(-1, where=deconv)] for values in layers], dtype=float
+        )
 
     def _cells(self, fields, points):
         """Size of the largest array: by point and convolution, or a table of distinct sizes by `steps`."""
-        distinct = {name: len(np.unique(fields[name])) for name in ("rows", "cols", "batch") if name in fields}
+        distinct = {
+            name: len(np.unique(fields[name]))
+            for name in ("rows", "cols", "batch")
+            if name in fields
+        }
         taps = int((self.work.taps_h * self.work.taps_w).max()) * max(distinct.values(), default=1)
         return max(points * len(self.work), prod(distinct.values()), taps)
 
@@ -226,7 +248,9 @@ def _blocks(jobs, points, chunk, scheduler, progress):
             yield from zip(places, dask.compute(*tasks, scheduler="threads"), strict=True)
         return
     distributed = require("distributed", "sweep")
-    client = scheduler if isinstance(scheduler, distributed.Client) else _connect(distributed, scheduler)
+    client = (
+        scheduler if isinstance(scheduler, distributed.Client) else _connect(distributed, scheduler)
+    )
     try:
         futures = client.compute(tasks)
         named = {future.key: place for future, place in zip(futures, places, strict=True)}
@@ -270,4 +294,8 @@ def _result(distributed, future):
 
 
 def _pairs(networks):
-    return networks if isinstance(networks, dict) else {name: name for name in distinct(networks, "networks")}
+    return (
+        networks
+        if isinstance(networks, dict)
+        else {name: name for name in distinct(networks, "networks")}
+    )

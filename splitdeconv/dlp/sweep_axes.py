@@ -40,7 +40,10 @@ class Axis:
     def columns(self, processor, batch) -> dict:
         """Values of each field along the axis; the processor's where a label does not set it."""
         usual = vars(processor) | {"batch": batch}
-        return {name: np.array([setting.get(name, usual[name]) for setting in self.settings]) for name in self.fields}
+        return {
+            name: np.array([setting.get(name, usual[name]) for setting in self.settings])
+            for name in self.fields
+        }
 
 
 def read_axes(axes, processor) -> list[Axis]:
@@ -52,7 +55,9 @@ def read_axes(axes, processor) -> list[Axis]:
             more than `MOST_PROCESSORS`. All counts are checked before the first processor is.
     """
     if not isinstance(axes, Mapping):
-        raise SplitDeconvError("the axes do not fit", where="sweep", expected="a dict of axes", got=shown(axes))
+        raise SplitDeconvError(
+            "the axes do not fit", where="sweep", expected="a dict of axes", got=shown(axes)
+        )
     read = [_axis(name, values) for name, values in axes.items()]
     count = prod(len(axis.labels) for axis in read)
     if count > MOST_PROCESSORS:
@@ -86,18 +91,29 @@ def variant(processor, fields, where="sweep"):
     swept = {*vars(processor), "batch"} - {"origins", "name", "title"}
     for name in fields:
         if name not in swept:
-            expected = "a field that changes what is computed, or batch: " + ", ".join(sorted(swept))
-            raise SplitDeconvError(f"unknown axis {shown(name, 80)}", where=where, expected=expected, got=shown(name))
+            expected = "a field that changes what is computed, or batch: " + ", ".join(
+                sorted(swept)
+            )
+            raise SplitDeconvError(
+                f"unknown axis {shown(name, 80)}", where=where, expected=expected, got=shown(name)
+            )
     batch = check_count(fields.pop("batch", 1), "batch", where)
     data = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in (vars(processor) | fields).items()
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in (vars(processor) | fields).items()
     }
-    numbers = [name for name, value in fields.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [
+        name
+        for name, value in fields.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     data["origins"] = data["origins"] | dict.fromkeys(numbers, "an axis of the sweep")
     try:
         return load_processor(schema.build(Processor, data, where)), batch
     except SplitDeconvError as error:
-        raise SplitDeconvError(error.problem, where=where, expected=error.expected, got=error.got) from None
+        raise SplitDeconvError(
+            error.problem, where=where, expected=error.expected, got=error.got
+        ) from None
 
 
 def distinct(values, where) -> list:
@@ -108,7 +124,9 @@ def distinct(values, where) -> list:
         raise SplitDeconvError("too many labels", where=where, expected=expected, got=shown(values))
     if not values or not all(map(_is_label, values)) or len(set(values)) < len(values):
         expected = "at least one value, only finite numbers and words, no duplicates"
-        raise SplitDeconvError("labels do not fit", where=where, expected=expected, got=shown(values))
+        raise SplitDeconvError(
+            "labels do not fit", where=where, expected=expected, got=shown(values)
+        )
     return values
 
 
@@ -128,9 +146,15 @@ def _axis(name, values):
         )
     if isinstance(values, str) or not isinstance(values, Iterable):
         expected = "several values, or a dict of label to values by field"
-        raise SplitDeconvError("an axis does not fit", where=where, expected=expected, got=shown(values))
+        raise SplitDeconvError(
+            "an axis does not fit", where=where, expected=expected, got=shown(values)
+        )
     labels = distinct(values, where)
-    settings = list(values.values()) if isinstance(values, Mapping) else [{name: label} for label in labels]
+    settings = (
+        list(values.values())
+        if isinstance(values, Mapping)
+        else [{name: label} for label in labels]
+    )
     for label, setting in zip(labels, settings, strict=True):
         if not isinstance(setting, Mapping):
             raise SplitDeconvError(

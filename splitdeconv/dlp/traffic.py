@@ -44,7 +44,18 @@ import numpy as np
 from ..errors import check_choice
 
 ZEROS = ("generated", "stored")
-_SIZES = ("layer", "out_h", "out_w", "taps_h", "taps_w", "stride_h", "dilation_h", "c_in", "c_out", "groups")
+_SIZES = (
+    "layer",
+    "out_h",
+    "out_w",
+    "taps_h",
+    "taps_w",
+    "stride_h",
+    "dilation_h",
+    "c_in",
+    "c_out",
+    "groups",
+)
 
 
 def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
@@ -67,21 +78,35 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
     stored = stores_zeros(method, zeros)
     sizes = _distinct(work, stored)
     word = processor.word_bits / 8
-    i, w = (kib * 1024 / 2 / word for kib in (processor.input_buffer_kib, processor.weight_buffer_kib))
-    by_filters, by_strips = _filters_outermost(sizes, batch, i, w), _strips_outermost(sizes, batch, i, w)
+    i, w = (
+        kib * 1024 / 2 / word for kib in (processor.input_buffer_kib, processor.weight_buffer_kib)
+    )
+    by_filters, by_strips = (
+        _filters_outermost(sizes, batch, i, w),
+        _strips_outermost(sizes, batch, i, w),
+    )
     pick = sum(by_filters) <= sum(by_strips)
-    apart = [_per_layer(sizes, np.where(pick, a, b)) for a, b in zip(by_filters, by_strips, strict=True)]
+    apart = [
+        _per_layer(sizes, np.where(pick, a, b)) for a, b in zip(by_filters, by_strips, strict=True)
+    ]
     together = _image_by_image(sizes, batch, i, w)
     pick = sum(together) < sum(apart)
     inputs, weights = (np.where(pick, a, b) for a, b in zip(together, apart, strict=True))
-    outputs = _column(table, "out_h") * _column(table, "out_w") * _column(table, "c_out") * batch * word
+    outputs = (
+        _column(table, "out_h") * _column(table, "out_w") * _column(table, "c_out") * batch * word
+    )
     moved = _interleave(table, processor, method, batch, outputs)
     if stored:
         original = _column(table, "in_h") * _column(table, "in_w") * _column(table, "c_in")
         inserted = _per_layer(sizes, sizes.image * sizes.groups)
         moved = moved + np.where(_split(table), (original + inserted) * batch * word, 0)
     shape = np.broadcast_shapes(inputs.shape, np.shape(outputs), np.shape(moved))
-    parts = {"input": inputs * word, "weight": weights * word, "output": outputs, "interleave": moved}
+    parts = {
+        "input": inputs * word,
+        "weight": weights * word,
+        "output": outputs,
+        "interleave": moved,
+    }
     return {name: np.broadcast_to(part, shape) for name, part in parts.items()}
 
 
@@ -136,7 +161,11 @@ def _distinct(work, stored):
     """
     real = [[side.inputs for side in pair] for pair in work.axes]
     spread = [[1 if stored else side.insertion for side in pair] for pair in work.axes]
-    extent = np.array([[side.extent for side in pair] for pair in work.axes]) if stored else np.array(real)
+    extent = (
+        np.array([[side.extent for side in pair] for pair in work.axes])
+        if stored
+        else np.array(real)
+    )
     fields = np.stack([*(getattr(work, name) for name in _SIZES), *extent.T, *np.array(spread).T])
     found, place = np.unique(fields, axis=1, return_inverse=True)
     names = (*_SIZES, "rows", "columns", "spread_h", "spread_w")
@@ -164,7 +193,9 @@ def _strips_outermost(sizes, batch, i, w):
     strips = _strips(sizes, i)
     passes = np.where(sizes.held * sizes.row <= i, 1, np.ceil(sizes.filters / w))
     inputs = (sizes.image + (strips - 1) * sizes.halo) * batch * passes
-    return inputs * sizes.groups, sizes.filters * np.where(sizes.filters <= w, 1, strips * batch) * sizes.groups
+    return inputs * sizes.groups, sizes.filters * np.where(
+        sizes.filters <= w, 1, strips * batch
+    ) * sizes.groups
 
 
 def _strips(sizes, i):
@@ -187,10 +218,16 @@ def _interleave(table, processor, method, batch, outputs):
     parts = np.where(_split(table) & (method not in ("nzp", "native")), 1.0, 0.0)
     piece = _column(table, "c_out") * (processor.word_bits / 8)
     # The phases of a row are written together if they are stacked or if there is only one.
-    scattered = np.where((_column(table, "stride_w") > 1) & (method not in ("rows", "stacked")), 1.0, 0.0)
+    scattered = np.where(
+        (_column(table, "stride_w") > 1) & (method not in ("rows", "stacked")), 1.0, 0.0
+    )
     bursts = np.ceil(piece / processor.burst_bytes) * processor.burst_bytes
     again = 2 * outputs
-    extra = np.minimum(outputs / piece * (bursts - piece) * scattered, again) if processor.strided_writes else again
+    extra = (
+        np.minimum(outputs / piece * (bursts - piece) * scattered, again)
+        if processor.strided_writes
+        else again
+    )
     return parts * np.where(outputs <= processor.output_buffer_kib * 1024 / 2, 0, extra)
 
 

@@ -61,15 +61,24 @@ def workload(source, **options) -> pd.DataFrame:
         if not path.is_file():
             expected = f"a file, or one of {', '.join(names())}"
             raise SplitDeconvError(
-                "there is no such network or file", where="workload", expected=expected, got=shown(str(source))
+                "there is no such network or file",
+                where="workload",
+                expected=expected,
+                got=shown(str(source)),
             )
-        return _csv(path, options) if path.suffix.lower() == ".csv" else _model(path, options, str(path))
+        return (
+            _csv(path, options)
+            if path.suffix.lower() == ".csv"
+            else _model(path, options, str(path))
+        )
     from ..convert.exchange import is_keras
 
     if is_keras(source):
         _allow(options, (), "a keras.Model")
         return layer_table(source)
-    raise SplitDeconvError("not a network", where="workload", expected=_EXPECTED, got=type(source).__name__)
+    raise SplitDeconvError(
+        "not a network", where="workload", expected=_EXPECTED, got=type(source).__name__
+    )
 
 
 def _model(source, options, where):
@@ -87,17 +96,29 @@ def _csv(path, options):
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         columns = reader.fieldnames or []
-        _check_columns(columns, str(path))  # before the rows, each of which is as long as the header
+        _check_columns(
+            columns, str(path)
+        )  # before the rows, each of which is as long as the header
         rows = list(reader)
     except csv.Error as error:
         raise SplitDeconvError(
-            "the table cannot be read", where=str(path), expected="a CSV file in UTF-8", got=shorten(error, 200)
+            "the table cannot be read",
+            where=str(path),
+            expected="a CSV file in UTF-8",
+            got=shorten(error, 200),
         ) from None
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
-            cells = len(row) - (None in row) - list(row.values()).count(None) + len(row.get(None) or ())
-            where, expected = f"{path}, row {number}", f"{len(columns)} values, as there are columns"
-            raise SplitDeconvError("a row has the wrong length", where=where, expected=expected, got=f"{cells} values")
+            cells = (
+                len(row) - (None in row) - list(row.values()).count(None) + len(row.get(None) or ())
+            )
+            where, expected = (
+                f"{path}, row {number}",
+                f"{len(columns)} values, as there are columns",
+            )
+            raise SplitDeconvError(
+                "a row has the wrong length", where=where, expected=expected, got=f"{cells} values"
+            )
     return complete(_renamed(_chosen(rows, columns, path, **options)), str(path))
 
 
@@ -105,11 +126,16 @@ def _check_columns(columns, where):
     """Refuse duplicate columns, and more than any table of layers has."""
     if len(columns) > _MOST_COLUMNS:
         raise SplitDeconvError(
-            "too many columns", where=where, expected=f"at most {_MOST_COLUMNS}", got=f"{len(columns):,}"
+            "too many columns",
+            where=where,
+            expected=f"at most {_MOST_COLUMNS}",
+            got=f"{len(columns):,}",
         )
     for number, column in enumerate(columns):
         if column in columns[:number]:
-            raise SplitDeconvError("duplicate column", where=where, expected="each column once", got=shown(column))
+            raise SplitDeconvError(
+                "duplicate column", where=where, expected="each column once", got=shown(column)
+            )
 
 
 def _chosen(rows, columns, path, network=None):
@@ -122,7 +148,9 @@ def _chosen(rows, columns, path, network=None):
         raise SplitDeconvError(
             "ambiguous network",
             where=str(path),
-            expected=f"network= one of {known}" if found else "no network, for a table without that column",
+            expected=f"network= one of {known}"
+            if found
+            else "no network, for a table without that column",
             got=shown(network),
         )
     for row in rows:
@@ -133,7 +161,9 @@ def _chosen(rows, columns, path, network=None):
 def _renamed(rows):
     """Rows with the columns of a layer table; a layer that runs several times has several rows."""
     for row in rows:
-        named = {name: value for column, value in row.items() for name in _ALIASES.get(column, (column,))}
+        named = {
+            name: value for column, value in row.items() for name in _ALIASES.get(column, (column,))
+        }
         repeated = _TIMES.fullmatch(row.get("layer", ""))
         if repeated is None:
             yield named
@@ -147,4 +177,6 @@ def _allow(options, known, what):
     for option in options:
         if option not in known:
             expected = ", ".join(known) or "no options"
-            raise SplitDeconvError("unknown option", where=f"workload of {what}", expected=expected, got=option)
+            raise SplitDeconvError(
+                "unknown option", where=f"workload of {what}", expected=expected, got=option
+            )

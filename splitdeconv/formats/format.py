@@ -41,7 +41,9 @@ class Model(Protocol):
         Args:
             decisions: about the sites that `sites` returned last, not yet carried out.
         """
-        going = Counter(decision.site.operator for decision in decisions if decision.verdict == "convert")
+        going = Counter(
+            decision.site.operator for decision in decisions if decision.verdict == "convert"
+        )
         staying = []
         for name, version in self.operators():
             if going[name]:
@@ -235,7 +237,9 @@ class Format(Protocol):
         """
         return content
 
-    def save(self, content: Any, folder: Path | None, path: str | Path, overwrite: bool = False) -> Path:
+    def save(
+        self, content: Any, folder: Path | None, path: str | Path, overwrite: bool = False
+    ) -> Path:
         """Write a model so that it loads from its new location, completely or not at all.
 
         Args:
@@ -248,7 +252,9 @@ class Format(Protocol):
         """
         return output.write(path, content, overwrite)
 
-    def layers(self, data: Any, where: str, path: str | Path | None = None, size: int | None = None) -> list[dict]:
+    def layers(
+        self, data: Any, where: str, path: str | Path | None = None, size: int | None = None
+    ) -> list[dict]:
         """Every layer that multiplies, as rows; keys as in `splitdeconv.networks.table.COLUMNS`.
 
         Args:

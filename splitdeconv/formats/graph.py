@@ -20,7 +20,9 @@ class Node:
 
     def renamed(self, names: Sequence[str]) -> "Node":
         """The node with tensor names in place of tensor indices."""
-        inputs, outputs = (tuple(names[index] for index in ends) for ends in (self.inputs, self.outputs))
+        inputs, outputs = (
+            tuple(names[index] for index in ends) for ends in (self.inputs, self.outputs)
+        )
         return replace(self, inputs=inputs, outputs=outputs)
 
 
@@ -35,15 +37,21 @@ def changed(before, after, context=1):
         (before, after): for each graph, a list of (node, whether only this graph has it), in order.
     """
     shared = set(before) & set(after)
-    return tuple(_around(graph, [node not in shared for node in graph], context) for graph in (before, after))
+    return tuple(
+        _around(graph, [node not in shared for node in graph], context) for graph in (before, after)
+    )
 
 
 def _around(graph, new, context):
     """The new nodes, and those within `context` steps of one."""
     kept = list(new)
     for _ in range(context):
-        read = {name for node, keep in zip(graph, kept, strict=True) if keep for name in node.inputs}
-        written = {name for node, keep in zip(graph, kept, strict=True) if keep for name in node.outputs}
+        read = {
+            name for node, keep in zip(graph, kept, strict=True) if keep for name in node.inputs
+        }
+        written = {
+            name for node, keep in zip(graph, kept, strict=True) if keep for name in node.outputs
+        }
         kept = [
             keep or bool(read & set(node.outputs)) or bool(written & set(node.inputs))
             for node, keep in zip(graph, kept, strict=True)

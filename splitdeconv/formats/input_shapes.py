@@ -174,7 +174,8 @@ def _named(name, inputs):
         raise SplitDeconvError(
             "the model has no such input" if name else "the input shape must name its input",
             where=_WHERE,
-            expected="one of: " + (", ".join(f"{one.name} ({one.declared})" for one in inputs) or "none, it has none"),
+            expected="one of: "
+            + (", ".join(f"{one.name} ({one.declared})" for one in inputs) or "none, it has none"),
             got=name or "a shape without a name",
             fix=_paste(advice(inputs)),
         )
@@ -193,7 +194,8 @@ def _check_fit(one, shape):
     raise SplitDeconvError(
         f"invalid input shape: {problem}",
         where=f"input {one.name}",
-        expected=f"{one.declared}, as declared in the file" + (", a number for each ?" if one.is_open else ""),
+        expected=f"{one.declared}, as declared in the file"
+        + (", a number for each ?" if one.is_open else ""),
         got=text_of(shape),
         fix=_paste(advice([one], batch=False)) or "omit this input: its shape is already fixed",
     )
@@ -201,7 +203,9 @@ def _check_fit(one, shape):
 
 def _with_batch(batch, inputs):
     """Shapes that fix the batch of every input whose batch is open."""
-    shapes = [(batch, *one.shape[1:]) if one.shape and one.shape[0] is None else None for one in inputs]
+    shapes = [
+        (batch, *one.shape[1:]) if one.shape and one.shape[0] is None else None for one in inputs
+    ]
     firsts = [one.shape[0] for one in inputs if one.shape]
     if firsts and shapes.count(None) == len(shapes) and batch not in firsts:
         raise SplitDeconvError(
@@ -226,7 +230,10 @@ def advice(inputs: Sequence[ModelInput], batch: bool = True) -> str | None:
         return None
     if batch and not any(None in shape[1:] for shape in opened.values()):
         return STATIC_BATCH
-    return " ".join(f"--input-shape {shlex.quote(f'{name}={_example(shape)}')}" for name, shape in opened.items())
+    return " ".join(
+        f"--input-shape {shlex.quote(f'{name}={_example(shape)}')}"
+        for name, shape in opened.items()
+    )
 
 
 def _example(shape):

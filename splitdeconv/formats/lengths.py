@@ -27,7 +27,9 @@ class Words:
     hand_on: tuple[str, ...]
 
 
-def counted(nodes: Iterable[tuple], words: Words, values: Callable[[Any], np.ndarray | None]) -> Iterator:
+def counted(
+    nodes: Iterable[tuple], words: Words, values: Callable[[Any], np.ndarray | None]
+) -> Iterator:
     """Values of one graph that are compared with step numbers and that none of its nodes computes.
 
     Args:

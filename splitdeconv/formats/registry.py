@@ -40,6 +40,11 @@ def beginning_with(head: Bytes) -> Format | None:
 def _loaders() -> dict[str, Callable[[], Format]]:
     """A loader for each format; a format is imported only when it is requested."""
     modules = iter_modules(import_module(__package__).__path__)
-    folders = sorted(m.name for m in modules if m.ispkg and find_spec(f"{__package__}.{m.name}.format"))
-    own = {name: lambda name=name: import_module(f".{name}.format", __package__).FORMAT for name in folders}
+    folders = sorted(
+        m.name for m in modules if m.ispkg and find_spec(f"{__package__}.{m.name}.format")
+    )
+    own = {
+        name: lambda name=name: import_module(f".{name}.format", __package__).FORMAT
+        for name in folders
+    }
     return {point.name: point.load for point in entry_points(group=GROUP)} | own

@@ -41,7 +41,12 @@ def deconv(site, where):
     """
     axes = site.axes
     if axes is None or len(axes) > 2 or any(axis.n is None for axis in axes):
-        raise refusal(site.name, where, site.problem or f"geometry {site.geometry}", "one or two axes of known length")
+        raise refusal(
+            site.name,
+            where,
+            site.problem or f"geometry {site.geometry}",
+            "one or two axes of known length",
+        )
     channels = site.in_channels, site.out_channels
     return Layer.from_axes(site.name, axes, channels, groups=site.groups).row()
 
@@ -53,20 +58,32 @@ def dense(name, shape, c_in, c_out, batch, where):
         count *= length
     if count % (c_in * batch):
         raise refusal(
-            name, where, f"input {list(shape)} for {c_in} inputs", f"a whole number of them per image, of {batch}"
+            name,
+            where,
+            f"input {list(shape)} for {c_in} inputs",
+            f"a whole number of them per image, of {batch}",
         )
-    sizes = shape[1:3] if len(shape) == 4 and shape[3] == c_in and shape[0] == batch else (count // c_in // batch,)
+    sizes = (
+        shape[1:3]
+        if len(shape) == 4 and shape[3] == c_in and shape[0] == batch
+        else (count // c_in // batch,)
+    )
     return row(name, "dense", sizes, c_in, c_out, outputs=sizes)
 
 
 def images(shape, batch, name, where):
     """Reject an operator whose batch differs from that of the model."""
     if shape[0] not in (batch, None):
-        raise refusal(name, where, f"a batch of {shape[0]}", f"the batch of the model's input, {batch}")
+        raise refusal(
+            name, where, f"a batch of {shape[0]}", f"the batch of the model's input, {batch}"
+        )
 
 
 def refusal(name, where, got, expected):
     """The error for a layer that cannot be described as a row."""
     return SplitDeconvError(
-        "a layer of the model cannot be described", where=f"{where}, {name}", expected=expected, got=got
+        "a layer of the model cannot be described",
+        where=f"{where}, {name}",
+        expected=expected,
+        got=got,
     )

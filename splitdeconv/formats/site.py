@@ -59,7 +59,10 @@ class Site:
         known = self.axes is not None and None not in (self.in_channels, self.out_channels)
         if not known or any(axis.n is None for axis in self.axes):
             return dict.fromkeys(COUNTS)
-        return SplitPlan(self.axes, self.groups, "split").macs(self.in_channels, self.out_channels) | self.counts
+        return (
+            SplitPlan(self.axes, self.groups, "split").macs(self.in_channels, self.out_channels)
+            | self.counts
+        )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ def nodes(data: bytes) -> list[Node]:
     drawn = format_of(name).nodes(data)
     if drawn is None:
         raise SplitDeconvError(
-            "cannot draw this format as a graph", where="topology", expected="a .tflite or .onnx model", got=name
+            "cannot draw this format as a graph",
+            where="topology",
+            expected="a .tflite or .onnx model",
+            got=name,
         )
     return drawn

@@ -19,7 +19,9 @@ def note(names: Sequence[str]) -> tuple[str, ...]:
     more = f" and {len(counts) - 8} others" if len(counts) > 8 else ""
     advice = ""
     if "edgetpu-custom-op" in counts:
-        advice = "; edgetpu-custom-op is a compiled program: use the .tflite file it was compiled from"
+        advice = (
+            "; edgetpu-custom-op is a compiled program: use the .tflite file it was compiled from"
+        )
     return (f"{_SAYS}: {shown}{more}{advice}",)
 
 

@@ -52,7 +52,9 @@ def main(asker: int, line: int, memory: int | None, folder: str, command: list[s
     return code
 
 
-def _start(command: list[str], memory: int | None, before: Mapping[signal.Signals, Any]) -> tuple[int, int]:
+def _start(
+    command: list[str], memory: int | None, before: Mapping[signal.Signals, Any]
+) -> tuple[int, int]:
     """(process id, number of the error that prevented the command from running or 0)."""
     prctl, limit, guard = _prctl(), _limiter(memory), os.getpid()
     failed, fail = os.pipe()  # closed by a command that starts
@@ -61,7 +63,9 @@ def _start(command: list[str], memory: int | None, before: Mapping[signal.Signal
         try:
             os.setpgid(0, 0)
             for number, handler in before.items():
-                signal.signal(number, signal.SIG_IGN if handler == signal.SIG_IGN else signal.SIG_DFL)
+                signal.signal(
+                    number, signal.SIG_IGN if handler == signal.SIG_IGN else signal.SIG_DFL
+                )
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python
                 signal.signal(number, signal.SIG_DFL)
             limit()

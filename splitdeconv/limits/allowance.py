@@ -105,4 +105,6 @@ def _limit(name: str, soft: int, hard: int | None = None) -> None:
         held = resource.getrlimit(which)[1]
         if hard is None or resource.RLIM_INFINITY != held < hard:
             hard = held
-        resource.setrlimit(which, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+        resource.setrlimit(
+            which, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+        )

@@ -16,10 +16,7 @@ _SECONDS, _COPIES = 1e-6, 16  # for each byte of a model
 _MOST_OUTSIDE, _MAPPED = 128 << 30, 4
 _STACKS = 64 << 20  # per core: 8 MiB of address space in each of a few thread pools
 # Where Linux states the memory of a container, for version 2 and version 1 of control groups.
-_CONTAINER = (
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)
+_CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def machine_memory() -> int | None:

@@ -42,10 +42,7 @@ class Child:
     folder: Path
 
     def __init__(
-        self,
-        module: str,
-        variables: Mapping[str, str] | None = None,
-        memory: int | None = None,
+        self, module: str, variables: Mapping[str, str] | None = None, memory: int | None = None
     ) -> None:
         self._command = environment.command(module)
         self._variables, self._memory = dict(variables or {}), memory
@@ -126,11 +123,7 @@ class _Worker:
     """The running process, and the lines to and from it."""
 
     def __init__(
-        self,
-        command: list[str],
-        folder: Path,
-        variables: Mapping[str, str],
-        memory: int | None,
+        self, command: list[str], folder: Path, variables: Mapping[str, str], memory: int | None
     ) -> None:
         # Use a file, because it is only read after the process has ended, whatever its size.
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process

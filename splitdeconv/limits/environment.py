@@ -37,7 +37,11 @@ def variables(temporary: Path) -> dict[str, str]:
     """
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") or name in _KEPT}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTHON") or name in _KEPT
+    }
     home = Path(kept.get("KERAS_HOME") or Path("~/.keras").expanduser())
     return {
         **kept,

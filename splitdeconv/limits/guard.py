@@ -37,7 +37,12 @@ class Guarded:
         self._process = None
         try:
             with theirs:
-                ours = [str(os.getpid()), str(theirs.fileno()), str(memory or ""), str(folder or "")]
+                ours = [
+                    str(os.getpid()),
+                    str(theirs.fileno()),
+                    str(memory or ""),
+                    str(folder or ""),
+                ]
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", _SCRIPT, *ours, *map(str, command)],
                     pass_fds=[theirs.fileno()],

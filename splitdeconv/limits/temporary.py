@@ -23,7 +23,9 @@ def folder() -> Iterator[Path]:
     try:
         made = TemporaryDirectory(prefix="splitdeconv-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise refuse(os.environ.get("TMPDIR", "the system's temporary folder"), error.strerror) from None
+        raise refuse(
+            os.environ.get("TMPDIR", "the system's temporary folder"), error.strerror
+        ) from None
     with made:
         yield Path(made.name)
 

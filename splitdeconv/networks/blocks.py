@@ -47,7 +47,9 @@ class Blocks:
         use_bias: bool = True,
     ) -> Array:
         """A 2-D convolution, then `norm` ("batch", "instance" or None), then `activation`."""
-        layer = keras.layers.Conv2D(filters, kernel, strides, padding, use_bias=use_bias, **_zeros(name))
+        layer = keras.layers.Conv2D(
+            filters, kernel, strides, padding, use_bias=use_bias, **_zeros(name)
+        )
         fan_in = prod(layer.kernel_size) * x.shape[-1]
         return self._apply(layer, x, fan_in, norm, activation)
 
@@ -71,7 +73,9 @@ class Blocks:
         else:
             from ..layers import SplitConv2DTranspose
 
-            layer = SplitConv2DTranspose(*arguments, use_bias=use_bias, form=self._deconv, **_zeros(name))
+            layer = SplitConv2DTranspose(
+                *arguments, use_bias=use_bias, form=self._deconv, **_zeros(name)
+            )
         # An output sees one input in `stride` along each axis, hence the division.
         fan_in = prod(layer.kernel_size) * x.shape[-1] / prod(layer.strides)
         return self._apply(layer, x, fan_in, norm, activation, bilinear)

@@ -11,10 +11,18 @@ import keras
 from ..core.typing import Array
 from .blocks import Blocks, image_size
 
-VGG16 = ((1, 64, 2), (2, 128, 2), (3, 256, 3), (4, 512, 3), (5, 512, 3))  # block, channels, convolutions
+VGG16 = (
+    (1, 64, 2),
+    (2, 128, 2),
+    (3, 256, 3),
+    (4, 512, 3),
+    (5, 512, 3),
+)  # block, channels, convolutions
 
 
-def fcn32s(make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, width: int = 4096) -> keras.Model:
+def fcn32s(
+    make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, width: int = 4096
+) -> keras.Model:
     """(batch, height, width, 3), images less the VGG means, to class scores (batch, height, width, classes).
 
     One 64x64 transposed convolution of stride 32. As "split" this is 1,024 convolutions; "rows" is quicker.
@@ -29,14 +37,18 @@ def fcn32s(make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, w
     return _finish(make, "fcn32s", image, scores, "upscore", 32, offset=19)
 
 
-def fcn16s(make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, width: int = 4096) -> keras.Model:
+def fcn16s(
+    make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, width: int = 4096
+) -> keras.Model:
     """As `fcn32s`; 4x4 of stride 2, joined by pool4's scores, then 32x32 of stride 16."""
     image, scores, pools = _trunk(make, size, classes, width)
     scores = _fuse(make, scores, "upscore2", pools[4], "pool4", offset=5)
     return _finish(make, "fcn16s", image, scores, "upscore16", 16, offset=27)
 
 
-def fcn8s(make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, width: int = 4096) -> keras.Model:
+def fcn8s(
+    make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, width: int = 4096
+) -> keras.Model:
     """As `fcn16s`; a second 4x4 of stride 2, joined by pool3's scores, then 16x16 of stride 8."""
     image, scores, pools = _trunk(make, size, classes, width)
     scores = _fuse(make, scores, "upscore2", pools[4], "pool4", offset=5)
@@ -65,22 +77,32 @@ def _trunk(
 
 def _upscore(make: Blocks, scores: Array, name: str, factor: int) -> Array:
     """Enlarge by `factor`: a bilinear transposed convolution twice as long."""
-    return make.deconv(scores, name, scores.shape[-1], 2 * factor, factor, "valid", use_bias=False, bilinear=True)
+    return make.deconv(
+        scores, name, scores.shape[-1], 2 * factor, factor, "valid", use_bias=False, bilinear=True
+    )
 
 
-def _fuse(make: Blocks, scores: Array, name: str, pool: Array, pool_name: str, offset: int) -> Array:
+def _fuse(
+    make: Blocks, scores: Array, name: str, pool: Array, pool_name: str, offset: int
+) -> Array:
     """Enlarge the scores twice and add those of a finer map, cropped to match."""
     scores = _upscore(make, scores, name, 2)
     finer = make.conv(pool, f"score_{pool_name}", scores.shape[-1], 1)
-    return keras.layers.Add(name=f"fuse_{pool_name}")([scores, _crop(finer, scores, offset, f"score_{pool_name}c")])
+    return keras.layers.Add(name=f"fuse_{pool_name}")(
+        [scores, _crop(finer, scores, offset, f"score_{pool_name}c")]
+    )
 
 
-def _finish(make: Blocks, model: str, image: Array, scores: Array, name: str, factor: int, offset: int) -> keras.Model:
+def _finish(
+    make: Blocks, model: str, image: Array, scores: Array, name: str, factor: int, offset: int
+) -> keras.Model:
     scores = _crop(_upscore(make, scores, name, factor), image, offset, "score")
     return keras.Model(image, scores, name=model)
 
 
 def _crop(x: Array, like: Array, offset: int, name: str) -> Array:
     """The part of `x` that starts at `offset` and is as large as `like`."""
-    crops = tuple((offset, n - offset - m) for n, m in zip(x.shape[1:3], like.shape[1:3], strict=True))
+    crops = tuple(
+        (offset, n - offset - m) for n, m in zip(x.shape[1:3], like.shape[1:3], strict=True)
+    )
     return keras.layers.Cropping2D(crops, name=name)(x)

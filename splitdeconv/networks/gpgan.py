@@ -22,12 +22,16 @@ def gpgan(make: Blocks, bottleneck: int = 4000) -> keras.Model:
     x = image = keras.Input((64, 64, 3), name="image")
     for index, filters in enumerate((64, 128, 256, 512), start=1):
         norm = "batch" if index > 1 else None
-        x = make.conv(x, f"conv{index}", filters, 4, 2, norm=norm, activation="leaky_relu", use_bias=False)
+        x = make.conv(
+            x, f"conv{index}", filters, 4, 2, norm=norm, activation="leaky_relu", use_bias=False
+        )
     x = make.conv(x, "bottleneck", bottleneck, 4, 1, "valid", "batch", "leaky_relu", use_bias=False)
     x = keras.layers.Flatten(name="flatten")(x)
     x = make.dense(x, "project", 4 * 4 * 512, "batch", "relu", use_bias=False)
     x = keras.layers.Reshape((4, 4, 512), name="reshape")(x)
     for index, filters in enumerate((256, 128, 64), start=1):
-        x = make.deconv(x, f"deconv{index}", filters, 4, norm="batch", activation="relu", use_bias=False)
+        x = make.deconv(
+            x, f"deconv{index}", filters, 4, norm="batch", activation="relu", use_bias=False
+        )
     x = make.deconv(x, "deconv4", 3, 4, activation="tanh", use_bias=False)
     return keras.Model(image, x, name="gpgan")

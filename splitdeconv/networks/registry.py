@@ -88,11 +88,7 @@ def titles() -> dict[str, str]:
 
 
 def build(
-    name: str,
-    deconv: str = "split",
-    seed: int | None = 0,
-    dtype: str | None = None,
-    **options: Any,
+    name: str, deconv: str = "split", seed: int | None = 0, dtype: str | None = None, **options: Any
 ) -> keras.Model:
     """Build a benchmark network: channels last, static spatial size, dynamic batch.
 
@@ -146,7 +142,10 @@ def checked(name: str, options: dict[str, Any]) -> dict[str, Any]:
     for option in options:
         check_choice(option, known, f"option of {name}", WHERE)
     # Options whose default in the signature is not an int take one value per dimension.
-    return {key: _whole(key, value, several=known[key].annotation is not int) for key, value in options.items()}
+    return {
+        key: _whole(key, value, several=known[key].annotation is not int)
+        for key, value in options.items()
+    }
 
 
 def _function(name: str) -> Callable[..., keras.Model]:

@@ -80,7 +80,9 @@ def _uses(model: Any, path: str = "") -> Iterator[tuple[str, Any, Sequence[Any],
             expected="a network's name, or a built functional or sequential keras.Model",
             got=f"{type(model).__name__} {getattr(model, 'name', '')}".strip(),
         )
-    for node in (node for depth in sorted(nodes, reverse=True) for node in nodes[depth] if not node.is_input):
+    for node in (
+        node for depth in sorted(nodes, reverse=True) for node in nodes[depth] if not node.is_input
+    ):
         layer, name = node.operation, path + node.operation.name
         if isinstance(layer, keras.Model):
             yield from _uses(layer, f"{name}/")
@@ -88,14 +90,20 @@ def _uses(model: Any, path: str = "") -> Iterator[tuple[str, Any, Sequence[Any],
             yield name, layer, node.input_tensors[0].shape, node.output_tensors[0].shape
 
 
-def _layer(name: str, layer: Any, in_shape: Sequence[int | None], out_shape: Sequence[int | None]) -> Layer:
+def _layer(
+    name: str, layer: Any, in_shape: Sequence[int | None], out_shape: Sequence[int | None]
+) -> Layer:
     """One use of a layer, whose shapes are those of its input and output."""
     kinds = require("keras", "tensorflow").layers
     deconv = isinstance(layer, kinds.Conv1DTranspose | kinds.Conv2DTranspose)
     depthwise = isinstance(layer, kinds.DepthwiseConv1D | kinds.DepthwiseConv2D)
     conv = depthwise or isinstance(layer, kinds.Conv1D | kinds.Conv2D)
     padding = layer.padding.upper() if deconv or conv else ""
-    if not (deconv or conv or isinstance(layer, kinds.Dense)) or len(in_shape) > 4 or padding == "CAUSAL":
+    if (
+        not (deconv or conv or isinstance(layer, kinds.Dense))
+        or len(in_shape) > 4
+        or padding == "CAUSAL"
+    ):
         raise SplitDeconvError(
             "a layer is not of a kind this table describes",
             where=name,
@@ -110,7 +118,14 @@ def _layer(name: str, layer: Any, in_shape: Sequence[int | None], out_shape: Seq
     groups = ends[0] if depthwise else getattr(layer, "groups", 1)
     kernel, strides, dilations = layer.kernel_size, layer.strides, layer.dilation_rate
     if deconv:
-        axes = resolve(sizes, kernel, strides, padding, output_padding=layer.output_padding, dilations=dilations)
+        axes = resolve(
+            sizes,
+            kernel,
+            strides,
+            padding,
+            output_padding=layer.output_padding,
+            dilations=dilations,
+        )
         return Layer.from_axes(name, axes, ends, groups=groups, padding=padding)
     return Layer.from_lengths(
         name,
@@ -127,7 +142,9 @@ def _layer(name: str, layer: Any, in_shape: Sequence[int | None], out_shape: Seq
 
 
 def _spatial(shape: Sequence[int | None], channels: int, name: str) -> tuple[int, ...]:
-    size = tuple(length for axis, length in enumerate(shape) if axis not in (0, channels % len(shape)))
+    size = tuple(
+        length for axis, length in enumerate(shape) if axis not in (0, channels % len(shape))
+    )
     lengths = tuple(length for length in size if length is not None)
     if len(lengths) < len(size):
         raise SplitDeconvError(

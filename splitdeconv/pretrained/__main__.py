@@ -19,7 +19,10 @@ def main(arguments=None) -> int:
             path = cached(name)
             done = "already there, nothing to do" if path else "fetched and checked"
             path = path or fetch(name)
-            print(f"{name}: {done}: {path} ({entry(name).bytes / 1e6:.1f} MB, {entry(name).about})", flush=True)
+            print(
+                f"{name}: {done}: {path} ({entry(name).bytes / 1e6:.1f} MB, {entry(name).about})",
+                flush=True,
+            )
     except SplitDeconvError as error:
         print(error, file=sys.stderr)
         return 1

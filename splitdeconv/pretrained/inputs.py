@@ -8,7 +8,12 @@ from ..extras import require
 from .registry import generator
 
 LATENTS = 100
-PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")  # photographs inside scikit-image's wheel: no download
+PHOTOGRAPHS = (
+    "astronaut",
+    "coffee",
+    "chelsea",
+    "rocket",
+)  # photographs inside scikit-image's wheel: no download
 SIZE = 256
 #: Numbers drawn in one call, 512 MiB in float64.
 MOST_VALUES = 2**26
@@ -39,13 +44,19 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
     """
     known = generator(name)
     count = positive(count, "count")
-    most = MOST_VALUES // (3 * SIZE**2 if known.architecture == "cyclegan" else LATENTS + len(known.classes))
+    most = MOST_VALUES // (
+        3 * SIZE**2 if known.architecture == "cyclegan" else LATENTS + len(known.classes)
+    )
     if count > most:
-        raise SplitDeconvError("too many samples", where="count", expected=f"at most {most:,}", got=shown(count))
+        raise SplitDeconvError(
+            "too many samples", where="count", expected=f"at most {most:,}", got=shown(count)
+        )
     try:
         random = np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
-        raise SplitDeconvError("the seed does not fit", where="seed", expected="int >= 0", got=shown(seed)) from error
+        raise SplitDeconvError(
+            "the seed does not fit", where="seed", expected="int >= 0", got=shown(seed)
+        ) from error
     if known.architecture == "cyclegan":
         return np.stack([_photograph(index, random) for index in range(count)])
     latents, classes = random.standard_normal((count, LATENTS)), len(known.classes)
@@ -73,6 +84,11 @@ def _photograph(index, random):
     side = min(image.shape[:2])
     if index >= len(PHOTOGRAPHS):
         side = round(side * (0.5 + 0.5 * closeness))
-    top, left = (round((length - side) * part) for length, part in zip(image.shape[:2], (down, right), strict=True))
+    top, left = (
+        round((length - side) * part)
+        for length, part in zip(image.shape[:2], (down, right), strict=True)
+    )
     crop = image[top : top + side, left : left + side] / 255.0
-    return (transform.resize(crop, (SIZE, SIZE), order=1, anti_aliasing=True) * 2 - 1).astype("float32")
+    return (transform.resize(crop, (SIZE, SIZE), order=1, anti_aliasing=True) * 2 - 1).astype(
+        "float32"
+    )

@@ -14,7 +14,9 @@ from typing import BinaryIO
 
 from ..errors import SplitDeconvError, shorten
 
-MAX_STEPS = 100_000  # the largest generator here takes 3,500; bounds time and memory of a forged stream
+MAX_STEPS = (
+    100_000  # the largest generator here takes 3,500; bounds time and memory of a forged stream
+)
 MAX_KEY = 2**31  # integers below it differ in their hashes, larger ones may all have the same
 MAX_AXES = 32
 MAX_ELEMENTS = 2**40
@@ -34,7 +36,9 @@ STORAGES = {
 }
 _REBUILDERS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")
 _ALLOWED = {("collections", "OrderedDict")}
-_ALLOWED |= {("torch", name) for name in STORAGES} | {("torch._utils", name) for name in _REBUILDERS}
+_ALLOWED |= {("torch", name) for name in STORAGES} | {
+    ("torch._utils", name) for name in _REBUILDERS
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,9 @@ def parse(stream: BinaryIO, where: str):
                 if opcode.name == "STOP":
                     break
                 if step >= MAX_STEPS:
-                    raise machine.refusal("a pickle that is too long", f"at most {MAX_STEPS:,} operations")
+                    raise machine.refusal(
+                        "a pickle that is too long", f"at most {MAX_STEPS:,} operations"
+                    )
                 machine.step(opcode.name, argument)
         return machine.pop()
     except SplitDeconvError:
@@ -116,7 +122,15 @@ class _Machine:
         match operation:
             case "PROTO" | "FRAME":
                 pass
-            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE" | "SHORT_BINUNICODE":
+            case (
+                "BININT"
+                | "BININT1"
+                | "BININT2"
+                | "LONG1"
+                | "BINFLOAT"
+                | "BINUNICODE"
+                | "SHORT_BINUNICODE"
+            ):
                 push(argument)
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 push({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[operation])
@@ -174,10 +188,15 @@ class _Machine:
 
     def set_items(self, target, flat):
         for key, value in zip(flat[::2], flat[1::2], strict=True):
-            if type(key) not in (str, int):  # not least because hashing nested tuples can take for ever
+            if type(key) not in (
+                str,
+                int,
+            ):  # not least because hashing nested tuples can take for ever
                 raise self.refusal(f"a dictionary key that is a {_kind(key)}")
             if type(key) is int and not -MAX_KEY <= key < MAX_KEY:
-                raise self.refusal(f"a dictionary key of {key.bit_length()} bits", "integer keys of 32 bits")
+                raise self.refusal(
+                    f"a dictionary key of {key.bit_length()} bits", "integer keys of 32 bits"
+                )
             target[key] = value
 
     def symbol(self, module, name):
@@ -206,7 +225,12 @@ class _Machine:
                 return tensor
             case Symbol(name="_rebuild_tensor"), (Storage() as storage, *view) if _is_view(view):
                 return Tensor(storage, *view)
-            case Symbol(name="_rebuild_tensor_v2"), (Storage() as storage, *view, bool(), dict()) if _is_view(view):
+            case Symbol(name="_rebuild_tensor_v2"), (
+                Storage() as storage,
+                *view,
+                bool(),
+                dict(),
+            ) if _is_view(view):
                 return Tensor(storage, *view)
         raise self.refusal(f"a call of {_kind(function)} with arguments no tensor is made of")
 
@@ -223,8 +247,13 @@ class _Machine:
 def _is_view(view):
     """Offset, shape and strides in elements, all within the limits."""
     match view:
-        case (offset, tuple() as shape, tuple() as strides) if len(shape) == len(strides) <= MAX_AXES:
-            return all(type(size) is int and 0 <= size < MAX_ELEMENTS for size in (offset, *shape, *strides))
+        case (offset, tuple() as shape, tuple() as strides) if (
+            len(shape) == len(strides) <= MAX_AXES
+        ):
+            return all(
+                type(size) is int and 0 <= size < MAX_ELEMENTS
+                for size in (offset, *shape, *strides)
+            )
     return False
 
 

@@ -59,7 +59,10 @@ class Entry:
 def _entries() -> dict[str, Entry]:
     text = (resources.files(__package__) / "registry.yaml").read_text(encoding="utf-8")
     table = plain_yaml.load(text, "registry.yaml")
-    return {name: Entry(name=name, **row | {"classes": tuple(row.get("classes", ()))}) for name, row in table.items()}
+    return {
+        name: Entry(name=name, **row | {"classes": tuple(row.get("classes", ()))})
+        for name, row in table.items()
+    }
 
 
 def names() -> list[str]:

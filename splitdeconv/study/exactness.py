@@ -70,7 +70,9 @@ def _survey(count, seed, forms, convert):
                     "error": np.abs(y - expected).max(),
                     "bound": bound.max(),
                     "ratio": _ratio(y - expected, bound),
-                    "control": _ratio(y - wrong, bound) if max(kernel) > 1 and bound.any() else None,
+                    "control": _ratio(y - wrong, bound)
+                    if max(kernel) > 1 and bound.any()
+                    else None,
                 }
             )
     return pd.DataFrame(rows)
@@ -113,7 +115,9 @@ def _ratio(difference, bound):
     both be zero.
     """
     difference = np.abs(difference)
-    return np.divide(difference, bound, out=np.where(difference > 0, np.inf, 0.0), where=bound > 0).max()
+    return np.divide(
+        difference, bound, out=np.where(difference > 0, np.inf, 0.0), where=bound > 0
+    ).max()
 
 
 @contextmanager
@@ -129,5 +133,8 @@ def _arrays_of(library):
         yield np.asarray
     else:
         raise SplitDeconvError(
-            "unknown array library", where="survey", expected="tensorflow, jax or numpy", got=repr(library)
+            "unknown array library",
+            where="survey",
+            expected="tensorflow, jax or numpy",
+            got=repr(library),
         )

@@ -23,7 +23,13 @@ from .charts.plan import filter_by_phase
 
 #: The forms of a plan that issue convolutions, with the processor model's method that runs the same
 #: ones.
-METHODS = {"nzp": "nzp", "paper": "paper", "stacked": "stacked", "rows": "rows", "split": "sd_trimmed"}
+METHODS = {
+    "nzp": "nzp",
+    "paper": "paper",
+    "stacked": "stacked",
+    "rows": "rows",
+    "split": "sd_trimmed",
+}
 FORMS = ("auto", *reversed(METHODS))
 #: A layer of DCGAN, on the paper's 2-D array.
 INITIAL = {
@@ -46,7 +52,9 @@ _LABELS = {
 _ROW = "<tr><td style='padding-right:1em'>{}</td><td>{}</td></tr>"
 
 
-def account(size, kernel, stride, padding, in_channels, out_channels, form, processor, zeros) -> pd.DataFrame:
+def account(
+    size, kernel, stride, padding, in_channels, out_channels, form, processor, zeros
+) -> pd.DataFrame:
     """Operations, predicted speed and predicted energy of one 2-D transposed convolution in every
     form, batch 1.
 
@@ -81,7 +89,10 @@ def account(size, kernel, stride, padding, in_channels, out_channels, form, proc
     planned = _plan(size, kernel, stride, padding)
     counts = planned.macs(in_channels, out_channels)
     layer = _layer(planned, in_channels, out_channels)
-    runs = {name: dlp.simulate(layer, processor, method, zeros=zeros).loc[0] for name, method in METHODS.items()}
+    runs = {
+        name: dlp.simulate(layer, processor, method, zeros=zeros).loc[0]
+        for name, method in METHODS.items()
+    }
     base = runs["nzp"]
     chosen = auto_form(planned.axes, out_channels) if form == "auto" else form
     return pd.DataFrame(
@@ -115,7 +126,11 @@ def draw(table):
     fig, axes = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained", sharey=True)
     chosen, where = table["chosen"].to_numpy(), f"predicted for {table['processor'].iloc[0]}"
     bars = {
-        "multiply-accumulates (millions)": (table["macs"] / 1e6, table["useful"].iloc[0] / 1e6, "dashed: useful ones"),
+        "multiply-accumulates (millions)": (
+            table["macs"] / 1e6,
+            table["useful"].iloc[0] / 1e6,
+            "dashed: useful ones",
+        ),
         "speedup over nzp": (table["speedup"], 1, where),
         "energy saved over nzp (%)": (100 * table["energy_saving"], 0, where),
     }
@@ -175,9 +190,13 @@ class Explorer:
         widgets = require("ipywidgets", "notebooks")
         self.controls = _controls(widgets, choice)
         self.message, self.details = widgets.HTML(), widgets.HTML()
-        self.pictures = [widgets.Image(layout={"width": "100%", "max_width": "860px"}) for _ in range(2)]
+        self.pictures = [
+            widgets.Image(layout={"width": "100%", "max_width": "860px"}) for _ in range(2)
+        ]
         left = widgets.VBox(list(self.controls.values()), layout={"flex": "0 0 300px"})
-        right = widgets.VBox([self.message, *self.pictures, self.details], layout={"flex": "1 1 0", "min_width": "0"})
+        right = widgets.VBox(
+            [self.message, *self.pictures, self.details], layout={"flex": "1 1 0", "min_width": "0"}
+        )
         self.box = widgets.HBox([left, right])
         self._drawn = None
         for control in self.controls.values():
@@ -202,7 +221,9 @@ class Explorer:
         self.pictures[1].value = _png(draw(table))
         (form,) = table[table["chosen"]]["form"]
         plan_text = escape(str(_plan(*geometry, form)))
-        self._show(_words(table, planned, choice), f"<pre style='line-height:1.35'>{plan_text}</pre>", None)
+        self._show(
+            _words(table, planned, choice), f"<pre style='line-height:1.35'>{plan_text}</pre>", None
+        )
 
     def _show(self, message, details, display):
         self.message.value, self.details.value = message, details
@@ -211,7 +232,9 @@ class Explorer:
 
 
 def _plan(size, kernel, stride, padding, form="split"):
-    return plan(size if isinstance(size, tuple | list) else (size, size), kernel, stride, padding, form=form)
+    return plan(
+        size if isinstance(size, tuple | list) else (size, size), kernel, stride, padding, form=form
+    )
 
 
 def _layer(planned, in_channels, out_channels):
@@ -237,12 +260,17 @@ def _controls(widgets, choice):
         # A choice is drawn when it is complete, not at each intermediate step.
         kind, options = widgets.IntText, {"continuous_update": False}
         if name in longest:
-            kind, options = widgets.IntSlider, options | {"min": 1, "max": max(longest[name], value)}
+            kind, options = (
+                widgets.IntSlider,
+                options | {"min": 1, "max": max(longest[name], value)},
+            )
         elif name in offered:
             values = [*offered[name], *(() if value in offered[name] else (value,))]
             kind, options = widgets.Dropdown, {"options": [(_label(each), each) for each in values]}
         layout, style = {"width": "290px"}, {"description_width": "90px"}
-        controls[name] = kind(value=value, description=_LABELS[name], layout=layout, style=style, **options)
+        controls[name] = kind(
+            value=value, description=_LABELS[name], layout=layout, style=style, **options
+        )
     return controls
 
 
@@ -259,7 +287,11 @@ def _words(table, planned, choice):
     chosen, base = rows.loc[name], rows.loc["nzp"]
     processor = dlp.load_processor(choice["processor"])
     shapes = (
-        "x".join(map(str, (*(getattr(axis, letter) for axis in planned.axes), choice[f"{side}_channels"])))
+        "x".join(
+            map(
+                str, (*(getattr(axis, letter) for axis in planned.axes), choice[f"{side}_channels"])
+            )
+        )
         for letter, side in (("n", "in"), ("o", "out"))
     )
     saved = f"{abs(chosen['energy_saving']):.1%} {'less' if chosen['energy_saving'] >= 0 else 'more'} energy"
@@ -269,7 +301,9 @@ def _words(table, planned, choice):
         "multiply-accumulates": f"<b>{chosen['macs']:,}</b>; by zero insertion {base['macs']:,}; "
         f"useful {chosen['useful']:,}",
         "predicted": f"<b>{chosen['speedup']:.2f} times</b> the speed of zero insertion, <b>{saved}</b>",
-        escape(processor.title): f"{chosen['latency_us']:,.1f} us, bound by {chosen['bound_by']}: {chosen['why']}",
+        escape(
+            processor.title
+        ): f"{chosen['latency_us']:,.1f} us, bound by {chosen['bound_by']}: {chosen['why']}",
     }
     return f"<table style='line-height:1.5'>{''.join(_ROW.format(*fact) for fact in facts.items())}</table>"
 

@@ -62,7 +62,9 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
             fix="choose one, as tpu_gains.interleaved does of interleaves",
         )
     columns = [column for column in (cost, "complete", "skipped") if column in table]
-    ours, theirs = (table[table["form"] == side].set_index(_KEY)[columns] for side in (form, baseline))
+    ours, theirs = (
+        table[table["form"] == side].set_index(_KEY)[columns] for side in (form, baseline)
+    )
     joined = ours.add_suffix("_form").join(theirs.add_suffix("_baseline"), how="outer")
     ours, theirs = joined["complete_form"].eq(True), joined["complete_baseline"].eq(True)
     gain = (joined[f"{cost}_baseline"] / joined[f"{cost}_form"]).where(ours & theirs)
@@ -86,15 +88,24 @@ def by_form(table, *, baseline="native", cost="cycles") -> pd.DataFrame:
         order.
     """
     forms = [form for form in dict.fromkeys(table["form"]) if form != baseline]
-    tables = [gains(table, form=form, baseline=baseline, cost=cost).assign(form=form) for form in forms]
-    order = {name: {value: i for i, value in enumerate(dict.fromkeys(table[name]))} for name in (*_KEY, "form")}
-    return pd.concat(tables).sort_values([*_KEY, "form"], key=lambda c: c.map(order[c.name]), ignore_index=True)
+    tables = [
+        gains(table, form=form, baseline=baseline, cost=cost).assign(form=form) for form in forms
+    ]
+    order = {
+        name: {value: i for i, value in enumerate(dict.fromkeys(table[name]))}
+        for name in (*_KEY, "form")
+    }
+    return pd.concat(tables).sort_values(
+        [*_KEY, "form"], key=lambda c: c.map(order[c.name]), ignore_index=True
+    )
 
 
 def bound(table) -> pd.Series:
     """What each row waits for: the accelerator part with most cycles, NaN if all are zero."""
     parts = [column for column in _BOUNDS if column in table]
-    counted = table[parts].astype("float64").dropna(how="all")  # what was not compiled waits for nothing
+    counted = (
+        table[parts].astype("float64").dropna(how="all")
+    )  # what was not compiled waits for nothing
     return counted.idxmax(axis=1).map(_BOUNDS).reindex(table.index).rename("bound")
 
 
@@ -107,13 +118,17 @@ def by_bound(table, *, form="auto", baseline="native", networks=NETWORKS) -> pd.
     """
     layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
     ours = layers[layers["form"] == form]
-    joined = gains(layers, form=form, baseline=baseline).merge(ours[_KEY].assign(bound=bound(ours)), on=_KEY)
+    joined = gains(layers, form=form, baseline=baseline).merge(
+        ours[_KEY].assign(bound=bound(ours)), on=_KEY
+    )
     groups = joined.dropna(subset="gain").groupby(["configuration", "bound"])["gain"]
     named = {"layers": "size", "mean": geometric_mean, "worst": "min", "best": "max"}
     return groups.agg(**named).reset_index()
 
 
-def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORKS, cost="cycles") -> pd.DataFrame:
+def summary(
+    table, *, form="auto", baselines=("native", "nzp"), networks=NETWORKS, cost="cycles"
+) -> pd.DataFrame:
     """Geometric mean, median and worst gain over the transposed convolutions of some networks.
 
     Args:
@@ -131,7 +146,10 @@ def summary(table, *, form="auto", baselines=("native", "nzp"), networks=NETWORK
         ``unknown``: layers whose baseline has no cost for another reason.
     """
     layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
-    able, rows = layers[(layers["form"] == form) & layers["complete"].eq(True)].set_index(_KEY).index, []
+    able, rows = (
+        layers[(layers["form"] == form) & layers["complete"].eq(True)].set_index(_KEY).index,
+        [],
+    )
     for baseline in baselines:
         for configuration, part in gains(layers, form=form, baseline=baseline, cost=cost).groupby(
             "configuration", sort=False

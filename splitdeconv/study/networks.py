@@ -38,14 +38,19 @@ def time_layers(name, *, forms=FORMS, turns=15, budget=20.0, seed=0):
     parts = []
     for row in _deconvolutions(name):
         x = rng.standard_normal((1, row.in_h, row.in_w, row.c_in), "float32")
-        filters = rng.standard_normal((row.k_h, row.k_w, row.c_out // row.groups, row.c_in), "float32")
+        filters = rng.standard_normal(
+            (row.k_h, row.k_w, row.c_out // row.groups, row.c_in), "float32"
+        )
         reasons = {form: reason_to_skip(row, form) for form in forms}
         functions = {form: _layer(row, x, filters, form) for form in forms if not reasons[form]}
         values = {form: function() for form, function in functions.items()}
         bound = rounding_bound(x, filters, row.plan(), np.finfo("float32").eps / 2)
         part = bench.summarize(bench.interleaved(functions, turns=turns, budget=budget), seed=seed)
         part["error"] = [np.abs(values[form] - values["native"]).max() for form in part["name"]]
-        part["ratio"] = [(np.abs(values[form] - values["native"]) / bound.clip(1e-30)).max() for form in part["name"]]
+        part["ratio"] = [
+            (np.abs(values[form] - values["native"]) / bound.clip(1e-30)).max()
+            for form in part["name"]
+        ]
         parts.append(_with_skipped(part, reasons).assign(layer=row.name))
     return pd.concat(parts, ignore_index=True)
 
@@ -64,7 +69,10 @@ def time_network(name, *, forms=FORMS, turns=15, budget=60.0, seed=0):
         ``skipped``.
     """
     deconvs = _deconvolutions(name)
-    reasons = {form: next(filter(None, (reason_to_skip(row, form) for row in deconvs)), None) for form in forms}
+    reasons = {
+        form: next(filter(None, (reason_to_skip(row, form) for row in deconvs)), None)
+        for form in forms
+    }
     rng = np.random.default_rng(seed)
     functions, inputs = {}, None
     for form in (form for form in forms if not reasons[form]):

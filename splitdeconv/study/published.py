@@ -29,9 +29,14 @@ def layer_table(network: str) -> pd.DataFrame:
             "groups": 1,
             "padding": row.padding,
         }
-        before: tuple[int, ...] = (0, 0)  # a dense layer or a convolution: its padding is not published
+        before: tuple[int, ...] = (
+            0,
+            0,
+        )  # a dense layer or a convolution: its padding is not published
         if row.kind == "deconv":
-            before = tuple(axis.p for axis in plan((row.in_h, row.in_w), (row.k_h, row.k_w), row.stride).axes)
+            before = tuple(
+                axis.p for axis in plan((row.in_h, row.in_w), (row.k_h, row.k_w), row.stride).axes
+            )
         pairs = {
             "in": (row.in_h, row.in_w),
             "k": (row.k_h, row.k_w),

@@ -20,7 +20,13 @@ REMEMBERED = {
 }
 # Wang et al., IEEE TIP 13(4) 2004: Gaussian windows of 1.5 pixels, population covariance; these
 # make scikit-image's result theirs, as its documentation says.
-_SSIM = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
+_SSIM = {
+    "gaussian_weights": True,
+    "sigma": 1.5,
+    "use_sample_covariance": False,
+    "data_range": 255,
+    "channel_axis": -1,
+}
 
 
 def scores(images, reference) -> pd.DataFrame:
@@ -88,13 +94,20 @@ def favouring_crop(images, reference, most=32) -> tuple[int, int]:
         SplitDeconvError: as for `scores`.
     """
     fits = images.ndim == reference.ndim == 4 and len(images) == len(reference) and len(images)
-    fits = fits and images.dtype == reference.dtype == np.uint8 and images.shape[3] == reference.shape[3]
+    fits = (
+        fits
+        and images.dtype == reference.dtype == np.uint8
+        and images.shape[3] == reference.shape[3]
+    )
     if not fits or any(a > b for a, b in zip(images.shape[1:3], reference.shape[1:3], strict=True)):
         raise _misfit("as many 8-bit images, no larger, with as many channels", images, reference)
     _, height, width, _ = images.shape
     small, large = images[:most].astype("float32"), reference[:most].astype("float32")
     places = np.ndindex(reference.shape[1] - height + 1, reference.shape[2] - width + 1)
-    return min(places, key=lambda at: np.square(_part(large, at, height, width) - small).mean(dtype="float64"))
+    return min(
+        places,
+        key=lambda at: np.square(_part(large, at, height, width) - small).mean(dtype="float64"),
+    )
 
 
 def _part(images, at, height, width):
@@ -127,7 +140,9 @@ def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataF
             # squared.
             values = 10 ** (-values / 10) if name == "psnr" else values
             tail = 50 * (1 - confidence)
-            three = np.array([values.mean(), *np.percentile(values[draws].mean(axis=1), [tail, 100 - tail])])
+            three = np.array(
+                [values.mean(), *np.percentile(values[draws].mean(axis=1), [tail, 100 - tail])]
+            )
             if name == "psnr":
                 with np.errstate(divide="ignore"):
                     three = -10 * np.log10(three[[0, 2, 1]])

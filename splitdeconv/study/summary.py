@@ -58,7 +58,14 @@ def summary(names=None, processors=None) -> pd.DataFrame:
         `KINDS`; ``source`` names the evidence.
     """
     names = list(names or networks.names())
-    parts = [modelled(names, processors), ethos_u(), cloud_tpu(), accelerators(), runtimes(), published()]
+    parts = [
+        modelled(names, processors),
+        ethos_u(),
+        cloud_tpu(),
+        accelerators(),
+        runtimes(),
+        published(),
+    ]
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     table = table[table["network"].isin(names)].reindex(columns=[*COLUMNS, "part"])
     table[_GAINS] = table[_GAINS].astype(float)
@@ -118,10 +125,14 @@ def cloud_tpu() -> pd.DataFrame:
     table = table[drawn & (table["layer"] != tpu_gains.CHAIN)]
     order = list(libtpu.GENERATIONS).index
     table = table.sort_values("generation", key=lambda names: names.map(order), kind="stable")
-    for (generation, batch, dtype), part in table.groupby(["generation", "batch", "dtype"], sort=False):
+    for (generation, batch, dtype), part in table.groupby(
+        ["generation", "batch", "dtype"], sort=False
+    ):
         source = f"data/measured/libtpu.csv: {part['compiler'].iloc[0]}"
         origin = {"kind": "compiler", "batch": batch, "dtype": dtype, "source": source}
-        rows.append(_sums(part.assign(configuration=f"Cloud TPU {generation}"), "charged").assign(**origin))
+        rows.append(
+            _sums(part.assign(configuration=f"Cloud TPU {generation}"), "charged").assign(**origin)
+        )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -133,7 +144,9 @@ def accelerators() -> pd.DataFrame:
     if table.empty:
         return table
     table = table.assign(complete=table["reason"].isna())
-    for (device, batch, dtype, compiler), part in table.groupby(["device", "batch", "dtype", "compiler"], sort=False):
+    for (device, batch, dtype, compiler), part in table.groupby(
+        ["device", "batch", "dtype", "compiler"], sort=False
+    ):
         origin = {"kind": "measured", "batch": batch, "dtype": dtype}
         origin["source"] = f"data/measured/accelerators.csv: {compiler}, {part['date'].iloc[0]}"
         rows.append(_sums(part.assign(configuration=device), "seconds").assign(**origin))
@@ -168,11 +181,22 @@ def published() -> pd.DataFrame:
             continue
         table = table[table["network"].isin(names)]
         over = {f"over_{side}": table.get(f"speedup_{side}_over_sd") for side in ("nzp", "native")}
-        series = table["artifact"].map({"tflite": ", not compiled"}).fillna("") if "artifact" in table else ""
+        series = (
+            table["artifact"].map({"tflite": ", not compiled"}).fillna("")
+            if "artifact" in table
+            else ""
+        )
         rows.append(
             pd.DataFrame(
-                over | {"network": table["network"].map(names), "source": "replayed: " + table["source"]}
-            ).assign(kind="published", processor=processor + series, batch=1, part="deconv", forms="split")
+                over
+                | {"network": table["network"].map(names), "source": "replayed: " + table["source"]}
+            ).assign(
+                kind="published",
+                processor=processor + series,
+                batch=1,
+                part="deconv",
+                forms="split",
+            )
         )
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
@@ -193,14 +217,24 @@ def cells(table, prefix="") -> pd.DataFrame:
     missing = {side: (table[f"{side}_missing"] > 0) & (prefix == "") for side in ("native", "nzp")}
     place = {"group": table["kind"], "row": _rows(table), "column": table["network"]}
     sides = {
-        "over native": {"gain": table[over_native], "mark": np.where(missing["native"], "\u2020", "")},
-        "over zero insertion (NZP)": {"gain": table[over_nzp], "mark": np.where(missing["nzp"], "\u2021", "")},
+        "over native": {
+            "gain": table[over_native],
+            "mark": np.where(missing["native"], "\u2020", ""),
+        },
+        "over zero insertion (NZP)": {
+            "gain": table[over_nzp],
+            "mark": np.where(missing["nzp"], "\u2021", ""),
+        },
     }
     order = {kind: index for index, kind in enumerate(KINDS)}
-    panels = [table.assign(**place, **side, panel=panel, framed=splits) for panel, side in sides.items()]
+    panels = [
+        table.assign(**place, **side, panel=panel, framed=splits) for panel, side in sides.items()
+    ]
     drawn = pd.concat(panels)
     drawn["framed"] &= drawn["gain"].notna() | (drawn["mark"] != "")  # no frame without a value
-    return drawn.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable", ignore_index=True)
+    return drawn.sort_values(
+        "kind", key=lambda kinds: kinds.map(order), kind="stable", ignore_index=True
+    )
 
 
 def _sums(table, cost):
@@ -213,7 +247,9 @@ def _sums(table, cost):
     costs = able.pivot_table(index=[*key, "layer"], columns="form", values=cost, aggfunc="min")
     # Layers without any cost stay, as rows of NaN, so that their sums are NaN too.
     every = table[[*key, "layer"]].drop_duplicates()
-    costs = costs.reindex(pd.MultiIndex.from_frame(every)).reindex(columns=["native", "nzp", "auto", *_SPLIT])
+    costs = costs.reindex(pd.MultiIndex.from_frame(every)).reindex(
+        columns=["native", "nzp", "auto", *_SPLIT]
+    )
     # A target may choose an interleave that no other row has. A layer that it leaves costs as much
     # as native.
     costs["chosen"] = costs["auto"].where(costs["auto"] != costs["native"])
@@ -259,6 +295,11 @@ def means(table) -> pd.DataFrame:
 
 def _rows(table):
     """The name of each row: the processor, with batch and type if it has several."""
-    several = {name: table.groupby("processor")[name].transform("nunique") > 1 for name in ("batch", "dtype")}
-    row = table["processor"] + np.where(several["batch"], ", batch " + table["batch"].astype(str), "")
+    several = {
+        name: table.groupby("processor")[name].transform("nunique") > 1
+        for name in ("batch", "dtype")
+    }
+    row = table["processor"] + np.where(
+        several["batch"], ", batch " + table["batch"].astype(str), ""
+    )
     return row + np.where(several["dtype"], ", " + table["dtype"].fillna(""), "")

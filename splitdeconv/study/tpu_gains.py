@@ -20,7 +20,10 @@ from ..toolchains import libtpu
 #: Values of the column ``layer`` that are not a layer's name.
 WHOLE, CHAIN = "whole network", "chain"
 #: The meaning of the marks of `cells`.
-NOTES = {"*": "rests on a charge for operations without estimate", "framed": "split by the target's rules"}
+NOTES = {
+    "*": "rests on a charge for operations without estimate",
+    "framed": "split by the target's rules",
+}
 _WHERE = libtpu.KEY[:-2]  # all but form and interleave
 
 
@@ -49,8 +52,12 @@ def costs(table, target=None) -> pd.DataFrame:
     if timed:
         table = table.assign(charged=table["seconds"], raw=table["seconds"], bound=False)
     else:
-        table = table.assign(charged=libtpu.charged(table), raw=table["cycles"], bound=table["lower_bound"].eq(True))
-    table["configuration"] = [name_of(*row) for row in table[["generation", "batch", "dtype"]].itertuples(index=False)]
+        table = table.assign(
+            charged=libtpu.charged(table), raw=table["cycles"], bound=table["lower_bound"].eq(True)
+        )
+    table["configuration"] = [
+        name_of(*row) for row in table[["generation", "batch", "dtype"]].itertuples(index=False)
+    ]
     table = table.assign(complete=True, chosen=table["form"])
     layers = table[~table["layer"].isin([WHOLE, CHAIN]) & table["network"].isin(names())]
     if target is None:
@@ -77,7 +84,9 @@ def absent(table) -> pd.DataFrame:
     key = [*_WHERE, "form"]
     lost = table["reason"].notna().groupby([table[name] for name in key]).transform("all")
     rows = table[lost].drop_duplicates(key)
-    names = [name_of(*row) for row in rows[["generation", "batch", "dtype"]].itertuples(index=False)]
+    names = [
+        name_of(*row) for row in rows[["generation", "batch", "dtype"]].itertuples(index=False)
+    ]
     return rows.assign(configuration=names, complete=False, skipped=rows["reason"])
 
 
@@ -104,7 +113,10 @@ def wins(costs) -> pd.DataFrame:
     key = [*_WHERE, "configuration"]
     split = layers[~layers["form"].isin(["native", "nzp", "auto"])]
     best = libtpu.cheapest(split, _WHERE, "charged").set_index(key)
-    native, auto = (layers[layers["form"] == form].set_index(key).reindex(best.index) for form in ("native", "auto"))
+    native, auto = (
+        layers[layers["form"] == form].set_index(key).reindex(best.index)
+        for form in ("native", "auto")
+    )
     raw = split.groupby(key, sort=False)["raw"].min().reindex(best.index)
     compared = best[["form", "interleave"]].assign(
         gain=native["charged"] / best["charged"],
@@ -186,7 +198,10 @@ def _site(network, layer):
     rows = {row.name: row for row in layers(network) if row.kind == "deconv"}
     if layer not in rows:
         raise SplitDeconvError(
-            "a layer that its network does not have", where=network, expected=", ".join(rows), got=repr(layer)
+            "a layer that its network does not have",
+            where=network,
+            expected=", ".join(rows),
+            got=repr(layer),
         )
     row = rows[layer]
     return Site(

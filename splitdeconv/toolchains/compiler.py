@@ -30,10 +30,7 @@ def given(model: bytes | str, where: str) -> bytes:
 
 
 def run(
-    name: str,
-    command: Sequence[str | PathLike[str]],
-    timeout: float,
-    folder: str | PathLike[str],
+    name: str, command: Sequence[str | PathLike[str]], timeout: float, folder: str | PathLike[str]
 ) -> program.Run:
     """Run a compiler until it ends, whether it fails or not.
 

@@ -40,10 +40,18 @@ class Configuration:
 
 
 CONFIGURATIONS = {
-    "ethos_u55": Configuration("ethos_u55", "ethos-u55-256", "Ethos_U55_High_End_Embedded", "Shared_Sram"),
-    "ethos_u65": Configuration("ethos_u65", "ethos-u65-512", "Ethos_U65_High_End", "Dedicated_Sram_512KB"),
-    "ethos_u85": Configuration("ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Dedicated_Sram_512KB"),
-    "ethos_u85_sram": Configuration("ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Sram_Only"),
+    "ethos_u55": Configuration(
+        "ethos_u55", "ethos-u55-256", "Ethos_U55_High_End_Embedded", "Shared_Sram"
+    ),
+    "ethos_u65": Configuration(
+        "ethos_u65", "ethos-u65-512", "Ethos_U65_High_End", "Dedicated_Sram_512KB"
+    ),
+    "ethos_u85": Configuration(
+        "ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Dedicated_Sram_512KB"
+    ),
+    "ethos_u85_sram": Configuration(
+        "ethos_u85", "ethos-u85-1024", "Ethos_U85_SYS_DRAM_High", "Sram_Only"
+    ),
 }
 _INSTALL = "pip install 'splitdeconv[npu]'"
 # The tables of older versions of Vela have other columns.
@@ -114,7 +122,9 @@ def _version_or_reason(vela: str | None) -> tuple[str | None, str | None]:
         return None, "Vela does not report its version when called with --version"
     if tuple(map(int, found[1].split(".")[:2])) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
-        return found[1], f"Vela {found[1]} is too old, {oldest} or later is required: pip install -U ethos-u-vela"
+        return found[
+            1
+        ], f"Vela {found[1]} is too old, {oldest} or later is required: pip install -U ethos-u-vela"
     return found[1], None
 
 
@@ -152,7 +162,12 @@ def estimate(
         for name in configurations:
             chosen = CONFIGURATIONS[name]
             row = {"form": form, "configuration": name, "accelerator": chosen.accelerator}
-            row |= {"system": chosen.system, "memory": chosen.memory, "vela": found, "complete": False}
+            row |= {
+                "system": chosen.system,
+                "memory": chosen.memory,
+                "vela": found,
+                "complete": False,
+            }
             try:
                 if reason is not None:
                     raise _unavailable(reason)
@@ -161,7 +176,9 @@ def estimate(
                     data = model.get(name, "no file was given for this configuration")
                 data = compiler.given(data, "vela.estimate, models")
                 if (data, name) not in known:
-                    known[data, name] = _facts(*compile_model(data, name, timeout=timeout, vela=vela))
+                    known[data, name] = _facts(
+                        *compile_model(data, name, timeout=timeout, vela=vela)
+                    )
                 row |= known[data, name]
             except SplitDeconvError as error:
                 row["skipped"] = error.problem

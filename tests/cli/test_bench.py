@@ -23,7 +23,10 @@ def test_a_model_is_timed_beside_what_becomes_of_it(run, tmp_path, kind):
     assert (code, err) == (0, "")
     told = json.loads(out)
     assert told["schema_version"] == 1
-    assert [(row["form"], row["threads"]) for row in told["times"]] == [("original", 1), ("converted", 1)]
+    assert [(row["form"], row["threads"]) for row in told["times"]] == [
+        ("original", 1),
+        ("converted", 1),
+    ]
     assert all(row["seconds"] > 0 and row["turns"] == 3 for row in told["times"])
     assert told["device"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
@@ -33,7 +36,11 @@ def test_two_files_are_timed_and_printed(run, tmp_path, model):
     assert run("convert", model, "-o", "split.tflite")[0] == 0
     code, out, err = run("bench", model, "split.tflite", "--turns", 3)
     assert (code, err) == (0, "")
-    lines = [line.split() for line in out.splitlines() if line.strip().startswith(("original", "converted"))]
+    lines = [
+        line.split()
+        for line in out.splitlines()
+        if line.strip().startswith(("original", "converted"))
+    ]
     assert [(line[0], line[1]) for line in lines] == [
         ("original", "1"),
         ("converted", "1"),
@@ -93,7 +100,12 @@ def test_a_model_of_no_runtime_is_refused_before_it_is_converted(run, tmp_path, 
 
 def test_what_was_timed_is_said(run, tmp_path, monkeypatch):
     (tmp_path / "in").write_bytes(MODELS["tflite"])
-    times = [("original", 1, 9, 1.0), ("converted", 1, 9, 2.0), ("original", 2, 5, 1.0), ("converted", 2, 5, 0.5)]
+    times = [
+        ("original", 1, 9, 1.0),
+        ("converted", 1, 9, 2.0),
+        ("original", 2, 5, 1.0),
+        ("converted", 2, 5, 0.5),
+    ]
     rows = [
         {"form": form, "threads": count, "turns": turns, "speedup": gain, "low": gain, "high": gain}
         for form, count, turns, gain in times

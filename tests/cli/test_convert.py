@@ -58,12 +58,27 @@ def test_json(run, model):
     assert content["operators_after"]["CONV_2D"] == 4
     code, out, _ = run("verify", "up.tflite", "out", "--json", "--samples", "1")
     content = json.loads(out)
-    assert (code, content["schema_version"], content["passed"], content["samples"]) == (0, 1, True, 1)
+    assert (code, content["schema_version"], content["passed"], content["samples"]) == (
+        0,
+        1,
+        True,
+        1,
+    )
 
 
 def test_options_reach_the_conversion(run, tmp_path):
     (tmp_path / "in").write_bytes(deconv_model(CASE.with_(dynamic=True)))
-    options = ("--form", "rows", "--interleave", "transpose", "--static-batch", "2", "--layers", "pict", "--no-verify")
+    options = (
+        "--form",
+        "rows",
+        "--interleave",
+        "transpose",
+        "--static-batch",
+        "2",
+        "--layers",
+        "pict",
+        "--no-verify",
+    )
     code, out, _ = run("convert", "in", "-o", "out", *options)
     assert (code, "verification" in out) == (0, False)
     names = operators((tmp_path / "out").read_bytes())
@@ -95,12 +110,19 @@ def test_input_shapes_reach_the_conversion(run, tmp_path):
         (["image=1x7x4x6"], "invalid input shape: expected the sizes that are fixed in the file"),
         (["picture=1x7x4x5"], "the model has no such input"),
         (["image=1x7x4x5", "image=1x7x4x5"], "invalid input shapes: expected one per input"),
-        (["image=1x7x4x5", "--static-batch", "1"], "static_batch and input_shape cannot be combined"),
+        (
+            ["image=1x7x4x5", "--static-batch", "1"],
+            "static_batch and input_shape cannot be combined",
+        ),
     ],
 )
 def test_wrong_input_shapes_exit_with_1(run, tmp_path, options, message):
     (tmp_path / "in").write_bytes(deconv_model(CASE.with_(dynamic=True, open_image=True)))
-    given = [part for text in options for part in ([text] if text[0] in "-1" else ["--input-shape", text])]
+    given = [
+        part
+        for text in options
+        for part in ([text] if text[0] in "-1" else ["--input-shape", text])
+    ]
     code, out, err = run("convert", "in", "-o", "out", *given)
     assert (code, out) == (1, "")
     assert f"splitdeconv: {message}" in err
@@ -126,7 +148,9 @@ def test_a_difference_exits_with_1(run, model):
     code, out, err = run("verify", "up.tflite", "bad")
     assert code == 1
     assert "verification by model FAILED" in out
-    assert err.startswith("splitdeconv: the two models do not compute the same\n  where: output picture")
+    assert err.startswith(
+        "splitdeconv: the two models do not compute the same\n  where: output picture"
+    )
     code, out, err = run("verify", "up.tflite", "bad", "--json")
     assert (code, json.loads(out)["passed"], err != "") == (1, False, True)
 
@@ -158,7 +182,9 @@ def test_the_extension_means_nothing(run, tmp_path, kind):
 
 
 def test_help_names_everything():
-    result = CliRunner().invoke(cli.app, ["convert", "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    result = CliRunner().invoke(
+        cli.app, ["convert", "--help"], env={"COLUMNS": "200", "TERM": "dumb"}
+    )
     assert result.exit_code == 0
     for option in [
         "output",
@@ -199,11 +225,16 @@ def test_in_a_process_of_its_own(tmp_path):
 
 def test_a_small_file_converts_without_tensorflow(tmp_path):
     (tmp_path / "up.tflite").write_bytes(MODELS["tflite"])
-    code = "import sys\nfrom splitdeconv.limits import sandbox\nfrom splitdeconv.convert import job, task\n" + (
-        "sandbox.run = lambda _, order, folder, *__: job.run(task.Task.from_json(order.task), folder)\n"
-        "from splitdeconv import cli\n"
-        "try:\n    cli.main(['convert', 'up.tflite', '-o', 'out.tflite'])\n"
-        "except SystemExit:\n    print({'tensorflow', 'keras', 'jax', 'onnx'} & set(sys.modules))\n"
+    code = (
+        "import sys\nfrom splitdeconv.limits import sandbox\nfrom splitdeconv.convert import job, task\n"
+        + (
+            "sandbox.run = lambda _, order, folder, *__: job.run(task.Task.from_json(order.task), folder)\n"
+            "from splitdeconv import cli\n"
+            "try:\n    cli.main(['convert', 'up.tflite', '-o', 'out.tflite'])\n"
+            "except SystemExit:\n    print({'tensorflow', 'keras', 'jax', 'onnx'} & set(sys.modules))\n"
+        )
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert done.stdout.splitlines()[-1] == "set()"

@@ -36,7 +36,9 @@ def endless():
             numpy_helper.from_array(np.int64(2**62), "n"),
         ],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    ).SerializeToString()
 
 
 def processes(mark):
@@ -78,9 +80,13 @@ def test_a_signal_ends_all_of_it(tmp_path, number):
 
 
 def test_an_interruption_while_everything_is_being_imported(tmp_path):
-    (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)")
+    (tmp_path / "typer.py").write_text(
+        "import time\nprint('importing', flush=True)\ntime.sleep(60)"
+    )
     script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from splitdeconv.cli import main; main(['networks'])"
-    command = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert command.stdout.readline() == b"importing\n"
     command.send_signal(signal.SIGINT)
     assert command.communicate(timeout=60) == (b"", b"")

@@ -45,7 +45,17 @@ def test_the_layers_of_a_network(run):
 
 def test_a_plan(run):
     code, out, _ = run(
-        "plan", "--input", "16x12", "--kernel", "5x4", "--stride", "2", "--output", "31x24", "--form", "rows"
+        "plan",
+        "--input",
+        "16x12",
+        "--kernel",
+        "5x4",
+        "--stride",
+        "2",
+        "--output",
+        "31x24",
+        "--form",
+        "rows",
     )
     assert code == 0
     assert out == f"{sd.plan((16, 12), (5, 4), 2, output_shape=(31, 24), form='rows')}\n"
@@ -75,12 +85,25 @@ def test_a_plan_with_crops_and_unknown_size_as_json(run):
     plan = sd.plan((None, 9), 4, 2, [(1, 1), (0, 2)], output_padding=(1, 0))
     assert (code, content["schema_version"], content["macs_per_channel_pair"]) == (0, 1, None)
     assert content["output_shape"] == [None, plan.output_shape[1]]
-    assert [c["kernel_size"] for c in content["convolutions"]] == [list(c.kernel_size) for c in plan.convolutions]
+    assert [c["kernel_size"] for c in content["convolutions"]] == [
+        list(c.kernel_size) for c in plan.convolutions
+    ]
 
 
 def test_counts_in_json_are_per_channel_pair(run):
     _, out, _ = run(
-        "plan", "--input", "16", "--kernel", "5", "--stride", "2", "--padding", "VALID", "--groups", "2", "--json"
+        "plan",
+        "--input",
+        "16",
+        "--kernel",
+        "5",
+        "--stride",
+        "2",
+        "--padding",
+        "VALID",
+        "--groups",
+        "2",
+        "--json",
     )
     content = json.loads(out)
     assert (content["padding"], content["groups"]) == ("VALID", 2)
@@ -93,7 +116,10 @@ def test_counts_in_json_are_per_channel_pair(run):
         (["networks", "gan"], "splitdeconv: unknown network\n"),
         (["plan", "--input", "16", "--kernel", "5", "--output", "99"], "output length 16 to 16"),
         (["plan", "--input", "16", "--kernel", "5", "--form", "sd"], "unknown form"),
-        (["plan", "--input", "16x16", "--kernel", "100000", "--stride", "100000"], "too large to split"),
+        (
+            ["plan", "--input", "16x16", "--kernel", "100000", "--stride", "100000"],
+            "too large to split",
+        ),
         (["plan", "--input", "8x8", "--kernel", "3", "--stride", "60000"], "too large to split"),
     ],
 )
@@ -135,7 +161,9 @@ def test_as_a_module():
 def test_a_table_is_as_wide_as_a_notebook_shows(monkeypatch):
     wide, shown = ("a" * 60, "b " * 60), []
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    monkeypatch.setattr("rich.jupyter.display", lambda segments, _: shown.extend(s.text for s in segments))
+    monkeypatch.setattr(
+        "rich.jupyter.display", lambda segments, _: shown.extend(s.text for s in segments)
+    )
     show.print_table(("one", "two"), [wide])
     text = "".join(shown)
     assert max(map(len, text.splitlines())) <= 106

@@ -48,19 +48,40 @@ def test_a_simulation_is_a_table_with_reasons_totals_and_the_gain(run, network):
         "zeros generated\n"
     )
     layers = simulate(TABLE, "pe_array_32x7", "rows", "WA", batch=2, technology="horowitz_45nm")
-    rows = {line.split()[0]: line.split() for line in out.splitlines() if line.strip().startswith(LAYERS)}
+    rows = {
+        line.split()[0]: line.split()
+        for line in out.splitlines()
+        if line.strip().startswith(LAYERS)
+    }
     assert tuple(rows) == LAYERS
     for row in layers.itertuples():
-        numbers = (f"{row.cycles / 1e3:,.1f}", f"{row.utilisation:.0%}", f"{row.dram_bytes / 1024:,.1f}")
-        assert tuple(rows[row.name][1:7]) == (row.kind, *numbers, f"{row.energy_pj / 1e6:,.2f}", row.bound_by)
+        numbers = (
+            f"{row.cycles / 1e3:,.1f}",
+            f"{row.utilisation:.0%}",
+            f"{row.dram_bytes / 1024:,.1f}",
+        )
+        assert tuple(rows[row.name][1:7]) == (
+            row.kind,
+            *numbers,
+            f"{row.energy_pj / 1e6:,.2f}",
+            row.bound_by,
+        )
         assert rows[row.name][7] == row.why.split()[0]
     (total,), (transposed,) = lines(out, "all layers: "), lines(out, "transposed convolutions: ")
     for text, part in ((total, layers), (transposed, layers[layers["kind"] == "deconv"])):
-        assert f"{part['macs_useful'].sum() / 1e6:,.2f} useful MMAC, {part['cycles'].sum() / 1e3:,.1f} kcycles" in text
+        assert (
+            f"{part['macs_useful'].sum() / 1e6:,.2f} useful MMAC, {part['cycles'].sum() / 1e3:,.1f} kcycles"
+            in text
+        )
         assert text.endswith(f"{part['energy_pj'].sum() / 1e6:,.2f} uJ")
-    gains = compare({"": TABLE}, "pe_array_32x7", [("rows", "WA")], batch=2, technology="horowitz_45nm")
+    gains = compare(
+        {"": TABLE}, "pe_array_32x7", [("rows", "WA")], batch=2, technology="horowitz_45nm"
+    )
     gains = gains[gains["variant"] == "rows-WA"].set_index("part")
-    for start, part in (("over nzp, all layers: ", "network"), ("over nzp, transposed convolutions: ", "deconv")):
+    for start, part in (
+        ("over nzp, all layers: ", "network"),
+        ("over nzp, transposed convolutions: ", "deconv"),
+    ):
         gain = gains.loc[part]
         assert lines(out, start) == [
             f"{gain['speedup']:.2f}x faster ({gain['array_speedup']:.2f}x without memory), "
@@ -83,7 +104,9 @@ def test_a_simulation_as_json(run, network):
     assert content["totals"]["network"]["cycles"] == layers["cycles"].sum()
     assert content["totals"]["deconv"]["cycles"] == layers["cycles"][1:].sum()
     before = simulate(TABLE, "pe_array_16x16", "nzp", **how)["cycles"][1:].sum()
-    assert content["over_nzp"]["deconv"]["speedup"] == before / content["totals"]["deconv"]["cycles"]
+    assert (
+        content["over_nzp"]["deconv"]["speedup"] == before / content["totals"]["deconv"]["cycles"]
+    )
 
 
 def test_without_transposed_convolutions_there_is_no_gain(run, tmp_path):
@@ -98,8 +121,12 @@ def test_without_transposed_convolutions_there_is_no_gain(run, tmp_path):
 
 def test_one_network_of_a_file_of_several(run, tmp_path):
     path = tmp_path / "all.csv"
-    pd.concat([networks(name).assign(network=name) for name in ("DCGAN", "SNGAN")]).to_csv(path, index=False)
-    code, out, _ = run("simulate", path, "--network", "DCGAN", "--processor", "pe_array_16x16", "--json")
+    pd.concat([networks(name).assign(network=name) for name in ("DCGAN", "SNGAN")]).to_csv(
+        path, index=False
+    )
+    code, out, _ = run(
+        "simulate", path, "--network", "DCGAN", "--processor", "pe_array_16x16", "--json"
+    )
     assert (code, [layer["name"] for layer in json.loads(out)["layers"]]) == (0, list(LAYERS))
     code, out, err = run("simulate", path, "--processor", "pe_array_16x16")
     assert (code, out) == (1, "")
@@ -118,7 +145,14 @@ def test_a_sweep_on_stdout(run, network):
         "rows:cols": {"8:32": {"rows": 8, "cols": 32}, "16:16": {"rows": 16, "cols": 16}},
         "strided_writes": [True, False],
     }
-    found = sweep({str(network): TABLE}, "pe_array_16x16", axes, methods=["sd"], skips=["none", "W"], zeros="stored")
+    found = sweep(
+        {str(network): TABLE},
+        "pe_array_16x16",
+        axes,
+        methods=["sd"],
+        skips=["none", "W"],
+        zeros="stored",
+    )
     expected = found.to_dataframe().reset_index()
     assert len(expected) == prod(found.sizes.values()) == 32
     assert out.startswith("network,method,skip,part,dram_gb_s,rows:cols,strided_writes,cycles,")
@@ -144,14 +178,23 @@ def test_a_sweep_in_a_file_with_a_bar_on_a_terminal(run, network, tmp_path, monk
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("simulate", "gan", "--processor", "pe_array_16x16"), "splitdeconv: there is no such network or file\n"),
+        (
+            ("simulate", "gan", "--processor", "pe_array_16x16"),
+            "splitdeconv: there is no such network or file\n",
+        ),
         (("simulate", "FILE", "--processor", "gpu"), "splitdeconv: unknown processor\n"),
         (
             ("simulate", "FILE", "--processor", "eyeriss_like", "--skip", "A"),
             "the processor does not support that skipping mode",
         ),
-        (("simulate", "FILE", "--processor", "pe_array_16x16", "--method", "native"), "no transposed convolution"),
-        (("simulate", "FILE", "--processor", "pe_array_16x16", "--technology", "x"), "unknown technology"),
+        (
+            ("simulate", "FILE", "--processor", "pe_array_16x16", "--method", "native"),
+            "no transposed convolution",
+        ),
+        (
+            ("simulate", "FILE", "--processor", "pe_array_16x16", "--technology", "x"),
+            "unknown technology",
+        ),
         (("simulate", "FILE", "--processor", "pe_array_16x16", "--size", "8x8"), "unknown option"),
         (("sweep", "FILE", "--processor", "pe_array_16x16", "--axis", "rowz=8"), "axis rowz"),
         (("sweep", "FILE", "--processor", "pe_array_16x16", "--axis", "rows=8,eight"), "axis rows"),
@@ -160,7 +203,16 @@ def test_a_sweep_in_a_file_with_a_bar_on_a_terminal(run, network, tmp_path, monk
             "does not support that skipping mode",
         ),
         (
-            ("sweep", "FILE", "--processor", "tpu_v5e_like", "--axis", "rows=8", "--scheduler", "x:y"),
+            (
+                "sweep",
+                "FILE",
+                "--processor",
+                "tpu_v5e_like",
+                "--axis",
+                "rows=8",
+                "--scheduler",
+                "x:y",
+            ),
             "cannot be reached",
         ),
     ],
@@ -176,7 +228,9 @@ def test_a_refusal_exits_with_1_and_no_traceback(run, network, arguments, messag
 def test_an_image_size_that_is_none_is_refused_with_an_example(run, text):
     code, _, err = run("simulate", "dcgan", "--processor", "pe_array_16x16", f"--size={text}")
     assert code == 2
-    assert f"invalid image size '{text}': expected HEIGHTxWIDTH" in " ".join(err.replace("│", " ").split())
+    assert f"invalid image size '{text}': expected HEIGHTxWIDTH" in " ".join(
+        err.replace("│", " ").split()
+    )
 
 
 @pytest.mark.parametrize(

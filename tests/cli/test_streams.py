@@ -59,7 +59,10 @@ def test_a_reader_that_has_gone_is_no_failure(shell, command, code):
 
 def test_a_full_disk_is_one_line(shell, tmp_path):
     code, _, err = shell("splitdeconv convert up.tflite -o out.tflite > /dev/full")
-    assert (code, err) == (1, "splitdeconv: standard output cannot be written: No space left on device\n")
+    assert (code, err) == (
+        1,
+        "splitdeconv: standard output cannot be written: No space left on device\n",
+    )
     assert (tmp_path / "out.tflite").is_file()
     code, _, err = shell("splitdeconv verify up.tflite missing.tflite > /dev/full")
     assert (code, err.count("splitdeconv: ")) == (1, 1)

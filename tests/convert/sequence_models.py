@@ -81,7 +81,10 @@ def attended(mask="i8"):
         node("Transpose", ["mixed"], "x", perm=[0, 2, 1]),
         node("ConvTranspose", ["x", "w"], "y", strides=[2]),
     ]
-    ports = value("input_ids", "i8", ["batch", "steps"]), value("attention_mask", mask, ["batch", "steps"])
+    ports = (
+        value("input_ids", "i8", ["batch", "steps"]),
+        value("attention_mask", mask, ["batch", "steps"]),
+    )
     stored = {"table": rng.standard_normal((ROWS, CHANNELS)).astype("f4")} | _weights(3)
     return model(nodes, ports, _outputs(), stored)
 
@@ -102,7 +105,11 @@ def spoken():
         node("Identity", ["input_lengths"], "lengths"),
         *_mask("steps_of_x"),
     ]
-    ports = value("input", "i8", [None, None]), value("input_lengths", "i8", [None]), value("sid", "i8", [None])
+    ports = (
+        value("input", "i8", [None, None]),
+        value("input_lengths", "i8", [None]),
+        value("sid", "i8", [None]),
+    )
     stored = {
         "table": rng.standard_normal((ROWS, CHANNELS)).astype("f4"),
         "voices": rng.standard_normal((3, CHANNELS)).astype("f4"),

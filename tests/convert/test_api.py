@@ -33,7 +33,12 @@ def no_deconv():
 def test_inspect_has_a_row_per_transposed_convolution(path):
     (row,) = sd.inspect(path).to_dict("records")
     plan = sd.plan((6, 5), (5, 4), 2)
-    assert (row["name"], row["operator"], row["dtype"], row["groups"]) == ("picture", "TRANSPOSE_CONV", "float32", 1)
+    assert (row["name"], row["operator"], row["dtype"], row["groups"]) == (
+        "picture",
+        "TRANSPOSE_CONV",
+        "float32",
+        1,
+    )
     assert {name: row[name] for name in plan.macs(5, 6)} == plan.macs(5, 6)
     assert (row["verdict"], row["form"], row["batch"]) == ("convert", "split", 1)
     assert row["geometry"] == ", ".join(map(str, plan.axes))
@@ -71,7 +76,11 @@ def test_a_model_is_converted_and_proved(path, kind):
 
 
 def test_the_same_model_gives_the_same_bytes(path):
-    assert sd.convert(path).model == sd.convert(path).model == sd.convert(path.read_bytes(), verify=False).model
+    assert (
+        sd.convert(path).model
+        == sd.convert(path).model
+        == sd.convert(path.read_bytes(), verify=False).model
+    )
 
 
 @pytest.mark.parametrize("form", ["split", "rows", "stacked"])
@@ -92,7 +101,9 @@ def test_a_model_without_any_comes_back_identical():
     model = no_deconv()
     result = sd.convert(model)
     assert result.model == model
-    assert result.report.notes == ("the model contains no transposed convolution: nothing to convert",)
+    assert result.report.notes == (
+        "the model contains no transposed convolution: nothing to convert",
+    )
     assert result.report.verification is None
 
 
@@ -149,7 +160,12 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
     (tmp_path / "board.yaml").write_text(text.replace("a letter", "a letter, notes: [beware]"))
     report = sd.convert(deconv_model(CASE.with_(dynamic=True)), target="board.yaml").report
     assert report.target == "board"
-    assert [name for name, _ in report.objections] == ["CONCATENATION", "CONV_2D", "DEPTH_TO_SPACE", "PAD"]
+    assert [name for name, _ in report.objections] == [
+        "CONCATENATION",
+        "CONV_2D",
+        "DEPTH_TO_SPACE",
+        "PAD",
+    ]
     assert report.notes == (
         "beware",
         "board supports int8; the model computes in float32 (its manual)",
@@ -158,7 +174,9 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
 
 
 def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
-    rules = "static_shapes: true, static_source: its manual, notes: [set the batch (--static-batch 1)]"
+    rules = (
+        "static_shapes: true, static_source: its manual, notes: [set the batch (--static-batch 1)]"
+    )
     text = f"{{name: board, title: B, formats: [tflite], others: unknown, others_source: a letter, {rules}}}"
     (tmp_path / "board.yaml").write_text(text)
     model = deconv_model(CASE.with_(dynamic=True, open_image=True))
@@ -168,7 +186,9 @@ def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
         f"set the batch ({way})",
         f"board needs fixed shapes (its manual); {way} fixes them",
     )
-    fixed = sd.convert(model, target=tmp_path / "board.yaml", input_shape=(1, 6, 5, CASE.cin)).report.notes
+    fixed = sd.convert(
+        model, target=tmp_path / "board.yaml", input_shape=(1, 6, 5, CASE.cin)
+    ).report.notes
     assert fixed == (
         f"input image is now fixed at 1x6x5x{CASE.cin} (was ?x?x?x{CASE.cin})",
         "set the batch (--static-batch 1)",
@@ -178,7 +198,10 @@ def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
 def test_own_inputs_are_of_the_fixed_shape():
     model = deconv_model(CASE.with_(dynamic=True, open_image=True))
     shapes, right = {"image": (1, 7, 4, CASE.cin)}, np.ones((2, 1, 7, 4, CASE.cin), "f4")
-    assert sd.convert(model, input_shape=shapes, inputs={"image": right}).report.verification.samples == 2
+    assert (
+        sd.convert(model, input_shape=shapes, inputs={"image": right}).report.verification.samples
+        == 2
+    )
     with refused("the inputs do not fit the model: shape of 'image'"):
         sd.convert(model, input_shape=shapes, inputs={"image": right[:, :, :6]})
 
@@ -187,10 +210,14 @@ def test_inspect_objects_to_the_rest_of_the_model_only(path, tmp_path):
     text = "{name: b, title: B, formats: [tflite], others: refused, others_source: a letter, operators: {}}"
     (tmp_path / "b.yaml").write_text(text)
     assert front.report(path, tmp_path / "b.yaml").objections == ()
-    assert [name for name, _ in front.report(no_deconv(), tmp_path / "b.yaml").objections] == ["RELU"]
+    assert [name for name, _ in front.report(no_deconv(), tmp_path / "b.yaml").objections] == [
+        "RELU"
+    ]
     leaves = text.replace("operators: {}", "leave: [{reason: r, source: s, when: {rank: [2, 2]}}]")
     (tmp_path / "b.yaml").write_text(leaves)
-    assert [name for name, _ in front.report(path, tmp_path / "b.yaml").objections] == ["TRANSPOSE_CONV"]
+    assert [name for name, _ in front.report(path, tmp_path / "b.yaml").objections] == [
+        "TRANSPOSE_CONV"
+    ]
 
 
 def refusing_model():
@@ -227,7 +254,9 @@ def test_a_wrong_result_is_never_returned(path, monkeypatch):
         return weights.tobytes() + bytes(data[weights.nbytes :])
 
     original = tflite.TFLiteModel.serialize
-    monkeypatch.setattr(tflite.TFLiteModel, "write", lambda self, path: path.write_bytes(spoil(self)))
+    monkeypatch.setattr(
+        tflite.TFLiteModel, "write", lambda self, path: path.write_bytes(spoil(self))
+    )
     with refused("does not compute the same as the original; it was not written") as caught:
         sd.convert(path)
     assert "output picture" in caught.value.where

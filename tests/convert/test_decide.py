@@ -39,8 +39,13 @@ def test_the_generic_target_converts_everything(one):
 
 def test_the_reason_counts_operations():
     # 5x5 stride 2 SAME: rows issue 1.2, zero insertion 4 times the useful operations.
-    assert "1.00 times the useful operations, zero insertion 4.00 times" in decide(site(), GENERIC).reason
-    assert decide(site(size=(None, 8)), GENERIC).reason == "form split by the library's default rule"
+    assert (
+        "1.00 times the useful operations, zero insertion 4.00 times"
+        in decide(site(), GENERIC).reason
+    )
+    assert (
+        decide(site(size=(None, 8)), GENERIC).reason == "form split by the library's default rule"
+    )
 
 
 def test_unknown_channels_are_not_few_channels():
@@ -50,11 +55,17 @@ def test_unknown_channels_are_not_few_channels():
 
 def test_a_problem_is_the_reason_of_a_refusal():
     decision = decide(site(problem="its weights are computed"), GENERIC, form="split")
-    assert (decision.verdict, decision.form, decision.reason) == ("refuse", None, "its weights are computed")
+    assert (decision.verdict, decision.form, decision.reason) == (
+        "refuse",
+        None,
+        "its weights are computed",
+    )
     assert decide(replace(site(), axes=None), GENERIC).verdict == "refuse"
 
 
-LEAVES = replace(BARE, leave=(Leave("slower by half", "bench.csv", When(dtypes=("int8",), kernel=(5, None))),))
+LEAVES = replace(
+    BARE, leave=(Leave("slower by half", "bench.csv", When(dtypes=("int8",), kernel=(5, None))),)
+)
 
 
 def test_a_measured_rule_leaves_a_layer_with_its_evidence():
@@ -66,7 +77,12 @@ def test_a_measured_rule_leaves_a_layer_with_its_evidence():
 
 
 def test_an_exception_must_be_known_to_hold():
-    leave = Leave("slower", "bench.csv", When(), unless=(When(batch=(1, 1), pixels=(None, 64)), When(stride=(8, None))))
+    leave = Leave(
+        "slower",
+        "bench.csv",
+        When(),
+        unless=(When(batch=(1, 1), pixels=(None, 64)), When(stride=(8, None))),
+    )
     target = replace(BARE, leave=(leave,))
     assert decide(site(batch=1), target).verdict == "convert"
     assert decide(site(batch=None), target).verdict == "leave"
@@ -76,16 +92,25 @@ def test_an_exception_must_be_known_to_hold():
 
 def test_who_names_a_form_has_chosen():
     decision = decide(site(dtype="int8"), LEAVES, form="rows")
-    assert (decision.verdict, decision.form, decision.reason) == ("convert", "rows", "form rows was requested")
+    assert (decision.verdict, decision.form, decision.reason) == (
+        "convert",
+        "rows",
+        "form rows was requested",
+    )
 
 
 def test_preferences_apply_in_order_and_only_where_they_hold():
     wide = Preference("wide ones", "a.csv", form="rows", when=When(in_channels=(100, None)))
-    any_ = Preference("it has an operator for it", "b.csv", interleave="depth_to_space", form="stacked")
+    any_ = Preference(
+        "it has an operator for it", "b.csv", interleave="depth_to_space", form="stacked"
+    )
     target = replace(BARE, prefer=(wide, any_))
     assert decide(site(cin=128), target).form == "rows"
     assert decide(site(cin=128), target).interleave == "depth_to_space"
-    assert decide(site(cin=128), target).reason == "wide ones (a.csv); it has an operator for it (b.csv)"
+    assert (
+        decide(site(cin=128), target).reason
+        == "wide ones (a.csv); it has an operator for it (b.csv)"
+    )
     assert decide(site(), target).form == "stacked"
     # Where the preferred interleave cannot be, neither preference of that rule counts.
     odd = decide(site(strides=(2, 3)), target)
@@ -127,7 +152,9 @@ FACTS = [
 ]
 
 
-@pytest.mark.parametrize(("when", "inside", "outside"), FACTS, ids=lambda v: str(v) if isinstance(v, dict) else "")
+@pytest.mark.parametrize(
+    ("when", "inside", "outside"), FACTS, ids=lambda v: str(v) if isinstance(v, dict) else ""
+)
 def test_rules_ask_for_facts(when, inside, outside):
     assert when.holds(site(**inside))
     assert not when.holds(site(**outside))

@@ -47,7 +47,9 @@ def test_no_two_layers_have_one_label_and_each_is_found_by_its_own(names):
         found = finds(re.compile(f"^{re.escape(label)}$"), names)
         alike = [other == names[index] for other in names]  # of one name all are meant
         assert found[index]
-        assert not any(f for i, f in enumerate(found) if i != index and not alike[i] and names[i] != label), label
+        assert not any(
+            f for i, f in enumerate(found) if i != index and not alike[i] and names[i] != label
+        ), label
 
 
 def test_layers_are_chosen_by_name_and_by_label():

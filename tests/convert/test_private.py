@@ -43,7 +43,15 @@ def test_nothing_is_left_and_nobody_is_called(tmp_path, trace, kind):
         given.write_bytes(model(kind))
     # Neither this process' settings nor those of a build server, under which some libraries report
     # nothing.
-    hidden = {*privacy.VARIABLES, "CI", "TF_BUILD", "JENKINS_URL", "KERAS_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"}
+    hidden = {
+        *privacy.VARIABLES,
+        "CI",
+        "TF_BUILD",
+        "JENKINS_URL",
+        "KERAS_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+    }
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     for variable in ("HOME", "TMPDIR"):
         (tmp_path / variable).mkdir()

@@ -20,7 +20,15 @@ TPUS = ["tpu_v2", "tpu_v3", "tpu_v4", "tpu_v5e", "tpu_v5p", "tpu_v6e"]
 NAMES = ["edge_tpu", *ETHOS, "generic", "onnxruntime", "openvino", "tflite_gpu", *TPUS, "xnnpack"]
 # What each interleave and form emits, by format.
 EMITTED = {
-    "tflite": {"CONV_2D", "PAD", "CONCATENATION", "RESHAPE", "STRIDED_SLICE", "DEPTH_TO_SPACE", "TRANSPOSE"},
+    "tflite": {
+        "CONV_2D",
+        "PAD",
+        "CONCATENATION",
+        "RESHAPE",
+        "STRIDED_SLICE",
+        "DEPTH_TO_SPACE",
+        "TRANSPOSE",
+    },
     "onnx": {"Conv", "Concat", "Reshape", "Slice", "DepthToSpace", "Transpose"},
 }
 
@@ -40,7 +48,10 @@ def test_a_target_says_where_everything_comes_from(name):
     # An unquoted " #" begins a comment: a list of threads would lose its end.
     assert not [
         source
-        for source in [*sources, *(getattr(target, f"{name}_source") for name in ("static", "types", "tensors"))]
+        for source in [
+            *sources,
+            *(getattr(target, f"{name}_source") for name in ("static", "types", "tensors")),
+        ]
         if str(source).endswith(",")
     ]
     assert all(rule.form or rule.interleave for rule in target.prefer)
@@ -66,10 +77,14 @@ MEASURED = Path(__file__).resolve().parents[2] / "data" / "measured" / "targets.
 def measured():
     """What was measured of each target: per layer, the gain of each form and interleave over native."""
     table = pd.read_csv(MEASURED, keep_default_na=False)
-    for (target, dtype, layer, geometry), rows in table.groupby(["target", "dtype", "layer", "geometry"], sort=False):
+    for (target, dtype, layer, geometry), rows in table.groupby(
+        ["target", "dtype", "layer", "geometry"], sort=False
+    ):
         (h, w, cin), cout = map(int, layer.split("-")[0].split("x")), int(layer.split("-")[1])
         kernel, stride, padding = geometry.split()
-        one = site((h, w), int(kernel.split("x")[0]), int(stride[1:]), padding, cin, cout, dtype=dtype)
+        one = site(
+            (h, w), int(kernel.split("x")[0]), int(stride[1:]), padding, cin, cout, dtype=dtype
+        )
         gains = dict(zip(rows["form"], map(float, rows["gain"]), strict=True))
         yield target, one, {name: gain for name, gain in gains.items() if name != "native"}
 
@@ -80,7 +95,9 @@ def gain_of(decision, gains):
     return gains[decision.form + (" d2s" if decision.interleave == "depth_to_space" else "")]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name in set(pd.read_csv(MEASURED)["target"])])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name in set(pd.read_csv(MEASURED)["target"])]
+)
 def test_rules_follow_the_measurements(name):
     """No layer that was measured is converted at a loss, none left that would have gained, none far from its best."""
     ratios = []
@@ -104,7 +121,8 @@ def claims(target):
     """Every rule of a target that states a range over native, with the range as it is written."""
     for rule in (*target.prefer, *target.leave):
         stated = re.search(
-            r"([\d.]+) to ([\d.]+) (?:times fewer than native(?: at stride (\d+))?|of native)", rule.reason
+            r"([\d.]+) to ([\d.]+) (?:times fewer than native(?: at stride (\d+))?|of native)",
+            rule.reason,
         )
         if stated and rule.source.startswith("data/measured/targets.csv"):
             yield rule, stated[1], stated[2], stated[3]
@@ -132,7 +150,9 @@ def test_the_ranges_in_the_reasons_are_those_of_the_measurements(name):
 RANGES = ("rank", "groups", "stride", "kernel", "in_channels", "out_channels", "pixels")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name in set(pd.read_csv(MEASURED)["target"])])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name in set(pd.read_csv(MEASURED)["target"])]
+)
 def test_every_rule_carries_the_range_it_was_measured_on(name):
     """Each end of each range is that of a layer that the rule decides: no rule reaches beyond its measurements."""
     target = load_target(name)
@@ -141,7 +161,9 @@ def test_every_rule_carries_the_range_it_was_measured_on(name):
         leave = next((rule for rule in target.leave if rule.holds(one)), None)
         rule = leave or next(rule for rule in target.prefer if rule.when.holds(one))
         decided.setdefault(id(rule), []).append(one)
-    about_forms = [rule for rule in target.prefer if rule.form]  # which operators there are needs no measurement
+    about_forms = [
+        rule for rule in target.prefer if rule.form
+    ]  # which operators there are needs no measurement
     for rule in (*about_forms, *target.leave):
         sites = decided[id(rule)]
         assert set(rule.when.dtypes) == {one.dtype for one in sites}, rule
@@ -178,13 +200,20 @@ def test_a_cpu_target_leaves_what_it_was_not_measured_on(name, changes, words):
 
 @pytest.mark.parametrize("name", ETHOS)
 @pytest.mark.parametrize("strides", [3, 4, 64])
-def test_an_npu_converts_by_the_default_what_it_was_not_measured_on_and_claims_nothing(name, strides):
+def test_an_npu_converts_by_the_default_what_it_was_not_measured_on_and_claims_nothing(
+    name, strides
+):
     one = site((10, 10), 9, strides, cin=300, cout=150, dtype="uint8")
-    one = replace(one, interleaves=("depth_to_space", "batch_to_space", "concat"))  # as a .tflite file's
+    one = replace(
+        one, interleaves=("depth_to_space", "batch_to_space", "concat")
+    )  # as a .tflite file's
     decision = decide(one, load_target(name))
     assert (decision.verdict, decision.interleave) == ("convert", "concat")
     assert decision.form == auto_form(one.axes, 150)
-    assert f"form {decision.form} by the library's default rule: no comparable layer was" in decision.reason
+    assert (
+        f"form {decision.form} by the library's default rule: no comparable layer was"
+        in decision.reason
+    )
     assert "times" not in decision.reason
 
 
@@ -204,7 +233,9 @@ def test_objections():
         operators={"CONV_2D": Operator("the list", (1, 5)), "PAD": Operator("the list")},
         refused={"DEPTH_TO_SPACE": Refused("it aborts", "a thread")},
     )
-    found = target.objections([("CONV_2D", 6), ("PAD", 9), ("TANH", 1), ("DEPTH_TO_SPACE", 1), ("CONV_2D", 1)])
+    found = target.objections(
+        [("CONV_2D", 6), ("PAD", 9), ("TANH", 1), ("DEPTH_TO_SPACE", 1), ("CONV_2D", 1)]
+    )
     assert found == [
         ("CONV_2D", "version 6; supported are 1 to 5 (the list)"),
         ("DEPTH_TO_SPACE", "it aborts (a thread)"),
@@ -222,12 +253,17 @@ def test_objections_to_types():
         others_source="the list",
         tensors=("int8", "int16"),
         tensors_source="its manual",
-        operators={"ARG_MAX": Operator("page 7", tensors=("int8", "int64")), "QUANTIZE": Operator("x", fix="do this")},
+        operators={
+            "ARG_MAX": Operator("page 7", tensors=("int8", "int64")),
+            "QUANTIZE": Operator("x", fix="do this"),
+        },
         refused={"TANH": Refused("it aborts", "a thread", "use RELU")},
     )
     uses = [("ARG_MAX", 1, {"int64"}), ("PAD", 1, {"int16"}), ("ADD", 1), ("TANH", 1, {"float32"})]
     assert target.objections(uses) == [("TANH", "it aborts (a thread); use RELU")]
-    assert target.objections([("ARG_MAX", 1, {"int16"}), ("QUANTIZE", 1, {"int8", "uint8", "float32"})]) == [
+    assert target.objections(
+        [("ARG_MAX", 1, {"int16"}), ("QUANTIZE", 1, {"int8", "uint8", "float32"})]
+    ) == [
         ("ARG_MAX", "tensors of int16; supported are int8, int64 (page 7)"),
         ("QUANTIZE", "tensors of float32, uint8; supported are int8, int16 (its manual); do this"),
     ]
@@ -235,10 +271,26 @@ def test_objections_to_types():
 
 def test_the_gpu_delegate_takes_the_versions_that_its_parsers_check():
     """As `CheckMaxSupportedOpVersion` has them in the source that the file cites; operators without it take any."""
-    newest = {"ADD": 2, "CONCATENATION": 2, "CONV_2D": 6, "FULLY_CONNECTED": 9, "MUL": 3, "PAD": 2, "RESHAPE": 1}
-    newest |= {"DEPTHWISE_CONV_2D": 6, "STRIDED_SLICE": 4, "TRANSPOSE_CONV": 3, "TRANSPOSE": 4, "LSTM": 4}
+    newest = {
+        "ADD": 2,
+        "CONCATENATION": 2,
+        "CONV_2D": 6,
+        "FULLY_CONNECTED": 9,
+        "MUL": 3,
+        "PAD": 2,
+        "RESHAPE": 1,
+    }
+    newest |= {
+        "DEPTHWISE_CONV_2D": 6,
+        "STRIDED_SLICE": 4,
+        "TRANSPOSE_CONV": 3,
+        "TRANSPOSE": 4,
+        "LSTM": 4,
+    }
     target = load_target("tflite_gpu")
-    assert not target.objections([*newest.items(), ("DEPTH_TO_SPACE", 2), ("Convolution2DTransposeBias", 1)])
+    assert not target.objections(
+        [*newest.items(), ("DEPTH_TO_SPACE", 2), ("Convolution2DTransposeBias", 1)]
+    )
     found = target.objections([(name, version + 1) for name, version in newest.items()])
     assert [name for name, _ in found] == sorted(newest)
     assert target.objections([("BATCH_TO_SPACE_ND", 1), ("GATHER_ND", 1)])
@@ -274,12 +326,18 @@ def test_a_users_own_target(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("operators: {CONV_2D: {versions: [1, 2]}}", "a key is missing in a data file: operators.CONV_2D.source"),
+        (
+            "operators: {CONV_2D: {versions: [1, 2]}}",
+            "a key is missing in a data file: operators.CONV_2D.source",
+        ),
         (
             "operators: {CONV_2D: {source: x, versions: many}}",
             "another type in a data file: operators.CONV_2D.versions",
         ),
-        ("prefer: [{reason: r, source: s, form: paper}]", "another type in a data file: prefer.0.form"),
+        (
+            "prefer: [{reason: r, source: s, form: paper}]",
+            "another type in a data file: prefer.0.form",
+        ),
         (
             "leave: [{reason: r, source: s, when: {step: [1, 2]}}]",
             "unknown key in a data file: leave.0.when.step",

@@ -43,7 +43,9 @@ def test_what_has_a_default_may_be_left_out():
         verb_of("verify", {"sample": 3})
 
 
-@pytest.mark.parametrize("answer", [Answer({"a": [1, None]}), Answer(refusal=Refusal("p", "w", None, "g"))])
+@pytest.mark.parametrize(
+    "answer", [Answer({"a": [1, None]}), Answer(refusal=Refusal("p", "w", None, "g"))]
+)
 def test_an_answer_survives_json(answer):
     assert Answer.from_json(json.loads(json.dumps(answer.to_json()))) == answer
 

@@ -32,7 +32,9 @@ def answer(monkeypatch, tmp_path):
     return answer
 
 
-@pytest.mark.parametrize("error", [IndexError("list index\nout of range"), TypeError("x" * 1000), RecursionError()])
+@pytest.mark.parametrize(
+    "error", [IndexError("list index\nout of range"), TypeError("x" * 1000), RecursionError()]
+)
 def test_an_unforeseen_error_is_named_with_its_stage_and_place(answer, error):
     said = answer(error)
     assert said["problem"] == "internal error while rewriting the model; nothing was written"
@@ -60,5 +62,9 @@ def test_a_lack_of_memory_is_named_as_such(answer, error):
 
 def test_the_exchange_folder_is_not_named(answer, tmp_path):
     """As ONNX Runtime does: "External data path does not exist: FOLDER/weights.bin"."""
-    said = answer(SplitDeconvError("no data", where="m.onnx", got=f"'{tmp_path}/weights.bin' and {tmp_path}/tmp/a"))
+    said = answer(
+        SplitDeconvError(
+            "no data", where="m.onnx", got=f"'{tmp_path}/weights.bin' and {tmp_path}/tmp/a"
+        )
+    )
     assert said["got"] == "'weights.bin' and tmp/a"

@@ -28,7 +28,11 @@ def _seeded():
 
 def _interleaves(case):
     """Those the case allows: depth_to_space is for two axes of one stride."""
-    return [i for i in INTERLEAVES if i != "depth_to_space" or (case.rank == 2 and len(set(case.strides)) == 1)]
+    return [
+        i
+        for i in INTERLEAVES
+        if i != "depth_to_space" or (case.rank == 2 and len(set(case.strides)) == 1)
+    ]
 
 
 def _turn(index, case):
@@ -67,8 +71,12 @@ def test_exact(index, case):
     for j, (form, interleave) in enumerate(_turn(index, case)):
         # Filters as constants and as tensors in turn: they are split on the host and in the graph.
         y = _run(case, tensors[0], w if (index + j) % 2 else tensors[1], form, interleave).numpy()
-        np.testing.assert_allclose(y, definition, rtol=0, atol=TOLERANCE, err_msg=f"{form}, {interleave}")
-        np.testing.assert_allclose(y, second, rtol=0, atol=TOLERANCE, err_msg=f"{form}, {interleave}")
+        np.testing.assert_allclose(
+            y, definition, rtol=0, atol=TOLERANCE, err_msg=f"{form}, {interleave}"
+        )
+        np.testing.assert_allclose(
+            y, second, rtol=0, atol=TOLERANCE, err_msg=f"{form}, {interleave}"
+        )
     x, w = case.integers()
     form, interleave = _turn(index, case)[index % len(FORMS)]
     # Products below 144, sums below 2**24: float32 holds every partial sum exactly, in any order.
@@ -94,15 +102,18 @@ def test_the_list_covers_the_hard_cases():
                 *["groups"] * (case.groups > 1),
                 *["depthwise"] * (case.groups > 1 and case.groups == case.cin),
                 *["batch"] * (case.batch > 1),
-                *["different channels"] * (case.cin > 1 and case.cout > 1 and case.cin != case.cout),
+                *["different channels"]
+                * (case.cin > 1 and case.cout > 1 and case.cin != case.cout),
                 *["k < s"] * any(k < s for k, s, _, _ in geometry),
                 *["k no multiple of s"] * any(k % s for k, s, _, _ in geometry),
                 *["o no multiple of s"] * any(o % s for _, s, o, _ in geometry),
                 *["different kernels"] * (len(set(case.kernel)) > 1),
                 *["different strides"] * (len(set(case.strides)) > 1),
                 *["different dilations"] * (len(set(case.dilations)) > 1),
-                *["dilation and stride share a factor"] * any(np.gcd(a.d, a.s) > 1 for *_, a in geometry),
-                *["slices instead of pads"] * any(n < 0 for c in case.plan().convolutions for p in c.pads for n in p),
+                *["dilation and stride share a factor"]
+                * any(np.gcd(a.d, a.s) > 1 for *_, a in geometry),
+                *["slices instead of pads"]
+                * any(n < 0 for c in case.plan().convolutions for p in c.pads for n in p),
                 *["crop"] * any(map(any, case.plan("paper").crop)),
                 *["empty phases"] * any(0 in c.kernel_size for c in case.plan().convolutions),
             ]
@@ -112,14 +123,20 @@ def test_the_list_covers_the_hard_cases():
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("padding", ["SAME", "VALID", ((30, 0), (0, 25)), ((1, 20), (25, 1))], ids=str)
+@pytest.mark.parametrize(
+    "padding", ["SAME", "VALID", ((30, 0), (0, 25)), ((1, 20), (25, 1))], ids=str
+)
 def test_windows_that_miss_the_input(padding, form):
     """Dilated far beyond the input, some phases read nothing but zeros, or a border of it."""
-    case = Case((2, 3), (4, 5), (3, 2), (13, 9), padding, None, None, groups=1, batch=2, cin=2, cout=3)
+    case = Case(
+        (2, 3), (4, 5), (3, 2), (13, 9), padding, None, None, groups=1, batch=2, cin=2, cout=3
+    )
     x, w = case.arrays()
     y = _run(case, tf.constant(x), w, form, "concat").numpy()
     np.testing.assert_allclose(y, conv_transpose(x, w, case.plan()), rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(y, references.tf_nn(case, tf.constant(x), tf.constant(w)), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        y, references.tf_nn(case, tf.constant(x), tf.constant(w)), rtol=0, atol=TOLERANCE
+    )
 
 
 @settings(max_examples=60)
@@ -142,7 +159,9 @@ def test_exact_anywhere(case, form, turn):
 def test_definition_equals_xla(case):
     """A third opinion: XLA's convolution with a dilated input."""
     x, w = case.arrays()
-    np.testing.assert_allclose(references.xla(case, x, w), conv_transpose(x, w, case.plan()), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        references.xla(case, x, w), conv_transpose(x, w, case.plan()), rtol=0, atol=TOLERANCE
+    )
 
 
 def _gradients(function, x, w, r):
@@ -220,7 +239,9 @@ def test_filters_are_cut_into_phases_without_a_change():
 def test_unknown_lengths_of_plan_or_array_fit_any():
     x, w = CASES[0].arrays()
     np.testing.assert_array_equal(
-        sd.apply(sd.plan((None,) * CASES[0].rank, CASES[0].kernel, 2, groups=CASES[0].groups), x, w),
+        sd.apply(
+            sd.plan((None,) * CASES[0].rank, CASES[0].kernel, 2, groups=CASES[0].groups), x, w
+        ),
         sd.apply(sd.plan(CASES[0].sizes, CASES[0].kernel, 2, groups=CASES[0].groups), x, w),
     )
 
@@ -242,7 +263,10 @@ def _arguments(x=(2, 5, 4, 6), w=(3, 3, 2, 6), dtype=np.float32, **more):
         ("input does not fit the plan", _arguments(x=(2, 4, 5, 6))),
         ("input does not fit the plan", _arguments(x=(5, 4, 6))),
         ("input does not fit the plan", _arguments(x=(2, 5, 4, 4))),
-        ("input does not fit the plan", _arguments(x=(2, 5, 4, 5), w=(3, 3, 2, 5), plan={"groups": 2})),
+        (
+            "input does not fit the plan",
+            _arguments(x=(2, 5, 4, 5), w=(3, 3, 2, 5), plan={"groups": 2}),
+        ),
         ("no backend for this kind of array", _arguments() | {"x": [[1.0]]}),
         ("no backend for this kind of array", _arguments() | {"filters": [[1.0]]}),
         ("arrays of different libraries", _arguments() | {"filters": tf.ones((3, 3, 2, 6))}),
@@ -253,14 +277,21 @@ def _arguments(x=(2, 5, 4, 6), w=(3, 3, 2, 6), dtype=np.float32, **more):
             "incompatible types",
             {"x": tf.ones((2, 5, 4, 6)), "filters": tf.ones((3, 3, 2, 6), tf.float64)},
         ),
-        ("two axes of equal stride only", _arguments(plan={"strides": (2, 3)}, interleave="depth_to_space")),
         (
             "two axes of equal stride only",
-            _arguments(x=(2, 5, 6), w=(3, 2, 6), plan={"input_shape": (5,)}, interleave="depth_to_space"),
+            _arguments(plan={"strides": (2, 3)}, interleave="depth_to_space"),
+        ),
+        (
+            "two axes of equal stride only",
+            _arguments(
+                x=(2, 5, 6), w=(3, 2, 6), plan={"input_shape": (5,)}, interleave="depth_to_space"
+            ),
         ),
     ],
 )
 def test_refusals(match, arguments):
-    plan = sd.plan(**{"input_shape": (5, 4), "kernel_size": 3, "strides": 2, **arguments.pop("plan", {})})
+    plan = sd.plan(
+        **{"input_shape": (5, 4), "kernel_size": 3, "strides": 2, **arguments.pop("plan", {})}
+    )
     with refused(match):
         sd.apply(plan, **arguments)

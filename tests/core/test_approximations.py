@@ -36,7 +36,9 @@ def sub_pixel(x, filters, s):
     y = np.zeros((x.shape[0], rows, s, columns, s, filters.shape[2]))
     for r in range(s):
         for c in range(s):
-            phase = filters[r::s, c::s][::-1, ::-1]  # a convolution as networks have it reads its filter backwards
+            phase = filters[r::s, c::s][
+                ::-1, ::-1
+            ]  # a convolution as networks have it reads its filter backwards
             for i in range(K):
                 for j in range(K):
                     y[:, :, r, :, c] += x[:, i : i + rows, j : j + columns] @ phase[i, j].T
@@ -47,12 +49,16 @@ def sub_pixel(x, filters, s):
 def test_shi_is_the_sub_pixel_convolution(k, s):
     planned, x, filters = _data(8, k, s)
     extended = np.pad(filters, [(0, -k % s)] * 2 + [(0, 0)] * 2)
-    np.testing.assert_allclose(_run(planned, x, filters, "shi"), sub_pixel(x, extended, s), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        _run(planned, x, filters, "shi"), sub_pixel(x, extended, s), rtol=0, atol=1e-12
+    )
     if k >= s:
         cut = filters[: k // s * s, : k // s * s]
         wanted = sub_pixel(x, cut, s)
         # Sums of at most 98 products of order 1 in double precision.
-        np.testing.assert_allclose(_run(planned, x, filters, "shi_truncated"), wanted, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            _run(planned, x, filters, "shi_truncated"), wanted, rtol=0, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID", [(1, 0), (0, 1)]])
@@ -106,7 +112,9 @@ def test_the_control_moves_the_short_phases_only(k, s):
     wanted, y = conv_transpose(x, filters, planned), _run(planned, x, filters, "wrong_side")
     for r in range(s):
         late = s if r >= k % s else 0
-        np.testing.assert_allclose(y[:, r + late :: s], wanted[:, r : wanted.shape[1] - late : s], rtol=0, atol=1e-13)
+        np.testing.assert_allclose(
+            y[:, r + late :: s], wanted[:, r : wanted.shape[1] - late : s], rtol=0, atol=1e-13
+        )
 
 
 def test_the_cut_of_a_kernel_is_not_the_operator():
@@ -149,7 +157,9 @@ def test_the_survey_tells_what_breaks():
     table = survey((2, 3, 4, 5), (2, 3)).set_index(["k", "s", "method"])
     assert (3, 4, "shi_truncated") not in table.index
     assert table.query("method == 'shi'").exact.all()
-    broken = table.query("k_mod_s > 0 and method != 'shi' and not (method == 'wrong_side' and k < s)")
+    broken = table.query(
+        "k_mod_s > 0 and method != 'shi' and not (method == 'wrong_side' and k < s)"
+    )
     assert set(broken.reset_index().method) == {"shi_truncated", "chang", "wrong_side"}
     assert (broken.error > 0.1).all()
     assert not broken.exact.any()
@@ -167,11 +177,17 @@ def test_refusals():
     planned, _, filters = _data(6, 3, 2)
     with pytest.raises(SplitDeconvError, match=r"unknown method(.|\n)*shi, (.|\n)*got: 'xu'"):
         approximate(planned, filters, "xu")
-    with pytest.raises(SplitDeconvError, match=r"not defined(.|\n)*without dilation\n  got: n=6 k=3 s=1 d=2"):
+    with pytest.raises(
+        SplitDeconvError, match=r"not defined(.|\n)*without dilation\n  got: n=6 k=3 s=1 d=2"
+    ):
         approximate(sd.plan((6, 6), 3, dilations=2), filters, "chang")
-    with pytest.raises(SplitDeconvError, match="the approximate conversion is not defined for this geometry"):
+    with pytest.raises(
+        SplitDeconvError, match="the approximate conversion is not defined for this geometry"
+    ):
         approximate(sd.plan((6, 6), 3, dilations=(1, 2)), filters, "shi")
-    with pytest.raises(SplitDeconvError, match=r"dimension 0(.|\n)*more than 2 outputs\n  got: n=1 k=4 s=2"):
+    with pytest.raises(
+        SplitDeconvError, match=r"dimension 0(.|\n)*more than 2 outputs\n  got: n=1 k=4 s=2"
+    ):
         approximate(sd.plan((1, 1), 4, 2), np.ones((4, 4, 3, 2)), "shi")
     with pytest.raises(SplitDeconvError, match=r"k >= s(.|\n)*k=1 s=2"):
         approximate(sd.plan((6, 6), 1, 2), np.ones((1, 1, 3, 2)), "shi_truncated")

@@ -66,7 +66,9 @@ def test_channels_and_groups_by_hand():
     w = np.array([[[1, 2, 3, 4], [5, 6, 7, 8]]])
     axis = Axis(n=1, k=1, s=1, d=1, p=0, tail=0)
     np.testing.assert_array_equal(_run(x, w, axis).ravel(), [30, 70])
-    np.testing.assert_array_equal(_run(x, w, axis, groups=2).ravel(), [1 + 4, 5 + 12, 9 + 16, 21 + 32])
+    np.testing.assert_array_equal(
+        _run(x, w, axis, groups=2).ravel(), [1 + 4, 5 + 12, 9 + 16, 21 + 32]
+    )
 
 
 def test_images_of_a_batch_do_not_mix():
@@ -75,7 +77,9 @@ def test_images_of_a_batch_do_not_mix():
     np.testing.assert_array_equal(y[..., 0], [[2, 3, 0, 0], [0, 0, 20, 30]])
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if np.prod(c.outputs) * np.prod(c.sizes) < 200][:40], ids=str)
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if np.prod(c.outputs) * np.prod(c.sizes) < 200][:40], ids=str
+)
 def test_equals_its_equation_summed_term_by_term(case):
     x, w = case.integers(np.int64)
     planned, g = case.plan(), case.groups

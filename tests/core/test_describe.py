@@ -78,11 +78,14 @@ def test_printed_account_of_what_is_not_known_dilated_grouped_or_long():
         "  axis 1: 6 -> 30 (k=3 s=5 d=2 p=0)",
         "  25 output phase(s) from 25 stride-1 convolution(s):",
         *(
-            f"    phase ({i}, {j}): " + ("empty, bias only" if {i, j} & {1, 3} else "1x1 taps, pad 0:0 0:0")
+            f"    phase ({i}, {j}): "
+            + ("empty, bias only" if {i, j} & {1, 3} else "1x1 taps, pad 0:0 0:0")
             for i, j in list(product(range(5), repeat=2))[:16]
         ),
         "    and 9 more",
     ]
-    assert "phase (0, 0): 2x2 taps dilation 3x3, pad 3:3 3:3" in str(sd.plan((6, 6), 3, 2, "VALID", dilations=3))
+    assert "phase (0, 0): 2x2 taps dilation 3x3, pad 3:3 3:3" in str(
+        sd.plan((6, 6), 3, 2, "VALID", dilations=3)
+    )
     # (6*3)^2, per pair of channels that meet: groups change the channels, not this.
     assert "useful 324 (1.00)" in str(sd.plan((6, 6), 3, 2, groups=3))

@@ -13,7 +13,8 @@ def test_forms_are_subsets_of_all():
 
 
 @pytest.mark.parametrize(
-    ("strides", "fits"), [((2, 2), True), ((1, 1), True), ((2, 3), False), ((3,), False), ((2, 2, 2), False)]
+    ("strides", "fits"),
+    [((2, 2), True), ((1, 1), True), ((2, 3), False), ((3,), False), ((2, 2, 2), False)],
 )
 def test_depth_to_space_has_one_block_for_two_axes(strides, fits):
     assert forms.depth_to_space_fits(strides) is fits

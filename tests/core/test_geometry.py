@@ -54,7 +54,9 @@ def test_crop_and_size(arguments, p, o):
 def test_every_legal_output_length_and_no_other():
     """Legal is what a strided convolution of that padding takes back to n: the operator's own definition."""
     count = 0
-    for n, k, s, d, padding in product((1, 2, 4), (1, 2, 3, 5), (1, 2, 3), (1, 2), ("SAME", "VALID", (1, 0), (1, 2))):
+    for n, k, s, d, padding in product(
+        (1, 2, 4), (1, 2, 3, 5), (1, 2, 3), (1, 2), ("SAME", "VALID", (1, 0), (1, 2))
+    ):
         span = d * (k - 1) + 1
         crops = padding if isinstance(padding, tuple) else (0, 0)
         for o in range(1, n * s + span + 3):
@@ -92,7 +94,9 @@ def test_unknown_length_leads_to_the_same_split_as_every_known_one():
 
 def test_one_value_serves_all_dimensions():
     spread = resolve((3, 4, 5), 3, 2, "valid", dilations=2, output_padding=1)
-    written = resolve([3, 4, 5], (3, 3, 3), [2, 2, 2], "VALID", dilations=(2, 2, 2), output_padding=[1, 1, 1])
+    written = resolve(
+        [3, 4, 5], (3, 3, 3), [2, 2, 2], "VALID", dilations=(2, 2, 2), output_padding=[1, 1, 1]
+    )
     assert spread == written
 
 
@@ -129,14 +133,25 @@ def test_defaults_may_be_mixed_with_lengths():
         ("both fix the output size", {"output_shape": 8, "output_padding": 1}),
         ("needs a known input size", {"input_shape": (4, None), "output_shape": (8, 8)}),
         ("output padding is too large", {"output_padding": (0, 2)}),
-        ("output padding is too large", {"padding": [(0, 0)] * 2, "dilations": 3, "output_padding": 3}),
+        (
+            "output padding is too large",
+            {"padding": [(0, 0)] * 2, "dilations": 3, "output_padding": 3},
+        ),
         ("no input of this length yields", {"output_shape": (8, 9)}),
         ("crops the whole output away", {"padding": [(0, 0), (5, 4)]}),
     ],
 )
 def test_refusals(match, arguments):
     with refused(match):
-        resolve(**{"input_shape": (4, 4), "kernel_size": 3, "strides": 2, "padding": "SAME", **arguments})
+        resolve(
+            **{
+                "input_shape": (4, 4),
+                "kernel_size": 3,
+                "strides": 2,
+                "padding": "SAME",
+                **arguments,
+            }
+        )
 
 
 def test_a_refusal_names_dimension_range_and_what_came():
@@ -149,7 +164,9 @@ def test_a_refusal_names_dimension_range_and_what_came():
 
 
 def test_outputs_cropped_at_the_end_are_those_of_the_full_output_behind_the_kept():
-    for n, k, s, d, before, length in product((1, 4, 7), (1, 2, 5), (1, 2, 3), (1, 2), (0, 1, 3), (2, 6, 30)):
+    for n, k, s, d, before, length in product(
+        (1, 4, 7), (1, 2, 5), (1, 2, 3), (1, 2), (0, 1, 3), (2, 6, 30)
+    ):
         axis = Axis(n=n, k=k, s=s, d=d, p=before, tail=length - n * s)
         full = range((n - 1) * s + d * (k - 1) + 1)
         assert axis.end == sum(q >= before + length for q in full)

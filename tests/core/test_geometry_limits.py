@@ -46,7 +46,9 @@ def test_larger_ones_are_refused(kernel, strides, dilations, form):
         sd.plan((8, 8), kernel, strides, dilations=dilations, form=form)
 
 
-@pytest.mark.parametrize("changes", [{"k": 2**17}, {"s": 2**17}, {"d": 2**17}, {"k": 0}, {"s": 0}, {"d": 0}])
+@pytest.mark.parametrize(
+    "changes", [{"k": 2**17}, {"s": 2**17}, {"d": 2**17}, {"k": 0}, {"s": 0}, {"d": 0}]
+)
 def test_no_axis_is_larger_however_it_is_made(changes):
     with refused(TOO_LARGE):
         Axis(**{"n": 8, "k": 3, "s": 2, "d": 1, "p": 0, "tail": 0, **changes})
@@ -100,7 +102,28 @@ def test_channels_are_bounded():
 
 def test_random_requests_are_planned_or_refused():
     rng = random.Random(0)
-    numbers = [1, 2, 3, 5, 16, 63, 64, 4095, 4096, 4097, 65535, 65536, 65537, 2**31, 10**18, 10**400, 0, -1, None, 2.5]
+    numbers = [
+        1,
+        2,
+        3,
+        5,
+        16,
+        63,
+        64,
+        4095,
+        4096,
+        4097,
+        65535,
+        65536,
+        65537,
+        2**31,
+        10**18,
+        10**400,
+        0,
+        -1,
+        None,
+        2.5,
+    ]
     planned = 0
     for _ in range(1000):
         rank = rng.randint(1, 3)

@@ -48,8 +48,18 @@ def test_a_row_has_every_column_in_order_and_makes_the_layer_again():
 def test_what_has_one_axis_is_one_high():
     plan = sd.plan((6,), 4, 2, [(3, 1)])
     made = Layer.from_axes("line", plan.axes, (2, 5)).row()
-    lengths = {name: (made[f"{name}_h"], made[f"{name}_w"]) for name in ("in", "out", "k", "stride", "before", "end")}
-    assert lengths == {"in": (1, 6), "out": (1, 10), "k": (1, 4), "stride": (1, 2), "before": (0, 3), "end": (0, 1)}
+    lengths = {
+        name: (made[f"{name}_h"], made[f"{name}_w"])
+        for name in ("in", "out", "k", "stride", "before", "end")
+    }
+    assert lengths == {
+        "in": (1, 6),
+        "out": (1, 10),
+        "k": (1, 4),
+        "stride": (1, 2),
+        "before": (0, 3),
+        "end": (0, 1),
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,7 +73,15 @@ def test_what_has_one_axis_is_one_high():
 def test_a_convolution_s_outputs_follow_from_its_padding(options, outputs):
     # Along the height 3 taps at dilation 2 span 5 of 10 inputs, along the width 4 taps span 4 of 5.
     made = Layer.from_lengths(
-        "c", "conv", (10, 5), (4, 6), kernel=(3, 4), strides=(3, 2), dilations=(2, 1), groups=2, **options
+        "c",
+        "conv",
+        (10, 5),
+        (4, 6),
+        kernel=(3, 4),
+        strides=(3, 2),
+        dilations=(2, 1),
+        groups=2,
+        **options,
     )
     assert (made.out_h, made.out_w) == outputs
     assert made.macs == outputs[0] * outputs[1] * 3 * 4 * 4 * 6 // 2

@@ -12,7 +12,10 @@ import splitdeconv as sd
 LIBRARIES = {"numpy": np.asarray, "tensorflow": tf.constant, "jax": jnp.asarray}
 NATIVE = {1: tf.nn.conv1d_transpose, 2: tf.nn.conv2d_transpose, 3: tf.nn.conv3d_transpose}
 # Kernels shorter than, equal to and longer than the stride, whole multiples of it or not.
-GEOMETRIES = [(k, s, "SAME" if (k + s) % 2 else "VALID") for k, s in itertools.product((1, 2, 3, 5), (1, 2, 3))]
+GEOMETRIES = [
+    (k, s, "SAME" if (k + s) % 2 else "VALID")
+    for k, s in itertools.product((1, 2, 3, 5), (1, 2, 3))
+]
 
 
 def data(rng, rank, kernel):
@@ -25,15 +28,21 @@ def data(rng, rank, kernel):
 def results(x, filters, stride, padding, form):
     """The native operator's result, and that of a form in each library."""
     plan = sd.plan(x.shape[1:-1], filters.shape[:-2], stride, padding=padding, form=form)
-    native = NATIVE[x.ndim - 2](x, filters, (len(x), *plan.output_shape, filters.shape[-2]), stride, padding)
+    native = NATIVE[x.ndim - 2](
+        x, filters, (len(x), *plan.output_shape, filters.shape[-2]), stride, padding
+    )
     with np.errstate(invalid="ignore"):
-        found = {name: np.asarray(sd.apply(plan, of(x), of(filters))) for name, of in LIBRARIES.items()}
+        found = {
+            name: np.asarray(sd.apply(plan, of(x), of(filters))) for name, of in LIBRARIES.items()
+        }
     return native.numpy(), found
 
 
 def kinds(values):
     """Which values are NaN, infinity, minus infinity or finite."""
-    return np.select([np.isnan(values), np.isposinf(values), np.isneginf(values)], ["nan", "+", "-"], "")
+    return np.select(
+        [np.isnan(values), np.isposinf(values), np.isneginf(values)], ["nan", "+", "-"], ""
+    )
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

@@ -14,14 +14,18 @@ FORMS = ("split", "rows", "stacked", "paper")
 # Only from s = 5 on does a dilation differ from its own inverse modulo the stride.
 AXES = [
     Axis(n=n, k=k, s=s, d=d, p=p, tail=tail)
-    for n, k, s, d, p, tail in product((1, 4), (1, 2, 3, 6), (1, 2, 3, 4, 5), (1, 2, 3, 4), (-2, 0, 1, 4), (-2, 0, 3))
+    for n, k, s, d, p, tail in product(
+        (1, 4), (1, 2, 3, 6), (1, 2, 3, 4, 5), (1, 2, 3, 4), (-2, 0, 1, 4), (-2, 0, 3)
+    )
     if n * s + tail > 0
 ]
 
 
 def _definition(axis):
     """(q, i, u) with i*s = q + p - d*u."""
-    triples = ((i * axis.s + axis.d * u - axis.p, i, u) for i in range(axis.n) for u in range(axis.k))
+    triples = (
+        (i * axis.s + axis.d * u - axis.p, i, u) for i in range(axis.n) for u in range(axis.k)
+    )
     return Counter((q, i, u) for q, i, u in triples if 0 <= q < axis.o)
 
 

@@ -26,14 +26,19 @@ COUNTED = ("nzp", "split", "rows", "stacked", "paper")
     ("k", "expected"),
     [
         (5, {"split": 1, "rows": 1.2, "stacked": 1.44, "paper": 1.44 * (17 / 16) ** 2, "nzp": 4}),
-        (4, {"split": 1, "rows": 1.5, "stacked": (17 / 16) ** 2, "paper": (17 / 16) ** 2, "nzp": 4}),
+        (
+            4,
+            {"split": 1, "rows": 1.5, "stacked": (17 / 16) ** 2, "paper": (17 / 16) ** 2, "nzp": 4},
+        ),
         (3, {"split": 1, "rows": 4 / 3, "stacked": 16 / 9, "paper": 16 / 9, "nzp": 4}),
     ],
 )
 def test_table_of_forms(k, expected):
     counts = sd.plan((16, 16), k, 2).macs(1, 1)
     assert counts["useful"] == 16 * 16 * k * k
-    assert {form: counts[form] / counts["useful"] for form in expected} == pytest.approx(expected, rel=1e-12)
+    assert {form: counts[form] / counts["useful"] for form in expected} == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 # The extremes of the published table: a crop weighs more on a small map.
@@ -152,7 +157,14 @@ def test_phases_are_the_split_forms_convolutions_whatever_the_form():
         assert planned.phases == sd.plan((6, 7), 5, (2, 3)).convolutions
         assert [c.phases for c in planned.phases] == [((i, j),) for i in range(2) for j in range(3)]
         assert planned.output_shape == (12, 21)
-    assert [c.kernel_size for c in planned.phases] == [(2, 2), (2, 1), (2, 2), (3, 2), (3, 1), (3, 2)]
+    assert [c.kernel_size for c in planned.phases] == [
+        (2, 2),
+        (2, 1),
+        (2, 2),
+        (3, 2),
+        (3, 1),
+        (3, 2),
+    ]
     assert sd.plan((None, 7), 5, (2, 3)).output_shape == (None, 21)
 
 
@@ -231,13 +243,17 @@ def test_a_map_of_one_element_is_stacked_without_padding(size, kernel, stride, f
     assert auto_form(planned.axes, 64) == form
     if form == "stacked":
         stacked = SplitPlan(planned.axes, 1, "stacked")
-        assert [convolution.kernel_size for convolution in stacked.convolutions] == [(1,) * len(size)]
+        assert [convolution.kernel_size for convolution in stacked.convolutions] == [
+            (1,) * len(size)
+        ]
         assert stacked.fixed == (kernel != 1)
         assert set(stacked.phase_counts) == {np.max(kernel)}
         assert stacked.macs(3, 2)["stacked"] == 6 * np.max(kernel) ** len(size)
 
 
-@pytest.mark.parametrize("form", ["auto", "Split", "", None, 3, ["split"], np.array(["split", "rows"])], ids=repr)
+@pytest.mark.parametrize(
+    "form", ["auto", "Split", "", None, 3, ["split"], np.array(["split", "rows"])], ids=repr
+)
 def test_unknown_form(form):
     with refused("unknown form"):
         sd.plan((4, 4), 3, form=form)
@@ -248,10 +264,20 @@ ODD = st.sampled_from(
      object(), np.int64(2), np.uint8(0), np.float32(2), np.bool_(True), np.array(2), np.array([2, 2]), range(2),
      sd.plan]
 )  # fmt: skip
-ANYTHING = st.one_of(ODD, st.lists(st.one_of(ODD, st.tuples(ODD, ODD)), max_size=4), st.tuples(ODD, ODD))
+ANYTHING = st.one_of(
+    ODD, st.lists(st.one_of(ODD, st.tuples(ODD, ODD)), max_size=4), st.tuples(ODD, ODD)
+)
 
 
-ARGUMENTS = ("input_shape", "kernel_size", "strides", "padding", "output_shape", "output_padding", "dilations")
+ARGUMENTS = (
+    "input_shape",
+    "kernel_size",
+    "strides",
+    "padding",
+    "output_shape",
+    "output_padding",
+    "dilations",
+)
 
 
 @given(odd=st.dictionaries(st.sampled_from((*ARGUMENTS, "groups", "form")), ANYTHING, min_size=1))
@@ -263,7 +289,9 @@ def test_odd_arguments_are_planned_or_refused(odd):
         told = (error.where, error.expected, error.got)
     else:
         told = [o is None or o >= 1 for o in planned.output_shape]
-        assert all(type(v) in (int, type(None)) for a in planned.axes for v in dataclasses.astuple(a))
+        assert all(
+            type(v) in (int, type(None)) for a in planned.axes for v in dataclasses.astuple(a)
+        )
     assert all(told)
 
 

@@ -19,7 +19,10 @@ LAUGHS = "\n".join(
     ("text", "value"),
     [
         ("", None),
-        ("a: 1\nb: [x, 'y', \"z\"]\nc: {d: -2.5, e: ~}", {"a": 1, "b": ["x", "y", "z"], "c": {"d": -2.5, "e": None}}),
+        (
+            "a: 1\nb: [x, 'y', \"z\"]\nc: {d: -2.5, e: ~}",
+            {"a": 1, "b": ["x", "y", "z"], "c": {"d": -2.5, "e": None}},
+        ),
         ("[true, False, null, '', yes, off]", [True, False, None, "", "yes", "off"]),
         ("[+7, 1e3, .5, 5., -1.5E-2, -.inf]", [7, 1000.0, 0.5, 5.0, -0.015, -float("inf")]),
         (
@@ -28,7 +31,10 @@ LAUGHS = "\n".join(
         ),
         ("['8', \"true\", 'null']", ["8", "true", "null"]),
         ("a: |\n  two\n  lines\nb: >-\n  one\n  line", {"a": "two\nlines\n", "b": "one line"}),
-        ("a: &x one\nb: *x\nc: &y [*x, 2]\nd: *y", {"a": "one", "b": "one", "c": ["one", 2], "d": ["one", 2]}),
+        (
+            "a: &x one\nb: *x\nc: &y [*x, 2]\nd: *y",
+            {"a": "one", "b": "one", "c": ["one", 2], "d": ["one", 2]},
+        ),
         ("a: &x 1\nb: &x 2\nc: *x", {"a": 1, "b": 2, "c": 2}),
         ("# a comment\n--- # and another\n{a: b}\n...\n", {"a": "b"}),
         ("[[], {}, [[]]]", [[], {}, [[]]]),

@@ -32,7 +32,9 @@ GOOD = {"title": "a", "parts": [{"size": 1}, {"size": 2, "name": "b"}], "pair": 
 
 
 def test_what_fits_becomes_a_record():
-    whole = schema.build(Whole, GOOD | {"table": {"x": {"size": 4}}, "level": 7, "rate": 2, "open": True}, "file")
+    whole = schema.build(
+        Whole, GOOD | {"table": {"x": {"size": 4}}, "level": 7, "rate": 2, "open": True}, "file"
+    )
     assert whole == Whole("a", (Part(1), Part(2, "b")), (None, 3.0), {"x": Part(4)}, 7, 2.0, True)
     assert isinstance(whole.rate, float)
 
@@ -40,15 +42,35 @@ def test_what_fits_becomes_a_record():
 @pytest.mark.parametrize(
     ("change", "message", "expected"),
     [
-        ({"parts": [{"size": 1}, {"size": "2"}]}, "another type in a data file: parts.1.size", "an integer"),
-        ({"parts": [{"size": 1, "weight": 3}]}, "an unknown key in a data file: parts.0.weight", "size, name"),
+        (
+            {"parts": [{"size": 1}, {"size": "2"}]},
+            "another type in a data file: parts.1.size",
+            "an integer",
+        ),
+        (
+            {"parts": [{"size": 1, "weight": 3}]},
+            "an unknown key in a data file: parts.0.weight",
+            "size, name",
+        ),
         ({"parts": [{"name": "x"}]}, "a key is missing in a data file: parts.0.size", "an integer"),
         ({"parts": 5}, "another type in a data file: parts", "a list of a mapping"),
-        ({"pair": [1]}, "another type in a data file: pair", "a list of an integer or null, a number"),
+        (
+            {"pair": [1]},
+            "another type in a data file: pair",
+            "a list of an integer or null, a number",
+        ),
         ({"pair": [1.5, 2]}, "another type in a data file: pair.0", "an integer or null"),
-        ({"table": {"x": {"size": True}}}, "another type in a data file: table.x.size", "an integer"),
+        (
+            {"table": {"x": {"size": True}}},
+            "another type in a data file: table.x.size",
+            "an integer",
+        ),
         ({"table": {"x": 1}}, "another type in a data file: table.x", "a mapping"),
-        ({"level": "middle"}, "another type in a data file: level", "'low' or 'high' or an integer"),
+        (
+            {"level": "middle"},
+            "another type in a data file: level",
+            "'low' or 'high' or an integer",
+        ),
         ({"rate": "fast"}, "another type in a data file: rate", "a number or null"),
         ({"open": 1}, "another type in a data file: open", "true or false"),
         ({"colour": "red"}, "an unknown key in a data file: colour", "title, parts"),

@@ -9,28 +9,70 @@ from splitdeconv.networks.table import COLUMNS
 from splitdeconv.study.published import layer_table as networks
 from tests.geometries import cases
 
-__all__ = ["ALL", "arrays", "dot_array", "layer", "networks", "of_case", "planar", "systolic", "table"]
+__all__ = [
+    "ALL",
+    "arrays",
+    "dot_array",
+    "layer",
+    "networks",
+    "of_case",
+    "planar",
+    "systolic",
+    "table",
+]
 
 ALL = ("none", "A", "W", "WA")
 
 
 def systolic(rows, cols):
     return SimpleNamespace(
-        name="systolic", rows=rows, cols=cols, dataflows=("output_stationary", "weight_stationary"), skipping=ALL
+        name="systolic",
+        rows=rows,
+        cols=cols,
+        dataflows=("output_stationary", "weight_stationary"),
+        skipping=ALL,
     )
 
 
 def dot_array(rows, cols):
-    return SimpleNamespace(name="dot", rows=rows, cols=cols, dataflows=("dot_product",), skipping=ALL)
+    return SimpleNamespace(
+        name="dot", rows=rows, cols=cols, dataflows=("dot_product",), skipping=ALL
+    )
 
 
 def layer(
-    kind, sizes, kernel, strides, outputs, c_in, c_out, padding="SAME", dilations=(1, 1), groups=1, before=(0, 0)
+    kind,
+    sizes,
+    kernel,
+    strides,
+    outputs,
+    c_in,
+    c_out,
+    padding="SAME",
+    dilations=(1, 1),
+    groups=1,
+    before=(0, 0),
 ):
     """A row of a table; `before` is what a deconvolution crops at the start, or a convolution pads."""
-    row = {"name": "layer", "kind": kind, "c_in": c_in, "c_out": c_out, "groups": groups, "padding": padding}
-    pairs = {"in": sizes, "k": kernel, "stride": strides, "dilation": dilations, "out": outputs, "before": before}
-    row |= {f"{name}_{side}": pair[i] for name, pair in pairs.items() for i, side in enumerate("hw")}
+    row = {
+        "name": "layer",
+        "kind": kind,
+        "c_in": c_in,
+        "c_out": c_out,
+        "groups": groups,
+        "padding": padding,
+    }
+    pairs = {
+        "in": sizes,
+        "k": kernel,
+        "stride": strides,
+        "dilation": dilations,
+        "out": outputs,
+        "before": before,
+    }
+    row |= {
+        f"{name}_{side}": pair[i] for name, pair in pairs.items() for i, side in enumerate("hw")
+    }
     return row
 
 

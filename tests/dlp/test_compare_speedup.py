@@ -27,13 +27,17 @@ def real(n, k, s, p):
 def test_the_limit_is_inserted_zeros_and_border_left_out(name):
     layers = list(deconvolutions(name))
     inserted = sum(prod(n * s * k for n in sizes) * ci * co for sizes, k, s, _, ci, co in layers)
-    needed = sum(prod(real(n, k, s, p) for n in sizes) * ci * co for sizes, k, s, p, ci, co in layers)
+    needed = sum(
+        prod(real(n, k, s, p) for n in sizes) * ci * co for sizes, k, s, p, ci, co in layers
+    )
     assert mac_limit(networks(name)) == inserted / needed
 
 
 def read(n, k, s, p):
     """Pairs of an output and one of ceil(k/s) inputs that its phase's window reaches, real taps or not."""
-    windows = ((b + (r + p) // s - j for j in range(-(-k // s))) for b in range(n) for r in range(s))
+    windows = (
+        (b + (r + p) // s - j for j in range(-(-k // s))) for b in range(n) for r in range(s)
+    )
     return sum(0 <= i < n for window in windows for i in window)
 
 
@@ -49,7 +53,11 @@ def test_on_dot_products_speedup_is_the_taps_left_out(name):
         trimmed += tiles * prod(real(n, k, s, p) for n in sizes)
     assert speedup(table, array, "sd") == before / dense
     assert speedup(table, array, "sd", "A") == before / extended
-    assert speedup(table, array, "sd_trimmed", "A") == speedup(table, array, "nzp", "A") == before / trimmed
+    assert (
+        speedup(table, array, "sd_trimmed", "A")
+        == speedup(table, array, "nzp", "A")
+        == before / trimmed
+    )
     assert speedup(table, array, "sd", "WA") == before / trimmed
     # Against a baseline that skips the zeros it inserted, nothing is left to win here.
     assert speedup(table, array, "sd_trimmed", "A", baseline_skip="A") == 1

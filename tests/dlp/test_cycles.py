@@ -13,7 +13,17 @@ from splitdeconv.core.describe import exact_taps
 from splitdeconv.dlp import cycles
 from splitdeconv.dlp.cycles import compute_cycles, issued_macs, real_macs
 from splitdeconv.dlp.lowering import METHODS, lower
-from tests.dlp.tables import ALL, arrays, dot_array, layer, networks, of_case, planar, systolic, table
+from tests.dlp.tables import (
+    ALL,
+    arrays,
+    dot_array,
+    layer,
+    networks,
+    of_case,
+    planar,
+    systolic,
+    table,
+)
 from tests.refusals import refused
 
 SCALESIM = pd.read_csv(Path(__file__).parents[2] / "data/reference/scalesim_3.0.0_dcgan.csv")
@@ -27,7 +37,9 @@ STATED = {
     "SDfull": lambda n, c_in, c_out: ((n + 2) ** 2, 9, c_in, c_out),
 }
 LOWERED = {"NZP": "nzp", "SD": "sd", "SDfused": "stacked"}
-RUNS = [("output_stationary", skip) for skip in ALL] + [("weight_stationary", skip) for skip in ("none", "W")]
+RUNS = [("output_stationary", skip) for skip in ALL] + [
+    ("weight_stationary", skip) for skip in ("none", "W")
+]
 RUNS += [("dot_product", skip) for skip in ALL]
 
 
@@ -41,16 +53,21 @@ def test_closed_forms_are_scalesim_s_cycles(row):
     assert getattr(cycles, FLOWS[row.dataflow])(*stated, *shape) == row.cycles
 
 
-@pytest.mark.parametrize(("form", "shape", "flow"), list(product(LOWERED, ("16x16", "32x7"), FLOWS)), ids=str)
+@pytest.mark.parametrize(
+    ("form", "shape", "flow"), list(product(LOWERED, ("16x16", "32x7"), FLOWS)), ids=str
+)
 def test_lowered_layers_have_scalesim_s_cycles(form, shape, flow):
-    rows = SCALESIM.query("form == @form and array_rows_x_cols == @shape and dataflow == @flow").sort_values("layer")
+    rows = SCALESIM.query(
+        "form == @form and array_rows_x_cols == @shape and dataflow == @flow"
+    ).sort_values("layer")
     assert len(rows) == 3
     work = lower(networks("DCGAN"), LOWERED[form])
     processor = systolic(*map(int, shape.split("x")))
     found = work.per_layer(compute_cycles(work, processor, dataflow=FLOWS[flow]))[1:]
     assert found.tolist() == (rows["times_per_layer"] * rows["cycles"]).tolist()
     assert (
-        work.per_layer(issued_macs(work, processor))[1:].tolist() == (rows["times_per_layer"] * rows["macs"]).tolist()
+        work.per_layer(issued_macs(work, processor))[1:].tolist()
+        == (rows["times_per_layer"] * rows["macs"]).tolist()
     )
 
 
@@ -73,16 +90,25 @@ def stepped(axes, c_in, c_out, flow, skip, rows, cols, batch):
     total = issued = 0
     if flow == "weight_stationary":
         for tile in across:
-            kept = sum(any(channel[tap] for channel in tile) for tap in range(len(phases[0]))) * c_in
+            kept = (
+                sum(any(channel[tap] for channel in tile) for tap in range(len(phases[0]))) * c_in
+            )
             total += -(-kept // rows) * (len(seen) + 2 * rows + cols - 2)
             issued += kept * len(seen) * len(tile)
         return max(total - 1, 0), issued
     size = rows if flow == "output_stationary" else 1
     down = [seen[i : i + size] for i in range(0, len(seen), size)]
     for pixels, channels in product(down, across):
-        taps = sum(any(p[tap] for p in pixels) and any(c[tap] for c in channels) for tap in range(len(phases[0])))
+        taps = sum(
+            any(p[tap] for p in pixels) and any(c[tap] for c in channels)
+            for tap in range(len(phases[0]))
+        )
         issued += taps * c_in * len(pixels) * len(channels)
-        total += taps * c_in + rows + cols - 2 if flow == "output_stationary" else taps * -(-c_in // rows)
+        total += (
+            taps * c_in + rows + cols - 2
+            if flow == "output_stationary"
+            else taps * -(-c_in // rows)
+        )
     if flow == "output_stationary":
         fill = len(down) * len(across) * (rows + cols - 2)
         total -= fill > 0
@@ -100,7 +126,9 @@ def test_cycles_and_issued_are_those_of_an_array_stepped_through(case, method, r
     run = {"dataflow": run[0], "skip": run[1], "batch": case.batch}
     found, issued = compute_cycles(work, processor, **run), issued_macs(work, processor, **run)
     for i, axes in enumerate(work.axes):
-        expected = stepped(axes, work.c_in[i], work.c_out[i], run["dataflow"], run["skip"], *array, case.batch)
+        expected = stepped(
+            axes, work.c_in[i], work.c_out[i], run["dataflow"], run["skip"], *array, case.batch
+        )
         assert (found[i], issued[i]) == tuple(work.groups[i] * np.array(expected))
 
 
@@ -122,11 +150,15 @@ def test_what_holds_of_every_array(case, method, array, batch):
             assert (runs["WA"] <= np.minimum(runs["W"], runs["A"])).all()
         dense = getattr(cycles, flow)
         pixels, taps = work.out_h * work.out_w * batch, work.taps_h * work.taps_w
-        assert (runs["none"] == work.groups * dense(pixels, taps, work.c_in, work.c_out, *array)).all()
+        assert (
+            runs["none"] == work.groups * dense(pixels, taps, work.c_in, work.c_out, *array)
+        ).all()
 
 
 @given(planar(), st.sampled_from(RUNS), arrays())
-def test_weights_bring_sd_nothing_where_the_stride_divides_the_kernel_and_else_trim_it(case, run, array):
+def test_weights_bring_sd_nothing_where_the_stride_divides_the_kernel_and_else_trim_it(
+    case, run, array
+):
     flow, skip = run
     axes = case.plan().axes
     work, processor = lower(of_case(case), "sd"), machine(flow, *array)
@@ -143,7 +175,11 @@ def test_weights_bring_sd_nothing_where_the_stride_divides_the_kernel_and_else_t
 @given(planar(), arrays())
 def test_on_dot_products_skipped_inserted_zeros_leave_the_taps_of_trimmed_sd(case, array):
     axes, processor = case.plan().axes, dot_array(*array)
-    pairs = case.groups * -(-case.cin // case.groups // array[0]) * -(-case.cout // case.groups // array[1])
+    pairs = (
+        case.groups
+        * -(-case.cin // case.groups // array[0])
+        * -(-case.cout // case.groups // array[1])
+    )
     nzp, trimmed, extended = (
         (work.times * compute_cycles(work, processor, "A")).sum()
         for work in (lower(of_case(case), method) for method in ("nzp", "sd_trimmed", "sd"))
@@ -166,21 +202,32 @@ def test_zero_extension_costs_dot_products_nearly_its_taps():
 
 @given(planar(), st.sampled_from(RUNS), st.integers(1, 4))
 def test_sd_is_zero_insertion_at_stride_one(case, run, batch):
-    unit = {"strides": (1,) * case.rank, "padding": "SAME", "output_shape": None, "output_padding": None}
+    unit = {
+        "strides": (1,) * case.rank,
+        "padding": "SAME",
+        "output_shape": None,
+        "output_padding": None,
+    }
     case = replace(case, **unit)
     runs = [lower(of_case(case), method) for method in ("sd", "nzp", "sd_trimmed")]
-    found = [compute_cycles(work, machine(run[0], 4, 3), run[1], run[0], batch).tolist() for work in runs]
+    found = [
+        compute_cycles(work, machine(run[0], 4, 3), run[1], run[0], batch).tolist() for work in runs
+    ]
     assert found[0] == found[1] == found[2]
 
 
 def test_stacked_phases_share_a_tile_of_channels_or_not():
     # 5x5 at stride 2: of the window's 3 taps an axis, even phases have 2 and odd ones 3.
-    work = lower(table(layer("deconv", (8, 8), (5, 5), (2, 2), (16, 16), 5, 8, before=(1, 1))), "stacked")
+    work = lower(
+        table(layer("deconv", (8, 8), (5, 5), (2, 2), (16, 16), 5, 8, before=(1, 1))), "stacked"
+    )
     assert (work.taps_h.tolist(), work.c_out.tolist()) == ([3], [32])
     for cols, per_channel in ((8, [4, 6, 6, 9]), (16, [6, 9]), (24, [8, 9]), (32, [9]), (64, [9])):
         # 64 pixels in tiles of 64; a column tile holds one phase, a row's two, all but the last, or all.
         fill = len(per_channel) * (64 + cols - 2) - 1
-        assert compute_cycles(work, systolic(64, cols), "W").tolist() == [sum(per_channel) * 5 + fill]
+        assert compute_cycles(work, systolic(64, cols), "W").tolist() == [
+            sum(per_channel) * 5 + fill
+        ]
 
 
 @pytest.mark.parametrize("run", RUNS, ids="-".join)
@@ -195,7 +242,9 @@ def test_arrays_of_processors_are_each_of_them(run):
         assert (found.shape, found.dtype) == ((2, 4, len(work)), np.int64)
         for i, k in product(range(2), range(4)):
             one = machine(flow, int(rows[k, 0]), int(cols[k, 0]))
-            np.testing.assert_array_equal(found[i, k], count(work, one, skip, flow, int(batch[i, 0, 0])))
+            np.testing.assert_array_equal(
+                found[i, k], count(work, one, skip, flow, int(batch[i, 0, 0]))
+            )
     assert real_macs(work, batch).shape == (2, 1, len(work))
 
 
@@ -203,12 +252,17 @@ def test_an_array_of_its_own_for_each_convolution():
     work = lower(networks("SNGAN"), "nzp")
     rows = np.array([16, 8, 4, 2])
     found = compute_cycles(work, systolic(rows, 16), "A")
-    assert found.tolist() == [compute_cycles(work, systolic(r, 16), "A")[i] for i, r in enumerate(rows)]
+    assert found.tolist() == [
+        compute_cycles(work, systolic(r, 16), "A")[i] for i, r in enumerate(rows)
+    ]
 
 
 def test_the_first_dataflow_is_the_default():
     work, processor = lower(networks("DCGAN"), "sd"), systolic(16, 16)
-    stationary = [compute_cycles(work, processor, dataflow=flow).tolist() for flow in (None, *processor.dataflows)]
+    stationary = [
+        compute_cycles(work, processor, dataflow=flow).tolist()
+        for flow in (None, *processor.dataflows)
+    ]
     assert stationary[0] == stationary[1] != stationary[2]
 
 

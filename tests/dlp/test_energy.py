@@ -31,7 +31,9 @@ COUNTS = {
 
 
 def test_energy_is_that_of_its_events():
-    processor = replace(PROCESSOR, input_buffer_kib=8.0, weight_buffer_kib=32.0, output_buffer_kib=64.0)
+    processor = replace(
+        PROCESSOR, input_buffer_kib=8.0, weight_buffer_kib=32.0, output_buffer_kib=64.0
+    )
     found = energy(COUNTS, processor, TECHNOLOGY, "output_stationary")
     assert found == {
         "mac": pytest.approx(1000 * 0.30),
@@ -47,7 +49,10 @@ def test_registers_depend_on_what_stays():
     assert register_bits(PROCESSOR, "output_stationary") == 4 * 8 + 2 * 32
     assert register_bits(PROCESSOR, "weight_stationary") == 3 * 8 + 2 * 32
     # The multipliers of a unit share a sum.
-    assert register_bits(replace(load_processor("dot_product_16x16"), rows=8), "dot_product") == 2 * 8 + 2 * 32 / 8
+    assert (
+        register_bits(replace(load_processor("dot_product_16x16"), rows=8), "dot_product")
+        == 2 * 8 + 2 * 32 / 8
+    )
 
 
 def test_memories_cost_what_the_table_says_and_between_it_powers():
@@ -81,7 +86,10 @@ def test_the_band_encloses_the_total_and_is_its_parts(counts, name, flow):
     assert high >= sum(parts.values()) * (1 - 1e-14)
     for part in PARTS:
         alone = {other: parts[other] * (other == part) for other in PARTS}
-        assert band(alone, technology) == (parts[part] * technology.low[part], parts[part] * technology.high[part])
+        assert band(alone, technology) == (
+            parts[part] * technology.low[part],
+            parts[part] * technology.high[part],
+        )
 
 
 def test_arrays_of_processors_are_each_of_them():
@@ -90,7 +98,9 @@ def test_arrays_of_processors_are_each_of_them():
     counts = {name: np.array([value, 2 * value]) for name, value in COUNTS.items()}
     found = energy(counts, many, TECHNOLOGY, "weight_stationary")
     for index, size in enumerate(kib.ravel()):
-        one = energy(counts, replace(PROCESSOR, input_buffer_kib=size), TECHNOLOGY, "weight_stationary")
+        one = energy(
+            counts, replace(PROCESSOR, input_buffer_kib=size), TECHNOLOGY, "weight_stationary"
+        )
         for part in PARTS:
             np.testing.assert_array_equal(np.broadcast_to(found[part], (3, 2))[index], one[part])
 
@@ -127,12 +137,24 @@ def ours(row):
     """This model's energy of a row of ZigZag's: the same convolution, alone, over a map with its padding, in pJ."""
     n, c_in, c_out = LAYERS[row.layer[:2]]
     out, k, c_out = STATED[row.form](n, c_out)
-    stated = table(layer("conv", (out + k - 1,) * 2, (k, k), (1, 1), (out, out), c_in, c_out, "VALID"))
+    stated = table(
+        layer("conv", (out + k - 1,) * 2, (k, k), (1, 1), (out, out), c_in, c_out, "VALID")
+    )
     stated["macs"] = out * out * k * k * c_in * c_out
     rows, cols = map(int, row.array_rows_x_cols.split("x"))
     # 64 bit per cycle.
-    processor = replace(PROCESSOR, rows=rows, cols=cols, dram_gb_s=8 * PROCESSOR.clock_mhz / 1e3, **BUFFERS)
-    found = evaluate(lower(stated, "nzp"), stated, processor, "nzp", "none", FLOWS[row.dataflow], technology=CONSTANTS)
+    processor = replace(
+        PROCESSOR, rows=rows, cols=cols, dram_gb_s=8 * PROCESSOR.clock_mhz / 1e3, **BUFFERS
+    )
+    found = evaluate(
+        lower(stated, "nzp"),
+        stated,
+        processor,
+        "nzp",
+        "none",
+        FLOWS[row.dataflow],
+        technology=CONSTANTS,
+    )
     return {name: value.item() for name, value in found.items()}
 
 

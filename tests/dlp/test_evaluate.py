@@ -33,7 +33,9 @@ def runs():
     for name in processors():
         processor = load_processor(name)
         for flow in processor.dataflows:
-            skips = [s for s in processor.skipping if not (flow == "weight_stationary" and "A" in s)]
+            skips = [
+                s for s in processor.skipping if not (flow == "weight_stationary" and "A" in s)
+            ]
             found += [(processor, flow, skip) for skip in skips]
     return st.tuples(st.sampled_from(found), st.booleans()).map(
         lambda chosen: (replace(chosen[0][0], zero_gating=chosen[1]), *chosen[0][1:])
@@ -41,7 +43,14 @@ def runs():
 
 
 @settings(max_examples=120)
-@given(planar(), runs(), st.sampled_from(METHODS), st.sampled_from(ZEROS), st.integers(1, 4), st.floats(0.01, 100))
+@given(
+    planar(),
+    runs(),
+    st.sampled_from(METHODS),
+    st.sampled_from(ZEROS),
+    st.integers(1, 4),
+    st.floats(0.01, 100),
+)
 def test_what_holds_of_every_layer(case, run, method, zeros, batch, speed):
     processor, flow, skip = run
     processor = replace(processor, dram_gb_s=processor.dram_gb_s * speed)
@@ -55,7 +64,10 @@ def test_what_holds_of_every_layer(case, run, method, zeros, batch, speed):
     assert active == (found["macs_real"] if processor.zero_gating else found["macs_issued"])
     assert found["macs_skipped"] == 0 or skip != "none"
     # Time: double buffering hides the shorter of the two.
-    assert found["compute_cycles"] == (work.times * compute_cycles(work, processor, skip, flow, batch)).sum()
+    assert (
+        found["compute_cycles"]
+        == (work.times * compute_cycles(work, processor, skip, flow, batch)).sum()
+    )
     assert found["cycles"] == max(found["compute_cycles"], found["dram_cycles"])
     assert found["cycles"] * processor.peak >= found["macs_issued"]
     assert 0 <= found["fill_cycles"] <= found["compute_cycles"]
@@ -101,10 +113,16 @@ def test_larger_buffers_are_never_slower(case, kib, method, batch):
     one = of(case)
     work = lower(one, method)
     # Slow enough that DRAM decides.
-    small = replace(PROCESSOR, dram_gb_s=0.01, **{f"{n}_buffer_kib": kib / 256 for n in ("input", "weight", "output")})
+    small = replace(
+        PROCESSOR,
+        dram_gb_s=0.01,
+        **{f"{n}_buffer_kib": kib / 256 for n in ("input", "weight", "output")},
+    )
     before = evaluate(work, one, small, method, batch=batch)["cycles"]
     for name in ("input", "weight", "output"):
-        after = evaluate(work, one, replace(small, **{f"{name}_buffer_kib": kib}), method, batch=batch)["cycles"]
+        after = evaluate(
+            work, one, replace(small, **{f"{name}_buffer_kib": kib}), method, batch=batch
+        )["cycles"]
         assert after <= before
 
 
@@ -114,9 +132,13 @@ def test_every_byte_of_dram_passes_a_buffer():
     found = evaluate(lower(one, "sd"), one, replace(PROCESSOR, rows=64, cols=1), "sd")
     assert found["buffer_bytes"] == 2 * (64 + 1 + 64) == 2 * found["dram_bytes"]
     # Outputs that are brought into order in a pass of their own pass the buffer in it, too.
-    two = table(layer("deconv", (64, 64), (2, 2), (2, 2), (128, 128), 4, 24)).assign(macs=64 * 64 * 4 * 4 * 24)
+    two = table(layer("deconv", (64, 64), (2, 2), (2, 2), (128, 128), 4, 24)).assign(
+        macs=64 * 64 * 4 * 4 * 24
+    )
     plain, again = (
-        evaluate(lower(two, "sd"), two, replace(PROCESSOR, burst_bytes=1, strided_writes=strided), "sd")
+        evaluate(
+            lower(two, "sd"), two, replace(PROCESSOR, burst_bytes=1, strided_writes=strided), "sd"
+        )
         for strided in (True, False)
     )
     extra = 2 * 128 * 128 * 24
@@ -128,7 +150,10 @@ def test_sums_of_a_weight_stationary_array_pass_the_buffer_at_their_width():
     # 9 taps of 16 channels are 9 folds of 16 rows: 8 of them leave sums of 4 bytes, written and read.
     one = table(layer("conv", (8, 8), (3, 3), (1, 1), (8, 8), 16, 16)).assign(macs=64 * 9 * 256)
     flows = ("output_stationary", "weight_stationary")
-    os, ws = (evaluate(lower(one, "sd"), one, PROCESSOR, "sd", dataflow=flow)["buffer_bytes"].item() for flow in flows)
+    os, ws = (
+        evaluate(lower(one, "sd"), one, PROCESSOR, "sd", dataflow=flow)["buffer_bytes"].item()
+        for flow in flows
+    )
     # 64 pixels are 4 tiles of 16, each of which an output-stationary array reads all weights for.
     assert ws - os == 2 * 64 * 16 * 8 * 4 - 3 * 9 * 256
 
@@ -147,12 +172,16 @@ def test_arrays_of_processors_are_each_of_them():
         work = lower(DCGAN, method)
         found = evaluate(work, DCGAN, many, method, skip, batch=batches)
         for index in range(3):
-            one = replace(PROCESSOR, **{name: values[index].item() for name, values in fields.items()})
+            one = replace(
+                PROCESSOR, **{name: values[index].item() for name, values in fields.items()}
+            )
             single = evaluate(work, DCGAN, one, method, skip, batch=batches[index].item())
             assert set(found) == set(single)
             for name, values in found.items():
                 expected = np.broadcast_to(single[name], len(DCGAN))
-                np.testing.assert_array_equal(np.broadcast_to(values, (3, len(DCGAN)))[index], expected, err_msg=name)
+                np.testing.assert_array_equal(
+                    np.broadcast_to(values, (3, len(DCGAN)))[index], expected, err_msg=name
+                )
 
 
 def test_what_parts_refuse_is_refused():

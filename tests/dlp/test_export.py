@@ -23,11 +23,38 @@ REFERENCE = Path(__file__).parents[2] / "data" / "reference"
 # Unequal strides, dilation and groups; a kernel that its stride does not divide; names as frameworks give them.
 ODD = pd.DataFrame(
     [
-        {"name": "a/conv,DP", "kind": "conv", "in_h": 9, "in_w": 7, "c_in": 4, "c_out": 6, "k_h": 3, "k_w": 2}
+        {
+            "name": "a/conv,DP",
+            "kind": "conv",
+            "in_h": 9,
+            "in_w": 7,
+            "c_in": 4,
+            "c_out": 6,
+            "k_h": 3,
+            "k_w": 2,
+        }
         | {"stride_h": 2, "stride_w": 1, "groups": 2, "padding": "SAME"},
-        {"name": "b", "kind": "conv", "in_h": 5, "in_w": 7, "c_in": 6, "c_out": 8, "k_h": 2, "k_w": 3}
+        {
+            "name": "b",
+            "kind": "conv",
+            "in_h": 5,
+            "in_w": 7,
+            "c_in": 6,
+            "c_out": 8,
+            "k_h": 2,
+            "k_w": 3,
+        }
         | {"stride_h": 1, "stride_w": 1, "dilation_h": 2, "dilation_w": 3, "padding": "SAME"},
-        {"name": "up", "kind": "deconv", "in_h": 5, "in_w": 7, "c_in": 8, "c_out": 6, "k_h": 5, "k_w": 3}
+        {
+            "name": "up",
+            "kind": "deconv",
+            "in_h": 5,
+            "in_w": 7,
+            "c_in": 8,
+            "c_out": 6,
+            "k_h": 5,
+            "k_w": 3,
+        }
         | {"stride_h": 2, "stride_w": 3, "groups": 2, "padding": "SAME"},
         {"name": "last", "kind": "dense", "in_h": 1, "in_w": 3, "c_in": 10, "c_out": 20},
     ]
@@ -49,7 +76,11 @@ def outputs(size, taps, stride):
 
 @pytest.mark.parametrize(("method", "form"), [("nzp", "NZP"), ("sd", "SD"), ("stacked", "SDfused")])
 def test_convolutions_are_those_of_the_reference(method, form):
-    reference = pd.read_csv(REFERENCE / "scalesim_3.0.0_dcgan.csv").query("form == @form").drop_duplicates("layer")
+    reference = (
+        pd.read_csv(REFERENCE / "scalesim_3.0.0_dcgan.csv")
+        .query("form == @form")
+        .drop_duplicates("layer")
+    )
     rows = convolutions(networks("DCGAN"), method).query("kind == 'deconv'")
     assert rows["times"].tolist() == reference["times_per_layer"].tolist()
     macs = rows[["out_h", "out_w", "taps_h", "taps_w", "c_in", "c_out"]].prod(axis=1)
@@ -65,7 +96,9 @@ def test_scalesim_s_convolutions_add_up_to_the_layers(method, flow, batch, tmp_p
     cycles = []
     for name, h, w, k_h, k_w, c_in, c_out, stride in topology(tmp_path):
         pixels = outputs(h, k_h, stride) * outputs(w, k_w, stride)
-        cycles.append((name, FLOWS[flow](pixels, k_h * k_w, c_in, c_out, processor.rows, processor.cols)))
+        cycles.append(
+            (name, FLOWS[flow](pixels, k_h * k_w, c_in, c_out, processor.rows, processor.cols))
+        )
     assert [name for name, _ in cycles] == rows["name"].tolist()
     sums = (rows["times"] * [c for _, c in cycles]).groupby(rows["layer"], sort=False).sum()
     ours = simulate(ODD, processor, method, dataflow=flow, batch=batch)
@@ -85,13 +118,19 @@ def topology_of(table, folder, **options):
 
 
 def test_scalesim_s_configuration(tmp_path):
-    processor = replace(load_processor("pe_array_32x7"), word_bits=16, input_buffer_kib=64.0, weight_buffer_kib=0.5)
+    processor = replace(
+        load_processor("pe_array_32x7"), word_bits=16, input_buffer_kib=64.0, weight_buffer_kib=0.5
+    )
     export(ODD, processor, tmp_path, "scalesim", dataflow="weight_stationary")
     text = (tmp_path / "scale.cfg").read_text()
     found = dict(line.split(" = ") for line in text.splitlines() if " = " in line)
     assert (found["ArrayHeight"], found["ArrayWidth"], found["Dataflow"]) == ("32", "7", "ws")
     # Words of two bytes: half as many; never none.
-    assert (found["IfmapSramSzkB"], found["FilterSramSzkB"], found["OfmapSramSzkB"]) == ("32", "1", "32")
+    assert (found["IfmapSramSzkB"], found["FilterSramSzkB"], found["OfmapSramSzkB"]) == (
+        "32",
+        "1",
+        "32",
+    )
     assert found["InterfaceBandwidth"] == "CALC"
     assert (tmp_path / "layout.csv").read_text()
 
@@ -99,7 +138,10 @@ def test_scalesim_s_configuration(tmp_path):
 def zigzag(folder, table=ODD, processor="pe_array_32x7", **options):
     """(convolutions, workload, accelerator, mapping by name)."""
     rows = export(table, processor, folder, "zigzag", **options)
-    parts = [yaml.safe_load((folder / f"{n}.yaml").read_text()) for n in ("workload", "accelerator", "mapping")]
+    parts = [
+        yaml.safe_load((folder / f"{n}.yaml").read_text())
+        for n in ("workload", "accelerator", "mapping")
+    ]
     return rows, *parts[:2], {entry["name"]: entry["spatial_mapping"] for entry in parts[2]}
 
 
@@ -108,7 +150,9 @@ def test_zigzag_s_workload_multiplies_as_much(method, tmp_path):
     rows, layers, *_ = zigzag(tmp_path, method=method, batch=2)
     macs = [prod(layer["loop_sizes"]) for layer in layers]
     ours = simulate(ODD, "pe_array_32x7", method, batch=2)
-    assert (rows["times"] * macs).groupby(rows["layer"], sort=False).sum().tolist() == ours["macs_dense"].tolist()
+    assert (rows["times"] * macs).groupby(rows["layer"], sort=False).sum().tolist() == ours[
+        "macs_dense"
+    ].tolist()
     assert [layer["name"] for layer in layers] == rows["name"].tolist()
     strided = dict(zip(rows["layer"], layers, strict=True))
     assert strided["a/conv,DP"]["dimension_relations"] == ["ix=1*ox+1*fx", "iy=2*oy+1*fy"]
@@ -130,18 +174,26 @@ def test_zigzag_s_mapping_fits_the_array(processor, flow, rows, tmp_path):
     assert set(mapping) == {*found["name"], "default"}
     for layer in layers:
         sizes = dict(zip(layer["loop_dims"], layer["loop_sizes"], strict=True))
-        unrolled = {d: dict(loop.split(", ") for loop in loops) for d, loops in mapping[layer["name"]].items()}
+        unrolled = {
+            d: dict(loop.split(", ") for loop in loops)
+            for d, loops in mapping[layer["name"]].items()
+        }
         assert set(unrolled["D1"]) <= rows
         assert set(unrolled["D2"]) == {"K"}
         assert prod(map(int, unrolled["D1"].values())) <= array.rows
         assert int(unrolled["D2"]["K"]) <= array.cols
-        assert all(int(n) <= sizes[loop] for loops in unrolled.values() for loop, n in loops.items())
+        assert all(
+            int(n) <= sizes[loop] for loops in unrolled.values() for loop, n in loops.items()
+        )
 
 
 @pytest.mark.parametrize("name", ["cacti_40nm", "horowitz_45nm"])
 def test_zigzag_s_energies_are_the_technology_s(name, tmp_path):
     processor = replace(
-        load_processor("pe_array_16x16"), input_buffer_kib=8, weight_buffer_kib=32, output_buffer_kib=1024
+        load_processor("pe_array_16x16"),
+        input_buffer_kib=8,
+        weight_buffer_kib=32,
+        output_buffer_kib=1024,
     )
     accelerator = zigzag(tmp_path, processor=processor, technology=name)[2]
     technology, memories = load_technology(name), accelerator["memories"]
@@ -164,7 +216,9 @@ def test_tiles_are_the_fewest(height, width, pixels):
     wide, high = rectangle(height, width, pixels)
     assert wide * high <= pixels
     fits = [(w, h) for w in range(1, width + 1) for h in range(1, height + 1) if w * h <= pixels]
-    assert ceil(width / wide) * ceil(height / high) == min(ceil(width / w) * ceil(height / h) for w, h in fits)
+    assert ceil(width / wide) * ceil(height / high) == min(
+        ceil(width / w) * ceil(height / h) for w, h in fits
+    )
 
 
 def test_a_written_table_says_how_often_each_runs(tmp_path):

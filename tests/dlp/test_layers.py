@@ -85,7 +85,12 @@ def test_whole_tables_stay_as_they_are():
 def test_the_published_sizes_follow_from_the_published_windows():
     table = published_layers()
     for row in table.to_dict("records"):
-        given = {"name": row["layer"], "stride_h": row["stride"], "stride_w": row["stride"], "macs": row["mac"]}
+        given = {
+            "name": row["layer"],
+            "stride_h": row["stride"],
+            "stride_w": row["stride"],
+            "macs": row["mac"],
+        }
         keys = ("kind", "in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "padding", "out_h", "out_w")
         found = one({key: row[key] for key in keys} | given)
         assert (found.out_h, found.out_w, found.macs) == (row["out_h"], row["out_w"], row["mac"])
@@ -99,7 +104,9 @@ def test_types_of_numbers():
 
 def test_numbers_are_integers():
     table = complete([CONV, DENSE], "the table")
-    assert {str(table[column].dtype) for column in COLUMNS if column not in ("name", "kind", "padding")} == {"int64"}
+    assert {
+        str(table[column].dtype) for column in COLUMNS if column not in ("name", "kind", "padding")
+    } == {"int64"}
 
 
 @pytest.mark.parametrize(

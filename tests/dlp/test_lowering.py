@@ -14,12 +14,21 @@ from splitdeconv.dlp.lowering import METHODS, lower
 from tests.dlp.tables import layer, networks, of_case, planar, table
 from tests.refusals import refused
 
-PLANNED = {"nzp": "nzp", "native": "nzp", "sd_trimmed": "split", "rows": "rows", "stacked": "stacked", "paper": "paper"}
+PLANNED = {
+    "nzp": "nzp",
+    "native": "nzp",
+    "sd_trimmed": "split",
+    "rows": "rows",
+    "stacked": "stacked",
+    "paper": "paper",
+}
 
 
 def macs(work):
     taps = work.taps_h * work.taps_w
-    return (work.times * work.out_h * work.out_w * taps * work.c_in * work.c_out * work.groups).sum()
+    return (
+        work.times * work.out_h * work.out_w * taps * work.c_in * work.c_out * work.groups
+    ).sum()
 
 
 @given(planar())
@@ -37,7 +46,9 @@ def test_sd_extends_every_phase_that_has_taps_to_as_many(case):
     work = lower(of_case(case), "sd")
     axes = case.plan().axes
     for side, axis in zip("wh", reversed(axes), strict=False):
-        assert set(getattr(work, f"taps_{side}")) == {-(-axis.k // (axis.s // np.gcd(axis.s, axis.d)))}
+        assert set(getattr(work, f"taps_{side}")) == {
+            -(-axis.k // (axis.s // np.gcd(axis.s, axis.d)))
+        }
         assert set(getattr(work, f"out_{side}")) == {-(-axis.o // axis.s)}
     # A dilation that shares a factor with the stride leaves phases without taps, and these run nothing.
     assert work.times.sum() == prod(axis.s // np.gcd(axis.s, axis.d) for axis in axes)
@@ -51,7 +62,9 @@ def test_what_is_real_is_the_definition_of_a_transposed_convolution(case):
         work = lower(of_case(case), method)
         real = (work.times * real_macs(work, case.batch)).sum()
         # What an axis computes: outputs of the plan, those beyond o that are cropped included.
-        computed = prod(_real_pairs(axis, *_computed(case, axis, method, i)) for i, axis in enumerate(axes))
+        computed = prod(
+            _real_pairs(axis, *_computed(case, axis, method, i)) for i, axis in enumerate(axes)
+        )
         assert real == case.batch * pairs * computed, method
     assert prod(map(exact_taps, axes)) * pairs == real_macs(lower(of_case(case), "nzp")).sum()
 
@@ -66,7 +79,10 @@ def _computed(case, axis, method, index):
 
 def _real_pairs(axis, start, stop):
     """Inputs and taps that meet in an output of ``start .. stop - 1``."""
-    return sum(start <= i * axis.s + axis.d * u - axis.p < stop for i, u in product(range(axis.n), range(axis.k)))
+    return sum(
+        start <= i * axis.s + axis.d * u - axis.p < stop
+        for i, u in product(range(axis.n), range(axis.k))
+    )
 
 
 def test_stacked_phases_are_channels_and_equal_convolutions_are_one_entry():
@@ -84,7 +100,10 @@ def test_stacked_phases_are_channels_and_equal_convolutions_are_one_entry():
     upscore = table(layer("deconv", (16, 16), (64, 64), (32, 32), (544, 544), 21, 21, "VALID"))
     merged = lower(upscore, "sd")
     assert (len(merged), merged.times.tolist()) == (1, [1024])
-    cropped = lower(table(layer("deconv", (16, 16), (64, 64), (32, 32), (512, 512), 21, 21, before=(16, 16))), "sd")
+    cropped = lower(
+        table(layer("deconv", (16, 16), (64, 64), (32, 32), (512, 512), 21, 21, before=(16, 16))),
+        "sd",
+    )
     assert sorted(cropped.times.tolist()) == [256] * 4
     # Equal sizes whose borders lie elsewhere are kept apart.
     assert len(set(cropped.axes)) == 4
@@ -130,7 +149,9 @@ def test_sums_go_to_their_layers():
     sums = work.per_layer(values)
     assert sums.shape == (2, 4)
     for index in range(4):
-        np.testing.assert_array_equal(sums[:, index], (values * work.times)[:, work.layer == index].sum(1))
+        np.testing.assert_array_equal(
+            sums[:, index], (values * work.times)[:, work.layer == index].sum(1)
+        )
 
 
 def test_sd_is_zero_insertion_at_stride_one():
@@ -139,7 +160,9 @@ def test_sd_is_zero_insertion_at_stride_one():
 
 
 def test_layer_tables_of_models_lower_too():
-    made, published = (lower(source, "sd") for source in (sd.networks.layer_table("dcgan"), networks("DCGAN")))
+    made, published = (
+        lower(source, "sd") for source in (sd.networks.layer_table("dcgan"), networks("DCGAN"))
+    )
     assert made.axes == published.axes
     assert made.c_out.tolist() == published.c_out.tolist()
 

@@ -18,8 +18,20 @@ def masks(draw):
     """An axis of any kind: padding on either side, strides, dilation, inserted zeros, phases with extended filters."""
     flags = st.lists(st.booleans(), min_size=(taps := draw(sizes)), max_size=taps).map(tuple)
     weights = tuple(draw(st.lists(flags, min_size=1, max_size=4)))
-    start, stride, dilation = draw(st.integers(-6, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    return AxisMask(draw(st.integers(1, 8)), stride, start, dilation, draw(sizes), draw(st.integers(1, 4)), weights)
+    start, stride, dilation = (
+        draw(st.integers(-6, 4)),
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, 3)),
+    )
+    return AxisMask(
+        draw(st.integers(1, 8)),
+        stride,
+        start,
+        dilation,
+        draw(sizes),
+        draw(st.integers(1, 4)),
+        weights,
+    )
 
 
 def reads(axis, output, tap):
@@ -30,7 +42,9 @@ def reads(axis, output, tap):
 
 def brute_pixels(height, width, size, batch):
     """(tiles, pixels) that need each tap, pixel by pixel."""
-    pixels = [(y, x) for _ in range(batch) for y in range(height.outputs) for x in range(width.outputs)]
+    pixels = [
+        (y, x) for _ in range(batch) for y in range(height.outputs) for x in range(width.outputs)
+    ]
     counts = []
     for v, u in product(range(height.taps), range(width.taps)):
         needed = [reads(height, y, v) and reads(width, x, u) for y, x in pixels]
@@ -51,7 +65,9 @@ def test_tiles_of_lowered_layers_are_brute_force_counts(case, method, size):
     for height, width in set(lower(of_case(case), method).axes):
         if height.outputs * width.outputs * height.taps * width.taps <= 3000:
             counted = pixel_tiles(height, width, size, case.batch)
-            assert [column.tolist() for column in counted] == brute_pixels(height, width, size, case.batch)
+            assert [column.tolist() for column in counted] == brute_pixels(
+                height, width, size, case.batch
+            )
 
 
 @pytest.mark.parametrize(("size", "batch"), [(7, 3), (16, 5), (64, 1), (65, 4), (200, 9)])

@@ -18,7 +18,11 @@ def beaten(rows, index):
 def test_the_front_is_what_no_row_beats():
     random = np.random.default_rng(3)
     table = pd.DataFrame(
-        {"kind": random.choice(["a", "b"], 200), "x": random.integers(0, 60, 200), "y": random.integers(0, 60, 200)}
+        {
+            "kind": random.choice(["a", "b"], 200),
+            "x": random.integers(0, 60, 200),
+            "y": random.integers(0, 60, 200),
+        }
     )
     expected = {
         label

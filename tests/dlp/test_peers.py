@@ -23,8 +23,12 @@ def kept(name, form, array, flow, column):
     """A simulator's kept results as if it had just run our export of DCGAN's transposed convolutions."""
     rows = convolutions(networks("DCGAN"), FORMS[form]).query("kind == 'deconv'")
     table = pd.read_csv(REFERENCE / name)
-    found = table.query("form == @form and array_rows_x_cols == @array and dataflow == @flow").sort_values("layer")
-    results = pd.DataFrame({"name": rows["name"].to_numpy(), "cycles": found[column].to_numpy(), "memory": "ideal"})
+    found = table.query(
+        "form == @form and array_rows_x_cols == @array and dataflow == @flow"
+    ).sort_values("layer")
+    results = pd.DataFrame(
+        {"name": rows["name"].to_numpy(), "cycles": found[column].to_numpy(), "memory": "ideal"}
+    )
     return rows, results, load_processor(f"pe_array_{array}"), FLOWS[flow]
 
 
@@ -38,18 +42,25 @@ def test_cycles_are_scalesim_s(form, array, flow):
 
 @pytest.mark.parametrize(("form", "array", "flow"), CASES)
 def test_cycles_without_stalls_are_zigzag_s(form, array, flow):
-    found = agreement.zigzag(*kept("zigzag_3.9.1_dcgan.csv", form, array, flow, "stall_free_cycles"))
+    found = agreement.zigzag(
+        *kept("zigzag_3.9.1_dcgan.csv", form, array, flow, "stall_free_cycles")
+    )
     assert found["same"].all()
     assert found["ours"].tolist() == found["theirs"].tolist()
 
 
 def test_another_mapping_is_told():
-    rows = pd.DataFrame({"name": ["a", "b"], "layer": ["a", "b"], "times": [1, 1], "out_h": [5, 5], "out_w": [7, 7]})
+    rows = pd.DataFrame(
+        {"name": ["a", "b"], "layer": ["a", "b"], "times": [1, 1], "out_h": [5, 5], "out_w": [7, 7]}
+    )
     rows = rows.assign(taps_h=3, taps_w=3, c_in=[20, 16], c_out=4)
     results = pd.DataFrame({"name": ["a", "b"], "cycles": [1.0, 1.0]})
     array = load_processor("pe_array_16x16")
     # 35 pixels are 3 runs of 16, and as many rectangles of 7x2.
-    assert agreement.zigzag(rows, results, array, "output_stationary")["same"].tolist() == [True, True]
+    assert agreement.zigzag(rows, results, array, "output_stationary")["same"].tolist() == [
+        True,
+        True,
+    ]
     # 9*20 rows of the filter fill 12 times 16 rows; tap by tap it takes 18 times.
     found = agreement.zigzag(rows, results, array, "weight_stationary")
     assert found["same"].tolist() == [False, True]
@@ -71,7 +82,9 @@ def test_energies_leave_out_what_zigzag_does_not_know():
     found = agreement.energies(rows, results, simulated, alone, technology)
     assert found["layer"].tolist() == table["name"].tolist()
     assert found["theirs_pj"].tolist() == [1, 4 * 10, 4 * 100, 4 * 1000]
-    parts = simulated[[f"energy_{part}_pj" for part in ("mac", "register", "buffer", "dram")]].sum(axis=1)
+    parts = simulated[[f"energy_{part}_pj" for part in ("mac", "register", "buffer", "dram")]].sum(
+        axis=1
+    )
     moved = simulated["dram_interleave_bytes"] * technology.dram_pj / 8
     # Sums of a few float64 numbers.
     np.testing.assert_allclose(found["ours_pj"], parts - moved, rtol=1e-12)
@@ -116,17 +129,29 @@ def counted():
 def test_the_runs_that_were_kept(counted):
     keys = ["peer", "network", "method", "array", "dataflow"]
     arrays = [processor.removeprefix("pe_array_") for processor in peers.PROCESSORS]
-    wanted = [list(peers.PEERS.values()), list(peers.NETWORKS), peers.METHODS, arrays, peers.DATAFLOWS]
-    assert {*counted[keys].itertuples(index=False, name=None)} == {*pd.MultiIndex.from_product(wanted)}
+    wanted = [
+        list(peers.PEERS.values()),
+        list(peers.NETWORKS),
+        peers.METHODS,
+        arrays,
+        peers.DATAFLOWS,
+    ]
+    assert {*counted[keys].itertuples(index=False, name=None)} == {
+        *pd.MultiIndex.from_product(wanted)
+    }
     assert set(counted.query("peer == 'SCALE-Sim 3.0.0'")["memory"]) == {"ideal", "stepped"}
 
 
 def test_the_model_still_counts_what_the_simulators_did(counted):
     """The simulators' numbers as they were kept, ours as they are now, layer by layer of the whole model."""
     kept = counted[counted["peer"] == "SCALE-Sim 3.0.0"]
-    for (network, method, array, flow), rows in kept.groupby(["network", "method", "array", "dataflow"]):
+    for (network, method, array, flow), rows in kept.groupby(
+        ["network", "method", "array", "dataflow"]
+    ):
         table = workload(network, **peers.NETWORKS[network])
-        ours = simulate(table, f"pe_array_{array}", method, dataflow=flow).set_index("name")["compute_cycles"]
+        ours = simulate(table, f"pe_array_{array}", method, dataflow=flow).set_index("name")[
+            "compute_cycles"
+        ]
         theirs = (rows["times"] * rows["theirs"]).groupby(rows["layer"]).sum()
         assert ours.to_dict() == theirs.to_dict()
     same = counted[counted["same"]]
@@ -148,7 +173,9 @@ def test_energies_gain_what_zigzag_s_do():
         # Theirs as kept, by layer: put on the first convolution of each.
         theirs = rows.set_index("layer")["theirs_pj"] / stated.groupby("layer")["times"].first()
         first = ~stated["layer"].duplicated()
-        results = pd.DataFrame({"name": stated["name"], "energy_pj": stated["layer"].map(theirs).where(first, 0)})
+        results = pd.DataFrame(
+            {"name": stated["name"], "energy_pj": stated["layer"].map(theirs).where(first, 0)}
+        )
         found = agreement.energies(stated, results, whole, alone, technology)
         assert found["theirs_pj"].tolist() == pytest.approx(rows["theirs_pj"].tolist())
         parts.append(found.assign(network=network, method=method, array=array, dataflow=flow))

@@ -61,16 +61,25 @@ def test_energies_of_memories_are_those_of_the_table_they_cite(energy_constants)
     for name, source, node in (("horowitz_45nm", "Horowitz", 45), ("cacti_40nm", "CACTI", 40)):
         technology = load_technology(name)
         rows = energy_constants.query("width_bits == 64")
-        chosen = rows["item"].str.startswith("SRAM") & rows["source"].str.startswith(source) & (rows["node_nm"] == node)
+        chosen = (
+            rows["item"].str.startswith("SRAM")
+            & rows["source"].str.startswith(source)
+            & (rows["node_nm"] == node)
+        )
         rows = rows[chosen]
-        kib = [float(size) * {"KB": 1, "MB": 1024}[unit] for _, size, unit, _ in rows["item"].str.split()]
+        kib = [
+            float(size) * {"KB": 1, "MB": 1024}[unit]
+            for _, size, unit, _ in rows["item"].str.split()
+        ]
         assert technology.sram_pj == tuple(zip(kib, rows["energy_pj"], strict=True))
         dram = energy_constants.set_index("item")["energy_pj"]
         assert technology.dram_pj == dram["DRAM read (low)"]
         assert technology.dram_pj * technology.high["dram"] == dram["DRAM read (high)"]
         for bits in (8, 32):
             known = energy_constants.query("width_bits == @bits").set_index("item")["energy_pj"]
-            sums = energy_constants.query("width_bits == 32").set_index("item")["energy_pj"]["int add"]
+            sums = energy_constants.query("width_bits == 32").set_index("item")["energy_pj"][
+                "int add"
+            ]
             assert technology.mac_pj[str(bits)] == pytest.approx(known["int multiply"] + sums)
 
 
@@ -96,7 +105,12 @@ def test_a_processor_made_in_python_may_hold_numpy_s_numbers():
 
 
 MISFITS = {
-    "rows": [(KeyError, "a key is missing"), ("16", "another type"), (16.5, "another type"), (True, "another type")],
+    "rows": [
+        (KeyError, "a key is missing"),
+        ("16", "another type"),
+        (16.5, "another type"),
+        (True, "another type"),
+    ],
     "cols": [(0, "does not fit"), (-7, "does not fit"), (math.nan, "another type")],
     "accumulator_bits": [(10**30, "does not fit")],
     "dram_gb_s": [(1e-300, "does not fit"), (1e300, "does not fit")],
@@ -123,7 +137,11 @@ TECHNOLOGY_MISFITS = {
     "mac_pj.8": [(0.0, "does not fit"), (math.nan, "does not fit"), ("low", "another type")],
     "mac_pj.eight": [(0.3, "does not fit")],
     "sram_pj": [([[8, 1.0]], "does not fit"), ([[64, 2.0], [8, 1.0]], "does not fit")],
-    "sram_pj.1": [([32, -1.0], "does not fit"), ([32, math.nan], "does not fit"), ([32], "another type")],
+    "sram_pj.1": [
+        ([32, -1.0], "does not fit"),
+        ([32, math.nan], "does not fit"),
+        ([32], "another type"),
+    ],
     "dram_pj": [(math.inf, "does not fit")],
     "leakage_uw_per_kib": [(-1.0, "does not fit"), (math.nan, "does not fit")],
     "low": [({"mac": 1.0}, "does not fit")],
@@ -133,14 +151,19 @@ TECHNOLOGY_MISFITS = {
     "colour": [("red", "an unknown key")],
 }
 CASES = [("processors", path, *misfit) for path, misfits in MISFITS.items() for misfit in misfits]
-CASES += [("technologies", path, *misfit) for path, misfits in TECHNOLOGY_MISFITS.items() for misfit in misfits]
+CASES += [
+    ("technologies", path, *misfit)
+    for path, misfits in TECHNOLOGY_MISFITS.items()
+    for misfit in misfits
+]
 
 
 @pytest.mark.parametrize(("folder", "dotted", "value", "problem"), CASES, ids=str)
 def test_a_misfit_is_told_by_its_dotted_path(tmp_path, folder, dotted, value, problem):
-    load, name = {"processors": (load_processor, "pe_array_32x7"), "technologies": (load_technology, "cacti_40nm")}[
-        folder
-    ]
+    load, name = {
+        "processors": (load_processor, "pe_array_32x7"),
+        "technologies": (load_technology, "cacti_40nm"),
+    }[folder]
     content = data(folder, name)
     at = int(dotted[-1]) if dotted[-1].isdigit() and dotted != "mac_pj.8" else None
     if at is None:
@@ -153,7 +176,8 @@ def test_a_misfit_is_told_by_its_dotted_path(tmp_path, folder, dotted, value, pr
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("rows", "16"), ("rows", -1), ("clock_mhz", None), ("dram_gb_s", math.nan), ("native", 1)]
+    ("field", "value"),
+    [("rows", "16"), ("rows", -1), ("clock_mhz", None), ("dram_gb_s", math.nan), ("native", 1)],
 )
 def test_a_processor_made_in_python_is_checked_likewise(field, value):
     with refused(rf": {field}\b") as caught:

@@ -26,7 +26,9 @@ FLOWS = {"os": "output_stationary", "ws": "weight_stationary"}
 @pytest.mark.parametrize("shape", ["16x16", "32x7"])
 @pytest.mark.parametrize(("form", "method"), [("NZP", "nzp"), ("SD", "sd"), ("SDfused", "stacked")])
 def test_cycles_of_dcgan_are_scalesim_s_sums(form, method, shape, flow):
-    rows = SCALESIM.query("form == @form and array_rows_x_cols == @shape and dataflow == @flow").sort_values("layer")
+    rows = SCALESIM.query(
+        "form == @form and array_rows_x_cols == @shape and dataflow == @flow"
+    ).sort_values("layer")
     found = simulate(DCGAN, f"pe_array_{shape}", method, dataflow=FLOWS[flow])
     cycles = found.loc[found["kind"] == "deconv", "compute_cycles"]
     assert cycles.tolist() == (rows["times_per_layer"] * rows["cycles"]).tolist()
@@ -36,7 +38,13 @@ def test_cycles_of_dcgan_are_scalesim_s_sums(form, method, shape, flow):
 def test_a_row_for_each_layer_says_what_was_run():
     found = simulate(DCGAN, "dot_product_16x16", "sd", "WA", batch=3, technology="horowitz_45nm")
     assert found["name"].tolist() == ["fc", "deconv1", "deconv2", "deconv3"]
-    said = {"method": "sd", "skip": "WA", "processor": "dot_product_16x16", "dataflow": "dot_product", "batch": 3}
+    said = {
+        "method": "sd",
+        "skip": "WA",
+        "processor": "dot_product_16x16",
+        "dataflow": "dot_product",
+        "batch": 3,
+    }
     said |= {"zeros": "generated", "technology": "horowitz_45nm"}
     assert found[list(said)].drop_duplicates().to_dict("records") == [said]
     layers = dlp.workload(DCGAN)
@@ -44,7 +52,9 @@ def test_a_row_for_each_layer_says_what_was_run():
     run = (layers, load_processor("dot_product_16x16"), "sd", "WA")
     for name, values in evaluate(work, *run, batch=3, technology="horowitz_45nm").items():
         np.testing.assert_array_equal(found[name], np.broadcast_to(values, len(found)))
-    np.testing.assert_array_equal(found["operational_intensity"], found["macs_useful"] / found["dram_bytes"])
+    np.testing.assert_array_equal(
+        found["operational_intensity"], found["macs_useful"] / found["dram_bytes"]
+    )
     np.testing.assert_array_equal(found["achieved"], found["macs_useful"] / found["cycles"])
 
 
@@ -69,8 +79,13 @@ def test_without_transposed_convolutions_all_methods_are_the_same(processor, zer
     others = networks("GP-GAN").query("kind != 'deconv'")
     assert set(others["kind"]) == {"conv"}
     others = pd.concat([DCGAN[:1], others], ignore_index=True)
-    methods = [method for method in METHODS if method != "native" or load_processor(processor).native]
-    first, *rest = (simulate(others, processor, method, zeros=zeros).drop(columns="method") for method in methods)
+    methods = [
+        method for method in METHODS if method != "native" or load_processor(processor).native
+    ]
+    first, *rest = (
+        simulate(others, processor, method, zeros=zeros).drop(columns="method")
+        for method in methods
+    )
     assert first["name"].tolist() == others["name"].tolist()
     for found in rest:
         pd.testing.assert_frame_equal(found, first, check_exact=True)
@@ -102,8 +117,12 @@ BOUND = {
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_a_layer_tells_what_binds_it(bound):
     sizes, fields, words = BOUND[bound]
-    one = table(layer("conv", (16, 16), (3, 3), (1, 1), (16, 16), 64, 64)).assign(name=bound, **sizes)
-    found = simulate(one.drop(columns="macs"), replace(load_processor("pe_array_16x16"), **fields)).iloc[0]
+    one = table(layer("conv", (16, 16), (3, 3), (1, 1), (16, 16), 64, 64)).assign(
+        name=bound, **sizes
+    )
+    found = simulate(
+        one.drop(columns="macs"), replace(load_processor("pe_array_16x16"), **fields)
+    ).iloc[0]
     assert found["bound_by"] == bound
     assert pd.Series([found["why"]]).str.contains(words).all(), found["why"]
     assert (found["cycles"] == found["dram_cycles"]) == (bound == "bandwidth")
@@ -113,7 +132,9 @@ def test_the_bandwidth_s_words_name_what_moves_most():
     # One pixel a channel: the output is a 256th of what comes in; of a wide map with few filters it is the input.
     for name, sizes in {"input": (64, 64, 1), "weight": (1, 64, 64), "output": (64, 1, 64)}.items():
         length, c_in, c_out = sizes
-        one = table(layer("conv", (length,) * 2, (1, 1), (1, 1), (length,) * 2, c_in, c_out)).drop(columns="macs")
+        one = table(layer("conv", (length,) * 2, (1, 1), (1, 1), (length,) * 2, c_in, c_out)).drop(
+            columns="macs"
+        )
         found = simulate(one, replace(load_processor("pe_array_16x16"), dram_gb_s=0.001))
         assert found["why"].str.endswith(f"bytes are {name}").all()
 
@@ -130,8 +151,12 @@ def test_a_batch_shares_filters():
 
 
 def test_processors_and_technologies_may_be_files_of_one_s_own(tmp_path):
-    own = yaml.safe_load((Path(dlp.__file__).parent / "processors/pe_array_16x16.yaml").read_text(encoding="utf-8"))
-    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own | {"name": "own", "clock_mhz": 400}), encoding="utf-8")
+    own = yaml.safe_load(
+        (Path(dlp.__file__).parent / "processors/pe_array_16x16.yaml").read_text(encoding="utf-8")
+    )
+    (tmp_path / "own.yaml").write_text(
+        yaml.safe_dump(own | {"name": "own", "clock_mhz": 400}), encoding="utf-8"
+    )
     found, shipped = simulate(DCGAN, tmp_path / "own.yaml"), simulate(DCGAN, "pe_array_16x16")
     assert found["processor"].unique() == ["own"]
     assert (found["compute_cycles"] == shipped["compute_cycles"]).all()
@@ -149,10 +174,15 @@ def test_processors_and_technologies_may_be_files_of_one_s_own(tmp_path):
 MISTAKES = {
     "unknown processor": {"processor": "pe_array"},
     "unknown technology": {"technology": "tsmc_3nm"},
-    "does not have this word length": {"processor": replace(load_processor("pe_array_16x16"), word_bits=4)},
+    "does not have this word length": {
+        "processor": replace(load_processor("pe_array_16x16"), word_bits=4)
+    },
     "unknown method": {"method": "split"},
     "unknown skip": {"skip": "AW"},
-    "the processor does not support that skipping mode": {"processor": "edge_tpu_like", "skip": "W"},
+    "the processor does not support that skipping mode": {
+        "processor": "edge_tpu_like",
+        "skip": "W",
+    },
     "cannot skip activations": {"skip": "WA", "dataflow": "weight_stationary"},
     "unknown dataflow": {"dataflow": "dot_product"},
     "unknown zeros": {"zeros": "none"},
@@ -160,8 +190,12 @@ MISTAKES = {
     "not a network": {"network": 5},
     "has no transposed convolution": {"method": "native"},
     r"does not fit: rows\b": {"processor": replace(load_processor("pe_array_16x16"), rows=0)},
-    r"does not fit: dram_gb_s\b": {"processor": replace(load_processor("pe_array_16x16"), dram_gb_s=math.nan)},
-    r"does not fit: technology\b": {"processor": replace(load_processor("pe_array_16x16"), technology="tsmc_3nm")},
+    r"does not fit: dram_gb_s\b": {
+        "processor": replace(load_processor("pe_array_16x16"), dram_gb_s=math.nan)
+    },
+    r"does not fit: technology\b": {
+        "processor": replace(load_processor("pe_array_16x16"), technology="tsmc_3nm")
+    },
 }
 
 
@@ -183,7 +217,9 @@ def test_a_batch_that_overflows_is_refused(batch):
     with refused("the batch is out of range"):
         simulate(DCGAN, "pe_array_16x16", "nzp", batch=batch)
     many = simulate(DCGAN, "pe_array_16x16", "nzp", batch=10**10)
-    assert (many["macs_dense"] == 10**10 * simulate(DCGAN, "pe_array_16x16", "nzp")["macs_dense"]).all()
+    assert (
+        many["macs_dense"] == 10**10 * simulate(DCGAN, "pe_array_16x16", "nzp")["macs_dense"]
+    ).all()
 
 
 UNMAPPABLE = {

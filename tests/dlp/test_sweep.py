@@ -35,7 +35,9 @@ def same(ours, theirs):
     xarray.testing.assert_identical(ours, theirs)
 
 
-@pytest.mark.parametrize(("name", "dataflow"), [("pe_array_32x7", None), ("dot_product_16x16", "dot_product")])
+@pytest.mark.parametrize(
+    ("name", "dataflow"), [("pe_array_32x7", None), ("dot_product_16x16", "dot_product")]
+)
 def test_every_point_is_a_simulation(name, dataflow):
     processor, methods, skips = load_processor(name), ("nzp", "sd", "rows"), ("none", "WA")
     options = {"dataflow": dataflow, "zeros": "stored"}
@@ -55,24 +57,44 @@ def test_every_point_is_a_simulation(name, dataflow):
         "batch": 3,
     }
     points = list(
-        itertools.product(TABLES, methods, skips, *(axis if axis is not ARRAYS else ARRAYS for axis in AXES.values()))
+        itertools.product(
+            TABLES,
+            methods,
+            skips,
+            *(axis if axis is not ARRAYS else ARRAYS for axis in AXES.values()),
+        )
     )
     for at in points[:: 2 * 29]:
         network, method, skip, array, technology, kib, speed, batch = at
-        fields = {"technology": technology, "input_buffer_kib": float(kib), "dram_gb_s": speed, **ARRAYS[array]}
+        fields = {
+            "technology": technology,
+            "input_buffer_kib": float(kib),
+            "dram_gb_s": speed,
+            **ARRAYS[array],
+        }
         layers = simulate(
-            TABLES[network], replace(processor, **fields), method, skip, batch=batch, technology=technology, **options
+            TABLES[network],
+            replace(processor, **fields),
+            method,
+            skip,
+            batch=batch,
+            technology=technology,
+            **options,
         )
         point = found.sel(dict(zip((d for d in found.cycles.dims if d != "part"), at, strict=True)))
         for part, rows in (("network", layers), ("deconv", layers[layers["kind"] == "deconv"])):
             for variable in VARIABLES:
                 # Both add the same float64 numbers, at most 30, in another order: 30 roundings of 2^-53 each.
-                np.testing.assert_allclose(point[variable].sel(part=part), rows[variable].sum(), rtol=30 * 2**-53)
+                np.testing.assert_allclose(
+                    point[variable].sel(part=part), rows[variable].sum(), rtol=30 * 2**-53
+                )
 
 
 def test_labels_and_units_are_kept():
     found = sweep(
-        SMALL, "pe_array_16x16", {"array": ARRAYS, "rows_": {"r": {"burst_bytes": np.int64(32), "stripe_pixels": 4}}}
+        SMALL,
+        "pe_array_16x16",
+        {"array": ARRAYS, "rows_": {"r": {"burst_bytes": np.int64(32), "stripe_pixels": 4}}},
     )
     assert found["array"].values.tolist() == list(ARRAYS)
     assert found["part"].values.tolist() == ["network", "deconv"]
@@ -84,7 +106,9 @@ def test_labels_and_units_are_kept():
 def test_parts_are_all_layers_and_the_transposed_ones():
     found = sweep({"DCGAN": TABLES["DCGAN"]}, "pe_array_16x16", {"batch": [1, 2]})
     assert (found.cycles.sel(part="deconv") < found.cycles.sel(part="network")).all()
-    none = sweep({"conv": networks("FST").query("kind == 'conv'")}, "pe_array_16x16", {"batch": [1, 2]})
+    none = sweep(
+        {"conv": networks("FST").query("kind == 'conv'")}, "pe_array_16x16", {"batch": [1, 2]}
+    )
     assert (none.cycles.sel(part="deconv") == 0).all()
     assert (none.cycles.sel(part="network") > 0).all()
 
@@ -100,11 +124,20 @@ def test_values_that_are_no_numbers_of_an_array_are_swept_too():
     axes = {
         "word_bits": (8, 16),
         "strided_writes": (True, False),
-        "machine": {"plain": {}, "dots": {"array": "dot_product", "dataflows": ("dot_product",), "batch": 2}},
+        "machine": {
+            "plain": {},
+            "dots": {"array": "dot_product", "dataflows": ("dot_product",), "batch": 2},
+        },
     }
     found = sweep(TABLES, "pe_array_16x16", axes)
     processor = load_processor("pe_array_16x16")
-    other = replace(processor, word_bits=16, strided_writes=False, array="dot_product", dataflows=("dot_product",))
+    other = replace(
+        processor,
+        word_bits=16,
+        strided_writes=False,
+        array="dot_product",
+        dataflows=("dot_product",),
+    )
     at = {"network": "DCGAN", "method": "sd", "skip": "none", "part": "network"}
     at |= {"word_bits": 16, "strided_writes": False}
     for machine, one, batch in (
@@ -113,7 +146,9 @@ def test_values_that_are_no_numbers_of_an_array_are_swept_too():
     ):
         expected = simulate(TABLES["DCGAN"], one, "sd", batch=batch)["energy_pj"].sum()
         # As above.
-        np.testing.assert_allclose(found.energy_pj.sel({**at, "machine": machine}), expected, rtol=30 * 2**-53)
+        np.testing.assert_allclose(
+            found.energy_pj.sel({**at, "machine": machine}), expected, rtol=30 * 2**-53
+        )
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 18, 10**6])
@@ -125,7 +160,13 @@ def test_chunks_do_not_change_values(chunk):
 
 def test_progress_is_told_of_every_task():
     told = []
-    sweep(SMALL, "pe_array_32x7", {"batch": range(1, 8)}, chunk=3, progress=lambda *counts: told.append(counts))
+    sweep(
+        SMALL,
+        "pe_array_32x7",
+        {"batch": range(1, 8)},
+        chunk=3,
+        progress=lambda *counts: told.append(counts),
+    )
     assert sorted(told) == [(number, 6) for number in range(1, 7)]
 
 
@@ -165,7 +206,9 @@ def test_a_cluster_that_loses_a_worker_loses_nothing():
             assert client.status == "running"
 
             def cancel(*_):
-                client.cancel([distributed.Future(key, client) for key in list(client.futures)], force=True)
+                client.cancel(
+                    [distributed.Future(key, client) for key in list(client.futures)], force=True
+                )
 
             with refused("the cluster was lost"):
                 sweep(TABLES, "pe_array_16x16", axes, scheduler=client, chunk=1, progress=cancel)
@@ -210,14 +253,20 @@ def test_axes_that_do_not_fit(axes, match):
         ("pe_array_32x7", {"methods": ("sd", "magic")}, "unknown method"),
         ("pe_array_32x7", {"methods": ()}, "labels do not fit"),
         ("tpu_v5e_like", {"skips": ("none", "W")}, "does not support that skipping mode"),
-        ("pe_array_32x7", {"skips": ("A",), "dataflow": "weight_stationary"}, "cannot skip activations"),
+        (
+            "pe_array_32x7",
+            {"skips": ("A",), "dataflow": "weight_stationary"},
+            "cannot skip activations",
+        ),
         ("pe_array_32x7", {"dataflow": "dot_product"}, "unknown dataflow"),
         ("pe_array_32x7", {"zeros": "none"}, "unknown zeros"),
         ("pe_array_32x7", {"technology": "nm"}, "unknown technology"),
         ("pe_array_32x7", {"chunk": 0}, "chunk must be a positive integer"),
     ],
 )
-def test_what_is_not_allowed_is_refused_before_anything_runs(processor, options, match, monkeypatch):
+def test_what_is_not_allowed_is_refused_before_anything_runs(
+    processor, options, match, monkeypatch
+):
     monkeypatch.setattr(dask, "compute", lambda *_, **__: pytest.fail("a task was run"))
     with refused(match):
         sweep(SMALL, processor, {"batch": [1, 2]}, **options)
@@ -230,7 +279,10 @@ def test_an_unknown_network():
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere:at:all"])
 def test_a_scheduler_that_is_not_there(address):
-    with dask.config.set({"distributed.comm.timeouts.connect": "0.2s"}), refused("the scheduler cannot be reached"):
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "0.2s"}),
+        refused("the scheduler cannot be reached"),
+    ):
         sweep(SMALL, "pe_array_32x7", {"batch": [1]}, scheduler=address)
 
 

@@ -10,7 +10,9 @@ from tests.dlp.tables import networks
 from tests.refusals import refused
 
 SMALL = {"DCGAN": networks("DCGAN")}
-MODULE = sys.modules["splitdeconv.dlp.sweep"]  # the package's attribute of that name is the function
+MODULE = sys.modules[
+    "splitdeconv.dlp.sweep"
+]  # the package's attribute of that name is the function
 NOTHING = {str(label): {} for label in range(10)}
 
 
@@ -67,7 +69,13 @@ def test_what_the_axes_multiply_is_counted_before_layers_are(name, axes, chunk, 
     monkeypatch.setattr(MODULE, "MOST_TASKS", 100)
     tables = SMALL if name != "layers" else {"long": networks("FST").iloc[[0] * 60]}
     with refused(rf"the sweep is too large\n(.|\n)* {name}\n"):
-        sweep(tables, "pe_array_32x7", axes, skips=["none"] if name == "layers" else ["none", "A"], chunk=chunk)
+        sweep(
+            tables,
+            "pe_array_32x7",
+            axes,
+            skips=["none"] if name == "layers" else ["none", "A"],
+            chunk=chunk,
+        )
 
 
 def test_points_are_taken_in_parts_where_their_tables_would_be_large(monkeypatch):

@@ -39,12 +39,18 @@ def counters(words, flow):
     return [words["input"], words["weight"], writes]
 
 
-@pytest.mark.parametrize("row", list(SCALESIM.itertuples()), ids=lambda row: f"{row.form}-{row[3]}-{row[4]}-{row[5]}")
+@pytest.mark.parametrize(
+    "row", list(SCALESIM.itertuples()), ids=lambda row: f"{row.form}-{row[3]}-{row[4]}-{row[5]}"
+)
 def test_buffer_accesses_are_scalesim_s(row):
     n, c_in, c_out = LAYERS[row.layer[:2]]
     out, k, c_out = STATED[row.form](n, c_out)
-    stated = table(layer("conv", (out + k - 1,) * 2, (k, k), (1, 1), (out, out), c_in, c_out, "VALID"))
-    words = buffer_words(lower(stated, "nzp"), systolic(*map(int, row[3].split("x"))), FLOWS[row.dataflow])
+    stated = table(
+        layer("conv", (out + k - 1,) * 2, (k, k), (1, 1), (out, out), c_in, c_out, "VALID")
+    )
+    words = buffer_words(
+        lower(stated, "nzp"), systolic(*map(int, row[3].split("x"))), FLOWS[row.dataflow]
+    )
     found = [int(np.sum(count)) for count in counters(words, FLOWS[row.dataflow])]
     assert found == [row.ifmap_sram_reads, row.filter_sram_reads, row.ofmap_sram_writes]
 
@@ -53,7 +59,9 @@ def test_buffer_accesses_are_scalesim_s(row):
 @pytest.mark.parametrize("form", LOWERED)
 @pytest.mark.parametrize("shape", ["16x16", "32x7"])
 def test_buffer_accesses_of_lowered_layers_are_scalesim_s(form, shape, flow):
-    rows = SCALESIM.query("form == @form and array_rows_x_cols == @shape and dataflow == @flow").sort_values("layer")
+    rows = SCALESIM.query(
+        "form == @form and array_rows_x_cols == @shape and dataflow == @flow"
+    ).sort_values("layer")
     work = lower(networks("DCGAN"), LOWERED[form])
     words = buffer_words(work, systolic(*map(int, shape.split("x"))), FLOWS[flow])
     found = [work.per_layer(count)[1:].tolist() for count in counters(words, FLOWS[flow])]
@@ -68,13 +76,17 @@ def test_zeros_that_are_generated_are_not_read_from_the_buffer():
     work, processor = lower(one, "nzp"), systolic(16, 4)
     for kept in (1.0, 0.5):
         generated, stored = (
-            buffer_words(work, processor, "output_stationary", kept, 3, stored=stored) for stored in (False, True)
+            buffer_words(work, processor, "output_stationary", kept, 3, stored=stored)
+            for stored in (False, True)
         )
         assert generated["input"].tolist() == pytest.approx([3 * 11 * 11 * 5 * 2])
         assert stored["input"].tolist() == [3 * 24 * 24 * 5 * 2 * kept]
         assert generated["weight"].tolist() == stored["weight"].tolist()
     split = lower(one, "sd")
-    words = [buffer_words(split, processor, "output_stationary", stored=stored)["input"] for stored in (False, True)]
+    words = [
+        buffer_words(split, processor, "output_stationary", stored=stored)["input"]
+        for stored in (False, True)
+    ]
     np.testing.assert_array_equal(*words)
 
 
@@ -82,7 +94,8 @@ def test_stripes_share_the_weights_that_a_dot_product_array_latches():
     work = lower(networks("DCGAN"), "nzp")
     dot = replace(load_processor("dot_product_16x16"), stripe_pixels=16)
     shared, apart = (
-        buffer_words(work, replace(dot, stripe_pixels=pixels), "dot_product")["weight"] for pixels in (16, 1)
+        buffer_words(work, replace(dot, stripe_pixels=pixels), "dot_product")["weight"]
+        for pixels in (16, 1)
     )
     # Every map but the dense layer's single pixel divides by 16.
     assert (apart / shared).tolist() == [1, 16, 16, 16]
@@ -111,7 +124,10 @@ def walked(n, k, s, out, c_in, c_out, batch, i, w):
     line = k if holds >= k else 0
     whole = batch * n * row <= i
     passes = 1 if whole else chunks
-    by_filters = [sum(rows_read(range(out), line) for _ in range(passes) for _ in range(batch)) * row, filters]
+    by_filters = [
+        sum(rows_read(range(out), line) for _ in range(passes) for _ in range(batch)) * row,
+        filters,
+    ]
     tall = max(h for h in range(1, out + 1) if h == 1 or (h - 1) * s + k <= holds)
     strips = [range(y, min(y + tall, out)) for y in range(0, out, tall)]
     again = 1 if line else chunks
@@ -175,7 +191,10 @@ def test_inserted_zeros_are_written_and_read_where_they_are_stored():
     found = {zeros: dram_bytes(lower(one, "nzp"), one, large, "nzp", 3, zeros) for zeros in ZEROS}
     real, inserted = 3 * 5 * 6 * 4, 3 * 9 * 11 * 4
     assert [found["generated"][name].item() for name in ("input", "interleave")] == [real, 0]
-    assert [found["stored"][name].item() for name in ("input", "interleave")] == [inserted, real + inserted]
+    assert [found["stored"][name].item() for name in ("input", "interleave")] == [
+        inserted,
+        real + inserted,
+    ]
     for method in ("sd", "native"):
         work = lower(one, method)
         generated, stored = (dram_bytes(work, one, large, method, 3, zeros) for zeros in ZEROS)
@@ -189,7 +208,9 @@ def test_interleaving_pays_for_bursts_or_for_another_pass_or_for_nothing():
 
     def extra(method, c_out=24, **fields):
         row = one.assign(c_out=c_out)
-        return dram_bytes(lower(row, method), row, replace(PROCESSOR, **fields), method)["interleave"].item()
+        return dram_bytes(lower(row, method), row, replace(PROCESSOR, **fields), method)[
+            "interleave"
+        ].item()
 
     for method in ("sd", "sd_trimmed", "paper"):
         assert extra(method) == pixels * 40
@@ -214,27 +235,37 @@ def machines():
 
 @settings(max_examples=60)
 @given(planar(), machines(), st.sampled_from(METHODS), st.sampled_from(ZEROS), st.integers(1, 5))
-def test_traffic_is_never_less_than_compulsory_and_falls_with_every_buffer(case, machine, method, zeros, batch):
+def test_traffic_is_never_less_than_compulsory_and_falls_with_every_buffer(
+    case, machine, method, zeros, batch
+):
     one = of_case(case)
     work = lower(one, method)
     found = dram_bytes(work, one, machine, method, batch, zeros)
     word = machine.word_bits / 8
     row = one.iloc[0]
     # What must move at least once: the input, each real tap that any phase has, and the output.
-    taps = [sum(np.sum(mask.weights) for mask in {pair[side] for pair in work.axes}) for side in (0, 1)]
+    taps = [
+        sum(np.sum(mask.weights) for mask in {pair[side] for pair in work.axes}) for side in (0, 1)
+    ]
     assert found["input"] >= batch * row.in_h * row.in_w * row.c_in * word
     assert found["weight"] >= taps[0] * taps[1] * row.c_in * row.c_out // row.groups * word
     assert found["output"] == batch * row.out_h * row.out_w * row.c_out * word
     assert found["interleave"] >= 0
     for name in ("input", "weight", "output"):
-        larger = replace(machine, **{f"{name}_buffer_kib": getattr(machine, f"{name}_buffer_kib") * 3})
-        assert sum(dram_bytes(work, one, larger, method, batch, zeros).values()) <= sum(found.values())
+        larger = replace(
+            machine, **{f"{name}_buffer_kib": getattr(machine, f"{name}_buffer_kib") * 3}
+        )
+        assert sum(dram_bytes(work, one, larger, method, batch, zeros).values()) <= sum(
+            found.values()
+        )
     more = dram_bytes(work, one, machine, method, batch + 1, zeros)
     assert sum(more.values()) >= sum(found.values())
 
 
 @settings(max_examples=40)
-@given(planar(), st.sampled_from(METHODS), st.sampled_from(sorted(FLOWS.values())), st.integers(1, 3))
+@given(
+    planar(), st.sampled_from(METHODS), st.sampled_from(sorted(FLOWS.values())), st.integers(1, 3)
+)
 def test_skipping_reads_no_more(case, method, flow, batch):
     work, array = lower(of_case(case), method), systolic(5, 3)
     dense = issued_macs(work, array, "none", flow, batch)
@@ -248,13 +279,17 @@ def test_skipping_reads_no_more(case, method, flow, batch):
 def test_arrays_of_processors_are_each_of_them():
     layers = networks("DCGAN")
     kib, batches = np.array([[2.0], [64.0], [4096.0]]), np.array([[1], [2], [7]])
-    many = replace(PROCESSOR, input_buffer_kib=kib, weight_buffer_kib=kib[::-1], output_buffer_kib=kib)
+    many = replace(
+        PROCESSOR, input_buffer_kib=kib, weight_buffer_kib=kib[::-1], output_buffer_kib=kib
+    )
     for method in METHODS:
         work = lower(layers, method)
         found = dram_bytes(work, layers, many, method, batches)
         for index in range(3):
             sizes = {"input": kib[index], "weight": kib[2 - index], "output": kib[index]}
-            one = replace(PROCESSOR, **{f"{name}_buffer_kib": size.item() for name, size in sizes.items()})
+            one = replace(
+                PROCESSOR, **{f"{name}_buffer_kib": size.item() for name, size in sizes.items()}
+            )
             single = dram_bytes(work, layers, one, method, batches[index].item())
             for name, part in found.items():
                 assert part.shape == (3, len(layers))

@@ -35,7 +35,9 @@ def test_a_name_is_its_network_s_table():
 
 
 # Keras 3.15 hands TensorFlow's variables to np.array, which NumPy 2 dislikes; it concerns only how saving copies them
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 def test_a_keras_model_and_its_file(csv):
     x = keras.Input((6, 5, 3))
     y = keras.layers.Conv2DTranspose(4, (5, 3), (3, 2), "same", output_padding=(2, 1), name="up")(x)
@@ -51,8 +53,13 @@ def test_an_exported_network_has_the_table_of_its_model(name, options):
     model = build(name, "native", seed=None, **options)
     found, table = workload(litert.export(model)), layer_table(model)
     # Converters rename layers, and TFLite knows transposed convolutions' padding as SAME or VALID only.
-    pd.testing.assert_frame_equal(found.drop(columns=["name", "padding"]), table.drop(columns=["name", "padding"]))
-    assert found["padding"].where(found["kind"] != "deconv", "SAME").tolist() == table["padding"].tolist()
+    pd.testing.assert_frame_equal(
+        found.drop(columns=["name", "padding"]), table.drop(columns=["name", "padding"])
+    )
+    assert (
+        found["padding"].where(found["kind"] != "deconv", "SAME").tolist()
+        == table["padding"].tolist()
+    )
 
 
 def test_a_csv_of_our_columns(csv):
@@ -98,7 +105,10 @@ def test_a_csv_of_one_network_needs_no_name(csv):
         (CSV + UP.replace("SAME", ""), "the padding is missing"),
         (b"\xff\xfe\x00,", "the table cannot be read"),
         (CSV + 'a,"b\n', "the table cannot be read"),
-        (PUBLISHED + "A,a,dense,1,1,2,3,1,1,1,,1,1,6\nB,b,dense,1,1,2,3,1,1,1,,1,1,6\n", "ambiguous network"),
+        (
+            PUBLISHED + "A,a,dense,1,1,2,3,1,1,1,,1,1,6\nB,b,dense,1,1,2,3,1,1,1,,1,1,6\n",
+            "ambiguous network",
+        ),
     ],
 )
 def test_a_broken_csv_is_one_error(csv, text, match):
@@ -142,7 +152,10 @@ def test_a_network_that_is_not_in_the_csv(csv):
 
 
 def test_no_framework_is_loaded_for_a_table_or_a_file(csv):
-    model = csv(litert.export(keras.Sequential([keras.Input((4, 5, 3)), keras.layers.Conv2D(2, 3)])), "up.tflite")
+    model = csv(
+        litert.export(keras.Sequential([keras.Input((4, 5, 3)), keras.layers.Conv2D(2, 3)])),
+        "up.tflite",
+    )
     script = f"""
 import sys
 from splitdeconv.dlp.workload import workload
@@ -150,7 +163,9 @@ assert len(workload({str(csv(CSV + UP))!r})) == 1
 assert len(workload({str(model)!r})) == 1
 print([name for name in ("tensorflow", "keras", "jax", "onnx", "flatbuffers", "ai_edge_litert") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

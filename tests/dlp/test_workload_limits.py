@@ -7,7 +7,13 @@ import pytest
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.dlp import simulate, workload
-from splitdeconv.dlp.layer_table import MOST_CHANNELS, MOST_LAYERS, MOST_OUTPUTS, MOST_TAPS, complete
+from splitdeconv.dlp.layer_table import (
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_OUTPUTS,
+    MOST_TAPS,
+    complete,
+)
 from tests.refusals import refused
 
 HEADER = "name,kind,in_h,in_w,c_in,c_out,k_h,k_w,stride_h,stride_w,padding\n"
@@ -28,7 +34,10 @@ def csv(tmp_path):
     ("content", "match"),
     [
         (HEADER + UP * 20_000, "too many layers"),
-        (HEADER.replace("name", "layer") + "up (9999x)" + UP[2:] + "on (9999x)" + UP[2:], "too many layers"),
+        (
+            HEADER.replace("name", "layer") + "up (9999x)" + UP[2:] + "on (9999x)" + UP[2:],
+            "too many layers",
+        ),
         (HEADER + UP * 100_000, "the table cannot be read"),
         (",".join(f"c{i}" for i in range(100_000)) + "\n" + "1\n" * 100_000, "too many columns"),
         ("name,name\n", "duplicate column"),
@@ -37,7 +46,10 @@ def csv(tmp_path):
         (HEADER + "x" * 100_000 + UP[2:].replace("4", "x" * 100_000), "value out of range"),
         (HEADER + UP.replace("deconv", "x" * 100_000), "unknown kind"),
         ("x" * 100_000 + "\n1\n", "unknown column"),
-        ("network," + HEADER + "".join(f"{'x' * 1000}{i},{UP}" for i in range(500)), "ambiguous network"),
+        (
+            "network," + HEADER + "".join(f"{'x' * 1000}{i},{UP}" for i in range(500)),
+            "ambiguous network",
+        ),
         (HEADER + "," * 100_000 + "\n", "a row has the wrong length"),
         (HEADER.encode() + b"\xff", "the table cannot be read"),
         ((HEADER + UP).encode("utf-16"), "the table cannot be read"),
@@ -111,7 +123,24 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 def test_mutated_tables_are_read_or_refused(csv):
     rng, errors = random.Random(0), []
-    pieces = [",", "\n", '"', "0", "-1", "9" * 30, "SAME", "conv", "deconv", "\0", "\r", "é", "x", "nan", "1e9", " "]
+    pieces = [
+        ",",
+        "\n",
+        '"',
+        "0",
+        "-1",
+        "9" * 30,
+        "SAME",
+        "conv",
+        "deconv",
+        "\0",
+        "\r",
+        "é",
+        "x",
+        "nan",
+        "1e9",
+        " ",
+    ]
     for _ in range(300):
         text = list(HEADER + UP * 2)
         for _ in range(rng.randint(1, 4)):

@@ -15,7 +15,9 @@ def zipped(**files):
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in files.items():
-            archive.writestr(name.replace("__", "/").replace("_json", ".json").replace("_pkl", ".pkl"), content)
+            archive.writestr(
+                name.replace("__", "/").replace("_json", ".json").replace("_pkl", ".pkl"), content
+            )
     return target.getvalue()
 
 
@@ -71,11 +73,19 @@ def safetensors(**tensors):
 # name: (content, what it is told to be, what to do)
 ODD = {
     "empty": (b"", "an empty file", "export the model again"),
-    "random": (bytes(range(200, 256)), "56 bytes that begin with c8 c9 ca cb cc cd ce cf", "export the model again"),
+    "random": (
+        bytes(range(200, 256)),
+        "56 bytes that begin with c8 c9 ca cb cc cd ce cf",
+        "export the model again",
+    ),
     "text": (b"import os\n", "text", "export the model again"),
     "one byte": (b"\x08", "1 bytes that begin with 08", "export the model again"),
     "h5": (HDF5, "an HDF5 file without a Keras model", "export the model again"),
-    "h5 of Keras 1": (HDF5 + b'model_config {"class_name": "Sequential"}', "a legacy Keras HDF5 file", "tf_keras"),
+    "h5 of Keras 1": (
+        HDF5 + b'model_config {"class_name": "Sequential"}',
+        "a legacy Keras HDF5 file",
+        "tf_keras",
+    ),
     "h5 of Keras 2": (
         HDF5 + b'model_config "batch_input_shape": [null, 7]',
         "a legacy Keras HDF5 file, written by Keras 1 or 2",
@@ -93,12 +103,24 @@ ODD = {
     ),
     "Core ML": (CORE_ML, "a Core ML model", "convert the model it was made from"),
     "Core ML network": (CORE_ML_NETWORK, "a Core ML model", "convert the model it was made from"),
-    "ort": (b"\x24\0\0\0ORTM" + bytes(60), "an ONNX Runtime model (.ort)", "convert_onnx_models_to_ort split.onnx"),
+    "ort": (
+        b"\x24\0\0\0ORTM" + bytes(60),
+        "an ONNX Runtime model (.ort)",
+        "convert_onnx_models_to_ort split.onnx",
+    ),
     "executorch": (b"\x24\0\0\0ET12" + bytes(60), "an ExecuTorch program", "torch.onnx.export"),
-    "OpenVINO": (b'\xef\xbb\xbf<?xml version="1.0"?>\n<net name="u">', "an OpenVINO model (IR)", "ovc split.onnx"),
+    "OpenVINO": (
+        b'\xef\xbb\xbf<?xml version="1.0"?>\n<net name="u">',
+        "an OpenVINO model (IR)",
+        "ovc split.onnx",
+    ),
     "bare OpenVINO": (b'<net name="u" version="10">', "an OpenVINO model (IR)", "ovc split.onnx"),
     "other XML": (b'<?xml version="1.0"?>\n<svg></svg>', "text", "export the model again"),
-    "safetensors": (safetensors(w={"dtype": "F32"}), "a SafeTensors file (only weights)", "with its own code"),
+    "safetensors": (
+        safetensors(w={"dtype": "F32"}),
+        "a SafeTensors file (only weights)",
+        "with its own code",
+    ),
     "gguf": (b"GGUF\3\0\0\0", "a GGUF file", "made from"),
     "npy": (b"\x93NUMPY\1\0", "a NumPy array", "export the model again"),
     "npz": (members(**{"a.npy": b"\x93NUMPY"}), "a NumPy archive (.npz)", "export the model again"),
@@ -107,12 +129,28 @@ ODD = {
         "the index of a TensorFlow checkpoint",
         "SavedModel folder",
     ),
-    "git lfs": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer", "git lfs pull"),
+    "git lfs": (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "a Git LFS pointer",
+        "git lfs pull",
+    ),
     "web page": (b"\n<!DOCTYPE html><title>404", "a web page", "fetch or export the model again"),
-    "tfjs": (b'{"format": "layers-model", "modelTopology": {}}', "a TensorFlow.js model", "tensorflowjs_converter"),
-    "architecture": (b'{"class_name": "Sequential", "config": {}}', "a Keras model configuration", "from_json"),
+    "tfjs": (
+        b'{"format": "layers-model", "modelTopology": {}}',
+        "a TensorFlow.js model",
+        "tensorflowjs_converter",
+    ),
+    "architecture": (
+        b'{"class_name": "Sequential", "config": {}}',
+        "a Keras model configuration",
+        "from_json",
+    ),
     "ncnn": (b"7767517\n75 83\n", "an ncnn model", "pnnx"),
-    "pt2": (members(**{"up/archive_format": b"pt2"}), "a torch.export program (.pt2)", "torch.export.load"),
+    "pt2": (
+        members(**{"up/archive_format": b"pt2"}),
+        "a torch.export program (.pt2)",
+        "torch.export.load",
+    ),
     "old pt2": (
         members(**{"serialized_exported_program.json": b"{}"}),
         "a torch.export program (.pt2)",
@@ -149,20 +187,64 @@ ODD = {
         "a file compressed with gzip (a .onnx model)",
         "gunzip -c folder/some.model > model.onnx, then splitdeconv convert model.onnx -o split.onnx",
     ),
-    "gzip of text": (gzip.compress(b"text"), "a file compressed with gzip", "splitdeconv inspect model"),
-    "half a gzip": (gzip.compress(bytes(99))[:9], "a file compressed with gzip", "splitdeconv inspect model"),
-    "bzip2": (bz2.compress(TFLITE), "a file compressed with bzip2 (a .tflite", "bunzip2 -c folder/some.model > "),
-    "xz": (lzma.compress(TFLITE), "a file compressed with xz (a .tflite", "xz -dc folder/some.model > "),
-    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(9), "a file compressed with Zstandard", "zstd -dc folder/some.model > "),
+    "gzip of text": (
+        gzip.compress(b"text"),
+        "a file compressed with gzip",
+        "splitdeconv inspect model",
+    ),
+    "half a gzip": (
+        gzip.compress(bytes(99))[:9],
+        "a file compressed with gzip",
+        "splitdeconv inspect model",
+    ),
+    "bzip2": (
+        bz2.compress(TFLITE),
+        "a file compressed with bzip2 (a .tflite",
+        "bunzip2 -c folder/some.model > ",
+    ),
+    "xz": (
+        lzma.compress(TFLITE),
+        "a file compressed with xz (a .tflite",
+        "xz -dc folder/some.model > ",
+    ),
+    "zstd": (
+        b"\x28\xb5\x2f\xfd" + bytes(9),
+        "a file compressed with Zstandard",
+        "zstd -dc folder/some.model > ",
+    ),
     "tar": (tarred("m.onnx", ONNX), "a tar archive", "tar -xf folder/some.model"),
-    "tgz": (gzip.compress(tarred("m", ONNX)), "a tar archive, compressed with gzip", "tar -xf folder/some.model"),
+    "tgz": (
+        gzip.compress(tarred("m", ONNX)),
+        "a tar archive, compressed with gzip",
+        "tar -xf folder/some.model",
+    ),
     "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(9), "a 7-Zip archive", "7z x folder/some.model"),
-    "legacy torch": (LEGACY_TORCH, "a pickle, such as an old PyTorch file; it is never opened", "torch.onnx.export"),
-    "torch zip": (TORCH_ZIP, "a PyTorch checkpoint (its pickle is never opened)", "torch.onnx.export"),
+    "legacy torch": (
+        LEGACY_TORCH,
+        "a pickle, such as an old PyTorch file; it is never opened",
+        "torch.onnx.export",
+    ),
+    "torch zip": (
+        TORCH_ZIP,
+        "a PyTorch checkpoint (its pickle is never opened)",
+        "torch.onnx.export",
+    ),
     "frozen graph": (FROZEN, "a TensorFlow protocol buffer: a frozen graph", "from_frozen_graph"),
-    "saved_model.pb": (SAVED_MODEL, "a TensorFlow protocol buffer: part of a SavedModel", "from_saved_model"),
-    "flatbuffer": (FLATBUFFER, "a flatbuffer without TFLite's identifier TFL3", "export the model again"),
+    "saved_model.pb": (
+        SAVED_MODEL,
+        "a TensorFlow protocol buffer: part of a SavedModel",
+        "from_saved_model",
+    ),
+    "flatbuffer": (
+        FLATBUFFER,
+        "a flatbuffer without TFLite's identifier TFL3",
+        "export the model again",
+    ),
     "zip": (zipped(readme=b"hello"), "a zip archive of 1 other file", "export the model again"),
     "broken zip": (zipped(readme=b"hello")[:20], "a broken zip archive", "export the model again"),
-    "half a .keras": (zipped(config_json=b"{}"), "a zip archive of 1 other file", "export the model again"),
+    "half a .keras": (
+        zipped(config_json=b"{}"),
+        "a zip archive of 1 other file",
+        "export the model again",
+    ),
 }

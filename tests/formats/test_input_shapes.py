@@ -8,11 +8,23 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv.convert import api as front
-from splitdeconv.formats.input_shapes import LARGEST, ModelInput, advice, advised, checked, parsed, told, wanted
+from splitdeconv.formats.input_shapes import (
+    LARGEST,
+    ModelInput,
+    advice,
+    advised,
+    checked,
+    parsed,
+    told,
+    wanted,
+)
 from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused
 
-IMAGE, STYLE = ModelInput("image", (None, None, 24, 3)), ModelInput("style", (None, 9), ("serving_style:0",))
+IMAGE, STYLE = (
+    ModelInput("image", (None, None, 24, 3)),
+    ModelInput("style", (None, 9), ("serving_style:0",)),
+)
 
 
 def test_the_command_lines_text():
@@ -101,7 +113,9 @@ def test_advice_fixes_all_that_is_open():
     assert advice([STYLE], batch=False) == "--input-shape style=1x9"
     assert advice([ModelInput("x", (1, 2)), ModelInput("y", ())]) is None
     assert advice([IMAGE, STYLE]) == "--input-shape image=1x64x24x3 --input-shape style=1x9"
-    assert advice([ModelInput("a b", (1, None, None, None, 2))]) == "--input-shape 'a b=1x16x16x16x2'"
+    assert (
+        advice([ModelInput("a b", (1, None, None, None, 2))]) == "--input-shape 'a b=1x16x16x16x2'"
+    )
     note = "set the batch (--static-batch 1)"
     assert advised(note, [STYLE]) == note
     assert advised(note, [ModelInput("x", (1, 2))]) == note
@@ -128,16 +142,24 @@ def _advised(model, target):
     return {"input_shape": parsed(words[1::2])}
 
 
-@pytest.mark.parametrize("target", ["edge_tpu", "ethos_u55", "ethos_u65", "ethos_u85", "tflite_gpu"])
-@pytest.mark.parametrize("opened", [{"dynamic": True}, {"open_image": True}, {"dynamic": True, "open_image": True}])
+@pytest.mark.parametrize(
+    "target", ["edge_tpu", "ethos_u55", "ethos_u65", "ethos_u85", "tflite_gpu"]
+)
+@pytest.mark.parametrize(
+    "opened", [{"dynamic": True}, {"open_image": True}, {"dynamic": True, "open_image": True}]
+)
 def test_what_a_target_advises_works_when_typed(target, opened, here):
-    model = deconv_model(Deconv(sizes=(3, 7), kernel=(3, 2), strides=(2, 1), cin=2, cout=3, kind="int8", **opened))
+    model = deconv_model(
+        Deconv(sizes=(3, 7), kernel=(3, 2), strides=(2, 1), cin=2, cout=3, kind="int8", **opened)
+    )
     advised = _advised(model, target)
     assert ("static_batch" in advised) == ("open_image" not in opened)
     report = sd.convert(model, target=target, form="rows", samples=2, **advised).report
     assert report.verification
     assert not [note for note in report.notes if "needs fixed shapes" in note]
-    assert all(None not in [d.site.batch, *(axis.n for axis in d.site.axes)] for d in report.decisions)
+    assert all(
+        None not in [d.site.batch, *(axis.n for axis in d.site.axes)] for d in report.decisions
+    )
 
 
 @pytest.mark.parametrize("size", [(None, None, 3), (24, 20, 3)])

@@ -26,13 +26,17 @@ def run(tmp_path):
     info = tmp_path / "site" / "toy-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[splitdeconv.formats]\ntoy = tests.formats.toy_format:FORMAT\n")
+    (info / "entry_points.txt").write_text(
+        "[splitdeconv.formats]\ntoy = tests.formats.toy_format:FORMAT\n"
+    )
 
     def run(*arguments):
         command = [sys.executable, "-m", "splitdeconv", *arguments]
         paths = f"{tmp_path / 'site'}:{ROOT}"
         environment = {"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": paths}
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment
+        )
 
     return run
 

@@ -30,12 +30,16 @@ def strange(domain, kind, functions=()):
     one = helper.make_node(kind, ["x"], ["y"], domain=domain, name="n")
     ports = [onnx_models.value(name, "f4", [1, 3, 5, 6]) for name in "xy"]
     domains = [domain] if domain else []
-    return onnx_models.model([one], ports[:1], ports[1:], domains=domains, functions=functions).SerializeToString()
+    return onnx_models.model(
+        [one], ports[:1], ports[1:], domains=domains, functions=functions
+    ).SerializeToString()
 
 
 def direct(channels=5, filters=3, rank=2, **options):
     """A functional Keras model that calls keras.ops.conv_transpose."""
-    kernel = np.random.default_rng(4).standard_normal((3,) * rank + (filters, channels)).astype("f4")
+    kernel = (
+        np.random.default_rng(4).standard_normal((3,) * rank + (filters, channels)).astype("f4")
+    )
     x = keras.Input((6,) * rank + (channels,))
     y = keras.ops.conv_transpose(x, kernel, strides=3, **options)
     return keras.Model(x, y)
@@ -93,7 +97,8 @@ def test_dilated_convolutions_of_stablehlo_are_found(dilation, found):
 
 
 @pytest.mark.parametrize(
-    ("domain", "kind"), [("vendor.ops", "Deconv"), ("com.microsoft", "EPContext"), ("org.pytorch.aten", "ATen")]
+    ("domain", "kind"),
+    [("vendor.ops", "Deconv"), ("com.microsoft", "EPContext"), ("org.pytorch.aten", "ATen")],
 )
 def test_operators_of_unknown_domains_are_named(domain, kind):
     said, nothing = sd.convert(strange(domain, kind)).report.notes
@@ -106,7 +111,11 @@ def test_what_the_model_or_a_runtime_defines_is_seen():
     neg = helper.make_node("Neg", ["a"], ["b"])
     own = helper.make_function("own", "Mine", ["a"], ["b"], [neg], [helper.make_opsetid("", 17)])
     plain = ("the model contains no transposed convolution: nothing to convert",)
-    for data in (strange("own", "Mine", [own]), strange("com.microsoft", "Gelu"), strange("", "Neg")):
+    for data in (
+        strange("own", "Mine", [own]),
+        strange("com.microsoft", "Gelu"),
+        strange("", "Neg"),
+    ):
         assert sd.convert(data).report.notes == plain
 
 
@@ -122,7 +131,9 @@ def test_calls_of_keras_ops_are_found_and_refused(rank, padding):
     model = direct(rank=rank, padding=padding)
     frame = sd.inspect(model)
     assert frame["operator"].tolist() == ["keras.ops.conv_transpose"]
-    assert frame["geometry"].tolist() == [", ".join(map(str, sd.plan((6,) * rank, 3, 3, padding.upper()).axes))]
+    assert frame["geometry"].tolist() == [
+        ", ".join(map(str, sd.plan((6,) * rank, 3, 3, padding.upper()).axes))
+    ]
     assert frame[["in_channels", "out_channels", "verdict"]].values.tolist() == [[5, 3, "refuse"]]
     with refused("no transposed convolution of the model can be converted") as caught:
         sd.convert(model)
@@ -132,7 +143,9 @@ def test_calls_of_keras_ops_are_found_and_refused(rank, padding):
 @pytest.mark.usefixtures("here")
 def test_layers_beside_a_call_of_keras_ops_are_converted():
     x = keras.Input((4, 4, 3))
-    inner = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2DTranspose(2, 3, 2, name="up")])(x)
+    inner = keras.Sequential(
+        [keras.Input((4, 4, 3)), keras.layers.Conv2DTranspose(2, 3, 2, name="up")]
+    )(x)
     kernel = np.random.default_rng(1).standard_normal((2, 2, 4, 2)).astype("f4")
     model = keras.Model(x, keras.ops.conv_transpose(inner, kernel, strides=2, padding="same"))
     result = sd.convert(model)
@@ -143,7 +156,9 @@ def test_layers_beside_a_call_of_keras_ops_are_converted():
 
 def test_layers_of_an_authors_own_code_are_named():
     x = keras.Input((4, 4, 3))
-    y = keras.layers.Lambda(lambda v: v + 1, name="plus")(Own(name="hidden")(Renamed(3, name="like_dense")(x)))
+    y = keras.layers.Lambda(lambda v: v + 1, name="plus")(
+        Own(name="hidden")(Renamed(3, name="like_dense")(x))
+    )
     said, nothing = sd.convert(keras.Model(x, y)).report.notes
     assert "Own 'hidden', Lambda 'plus'" in said
     assert "like_dense" not in said

@@ -32,7 +32,9 @@ class ToyModel(Model):
         if self.held.get("form"):
             return []
         *_, out_channels, in_channels = self.filters.shape
-        return [Site("up", "Deconv", self.plan.axes, 1, in_channels, out_channels, "float32", key=0)]
+        return [
+            Site("up", "Deconv", self.plan.axes, 1, in_channels, out_channels, "float32", key=0)
+        ]
 
     def operators(self):
         return [("SplitDeconv" if self.held.get("form") else "Deconv", 1)]

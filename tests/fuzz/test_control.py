@@ -88,11 +88,15 @@ def test_a_converter_that_breaks_is_an_error(monkeypatch):
     ],
 )
 def test_onnx_files_compared(how, rank):
-    x, w = (np.random.default_rng(1).standard_normal(s).astype("f4") for s in ((1, 2, 3), (2, 3, 4)))
+    x, w = (
+        np.random.default_rng(1).standard_normal(s).astype("f4") for s in ((1, 2, 3), (2, 3, 4))
+    )
     first = onnx_models.single(x, w, strides=[2], shape=["n", 2, "h"])
     other = onnx.load_model_from_string(first.SerializeToString())
     if how == "filters":
-        other = onnx_models.single(x, w + np.float32(1e-3) * (w > 1), strides=[2], shape=["n", 2, "h"])
+        other = onnx_models.single(
+            x, w + np.float32(1e-3) * (w > 1), strides=[2], shape=["n", 2, "h"]
+        )
     elif how == "name":
         other.graph.input[0].name = other.graph.node[0].input[0] = "z"
     elif how == "shape":

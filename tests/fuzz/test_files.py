@@ -22,7 +22,9 @@ pytestmark = [
 def test_a_number_is_always_the_same_file(kind):
     files = [draw(kind, number) for number in range(12)]
     again = [draw(kind, number) for number in reversed(range(12))]
-    assert [(f.data, f.files, f.options) for f in files] == [(f.data, f.files, f.options) for f in again[::-1]]
+    assert [(f.data, f.files, f.options) for f in files] == [
+        (f.data, f.files, f.options) for f in again[::-1]
+    ]
     assert len({file.data for file in files}) > 10
 
 
@@ -44,7 +46,9 @@ def test_sound_files_run_and_injured_ones_are_injured(kind, tmp_path):
             (tmp_path / name).write_bytes(content)
         total += 1
         try:
-            program = loader(tmp_path)(case.data, import_module(f"benchmarks.fuzz.{kind}_run").FAMILIES[0])
+            program = loader(tmp_path)(
+                case.data, import_module(f"benchmarks.fuzz.{kind}_run").FAMILIES[0]
+            )
             program(feeds(program.ports, np.random.default_rng(0))[0])
         except FailedError:
             continue
@@ -54,7 +58,9 @@ def test_sound_files_run_and_injured_ones_are_injured(kind, tmp_path):
 
 
 def test_onnx_files_hold_what_exporters_write():
-    stories = " ".join(import_module("benchmarks.fuzz.onnx_files").sound(n).story for n in range(400))
+    stories = " ".join(
+        import_module("benchmarks.fuzz.onnx_files").sound(n).story for n in range(400)
+    )
     for what in (
         "branch",
         "loop",
@@ -79,7 +85,9 @@ def test_onnx_files_hold_what_exporters_write():
 
 
 def test_tflite_files_hold_what_converters_write():
-    stories = " ".join(import_module("benchmarks.fuzz.tflite_files").sound(n).story for n in range(300))
+    stories = " ".join(
+        import_module("benchmarks.fuzz.tflite_files").sound(n).story for n in range(300)
+    )
     for what in (
         "int8 behind DEQUANTIZE",
         "zero point",

@@ -24,7 +24,9 @@ def child(tmp_path):
             {before}
             """
         ) + textwrap.dedent(script)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
         return done.stdout.split()
 
     return child
@@ -52,7 +54,9 @@ def test_a_tighter_limit_stays(child, held):
         allowance.outside(10**9)
         print(*resource.getrlimit(resource.RLIMIT_AS))
         """
-    soft, hard = map(int, child(script, f"resource.setrlimit(resource.RLIMIT_AS, ({held}, {held}))"))
+    soft, hard = map(
+        int, child(script, f"resource.setrlimit(resource.RLIMIT_AS, ({held}, {held}))")
+    )
     assert hard == held
     assert soft == min(held, Limits.of(1000).grown(10**9).bytes)
 

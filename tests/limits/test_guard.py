@@ -65,8 +65,14 @@ def wait_until(condition, turns=200):
         ("import os; os.abort()", -signal.SIGABRT),
         ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL),
         ("import os; os.kill(os.getpid(), 15)", -signal.SIGTERM),
-        ("import signal; raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)", 0),
-        ("import signal; raise SystemExit(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)", 0),
+        (
+            "import signal; raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)",
+            0,
+        ),
+        (
+            "import signal; raise SystemExit(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)",
+            0,
+        ),
     ],
 )
 def test_it_ends_as_the_command_did(script, code):
@@ -75,7 +81,12 @@ def test_it_ends_as_the_command_did(script, code):
 
 def test_the_command_gets_streams_environment_and_folder(tmp_path):
     script = "import os, sys; print(sys.stdin.read(), os.environ['A'], os.getcwd(), flush=True); os.close(1); input()"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    pipes = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.DEVNULL,
+        "text": True,
+    }
     with Guarded([sys.executable, "-c", script], cwd=tmp_path, env={"A": "1"}, **pipes) as process:
         process.stdin.write("in")
         process.stdin.close()
@@ -91,7 +102,9 @@ def test_no_descriptor_of_ours_reaches_the_command():
         assert run(script) == 0
 
 
-@pytest.mark.parametrize(("mode", "error"), [(None, FileNotFoundError), (0o644, PermissionError), (0o755, OSError)])
+@pytest.mark.parametrize(
+    ("mode", "error"), [(None, FileNotFoundError), (0o644, PermissionError), (0o755, OSError)]
+)
 def test_a_command_that_cannot_be_run(tmp_path, mode, error):
     command = tmp_path / "command"
     if mode is not None:
@@ -103,7 +116,9 @@ def test_a_command_that_cannot_be_run(tmp_path, mode, error):
 
 
 def test_the_end_of_the_block_ends_all_of_it(tmp_path):
-    with Guarded([sys.executable, "-c", FAMILY, str(tmp_path / "ids")], tmp_path / "folder") as process:
+    with Guarded(
+        [sys.executable, "-c", FAMILY, str(tmp_path / "ids")], tmp_path / "folder"
+    ) as process:
         (tmp_path / "folder").mkdir()
         family = ids(tmp_path / "ids")
     assert all(map(gone, family))
@@ -112,7 +127,9 @@ def test_the_end_of_the_block_ends_all_of_it(tmp_path):
 
 
 def test_what_the_command_leaves_running_is_ended(tmp_path):
-    script = FAMILY.replace("sys.argv[1]", repr(str(tmp_path / "ids"))).replace("(60)", "(0 if other else 60)")
+    script = FAMILY.replace("sys.argv[1]", repr(str(tmp_path / "ids"))).replace(
+        "(60)", "(0 if other else 60)"
+    )
     assert run(script) == 0
     assert all(map(gone, ids(tmp_path / "ids")))
 
@@ -121,7 +138,13 @@ def test_what_the_command_leaves_running_is_ended(tmp_path):
 @pytest.mark.parametrize("how", ["pass", THREAD, "os.fork() or time.sleep(60)"])
 def test_it_ends_with_the_process_that_started_it(tmp_path, number, how):
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT.replace("HOW", how), str(tmp_path / "folder"), str(tmp_path / "ids")],
+        [
+            sys.executable,
+            "-c",
+            PARENT.replace("HOW", how),
+            str(tmp_path / "folder"),
+            str(tmp_path / "ids"),
+        ],
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -139,7 +162,9 @@ def test_it_ends_with_the_process_that_started_it(tmp_path, number, how):
 def test_it_outlives_the_thread_that_started_it():
     started = []
     thread = threading.Thread(
-        target=lambda: started.append(Guarded([sys.executable, "-c", "input(); exit(5)"], stdin=subprocess.PIPE))
+        target=lambda: started.append(
+            Guarded([sys.executable, "-c", "input(); exit(5)"], stdin=subprocess.PIPE)
+        )
     )
     thread.start()
     thread.join()

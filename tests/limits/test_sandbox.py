@@ -24,7 +24,10 @@ def child(monkeypatch, tmp_path):
     """Run a script in place of the worker, with ROOMY limits or others."""
 
     def run(script, limits=ROOMY, progress=None):
-        code = f"import sys\nfrom pathlib import Path\nfolder = Path({str(tmp_path)!r})\n" + textwrap.dedent(script)
+        code = (
+            f"import sys\nfrom pathlib import Path\nfolder = Path({str(tmp_path)!r})\n"
+            + textwrap.dedent(script)
+        )
         monkeypatch.setattr(sandbox, "_command", lambda *_: [sys.executable, "-c", code])
         order = sandbox.Order({"verb": "inspect"}, limits, "up.tflite")
         return sandbox.run("a module", order, tmp_path, progress)
@@ -59,7 +62,10 @@ def test_a_refusal_comes_back_with_its_parts(child):
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
             "was ended by signal 9 (Killed), as the system does when memory runs out",
         ),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "was ended by signal 24 (CPU time limit exceeded)"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGXCPU)",
+            "was ended by signal 24 (CPU time limit exceeded)",
+        ),
     ],
 )
 def test_a_child_that_dies_is_one_error(child, script, got):
@@ -148,13 +154,21 @@ def test_memory_is_limited(child):
 
 def test_the_worker_reports_memory_it_lacks():
     problem = "needs more memory than allowed; nothing was written"
-    with exchange.job("inspect", bytes(500 << 20), memory=0.5, options={}) as job, refused(problem) as caught:
+    with (
+        exchange.job("inspect", bytes(500 << 20), memory=0.5, options={}) as job,
+        refused(problem) as caught,
+    ):
         job.run()
     assert caught.value.expected == "at most 0.5 GiB"
 
 
 def test_the_child_runs_as_python_does_by_default(child, monkeypatch):
-    for name, value in (("WARNINGS", "error"), ("OPTIMIZE", "2"), ("INSPECT", "1"), ("HASHSEED", "7")):
+    for name, value in (
+        ("WARNINGS", "error"),
+        ("OPTIMIZE", "2"),
+        ("INSPECT", "1"),
+        ("HASHSEED", "7"),
+    ):
         monkeypatch.setenv(f"PYTHON{name}", value)
     script = """
         import json, os, tempfile
@@ -193,7 +207,10 @@ def test_a_refusal_names_the_file_as_its_user_did(tmp_path, monkeypatch):
     (tmp_path / "half.tflite").write_bytes(deconv_model(Deconv())[:-200])
     monkeypatch.chdir(tmp_path)
     for name in ("half.tflite", str(tmp_path / "half.tflite")):
-        with exchange.job("inspect", name, options={}) as job, refused("the TFLite file is damaged") as caught:
+        with (
+            exchange.job("inspect", name, options={}) as job,
+            refused("the TFLite file is damaged") as caught,
+        ):
             job.run()
         assert caught.value.where == name
         assert caught.value.fix == "export or copy it again"
@@ -209,7 +226,11 @@ def test_the_folder_of_the_exchange_goes_away(tmp_path, monkeypatch):
 
 def test_limits_grow_with_the_file():
     small, large = Limits.of(1000), Limits.of(10**9)
-    assert (small.silence, small.seconds, small.bytes >> 30) == (pytest.approx(60, abs=1), 10 * small.silence, 2)
+    assert (small.silence, small.seconds, small.bytes >> 30) == (
+        pytest.approx(60, abs=1),
+        10 * small.silence,
+        2,
+    )
     assert large.silence == pytest.approx(small.silence + 1000, abs=1)
     assert large.bytes - small.bytes == 16 * (10**9 - 1000)
     assert Limits.of(1000, keras=True).bytes - small.bytes == 1 << 30
@@ -221,7 +242,9 @@ def test_limits_grow_with_what_lies_in_other_files_and_with_the_work():
     whole, apart = Limits.of(10**9), Limits.of(1000).grown(10**9 - 1000)
     for name in ("seconds", "bytes", "silence"):
         assert getattr(apart, name) == pytest.approx(getattr(whole, name))
-    assert Limits.of(1000).grown(10**15) == Limits.of(1000).grown()  # more than can be converted is refused anyway
+    assert (
+        Limits.of(1000).grown(10**15) == Limits.of(1000).grown()
+    )  # more than can be converted is refused anyway
     assert Limits.of(1000).grown(0, 7).silence == 350
     fixed = Limits.of(1000, seconds=5, memory=1.5)
     assert fixed.grown(10**9) == fixed

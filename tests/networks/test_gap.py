@@ -21,8 +21,23 @@ def test_every_published_layer_is_in_the_network(title):
         assert len(names) == (int(times.removesuffix("x)")) if times else 1)
         for name in names:
             mine = table.loc[name]
-            assert (mine["stride_h"], mine["stride_w"], mine["macs"]) == (row.stride, row.stride, row.mac)
-            for column in ("kind", "in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "padding", "out_h", "out_w"):
+            assert (mine["stride_h"], mine["stride_w"], mine["macs"]) == (
+                row.stride,
+                row.stride,
+                row.mac,
+            )
+            for column in (
+                "kind",
+                "in_h",
+                "in_w",
+                "c_in",
+                "c_out",
+                "k_h",
+                "k_w",
+                "padding",
+                "out_h",
+                "out_w",
+            ):
                 assert mine[column] == getattr(row, column), (name, column)
             found += 1
     deconvolutions = (table["kind"] == "deconv").sum()
@@ -46,13 +61,20 @@ def test_sums_that_reproduce(gaps):
         if "total reproduced" in words or "remaining 0.197M fits" in words:
             assert abs(row["gap_mmac"] - row["unpublished_mmac"]) < DIGIT
             checked["total"].append(name)
-    assert checked == {"deconv": ["dcgan", "sngan", "gpgan", "mde", "fst"], "total": ["dcgan", "sngan", "gpgan"]}
+    assert checked == {
+        "deconv": ["dcgan", "sngan", "gpgan", "mde", "fst"],
+        "total": ["dcgan", "sngan", "gpgan"],
+    }
 
 
 def test_sums_that_do_not(gaps):
-    off = (gaps["computed_total_mmac"] - gaps["unpublished_mmac"] - gaps["published_total_mmac"]).abs() > DIGIT
+    off = (
+        gaps["computed_total_mmac"] - gaps["unpublished_mmac"] - gaps["published_total_mmac"]
+    ).abs() > DIGIT
     assert list(gaps.index[off]) == ["artgan", "mde", "fst"]
-    assert gaps.loc["artgan", "computed_deconv_mmac"] < gaps.loc["artgan", "published_deconv_mmac"] - 1
+    assert (
+        gaps.loc["artgan", "computed_deconv_mmac"] < gaps.loc["artgan", "published_deconv_mmac"] - 1
+    )
 
 
 def test_every_gap_has_its_reason(gaps):

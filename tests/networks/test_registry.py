@@ -15,7 +15,11 @@ NAMES = ["dcgan", "sngan", "artgan", "gpgan", "mde", "fst", "fcn32s", "fcn16s", 
 
 def run(code, **environment):
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -45,10 +49,18 @@ def test_names_and_published_tables_load_no_framework():
             {"deconv": "sd"},
             r"unknown deconv\n.*\n  expected: native, auto, split, rows, stacked, paper, nzp\n",
         ),
-        ("fst", {"width": 3}, r"unknown option of fst\n.*\n  expected: size, blocks\n  got: 'width'"),
+        (
+            "fst",
+            {"width": 3},
+            r"unknown option of fst\n.*\n  expected: size, blocks\n  got: 'width'",
+        ),
         (["dcgan"], {}, r"unknown network\n.*\n.*\n  got: \['dcgan'\]"),
         ("dcgan", {"deconv": ["split"]}, r"unknown deconv\n"),
-        ("dcgan", {"dtype": "floaty"}, r"unknown dtype\n.*\n  expected: float16, .*float64.*\n  got: 'floaty'"),
+        (
+            "dcgan",
+            {"dtype": "floaty"},
+            r"unknown dtype\n.*\n  expected: float16, .*float64.*\n  got: 'floaty'",
+        ),
         (
             "dcgan",
             {"latent": (3, 4)},
@@ -65,15 +77,27 @@ def test_names_and_published_tables_load_no_framework():
             {"seed": (1, 2)},
             r"the seed must be an integer, 0 or more\n.*\n.*\n  got: \(1, 2\)",
         ),
-        ("dcgan", {"latent": 0}, r"the latent must be a positive integer\n.*\n.* 1 or more\n  got: 0"),
-        ("fst", {"size": (32, 32.0)}, r"the size must be a positive integer\n.*\n.* 1 or more\n  got: 32\.0"),
+        (
+            "dcgan",
+            {"latent": 0},
+            r"the latent must be a positive integer\n.*\n.* 1 or more\n  got: 0",
+        ),
+        (
+            "fst",
+            {"size": (32, 32.0)},
+            r"the size must be a positive integer\n.*\n.* 1 or more\n  got: 32\.0",
+        ),
         ("dcgan", {"seed": -1}, r"the seed must be an integer, 0 or more\n.*\n.*\n  got: -1"),
         (
             "mde",
             {"size": (128, 192)},
             r"image size does not fit.*\n.*\n  expected: .* multiples of 128\n  got: \(128, 192\)",
         ),
-        ("fst", {"size": (4, 4, 4)}, r"image size does not fit.*\n.*\n  expected: an int or \(height, width\)"),
+        (
+            "fst",
+            {"size": (4, 4, 4)},
+            r"image size does not fit.*\n.*\n  expected: an int or \(height, width\)",
+        ),
     ],
 )
 def test_refusals_name_what_is_known(name, arguments, message):
@@ -82,7 +106,10 @@ def test_refusals_name_what_is_known(name, arguments, message):
 
 
 def test_every_deconv_has_the_same_weights_and_every_seed_its_own():
-    first, *others = (networks.build("dcgan", deconv).get_weights() for deconv in ("native", "split", "nzp", "auto"))
+    first, *others = (
+        networks.build("dcgan", deconv).get_weights()
+        for deconv in ("native", "split", "nzp", "auto")
+    )
     assert all(np.array_equal(a, b) for other in others for a, b in zip(first, other, strict=True))
     reseeded = networks.build("dcgan", "native", seed=1).get_weights()
     kernels = [(a, b) for a, b in zip(first, reseeded, strict=True) if a.ndim > 1]
@@ -94,12 +121,16 @@ def test_every_deconv_has_the_same_weights_and_every_seed_its_own():
 
 def test_layers_of_equal_shape_have_weights_of_their_own():
     model = networks.build("fst", size=4)
-    kernels = [model.get_layer(f"residual{index}{part}").kernel for index in (1, 2) for part in "ab"]
+    kernels = [
+        model.get_layer(f"residual{index}{part}").kernel for index in (1, 2) for part in "ab"
+    ]
     assert len({float(np.asarray(kernel)[0, 0, 0, 0]) for kernel in kernels}) == 4
 
 
 def test_without_a_seed_all_kernels_are_zero():
-    assert not any(np.any(w) for w in networks.build("sngan", seed=None).get_weights() if w.ndim > 1)
+    assert not any(
+        np.any(w) for w in networks.build("sngan", seed=None).get_weights() if w.ndim > 1
+    )
 
 
 def test_weights_do_not_depend_on_the_backend():
@@ -118,7 +149,11 @@ def test_weights_do_not_depend_on_the_backend():
 def test_whole_numbers_of_any_type_are_taken():
     model = networks.build("fst", size=np.int64(8), blocks=np.int32(1), seed=np.uint8(3))
     assert model.input_shape == (None, 8, 8, 3)
-    for a, b in zip(model.get_weights(), networks.build("fst", size=8, blocks=1, seed=3).get_weights(), strict=True):
+    for a, b in zip(
+        model.get_weights(),
+        networks.build("fst", size=8, blocks=1, seed=3).get_weights(),
+        strict=True,
+    ):
         np.testing.assert_array_equal(a, b)
 
 

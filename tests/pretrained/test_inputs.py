@@ -46,7 +46,9 @@ def test_8_bit_levels():
 
 
 def test_wrong_requests_are_refused():
-    with pytest.raises(SplitDeconvError, match=r"unknown trained generator\n(.|\n)*face_dcgan(.|\n)*got: 'vgg'"):
+    with pytest.raises(
+        SplitDeconvError, match=r"unknown trained generator\n(.|\n)*face_dcgan(.|\n)*got: 'vgg'"
+    ):
         samples("vgg")
     for name in (["face_dcgan"], None):
         with pytest.raises(SplitDeconvError, match="unknown trained generator"):
@@ -86,7 +88,9 @@ assert not loaded, loaded
 
 
 def test_a_model_file_is_no_generator():
-    with pytest.raises(SplitDeconvError, match=r"unknown trained generator\n(.|\n)*got: 'selfie_segmentation'"):
+    with pytest.raises(
+        SplitDeconvError, match=r"unknown trained generator\n(.|\n)*got: 'selfie_segmentation'"
+    ):
         samples("selfie_segmentation")
 
 

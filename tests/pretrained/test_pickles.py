@@ -59,7 +59,10 @@ def test_every_global_but_the_few_is_refused_by_name(module, name):
     for reach in (torch.named(module, name), stacked):
         call = reach + torch.pack(torch.text("touch forged")) + torch.REDUCE
         for body in (reach, call, torch.ordered(torch.text("w") + call), torch.pack(call, call)):
-            with pytest.raises(SplitDeconvError, match=f"nothing in it was executed(.|\n)*the global {module}.{name}"):
+            with pytest.raises(
+                SplitDeconvError,
+                match=f"nothing in it was executed(.|\n)*the global {module}.{name}",
+            ):
                 _parse(body)
 
 
@@ -74,13 +77,20 @@ def test_pickles_that_python_would_execute(tmp_path, protocol):
         with pytest.raises(SplitDeconvError, match=r"the global|the pickle operation"):
             pickles.parse(io.BytesIO(pickle.dumps(payload, protocol)), "forged.pth")
         assert not marker.exists()
-    pickle.loads(pickle.dumps(_Runs(os.mkdir, str(marker)), protocol))  # the control: the payload is live
+    pickle.loads(
+        pickle.dumps(_Runs(os.mkdir, str(marker)), protocol)
+    )  # the control: the payload is live
     assert marker.exists()
 
 
 @pytest.mark.parametrize("container", [torch.zip_file, torch.legacy_file])
 def test_a_hostile_pickle_inside_a_checkpoint(tmp_path, container):
-    body = torch.ordered(torch.text("w") + torch.named("os", "system") + torch.pack(torch.text("true")) + torch.REDUCE)
+    body = torch.ordered(
+        torch.text("w")
+        + torch.named("os", "system")
+        + torch.pack(torch.text("true"))
+        + torch.REDUCE
+    )
     with pytest.raises(SplitDeconvError, match=r"the global os\.system"):
         read_checkpoint(container(tmp_path / "w.pth", body, {}))
 
@@ -89,7 +99,9 @@ def test_a_hostile_header_of_a_legacy_checkpoint(tmp_path):
     path = torch.legacy_file(tmp_path / "w.pth", torch.ordered(), {})
     magic = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
     path.write_bytes(
-        magic + pickle.dumps(_Runs(os.mkdir, str(tmp_path / "executed")), 2) + path.read_bytes()[len(magic) :]
+        magic
+        + pickle.dumps(_Runs(os.mkdir, str(tmp_path / "executed")), 2)
+        + path.read_bytes()[len(magic) :]
     )
     with pytest.raises(SplitDeconvError, match=r"the global posix\.mkdir"):
         read_checkpoint(path)
@@ -115,15 +127,26 @@ SIZES = torch.pack(torch.number(4)) + torch.pack(torch.number(1))
             "a call of collections.OrderedDict",
         ),
         (REBUILD + b")R", "a call of torch._utils._rebuild_tensor_v2"),
-        (REBUILD + torch.pack(torch.text("0"), torch.number(0), SIZES, torch.FALSE, b"}") + b"R", "_rebuild_tensor_v2"),
-        (REBUILD + torch.pack(STORED, b"\x88", SIZES, torch.FALSE, b"}") + b"R", "_rebuild_tensor_v2"),
         (
-            REBUILD + torch.pack(STORED, torch.number(0), SIZES, torch.FALSE, torch.text("hook")) + b"R",
+            REBUILD + torch.pack(torch.text("0"), torch.number(0), SIZES, torch.FALSE, b"}") + b"R",
+            "_rebuild_tensor_v2",
+        ),
+        (
+            REBUILD + torch.pack(STORED, b"\x88", SIZES, torch.FALSE, b"}") + b"R",
+            "_rebuild_tensor_v2",
+        ),
+        (
+            REBUILD
+            + torch.pack(STORED, torch.number(0), SIZES, torch.FALSE, torch.text("hook"))
+            + b"R",
             "_rebuild_tensor_v2",
         ),
         (REBUILD + torch.number(1) + b"R", "_rebuild_tensor_v2"),
         # state given to what has none
-        (REBUILD + b"}" + torch.text("__code__") + b"Nsb", "a torch._utils._rebuild_tensor_v2 with a state"),
+        (
+            REBUILD + b"}" + torch.text("__code__") + b"Nsb",
+            "a torch._utils._rebuild_tensor_v2 with a state",
+        ),
         (FLOAT + b"}b", "a torch.FloatStorage with a state"),
         (torch.tensor(STORED, (4,), (1,)) + b"}b", "a Tensor with a state"),
         (torch.ordered() + torch.number(1) + b"b", "a dict with a state"),
@@ -137,28 +160,54 @@ SIZES = torch.pack(torch.number(4)) + torch.pack(torch.number(1))
         # forged persistent ids
         (torch.text("0") + torch.PERSISTENT, "a persistent id"),
         (
-            torch.pack(torch.text("module"), FLOAT, torch.text("0"), torch.text("cpu"), torch.number(1)) + b"Q",
+            torch.pack(
+                torch.text("module"), FLOAT, torch.text("0"), torch.text("cpu"), torch.number(1)
+            )
+            + b"Q",
             "a persistent id",
         ),
         (
-            torch.pack(torch.text("storage"), REBUILD, torch.text("0"), torch.text("cpu"), torch.number(1)) + b"Q",
+            torch.pack(
+                torch.text("storage"), REBUILD, torch.text("0"), torch.text("cpu"), torch.number(1)
+            )
+            + b"Q",
             "persistent",
         ),
         (
-            torch.pack(torch.text("storage"), torch.text("F"), torch.text("0"), torch.text("c"), torch.number(1))
+            torch.pack(
+                torch.text("storage"),
+                torch.text("F"),
+                torch.text("0"),
+                torch.text("c"),
+                torch.number(1),
+            )
             + b"Q",
             "persist",
         ),
         (
-            torch.pack(torch.text("storage"), FLOAT, torch.number(0), torch.text("cpu"), torch.number(1)) + b"Q",
+            torch.pack(
+                torch.text("storage"), FLOAT, torch.number(0), torch.text("cpu"), torch.number(1)
+            )
+            + b"Q",
             "persistent",
         ),
         (
-            torch.pack(torch.text("storage"), FLOAT, torch.text("0"), torch.text("cpu"), torch.number(-1)) + b"Q",
+            torch.pack(
+                torch.text("storage"), FLOAT, torch.text("0"), torch.text("cpu"), torch.number(-1)
+            )
+            + b"Q",
             "persistent",
         ),
         (
-            torch.pack(torch.text("storage"), FLOAT, torch.text("0"), torch.text("c"), torch.number(1), b")") + b"Q",
+            torch.pack(
+                torch.text("storage"),
+                FLOAT,
+                torch.text("0"),
+                torch.text("c"),
+                torch.number(1),
+                b")",
+            )
+            + b"Q",
             "persistent",
         ),
         (b"P0\n", "the pickle operation PERSID"),
@@ -221,11 +270,19 @@ def test_nesting_without_end_does_not_recurse():
 
 
 def test_all_protocols_write_the_same_plain_values():
-    value = {"a": (1, 2.5, "x", None), "b": [True, False, -7, 2**40], 3: {"c": (1, 2), "d": (), "e": (1, 2, 3)}}
+    value = {
+        "a": (1, 2.5, "x", None),
+        "b": [True, False, -7, 2**40],
+        3: {"c": (1, 2), "d": (), "e": (1, 2, 3)},
+    }
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         assert pickles.parse(io.BytesIO(pickle.dumps(value, protocol)), "plain") == value
 
 
 def test_the_stream_is_left_behind_the_pickle():
     stream = io.BytesIO(pickle.dumps(1, 2) + pickle.dumps("two", 2) + b"rest")
-    assert [pickles.parse(stream, "two"), pickles.parse(stream, "two"), stream.read()] == [1, "two", b"rest"]
+    assert [pickles.parse(stream, "two"), pickles.parse(stream, "two"), stream.read()] == [
+        1,
+        "two",
+        b"rest",
+    ]

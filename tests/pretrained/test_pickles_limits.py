@@ -40,20 +40,31 @@ def test_integer_keys_of_32_bits_are_read():
 
 def test_a_shape_that_many_tensors_share_is_not_walked_for_each():
     shape = b"(" + torch.number(1) * 45_000 + b"tq\0"
-    rebuild = torch.named("torch._utils", "_rebuild_tensor_v2") + b"(" + torch.storage("0", "Float", 1)
-    tensor = rebuild + torch.number(0) + b"h\0h\0" + torch.FALSE + torch.EMPTY_DICT + b"t" + torch.REDUCE
+    rebuild = (
+        torch.named("torch._utils", "_rebuild_tensor_v2") + b"(" + torch.storage("0", "Float", 1)
+    )
+    tensor = (
+        rebuild + torch.number(0) + b"h\0h\0" + torch.FALSE + torch.EMPTY_DICT + b"t" + torch.REDUCE
+    )
     with pytest.raises(SplitDeconvError, match="arguments no tensor is made of"):
         _parse(shape + tensor * 3000)
 
 
 @pytest.mark.parametrize("numel", [pickles.MAX_ELEMENTS, 2**63, 2**2000])
 def test_storages_larger_than_any_are_refused(numel):
-    parts = (torch.text("storage"), torch.named("torch", "FloatStorage"), torch.text("0"), torch.text("cpu"))
+    parts = (
+        torch.text("storage"),
+        torch.named("torch", "FloatStorage"),
+        torch.text("0"),
+        torch.text("cpu"),
+    )
     with pytest.raises(SplitDeconvError, match="no tensor storage"):
         _parse(torch.pack(*parts, _long(numel)) + torch.PERSISTENT)
 
 
-@pytest.mark.parametrize("body", [b"(" * 10**6, b"]" * 10**6, b")" + b"\x85" * 10**6, b"]" + b"K\0a" * 10**6])
+@pytest.mark.parametrize(
+    "body", [b"(" * 10**6, b"]" * 10**6, b")" + b"\x85" * 10**6, b"]" + b"K\0a" * 10**6]
+)
 def test_streams_without_end_are_cut(body):
     with pytest.raises(SplitDeconvError, match="a pickle that is too long"):
         _parse(body)
@@ -89,7 +100,9 @@ def test_mutated_pickles_are_read_or_refused():
             if rng.random() < 0.5:
                 data[start:start] = data[start:stop] * rng.choice([1, 1, 30])
             else:
-                data[start : start + rng.randint(0, 3)] = bytes(rng.choices(range(256), k=rng.randint(0, 3)))
+                data[start : start + rng.randint(0, 3)] = bytes(
+                    rng.choices(range(256), k=rng.randint(0, 3))
+                )
         try:
             pickles.parse(io.BytesIO(bytes(data)), "mutated.pth")
         except SplitDeconvError as error:

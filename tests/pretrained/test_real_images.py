@@ -6,13 +6,26 @@ The weights are fetched on first use; without a connection and a filled cache th
 import numpy as np
 import pytest
 
-from splitdeconv.pretrained import entry, fetch, generators, load, names, read_checkpoint, samples, to_uint8
+from splitdeconv.pretrained import (
+    entry,
+    fetch,
+    generators,
+    load,
+    names,
+    read_checkpoint,
+    samples,
+    to_uint8,
+)
 from tests.pretrained import torch_numpy
 
 pytestmark = pytest.mark.slow
 
 # images, layers that sum, most terms in one sum (input channels x taps that reach one output)
-CASES = {"face_dcgan": (16, 5, 512 * 4), "eye_cdcgan": (8, 6, 1024 * 4), "vintage_cyclegan": (1, 24, 256 * 9)}
+CASES = {
+    "face_dcgan": (16, 5, 512 * 4),
+    "eye_cdcgan": (8, 6, 1024 * 4),
+    "vintage_cyclegan": (1, 24, 256 * 9),
+}
 FORMS = ("native", "split", "nzp")
 
 

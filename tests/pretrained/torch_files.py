@@ -7,7 +7,15 @@ import zipfile
 
 import numpy as np
 
-STORAGES = {"f8": "Double", "f4": "Float", "f2": "Half", "i8": "Long", "i4": "Int", "i2": "Short", "i1": "Char"}
+STORAGES = {
+    "f8": "Double",
+    "f4": "Float",
+    "f2": "Half",
+    "i8": "Long",
+    "i4": "Int",
+    "i2": "Short",
+    "i1": "Char",
+}
 STORAGES |= {"u1": "Byte", "b1": "Bool"}
 FALSE, EMPTY_DICT, REDUCE, BUILD, PERSISTENT = b"\x89", b"}", b"R", b"b", b"Q"
 
@@ -35,13 +43,23 @@ def ordered(*items):
 
 
 def storage(key, kind, numel, device="cpu", legacy=False):
-    parts = (text("storage"), named("torch", f"{kind}Storage"), text(key), text(device), number(numel))
+    parts = (
+        text("storage"),
+        named("torch", f"{kind}Storage"),
+        text(key),
+        text(device),
+        number(numel),
+    )
     return pack(*parts, *([b"N"] if legacy else [])) + PERSISTENT
 
 
 def tensor(stored, shape, strides, offset=0):
     sizes = (number(offset), pack(*map(number, shape)), pack(*map(number, strides)))
-    return named("torch._utils", "_rebuild_tensor_v2") + pack(stored, *sizes, FALSE, ordered()) + REDUCE
+    return (
+        named("torch._utils", "_rebuild_tensor_v2")
+        + pack(stored, *sizes, FALSE, ordered())
+        + REDUCE
+    )
 
 
 def pickled(body):
@@ -61,7 +79,11 @@ def zip_file(path, body, storages, prefix="archive/", compression=zipfile.ZIP_ST
 def legacy_file(path, body, storages, magic=0x1950A86A20F9469CFC6C):
     """`storages`: key -> (number of elements, bytes)."""
     out = io.BytesIO()
-    for header in (magic, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {"long": 4}}):
+    for header in (
+        magic,
+        1001,
+        {"protocol_version": 1001, "little_endian": True, "type_sizes": {"long": 4}},
+    ):
         out.write(pickle.dumps(header, protocol=2))
     out.write(pickled(body))
     out.write(pickle.dumps(sorted(storages), protocol=2))
@@ -79,7 +101,10 @@ def save(path, arrays, container="zip", version_numbers=True):
         array = np.asarray(array)
         kind = STORAGES[array.dtype.str[1:].replace("|", "")]
         strides = [step // array.itemsize for step in np.empty(array.shape, array.dtype).strides]
-        items.append(text(name) + tensor(storage(str(index), kind, array.size, legacy=legacy), array.shape, strides))
+        items.append(
+            text(name)
+            + tensor(storage(str(index), kind, array.size, legacy=legacy), array.shape, strides)
+        )
         content = array.astype(array.dtype.newbyteorder("<")).tobytes()
         storages[str(index)] = (array.size, content) if legacy else content
     body = ordered(*items)
@@ -90,4 +115,6 @@ def save(path, arrays, container="zip", version_numbers=True):
 
 def one(path, stored, shape, strides, content, offset=0):
     """A zip checkpoint with one tensor `w` of storage `0`."""
-    return zip_file(path, ordered(text("w") + tensor(stored, shape, strides, offset)), {"0": content})
+    return zip_file(
+        path, ordered(text("w") + tensor(stored, shape, strides, offset)), {"0": content}
+    )

@@ -22,17 +22,29 @@ def conv_transpose(x, weight, stride, padding, output_padding=0, bias=None):
     )
     for u in range(kernel):
         for v in range(kernel):
-            rows, columns = slice(u, u + stride * height, stride), slice(v, v + stride * width, stride)
-            full[:, :, rows, columns] += np.einsum("nchw,co->nohw", x, weight[:, :, u, v], optimize=True)
-    size = [(length - 1) * stride - 2 * padding + kernel + output_padding for length in (height, width)]
+            rows, columns = (
+                slice(u, u + stride * height, stride),
+                slice(v, v + stride * width, stride),
+            )
+            full[:, :, rows, columns] += np.einsum(
+                "nchw,co->nohw", x, weight[:, :, u, v], optimize=True
+            )
+    size = [
+        (length - 1) * stride - 2 * padding + kernel + output_padding for length in (height, width)
+    ]
     y = full[:, :, padding : padding + size[0], padding : padding + size[1]]
     return y if bias is None else y + bias[:, None, None]
 
 
 def conv(x, weight, bias, stride=1, padding=0):
     x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
-    return np.moveaxis(np.tensordot(windows, weight, ((1, 4, 5), (1, 2, 3))), 3, 1) + bias[:, None, None]
+    windows = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], axis=(2, 3))[
+        :, :, ::stride, ::stride
+    ]
+    return (
+        np.moveaxis(np.tensordot(windows, weight, ((1, 4, 5), (1, 2, 3))), 3, 1)
+        + bias[:, None, None]
+    )
 
 
 def batch_norm(x, weights, key):
@@ -44,8 +56,13 @@ def batch_norm(x, weights, key):
 
 
 def instance_norm(x, weights, key):
-    mean, variance = x.mean((2, 3), keepdims=True), x.var((2, 3), keepdims=True)  # biased, as InstanceNorm2d's
-    scale, shift = (weights[f"{key}.{part}"].astype("f8")[:, None, None] for part in ("weight", "bias"))
+    mean, variance = (
+        x.mean((2, 3), keepdims=True),
+        x.var((2, 3), keepdims=True),
+    )  # biased, as InstanceNorm2d's
+    scale, shift = (
+        weights[f"{key}.{part}"].astype("f8")[:, None, None] for part in ("weight", "bias")
+    )
     return (x - mean) / np.sqrt(variance + EPSILON) * scale + shift
 
 
@@ -63,7 +80,11 @@ def dcgan(weights, latent, flip=False):
     kernels = [key for key, array in weights.items() if array.ndim == 4]
     for key in kernels:
         kernel = weights[key].astype("f8")[:, :, :: -1 if flip else 1, :: -1 if flip else 1]
-        x = conv_transpose(x, kernel, 1, 0) if key == kernels[0] else conv_transpose(x, kernel, 2, 1)
+        x = (
+            conv_transpose(x, kernel, 1, 0)
+            if key == kernels[0]
+            else conv_transpose(x, kernel, 2, 1)
+        )
         if key != kernels[-1]:
             x = relu(batch_norm(x, weights, f"main.{int(key.split('.')[1]) + 1}"))
     return np.tanh(x).transpose(0, 2, 3, 1)
@@ -74,17 +95,32 @@ def cyclegan(weights, photographs, blocks, crop_at_start=True):
 
     def layer(x, index, **options):
         return conv(
-            x, weights[f"model.{index}.weight"].astype("f8"), weights[f"model.{index}.bias"].astype("f8"), **options
+            x,
+            weights[f"model.{index}.weight"].astype("f8"),
+            weights[f"model.{index}.bias"].astype("f8"),
+            **options,
         )
 
-    x = relu(instance_norm(layer(reflect(photographs.astype("f8").transpose(0, 3, 1, 2), 3), 1), weights, "model.2"))
+    x = relu(
+        instance_norm(
+            layer(reflect(photographs.astype("f8").transpose(0, 3, 1, 2), 3), 1), weights, "model.2"
+        )
+    )
     for index in (4, 7):
         x = relu(instance_norm(layer(x, index, stride=2, padding=1), weights, f"model.{index + 1}"))
     for index in range(10, 10 + blocks):
-        y = relu(instance_norm(layer(reflect(x, 1), f"{index}.block.1"), weights, f"model.{index}.block.2"))
-        x = x + instance_norm(layer(reflect(y, 1), f"{index}.block.5"), weights, f"model.{index}.block.6")
+        y = relu(
+            instance_norm(
+                layer(reflect(x, 1), f"{index}.block.1"), weights, f"model.{index}.block.2"
+            )
+        )
+        x = x + instance_norm(
+            layer(reflect(y, 1), f"{index}.block.5"), weights, f"model.{index}.block.6"
+        )
     for index in (10 + blocks, 13 + blocks):
-        kernel, bias = (weights[f"model.{index}.{part}"].astype("f8") for part in ("weight", "bias"))
+        kernel, bias = (
+            weights[f"model.{index}.{part}"].astype("f8") for part in ("weight", "bias")
+        )
         if crop_at_start:
             x = conv_transpose(x, kernel, 2, padding=1, output_padding=1, bias=bias)
         else:

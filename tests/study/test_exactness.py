@@ -22,13 +22,18 @@ def test_every_form_is_exact_and_the_control_is_not(library, count):
 
 def test_an_operator_off_by_one_is_found_out(monkeypatch):
     right = exactness.apply
-    monkeypatch.setattr(exactness, "apply", lambda plan, x, w: np.roll(right(plan, x, w), 1, axis=1))
+    monkeypatch.setattr(
+        exactness, "apply", lambda plan, x, w: np.roll(right(plan, x, w), 1, axis=1)
+    )
     survey = exactness.survey(40, library="numpy", forms=("split",))
     assert (survey["ratio"] > 1e6).mean() > 0.8
 
 
 def test_the_same_seed_gives_the_same_geometries():
-    draws = [[exactness.random_geometry(rng) for _ in range(20)] for rng in map(np.random.default_rng, (5, 5, 6))]
+    draws = [
+        [exactness.random_geometry(rng) for _ in range(20)]
+        for rng in map(np.random.default_rng, (5, 5, 6))
+    ]
     assert draws[0] == draws[1] != draws[2]
 
 
@@ -37,7 +42,9 @@ def test_numpy_computes_where_tensorflow_is_missing(monkeypatch, default, taken)
     monkeypatch.setattr(exactness, "default_library", lambda: default)
     seen = []
     real = exactness._arrays_of
-    monkeypatch.setattr(exactness, "_arrays_of", lambda library: seen.append(library) or real(library))
+    monkeypatch.setattr(
+        exactness, "_arrays_of", lambda library: seen.append(library) or real(library)
+    )
     assert (exactness.survey(2, seed=4)["ratio"] <= 1).all()
     assert seen == [taken]
 

@@ -60,18 +60,25 @@ def test_the_account_is_that_of_plan_and_processor_model():
     plan = sd.plan(CHOICE["size"], CHOICE["kernel"], CHOICE["stride"], CHOICE["padding"])
     counts = plan.macs(24, 10)
     assert table["macs"].to_dict() == {form: counts[form] for form in explorer.METHODS}
-    assert {(row.useful, row.exact) for row in table.itertuples()} == {(counts["useful"], counts["exact"])}
+    assert {(row.useful, row.exact) for row in table.itertuples()} == {
+        (counts["useful"], counts["exact"])
+    }
     assert table.index[table["chosen"]].tolist() == ["rows"]
     network, processor = layer(plan, 24, 10), sd.dlp.load_processor("dot_product_16x16")
     runs = {
-        form: simulate(network, processor, method, zeros="stored").loc[0] for form, method in explorer.METHODS.items()
+        form: simulate(network, processor, method, zeros="stored").loc[0]
+        for form, method in explorer.METHODS.items()
     }
     for form, run in runs.items():
         assert run["macs_dense"] == counts[form], form
         assert table.loc[form, "cycles"] == run["cycles"], form
         assert table.loc[form, "speedup"] == runs["nzp"]["cycles"] / run["cycles"], form
-        assert table.loc[form, "energy_saving"] == 1 - run["energy_pj"] / runs["nzp"]["energy_pj"], form
-        assert table.loc[form, "energy_uj"] == pytest.approx(run["energy_pj"] * 1e-6), form  # a microjoule is 1e6 pJ
+        assert (
+            table.loc[form, "energy_saving"] == 1 - run["energy_pj"] / runs["nzp"]["energy_pj"]
+        ), form
+        assert table.loc[form, "energy_uj"] == pytest.approx(run["energy_pj"] * 1e-6), (
+            form
+        )  # a microjoule is 1e6 pJ
     assert table.loc["nzp", ["speedup", "energy_saving"]].tolist() == [1, 0]
     # Where zeros are stored, zero insertion costs more than where they are generated; nothing else changes.
     generated = explorer.account(**CHOICE | {"zeros": "generated"}).set_index("form")
@@ -86,7 +93,10 @@ def test_every_padding_reaches_the_processor_model_as_it_is(kernel, stride, padd
     table = explorer.account(**choice).set_index("form")
     network = explorer._layer(sd.plan((7, 7), kernel, stride, padding), 128, 64)
     for form, method in explorer.METHODS.items():
-        assert simulate(network, choice["processor"], method).loc[0, "macs_dense"] == table.loc[form, "macs"], form
+        assert (
+            simulate(network, choice["processor"], method).loc[0, "macs_dense"]
+            == table.loc[form, "macs"]
+        ), form
 
 
 def test_auto_is_what_the_library_chooses():
@@ -95,13 +105,22 @@ def test_auto_is_what_the_library_chooses():
         choice = {"kernel": kernel, "stride": stride, "out_channels": out_channels}
         table = explorer.account(**explorer.INITIAL | choice)
         found[kernel, stride, out_channels] = table["form"][table["chosen"]].tolist()
-    assert found == {(5, 2, 64): ["split"], (5, 2, 3): ["stacked"], (2, 2, 64): ["stacked"], (16, 8, 64): ["rows"]}
+    assert found == {
+        (5, 2, 64): ["split"],
+        (5, 2, 3): ["stacked"],
+        (2, 2, 64): ["stacked"],
+        (16, 8, 64): ["rows"],
+    }
 
 
 def test_the_bars_are_the_table():
     table = explorer.account(**CHOICE)
     macs, speed, energy = explorer.draw(table).get_axes()
-    for ax, values in ((macs, table["macs"] / 1e6), (speed, table["speedup"]), (energy, 100 * table["energy_saving"])):
+    for ax, values in (
+        (macs, table["macs"] / 1e6),
+        (speed, table["speedup"]),
+        (energy, 100 * table["energy_saving"]),
+    ):
         assert [bar.get_width() for bar in ax.patches] == pytest.approx(values.tolist(), rel=1e-12)
         assert [bar.get_alpha() == 1 for bar in ax.patches] == table["chosen"].tolist()
     ticks = {tick.get_text(): tick.get_fontweight() for tick in macs.get_yticklabels()}
@@ -121,14 +140,25 @@ def size(picture):
 
 def shown(found):
     """What the explorer says and draws."""
-    return text(found.message), text(found.details), [bytes(picture.value) for picture in found.pictures]
+    return (
+        text(found.message),
+        text(found.details),
+        [bytes(picture.value) for picture in found.pictures],
+    )
 
 
 def test_widgets_show_the_choice_and_follow_it():
     found = explorer.explore(size=8, in_channels=6, out_channels=5)
     assert list(found.controls) == list(explorer.INITIAL)
     before = shown(found)
-    changes = {"kernel": 4, "stride": 3, "padding": ((1, 1), (1, 1)), "form": "stacked", "size": 5, "in_channels": 7}
+    changes = {
+        "kernel": 4,
+        "stride": 3,
+        "padding": ((1, 1), (1, 1)),
+        "form": "stacked",
+        "size": 5,
+        "in_channels": 7,
+    }
     changes |= {"out_channels": 9, "processor": "dot_product_16x16", "zeros": "stored"}
     for name, value in changes.items():
         found.controls[name].value = value
@@ -141,7 +171,10 @@ def test_widgets_show_the_choice_and_follow_it():
         numbers = [f"{counts[key]:,}" for key in (row["form"], "nzp", "useful")]
         assert re.findall(r"[\d,]{2,}", words.partition("multiply-accumulates")[2])[:3] == numbers
         assert f"{row['speedup']:.2f} times" in words
-        assert f"{abs(row['energy_saving']):.1%} {'less' if row['energy_saving'] >= 0 else 'more'} energy" in words
+        assert (
+            f"{abs(row['energy_saving']):.1%} {'less' if row['energy_saving'] >= 0 else 'more'} energy"
+            in words
+        )
         assert f"{row['latency_us']:,.1f} us, bound by {row['bound_by']}" in words
         assert ("which the library chooses" in words) == (choice["form"] == "auto")
         assert details.strip() == str(replace(plan, form=row["form"]))
@@ -172,7 +205,9 @@ def test_a_choice_that_cannot_be_shows_the_one_error_and_the_next_choice_recover
 
 
 def test_a_first_choice_beyond_the_usual_is_offered():
-    found = explorer.explore(size=200, kernel=17, stride=2, padding=[[0, 1], [1, 0]], in_channels=1, out_channels=1)
+    found = explorer.explore(
+        size=200, kernel=17, stride=2, padding=[[0, 1], [1, 0]], in_channels=1, out_channels=1
+    )
     assert [found.controls[name].value for name in ("size", "kernel")] == [200, 17]
     assert found.controls["padding"].value == [[0, 1], [1, 0]]
     assert found.controls["padding"].label == "crop 0:1 1:0"

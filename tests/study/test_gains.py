@@ -23,7 +23,9 @@ TABLE = pd.DataFrame(
             row("dcgan", "b", form, cycles)
             for form, cycles in (("native", 90), ("nzp", 100), ("auto", 100), ("rows", 120))
         ),
-        row("fcn8s", "c", "native", 0, complete=False),  # on the CPU, which costs nothing that is counted
+        row(
+            "fcn8s", "c", "native", 0, complete=False
+        ),  # on the CPU, which costs nothing that is counted
         *(row("fcn8s", "c", form, cycles) for form, cycles in (("nzp", 800), ("auto", 200))),
         row("mde", "d", "native", 10),
         row("mde", "d", "nzp", 10),
@@ -50,15 +52,21 @@ def test_a_form_that_is_there_twice_is_refused():
     with pytest.raises(sd.SplitDeconvError, match="duplicate form") as caught:
         gains.gains(twice, form="rows")
     assert "dcgan, a, npu, rows" in str(caught.value)
-    assert len(gains.gains(twice, form="auto")) == len(gains.gains(TABLE))  # which it does not concern
+    assert len(gains.gains(twice, form="auto")) == len(
+        gains.gains(TABLE)
+    )  # which it does not concern
 
 
 def test_what_was_not_compiled_has_its_own_reason():
     rows = [row("mde", "d", "native", 10) | {"skipped": None}]
-    rows += [row("mde", "d", "auto", np.nan, complete=False) | {"skipped": "Vela took longer than 60 s"}]
+    rows += [
+        row("mde", "d", "auto", np.nan, complete=False) | {"skipped": "Vela took longer than 60 s"}
+    ]
     assert gains.gains(pd.DataFrame(rows))["note"].tolist() == ["Vela took longer than 60 s"]
     rows[0] |= {"complete": False, "skipped": "too many operations"}
-    assert gains.gains(pd.DataFrame(rows))["note"].tolist() == ["Vela took longer than 60 s"]  # the form's own
+    assert gains.gains(pd.DataFrame(rows))["note"].tolist() == [
+        "Vela took longer than 60 s"
+    ]  # the form's own
     rows[1] |= row("mde", "d", "auto", 5) | {"skipped": None}
     assert gains.gains(pd.DataFrame(rows))["note"].tolist() == ["too many operations"]
     counted = gains.summary(pd.DataFrame(rows), baselines=["native"]).iloc[0]
@@ -69,7 +77,11 @@ def test_a_baseline_that_is_not_in_the_table_is_unknown_and_a_form_lost():
     rows = [row("mde", "d", "auto", 5), row("mde", "f", "native", 5), *TABLE.to_dict("records")[:2]]
     rows += [row("dcgan", "a", "auto", 100)]
     found = gains.gains(pd.DataFrame(rows)).set_index("layer")["note"]
-    assert found.to_dict() == {"a": "", "d": "native is not in the table", "f": "auto is not in the table"}
+    assert found.to_dict() == {
+        "a": "",
+        "d": "native is not in the table",
+        "f": "auto is not in the table",
+    }
     counted = gains.summary(pd.DataFrame(rows), baselines=["native"]).iloc[0]
     assert counted[["layers", "rescued", "lost", "unknown"]].tolist() == [1, 0, 1, 1]
 
@@ -85,9 +97,14 @@ def test_every_form_has_its_gains_in_the_tables_order():
 
 
 def test_what_binds_is_what_most_cycles_are_counted_of():
-    counted = pd.DataFrame({"cycles_npu": [5, 3], "cycles_sram": [4, 0], "cycles_off_chip_flash": [0, 9]})
+    counted = pd.DataFrame(
+        {"cycles_npu": [5, 3], "cycles_sram": [4, 0], "cycles_off_chip_flash": [0, 9]}
+    )
     assert gains.bound(counted).tolist() == ["arithmetic", "off-chip flash"]
-    assert gains.bound(counted.assign(cycles_sram=[np.nan, 0])).tolist() == ["arithmetic", "off-chip flash"]
+    assert gains.bound(counted.assign(cycles_sram=[np.nan, 0])).tolist() == [
+        "arithmetic",
+        "off-chip flash",
+    ]
 
 
 def test_what_was_not_compiled_waits_for_nothing():
@@ -144,13 +161,17 @@ def test_what_has_no_cost_is_not_the_best():
 def test_the_kept_table_bears_out_the_targets_rules():
     table = measured.read("ethos_u")
     chosen = gains.summary(table).set_index(["configuration", "baseline"])
-    best = gains.summary(pd.concat([table, gains.best(table)]), form="best").set_index(["configuration", "baseline"])
+    best = gains.summary(pd.concat([table, gains.best(table)]), form="best").set_index(
+        ["configuration", "baseline"]
+    )
     assert (chosen["lost"] == 0).all()
     # No rule of a target makes a layer slower than the operator that it would replace.
     for configuration in ("ethos_u55", "ethos_u65", "ethos_u85"):
         assert chosen.loc[(configuration, "native"), "worst"] >= 1
     # They were learnt on other weights of these sizes, in part: what a perfect choice would add is small.
     for configuration in ("ethos_u55", "ethos_u85"):
-        assert chosen["mean"][configuration, "native"] > 0.98 * best["mean"][configuration, "native"]
+        assert (
+            chosen["mean"][configuration, "native"] > 0.98 * best["mean"][configuration, "native"]
+        )
     # Strides that the native operator leaves to the CPU run on the NPU: FCN-8s' 16x16 s8 and FCN-32s' 64x64 s32.
     assert chosen["rescued"]["ethos_u55", "native"] == chosen["rescued"]["ethos_u65", "native"] == 2

@@ -11,7 +11,9 @@ from splitdeconv.study import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = sorted(path.stem for path in measured.FOLDER.glob("*.csv"))
-SCRIPTS = sorted([*(ROOT / "benchmarks").glob("measure_*.py"), ROOT / "tools" / "peers" / "__main__.py"])
+SCRIPTS = sorted(
+    [*(ROOT / "benchmarks").glob("measure_*.py"), ROOT / "tools" / "peers" / "__main__.py"]
+)
 
 
 def test_a_table_is_kept_with_its_origin(tmp_path):
@@ -30,7 +32,9 @@ def test_rows_of_an_earlier_part_keep_their_origin(tmp_path):
     earlier = {"layer": "a", "device": "an abacus", "date": "1642-01-01", "versions": "{}"}
     measured.write("trial", pd.DataFrame([earlier, {"layer": "b"}]), tmp_path)
     kept = measured.read("trial", tmp_path).set_index("layer")
-    assert kept.loc["a"].to_dict() == {name: value for name, value in earlier.items() if name != "layer"}
+    assert kept.loc["a"].to_dict() == {
+        name: value for name, value in earlier.items() if name != "layer"
+    }
     assert "logical cores" in kept.loc["b", "device"]
     assert json.loads(kept.loc["b", "versions"])["numpy"]
 
@@ -52,13 +56,17 @@ def test_every_row_that_is_kept_has_its_origin(name):
     table = measured.read(name)
     assert len(table) > 50
     assert table[list(measured.ORIGIN)].notna().all(axis=None)
-    dated = table["date"].str.fullmatch(r"\d{4}-\d\d-\d\d") | (table["date"] == measured.NOT_RECORDED)
+    dated = table["date"].str.fullmatch(r"\d{4}-\d\d-\d\d") | (
+        table["date"] == measured.NOT_RECORDED
+    )
     assert dated.all()
     assert all(json.loads(text) for text in table["versions"].unique())
 
 
 def test_the_tables_are_all_there():
-    assert {"cpu_runtimes", "edge_tpu", "ethos_u", "forms", "fuzz", "libtpu", "targets"} <= set(TABLES)
+    assert {"cpu_runtimes", "edge_tpu", "ethos_u", "forms", "fuzz", "libtpu", "targets"} <= set(
+        TABLES
+    )
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

@@ -22,10 +22,16 @@ def test_a_wrong_form_would_be_found_out(monkeypatch):
     right = measure.conv2d_transpose
 
     def wrong(x, filters, *arguments, form, **options):
-        return right(x, filters[::-1] if form == "split" else filters, *arguments, form=form, **options)
+        return right(
+            x, filters[::-1] if form == "split" else filters, *arguments, form=form, **options
+        )
 
     monkeypatch.setattr(measure, "conv2d_transpose", wrong)
-    ratios = measure.time_layers("sngan", forms=("native", "split"), turns=3).groupby("form")["ratio"].max()
+    ratios = (
+        measure.time_layers("sngan", forms=("native", "split"), turns=3)
+        .groupby("form")["ratio"]
+        .max()
+    )
     assert ratios["native"] == 0
     assert ratios["split"] > 1
 
@@ -41,7 +47,9 @@ def test_networks_are_timed_and_compared():
 @pytest.mark.parametrize("form", ["nzp", "split"])
 def test_a_network_with_a_layer_that_would_not_pay_is_skipped(form, monkeypatch):
     monkeypatch.setattr(measure.bench, "frozen", lambda model, *inputs: lambda: np.ones(3))
-    monkeypatch.setattr(measure, "build", lambda name, form, seed: type("Model", (), {"inputs": []}))
+    monkeypatch.setattr(
+        measure, "build", lambda name, form, seed: type("Model", (), {"inputs": []})
+    )
     table = measure.time_network("fcn32s", forms=("native", form), turns=3).set_index("form")
     assert "1,024" in table.loc[form, "skipped"]
     assert np.isnan(table.loc[form, "seconds"])

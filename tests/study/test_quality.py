@@ -13,7 +13,10 @@ def _images(count=3, height=20, width=24, seed=0):
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     waves = rng.uniform(0.1, 0.6, (count, 3, 2, 3))
-    image = sum(np.sin(waves[..., 0, i, None, None] * y + waves[..., 1, i, None, None] * x + i) for i in range(3))
+    image = sum(
+        np.sin(waves[..., 0, i, None, None] * y + waves[..., 1, i, None, None] * x + i)
+        for i in range(3)
+    )
     return np.rint(127.5 + 40 * np.moveaxis(image, 1, -1)).astype("uint8")
 
 

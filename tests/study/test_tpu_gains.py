@@ -9,9 +9,31 @@ from splitdeconv.study import gains, measured, tpu_gains
 from splitdeconv.toolchains import libtpu
 
 
-def row(form, cycles, *, interleave="concat", layer="deconv1", network="sngan", generation="v5e", batch=1, **more):
-    keys = {"network": network, "layer": layer, "generation": generation, "batch": batch, "dtype": "bfloat16"}
-    told = {"cycles": cycles, "lower_bound": False, "unestimated_bytes": 0, "slowest": 0.5, "reason": None}
+def row(
+    form,
+    cycles,
+    *,
+    interleave="concat",
+    layer="deconv1",
+    network="sngan",
+    generation="v5e",
+    batch=1,
+    **more,
+):
+    keys = {
+        "network": network,
+        "layer": layer,
+        "generation": generation,
+        "batch": batch,
+        "dtype": "bfloat16",
+    }
+    told = {
+        "cycles": cycles,
+        "lower_bound": False,
+        "unestimated_bytes": 0,
+        "slowest": 0.5,
+        "reason": None,
+    }
     return {**keys, "form": form, "interleave": interleave, **told, **more}
 
 
@@ -52,13 +74,18 @@ def test_what_has_no_program_in_any_interleave_keeps_its_reason(table):
         row("auto", layer=tpu_gains.WHOLE, generation="v6e", **late),
         row("native", 900, layer=tpu_gains.WHOLE, generation="v6e"),
         row("stacked", layer=tpu_gains.WHOLE, generation="v6e", **late),
-        row("stacked", layer=tpu_gains.WHOLE, generation="v6e", interleave="depth_to_space", **late),
+        row(
+            "stacked", layer=tpu_gains.WHOLE, generation="v6e", interleave="depth_to_space", **late
+        ),
         row("stacked", layer="deconv2", **late),
         row("stacked", 70, layer="deconv2", interleave="depth_to_space"),
     ]
     table = pd.concat([table, pd.DataFrame(more)], ignore_index=True)
     absent = tpu_gains.absent(table)
-    told = [tuple(one) for one in absent[["layer", "configuration", "form", "skipped"]].itertuples(index=False)]
+    told = [
+        tuple(one)
+        for one in absent[["layer", "configuration", "form", "skipped"]].itertuples(index=False)
+    ]
     assert told == [
         ("deconv1", "v5e, batch 1", "split", "took longer than 120 s"),
         (tpu_gains.WHOLE, "v6e, batch 1", "auto", "took longer than 120 s"),
@@ -80,7 +107,9 @@ def test_a_target_is_asked_for_what_it_chooses(table):
     assert wins.loc["deconv1", "auto_gain"] == 2.0
     # The same estimates of another generation are another choice; of the generic one, its own.
     generic = tpu_gains.wins(tpu_gains.costs(table, target="generic")).set_index("layer")
-    assert generic.loc["deconv1", "auto"] == "split" or np.isnan(generic.loc["deconv1", "auto_gain"])
+    assert generic.loc["deconv1", "auto"] == "split" or np.isnan(
+        generic.loc["deconv1", "auto_gain"]
+    )
     sixtyfour = tpu_gains.wins(tpu_gains.costs(table.assign(batch=64))).set_index("layer")
     assert sixtyfour.loc["deconv1", "auto"] == "native"
     assert sixtyfour.loc["deconv1", "auto_gain"] == 1.0
@@ -108,14 +137,18 @@ def test_one_interleave_is_kept_for_each_form(table):
 
 
 def test_what_was_timed_is_compared_by_seconds(table):
-    timed = table.assign(generation=libtpu.HERE, seconds=table["cycles"] / 1e6).drop(columns="cycles")
+    timed = table.assign(generation=libtpu.HERE, seconds=table["cycles"] / 1e6).drop(
+        columns="cycles"
+    )
     wins = tpu_gains.wins(tpu_gains.costs(timed)).set_index("layer")
     assert wins.loc["deconv1", "gain"] == pytest.approx(800 / 300)
     assert wins["auto_gain"].isna().all()
 
 
 def test_cells_have_generations_in_order_and_marks(table):
-    both = pd.concat([table, table.assign(generation="v2", cycles=table["cycles"] * 2)], ignore_index=True)
+    both = pd.concat(
+        [table, table.assign(generation="v2", cycles=table["cycles"] * 2)], ignore_index=True
+    )
     cells = tpu_gains.cells(tpu_gains.wins(tpu_gains.costs(both)))
     assert list(dict.fromkeys(cells["column"])) == ["v2", "v5e"]
     assert set(cells.loc[cells["row"] == "deconv1", "mark"]) == {"*"}
@@ -132,14 +165,19 @@ def test_what_is_recorded_loses_nowhere_by_the_rules():
 
 def test_what_has_no_charge_has_no_gain_but_is_there(table):
     silent = table.assign(slowest=np.nan)
-    wins = tpu_gains.wins(tpu_gains.costs(silent[~silent["form"].isin(["stacked"])])).set_index("layer")
+    wins = tpu_gains.wins(tpu_gains.costs(silent[~silent["form"].isin(["stacked"])])).set_index(
+        "layer"
+    )
     assert np.isnan(wins.loc["deconv1", "gain"])
     assert wins.loc["deconv1", "gain_raw"] == pytest.approx(800 / 300)
     (found,) = tpu_gains.standing(wins.reset_index()).to_dict("records")
     assert (found["layers"], found["won"]) == (1, 0)
     native = silent["form"].eq("native") & silent["layer"].eq("deconv1")
     owing = silent.assign(unestimated_bytes=silent["unestimated_bytes"].mask(native, 8))
-    assert list(tpu_gains.wins(tpu_gains.costs(owing))["layer"]) == ["deconv1", "deconv2"]  # native cannot be charged
+    assert list(tpu_gains.wins(tpu_gains.costs(owing))["layer"]) == [
+        "deconv1",
+        "deconv2",
+    ]  # native cannot be charged
 
 
 def test_where_all_went_wrong_nothing_is_compared(table):

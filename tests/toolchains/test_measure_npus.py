@@ -53,9 +53,17 @@ def load(name):
     return module
 
 
-def test_new_rows_of_the_targets_have_their_origin_and_earlier_ones_keep_theirs(monkeypatch, tmp_path):
+def test_new_rows_of_the_targets_have_their_origin_and_earlier_ones_keep_theirs(
+    monkeypatch, tmp_path
+):
     module = load("measure_targets")
-    earlier = {"target": "xnnpack", "dtype": "int8", "layer": "2x3x5-7", "geometry": "3x3 s2 SAME", "form": "native"}
+    earlier = {
+        "target": "xnnpack",
+        "dtype": "int8",
+        "layer": "2x3x5-7",
+        "geometry": "3x3 s2 SAME",
+        "form": "native",
+    }
     earlier |= {
         "cost": 12345678.0,
         "gain": 1.0,
@@ -68,15 +76,25 @@ def test_new_rows_of_the_targets_have_their_origin_and_earlier_ones_keep_theirs(
     columns = ["in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w", "padding"]
     monkeypatch.setattr(module, "layers", lambda: pd.DataFrame(sizes, columns=columns))
     rows = [
-        {"target": "xnnpack", "dtype": "int8", "layer": "4x4x6-1", "geometry": "2x2 s2 SAME", "form": form}
+        {
+            "target": "xnnpack",
+            "dtype": "int8",
+            "layer": "4x4x6-1",
+            "geometry": "2x2 s2 SAME",
+            "form": form,
+        }
         | {"cost": cost, "gain": 8.0 / cost}
         for form, cost in (("native", 8.0), ("split", 2.5))
     ]
-    monkeypatch.setattr(module, "measure", lambda target, dtype, layer: rows if dtype == "int8" else [])
+    monkeypatch.setattr(
+        module, "measure", lambda target, dtype, layer: rows if dtype == "int8" else []
+    )
     monkeypatch.setattr(module, "DTYPES", {"xnnpack": ("int8",)})
     read, write = measured.read, measured.write
     monkeypatch.setattr(measured, "read", lambda name: read(name, tmp_path))
-    monkeypatch.setattr(measured, "write", lambda name, table, digits: write(name, table, tmp_path, digits))
+    monkeypatch.setattr(
+        measured, "write", lambda name, table, digits: write(name, table, tmp_path, digits)
+    )
     module.main(["xnnpack"])
     table = read("targets", tmp_path)
     assert table["layer"].tolist() == ["2x3x5-7", "4x4x6-1", "4x4x6-1"]

@@ -13,7 +13,9 @@ from tests.toolchains.standins import executable
 from tests.toolchains.tflite_layer import exported
 
 needs_vela = needs("ethosu")
-pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Statistics for quantized inputs were expected:UserWarning"
+)
 
 
 def totals(value):
@@ -49,11 +51,15 @@ def test_what_is_all_on_the_npu_is_complete_and_its_cycles_add_up(native):
     assert (found["on_cpu"] == "").all()
     on_npu = found.set_index(["form", "configuration"])["on_npu"]
     assert on_npu["native", "ethos_u55"] == "Conv2D 1"
-    assert on_npu["native", "ethos_u85"] == "Conv2D 4"  # there the compiler takes the operator apart by itself
+    assert (
+        on_npu["native", "ethos_u85"] == "Conv2D 4"
+    )  # there the compiler takes the operator apart by itself
     totals, operators = vela.compile_model(split, "ethos_u55")
     assert operators["cycles"].sum() == totals["cycles"]
     assert (operators["original"] == "Conv2D").sum() == 4
-    (row,) = found[(found["form"] == "split") & (found["configuration"] == "ethos_u55")].to_dict("records")
+    (row,) = found[(found["form"] == "split") & (found["configuration"] == "ethos_u55")].to_dict(
+        "records"
+    )
     assert row["cycles"] == totals["cycles"]
     # 3x3 s2: each of 5x4 inputs meets each of 9 taps; the NPU counts the padded windows, and the copies, as well.
     assert row["macs"] >= 5 * 4 * 9 * 8 * 6
@@ -62,14 +68,19 @@ def test_what_is_all_on_the_npu_is_complete_and_its_cycles_add_up(native):
 @needs_vela
 def test_a_total_that_hides_the_cpu_is_flagged(native):
     models = {
-        "depth_to_space": convert(native, form="stacked", interleave="depth_to_space", verify=False).model,
+        "depth_to_space": convert(
+            native, form="stacked", interleave="depth_to_space", verify=False
+        ).model,
         "stride 8": exported(16, 8),
         "float": exported(3, 2, calibrated=False),  # nothing in it that the NPU takes
     }
     found = vela.estimate(models, ["ethos_u55", "ethos_u85"]).set_index(["form", "configuration"])
     assert found["skipped"].isna().all()
     assert found.loc["depth_to_space", "complete"].tolist() == [False, False]
-    assert found.loc[("depth_to_space", "ethos_u55"), ["on_npu", "on_cpu"]].tolist() == ["Conv2D 1", "DepthToSpace 1"]
+    assert found.loc[("depth_to_space", "ethos_u55"), ["on_npu", "on_cpu"]].tolist() == [
+        "Conv2D 1",
+        "DepthToSpace 1",
+    ]
     assert found.loc["stride 8", "complete"].tolist() == [False, True]
     assert found.loc["float", "complete"].tolist() == [False, False]
     assert found.loc[("float", "ethos_u85"), "on_npu"] == ""
@@ -86,7 +97,9 @@ def test_files_may_differ_by_configuration_and_one_failure_costs_one_row(native)
 
 @needs_vela
 def test_a_configuration_that_vela_does_not_know_is_a_reason(native):
-    unknown = vela.Configuration("ethos_u55", "ethos-u55-256", "Ethos_U55_High_End_Embedded", "Sideways_Sram")
+    unknown = vela.Configuration(
+        "ethos_u55", "ethos-u55-256", "Ethos_U55_High_End_Embedded", "Sideways_Sram"
+    )
     with pytest.raises(SplitDeconvError, match="Sideways_Sram"):
         vela.compile_model(native, unknown)
 
@@ -95,7 +108,9 @@ def test_equal_files_are_compiled_once(tmp_path):
     count = tmp_path / "count"
     inner = writing(tmp_path, totals(5), layer("NPU"))
     compiler = executable(tmp_path / "counting", f'echo x >> {count}\nexec {inner} "$@"\n')
-    found = vela.estimate({"native": b"a", "split": b"b", "auto": b"a"}, ["ethos_u55", "ethos_u65"], vela=compiler)
+    found = vela.estimate(
+        {"native": b"a", "split": b"b", "auto": b"a"}, ["ethos_u55", "ethos_u65"], vela=compiler
+    )
     assert found["cycles"].tolist() == 6 * [5]
     assert len(count.read_text().split()) == 1 + 2 * 2  # its version was asked, too
 
@@ -123,11 +138,17 @@ def test_an_unknown_configuration_is_refused():
         ("echo 5.0.0", "Vela wrote no file"),
         ("echo hello", "Vela does not report its version"),
         ('test "$1" = --version && echo 5.2.0 || exec sleep 60', "Vela took longer than 0.5 s"),
-        ('test "$1" = --version && echo 5.2.0 || { echo bus error >&2; exit 3; }', "Vela ended with code 3: bus error"),
+        (
+            'test "$1" = --version && echo 5.2.0 || { echo bus error >&2; exit 3; }',
+            "Vela ended with code 3: bus error",
+        ),
         ("echo 5.2.0", "Vela wrote no file model_summary_.*unknown format"),
         (r"printf '\377\376'", "Vela does not report its version"),
         ("yes 9 | head -c 20000 | tr -d '\\n'; echo .1", "Vela does not report its version"),
-        ('test "$1" = --version && echo 5.2.0 || kill -SEGV $$', r"Vela was ended by signal 11 \(Segmentation fault\)"),
+        (
+            'test "$1" = --version && echo 5.2.0 || kill -SEGV $$',
+            r"Vela was ended by signal 11 \(Segmentation fault\)",
+        ),
         (
             r'test "$1" = --version && echo 5.2.0 || { printf "\377 no\n"; exit 1; }',
             "Vela ended with code 1: \ufffd no",
@@ -139,7 +160,9 @@ def test_an_unknown_configuration_is_refused():
     ],
 )
 def test_what_goes_wrong_is_a_reason_in_the_table(tmp_path, script, reason):
-    found = vela.estimate({"native": b""}, ["ethos_u55"], timeout=0.5, vela=executable(tmp_path / "vela", script))
+    found = vela.estimate(
+        {"native": b""}, ["ethos_u55"], timeout=0.5, vela=executable(tmp_path / "vela", script)
+    )
     assert not found["complete"].any()
     assert found["skipped"].str.contains(reason).all()
 
@@ -150,7 +173,9 @@ def test_nothing_that_was_started_outlives_its_time(tmp_path, wait):
     late = f"(sleep 1; touch {tmp_path}/late) & {wait}"
     script = f'test "$1" = --version && echo 5.2.0 || {{ {late}; }}'
     start = time.monotonic()
-    found = vela.estimate({"a": b""}, ["ethos_u55"], timeout=0.3, vela=executable(tmp_path / "vela", script))
+    found = vela.estimate(
+        {"a": b""}, ["ethos_u55"], timeout=0.3, vela=executable(tmp_path / "vela", script)
+    )
     assert found["skipped"][0] == "Vela took longer than 0.3 s"
     assert time.monotonic() - start < 30  # of the 60 that the children would take
     time.sleep(1.2)
@@ -159,23 +184,34 @@ def test_nothing_that_was_started_outlives_its_time(tmp_path, wait):
 
 def test_a_child_left_behind_does_not_keep_the_result_waiting(tmp_path):
     script = 'test "$1" = --version && echo 5.2.0 || { sleep 60 & echo no memory >&2; exit 1; }'
-    found = vela.estimate({"a": b""}, ["ethos_u55"], timeout=30, vela=executable(tmp_path / "vela", script))
+    found = vela.estimate(
+        {"a": b""}, ["ethos_u55"], timeout=30, vela=executable(tmp_path / "vela", script)
+    )
     assert found["skipped"][0] == "Vela ended with code 1: no memory"
 
 
 def test_a_path_that_is_no_program_is_a_reason(tmp_path):
     found = vela.estimate({"a": b""}, ["ethos_u55"], vela=str(tmp_path / "vela"))
-    assert found["skipped"][0] == f"invalid path of Vela '{tmp_path / 'vela'}': expected an executable program"
+    assert (
+        found["skipped"][0]
+        == f"invalid path of Vela '{tmp_path / 'vela'}': expected an executable program"
+    )
 
 
 @pytest.mark.parametrize(
     ("summary", "reason"),
     [
-        ("experiment,cycles\na,1\n", "has no column cycles_total: its output has an unknown format"),
+        (
+            "experiment,cycles\na,1\n",
+            "has no column cycles_total: its output has an unknown format",
+        ),
         (",".join(vela._SUMMARY) + "\n", "has no row"),
         ("", "is not a table"),
         ("a,b\n1,2\n1,2,3\n", "is not a table"),
-        *((totals(value), "has an invalid count in column cycles_total") for value in ("many", "", "-5", "inf")),
+        *(
+            (totals(value), "has an invalid count in column cycles_total")
+            for value in ("many", "", "-5", "inf")
+        ),
     ],
 )
 def test_tables_of_another_format_are_a_reason(tmp_path, summary, reason):
@@ -185,12 +221,20 @@ def test_tables_of_another_format_are_a_reason(tmp_path, summary, reason):
 
 
 def test_columns_are_known_by_name_and_operators_without_one_are_told(tmp_path):
-    turned = pd.read_csv(io.StringIO(totals(7)))[[*vela._SUMMARY][::-1]].assign(cycles_total=9, more="x").to_csv()
+    turned = (
+        pd.read_csv(io.StringIO(totals(7)))[[*vela._SUMMARY][::-1]]
+        .assign(cycles_total=9, more="x")
+        .to_csv()
+    )
     rows = layer("NPU") + "Sub,,,0,0,0,0,0,0,x\n,,CPU,0,0,0,0,0,0,x\n,,NPU,0,0,0,0,0,0,x\n"
     found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, turned, rows)).iloc[0]
     assert (found["cycles"], found["macs"]) == (9, 7)
     # Where no place is stated it is not the NPU.
-    assert (found["on_npu"], found["on_cpu"], found["complete"]) == ("Conv2D 1, unnamed 1", "Sub 1, unnamed 1", False)
+    assert (found["on_npu"], found["on_cpu"], found["complete"]) == (
+        "Conv2D 1, unnamed 1",
+        "Sub 1, unnamed 1",
+        False,
+    )
 
 
 def test_words_are_words_whatever_they_look_like(tmp_path):
@@ -199,29 +243,51 @@ def test_words_are_words_whatever_they_look_like(tmp_path):
     assert operators["original"].tolist() == ["Conv2D", "None"]
     assert operators["output"].tolist() == ["x", "7"]
     nowhere = ",".join(vela._OPERATORS) + "\nSub,,,0,0,0,0,0,0,\n"  # columns without one word
-    found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, totals(3), nowhere)).iloc[0]
-    assert (found["on_npu"], found["on_cpu"], found["complete"], found["skipped"]) == ("", "Sub 1", False, None)
+    found = vela.estimate(
+        {"a": b""}, ["ethos_u55"], vela=writing(tmp_path, totals(3), nowhere)
+    ).iloc[0]
+    assert (found["on_npu"], found["on_cpu"], found["complete"], found["skipped"]) == (
+        "",
+        "Sub 1",
+        False,
+        None,
+    )
 
 
 def test_every_column_of_the_summary_has_its_place(tmp_path):
     header = "sram_memory_used,dram_memory_used,off_chip_flash_memory_used,cycles_npu,cycles_sram_access,"
     header += "cycles_dram_access,cycles_on_chip_flash_access,cycles_off_chip_flash_access,cycles_total,nn_macs"
     summary = f"{header}\n{','.join(map(str, range(1, 11)))}\n"
-    found = vela.estimate({"a": b""}, ["ethos_u65"], vela=writing(tmp_path, summary, layer("NPU"))).iloc[0]
-    names = ["sram_kib", "dram_kib", "off_chip_flash_kib", "cycles_npu", "cycles_sram", "cycles_dram"]
+    found = vela.estimate(
+        {"a": b""}, ["ethos_u65"], vela=writing(tmp_path, summary, layer("NPU"))
+    ).iloc[0]
+    names = [
+        "sram_kib",
+        "dram_kib",
+        "off_chip_flash_kib",
+        "cycles_npu",
+        "cycles_sram",
+        "cycles_dram",
+    ]
     names += ["cycles_on_chip_flash", "cycles_off_chip_flash", "cycles", "macs"]
     assert found[names].tolist() == list(range(1, 11))
 
 
 def test_a_total_of_no_cycles_is_no_result(tmp_path):
-    found = vela.estimate({"a": b""}, ["ethos_u55"], vela=writing(tmp_path, totals(0), layer("NPU")))
+    found = vela.estimate(
+        {"a": b""}, ["ethos_u55"], vela=writing(tmp_path, totals(0), layer("NPU"))
+    )
     assert found["skipped"].str.contains("counted no cycles").all()
     assert not found["complete"].any()
 
 
 def test_a_file_that_is_not_there_is_a_reason(tmp_path):
     able = writing(tmp_path, totals(3), layer("NPU"))
-    models = {"a": "too many weights", "b": {"ethos_u65": b""}, "c": {"ethos_u55": b"", "ethos_u65": "not exported"}}
+    models = {
+        "a": "too many weights",
+        "b": {"ethos_u65": b""},
+        "c": {"ethos_u55": b"", "ethos_u65": "not exported"},
+    }
     found = vela.estimate(models, ["ethos_u55", "ethos_u65"], vela=able)
     assert found["complete"].tolist() == [False, False, False, True, True, False]
     assert found["skipped"].tolist()[:2] == 2 * ["too many weights"]

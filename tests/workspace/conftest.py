@@ -19,14 +19,18 @@ class Checkout:
     def __init__(self, root):
         self.root = root
         shutil.copy(ROOT / "Makefile", root)
-        shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__")
+        )
         self.write("requirements.lock", "")
         self.write("splitdeconv/__init__.py", "from .errors import SplitDeconvError\n")
         for module in ("atomic", "errors", "extras", "figures", "privacy", "provenance"):
             shutil.copy(ROOT / "splitdeconv" / f"{module}.py", root / "splitdeconv")
         self.write("splitdeconv/pretrained/__init__.py", "")
         self.write("splitdeconv/pretrained/__main__.py", "print('weights fetched')\n")
-        self.write("notebooks/README.md", "| notebook | inputs | figures | minutes |\n|---|---|---|---|\n")
+        self.write(
+            "notebooks/README.md", "| notebook | inputs | figures | minutes |\n|---|---|---|---|\n"
+        )
         # A user's own kernel of the same name must not be taken for this environment's.
         foreign = '{"argv": ["/bin/false"], "display_name": "foreign", "language": "python"}'
         self.write("home/.local/share/jupyter/kernels/python3/kernel.json", foreign)
@@ -46,7 +50,9 @@ class Checkout:
         """Write a notebook with these code cells behind its parameters, and its row of the table."""
         tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
         code = [nbformat.v4.new_code_cell(cell) for cell in cells]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        kernel = {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        }
         notebook = nbformat.v4.new_notebook(metadata=kernel)
         notebook.cells = [nbformat.v4.new_markdown_cell(f"# {name}"), tagged, *code]
         nbformat.write(notebook, self.root / "notebooks" / f"{name}.ipynb")
@@ -67,7 +73,12 @@ class Checkout:
             "MPLCONFIGDIR": matplotlib.get_cachedir(),  # else every new home indexes the fonts again
         }
         environment |= options.pop("set", {})
-        options = {"capture_output": True, "text": True, "cwd": self.root, "env": environment} | options
+        options = {
+            "capture_output": True,
+            "text": True,
+            "cwd": self.root,
+            "env": environment,
+        } | options
         return subprocess.run(command, check=False, **options)
 
     def make(self, *arguments, **options):

@@ -16,13 +16,21 @@ from tools import check_figures, docs
 def reproduced(checkout, monkeypatch):
     """A checkout as it is after a full reproduction: two runs of a notebook, a figure each, one shown in README.md."""
     monkeypatch.chdir(checkout.root)
-    checkout.notebook("bench", parameters="quick = False\nseed = 0\nnetwork = ''", figures="`bench_{network}`")
+    checkout.notebook(
+        "bench", parameters="quick = False\nseed = 0\nnetwork = ''", figures="`bench_{network}`"
+    )
     checkout.write("README.md", "![times](figures/bench_dcgan.png)\n")
     fig = plt.figure(figsize=(1, 1))
     for network, quick in (("dcgan", "true"), ("fst", "false")):
         text = f"notebook: bench\nminutes: 1\nquick: {quick}\nfigures: [bench_{network}]\n"
-        checkout.write(f"params/bench_{network}.yaml", f"{text}parameters: {{network: {network}}}\n")
-        run = {"notebook": "bench", "run": f"bench_{network}", "parameters": {"network": network, "seed": 0}}
+        checkout.write(
+            f"params/bench_{network}.yaml", f"{text}parameters: {{network: {network}}}\n"
+        )
+        run = {
+            "notebook": "bench",
+            "run": f"bench_{network}",
+            "parameters": {"network": network, "seed": 0},
+        }
         run["inputs"] = [str(checkout.root / "notebooks" / "bench.ipynb")]
         monkeypatch.setenv("SPLITDECONV_RUN", json.dumps(run))
         save_figure(fig, f"bench_{network}", {"seconds": [1.5]})
@@ -42,7 +50,9 @@ def problems(capsys, *arguments):
 def change_row(root, name, **changes):
     path = root / "figures" / "manifest.json"
     rows = [row | changes if row["name"] == name else row for row in json.loads(path.read_text())]
-    path.write_text(json.dumps([{key: value for key, value in row.items() if value != "gone"} for row in rows]))
+    path.write_text(
+        json.dumps([{key: value for key, value in row.items() if value != "gone"} for row in rows])
+    )
 
 
 def row_files(root, name="bench_dcgan"):
@@ -50,7 +60,9 @@ def row_files(root, name="bench_dcgan"):
 
 
 def test_complete_figures_pass(reproduced, capsys):
-    assert problems(capsys).startswith("2 figures in figures/, each as PDF, PNG and CSV, with its origin")
+    assert problems(capsys).startswith(
+        "2 figures in figures/, each as PDF, PNG and CSV, with its origin"
+    )
     assert problems(capsys, "--quick").startswith("1 figures in figures/")
 
 
@@ -58,7 +70,9 @@ def test_complete_figures_pass(reproduced, capsys):
 def test_a_missing_or_changed_file_fails(reproduced, capsys, kind):
     path = reproduced.root / "figures" / f"bench_fst.{kind}"
     path.write_bytes(path.read_bytes() + b" ")
-    assert problems(capsys) == [f"figure bench_fst: {path.name} is not the file that its manifest row describes"]
+    assert problems(capsys) == [
+        f"figure bench_fst: {path.name} is not the file that its manifest row describes"
+    ]
     path.unlink()
     assert problems(capsys) == [f"figure bench_fst: {path.name} is missing"]
     # The figure of a run that QUICK=1 leaves out need not be there after a quick reproduction.
@@ -67,7 +81,9 @@ def test_a_missing_or_changed_file_fails(reproduced, capsys, kind):
 
 def test_a_missing_row_or_manifest_fails(reproduced, capsys):
     path = reproduced.root / "figures" / "manifest.json"
-    path.write_text(json.dumps([row for row in json.loads(path.read_text()) if row["name"] != "bench_dcgan"]))
+    path.write_text(
+        json.dumps([row for row in json.loads(path.read_text()) if row["name"] != "bench_dcgan"])
+    )
     assert problems(capsys) == ["figure bench_dcgan: it has no row in manifest.json"]
     path.unlink()
     assert len(problems(capsys)) == 2
@@ -115,7 +131,9 @@ def test_a_figure_kept_in_docs_looks_like_the_one_that_was_made(reproduced, caps
     assert found(picture).startswith("1 figures")
     # As another version of a library may draw it: softer, one pixel aside.
     assert found(picture.filter(ImageFilter.BoxBlur(1))).startswith("1 figures")
-    assert found(picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, 1, 0, 1, 1))).startswith("1 figures")
+    assert found(
+        picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, 1, 0, 1, 1))
+    ).startswith("1 figures")
     other = picture.copy()
     ImageDraw.Draw(other).rectangle((880, 580, 920, 620), fill="steelblue")
     assert found(other) == wrong
@@ -129,12 +147,16 @@ def test_a_figure_kept_in_docs_looks_like_the_one_that_was_made(reproduced, caps
 def test_the_table_and_the_params_files_must_agree(reproduced, capsys):
     table = reproduced.root / "notebooks" / "README.md"
     text = table.read_text()
-    table.write_text(text.replace("`bench_{network}`", "`bench_{network}`, `bench_{network}_images`"))
+    table.write_text(
+        text.replace("`bench_{network}`", "`bench_{network}`, `bench_{network}_images`")
+    )
     assert problems(capsys) == [
         "figure bench_{network}_images: named in notebooks/README.md, but no run of bench makes it"
     ]
     table.write_text(text.replace("`bench_{network}`", "`bench_dcgan`"))
-    assert problems(capsys) == ["figure bench_fst: made by bench_fst, but not named in notebooks/README.md"]
+    assert problems(capsys) == [
+        "figure bench_fst: made by bench_fst, but not named in notebooks/README.md"
+    ]
 
 
 def test_two_runs_must_not_make_the_same_figure(reproduced, capsys):

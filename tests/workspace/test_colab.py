@@ -37,7 +37,9 @@ def test_every_notebook_is_prepared(path):
 
 
 def test_every_choice_of_extras_is_a_notebooks_and_exists():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     assert set(colab.EXTRAS) == {path.stem for path in NOTEBOOKS}
     asked = {extra for one in colab.EXTRAS.values() for extra in one.split(",") if extra}
     assert asked <= set(extras)
@@ -54,9 +56,14 @@ def test_a_new_address_replaces_the_old_one():
     for where in ("https://github.com/a/b", "https://github.com/c/d"):
         colab.prepare(notebook, "01_the_split", where)
         assert len(notebook.cells) == 3
-        assert notebook.cells[0].source == (f"# 01 Title\n\n{colab.badge('01_the_split', where)}\n\n**Purpose.** One.")
+        assert notebook.cells[0].source == (
+            f"# 01 Title\n\n{colab.badge('01_the_split', where)}\n\n**Purpose.** One."
+        )
         assert f'"{where}"' in notebook.cells[1].source
-    assert "colab.research.google.com/github/c/d/blob/main/notebooks/01_the_split.ipynb" in notebook.cells[0].source
+    assert (
+        "colab.research.google.com/github/c/d/blob/main/notebooks/01_the_split.ipynb"
+        in notebook.cells[0].source
+    )
 
 
 @pytest.fixture
@@ -67,7 +74,17 @@ def published(tmp_path):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
+    git = [
+        "git",
+        "-C",
+        folder,
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "init.defaultBranch=main",
+    ]
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
         subprocess.run([*git, *command], check=True, capture_output=True)
     return folder
@@ -77,7 +94,9 @@ def run(python, folder, code):
     folder.mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     command = [python, "-I", "-c", code]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_on_colab_the_package_comes_from_its_repository(published, tmp_path):
@@ -85,10 +104,14 @@ def test_on_colab_the_package_comes_from_its_repository(published, tmp_path):
     # As on Colab, pip and what the package needs are there already, but not the package.
     (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (packages / "preinstalled.pth").write_text(sysconfig.get_path("purelib"))
-    source = colab.cell("12_ethos_u", f"file://{published}").replace("[tflite,npu]", "")  # hundreds of MB
+    source = colab.cell("12_ethos_u", f"file://{published}").replace(
+        "[tflite,npu]", ""
+    )  # hundreds of MB
     source = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('colab')\n" + source
     # Twice, as users run cells again.
-    result = run(tmp_path / "venv" / "bin" / "python", tmp_path / "content", f"{source}\n{source}\n{FIND}")
+    result = run(
+        tmp_path / "venv" / "bin" / "python", tmp_path / "content", f"{source}\n{source}\n{FIND}"
+    )
     assert result.returncode == 0, result.stderr
     package, rows, folder, shape = json.loads(result.stdout.splitlines()[-1])
     checkout = tmp_path / "content" / "checkout"
@@ -101,7 +124,11 @@ def test_on_colab_the_package_comes_from_its_repository(published, tmp_path):
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[-1] == result.stdout.splitlines()[-1]
     # Toolchains start processes of their own, which must find it as well.
-    child = run(tmp_path / "venv" / "bin" / "python", tmp_path, "import splitdeconv; print(splitdeconv.__file__)")
+    child = run(
+        tmp_path / "venv" / "bin" / "python",
+        tmp_path,
+        "import splitdeconv; print(splitdeconv.__file__)",
+    )
     assert child.stdout.strip() == package
 
 
@@ -114,7 +141,9 @@ def test_elsewhere_nothing_happens(tmp_path):
 def test_an_address_that_does_not_answer_is_an_error(tmp_path):
     source = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('colab')\n"
     result = run(
-        sys.executable, tmp_path / "content", source + colab.cell("01_the_split", f"file://{tmp_path}/nowhere")
+        sys.executable,
+        tmp_path / "content",
+        source + colab.cell("01_the_split", f"file://{tmp_path}/nowhere"),
     )
     assert result.returncode == 1
     assert "git" in result.stderr

@@ -21,9 +21,12 @@ MADE |= {".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints"}
 GENERATED = ("build/", "figures/", "data/cache", "data/measured/", ".venv")
 # Put together here, so that this file does not hold what it looks for.
 REGISTRIES = [
-    ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("debian", "org"), ("npmjs", "org"))
+    ".".join(parts)
+    for parts in (("pypi", "org"), ("pythonhosted", "org"), ("debian", "org"), ("npmjs", "org"))
 ]
-MACHINE = re.compile(r"(?<![\w.~}$/-])/(?:" + "|".join(("work", "root", "home", "tmp", "Users")) + r")/\w")
+MACHINE = re.compile(
+    r"(?<![\w.~}$/-])/(?:" + "|".join(("work", "root", "home", "tmp", "Users")) + r")/\w"
+)
 
 
 def texts():
@@ -40,7 +43,9 @@ def texts():
 def missing(text, folder):
     """The files of this repository that a document links to or quotes and that are not there."""
     links = [folder / link for link in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text)]
-    quoted = re.findall(r"`((?:\.ci|benchmarks|data|notebooks|params|splitdeconv|tests|tools)/[\w./-]+)`", text)
+    quoted = re.findall(
+        r"`((?:\.ci|benchmarks|data|notebooks|params|splitdeconv|tests|tools)/[\w./-]+)`", text
+    )
     paths = [os.path.relpath(path, ROOT) for path in (*links, *(ROOT / path for path in quoted))]
     return [path for path in paths if not path.startswith(GENERATED) and not (ROOT / path).exists()]
 
@@ -53,10 +58,10 @@ def foreign(text):
 def test_documents_mention_only_what_there_is():
     found = {path.name: missing(path.read_text(), path.parent) for path in docs.documents(ROOT)}
     assert not {name: paths for name, paths in found.items() if paths}
-    assert missing("[a](../absent.md) `tools/absent.py` `figures/later.png` [b](https://x.y)", ROOT / "notebooks") == [
-        "absent.md",
-        "tools/absent.py",
-    ]
+    assert missing(
+        "[a](../absent.md) `tools/absent.py` `figures/later.png` [b](https://x.y)",
+        ROOT / "notebooks",
+    ) == ["absent.md", "tools/absent.py"]
 
 
 def test_the_readme_shows_only_figures_that_runs_make():
@@ -77,10 +82,13 @@ def test_nothing_names_a_registry_or_a_path_of_one_machine():
 def test_every_make_target_in_the_documents_exists():
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     found = {
-        path: re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(), re.MULTILINE) for path in docs.documents(ROOT)
+        path: re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(), re.MULTILINE)
+        for path in docs.documents(ROOT)
     }
     assert {"test", "reproduce", "lab"} <= {goal for goals in found.values() for goal in goals}
-    assert not {path.name: set(goals) - targets for path, goals in found.items() if set(goals) - targets}
+    assert not {
+        path.name: set(goals) - targets for path, goals in found.items() if set(goals) - targets
+    }
 
 
 def test_ci_runs_what_the_readme_gives():
@@ -100,9 +108,13 @@ def test_ci_fails_with_whatever_it_runs(tmp_path, broken):
     goals = "\n".join(f"{goal}:\n\t@{'false' if goal == broken else 'true'}" for goal in targets)
     (tmp_path / "Makefile").write_text(goals)
     options = {"cwd": "/", "env": {"PATH": os.environ["PATH"]}, "capture_output": True}
-    assert subprocess.run(["bash", tmp_path / ".ci" / "run"], check=False, **options).returncode != 0
+    assert (
+        subprocess.run(["bash", tmp_path / ".ci" / "run"], check=False, **options).returncode != 0
+    )
     (tmp_path / "Makefile").write_text(goals.replace("false", "true"))
-    assert subprocess.run(["bash", tmp_path / ".ci" / "run"], check=False, **options).returncode == 0
+    assert (
+        subprocess.run(["bash", tmp_path / ".ci" / "run"], check=False, **options).returncode == 0
+    )
 
 
 def test_the_lock_pins_by_hash_and_names_no_address():
@@ -117,11 +129,16 @@ def test_the_lock_pins_by_hash_and_names_no_address():
 
 def requirements():
     """Every requirement that pyproject.toml declares, extras included: name to specifier."""
-    every = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
+    every = [
+        *PROJECT["dependencies"],
+        *(line for extra in PROJECT["optional-dependencies"].values() for line in extra),
+    ]
     split = [re.fullmatch(r"([\w.-]+)(?:\[\w+\])?(.*)", line).groups() for line in every]
     found = {}
     for name, specifier in split:
-        assert found.setdefault(normal(name), specifier) == specifier, f"{name} is declared twice, differently"
+        assert found.setdefault(normal(name), specifier) == specifier, (
+            f"{name} is declared twice, differently"
+        )
     return found
 
 
@@ -131,14 +148,20 @@ def normal(name):
 
 
 def test_the_lock_holds_every_requirement():
-    pinned = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    pinned = set(
+        re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    )
     # The CPU wheel carries the same package as `tensorflow`, in half the space.
     assert {normal(name) for name in requirements()} - pinned == {"tensorflow"}
     assert "tensorflow-cpu" in pinned
 
 
 def test_the_lowest_versions_are_the_declared_bounds():
-    lowest = dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "tests" / "lowest.txt").read_text(), re.MULTILINE))
+    lowest = dict(
+        re.findall(
+            r"^([a-z0-9.-]+)==(\S+)", (ROOT / "tests" / "lowest.txt").read_text(), re.MULTILINE
+        )
+    )
     lowest["tensorflow"] = lowest["tensorflow-cpu"]
     for name, specifier in requirements().items():
         bound = re.search(r"[>=]=([\d.]+)", specifier)[1].split(".")
@@ -166,10 +189,24 @@ def test_the_citation_names_version_licence_and_paper():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"] == "Apache-2.0"
-    assert "Apache License\n                           Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
+    assert (
+        "Apache License\n                           Version 2.0, January 2004"
+        in (ROOT / "LICENSE").read_text()
+    )
     paper = citation["preferred-citation"]
-    assert [author["family-names"] for author in paper["authors"]] == ["Xu", "Liu", "Wang", "Tu", "He", "Zhang"]
-    assert (paper["journal"], paper["volume"], paper["issue"]) == ("IEEE Transactions on Computers", 69, 8)
+    assert [author["family-names"] for author in paper["authors"]] == [
+        "Xu",
+        "Liu",
+        "Wang",
+        "Tu",
+        "He",
+        "Zhang",
+    ]
+    assert (paper["journal"], paper["volume"], paper["issue"]) == (
+        "IEEE Transactions on Computers",
+        69,
+        8,
+    )
     assert paper["identifiers"][0]["value"] == "arXiv:1907.01773"
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
@@ -177,4 +214,7 @@ def test_the_citation_names_version_licence_and_paper():
 def test_hooks_use_the_pinned_tools():
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert repository["repo"] == "local"
-    assert all(hook["entry"].startswith(".venv/bin/") and hook["language"] == "system" for hook in repository["hooks"])
+    assert all(
+        hook["entry"].startswith(".venv/bin/") and hook["language"] == "system"
+        for hook in repository["hooks"]
+    )

@@ -20,8 +20,13 @@ def imports(code, module, is_package=False):
             above = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*above, *filter(None, [node.module])])
             names |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
-            names |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+        elif (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module"
+        ):
+            names |= {
+                argument.value for argument in node.args if isinstance(argument, ast.Constant)
+            }
     return names
 
 

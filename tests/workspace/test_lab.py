@@ -25,7 +25,17 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "lab"
 BROKEN = "broken"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-LEFT_OUT = (".git", ".venv", "build", "dist", "figures", "cache", "__pycache__", "*.egg-info", ".pytest_cache")
+LEFT_OUT = (
+    ".git",
+    ".venv",
+    "build",
+    "dist",
+    "figures",
+    "cache",
+    "__pycache__",
+    "*.egg-info",
+    ".pytest_cache",
+)
 TALLEST = 12000  # pixels
 START, LOAD, EXECUTE, ANSWER, STOP = 120, 60, 420, 30, 60  # seconds
 # What the notebook in front holds, as it would be saved, and whether its kernel is at rest.
@@ -59,17 +69,34 @@ def server(tmp_path_factory):
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
     cells = [nbformat.v4.new_code_cell(source) for source in ("fine = 1", "{}['key']", "never = 1")]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), copy / "notebooks" / f"{BROKEN}.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata=kernel),
+        copy / "notebooks" / f"{BROKEN}.ipynb",
+    )
     # A home of its own: neither the settings of who runs this nor their open notebooks.
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environment |= {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
-    environment |= {f"JUPYTERLAB_{name}_DIR": str(folder / name) for name in ("SETTINGS", "WORKSPACES")}
-    environment |= {"IPYTHONDIR": str(folder / "ipython"), "SPLITDECONV_DATA": str(download.cache_folder())}
+    environment = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
+    }
+    environment |= {
+        f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")
+    }
+    environment |= {
+        f"JUPYTERLAB_{name}_DIR": str(folder / name) for name in ("SETTINGS", "WORKSPACES")
+    }
+    environment |= {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "SPLITDECONV_DATA": str(download.cache_folder()),
+    }
     options = "--no-browser --port=0 --LabApp.expose_app_in_browser=True"
     command = ["make", f"ENVIRONMENT={sys.prefix}", "lab", f"LAB={options}"]
     with open(folder / "log", "w") as log:
         process = subprocess.Popen(
-            command, cwd=copy, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=copy,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             yield address(process, folder)
@@ -108,14 +135,20 @@ def end(process):
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+    )
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
-        pytest.skip(f"there is none of {', '.join(BROWSERS)}: install one, on Debian `apt install chromium`")
+        pytest.skip(
+            f"there is none of {', '.join(BROWSERS)}: install one, on Debian `apt install chromium`"
+        )
     # Chromium refuses its sandbox to root, as containers run tests.
     arguments = ["--no-sandbox"] * (os.getuid() == 0)
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=arguments, timeout=START * 1e3)
+        chromium = playwright.chromium.launch(
+            executable_path=executable, args=arguments, timeout=START * 1e3
+        )
         yield chromium
         chromium.close()
 
@@ -131,7 +164,9 @@ def page(browser, server):
     yield found
     headers = {"Authorization": f"token {token}"}
     for session in found.request.get(f"{url}api/sessions", headers=headers).json():
-        assert found.request.delete(f"{url}api/sessions/{session['id']}", headers=headers).ok  # and its kernel
+        assert found.request.delete(
+            f"{url}api/sessions/{session['id']}", headers=headers
+        ).ok  # and its kernel
     context.close()
 
 
@@ -139,14 +174,25 @@ def open_and_run(page, server, name):
     """Open a notebook, choose Run > Run All Cells, wait until all has run; what the notebook then holds."""
     page.goto(f"{server[0]}lab/tree/notebooks/{name}.ipynb")
     # The notebook of an earlier session may stand in front for a moment.
-    ready = "state => state?.status === 'idle' && state.path === 'notebooks/NAME.ipynb'".replace("NAME", name)
+    ready = "state => state?.status === 'idle' && state.path === 'notebooks/NAME.ipynb'".replace(
+        "NAME", name
+    )
     page.wait_for_function(f"({ready})(({STATE})())")
     page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
     page.wait_for_function(DONE, timeout=EXECUTE * 1e3)
     state = page.evaluate(STATE)
-    outputs = [output for cell in state["cells"] if cell["cell_type"] == "code" for output in cell["outputs"]]
-    errors = [f"{output['ename']}: {output['evalue']}" for output in outputs if output["output_type"] == "error"]
+    outputs = [
+        output
+        for cell in state["cells"]
+        if cell["cell_type"] == "code"
+        for output in cell["outputs"]
+    ]
+    errors = [
+        f"{output['ename']}: {output['evalue']}"
+        for output in outputs
+        if output["output_type"] == "error"
+    ]
     assert not errors, errors
     return outputs
 
@@ -154,7 +200,9 @@ def open_and_run(page, server, name):
 def shoot(page, name):
     """A picture of the window, and one of a window as high as the notebook; the pictures that it shows."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    news = page.get_by_role("button", name="No", exact=True)  # JupyterLab asks whether to show its own
+    news = page.get_by_role(
+        "button", name="No", exact=True
+    )  # JupyterLab asks whether to show its own
     if news.count():
         news.click()
         news.wait_for(state="detached", timeout=ANSWER * 1e3)
@@ -193,7 +241,9 @@ def test_a_notebook_that_fails_is_found_out(page, server):
 
 def test_the_first_notebook_answers_its_widgets(page, server):
     outputs = open_and_run(page, server, "00_start_here")
-    widgets = sum("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
+    widgets = sum(
+        "application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs
+    )
     assert (widgets, figures(outputs)) == (1, 2)
     shown = shoot(page, "00_start_here")
     # The two pictures among the widgets, and the two figures below them.
@@ -207,11 +257,16 @@ def test_the_first_notebook_answers_its_widgets(page, server):
     kernel.press("ArrowLeft")
     kernel.press("ArrowLeft")
     says(page, explorer.INITIAL | {"kernel": 3})
-    page.locator(".widget-dropdown", has_text="processor").locator("select").select_option("dot_product_16x16")
+    page.locator(".widget-dropdown", has_text="processor").locator("select").select_option(
+        "dot_product_16x16"
+    )
     says(page, explorer.INITIAL | {"kernel": 3, "processor": "dot_product_16x16"})
     after = split.get_attribute("src"), cost.get_attribute("src")
     assert not set(before) & set(after)
-    assert [split.evaluate("image => image.naturalWidth"), cost.evaluate("image => image.naturalWidth")] == [1520, 1520]
+    assert [
+        split.evaluate("image => image.naturalWidth"),
+        cost.evaluate("image => image.naturalWidth"),
+    ] == [1520, 1520]
     page.screenshot(path=SCREENSHOTS / "00_start_here_moved.png")
 
     channels = page.locator(".widget-text", has_text="channels in").locator("input")
@@ -223,7 +278,9 @@ def test_the_first_notebook_answers_its_widgets(page, server):
     page.screenshot(path=SCREENSHOTS / "00_start_here_refused.png")
     channels.fill("24")
     channels.press("Enter")
-    says(page, explorer.INITIAL | {"kernel": 3, "processor": "dot_product_16x16", "in_channels": 24})
+    says(
+        page, explorer.INITIAL | {"kernel": 3, "processor": "dot_product_16x16", "in_channels": 24}
+    )
     split.wait_for(state="visible", timeout=ANSWER * 1e3)
     assert not page.get_by_text("in_channels must be").count()
 
@@ -231,8 +288,10 @@ def test_the_first_notebook_answers_its_widgets(page, server):
 def says(page, choice):
     """Wait for the widgets to show the numbers of a choice."""
     (row,) = explorer.account(**choice).query("chosen").itertuples()
-    counts = sd.plan((choice["size"],) * 2, choice["kernel"], choice["stride"], choice["padding"]).macs(
-        choice["in_channels"], choice["out_channels"]
-    )
+    counts = sd.plan(
+        (choice["size"],) * 2, choice["kernel"], choice["stride"], choice["padding"]
+    ).macs(choice["in_channels"], choice["out_channels"])
     wanted = rf"{counts[row.form]:,}; by zero insertion {counts['nzp']:,};.*{row.speedup:.2f} times"
-    page.locator(".widget-html", has_text=re.compile(wanted, re.DOTALL)).wait_for(timeout=ANSWER * 1e3)
+    page.locator(".widget-html", has_text=re.compile(wanted, re.DOTALL)).wait_for(
+        timeout=ANSWER * 1e3
+    )

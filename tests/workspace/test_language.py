@@ -22,7 +22,9 @@ UNITS = (
     "round|row|second|tap|target|test|turn|value"
 )
 #: What may follow "is no": comparatives, where English says it so.
-COMPARATIVES = r"\w+er\b|longer\b|more\b|less\b|better\b|worse\b|different\b|good\b|use\b|need\b|way\b"
+COMPARATIVES = (
+    r"\w+er\b|longer\b|more\b|less\b|better\b|worse\b|different\b|good\b|use\b|need\b|way\b"
+)
 PATTERNS = {
     # name: (pattern, what to write instead)
     "is no": (
@@ -47,8 +49,14 @@ PATTERNS = {
         r"(?:^|[.;:,] |\b(?:to|for|by|than|what) )who (?!is\b|are\b|was\b|will\b|did\b)",
         "a user who ...",
     ),
-    "nobody": (r"\bnobody(?:'s)? (?:asked|chose|else|gave|method|named|vouches|wants)\b", "the passive"),
-    "become of": (r"\bbecomes? of\b|\bc[oa]mes? of (?:itself|themselves)\b|\bbeforehand\b", "happen to"),
+    "nobody": (
+        r"\bnobody(?:'s)? (?:asked|chose|else|gave|method|named|vouches|wants)\b",
+        "the passive",
+    ),
+    "become of": (
+        r"\bbecomes? of\b|\bc[oa]mes? of (?:itself|themselves)\b|\bbeforehand\b",
+        "happen to",
+    ),
 }
 #: How an error must not begin: "no padding: ..." reads as if the padding were missing.
 INVERTED = r"(?:no|not an?) [\w-]+(?: [\w-]+)?: "
@@ -67,7 +75,9 @@ def problems(text, message=False):
     if message and re.match(INVERTED, flat):
         found.append(("inverted", flat[:60], "invalid ... 'value': expected ..."))
     return [
-        problem for problem in found if not any(problem[0] == name and around in problem[1] for name, around in ALLOWED)
+        problem
+        for problem in found
+        if not any(problem[0] == name and around in problem[1] for name, around in ALLOWED)
     ]
 
 
@@ -77,9 +87,18 @@ def code_texts(code):
     formatted = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
     pieces = {id(piece) for node in formatted for piece in node.values}
     for node in formatted:
-        yield node.lineno, "".join(piece.value if isinstance(piece, ast.Constant) else "{}" for piece in node.values)
+        yield (
+            node.lineno,
+            "".join(
+                piece.value if isinstance(piece, ast.Constant) else "{}" for piece in node.values
+            ),
+        )
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in pieces
+        ):
             yield node.lineno, node.value
     block = []
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
@@ -105,7 +124,9 @@ def texts():
         place = path.relative_to(ROOT)
         found = code_texts(path.read_text())
         # A single word is a name, such as a key, and not a sentence.
-        yield from ((f"{place}:{line}", text, True) for line, text in found if not text.isidentifier())
+        yield from (
+            (f"{place}:{line}", text, True) for line, text in found if not text.isidentifier()
+        )
     for pattern in DOCUMENTS:
         for path in sorted(ROOT.glob(pattern)):
             for paragraph in paragraphs(path.read_text()):
@@ -122,7 +143,11 @@ def texts():
 def test_what_people_read_is_plain_english():
     read = list(texts())
     assert len(read) > 3000
-    found = [f"{place}: {problem}" for place, text, message in read for problem in problems(text, message)]
+    found = [
+        f"{place}: {problem}"
+        for place, text, message in read
+        for problem in problems(text, message)
+    ]
     assert not found, "\n".join(found)
 
 
@@ -167,7 +192,17 @@ def test_english_passes(text):
 
 
 def test_every_kind_of_text_in_code_is_read():
-    code = '"""One."""\n# two\n# three\nraise ValueError(f"four {x!r} five")\nname = "six"  # seven\n'
-    assert sorted(text for _, text in code_texts(code)) == ["One.", "four {} five", "seven", "six", "two three"]
-    lines = [(line, problems(text)[0][0]) for line, text in code_texts("x = 1\n# this is no\n# model\n")]
+    code = (
+        '"""One."""\n# two\n# three\nraise ValueError(f"four {x!r} five")\nname = "six"  # seven\n'
+    )
+    assert sorted(text for _, text in code_texts(code)) == [
+        "One.",
+        "four {} five",
+        "seven",
+        "six",
+        "two three",
+    ]
+    lines = [
+        (line, problems(text)[0][0]) for line, text in code_texts("x = 1\n# this is no\n# model\n")
+    ]
     assert lines == [(2, "is no")]

@@ -41,14 +41,25 @@ def executed(result):
 
 def selected(*arguments):
     """The params files whose notebooks make would execute in this repository."""
-    command = ["make", "--dry-run", "--always-make", "reproduce", f"ENVIRONMENT={sys.prefix}", *arguments]
+    command = [
+        "make",
+        "--dry-run",
+        "--always-make",
+        "reproduce",
+        f"ENVIRONMENT={sys.prefix}",
+        *arguments,
+    ]
     options = {"cwd": ROOT, "env": {"PATH": os.environ["PATH"]}, "text": True}
     printed = subprocess.run(command, check=True, capture_output=True, **options).stdout
-    return sorted(re.findall(r"run_notebook params/(\S+)\.yaml build/executed/\1\.ipynb *(--quick)?", printed))
+    return sorted(
+        re.findall(r"run_notebook params/(\S+)\.yaml build/executed/\1\.ipynb *(--quick)?", printed)
+    )
 
 
 def test_help_is_the_default_and_lists_every_target(checkout):
-    targets = re.search(r"^\.PHONY: FORCE (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    targets = re.search(r"^\.PHONY: FORCE (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[
+        1
+    ].split()
     wanted = "help setup data test lint lab reproduce bench measure lock clean"
     assert set(wanted.split()) <= set(targets)
     printed = checkout.run("make").stdout
@@ -75,14 +86,22 @@ def test_an_environment_must_be_one_and_named_to_make(checkout):
 
 def test_lab_opens_this_folder(checkout):
     checkout.write("an environment/bin/python", "#!/bin/sh\n")
-    checkout.write("an environment/bin/jupyter", '#!/bin/bash\nprintf "%s\\n" "${SPLITDECONV_FIGURES-unset}" "$@"\n')
+    checkout.write(
+        "an environment/bin/jupyter",
+        '#!/bin/bash\nprintf "%s\\n" "${SPLITDECONV_FIGURES-unset}" "$@"\n',
+    )
     for name in ("python", "jupyter"):
         (checkout.root / "an environment" / "bin" / name).chmod(0o755)
-    result = checkout.run("make", f"ENVIRONMENT={checkout.root}/an environment", "lab", "LAB=--version")
+    result = checkout.run(
+        "make", f"ENVIRONMENT={checkout.root}/an environment", "lab", "LAB=--version"
+    )
     assert result.returncode == 0, result.stderr
     figures, lab, root, url, *rest = result.stdout.splitlines()
     assert (figures, lab) == ("unset", "lab")  # else what runs there would write to figures/
-    assert (root, url) == (f"--ServerApp.root_dir={checkout.root}", "--LabApp.default_url=/lab/tree/notebooks")
+    assert (root, url) == (
+        f"--ServerApp.root_dir={checkout.root}",
+        "--LabApp.default_url=/lab/tree/notebooks",
+    )
     assert rest[3:] == ["--allow-root"] * (os.getuid() == 0) + ["--version"]
 
 
@@ -100,10 +119,14 @@ def test_data_elsewhere_is_not_taken_for_data_here(checkout):
 @pytest.fixture
 def figures(checkout):
     """A checkout with one notebook and two runs of it, the first of them quick."""
-    checkout.notebook("one", FIGURE, parameters="quick = False\nseed = 0\nlabel = ''", figures="`one_{label}`")
+    checkout.notebook(
+        "one", FIGURE, parameters="quick = False\nseed = 0\nlabel = ''", figures="`one_{label}`"
+    )
     for label, quick in (("a", "true"), ("b", "false")):
         text = f"notebook: one\nminutes: 1\nquick: {quick}\nfigures: [one_{label}]\n"
-        checkout.write(f"params/one_{label}.yaml", f"{text}parameters: {{label: {label}, seed: 3}}\n")
+        checkout.write(
+            f"params/one_{label}.yaml", f"{text}parameters: {{label: {label}, seed: 3}}\n"
+        )
     return checkout
 
 
@@ -121,7 +144,10 @@ def test_reproduce_runs_what_changed_and_nothing_else(figures):
     full = figures.make("-j2", "reproduce")
     assert (full.returncode, executed(full)) == (0, ["one_a", "one_b"])
     rows = json.loads((figures.root / "figures" / "manifest.json").read_text())
-    assert [(row["run"], row["quick"], row["seed"]) for row in rows] == [("one_a", False, 3), ("one_b", False, 3)]
+    assert [(row["run"], row["quick"], row["seed"]) for row in rows] == [
+        ("one_a", False, 3),
+        ("one_b", False, 3),
+    ]
     assert set(rows[0]["inputs"]) == {"notebooks/one.ipynb", "params/one_a.yaml"}
     assert [executed(figures.make("reproduce", *quick)) for quick in ((), ("QUICK=1",))] == [[], []]
 
@@ -137,13 +163,39 @@ def test_readers_own_runs_leave_the_official_figures_alone(figures):
         return {path.name: path.read_bytes() for path in (figures.root / "figures").iterdir()}
 
     def own(*arguments, cwd):
-        options = {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_PATH": "", "PYTHONPATH": str(figures.root)}
+        options = {
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "JUPYTER_PATH": "",
+            "PYTHONPATH": str(figures.root),
+        }
         result = figures.run(sys.executable, "-m", *arguments, cwd=figures.root / cwd, set=options)
         assert result.returncode == 0, result.stderr
 
     before = official()
-    own("papermill", "notebooks/one.ipynb", "out.ipynb", "-p", "label", "b", "-p", "seed", "9", cwd=".")
-    own("papermill", "one.ipynb", "out.ipynb", "-p", "label", "a", "-p", "seed", "8", cwd="notebooks")
+    own(
+        "papermill",
+        "notebooks/one.ipynb",
+        "out.ipynb",
+        "-p",
+        "label",
+        "b",
+        "-p",
+        "seed",
+        "9",
+        cwd=".",
+    )
+    own(
+        "papermill",
+        "one.ipynb",
+        "out.ipynb",
+        "-p",
+        "label",
+        "a",
+        "-p",
+        "seed",
+        "8",
+        cwd="notebooks",
+    )
     rows = json.loads((figures.root / "my_figures" / "manifest.json").read_text())
     assert [row["name"] for row in rows] == ["one_a", "one_b"]
     values = [(figures.root / "my_figures" / f"one_{label}.csv").read_text() for label in "ab"]
@@ -165,7 +217,10 @@ def test_every_input_of_a_run_is_one_to_make(figures):
             figures.touch(f"figures/{name}.{kind}")
     figures.touch("data/cache/.fetched")
     figures.touch("data/extra.csv")
-    figures.write("params/one_b.yaml", "inputs: [data/*.csv]\n" + (figures.root / "params/one_b.yaml").read_text())
+    figures.write(
+        "params/one_b.yaml",
+        "inputs: [data/*.csv]\n" + (figures.root / "params/one_b.yaml").read_text(),
+    )
     both = ["one_a", "one_b"]
     changes = {
         "requirements.lock": both,
@@ -185,12 +240,16 @@ def test_every_input_of_a_run_is_one_to_make(figures):
     for kind in ("png", "pdf", "csv"):
         lost = figures.root / "figures" / f"one_a.{kind}"
         lost.unlink()
-        assert re.findall(r"build/executed/(\w+)\.ipynb", figures.make("--dry-run", "reproduce").stdout) == ["one_a"]
+        assert re.findall(
+            r"build/executed/(\w+)\.ipynb", figures.make("--dry-run", "reproduce").stdout
+        ) == ["one_a"]
         lost.touch()
 
 
 def test_the_params_file_that_contributing_shows_works(checkout):
-    (block,) = re.findall(r"^```yaml\n(.+?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(
+        r"^```yaml\n(.+?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     assert block.count("#") == len(block.splitlines())  # a comment on each line
     checkout.write("params/03_example.yaml", block)
     checkout.write("data/measured/kept.csv", "a\n1\n")
@@ -226,9 +285,13 @@ def test_a_failed_notebook_leaves_no_target_and_names_its_cell(checkout):
     os.utime(checkout.root / "build" / "executed" / "bad.ipynb", (0, 0))
     result = checkout.make("-k", "reproduce")
     assert result.returncode != 0
-    assert "FAILED bad: notebooks/bad.ipynb, cell 4: # the culprit\n  KeyError: 'key'" in result.stderr
+    assert (
+        "FAILED bad: notebooks/bad.ipynb, cell 4: # the culprit\n  KeyError: 'key'" in result.stderr
+    )
     assert "Traceback" in result.stderr
-    assert [path.name for path in (checkout.root / "build" / "executed").iterdir()] == ["good.ipynb"]
+    assert [path.name for path in (checkout.root / "build" / "executed").iterdir()] == [
+        "good.ipynb"
+    ]
     assert (checkout.root / "build" / "failed" / "bad.ipynb").is_file()
 
 
@@ -239,10 +302,18 @@ def test_a_dead_kernel_and_an_interrupt_leave_no_target(checkout):
         checkout.write(f"params/{name}.yaml", f"notebook: {name}\nminutes: 1\n")
     result = checkout.make("build/executed/dies.ipynb")
     assert result.returncode != 0
-    assert "FAILED dies: notebooks/dies.ipynb, cell 4: os._exit(3)\n  the kernel died" in result.stderr
+    assert (
+        "FAILED dies: notebooks/dies.ipynb, cell 4: os._exit(3)\n  the kernel died" in result.stderr
+    )
     assert re.search("^last words$", result.stderr, re.MULTILINE)
 
-    command = [sys.executable, "-m", "tools.run_notebook", "params/waits.yaml", "build/executed/waits.ipynb"]
+    command = [
+        sys.executable,
+        "-m",
+        "tools.run_notebook",
+        "params/waits.yaml",
+        "build/executed/waits.ipynb",
+    ]
     with subprocess.Popen(command, cwd=checkout.root, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if "time.sleep" in line:
@@ -271,7 +342,10 @@ def test_a_timed_run_has_the_machine_alone(checkout):
         checkout.write(f"params/{name}.yaml", text)
     result = checkout.make("-j3", *(f"build/executed/{name}.ipynb" for name in names))
     assert result.returncode == 0, result.stderr
-    spans = {name: json.loads((checkout.root / "notebooks" / f"{name}.json").read_text()) for name in names}
+    spans = {
+        name: json.loads((checkout.root / "notebooks" / f"{name}.json").read_text())
+        for name in names
+    }
     for other in ("first", "third"):
         assert spans[other][1] <= spans["second"][0] or spans["second"][1] <= spans[other][0], spans
 
@@ -279,11 +353,18 @@ def test_a_timed_run_has_the_machine_alone(checkout):
 def test_runs_that_time_nothing_share_the_machine(tmp_path):
     code = "from tools.machine import hold\nwith hold(alone={}, waiting=lambda: print('waits', flush=True)): {}"
     command = [sys.executable, "-c"]
-    options = {"cwd": tmp_path, "env": {"PYTHONPATH": str(ROOT)}, "text": True, "stdout": subprocess.PIPE}
+    options = {
+        "cwd": tmp_path,
+        "env": {"PYTHONPATH": str(ROOT)},
+        "text": True,
+        "stdout": subprocess.PIPE,
+    }
     held = code.format(False, "print('holds', flush=True); input()")
     with subprocess.Popen([*command, held], stdin=subprocess.PIPE, **options) as holder:
         assert holder.stdout.readline() == "holds\n"
-        shared = subprocess.run([*command, code.format(False, "print('runs')")], check=True, **options)
+        shared = subprocess.run(
+            [*command, code.format(False, "print('runs')")], check=True, **options
+        )
         assert shared.stdout == "runs\n"
         with subprocess.Popen([*command, code.format(True, "print('alone')")], **options) as alone:
             assert alone.stdout.readline() == "waits\n"
@@ -297,8 +378,13 @@ def test_a_run_longer_than_its_budget_says_so(checkout):
     result = checkout.make("build/executed/slow.ipynb")
     assert result.returncode == 0, result.stderr
     assert "WARNING: longer than the 0.0001 minutes that slow.yaml grants it" in result.stdout
-    checkout.write("params/slow.yaml", "notebook: slow\nminutes: 5\nquick: true\nquick_minutes: 0.0002\n")
-    assert "WARNING: longer than the 0.0002 minutes" in checkout.make("QUICK=1", "build/executed/slow.ipynb").stdout
+    checkout.write(
+        "params/slow.yaml", "notebook: slow\nminutes: 5\nquick: true\nquick_minutes: 0.0002\n"
+    )
+    assert (
+        "WARNING: longer than the 0.0002 minutes"
+        in checkout.make("QUICK=1", "build/executed/slow.ipynb").stdout
+    )
 
 
 def test_bench_and_measure_run_the_scripts_there_are(checkout):
@@ -307,6 +393,9 @@ def test_bench_and_measure_run_the_scripts_there_are(checkout):
     checkout.write("benchmarks/forms.py", "print('timed forms')")
     checkout.write("benchmarks/measure_all.py", "raise SystemExit('no compiler')")
     bench, measure = checkout.make("bench"), checkout.make("measure")
-    assert (bench.returncode, bench.stdout.splitlines()[-2:]) == (0, ["== benchmarks/forms.py", "timed forms"])
+    assert (bench.returncode, bench.stdout.splitlines()[-2:]) == (
+        0,
+        ["== benchmarks/forms.py", "timed forms"],
+    )
     assert measure.returncode != 0
     assert "no compiler" in measure.stderr

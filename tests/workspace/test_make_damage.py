@@ -31,7 +31,9 @@ def executed(checkout):
     return checkout
 
 
-@pytest.mark.parametrize("damaged", ["", " ", "\0" * 100, WHOLE[:-3], WHOLE[:5], "{\n}\n" + "\0" * 512])
+@pytest.mark.parametrize(
+    "damaged", ["", " ", "\0" * 100, WHOLE[:-3], WHOLE[:5], "{\n}\n" + "\0" * 512]
+)
 def test_an_executed_notebook_that_was_cut_off_is_made_again(executed, damaged):
     assert executed.again("reproduce") == []
     executed.write("build/executed/b.ipynb", damaged)
@@ -65,7 +67,9 @@ def test_a_cache_that_has_lost_or_changed_a_file_is_fetched_again(checkout):
         checkout.write(weights.relative_to(checkout.root), "0123456789")
         assert checkout.make("data").returncode == 0
     mark = checkout.root / "data" / "cache" / ".fetched"
-    assert [line.split(" 10 ")[0] for line in mark.read_text().splitlines()] == ["data/cache/a model/weights.bin"]
+    assert [line.split(" 10 ")[0] for line in mark.read_text().splitlines()] == [
+        "data/cache/a model/weights.bin"
+    ]
 
 
 def test_a_notebook_is_not_run_again_for_its_cache(executed):

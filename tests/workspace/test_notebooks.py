@@ -43,14 +43,18 @@ def _defines(tree):
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     named = (ast.Assign, ast.AnnAssign, ast.NamedExpr)
     return any(
-        isinstance(node, definitions) or (isinstance(node, named) and isinstance(node.value, ast.Lambda))
+        isinstance(node, definitions)
+        or (isinstance(node, named) and isinstance(node.value, ast.Lambda))
         for node in ast.walk(tree)
     )
 
 
 def test_every_notebook_is_thin_and_clean():
     assert NOTEBOOKS
-    found = {path.name: problems(nbformat.read(path, as_version=nbformat.NO_CONVERT)) for path in NOTEBOOKS}
+    found = {
+        path.name: problems(nbformat.read(path, as_version=nbformat.NO_CONVERT))
+        for path in NOTEBOOKS
+    }
     assert not {name: wrong for name, wrong in found.items() if wrong}
 
 
@@ -63,7 +67,10 @@ def test_every_notebook_is_listed_and_run():
 def test_the_table_tells_the_budgets():
     for name, row in docs.notebook_table(ROOT).items():
         minutes = [run.minutes for run in runs.read_all(ROOT) if run.notebook.stem == name]
-        assert {float(number) for number in re.findall(r"[\d.]+", row["minutes"])} == {min(minutes), max(minutes)}, name
+        assert {float(number) for number in re.findall(r"[\d.]+", row["minutes"])} == {
+            min(minutes),
+            max(minutes),
+        }, name
 
 
 def test_every_notebook_can_be_quick_and_seeded():
@@ -94,7 +101,9 @@ def notebook():
         nbformat.v4.new_code_cell("quick = False\nseed = 0", metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell("values = sorted([2, 1], key=lambda value: -value)"),
     ]
-    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python"}})
+    return nbformat.v4.new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python"}}
+    )
 
 
 def test_a_good_notebook_has_no_problems(notebook):

@@ -20,7 +20,9 @@ def pins(path):
     found = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         name, version = re.match(r"([a-z0-9.-]+)==([^\s;]+)", line).groups()
-        assert name not in found or path == "requirements.lock", name  # where versions differ by Python's
+        assert name not in found or path == "requirements.lock", (
+            name
+        )  # where versions differ by Python's
         found[name] = (version, re.findall(r"--hash=sha256:([0-9a-f]{64})(?=\s|$)", line))
     return found
 
@@ -35,7 +37,9 @@ def test_every_package_has_a_version_and_hashes(path):
 def test_the_simulators_are_pinned_as_asked():
     folder = ROOT / "tools" / "peers"
     for asked, pinned in (("requirements.in", "requirements.txt"), ("sources.in", "sources.txt")):
-        wanted = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (folder / asked).read_text(), re.MULTILINE))
+        wanted = dict(
+            re.findall(r"^([a-z0-9-]+)==(\S+)", (folder / asked).read_text(), re.MULTILINE)
+        )
         assert wanted
         found = {name: version for name, (version, _) in pins(f"tools/peers/{pinned}").items()}
         assert {name: found.get(name) for name in wanted} == wanted
@@ -56,7 +60,9 @@ def asked(checkout):
         for path in PINNED[1:]:
             checkout.write(path, (ROOT / path).read_text())
         options = {"set": {"PIP_USER": "1", "PIP_REQUIRE_HASHES": "0"}}
-        result = checkout.run("make", target, f"PYTHON={checkout.root / 'bin' / 'python'}", **options)
+        result = checkout.run(
+            "make", target, f"PYTHON={checkout.root / 'bin' / 'python'}", **options
+        )
         assert result.returncode == 0, result.stderr
         return [line for line in log.read_text().splitlines() if "pip install" in line]
 

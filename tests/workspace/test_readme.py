@@ -36,7 +36,9 @@ def test_the_table_of_forms_is_what_plans_count():
 
 @pytest.mark.slow
 def test_the_results_are_those_of_the_summary():
-    means = summary.means(summary.summary(["dcgan", "sngan", "artgan", "gpgan", "mde", "fst"])).droplevel("kind")
+    means = summary.means(
+        summary.summary(["dcgan", "sngan", "artgan", "gpgan", "mde", "fst"])
+    ).droplevel("kind")
     table = README[README.index("## Results") : README.index("## Use it in code")]
     rows = re.findall(r"^\| ([^|`]+) \| [^|]+ \|([^|]*)\|([^|]*)\|$", table, re.MULTILINE)[1:]
     assert len(rows) == 15

@@ -41,19 +41,31 @@ def test_wrong_params_file_is_refused(checkout, text, problem):
 
 
 def test_parameters_are_plain_values_in_one_cell(checkout):
-    checkout.notebook("plain", parameters="quick = False  # small\nsizes: list = [1, -2]\nnames = {'a': None}")
+    checkout.notebook(
+        "plain", parameters="quick = False  # small\nsizes: list = [1, -2]\nnames = {'a': None}"
+    )
     checkout.notebook("computed", parameters="seed = 1 + int('2')")
     checkout.notebook("twice")
     path = checkout.root / "notebooks" / "twice.ipynb"
-    path.write_text(path.read_text().replace('"metadata": {}', '"metadata": {"tags": ["parameters"]}'))
+    path.write_text(
+        path.read_text().replace('"metadata": {}', '"metadata": {"tags": ["parameters"]}')
+    )
     folder = checkout.root / "notebooks"
-    assert runs.parameters(folder / "plain.ipynb") == {"quick": False, "sizes": [1, -2], "names": {"a": None}}
-    with pytest.raises(ValueError, match=r"may only assign plain values, not `seed = 1 \+ int\('2'\)`"):
+    assert runs.parameters(folder / "plain.ipynb") == {
+        "quick": False,
+        "sizes": [1, -2],
+        "names": {"a": None},
+    }
+    with pytest.raises(
+        ValueError, match=r"may only assign plain values, not `seed = 1 \+ int\('2'\)`"
+    ):
         runs.parameters(folder / "computed.ipynb")
     with pytest.raises(ValueError, match="one cell tagged `parameters` is expected, there are 2"):
         runs.parameters(path)
     checkout.notebook("broken", parameters="seed = (")
-    with pytest.raises(ValueError, match=r"broken\.ipynb: its parameters cell is not Python: '\(' was never closed"):
+    with pytest.raises(
+        ValueError, match=r"broken\.ipynb: its parameters cell is not Python: '\(' was never closed"
+    ):
         runs.parameters(folder / "broken.ipynb")
     for text in ("seed = 0", "[]", "{}"):
         checkout.write("notebooks/broken.ipynb", text)

@@ -37,12 +37,16 @@ def setup(checkout):
     def run(version="3.12", ensurepip=0, pip=0, machine="Linux x86_64"):
         log = checkout.root / "log"
         log.unlink(missing_ok=True)
-        checkout.write("bin/python", PYTHON.format(log=log, version=version, ensurepip=ensurepip, pip=pip))
+        checkout.write(
+            "bin/python", PYTHON.format(log=log, version=version, ensurepip=ensurepip, pip=pip)
+        )
         checkout.write("bin/uname", f"#!/bin/bash\necho {machine}\n")
         for name in ("python", "uname"):
             (checkout.root / "bin" / name).chmod(0o755)
         path = f"{checkout.root / 'bin'}:/usr/bin:/bin"
-        result = checkout.run("make", "setup", f"PYTHON={checkout.root / 'bin' / 'python'}", env={"PATH": path})
+        result = checkout.run(
+            "make", "setup", f"PYTHON={checkout.root / 'bin' / 'python'}", env={"PATH": path}
+        )
         return result, log.read_text() if log.exists() else ""
 
     run.mark = checkout.root / ".venv" / "requirements.lock"
@@ -53,7 +57,9 @@ def setup(checkout):
 def test_setup_installs_the_lock_once(setup):
     result, asked = setup()
     assert result.returncode == 0, result.stderr
-    assert "-m pip install --disable-pip-version-check --require-hashes -r requirements.lock" in asked
+    assert (
+        "-m pip install --disable-pip-version-check --require-hashes -r requirements.lock" in asked
+    )
     assert "--no-deps --no-build-isolation -e ." in asked
     assert setup.mark.read_text() == "numpy==1\n"
     result, asked = setup()
@@ -139,7 +145,10 @@ def make_lab(setup):
         ({"version": "3.14"}, r"Python 3.11 to 3.13 is needed; .*/bin/python is 3.14"),
         ({"ensurepip": 1}, r"cannot make virtual environments.*\n.*apt install python3.12-venv"),
         ({"machine": "Linux aarch64"}, r"is for Linux on x86-64; this is Linux aarch64"),
-        ({"machine": "Darwin arm64"}, r"is for Linux on x86-64; this is Darwin arm64.\n.*environment.yml"),
+        (
+            {"machine": "Darwin arm64"},
+            r"is for Linux on x86-64; this is Darwin arm64.\n.*environment.yml",
+        ),
     ],
 )
 def test_a_machine_that_cannot_serve_is_told_why(setup, machine, problem):

@@ -45,7 +45,9 @@ def checkout(tmp_path_factory):
     shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("*.rst", "*.png"))
     for name in re.findall(r"!\[[^]]+\]\(docs/(\w+\.png)\)", (ROOT / "README.md").read_text()):
         Image.new("RGB", (2, 2)).save(root / "docs" / name)
-    (root / "docs" / "api" / "index.rst").write_text("Reference\n=========\n\n.. toctree::\n\n   errors\n")
+    (root / "docs" / "api" / "index.rst").write_text(
+        "Reference\n=========\n\n.. toctree::\n\n   errors\n"
+    )
     shutil.copy(ROOT / "docs" / "api" / "errors.rst", root / "docs" / "api")
     for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
         shutil.copy(ROOT / name, root)
@@ -62,11 +64,20 @@ def checkout(tmp_path_factory):
     table = "# Notebooks\n\n| notebook |\n|---|\n| [01_first](01_first.ipynb), [02_second](02_second.ipynb) |\n"
     (root / "notebooks" / "README.md").write_text(table)
     (root / "params").mkdir()
-    for name, which in (("01_first", "01_first"), ("02_second_a", "02_second"), ("02_second_b", "02_second")):
+    for name, which in (
+        ("01_first", "01_first"),
+        ("02_second_a", "02_second"),
+        ("02_second_b", "02_second"),
+    ):
         (root / "params" / f"{name}.yaml").write_text(f"notebook: {which}\nminutes: 1\n")
     (root / "figures").mkdir()
     Image.new("RGB", (2000, 1000), "steelblue").save(root / "figures" / "01_blue.png")
-    row = {"name": "01_blue", "caption": "A blue figure.", "notebook": "01_first", "run": "01_first"}
+    row = {
+        "name": "01_blue",
+        "caption": "A blue figure.",
+        "notebook": "01_first",
+        "run": "01_first",
+    }
     gone = row | {"name": "01_gone", "caption": "A figure that is not there."}
     (root / "figures" / "manifest.json").write_text(json.dumps([row, gone]))
     return root
@@ -76,7 +87,9 @@ def build(root):
     """What `make site` runs: its exit code and what it says."""
     command = [sys.executable, "-m", "tools.site"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +117,12 @@ def test_the_site_has_its_pages(built):
         "api/errors",
         "notebooks/index",
     ]
-    names += ["notebooks/01_first", "notebooks/02_second", "notebooks/02_second_a", "notebooks/02_second_b"]
+    names += [
+        "notebooks/01_first",
+        "notebooks/02_second",
+        "notebooks/02_second_a",
+        "notebooks/02_second_b",
+    ]
     assert [name for name in names if not (built / f"{name}.html").is_file()] == []
     sections = re.findall(r"^## (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(list((built / "guide").glob("*.html"))) == len(sections)
@@ -127,7 +145,9 @@ def test_a_notebook_is_shown_as_executed_or_says_that_it_is_not(built):
         assert "for_colab" not in text
         assert "a library greets" not in text
         assert 'href="02_second.html"' in text
-        assert re.search(r'<img class="math" alt="q \\bmod s" style="[^"]+" src="data:image/svg', text)
+        assert re.search(
+            r'<img class="math" alt="q \\bmod s" style="[^"]+" src="data:image/svg', text
+        )
         assert f'href="{ADDRESS}/blob/main/data/x.csv"' in text
 
 
@@ -180,8 +200,13 @@ def test_a_page_that_needs_the_network_fails(built, checkout, monkeypatch, capsy
 
 def test_every_public_name_has_its_place_in_the_reference():
     text = "\n".join(path.read_text() for path in (ROOT / "docs" / "api").glob("*.rst"))
-    documented = set(re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)", text, re.MULTILINE))
-    documented |= {name.rpartition(".")[2] for name in re.findall(r"^\.\. automodule:: (\S+)", text, re.MULTILINE)}
+    documented = set(
+        re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)", text, re.MULTILINE)
+    )
+    documented |= {
+        name.rpartition(".")[2]
+        for name in re.findall(r"^\.\. automodule:: (\S+)", text, re.MULTILINE)
+    }
     assert set(sd.__all__) <= documented
     assert {"Report", "Result", "Verification", "Target", "Format", "Model"} <= documented
 

@@ -21,8 +21,14 @@ def root(tmp_path):
     for name in ("01_first", "02_second"):
         parameters = nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["parameters"]})
         cells = [nbformat.v4.new_markdown_cell(f"# {name}\n\nwords"), parameters]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / f"{name}.ipynb")
-    for run, notebook in (("01_first", "01_first"), ("02_second_a", "02_second"), ("02_second_b", "02_second")):
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / f"{name}.ipynb"
+        )
+    for run, notebook in (
+        ("01_first", "01_first"),
+        ("02_second_a", "02_second"),
+        ("02_second_b", "02_second"),
+    ):
         (tmp_path / "params" / f"{run}.yaml").write_text(f"notebook: {notebook}\nminutes: 1\n")
     return tmp_path
 
@@ -44,11 +50,15 @@ def root(tmp_path):
     ],
 )
 def test_links_lead_to_pages_or_to_the_repository(root, folder, link, page):
-    assert site_pages.relink(f"see [x]({link}).", Path(folder), root, ADDRESS) == f"see [x]({page})."
+    assert (
+        site_pages.relink(f"see [x]({link}).", Path(folder), root, ADDRESS) == f"see [x]({page})."
+    )
 
 
 def test_the_sections_of_the_readme_are_pages_in_their_order(tmp_path):
-    (tmp_path / "README.md").write_text("# us\n\n## Zebra first\n\none\n\n### deeper\n\n## A last: `x`\n\ntwo\n")
+    (tmp_path / "README.md").write_text(
+        "# us\n\n## Zebra first\n\none\n\n### deeper\n\n## A last: `x`\n\ntwo\n"
+    )
     site_pages.guide(tmp_path / "README.md", tmp_path / "guide")
     pages = {path.name: path.read_text() for path in sorted((tmp_path / "guide").iterdir())}
     assert pages == {
@@ -59,7 +69,9 @@ def test_the_sections_of_the_readme_are_pages_in_their_order(tmp_path):
 
 def test_the_help_of_every_verb_is_shown_without_trailing_blanks():
     text = site_pages.usage()
-    assert {"inspect", "convert", "verify", "bench"} <= set(re.findall(r"^## splitdeconv (\w+)$", text, re.MULTILINE))
+    assert {"inspect", "convert", "verify", "bench"} <= set(
+        re.findall(r"^## splitdeconv (\w+)$", text, re.MULTILINE)
+    )
     assert not re.search(r"[ \t]$", text, re.MULTILINE)
 
 
@@ -81,23 +93,34 @@ def given(tags=()):
         nbformat.v4.new_code_cell("network = ''", metadata={"tags": ["parameters"]}),
         *(nbformat.v4.new_code_cell("network = 'fst'", metadata={"tags": [tag]}) for tag in tags),
     ]
-    return nbformat.v4.new_notebook(cells=cells, metadata={"widgets": {"state": "of a kernel that is gone"}})
+    return nbformat.v4.new_notebook(
+        cells=cells, metadata={"widgets": {"state": "of a kernel that is gone"}}
+    )
 
 
 @pytest.mark.parametrize(("tags", "removed"), [((), [1]), (("injected-parameters",), [1, 2])])
 def test_a_page_keeps_what_its_reader_needs(root, tags, removed):
     notebook = given(tags)
     site_pages.dress(notebook, ": fst", "A note.", root, ADDRESS)
-    hidden = [n for n, cell in enumerate(notebook.cells) if "remove-cell" in cell.metadata.get("tags", ())]
+    hidden = [
+        n for n, cell in enumerate(notebook.cells) if "remove-cell" in cell.metadata.get("tags", ())
+    ]
     assert hidden == removed
-    assert notebook.cells[0].source == "# Title: fst\n\n*A note.*\n\n[Open in Colab](https://example.org/open)\n"
+    assert (
+        notebook.cells[0].source
+        == "# Title: fst\n\n*A note.*\n\n[Open in Colab](https://example.org/open)\n"
+    )
     assert "widgets" not in notebook.metadata
 
 
 def test_the_runs_of_a_notebook_are_listed_and_those_of_one_are_not(root, tmp_path):
     (folder := tmp_path / "pages").mkdir()
-    assert site_pages.notebook(root / "notebooks" / "01_first.ipynb", root, folder, ADDRESS) == ["01_first"]
-    assert site_pages.notebook(root / "notebooks" / "02_second.ipynb", root, folder, ADDRESS) == ["02_second"]
+    assert site_pages.notebook(root / "notebooks" / "01_first.ipynb", root, folder, ADDRESS) == [
+        "01_first"
+    ]
+    assert site_pages.notebook(root / "notebooks" / "02_second.ipynb", root, folder, ADDRESS) == [
+        "02_second"
+    ]
     assert sorted(path.name for path in folder.iterdir()) == [
         "01_first.ipynb",
         "02_second.md",
@@ -114,7 +137,12 @@ def test_the_gallery_follows_the_notebooks_and_leads_to_their_runs(root, tmp_pat
     (source / "notebooks").mkdir(parents=True)
     (source / "notebooks" / "02_second_a.ipynb").touch()
     rows = [
-        {"name": "a_of_second", "caption": "Second.", "notebook": "02_second", "run": "02_second_a"},
+        {
+            "name": "a_of_second",
+            "caption": "Second.",
+            "notebook": "02_second",
+            "run": "02_second_a",
+        },
         {"name": "z_of_first", "caption": "First.", "notebook": "01_first", "run": "01_first_gone"},
     ]
     (root / "figures" / "manifest.json").write_text(json.dumps(rows))
@@ -131,4 +159,6 @@ def test_the_gallery_follows_the_notebooks_and_leads_to_their_runs(root, tmp_pat
 def test_a_gallery_without_figures_says_how_to_make_them(root, tmp_path):
     (source := tmp_path / "source").mkdir()
     site_pages.gallery(root / "figures", source)
-    assert (source / "figures.md").read_text() == "There are no figures here yet: `make reproduce` makes them.\n"
+    assert (
+        source / "figures.md"
+    ).read_text() == "There are no figures here yet: `make reproduce` makes them.\n"

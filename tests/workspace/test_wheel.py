@@ -55,8 +55,19 @@ def wheel(tmp_path_factory):
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "splitdeconv", source / "splitdeconv", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", source / "dist", source]
+    shutil.copytree(
+        ROOT / "splitdeconv", source / "splitdeconv", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        source / "dist",
+        source,
+    ]
     subprocess.run(command, check=True, capture_output=True)
     (built,) = (source / "dist").glob("splitdeconv-*-py3-none-any.whl")
     return built
@@ -68,10 +79,23 @@ def python(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     constraints = folder / "constraints.txt"
     known = {found.name: found.version for found in distributions() if found.name != "splitdeconv"}
-    constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(known.items())))
+    constraints.write_text(
+        "".join(f"{name}=={version}\n" for name, version in sorted(known.items()))
+    )
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "-c", constraints, wheel]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "-c",
+        constraints,
+        wheel,
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return python
 
@@ -80,21 +104,37 @@ def python(wheel, tmp_path_factory):
 def used(python, tmp_path_factory):
     """What several fresh processes of that environment tell, away from the checkout."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
-    options = {"cwd": tmp_path_factory.mktemp("elsewhere"), "env": environment, "check": True, "text": True}
-    runs = [subprocess.run([python, "-I", "-c", USE], capture_output=True, **options).stdout for _ in range(5)]
+    options = {
+        "cwd": tmp_path_factory.mktemp("elsewhere"),
+        "env": environment,
+        "check": True,
+        "text": True,
+    }
+    runs = [
+        subprocess.run([python, "-I", "-c", USE], capture_output=True, **options).stdout
+        for _ in range(5)
+    ]
     return [json.loads(run) for run in runs]
 
 
 def test_the_wheel_holds_every_file_of_the_package_but_those_of_study(wheel):
     package = ROOT / "splitdeconv"
     files = [
-        path.relative_to(ROOT) for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        path.relative_to(ROOT)
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     ]
     expected = {path.as_posix() for path in files if path.parts[1] != "study"}
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("splitdeconv-")}
+    packed = {
+        name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("splitdeconv-")
+    }
     assert packed == expected
     assert len(expected) < len(files), "study is there to be left out"
-    assert {"splitdeconv/py.typed", "splitdeconv/__init__.pyi", "splitdeconv/pretrained/registry.yaml"} <= packed
+    assert {
+        "splitdeconv/py.typed",
+        "splitdeconv/__init__.pyi",
+        "splitdeconv/pretrained/registry.yaml",
+    } <= packed
     assert "splitdeconv/toolchains/edgetpu/reference/published_edge_tpu.csv" in packed
 
 
@@ -122,8 +162,13 @@ def test_a_feature_that_lacks_its_extra_names_it(used, feature):
 
 def test_the_wheel_brings_no_framework(python):
     listed = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, "list", "--format=json"], check=True, capture_output=True
+        [sys.executable, "-m", "pip", "--python", python, "list", "--format=json"],
+        check=True,
+        capture_output=True,
     )
     names = {entry["name"].lower() for entry in json.loads(listed.stdout)}
     assert {"splitdeconv", "numpy", "pandas"} <= names
-    assert not {"tensorflow", "tensorflow-cpu", "keras", "jax", "onnx", "matplotlib", "jupyterlab"} & names
+    assert (
+        not {"tensorflow", "tensorflow-cpu", "keras", "jax", "onnx", "matplotlib", "jupyterlab"}
+        & names
+    )

@@ -33,22 +33,51 @@ def python(tmp_path_factory):
 
 def run(python, folder, *command):
     """Run a command there, in a folder of its own and with no word about Keras' backend."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environment |= {"PYTHONPATH": str(ROOT), "JUPYTER_PATH": "", "JUPYTER_PREFER_ENV_PATH": "1", "JAX_PLATFORMS": "cpu"}
-    environment |= {"SPLITDECONV_DATA": str(cache_folder()), "SPLITDECONV_FIGURES": str(folder / "figures")}
+    environment = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
+    }
+    environment |= {
+        "PYTHONPATH": str(ROOT),
+        "JUPYTER_PATH": "",
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JAX_PLATFORMS": "cpu",
+    }
+    environment |= {
+        "SPLITDECONV_DATA": str(cache_folder()),
+        "SPLITDECONV_FIGURES": str(folder / "figures"),
+    }
     environment |= {"KERAS_HOME": str(folder / "keras"), "IPYTHONDIR": str(folder / "ipython")}
-    return subprocess.run([python, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [python, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def executed(python, folder, name, **parameters):
     """Execute a notebook's quick run; all that its cells print and show, as one text."""
     given = [word for pair in parameters.items() for word in ("-p", *pair)]
     notebook = [ROOT / "notebooks" / f"{name}.ipynb", "out.ipynb"]
-    result = run(python, folder, "-m", "papermill", "--no-progress-bar", *notebook, "-p", "quick", "True", *given)
+    result = run(
+        python,
+        folder,
+        "-m",
+        "papermill",
+        "--no-progress-bar",
+        *notebook,
+        "-p",
+        "quick",
+        "True",
+        *given,
+    )
     assert result.returncode == 0, result.stderr[-5000:]
-    cells = [cell for cell in nbformat.read(folder / "out.ipynb", as_version=4).cells if cell.cell_type == "code"]
+    cells = [
+        cell
+        for cell in nbformat.read(folder / "out.ipynb", as_version=4).cells
+        if cell.cell_type == "code"
+    ]
     outputs = [output for cell in cells for output in cell.outputs]
-    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
+    return "\n".join(
+        output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs
+    )
 
 
 def made(folder):
@@ -77,7 +106,13 @@ print(type(y).__module__.partition(".")[0], keras.backend.backend(), len(table) 
 
 def test_the_cloud_tpu_notebook(python, tmp_path):
     executed(python, tmp_path, "13_cloud_tpu")
-    assert made(tmp_path) >= {"13_here", "13_who_wins", "13_who_wins_float32", "13_goals", "13_networks"}
+    assert made(tmp_path) >= {
+        "13_here",
+        "13_who_wins",
+        "13_who_wins_float32",
+        "13_goals",
+        "13_networks",
+    }
 
 
 def test_the_split_notebook(python, tmp_path):
@@ -88,7 +123,9 @@ def test_the_split_notebook(python, tmp_path):
 @pytest.mark.parametrize(("network", "images"), [("sngan", False), ("dcgan", True)])
 def test_the_benchmark_notebook(python, tmp_path, network, images):
     shown = executed(python, tmp_path, "03_benchmark", network=network, images="2", **BRIEF)
-    expected = {f"03_{network}_{part}" for part in ("layers", "network", *(["images"] if images else []))}
+    expected = {
+        f"03_{network}_{part}" for part in ("layers", "network", *(["images"] if images else []))
+    }
     assert made(tmp_path) == expected
     assert ("No trained weights of SNGAN are at hand: no images." in shown) != images
     assert "threads, JAX" in (tmp_path / "figures" / "manifest.json").read_text()
@@ -102,7 +139,9 @@ def test_the_benchmark_notebook(python, tmp_path, network, images):
         ("14_cpu_runtimes", {"14_sample", "14_layers", "14_goals", "14_networks"}),
     ],
 )
-def test_notebooks_whose_files_tensorflow_writes_do_the_rest_and_say_so(python, tmp_path, name, figures):
+def test_notebooks_whose_files_tensorflow_writes_do_the_rest_and_say_so(
+    python, tmp_path, name, figures
+):
     assert "tensorflow is not installed" in executed(python, tmp_path, name)
     assert made(tmp_path) == figures
 

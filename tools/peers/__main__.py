@@ -51,14 +51,20 @@ class Run:
 
     def results(self, python, folder):
         """Export, run, and read: (convolutions, results)."""
-        folder = folder / "_".join((self.peer, self.network, self.method, self.processor, self.dataflow))
+        folder = folder / "_".join(
+            (self.peer, self.network, self.method, self.processor, self.dataflow)
+        )
         table = workload(self.network, **NETWORKS[self.network])
         rows = export(table, self.processor, folder, self.peer, self.method, self.dataflow)
         script = Path(__file__).with_name(f"run_{self.peer}.py")
         arguments = [str(STEPPED)] if self.peer == "scalesim" else []
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         done = subprocess.run(
-            [python, script, folder, *arguments], capture_output=True, text=True, env=environment, check=False
+            [python, script, folder, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
         )
         if done.returncode:
             sys.exit(f"{PEERS[self.peer]} failed in {folder}:\n{done.stderr[-2000:]}")
@@ -80,10 +86,15 @@ def main(environment):
         compare = getattr(agreement, run.peer)
         counted.append(compare(rows, results, processor, run.dataflow).assign(**run.labels))
         if run.peer == "zigzag":
-            table, technology = workload(run.network, **NETWORKS[run.network]), load_technology(processor.technology)
+            table, technology = (
+                workload(run.network, **NETWORKS[run.network]),
+                load_technology(processor.technology),
+            )
             whole = simulate(table, processor, run.method, dataflow=run.dataflow, zeros="stored")
             alone = simulate(agreement.apart(rows), processor, dataflow=run.dataflow)
-            spent.append(agreement.energies(rows, results, whole, alone, technology).assign(**run.labels))
+            spent.append(
+                agreement.energies(rows, results, whole, alone, technology).assign(**run.labels)
+            )
     counted, spent = pd.concat(counted), pd.concat(spent)
     report(counted, agreement.ratios(spent))
     print(measured.write("peers_cycles", counted))
@@ -95,8 +106,14 @@ def report(counted, ratios):
     equal = counted["ours"] == counted["theirs"]
     groups = counted.assign(equal=equal, equal_where_same=equal & counted["same"])
     keys = ["peer", "network", "method", "array", "dataflow"]
-    columns = {"convolutions": ("equal", "size"), "equal": ("equal", "sum"), "same_mapping": ("same", "sum")}
-    summary = groups.groupby(keys, sort=False).agg(**columns, equal_where_same=("equal_where_same", "sum"))
+    columns = {
+        "convolutions": ("equal", "size"),
+        "equal": ("equal", "sum"),
+        "same_mapping": ("same", "sum"),
+    }
+    summary = groups.groupby(keys, sort=False).agg(
+        **columns, equal_where_same=("equal_where_same", "sum")
+    )
     print("\ncycles of stated convolutions (ZigZag: without fill, drain and stalls)")
     print(summary.reset_index().to_string(index=False))
     print("\nenergy of NZP over that of SD, transposed convolutions, same constants")

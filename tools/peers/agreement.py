@@ -24,7 +24,9 @@ def scalesim(rows, results, processor, dataflow):
     formula = getattr(cycles, dataflow)
     ours = formula(pixels, taps, found["c_in"], found["c_out"], processor.rows, processor.cols)
     theirs = found["cycles"].astype(np.int64)
-    return found[["layer", "times"]].assign(ours=ours, theirs=theirs, same=True, memory=found["memory"])
+    return found[["layer", "times"]].assign(
+        ours=ours, theirs=theirs, same=True, memory=found["memory"]
+    )
 
 
 def zigzag(rows, results, processor, dataflow):
@@ -38,15 +40,26 @@ def zigzag(rows, results, processor, dataflow):
     if dataflow == "output_stationary":
         steps = issued(found, processor.rows, processor.cols, 1, "none", "tiles") * found["c_in"]
         tiles = -(-found["out_h"] * found["out_w"] // processor.rows)
-        shapes = [rectangle(h, w, processor.rows) for h, w in zip(found["out_h"], found["out_w"], strict=True)]
+        shapes = [
+            rectangle(h, w, processor.rows)
+            for h, w in zip(found["out_h"], found["out_w"], strict=True)
+        ]
         wide, high = np.array(shapes).T
         same = tiles == -(-found["out_w"] // wide) * -(-found["out_h"] // high)
     else:
-        steps = weight_tiles(found, processor.rows, processor.cols, "none") * found["out_h"] * found["out_w"]
+        steps = (
+            weight_tiles(found, processor.rows, processor.cols, "none")
+            * found["out_h"]
+            * found["out_w"]
+        )
         taps = found["taps_h"] * found["taps_w"]
-        same = -(-taps * found["c_in"] // processor.rows) == taps * -(-found["c_in"] // processor.rows)
+        same = -(-taps * found["c_in"] // processor.rows) == taps * -(
+            -found["c_in"] // processor.rows
+        )
     theirs = found["cycles"].round().astype(np.int64)
-    return found[["layer", "times"]].assign(ours=steps.astype(np.int64), theirs=theirs, same=same, memory="")
+    return found[["layer", "times"]].assign(
+        ours=steps.astype(np.int64), theirs=theirs, same=same, memory=""
+    )
 
 
 def energies(rows, results, simulated, alone, technology):
@@ -66,8 +79,13 @@ def energies(rows, results, simulated, alone, technology):
     """
     found = _beside(rows, results)
     layers = simulated[["name", "kind"]].rename(columns={"name": "layer"})
-    columns = {"alone_pj": comparable(alone, technology).to_numpy(), "theirs_pj": found["energy_pj"]}
-    sums = found[["layer"]].assign(**{name: found["times"] * values for name, values in columns.items()})
+    columns = {
+        "alone_pj": comparable(alone, technology).to_numpy(),
+        "theirs_pj": found["energy_pj"],
+    }
+    sums = found[["layer"]].assign(
+        **{name: found["times"] * values for name, values in columns.items()}
+    )
     sums = sums.groupby("layer", sort=False).sum().reindex(layers["layer"]).reset_index(drop=True)
     return layers.assign(ours_pj=comparable(simulated, technology), **sums)
 
@@ -78,7 +96,9 @@ def apart(rows):
     table = rows[["name", "c_in", "c_out"]].assign(kind="conv", padding="EXPLICIT")
     for side in "hw":
         sizes = {name: rows[f"{field}_{side}"] for name, field in window.items()}
-        span = (rows[f"out_{side}"] - 1) * sizes["stride"] + sizes["dilation"] * (sizes["k"] - 1) + 1
+        span = (
+            (rows[f"out_{side}"] - 1) * sizes["stride"] + sizes["dilation"] * (sizes["k"] - 1) + 1
+        )
         added = (span - sizes["in"]).clip(lower=0)
         sizes |= {"before": added // 2, "end": added - added // 2}
         table = table.assign(**{f"{name}_{side}": values for name, values in sizes.items()})
@@ -106,7 +126,9 @@ def ratios(table):
     sums = chosen[[f"{column}_pj" for column in columns]].sum().set_axis(columns, axis=1)
     found = (sums.xs("nzp", level="method") / sums.xs("sd", level="method")).reset_index()
     differences = {"difference": found["ours"], "difference_alone": found["alone"]}
-    return found.assign(**{name: ratio / found["theirs"] - 1 for name, ratio in differences.items()})
+    return found.assign(
+        **{name: ratio / found["theirs"] - 1 for name, ratio in differences.items()}
+    )
 
 
 def _beside(rows, results):

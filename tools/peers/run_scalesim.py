@@ -54,13 +54,22 @@ def main(folder, most):
 def run(simulation, index):
     """The cycles and counters of one convolution."""
     layer = single_layer_sim.single_layer_sim()
-    parts = {"config_obj": simulation.config, "topology_obj": simulation.topo, "layout_obj": simulation.layout}
+    parts = {
+        "config_obj": simulation.config,
+        "topology_obj": simulation.topo,
+        "layout_obj": simulation.layout,
+    }
     layer.set_params(layer_id=index, verbose=False, **parts)
     layer.run()
     memory, array = layer.memory_system, layer.compute_system
     counters = array.get_ifmap_requests(), array.get_filter_requests(), array.get_ofmap_requests()
     stepped = "stepped" if memory.stepped else "ideal"
-    return memory.get_total_compute_cycles(), memory.get_stall_cycles(), stepped, *map(int, counters)
+    return (
+        memory.get_total_compute_cycles(),
+        memory.get_stall_cycles(),
+        stepped,
+        *map(int, counters),
+    )
 
 
 if __name__ == "__main__":

@@ -24,16 +24,29 @@ def main(folder):
     with open(workload) as file:
         layers = yaml.safe_load(file)
     # Equal convolutions, which large networks repeat, are run once.
-    same = {layer["name"]: str([layer[key] for key in ("loop_sizes", "dimension_relations")]) for layer in layers}
+    same = {
+        layer["name"]: str([layer[key] for key in ("loop_sizes", "dimension_relations")])
+        for layer in layers
+    }
     first = {sizes: name for name, sizes in reversed(same.items())}
     chosen = [layer for layer in layers if first[same[layer["name"]]] == layer["name"]]
     options = {"dump_folder": os.path.join(folder, "zigzag"), "loma_show_progress_bar": False}
-    *_, results = get_hardware_performance_zigzag(chosen, accelerator, mapping, opt="EDP", **options)
+    *_, results = get_hardware_performance_zigzag(
+        chosen, accelerator, mapping, opt="EDP", **options
+    )
     found = {result.layer.name: result for result, _ in results[0][1]}
     rows = []
     for name, sizes in same.items():
         cost = found[first[sizes]]
-        rows.append((name, cost.ideal_temporal_cycle, cost.latency_total2, cost.energy_total, cost.mac_energy))
+        rows.append(
+            (
+                name,
+                cost.ideal_temporal_cycle,
+                cost.latency_total2,
+                cost.energy_total,
+                cost.mac_energy,
+            )
+        )
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     os.replace(file.name, os.path.join(folder, "results.csv"))

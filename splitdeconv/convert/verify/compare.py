@@ -23,7 +23,9 @@ from .splice import Splice
 from .whole import compare_whole
 
 
-def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None, memory=None, progress=None):
+def verify(
+    original, converted, samples=8, seed=0, inputs=None, *, timeout=None, memory=None, progress=None
+):
     """Compare two models by value: run both on the same inputs and compare every output.
 
     Args:
@@ -66,12 +68,23 @@ def verify(original, converted, samples=8, seed=0, inputs=None, *, timeout=None,
             fix="save it with model.save('model.keras') and compare the files",
         )
     samples = check_count(samples, "number of samples", "samples")
-    with exchange.job("verify", original, timeout, memory, inputs, converted, samples=samples, seed=seed) as job:
+    with exchange.job(
+        "verify", original, timeout, memory, inputs, converted, samples=samples, seed=seed
+    ) as job:
         return Verification.from_dict(job.run(progress))
 
 
 def compare(
-    kind, original, converted, *, path=None, converted_path=None, samples=8, seed=0, inputs=None, decisions=None
+    kind,
+    original,
+    converted,
+    *,
+    path=None,
+    converted_path=None,
+    samples=8,
+    seed=0,
+    inputs=None,
+    decisions=None,
 ) -> Verification:
     """Like `verify`, but in this process.
 
@@ -88,7 +101,16 @@ def compare(
     original, converted = file_format.opened(original, converted)
     sites = _rewritten(file_format, original, converted, path, converted_path, decisions)
     delta = rounding(sites, file_format.exact_sums)
-    pair = Pair(file_format, original, converted, path, converted_path or path, delta, seed, growth=growth(sites))
+    pair = Pair(
+        file_format,
+        original,
+        converted,
+        path,
+        converted_path or path,
+        delta,
+        seed,
+        growth=growth(sites),
+    )
     if pair.delta and file_format.name in _SPLICES:
         pair = replace(pair, explain=_SPLICES[file_format.name](pair, sites).explain)
     whole = compare_whole(pair, samples, inputs)
@@ -96,7 +118,9 @@ def compare(
         return Verification(False, whole.outputs, "model", whole.samples, seed, whole.notes)
     alone = compare_alone(pair, sites)
     inner = [index for index, site in enumerate(sites) if getattr(site.key, "place", 0)]
-    doubt = whole.doubt or (inner and f"inputs may not reach {len(inner)} operator(s) in branches, loops or functions")
+    doubt = whole.doubt or (
+        inner and f"inputs may not reach {len(inner)} operator(s) in branches, loops or functions"
+    )
     unproven = [
         failure(sites[index].name, why)
         for index, why in alone.uncut.items()
@@ -110,7 +134,13 @@ def compare(
         what = "the rewritten operator was" if ran == 1 else f"{ran} rewritten operators were each"
         notes += (f"{what} also run alone, on at least {SAMPLES} inputs",)
     outputs = whole.outputs + (checked if doubt else failed)
-    method = "model" if outputs == whole.outputs else "model and operators" if whole.outputs else "operators"
+    method = (
+        "model"
+        if outputs == whole.outputs
+        else "model and operators"
+        if whole.outputs
+        else "operators"
+    )
     passed = bool(outputs) and all(output.passed for output in outputs)
     return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
 
@@ -127,7 +157,9 @@ def _rewritten(format, original, converted, path, converted_path, decisions):
     _fix_alike(one, other.inputs())
     ours, theirs = map(_sites, (one, other))
     names = [{site.name for site in sites} for sites in (ours, theirs)]
-    return [s for s in ours if s.name not in names[1]] + [s for s in theirs if s.name not in names[0]]
+    return [s for s in ours if s.name not in names[1]] + [
+        s for s in theirs if s.name not in names[0]
+    ]
 
 
 def _sites(model):

@@ -71,9 +71,16 @@ class Output:
     @classmethod
     def from_dict(cls, content) -> "Output":
         """Rebuild the record from the result of `to_dict`; JSON turns keys into strings."""
-        gaps = {name: inf if content[name] is None else content[name] for name in ("max_abs", "max_rel", "tolerance")}
+        gaps = {
+            name: inf if content[name] is None else content[name]
+            for name in ("max_abs", "max_rel", "tolerance")
+        }
         lsb = content["lsb"]
-        return cls(**content | gaps | {"lsb": lsb if lsb is None else {int(step): n for step, n in lsb.items()}})
+        return cls(
+            **content
+            | gaps
+            | {"lsb": lsb if lsb is None else {int(step): n for step, n in lsb.items()}}
+        )
 
 
 def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
@@ -92,7 +99,9 @@ def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
         floats = site.dtype.startswith(("float", "bfloat"))
         if site.axes is None or (exact_sums and not floats):
             continue
-        taps = prod(max(w.length for w in p.windows) for p in SplitPlan(site.axes, 1, "split").axis_plans)
+        taps = prod(
+            max(w.length for w in p.windows) for p in SplitPlan(site.axes, 1, "split").axis_plans
+        )
         terms = taps * (site.in_channels or 1) // site.groups + 2
         u = _ROUNDOFF.get(site.dtype, 2.0**-24)
         halves = 0.0 if exact_sums else 6 * _HALF.get(site.dtype, 0.0)
@@ -144,7 +153,17 @@ def measure(name, ours, theirs, tolerance, allowed=NO_SLACK) -> Output:
         tolerance: the greatest difference that is always accepted.
         allowed: how far two runs of the original differ, which is accepted as well.
     """
-    empty = Output(name, str(ours.dtype), ours.size, 0.0, 0.0, max(tolerance, allowed.gap), None, True, "identical")
+    empty = Output(
+        name,
+        str(ours.dtype),
+        ours.size,
+        0.0,
+        0.0,
+        max(tolerance, allowed.gap),
+        None,
+        True,
+        "identical",
+    )
     if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
         was, now = (f"{array.dtype}{list(array.shape)}" for array in (ours, theirs))
         return replace(empty, max_abs=inf, max_rel=inf, passed=False, finding=f"{was} became {now}")
@@ -161,7 +180,11 @@ def measure(name, ours, theirs, tolerance, allowed=NO_SLACK) -> Output:
     if ours.dtype.kind in "iub":
         steps, counts = np.unique(gaps, return_counts=True)
         found["lsb"] = dict(zip(map(int, steps), counts.tolist(), strict=True))
-    return replace(empty, **found, finding=_words(gap, found["max_rel"], found.get("lsb"), ours.size, numbers.size))
+    return replace(
+        empty,
+        **found,
+        finding=_words(gap, found["max_rel"], found.get("lsb"), ours.size, numbers.size),
+    )
 
 
 _NUMBERS = "fciub"

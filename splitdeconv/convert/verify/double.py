@@ -56,12 +56,16 @@ class Double:
         """
         if self._pair.size > _MOST:
             raise RejectedError("the models are too large for the reference evaluator")
-        wide = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in feed.items()}
+        wide = {
+            name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in feed.items()
+        }
         ours, theirs = (model(wide)[record.name] for model in self._models)
         again = measure(record.name, ours, theirs, self._delta * greatest(ours))
         if not again.passed or not _alike(theirs, single):
             return record
-        finding = f"{record.finding}; due to quantizer steps: in double precision it {_agrees(again)}"
+        finding = (
+            f"{record.finding}; due to quantizer steps: in double precision it {_agrees(again)}"
+        )
         return replace(record, passed=True, tolerance=record.max_abs, finding=finding)
 
 

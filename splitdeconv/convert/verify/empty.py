@@ -40,7 +40,9 @@ def note(entry, ports, recipe, seed) -> tuple[str, ...]:
     if not any(port.shape and port.shape[0] is None for port in ports):
         return ()
     feed = replace(recipe, batch=0).draw(ports, 0, seed)
-    return (EMPTY_BATCH,) if loses(entry.pair.original, entry.pair.converted, entry.name, feed) else ()
+    return (
+        (EMPTY_BATCH,) if loses(entry.pair.original, entry.pair.converted, entry.name, feed) else ()
+    )
 
 
 def loses(original, converted, name, feed) -> bool:
@@ -52,11 +54,26 @@ def loses(original, converted, name, feed) -> bool:
         feed: arrays by input name.
     """
     with temporary.folder() as folder, temporary.writing(folder):
-        paths = [_as_path(model, folder / part) for model, part in ((original, "original"), (converted, "converted"))]
+        paths = [
+            _as_path(model, folder / part)
+            for model, part in ((original, "original"), (converted, "converted"))
+        ]
         (folder / "tmp").mkdir()
         # Tensor names may not be valid file names in an archive.
-        np.savez(folder / "feed.npz", names=np.array(list(feed)), **{f"v{i}": v for i, v in enumerate(feed.values())})
-        command = [sys.executable, "-P", "-m", __name__, *map(str, paths), str(folder / "feed.npz"), name]
+        np.savez(
+            folder / "feed.npz",
+            names=np.array(list(feed)),
+            **{f"v{i}": v for i, v in enumerate(feed.values())},
+        )
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            __name__,
+            *map(str, paths),
+            str(folder / "feed.npz"),
+            name,
+        ]
         with (folder / "ran").open("wb") as ran:
             streams = {"stdin": subprocess.DEVNULL, "stdout": ran, "stderr": subprocess.DEVNULL}
             with (

@@ -65,7 +65,9 @@ class Pair:
 
     def load_original(self, kernels="default"):
         """Entry points of the original; with Keras' own layers if both are the same model."""
-        return load(self.format, self.original, self.path, kernels, native=self.original is self.converted)
+        return load(
+            self.format, self.original, self.path, kernels, native=self.original is self.converted
+        )
 
     def load_converted(self, kernels="default"):
         """Entry points of the converted model."""
@@ -109,7 +111,10 @@ class Entry:
 def repeats(entry, feed, y):
     """Whether a second run of the original gives the same outputs up to rounding."""
     again = entry.ours(feed)
-    return all(measure(name, y[name], again[name], entry.pair.delta * greatest(y[name])).passed for name in y)
+    return all(
+        measure(name, y[name], again[name], entry.pair.delta * greatest(y[name])).passed
+        for name in y
+    )
 
 
 def keeps_state(entry: Entry, feed: Arrays) -> bool:
@@ -120,7 +125,9 @@ def keeps_state(entry: Entry, feed: Arrays) -> bool:
         return pair.load_original(entry.kernels)[entry.name]
 
     def same(first, second):
-        return all(measure(n, y, second[n], pair.delta * greatest(y)).passed for n, y in first.items())
+        return all(
+            measure(n, y, second[n], pair.delta * greatest(y)).passed for n, y in first.items()
+        )
 
     return pair.format.keeps_state(pair.original, entry.ours, fresh, feed, same)
 
@@ -158,7 +165,11 @@ def _by_quantizers(entry, feed, record, value, theirs, bound):
 def _by_rounding(entry, feed, record, value, theirs, bound):
     """Re-evaluate the record, allowing what a rounding error of its inputs does to the original."""
     again = entry.perturbed(feed).get(record.name)
-    return record if again is None else measure(record.name, value, theirs, bound, slack(value, again, bound))
+    return (
+        record
+        if again is None
+        else measure(record.name, value, theirs, bound, slack(value, again, bound))
+    )
 
 
 def _by_kernels(entry, feed, record, value, theirs, bound):
@@ -169,18 +180,28 @@ def _by_kernels(entry, feed, record, value, theirs, bound):
     that the isolated operators agree.
     """
     pairs = [
-        (a[record.name], b[record.name]) for a, b in entry.elsewhere(feed) if record.name in a and record.name in b
+        (a[record.name], b[record.name])
+        for a, b in entry.elsewhere(feed)
+        if record.name in a and record.name in b
     ]
     # The plainest kernels come first: a difference there is not caused by the choice of kernels.
-    if entry.kernels == KERNELS[1] or not pairs or not measure(record.name, *pairs[0], bound).passed:
+    if (
+        entry.kernels == KERNELS[1]
+        or not pairs
+        or not measure(record.name, *pairs[0], bound).passed
+    ):
         return record
     own, exact = max(slack(value, ours, bound).gap for ours, _ in pairs), entry.pair.delta == 0
     if record.max_abs <= 2 * own:
         finding = f"{record.finding}; other kernels agree on both models and differ by up to {own:.3g} on the original"
-        return replace(record, passed=True, tolerance=max(record.tolerance, 2 * own), finding=finding)
+        return replace(
+            record, passed=True, tolerance=max(record.tolerance, 2 * own), finding=finding
+        )
     if exact and (not entry.pair.alone or (record.lsb is not None and record.max_abs <= 1)):
         tolerance = max(record.tolerance, record.max_abs)
-        return replace(record, passed=True, tolerance=tolerance, finding=f"{record.finding}; {ROUNDED}")
+        return replace(
+            record, passed=True, tolerance=tolerance, finding=f"{record.finding}; {ROUNDED}"
+        )
     return record
 
 

@@ -98,7 +98,9 @@ class HybridSplice:
             moved += int((ours != yielded).sum())
         again, read_ = parts.rest(feed, [yielded for _, yielded in seen])
         pairs = [(again[record.name], theirs, bound)]
-        pairs += [(x, y, self._pair.delta * greatest(x)) for x, (y, _) in zip(read_, seen, strict=True)]
+        pairs += [
+            (x, y, self._pair.delta * greatest(x)) for x, (y, _) in zip(read_, seen, strict=True)
+        ]
         if not all(measure(record.name, *pair).passed for pair in pairs):
             return record
         finding = (
@@ -120,9 +122,15 @@ class _Parts:
         graph = original.subgraphs[number]
         self._sinks = [ports(graph.operators[site.key.operator].outputs)[0] for site in sites]
         self._sources = [source_of(original, graph, site.key) for site in sites]
-        ends = [[graph.tensors[i].name for i in pair] for pair in zip(self._sources, self._sinks, strict=True)]
+        ends = [
+            [graph.tensors[i].name for i in pair]
+            for pair in zip(self._sources, self._sinks, strict=True)
+        ]
         self.alone = [_Alone(pair, site, kernels) for site in sites]
-        given, wanted = (*self._inputs.values(), *self._sinks), (*self._outputs.values(), *self._sources)
+        given, wanted = (
+            (*self._inputs.values(), *self._sinks),
+            (*self._outputs.values(), *self._sources),
+        )
         self._rest = _load(original, number, given, wanted, kernels)
         converted, _ = read(content(pair.converted), "the model")
         number, self._given, _ = _ports(converted, entry)
@@ -139,7 +147,9 @@ class _Parts:
         """The original's outputs and site inputs, given the rewritten operators' results."""
         given = {index: feed[name] for name, index in self._inputs.items()}
         found = self._rest(given | dict(zip(self._sinks, yielded, strict=True)))
-        return {name: found[index] for name, index in self._outputs.items()}, [found[i] for i in self._sources]
+        return {name: found[index] for name, index in self._outputs.items()}, [
+            found[i] for i in self._sources
+        ]
 
 
 class _Alone:
@@ -148,7 +158,9 @@ class _Alone:
     def __init__(self, pair, site, kernels):
         part = cut(pair, site)
         self._pair = pair_of(part, pair, site)
-        ours, theirs = (load(pair.format, data, None, kernels)[""] for data in (part.original, part.converted))
+        ours, theirs = (
+            load(pair.format, data, None, kernels)[""] for data in (part.original, part.converted)
+        )
         self._entry = Entry(ours, theirs, self._pair, "", kernels)
 
     def agrees(self, x, yielded):
@@ -176,7 +188,10 @@ def _ports(model, entry):
 def _named(graph, indices):
     names = [(graph.tensors[i].name or b"").decode() for i in indices]
     unique = len(set(names)) == len(names) and all(names)
-    return {name if unique else f"{n}:{name}": i for n, (name, i) in enumerate(zip(names, indices, strict=True))}
+    return {
+        name if unique else f"{n}:{name}": i
+        for n, (name, i) in enumerate(zip(names, indices, strict=True))
+    }
 
 
 def _index(graph, name):
@@ -198,7 +213,9 @@ def _load(model, number, inputs, outputs, kernels):
     for index, tensor in enumerate(graph.tensors):
         tensor.name = f"t{index}".encode()
     kept = operators_between(graph, inputs, computed)
-    graph.operators = [operator for operator in graph.operators if any(operator is one for one in kept)]
+    graph.operators = [
+        operator for operator in graph.operators if any(operator is one for one in kept)
+    ]
     read_ = {i for operator in graph.operators for i in ports(operator.inputs)}
     used = [i for i in inputs if i in read_]
     graph.inputs, graph.outputs = np.array(used, "<i4"), np.array(computed, "<i4")

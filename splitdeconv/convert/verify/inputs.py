@@ -128,7 +128,10 @@ def find_recipe(run, inputs, seed, growth=1):
         (*range(len(_stepwise(inputs))), None) if any(port.lengths for port in inputs) else (None,),
     )
     said = "it has no inputs"
-    tried = [Recipe(length, batch, most, tables=tables, steps=steps) for length, batch, most, tables, steps in recipes]
+    tried = [
+        Recipe(length, batch, most, tables=tables, steps=steps)
+        for length, batch, most, tables, steps in recipes
+    ]
     # Lengths that lead to huge tensors come last.
     for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
         if (count := recipe.numbers(inputs)) > _TOO_MANY:
@@ -210,9 +213,14 @@ def read_inputs(given, inputs) -> list[dict]:
             raise _misfit(f"type of {port.name!r}", str(port.dtype), str(values.dtype))
     counts = {len(values) for values in arrays.values()}
     if len(counts) != 1 or 0 in counts:
-        raise _misfit("number of samples", "the same for every input, at least one", str(sorted(counts)))
+        raise _misfit(
+            "number of samples", "the same for every input, at least one", str(sorted(counts))
+        )
     return [
-        {port.name: np.ascontiguousarray(arrays[port.name][i].astype(port.dtype)) for port in inputs}
+        {
+            port.name: np.ascontiguousarray(arrays[port.name][i].astype(port.dtype))
+            for port in inputs
+        }
         for i in range(counts.pop())
     ]
 
@@ -239,4 +247,6 @@ def _in_npz(path, read):
 
 
 def _misfit(what, expected, got):
-    return SplitDeconvError(f"the inputs do not fit the model: {what}", where="inputs", expected=expected, got=got)
+    return SplitDeconvError(
+        f"the inputs do not fit the model: {what}", where="inputs", expected=expected, got=got
+    )

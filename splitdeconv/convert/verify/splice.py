@@ -46,7 +46,9 @@ class Splice:
     def _quantized(self) -> bool:
         """Whether there are any quantizers, including those in branches, loops and functions."""
         model = require("onnx", "onnx").load_model_from_string(content(self._pair.original))
-        return any(node.op_type in _QUANTIZERS for scope in scopes(model) for node in scope.graph.node)
+        return any(
+            node.op_type in _QUANTIZERS for scope in scopes(model) for node in scope.graph.node
+        )
 
     @cached_property
     def _parts(self) -> list[Cut] | None:
@@ -102,7 +104,9 @@ class Splice:
         if not measure(record.name, again[record.name], theirs, bound).passed:
             return record
         for name in again.keys() & {run.inputs[0].name for run in alone}:
-            if not measure(name, again[name], seen[name], self._pair.delta * greatest(again[name])).passed:
+            if not measure(
+                name, again[name], seen[name], self._pair.delta * greatest(again[name])
+            ).passed:
                 return record
         finding = (
             f"{record.finding}; due to quantizer steps: each rewritten operator agrees on its "
@@ -128,17 +132,23 @@ class Splice:
         for index in reversed(range(len(rest.graph.node))):
             if set(rest.graph.node[index].output) & sinks.keys():
                 del rest.graph.node[index]
-        rest.graph.input.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name, kind in sinks.items())
+        rest.graph.input.extend(
+            onnx.helper.make_tensor_value_info(name, kind, None) for name, kind in sinks.items()
+        )
         _put_out(rest.graph, sources)
         runs = [
             load(pair.format, model.SerializeToString(), path, kernels)[""]
             for model, path in ((exposed, pair.converted_path), (rest, pair.path))
         ]
-        return *runs, [load(pair.format, part.original, pair.path, kernels)[""] for part in self._parts]
+        return *runs, [
+            load(pair.format, part.original, pair.path, kernels)[""] for part in self._parts
+        ]
 
 
 def _put_out(graph, types):
     """Add the values of a graph with these names and data types to its outputs."""
     present = {value.name for value in (*graph.output, *graph.input)}
     value = require("onnx", "onnx").helper.make_tensor_value_info
-    graph.output.extend(value(name, kind, None) for name, kind in types.items() if name not in present)
+    graph.output.extend(
+        value(name, kind, None) for name, kind in types.items() if name not in present
+    )

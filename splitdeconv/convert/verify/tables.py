@@ -21,7 +21,9 @@ def described(format: Format, model: Any, ports: Iterable[Input]) -> list[Input]
     """
     ports = list(ports)
     kinds = "iuf" if format.float_tokens else "iu"
-    if not any(port.dtype is not None and port.dtype.kind in kinds and not port.quantized for port in ports):
+    if not any(
+        port.dtype is not None and port.dtype.kind in kinds and not port.quantized for port in ports
+    ):
         return ports
     rows: dict[str, int] = {}
     for name, count in format.tables(model):

@@ -56,7 +56,9 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
     try:
         ours, kernels = _load(pair)
     except RejectedError as error:
-        return Comparison(doubt=f"the runtime rejected the original ({error}): operators were run alone")
+        return Comparison(
+            doubt=f"the runtime rejected the original ({error}): operators were run alone"
+        )
     if kernels == DEFINITION:
         pair = replace(pair, delta=pair.delta_defined)
     try:
@@ -70,7 +72,9 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
         else:
             part = Comparison((failure(name, "the converted model has no such signature"),))
         if len(ours) > 1:
-            part = replace(part, outputs=tuple(replace(o, name=f"{name}/{o.name}") for o in part.outputs))
+            part = replace(
+                part, outputs=tuple(replace(o, name=f"{name}/{o.name}") for o in part.outputs)
+            )
         parts.append(part)
     doubts = [part.doubt for part in parts if part.doubt]
     by = ", by the operator's definition in NumPy" if kernels == DEFINITION else ""
@@ -108,11 +112,15 @@ def _compare_entry(entry, samples, inputs):
             if not index and not repeats(entry, feed, y):
                 return Comparison(doubt=_unsteady(entry, feed))
         except RejectedError as error:
-            return Comparison(doubt=f"the original rejected sample {index} ({error}): operators were run alone")
+            return Comparison(
+                doubt=f"the original rejected sample {index} ({error}): operators were run alone"
+            )
         try:
             z = entry.theirs(feed)
         except RejectedError as error:
-            return Comparison((failure("", f"the converted model rejected an input of the original: {error}"),))
+            return Comparison(
+                (failure("", f"the converted model rejected an input of the original: {error}"),)
+            )
         for name, value in y.items():
             records.setdefault(name, []).append(compare_output(entry, feed, name, value, z))
             evidence.setdefault(name, _Evidence()).add(value)
@@ -123,9 +131,13 @@ def _compare_entry(entry, samples, inputs):
     ran = max((len(found.values) for found in evidence.values()), default=0)
     if ran < count:
         notes.append(f"only {ran} of {count} samples were run, because the model is slow")
-    doubt = next((f"output {n!r} {why}" for n in sorted(evidence) if (why := evidence[n].lacks())), None)
+    doubt = next(
+        (f"output {n!r} {why}" for n in sorted(evidence) if (why := evidence[n].lacks())), None
+    )
     doubt = doubt and f"{doubt}: operators were run alone as well"
-    rounded = sorted(name for name, found in records.items() if any(ROUNDED in one.finding for one in found))
+    rounded = sorted(
+        name for name, found in records.items() if any(ROUNDED in one.finding for one in found)
+    )
     if rounded:
         doubt = f"the runtime's kernels round output {rounded[0]!r} differently: operators were run alone as well"
     return Comparison(tuple(map(merge, records.values())), ran, tuple(notes), doubt)
@@ -217,7 +229,9 @@ def _runs_open(entry):
     ports, pair = entry.ours.inputs, entry.pair
     if [port.shape for port in ports] == [port.shape for port in _ports(entry)]:
         return False
-    recipe, _ = find_recipe(entry.ours, described(pair.format, pair.original, ports), pair.seed, pair.growth)
+    recipe, _ = find_recipe(
+        entry.ours, described(pair.format, pair.original, ports), pair.seed, pair.growth
+    )
     return recipe is not None
 
 
@@ -237,10 +251,16 @@ def _draw(entry, samples, notes):
     others = other_sizes(entry.ours, ports, recipe, seed, growth, empty)
     if others:
         shapes = dict.fromkeys(
-            str(list(other.shape(port))) for other in others for port in ports if None in (port.shape or ())
+            str(list(other.shape(port)))
+            for other in others
+            for port in ports
+            if None in (port.shape or ())
         )
         notes.append(f"open sizes were also run at {', '.join(shapes)}")
     if not (entry.pair.format.runs_empty or entry.pair.alone):
         notes += note_on_empty(entry, ports, recipe, seed)
-    plan = [*((recipe, index) for index in range(samples)), *((other, samples + i) for i, other in enumerate(others))]
+    plan = [
+        *((recipe, index) for index in range(samples)),
+        *((other, samples + i) for i, other in enumerate(others)),
+    ]
     return (recipe.draw(ports, index, seed) for recipe, index in plan), len(plan), None

@@ -52,7 +52,11 @@ def split_channels(x: NumpyArray, parts: int) -> list[NumpyArray]:
 def depth_to_space(x: Array, s: int) -> Array:
     """(N, H, W, s*s*C) -> (N, H*s, W*s, C), the phase slowest in the channels."""
     n, h, w, c = x.shape
-    return x.reshape(n, h, w, s, s, c // s**2).transpose(0, 1, 3, 2, 4, 5).reshape(n, h * s, w * s, c // s**2)
+    return (
+        x.reshape(n, h, w, s, s, c // s**2)
+        .transpose(0, 1, 3, 2, 4, 5)
+        .reshape(n, h * s, w * s, c // s**2)
+    )
 
 
 def eager() -> bool:
@@ -60,16 +64,22 @@ def eager() -> bool:
     return True
 
 
-def conv(x: NumpyArray, w: NumpyArray, pads: Pads, dilations: Sequence[int], groups: int) -> NumpyArray:
+def conv(
+    x: NumpyArray, w: NumpyArray, pads: Pads, dilations: Sequence[int], groups: int
+) -> NumpyArray:
     """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
     rank = len(pads)
     x = pad(x, [(0, 0), *pads, (0, 0)])
-    lengths = [n - d * (k - 1) for n, d, k in zip(x.shape[1:-1], dilations, w.shape[:rank], strict=True)]
+    lengths = [
+        n - d * (k - 1) for n, d, k in zip(x.shape[1:-1], dilations, w.shape[:rank], strict=True)
+    ]
     x = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
     w = w.reshape(*w.shape[:-1], groups, w.shape[-1] // groups)
     y = np.zeros((x.shape[0], *lengths, groups, w.shape[-1]), np.result_type(x, w))
     for tap in np.ndindex(*w.shape[:rank]):
-        reach = tuple(slice(t * d, t * d + n) for t, d, n in zip(tap, dilations, lengths, strict=True))
+        reach = tuple(
+            slice(t * d, t * d + n) for t, d, n in zip(tap, dilations, lengths, strict=True)
+        )
         y += np.einsum("...gc,cgm->...gm", x[:, *reach], w[tap], optimize=True)
     return y.reshape(*y.shape[:-2], groups * y.shape[-1])
 

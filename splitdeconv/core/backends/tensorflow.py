@@ -17,7 +17,12 @@ from .interface import Pads
 if TYPE_CHECKING:
     from ..plan import SplitPlan
 
-transpose, zeros_like, scope, as_tensor = tf.transpose, tf.zeros_like, tf.name_scope, tf.convert_to_tensor
+transpose, zeros_like, scope, as_tensor = (
+    tf.transpose,
+    tf.zeros_like,
+    tf.name_scope,
+    tf.convert_to_tensor,
+)
 
 _LATE = (
     "output_shape is not the default: a size that is only known when it runs must be what input and padding give; "
@@ -112,7 +117,9 @@ def conv(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) 
     if x.shape[0] == 0:
         # For an empty batch, oneDNN's kernels and their gradients return the input's shape. Nothing
         # needs to be computed; only the shape and the dependencies must be right.
-        lengths = [n + sum(p) - k + 1 for n, p, k in zip(shape(x)[1:-1], pads, w.shape, strict=False)]
+        lengths = [
+            n + sum(p) - k + 1 for n, p, k in zip(shape(x)[1:-1], pads, w.shape, strict=False)
+        ]
         return tf.broadcast_to(tf.reduce_sum(x) + tf.reduce_sum(w), (0, *lengths, w.shape[-1]))
     return _convolve(x, w, pads)
 
@@ -122,7 +129,9 @@ def _convolve(x: Array, w: Array, pads: Pads) -> Array:
     if len(pads) == 2 and all(before * after >= 0 for before, after in pads):
         # conv2d pads internally, which saves a padded copy of the input per phase; it cannot slice.
         x = pad(x, [(0, 0), *((min(before, 0), min(after, 0)) for before, after in pads), (0, 0)])
-        return tf.nn.conv2d(x, w, 1, [(0, 0), *((max(before, 0), max(after, 0)) for before, after in pads), (0, 0)])
+        return tf.nn.conv2d(
+            x, w, 1, [(0, 0), *((max(before, 0), max(after, 0)) for before, after in pads), (0, 0)]
+        )
     x = pad(x, [(0, 0), *pads, (0, 0)])
     convolve = {1: tf.nn.conv1d, 2: tf.nn.conv2d, 3: tf.nn.conv3d}[len(pads)]
     return convolve(x, w, _ones(x), "VALID")
@@ -135,11 +144,7 @@ def eager() -> bool:
 
 def native(rank: int) -> Callable[..., Array]:
     """tf.nn's own operator of a rank."""
-    return {
-        1: tf.nn.conv1d_transpose,
-        2: tf.nn.conv2d_transpose,
-        3: tf.nn.conv3d_transpose,
-    }[rank]
+    return {1: tf.nn.conv1d_transpose, 2: tf.nn.conv2d_transpose, 3: tf.nn.conv3d_transpose}[rank]
 
 
 def conv_transpose(x: Array, filters: Array, plan: SplitPlan) -> Array:
@@ -175,6 +180,8 @@ def _grouped(x: Array, w: Array, pads: Pads, groups: int) -> Array:
     rank = len(pads)
     if w.shape[-2] == 1 and rank == 2:
         x = pad(x, [(0, 0), *pads, (0, 0)])
-        return tf.nn.depthwise_conv2d(x, tf.reshape(w, (*w.shape[:2], groups, -1)), _ones(x), "VALID")
+        return tf.nn.depthwise_conv2d(
+            x, tf.reshape(w, (*w.shape[:2], groups, -1)), _ones(x), "VALID"
+        )
     parts = zip(tf.split(x, groups, -1), tf.split(w, groups, -1), strict=True)
     return tf.concat([conv(part, filters, pads, (1,) * rank, 1) for part, filters in parts], -1)

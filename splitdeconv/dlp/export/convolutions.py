@@ -52,7 +52,11 @@ def convolutions(network, method="sd") -> pd.DataFrame:
     rows = pd.DataFrame({"row": work.layer, **{field: getattr(work, field) for field in _FIELDS}})
     # Phases that differ only in their zeros are identical unless zeros are skipped.
     times = (work.times * work.groups).tolist()
-    rows = rows.assign(times=times).groupby(["row", *_FIELDS], sort=False, as_index=False)["times"].sum()
+    rows = (
+        rows.assign(times=times)
+        .groupby(["row", *_FIELDS], sort=False, as_index=False)["times"]
+        .sum()
+    )
     layers = table.iloc[rows.pop("row")]
     named = [_named(index, name) for index, name in enumerate(layers["name"])]
     known = {"name": named, "layer": layers["name"].to_numpy(), "kind": layers["kind"].to_numpy()}
@@ -60,7 +64,14 @@ def convolutions(network, method="sd") -> pd.DataFrame:
 
 
 def export(
-    network, processor, folder, format="scalesim", method="sd", dataflow=None, batch=1, technology=None
+    network,
+    processor,
+    folder,
+    format="scalesim",
+    method="sd",
+    dataflow=None,
+    batch=1,
+    technology=None,
 ) -> pd.DataFrame:
     """Write a network, as a processor runs it, in the format of another simulator.
 
@@ -104,7 +115,10 @@ def export(
     except OSError as error:
         expected = "a folder, or the name of one that can be created"
         raise SplitDeconvError(
-            "the folder cannot be created", where="export", expected=expected, got=f"{folder}: {error.strerror}"
+            "the folder cannot be created",
+            where="export",
+            expected=expected,
+            got=f"{folder}: {error.strerror}",
         ) from None
     for name, text in files.items():
         with replacing(folder / name) as part:

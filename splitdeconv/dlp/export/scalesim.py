@@ -78,14 +78,27 @@ def scalesim(rows, processor, dataflow, batch=1, technology=None) -> dict[str, s
     lines = [_TOPOLOGY, *(_line(row, batch) for row in rows.itertuples(index=False))]
     buffers = (processor.input_buffer_kib, processor.weight_buffer_kib, processor.output_buffer_kib)
     ifmap, filters, ofmap = (max(1, int(kib * 8 / processor.word_bits)) for kib in buffers)
-    sizes = {"rows": processor.rows, "cols": processor.cols, "ifmap": ifmap, "filters": filters, "ofmap": ofmap}
+    sizes = {
+        "rows": processor.rows,
+        "cols": processor.cols,
+        "ifmap": ifmap,
+        "filters": filters,
+        "ofmap": ofmap,
+    }
     configuration = _CONFIGURATION.format(**sizes, dataflow=_DATAFLOWS[dataflow])
-    return {"topology.csv": "\n".join(lines) + "\n", "layout.csv": "Layer name,\n", "scale.cfg": configuration}
+    return {
+        "topology.csv": "\n".join(lines) + "\n",
+        "layout.csv": "Layer name,\n",
+        "scale.cfg": configuration,
+    }
 
 
 def _line(row, batch):
     plain = row.stride_h == row.stride_w and row.dilation_h == row.dilation_w == 1
     stride = row.stride_h if plain else 1
-    height, width = (row.out_h * batch - 1) * stride + row.taps_h, (row.out_w - 1) * stride + row.taps_w
+    height, width = (
+        (row.out_h * batch - 1) * stride + row.taps_h,
+        (row.out_w - 1) * stride + row.taps_w,
+    )
     fields = (row.name, height, width, row.taps_h, row.taps_w, row.c_in, row.c_out, stride)
     return ", ".join(map(str, fields)) + ","

@@ -52,7 +52,9 @@ def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str
         # ZigZag requires a default mapping, although every layer here has its own.
         "mapping.yaml": [*mapping, {**mapping[0], "name": "default"}],
     }
-    return {name: yaml.dump(content, Dumper=_Dumper, sort_keys=False) for name, content in files.items()}
+    return {
+        name: yaml.dump(content, Dumper=_Dumper, sort_keys=False) for name, content in files.items()
+    }
 
 
 class _Dumper(yaml.SafeDumper):
@@ -96,7 +98,11 @@ def _mapping(name, row, processor, dataflow):
     else:
         across = [f"C, {min(row.c_in, processor.rows)}"]
     down = [f"K, {min(row.c_out, processor.cols)}"]
-    return {"name": name, "spatial_mapping": {"D1": across, "D2": down}, "memory_operand_links": dict(_LINKS)}
+    return {
+        "name": name,
+        "spatial_mapping": {"D1": across, "D2": down},
+        "memory_operand_links": dict(_LINKS),
+    }
 
 
 def rectangle(height, width, pixels):
@@ -110,7 +116,11 @@ def _accelerator(processor, technology):
     words = str(processor.word_bits)
     check_choice(words, tuple(technology.mac_pj), "word length", f"technology {technology.name}")
     bits = {"I1": processor.word_bits, "I2": processor.word_bits, "O": processor.accumulator_bits}
-    kib = {"I1": processor.input_buffer_kib, "I2": processor.weight_buffer_kib, "O": processor.output_buffer_kib}
+    kib = {
+        "I1": processor.input_buffer_kib,
+        "I2": processor.weight_buffer_kib,
+        "O": processor.output_buffer_kib,
+    }
     # As wide as one step of the array needs.
     wide = int(max(processor.rows, processor.cols))
     memories = {}
@@ -120,21 +130,44 @@ def _accelerator(processor, technology):
         memories[f"register_{operand}"] = _memory([operand], bits[operand], cost, ports, shared)
     for operand in _WAYS:
         ports, cost = _ports(operand, bits[operand] * wide), sram_pj(technology, kib[operand]) / 64
-        memories[f"buffer_{operand}"] = _memory([operand], kib[operand] * 8192, cost, ports, ["D1", "D2"])
+        memories[f"buffer_{operand}"] = _memory(
+            [operand], kib[operand] * 8192, cost, ports, ["D1", "D2"]
+        )
     bandwidth = max(1, int(processor.dram_gb_s * 8000 / processor.clock_mhz))
-    port = {"name": "rw_port_1", "type": "read_write", "bandwidth_min": bandwidth, "bandwidth_max": bandwidth}
+    port = {
+        "name": "rw_port_1",
+        "type": "read_write",
+        "bandwidth_min": bandwidth,
+        "bandwidth_max": bandwidth,
+    }
     port["allocation"] = [f"{operand}, {way}" for operand, ways in _WAYS.items() for way in ways]
-    memories["dram"] = _memory(list(_WAYS), _DRAM_BITS, technology.dram_pj / 64, [port], ["D1", "D2"])
+    memories["dram"] = _memory(
+        list(_WAYS), _DRAM_BITS, technology.dram_pj / 64, [port], ["D1", "D2"]
+    )
     sizes = [int(processor.rows), int(processor.cols)]
-    multipliers = {"unit_energy": technology.mac_pj[words], "unit_area": 1.0, "dimensions": ["D1", "D2"]}
-    return {"name": processor.name, "memories": memories, "operational_array": multipliers | {"sizes": sizes}}
+    multipliers = {
+        "unit_energy": technology.mac_pj[words],
+        "unit_area": 1.0,
+        "dimensions": ["D1", "D2"],
+    }
+    return {
+        "name": processor.name,
+        "memories": memories,
+        "operational_array": multipliers | {"sizes": sizes},
+    }
 
 
 def _memory(operands, bits, cost, ports, served):
     """A memory; `cost` is per bit, and an access is as wide as its ports."""
     access = float(cost * ports[0]["bandwidth_max"])
     costs = {"r_cost": access, "w_cost": access, "area": 0.0, "latency": 1}
-    return {"size": int(bits), **costs, "operands": operands, "ports": ports, "served_dimensions": served}
+    return {
+        "size": int(bits),
+        **costs,
+        "operands": operands,
+        "ports": ports,
+        "served_dimensions": served,
+    }
 
 
 def _ports(operand, width):
@@ -142,6 +175,11 @@ def _ports(operand, width):
     ports = []
     for kind, directions in _DIRECTIONS.items():
         allocation = [f"{operand}, {way}" for way in _WAYS[operand] if way in directions]
-        port = {"name": f"{kind[0]}_port_1", "type": kind, "bandwidth_min": min(8, width), "bandwidth_max": width}
+        port = {
+            "name": f"{kind[0]}_port_1",
+            "type": kind,
+            "bandwidth_min": min(8, width),
+            "bandwidth_max": width,
+        }
         ports.append(port | {"allocation": allocation})
     return ports

@@ -34,7 +34,11 @@ def copy_of(model, inputs=None):
             got="a model that was never built",
             fix="call it once on data, or begin it with keras.Input",
         )
-    known = {cls.__name__: cls for cls in map(type, layers_of(model)) if not cls.__module__.startswith(KNOWN)}
+    known = {
+        cls.__name__: cls
+        for cls in map(type, layers_of(model))
+        if not cls.__module__.startswith(KNOWN)
+    }
     try:
         with keras.saving.custom_object_scope(known), _uncompiled(model):
             clone = keras.models.clone_model(

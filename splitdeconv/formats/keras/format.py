@@ -61,7 +61,10 @@ class Keras(Format):
         layers = [layers_of(model)[site.key] for model in (original, converted)]
         spatial = tuple(axis.n for axis in site.axes)
         first = layers[0].data_format == "channels_first"
-        shape = (site.batch, *((site.in_channels, *spatial) if first else (*spatial, site.in_channels)))
+        shape = (
+            site.batch,
+            *((site.in_channels, *spatial) if first else (*spatial, site.in_channels)),
+        )
         parts = [(layer, shape) for layer in layers]
         return Cut(parts[0], parts[0] if layers[0] is layers[1] else parts[1])
 
@@ -85,14 +88,19 @@ class Keras(Format):
         kept = [v for v in model.variables if "seed_generator" not in v.path]
         before = [np.copy(values_of(variable)) for variable in kept]
         run(feed)
-        return any(not np.array_equal(old, values_of(variable)) for old, variable in zip(before, kept, strict=True))
+        return any(
+            not np.array_equal(old, values_of(variable))
+            for old, variable in zip(before, kept, strict=True)
+        )
 
     def result(self, content, folder):
         """A `keras.Model`."""
         return self.parse(content).serialize() if isinstance(content, bytes) else content
 
     def save(self, content, folder, path, overwrite=False):
-        return super().save(content if isinstance(content, bytes) else content.save, folder, path, overwrite)
+        return super().save(
+            content if isinstance(content, bytes) else content.save, folder, path, overwrite
+        )
 
     def layers(self, data, where, path=None, size=None):
         from ...networks import layer_table

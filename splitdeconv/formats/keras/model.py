@@ -30,7 +30,8 @@ from .ops import called_directly, operations_of
 keras = require("keras", "tensorflow")
 
 _TWINS = {
-    getattr(keras.layers, f"Conv{rank}DTranspose"): getattr(twins, f"SplitConv{rank}DTranspose") for rank in (1, 2, 3)
+    getattr(keras.layers, f"Conv{rank}DTranspose"): getattr(twins, f"SplitConv{rank}DTranspose")
+    for rank in (1, 2, 3)
 }
 
 
@@ -65,13 +66,24 @@ class KerasModel(Model):
 
     def sites(self) -> list[Site]:
         """Every built-in transposed convolution, also nested or wrapped; shared layers once."""
-        sites = [_site(index, layer) for index, layer in enumerate(layers_of(self._model)) if _kind(layer)]
+        sites = [
+            _site(index, layer)
+            for index, layer in enumerate(layers_of(self._model))
+            if _kind(layer)
+        ]
         return sites + called_directly(self._model)
 
     def operators(self) -> list[tuple[str, int]]:
         """The layers without sublayers, by class; the version is 1, as Keras has no versions."""
-        leaves = [layer for layer in layers_of(self._model) if not list(layer._flatten_layers(include_self=False))]
-        return [(f"Split{type(leaf).__name__}" if _is_twin(leaf) else type(leaf).__name__, 1) for leaf in leaves]
+        leaves = [
+            layer
+            for layer in layers_of(self._model)
+            if not list(layer._flatten_layers(include_self=False))
+        ]
+        return [
+            (f"Split{type(leaf).__name__}" if _is_twin(leaf) else type(leaf).__name__, 1)
+            for leaf in leaves
+        ]
 
     def unseen(self) -> list[str]:
         """Layers and operations that run custom code, except those listed as sites."""
@@ -82,7 +94,10 @@ class KerasModel(Model):
         """The inputs as a flat list; empty for a model that does not declare them."""
         struct = inputs_of(self._model)
         tensors = [] if struct is None else keras.tree.flatten(struct)
-        return [ModelInput(name, tuple(x.shape)) for name, x in zip(input_names(tensors), tensors, strict=True)]
+        return [
+            ModelInput(name, tuple(x.shape))
+            for name, x in zip(input_names(tensors), tensors, strict=True)
+        ]
 
     def fix(self, shapes: list[Shape | None]) -> None:
         """Rebuild the model for inputs of these shapes.
@@ -106,7 +121,10 @@ class KerasModel(Model):
             keras.Input(batch_shape=shape or x.shape, dtype=x.dtype, name=x.name, sparse=x.sparse)
             for x, shape in zip(keras.tree.flatten(struct), shapes, strict=True)
         ]
-        self._model, self._own = copy_of(self._model, keras.tree.pack_sequence_as(struct, tensors)), True
+        self._model, self._own = (
+            copy_of(self._model, keras.tree.pack_sequence_as(struct, tensors)),
+            True,
+        )
 
     def apply(self, decisions):
         """Swap the layers whose verdict is "convert"."""
@@ -136,9 +154,16 @@ class KerasModel(Model):
         if not any(map(_is_twin, layers)):
             return ()
         authors = [x for x in layers if not type(x).__module__.startswith(KNOWN)]
-        holders = {type(x).__name__ for x in authors if any(map(_is_twin, x._flatten_layers(include_self=False)))}
+        holders = {
+            type(x).__name__
+            for x in authors
+            if any(map(_is_twin, x._flatten_layers(include_self=False)))
+        }
         loading = "import splitdeconv.layers before keras.saving.load_model loads the saved model"
-        again = [f"{name} creates layers in its own code: convert it again after loading" for name in sorted(holders)]
+        again = [
+            f"{name} creates layers in its own code: convert it again after loading"
+            for name in sorted(holders)
+        ]
         return (loading, *again)
 
 
@@ -162,12 +187,16 @@ def write(model, path, date=None):
     """
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
         keras.saving.save_model(model, folder, zipped=False)
-        members = {p.relative_to(folder).as_posix(): p for p in Path(folder).rglob("*") if p.is_file()}
+        members = {
+            p.relative_to(folder).as_posix(): p for p in Path(folder).rglob("*") if p.is_file()
+        }
         with zipfile.ZipFile(path, "w") as archive:
             for name in sorted(members):
                 entry = zipfile.ZipInfo(name)
                 if name == "metadata.json":
-                    archive.writestr(entry, _dated(members[name].read_bytes(), date or "1980-01-01@00:00:00"))
+                    archive.writestr(
+                        entry, _dated(members[name].read_bytes(), date or "1980-01-01@00:00:00")
+                    )
                     continue
                 entry.file_size = members[name].stat().st_size
                 with members[name].open("rb") as file, archive.open(entry, "w") as place:
@@ -177,7 +206,9 @@ def write(model, path, date=None):
 def share(model, other):
     """Let two models share their bitwise equal weights; neither may be trained afterwards."""
     for ours, theirs in zip(model.variables, other.variables, strict=False):
-        if (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype) and np.array_equal(_bits(ours), _bits(theirs)):
+        if (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype) and np.array_equal(
+            _bits(ours), _bits(theirs)
+        ):
             theirs.assign(ours.value)
 
 
@@ -207,7 +238,9 @@ def _dated(metadata, date):
 def inputs_of(model):
     """The symbolic inputs of a model in the structure of its call; None if not declared."""
     if isinstance(model, keras.Sequential):
-        inputs = getattr(model, "inputs", None)  # a model that was never built has no such attribute
+        inputs = getattr(
+            model, "inputs", None
+        )  # a model that was never built has no such attribute
         return inputs and inputs[0]
     return getattr(model, "_inputs_struct", None)
 
@@ -229,7 +262,9 @@ def _is_twin(layer):
 
 def _kind(layer):
     """The Keras class of a transposed convolution that is to be listed; None for other layers."""
-    return None if _is_twin(layer) else next((cls for cls in _TWINS if isinstance(layer, cls)), None)
+    return (
+        None if _is_twin(layer) else next((cls for cls in _TWINS if isinstance(layer, cls)), None)
+    )
 
 
 def _site(index, layer):

@@ -25,7 +25,8 @@ def called_directly(model) -> list[Site]:
     return [
         _site(operation, node)
         for operation in operations_of(model)
-        if type(operation).__name__ == "ConvTranspose" and type(operation).__module__.startswith("keras.")
+        if type(operation).__name__ == "ConvTranspose"
+        and type(operation).__module__.startswith("keras.")
         for node in operation._inbound_nodes
     ]
 

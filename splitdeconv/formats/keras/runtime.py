@@ -36,7 +36,10 @@ class _Model:
     def __call__(self, feed):
         keras = require("keras", "tensorflow")
         # Keras numbers the names of inputs: in a rebuilt model the same inputs have other names.
-        arrays = [feed.get(port.name, value) for port, value in zip(self.inputs, feed.values(), strict=True)]
+        arrays = [
+            feed.get(port.name, value)
+            for port, value in zip(self.inputs, feed.values(), strict=True)
+        ]
         try:
             with natively(self._model) if self._native else nullcontext():
                 y = self._model(keras.tree.pack_sequence_as(self._struct, arrays), training=False)
@@ -51,7 +54,9 @@ class _Layer:
 
     def __init__(self, part, native):
         (self._layer, shape), self._native = part, native
-        self.inputs = (Input("x", number_type(self._layer.compute_dtype) or np.dtype(np.float32), shape),)
+        self.inputs = (
+            Input("x", number_type(self._layer.compute_dtype) or np.dtype(np.float32), shape),
+        )
 
     def __call__(self, feed):
         try:

@@ -36,7 +36,9 @@ def excess(data: bytes | Path) -> str | None:
             with archive.open(name) as file:
                 declared = _declared(file)
             if declared > members[name] + _SLACK:
-                return f"{name} declares {declared:,} bytes of weights but contains {members[name]:,}"
+                return (
+                    f"{name} declares {declared:,} bytes of weights but contains {members[name]:,}"
+                )
     return None
 
 

@@ -15,7 +15,9 @@ from .shapes.types import known_types
 from .storage.bulk import save
 
 
-def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Path | None = None) -> Cut:
+def cut(
+    original: bytes | Path, converted: bytes | Path, site: Site, folder: Path | None = None
+) -> Cut:
     """Cut the operator of a site out of both models.
 
         original, converted: the models.

@@ -87,7 +87,9 @@ def _transposed():
             axes = from_onnx(X.shape[2:], **plain)
             spatial = tuple(range(2, X.ndim))
             # Filters (in, out per group, ...) to (..., out per group, in).
-            y = conv_transpose(X.transpose(0, *spatial, 1), W.transpose(*spatial, 1, 0), _Layer(axes, groups))
+            y = conv_transpose(
+                X.transpose(0, *spatial, 1), W.transpose(*spatial, 1, 0), _Layer(axes, groups)
+            )
             y = np.moveaxis(y, -1, 1)
             return (y if B is None else y + B.reshape(-1, *(1,) * len(spatial)),)
 

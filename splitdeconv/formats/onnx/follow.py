@@ -40,7 +40,13 @@ class Follower:
     """
 
     def __init__(self, ops, source, read, groups, rank, unsigned=False):
-        self.ops, self.source, self._read, self._groups, self._rank = ops, source, read, groups, rank
+        self.ops, self.source, self._read, self._groups, self._rank = (
+            ops,
+            source,
+            read,
+            groups,
+            rank,
+        )
         self._shift = _SHIFT if unsigned else 0
 
     def filters(self, plan):
@@ -55,7 +61,9 @@ class Follower:
                 zero = stack(np.tile(zero, self._groups), self._groups, phases)
             zero = zero.astype(kind).reshape(-1, *(1 for _ in range(self._rank - 1)))
             real = cut(plan, np.ones(shape, bool))
-            arrays = [a if a is None else np.where(r, a, zero) for a, r in zip(arrays, real, strict=True)]
+            arrays = [
+                a if a is None else np.where(r, a, zero) for a, r in zip(arrays, real, strict=True)
+            ]
         return self.parts(arrays, phases)
 
     def bias(self, phases):
@@ -73,7 +81,9 @@ class Follower:
         name, values = self.source.name, []
         while arrays:
             array = arrays.pop(0)
-            values.append(None if array is None else self._part(array, f"{name}_{len(values)}", phases))
+            values.append(
+                None if array is None else self._part(array, f"{name}_{len(values)}", phases)
+            )
         return values
 
     def _part(self, array, name, phases):
@@ -87,7 +97,8 @@ class Follower:
             return self.ops.repeat(node, [value, *node.input[1:]])
         axis = channel_axis(node, self.ops.scope, self._rank)
         parameters = [
-            self._parameter(name, node, axis, phases, zero=bool(i)) for i, name in enumerate((*node.input[1:], "")[:2])
+            self._parameter(name, node, axis, phases, zero=bool(i))
+            for i, name in enumerate((*node.input[1:], "")[:2])
         ]
         return self.ops.repeat(node, [value, *parameters], axis=None if axis is None else 0)
 

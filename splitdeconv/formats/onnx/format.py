@@ -53,7 +53,9 @@ class Onnx(Format):
         onnx = require("onnx", "onnx")
         proto = onnx.load_model_from_string(content(model))
         graph = scopes(proto)[site.key.place].graph
-        index, node = next((i, n) for i, n in enumerate(graph.node) if n.output[:1] == site.key.node.output[:1])
+        index, node = next(
+            (i, n) for i, n in enumerate(graph.node) if n.output[:1] == site.key.node.output[:1]
+        )
         name = node.output[0]
         node.output[0] = f"{name}_before_negation"
         graph.node.insert(index + 1, onnx.helper.make_node("Neg", [node.output[0]], [name]))
@@ -78,7 +80,9 @@ class Onnx(Format):
         from .storage.saving import save
 
         return (
-            super().save(content, folder, path, overwrite) if folder is None else save(content, folder, path, overwrite)
+            super().save(content, folder, path, overwrite)
+            if folder is None
+            else save(content, folder, path, overwrite)
         )
 
     def layers(self, data, where, path=None, size=None):
@@ -90,7 +94,8 @@ class Onnx(Format):
         graph = require("onnx", "onnx").load_model_from_string(data).graph
         fixed = {tensor.name for tensor in graph.initializer}
         operators = (
-            Node(node.op_type, tuple(name for name in node.input if name), tuple(node.output)) for node in graph.node
+            Node(node.op_type, tuple(name for name in node.input if name), tuple(node.output))
+            for node in graph.node
         )
         return alive(operators, fixed)
 

@@ -80,7 +80,10 @@ def from_onnx(
     check_choice(auto_pad or "NOTSET", AUTO_PAD, "auto_pad")
     if pads is not None and auto_pad != "NOTSET":
         raise SplitDeconvError(
-            "both pads and auto_pad are given", where="pads", expected="one of the two", got=f"{pads}, {auto_pad}"
+            "both pads and auto_pad are given",
+            where="pads",
+            expected="one of the two",
+            got=f"{pads}, {auto_pad}",
         )
     sizes = _numbers(input_shape, rank, "input_shape", optional=True)
     kernels = _numbers(kernel_shape, rank, "kernel_shape")
@@ -88,7 +91,9 @@ def from_onnx(
     extras = _numbers(output_padding, rank, "output_padding", default=0, least=0)
     outputs = _numbers(output_shape, rank, "output_shape", default=None, optional=True)
     crops = _numbers(pads, 2 * rank, "pads", default=0, least=0)
-    rows = zip(sizes, kernels, steps, spreads, extras, outputs, crops[:rank], crops[rank:], strict=True)
+    rows = zip(
+        sizes, kernels, steps, spreads, extras, outputs, crops[:rank], crops[rank:], strict=True
+    )
     axes = tuple(_axis(i, auto_pad, *row) for i, row in enumerate(rows))
     check_phases(axes)
     return axes
@@ -102,7 +107,8 @@ def _numbers(values, count, name, *, default=1, least=1, optional=False):
         raise SplitDeconvError(
             f"invalid {name} for this transposed convolution",
             where=name,
-            expected=f"{count} number(s) from {least} to {LONGEST}" + (", or None" if optional else ""),
+            expected=f"{count} number(s) from {least} to {LONGEST}"
+            + (", or None" if optional else ""),
             got=shown(values),
         )
     return values
@@ -113,7 +119,10 @@ def _axis(index, auto_pad, n, k, s, d, extra, o, before, end):
     where = f"spatial dimension {index}: n={n} k={k} s={s} d={d}"
     if extra >= max(s, d):
         raise SplitDeconvError(
-            "output padding too large", where=where, expected=f"less than {max(s, d)}", got=f"output_padding {extra}"
+            "output padding too large",
+            where=where,
+            expected=f"less than {max(s, d)}",
+            got=f"output_padding {extra}",
         )
     span = effective_kernel(k, d) - s
     tail = span + extra - before - end

@@ -12,7 +12,11 @@ DEFAULT_DOMAINS = ("", "ai.onnx")
 # These act on each element or channel separately, so they can be repeated on the parts of a filter.
 _ELEMENTWISE = {
     *((domain, kind) for domain in DEFAULT_DOMAINS for kind in ("Identity", "Cast")),
-    *((d, kind) for d in (*DEFAULT_DOMAINS, "com.microsoft") for kind in ("DequantizeLinear", "QuantizeLinear")),
+    *(
+        (d, kind)
+        for d in (*DEFAULT_DOMAINS, "com.microsoft")
+        for kind in ("DequantizeLinear", "QuantizeLinear")
+    ),
 }
 
 
@@ -46,7 +50,9 @@ class Scope:
         self.initializers = {t.name: t for t in getattr(self.graph, "initializer", ())}
         values = [v if isinstance(v, str) else v.name for v in self.graph.input]
         # Only the names of sparse initializers are known, so they count as inputs.
-        self.inputs = frozenset(values + [t.values.name for t in getattr(self.graph, "sparse_initializer", ())])
+        self.inputs = frozenset(
+            values + [t.values.name for t in getattr(self.graph, "sparse_initializer", ())]
+        )
 
     @property
     def outputs(self):
@@ -72,7 +78,9 @@ class Scope:
         if node is None:
             return scope.initializers.get(name)
         if node.op_type == "Constant" and node.domain in DEFAULT_DOMAINS:
-            return next((a.t for a in node.attribute if a.name == "value" and a.HasField("t")), None)
+            return next(
+                (a.t for a in node.attribute if a.name == "value" and a.HasField("t")), None
+            )
         return None
 
 
@@ -122,9 +130,16 @@ def trace(scope, name):
     chain = []
     while (tensor := scope.constant(name)) is None:
         node = scope.producer(name)
-        if node is None or (node.domain, node.op_type) not in _ELEMENTWISE or name != node.output[0] or len(chain) > 9:
+        if (
+            node is None
+            or (node.domain, node.op_type) not in _ELEMENTWISE
+            or name != node.output[0]
+            or len(chain) > 9
+        ):
             return None
-        if not all(node.input[:2]) or len(node.input) < (2 if node.op_type.endswith("Linear") else 1):
+        if not all(node.input[:2]) or len(node.input) < (
+            2 if node.op_type.endswith("Linear") else 1
+        ):
             return None
         chain.append(node)
         scope, name = scope.home(name), node.input[0]
@@ -150,11 +165,17 @@ def sweep(model, names):
         count.update(trained(model))
         gone = set()
         for scope in found:
-            dead = [n for n in scope.graph.node if n.output and all(o in names and not count[o] for o in n.output)]
+            dead = [
+                n
+                for n in scope.graph.node
+                if n.output and all(o in names and not count[o] for o in n.output)
+            ]
             for node in dead:
                 gone.update(node.output)
                 scope.graph.node.remove(node)
-            unused = {name for name in scope.initializers if name in names and not count[name]} - scope.overridable
+            unused = {
+                name for name in scope.initializers if name in names and not count[name]
+            } - scope.overridable
             gone |= unused
             for values in (scope.graph.initializer, scope.graph.input) if unused else ():
                 _drop(values, unused, "name")

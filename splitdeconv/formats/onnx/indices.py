@@ -30,7 +30,11 @@ def tables(model: bytes | Path) -> Iterator[tuple[str, int]]:
         if source is None or not -len(source.tensor.dims) <= axis < len(source.tensor.dims):
             continue
         name, seen = node.input[1], set()
-        while (maker := scope.producers.get(name)) is not None and maker.op_type in _HAND_ON and name not in seen:
+        while (
+            (maker := scope.producers.get(name)) is not None
+            and maker.op_type in _HAND_ON
+            and name not in seen
+        ):
             seen.add(name)
             name = maker.input[0]
         yield name, source.tensor.dims[axis]

@@ -37,14 +37,21 @@ def layers(data, where, size=None) -> list[dict]:
     sites = iter([site for this, site in find(found, types) if this.scope is main])
     fixed, rows = set(main.initializers), []
     for node in main.graph.node:
-        transposed = node.op_type == "ConvTranspose" and node.domain in DEFAULT_DOMAINS and node.output
+        transposed = (
+            node.op_type == "ConvTranspose" and node.domain in DEFAULT_DOMAINS and node.output
+        )
         site = next(sites) if transposed else None
         inside = [inner for graph in subgraphs(node) for inner in _all(graph)]
         if any(map(_multiplies, inside)):
             raise refusal(
-                node.name or node.op_type, where, f"operators inside {node.op_type}", "each of them runs once"
+                node.name or node.op_type,
+                where,
+                f"operators inside {node.op_type}",
+                "each of them runs once",
             )
-        if node.op_type == "Constant" or (node.input and not inside and all(n in fixed for n in node.input if n)):
+        if node.op_type == "Constant" or (
+            node.input and not inside and all(n in fixed for n in node.input if n)
+        ):
             fixed.update(node.output)
         elif _multiplies(node):
             rows.append(_row(node, known, site, fixed, batch, where))
@@ -55,9 +62,14 @@ def _fix(model, size, where):
     """Fix open lengths of the inputs: the batch to 1, the image to `size`. Returns the batch."""
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = [v.type.tensor_type.shape.dim for v in model.graph.input if v.name not in stored]
-    if size is not None and (not isinstance(size, list | tuple) or len(size) != 2 or not all(map(_is_length, size))):
+    if size is not None and (
+        not isinstance(size, list | tuple) or len(size) != 2 or not all(map(_is_length, size))
+    ):
         raise SplitDeconvError(
-            "invalid image size: expected two lengths", where="size", expected="(height, width)", got=repr(size)
+            "invalid image size: expected two lengths",
+            where="size",
+            expected="(height, width)",
+            got=repr(size),
         )
     symbols = {}
     for dims in inputs:
@@ -101,18 +113,26 @@ def _row(node, known, site, fixed, batch, where):
     at = (_CONVOLUTIONS | _MATRICES).get(kind)
     if at is None or node.domain not in _DOMAINS or len(node.input) <= at or not node.output:
         raise refusal(name, where, f"{node.domain}.{kind}" if node.domain else kind, _KNOWN)
-    x, weights, y = (known.get(n, (0, None))[1] for n in (node.input[0], node.input[at], node.output[0]))
+    x, weights, y = (
+        known.get(n, (0, None))[1] for n in (node.input[0], node.input[at], node.output[0])
+    )
     if not x or not weights or None in (*x, *weights) or 0 in (*x, *weights):
         fix = "; pass the image size (size=), or fix the input shapes of the model"
-        raise refusal(name, where, f"input {x}, weights {weights}", f"sizes known before the model runs{fix}")
-    attributes = {a.name: require("onnx.helper", "onnx").get_attribute_value(a) for a in node.attribute}
+        raise refusal(
+            name, where, f"input {x}, weights {weights}", f"sizes known before the model runs{fix}"
+        )
+    attributes = {
+        a.name: require("onnx.helper", "onnx").get_attribute_value(a) for a in node.attribute
+    }
     if kind in _CONVOLUTIONS:
         images(x, batch, name, where)
         found = _conv(name, x, weights, y, attributes)
     else:
         found = _matrix(name, x, weights, attributes, batch, where, node.input[at] in fixed)
     if found is None:
-        raise refusal(name, where, f"{kind} of {x} and {weights}, {attributes or 'no attributes'}", _KNOWN)
+        raise refusal(
+            name, where, f"{kind} of {x} and {weights}, {attributes or 'no attributes'}", _KNOWN
+        )
     return found
 
 
@@ -123,7 +143,10 @@ def _conv(name, x, weights, y, attributes):
         return None
     ones = (1,) * rank
     strides, dilations = attributes.get("strides", ones), attributes.get("dilations", ones)
-    pads, automatic = attributes.get("pads", (0, 0) * rank), attributes.get("auto_pad", b"NOTSET").decode()
+    pads, automatic = (
+        attributes.get("pads", (0, 0) * rank),
+        attributes.get("auto_pad", b"NOTSET").decode(),
+    )
     if len(strides) != rank or len(dilations) != rank or len(pads) != 2 * rank or min(strides) < 1:
         return None
     before, end = pads[:rank], pads[rank:]
@@ -136,7 +159,9 @@ def _conv(name, x, weights, y, attributes):
         before, end = (small, large) if automatic == "SAME_UPPER" else (large, small)
     outputs = y[2:] if y and None not in y[2:] else None
     pairs = {"padding": "EXPLICIT", "before": before, "end": end, "outputs": outputs}
-    return row(name, "conv", x[2:], x[1], weights[0], weights[2:], strides, dilations, groups, **pairs)
+    return row(
+        name, "conv", x[2:], x[1], weights[0], weights[2:], strides, dilations, groups, **pairs
+    )
 
 
 def _matrix(name, x, weights, attributes, batch, where, fixed):

@@ -87,14 +87,26 @@ class OnnxModel(Model):
     def operators(self):
         """Every operator of the model and its functions, with the version of its operator set."""
         operators = []
-        for holder, graph in ((self._model, self._model.graph), *((f, f) for f in self._model.functions)):
+        for holder, graph in (
+            (self._model, self._model.graph),
+            *((f, f) for f in self._model.functions),
+        ):
             versions = {o.domain: o.version for o in holder.opset_import}
             stack = [graph]
             while stack:
                 for node in stack.pop().node:
                     plain = node.domain in DEFAULT_DOMAINS
-                    version = next((versions[d] for d in (node.domain, *DEFAULT_DOMAINS * plain) if d in versions), 1)
-                    operators.append((node.op_type if plain else f"{node.domain}.{node.op_type}", version))
+                    version = next(
+                        (
+                            versions[d]
+                            for d in (node.domain, *DEFAULT_DOMAINS * plain)
+                            if d in versions
+                        ),
+                        1,
+                    )
+                    operators.append(
+                        (node.op_type if plain else f"{node.domain}.{node.op_type}", version)
+                    )
                     stack.extend(subgraphs(node))
         return operators
 
@@ -138,7 +150,12 @@ class OnnxModel(Model):
                 )
         if chosen:
             withdraw(self._scopes, self._types)
-            rewrite(self._model, self._scopes, [(d.site.key, d.form, d.interleave) for d in chosen], self._folder)
+            rewrite(
+                self._model,
+                self._scopes,
+                [(d.site.key, d.form, d.interleave) for d in chosen],
+                self._folder,
+            )
             self._data, self._scopes, self._types, self._found = None, [], [], []
 
     def let_go(self):
@@ -148,7 +165,9 @@ class OnnxModel(Model):
         """
         for this in self._held:
             scope = self._before[this.place]
-            this.node = next(node for node in scope.graph.node if node.output[:1] == this.node.output[:1])
+            this.node = next(
+                node for node in scope.graph.node if node.output[:1] == this.node.output[:1]
+            )
             this.scope, this.weights, this.bias = scope, None, None
         self._scopes, self._types, self._found, self._held = [], [], [], []
 
@@ -181,7 +200,10 @@ class OnnxModel(Model):
         """
         kept = staying(self._model, self._folder)
         found = [locate(tensor, self._folder) for tensor in kept]
-        self.bytes_kept, self._files = _total(found), tuple(sorted({_location(tensor) for tensor in kept}))
+        self.bytes_kept, self._files = (
+            _total(found),
+            tuple(sorted({_location(tensor) for tensor in kept})),
+        )
         stays = {id(tensor) for tensor in kept}
         outside = [tensor for tensor in self._outside() if id(tensor) not in stays]
         if self._data is not None and not outside:
@@ -189,12 +211,18 @@ class OnnxModel(Model):
             return
         stored = list(self._model.graph.initializer)
         del self._model.graph.initializer[:]
-        self._check_size(outside, self._model.ByteSize() + sum(tensor.ByteSize() for tensor in stored))
+        self._check_size(
+            outside, self._model.ByteSize() + sum(tensor.ByteSize() for tensor in stored)
+        )
         brought = {id(tensor) for tensor in outside}
         for tensor in self._outside():
             if id(tensor) in brought:
                 tensor.CopyFrom(inlined(tensor, self._folder))
-        save(self._model, lambda: (inlined(t, self._folder) if id(t) in brought else t for t in stored), path)
+        save(
+            self._model,
+            lambda: (inlined(t, self._folder) if id(t) in brought else t for t in stored),
+            path,
+        )
 
     def _check_size(self, outside, held):
         """Reject a file whose size, including the tensors outside, would be too large."""

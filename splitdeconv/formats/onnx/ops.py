@@ -78,7 +78,11 @@ class Ops(ABC):
             return self.emit("Slice", [value], axes=axes, starts=starts, ends=ends)
         names = ("starts", "ends", "axes")
         return self.emit(
-            "Slice", [value, *(self.integers(v, n) for v, n in zip((starts, ends, axes), names, strict=True))]
+            "Slice",
+            [
+                value,
+                *(self.integers(v, n) for v, n in zip((starts, ends, axes), names, strict=True)),
+            ],
         )
 
     def expand(self, value, like, dtype):
@@ -107,7 +111,10 @@ class Ops(ABC):
                 computed at run time. A single one is also computed if the value may be empty,
                 because -1 is undefined for a value without elements.
         """
-        dims = [0 if isinstance(d, Scaled) and (d.index, d.mul) == (i, d.div) else d for i, d in enumerate(dims)]
+        dims = [
+            0 if isinstance(d, Scaled) and (d.index, d.mul) == (i, d.div) else d
+            for i, d in enumerate(dims)
+        ]
         unknown = [i for i, d in enumerate(dims) if isinstance(d, Scaled)]
         if unknown and -1 not in dims and not self.may_be_empty:
             dims[unknown.pop()] = -1

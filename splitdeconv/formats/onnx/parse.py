@@ -16,9 +16,18 @@ from .graph import DEFAULT_DOMAINS, Scope, scopes, subgraphs
 LARGEST = 2**31 - 1
 _BITS = dict.fromkeys((2, 3, 9, 17, 18, 19, 20, 24), 8) | dict.fromkeys((4, 5, 10, 16), 16)
 _BITS |= (
-    dict.fromkeys((1, 6, 12), 32) | dict.fromkeys((7, 11, 13, 14), 64) | {15: 128, 21: 4, 22: 4, 23: 4, 25: 2, 26: 2}
+    dict.fromkeys((1, 6, 12), 32)
+    | dict.fromkeys((7, 11, 13, 14), 64)
+    | {15: 128, 21: 4, 22: 4, 23: 4, 25: 2, 26: 2}
 )
-_FIELDS = {1: "float_data", 7: "int64_data", 8: "string_data", 11: "double_data", 12: "uint64_data", 13: "uint64_data"}
+_FIELDS = {
+    1: "float_data",
+    7: "int64_data",
+    8: "string_data",
+    11: "double_data",
+    12: "uint64_data",
+    13: "uint64_data",
+}
 _STRING = 8
 
 
@@ -37,10 +46,18 @@ def parse(data, where):
     try:
         model.ParseFromString(data)
     except (DecodeError, ValueError) as error:
-        raise _broken("not a complete protocol buffer", where, "an ONNX model", str(error)) from None
-    if not model.graph.node or model.ir_version < 1 or (model.ir_version >= 3 and not model.opset_import):
+        raise _broken(
+            "not a complete protocol buffer", where, "an ONNX model", str(error)
+        ) from None
+    if (
+        not model.graph.node
+        or model.ir_version < 1
+        or (model.ir_version >= 3 and not model.opset_import)
+    ):
         got = f"{len(model.graph.node)} nodes, IR version {model.ir_version}, {len(model.opset_import)} operator sets"
-        raise _broken("parts are missing", where, "a graph with nodes, a version and its operator sets", got)
+        raise _broken(
+            "parts are missing", where, "a graph with nodes, a version and its operator sets", got
+        )
     for holder in (model, *model.functions):
         _check_versions(holder, where)
     for scope in scopes_checked(model, where):
@@ -57,7 +74,14 @@ def scopes_checked(model, where):
         graph = stack.pop()
         _check_words(_words_of_values(graph), where)
         for node in graph.node:
-            words = (node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute))
+            words = (
+                node.op_type,
+                node.domain,
+                node.name,
+                *node.input,
+                *node.output,
+                *(a.name for a in node.attribute),
+            )
             _check_words(words, where)
             stack.extend(subgraphs(node))
     return scopes(model)
@@ -122,7 +146,9 @@ def array(tensor, folder):
     """
     onnx = require("onnx", "onnx")
     if tensor.data_type not in (*_BITS, _STRING):
-        raise _broken("unknown tensor type", f"tensor {tensor.name!r}", "an ONNX type", str(tensor.data_type))
+        raise _broken(
+            "unknown tensor type", f"tensor {tensor.name!r}", "an ONNX type", str(tensor.data_type)
+        )
     if is_external(tensor):
         tensor = inlined(tensor, folder)
     return onnx.numpy_helper.to_array(tensor)
@@ -135,7 +161,9 @@ def is_external(tensor):
 
 def inlined(tensor, folder):
     """A copy of an external tensor with its values inside."""
-    copy = type(tensor)(data_type=tensor.data_type, dims=tensor.dims, name=tensor.name, doc_string=tensor.doc_string)
+    copy = type(tensor)(
+        data_type=tensor.data_type, dims=tensor.dims, name=tensor.name, doc_string=tensor.doc_string
+    )
     copy.metadata_props.extend(tensor.metadata_props)
     copy.raw_data = read_external(tensor, folder)
     return copy
@@ -170,7 +198,9 @@ def locate(tensor, folder):
             fix="pass the path of the model",
         )
     base = Path(folder).resolve()
-    path = (base / location).resolve() if isinstance(location, str) and "\0" not in location else base
+    path = (
+        (base / location).resolve() if isinstance(location, str) and "\0" not in location else base
+    )
     # Links are resolved before the comparison, so that none of them leads out of the folder either.
     if not location or Path(location).is_absolute() or base not in path.parents:
         raise SplitDeconvError(
@@ -212,7 +242,10 @@ def _check_names(scope: Scope, where):
     for names in (given, [*defined, *(name for name in given if name not in set(stored))]):
         if len(names) != len(set(names)):
             raise _broken("duplicate name", where, "one definition per name", _repeated(names))
-    for name in (*(name for node in scope.graph.node for name in node.input if name), *scope.outputs):
+    for name in (
+        *(name for node in scope.graph.node for name in node.input if name),
+        *scope.outputs,
+    ):
         if scope.home(name) is None:
             raise _broken("undefined value", where, "an input, initializer or output", repr(name))
 
@@ -248,7 +281,9 @@ def _check_tensor(tensor, where):
         field = {14: "float_data", 15: "double_data"}.get(kind) or _FIELDS.get(kind, "int32_data")
         held, need = len(getattr(tensor, field)), count * (2 if kind in (14, 15) else 1)
     if held != need:
-        raise _broken("stored values do not match the shape", where, f"{need} for {_shape(tensor)}", str(held))
+        raise _broken(
+            "stored values do not match the shape", where, f"{need} for {_shape(tensor)}", str(held)
+        )
 
 
 def _shape(tensor):

@@ -14,7 +14,12 @@ _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 _LARGE = 1 << 30  # bytes in other files above which no second copy is made
 
 
-def load(model: bytes | Path, path: str | None = None, kernels: str = "default", threads: int | None = None) -> dict:
+def load(
+    model: bytes | Path,
+    path: str | None = None,
+    kernels: str = "default",
+    threads: int | None = None,
+) -> dict:
     """The model under the name "", ready to run.
 
     Args:
@@ -40,9 +45,13 @@ def load(model: bytes | Path, path: str | None = None, kernels: str = "default",
         options.add_session_config_entry("session.disable_prepacking", "1")
     source, folder = _source(model, path)
     if folder is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", folder
+        )
     try:
-        return {"": _Session(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))}
+        return {
+            "": _Session(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))
+        }
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
         raise rejected(error) from None
 
@@ -81,7 +90,11 @@ class _Session:
         except Exception as error:  # as above
             raise rejected(error) from None
         names = [port.name for port in self._session.get_outputs()]
-        return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
+        return {
+            name: value
+            for name, value in zip(names, values, strict=True)
+            if isinstance(value, np.ndarray)
+        }
 
 
 def _shape(port):

@@ -21,7 +21,12 @@ _KNOWN = {*_INTS, "auto_pad", "group"}
 _ALONG_ONE, _ALONG_MORE = ("transpose", "concat"), ("concat", "depth_to_space", "transpose")
 _FLOATS = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 #: The largest finite number of each type.
-_LARGEST = {1: 2.0**128 - 2.0**104, 10: 65504.0, 11: float(np.finfo(np.float64).max), 16: 255 * 2.0**120}
+_LARGEST = {
+    1: 2.0**128 - 2.0**104,
+    10: 65504.0,
+    11: float(np.finfo(np.float64).max),
+    16: 255 * 2.0**120,
+}
 _READABLE = {**_FLOATS, 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32"}
 
 
@@ -118,7 +123,9 @@ def _look(scope, place, node, known, read):
         bias = node.input[2] if len(node.input) > 2 else ""
         this.groups = next((a.i for a in node.attribute if a.name == "group"), 1)
         cin, cout = this.shape[0], this.shape[1] * this.groups
-        this.axes, this.groups = geometry(node, scope.opset, x, this.shape, _lookup(scope, known, bias)[1])
+        this.axes, this.groups = geometry(
+            node, scope.opset, x, this.shape, _lookup(scope, known, bias)[1]
+        )
         this.computes = this.computes or data_type
         _check_function(this)
         if source and read:
@@ -132,16 +139,35 @@ def _look(scope, place, node, known, read):
         this.problem = in_words(error)
     dtype = _READABLE.get(stored or this.computes, "unknown")
     sized = any(attribute.name == "output_shape" for attribute in node.attribute)
-    bound = "output_shape only holds for the declared input size, as does the result" if sized else None
-    site = Site(this.name, "ConvTranspose", this.axes, this.groups, cin, cout, dtype, batch, this.problem, this)
+    bound = (
+        "output_shape only holds for the declared input size, as does the result" if sized else None
+    )
+    site = Site(
+        this.name,
+        "ConvTranspose",
+        this.axes,
+        this.groups,
+        cin,
+        cout,
+        dtype,
+        batch,
+        this.problem,
+        this,
+    )
     return this, replace(
-        site, bound=bound, interleaves=_ALONG_ONE if this.axes and len(this.axes) == 1 else _ALONG_MORE
+        site,
+        bound=bound,
+        interleaves=_ALONG_ONE if this.axes and len(this.axes) == 1 else _ALONG_MORE,
     )
 
 
 def in_words(error):
     """An error as one line of text."""
-    details = [f"{label} {text}" for label, text in (("expected", error.expected), ("got", error.got)) if text]
+    details = [
+        f"{label} {text}"
+        for label, text in (("expected", error.expected), ("got", error.got))
+        if text
+    ]
     return ": ".join([error.problem, ", ".join(details)]) if details else error.problem
 
 
@@ -162,18 +188,30 @@ def geometry(node, opset, x, filters, bias):
     """
     newest = require("onnx", "onnx").defs.onnx_opset_version()
     if not FIRST_OPSET <= opset <= newest:
-        raise _cannot("unsupported operator set", f"opset {FIRST_OPSET} to {newest}", f"opset {opset}")
+        raise _cannot(
+            "unsupported operator set", f"opset {FIRST_OPSET} to {newest}", f"opset {opset}"
+        )
     attributes = _attributes(node)
     groups = attributes.pop("group", 1)
     if groups < 1 or filters[0] % groups:
-        raise _cannot("invalid group: must divide the input channels", f"a divisor of {filters[0]}", str(groups))
+        raise _cannot(
+            "invalid group: must divide the input channels",
+            f"a divisor of {filters[0]}",
+            str(groups),
+        )
     kernel = attributes.setdefault("kernel_shape", filters[2:])
     if kernel != filters[2:]:
         raise _cannot("kernel_shape does not match the filters", str(filters[2:]), str(kernel))
     if x and (len(x) != len(filters) or x[1] not in (None, filters[0])):
-        raise _cannot("input does not match the filters", f"{len(filters)} axes, {filters[0]} channels", f"shape {x}")
+        raise _cannot(
+            "input does not match the filters",
+            f"{len(filters)} axes, {filters[0]} channels",
+            f"shape {x}",
+        )
     if bias and (len(bias) != 1 or bias[0] not in (None, filters[1] * groups)):
-        raise _cannot("bias does not match the filters", f"{filters[1] * groups} numbers", f"shape {bias}")
+        raise _cannot(
+            "bias does not match the filters", f"{filters[1] * groups} numbers", f"shape {bias}"
+        )
     axes = from_onnx(x[2:] if x else (None,) * (len(filters) - 2), **attributes)
     return axes, groups
 
@@ -188,7 +226,9 @@ def _attributes(node):
     for attribute in node.attribute:
         name = attribute.name
         if attribute.ref_attr_name:
-            raise _cannot(f"{name} is a parameter of a function", "a number", attribute.ref_attr_name)
+            raise _cannot(
+                f"{name} is a parameter of a function", "a number", attribute.ref_attr_name
+            )
         if name not in _KNOWN or name in values:
             raise _cannot("unknown or duplicate attribute", ", ".join(sorted(_KNOWN)), repr(name))
         if name in _INTS and attribute.type == attribute.INTS:
@@ -198,7 +238,9 @@ def _attributes(node):
         elif name == "group" and attribute.type == attribute.INT:
             values[name] = attribute.i
         else:
-            raise _cannot(f"wrong type of attribute {name}", "the type in ONNX", f"type {attribute.type}")
+            raise _cannot(
+                f"wrong type of attribute {name}", "the type in ONNX", f"type {attribute.type}"
+            )
     return values
 
 
@@ -218,7 +260,9 @@ def _take_weights(this, known):
 
 def _is_followed(this, source, rank, read):
     """Whether a constant is cut in its stored form, with its operators repeated on the parts."""
-    return source.tensor.data_type in _READABLE and can_follow(source, this.scope, rank, this.groups, read)
+    return source.tensor.data_type in _READABLE and can_follow(
+        source, this.scope, rank, this.groups, read
+    )
 
 
 def _refuse_overflow(this, source, read):
@@ -240,9 +284,13 @@ def _check_function(this):
     """Checks that only concern protobuf graphs: the type of zeros, and constants in functions."""
     if this.computes not in _FLOATS:
         known = ", ".join(_FLOATS.values())
-        raise _cannot("ONNX does not define this operator for that type", known, f"type {this.computes}")
+        raise _cannot(
+            "ONNX does not define this operator for that type", known, f"type {this.computes}"
+        )
     if this.scope.opset < 9 and this.scope.function:
-        raise _cannot("constants in functions must be floats", "opset 9 or later", f"opset {this.scope.opset}")
+        raise _cannot(
+            "constants in functions must be floats", "opset 9 or later", f"opset {this.scope.opset}"
+        )
 
 
 def _lookup(scope, known, name):

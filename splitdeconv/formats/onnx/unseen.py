@@ -13,7 +13,11 @@ def names(model) -> list[str]:
     """The operators, with their domains, that neither a standard nor the model itself defines."""
     own = {(function.domain, function.name) for function in model.functions}
     used = (node for scope in scopes(model) for node in scope.graph.node)
-    return [f"{n.domain}.{n.op_type}" for n in used if (n.domain, n.op_type) not in own and not _is_known(n)]
+    return [
+        f"{n.domain}.{n.op_type}"
+        for n in used
+        if (n.domain, n.op_type) not in own and not _is_known(n)
+    ]
 
 
 def _is_known(node):

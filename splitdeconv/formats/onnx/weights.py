@@ -47,14 +47,20 @@ def cut_in_graph(ops, plan, filters, shape):
     lead = int(groups > 1)
     if groups > 1:
         filters = ops.reshape(filters, [groups, cin, cout, *kernel])
-    planes = ops.transpose(filters, (*range(lead), lead + 1, lead, *range(lead + 2, lead + 2 + rank)))
-    padded = any(None in taps for split in plan.axis_plans for w in split.windows for taps in w.taps)
+    planes = ops.transpose(
+        filters, (*range(lead), lead + 1, lead, *range(lead + 2, lead + 2 + rank))
+    )
+    padded = any(
+        None in taps for split in plan.axis_plans for w in split.windows for taps in w.taps
+    )
     if padded:
         # A tap of None selects the plane of zeros added at the end of each kernel axis.
         planes = ops.pad(planes, [(0, 0)] * (lead + 2) + [(0, 1)] * rank)
     held = [k + padded for k in kernel]
     return [
-        None if 0 in convolution.kernel_size else _pick(ops, planes, convolution, plan, (cin, cout), held)
+        None
+        if 0 in convolution.kernel_size
+        else _pick(ops, planes, convolution, plan, (cin, cout), held)
         for convolution in plan.convolutions
     ]
 
@@ -69,14 +75,20 @@ def _pick(ops, planes, convolution, plan, channels, held):
     parts = []
     for phase in np.ndindex(*(len(w.phases) for w in convolution.windows)):
         part = planes
-        for i, (r, window, axis) in enumerate(zip(phase, convolution.windows, plan.axes, strict=True)):
+        for i, (r, window, axis) in enumerate(
+            zip(phase, convolution.windows, plan.axes, strict=True)
+        ):
             taps = [axis.k if tap is None else tap for tap in window.taps[r]]
             if taps != list(range(held[i])):
                 part = ops.gather(part, taps, lead + 2 + i)
         parts.append(part)
     value = ops.concat(parts, lead)
     cin, cout = channels
-    return ops.reshape(value, [plan.groups * len(parts) * cout, cin, *convolution.kernel_size]) if lead else value
+    return (
+        ops.reshape(value, [plan.groups * len(parts) * cout, cin, *convolution.kernel_size])
+        if lead
+        else value
+    )
 
 
 def stack_in_graph(ops, bias, groups, phases, channels):

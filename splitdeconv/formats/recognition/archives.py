@@ -26,7 +26,15 @@ _CLOSED = (("7-Zip", b"7z\xbc\xaf\x27\x1c", "7z x {}"), ("RAR", b"Rar!\x1a\x07",
 _GIVE = "use the model file inside it"
 _UNTAR = f"tar -xf {{}}, then {_GIVE}"
 #: Exceptions that Python raises for damaged archives.
-BROKEN = (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError, EOFError, zlib.error)
+BROKEN = (
+    zipfile.BadZipFile,
+    ValueError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    EOFError,
+    zlib.error,
+)
 
 
 def describe(data: bytes, path: str) -> tuple[str, str] | None:
@@ -55,7 +63,11 @@ def _in_stream(data, path, name, command):
         return f"a tar archive, compressed with {name}", recipes.filled(_UNTAR, path)
     inside = beginning_with(head)
     model = f"model.{inside.name}" if inside else "model"
-    out = f"splitdeconv convert {model} -o split.{inside.name}" if inside else f"splitdeconv inspect {model}"
+    out = (
+        f"splitdeconv convert {model} -o split.{inside.name}"
+        if inside
+        else f"splitdeconv inspect {model}"
+    )
     what = f"a file compressed with {name}" + (f" (a .{inside.name} model)" if inside else "")
     return what, recipes.filled(f"{command} {{}} > {model}, then {out}", path)
 
@@ -86,8 +98,12 @@ def _in_zip(data, path):
     last = {part[-1] for part in parts}
     if {"serialized_exported_program.json", "archive_format"} & last:
         return "a torch.export program (.pt2)", recipes.filled(recipes.EXPORTED, path)
-    if "constants.pkl" in last or any("code" in part[:-1] for part in parts if part[-1].endswith(".py")):
-        return "a TorchScript archive (its code is never run)", recipes.filled(recipes.SCRIPTED, path)
+    if "constants.pkl" in last or any(
+        "code" in part[:-1] for part in parts if part[-1].endswith(".py")
+    ):
+        return "a TorchScript archive (its code is never run)", recipes.filled(
+            recipes.SCRIPTED, path
+        )
     if "data.pkl" in last:
         return "a PyTorch checkpoint (its pickle is never opened)", recipes.TO_ONNX
     if any("com.apple.CoreML" in part for part in parts):
@@ -117,5 +133,7 @@ def _models(archive):
                 head = member.read(_PEEK)
             file_format = beginning_with(head)
             # A .keras file begins like any other zip archive.
-            if file_format and (head[:4] != b"PK\x03\x04" or item.filename.endswith(f".{file_format.name}")):
+            if file_format and (
+                head[:4] != b"PK\x03\x04" or item.filename.endswith(f".{file_format.name}")
+            ):
                 yield item.filename, file_format.name

@@ -83,10 +83,17 @@ def detect(data: bytes, where="the model") -> str:
 def _too_large(path, head, size):
     """The error for a file that is too large; HDF5 files and checkpoints get specific advice."""
     if head.startswith(b"\x89HDF"):
-        raise _refuse("an HDF5 file: legacy Keras, or weights alone", recipes.filled(recipes.LEGACY, path), path)
+        raise _refuse(
+            "an HDF5 file: legacy Keras, or weights alone",
+            recipes.filled(recipes.LEGACY, path),
+            path,
+        )
     if head.startswith(b"\x80"):
         detect(head, path)
-    fixes = {"tflite": recipes.SMALLER, "keras": f"if it is a PyTorch checkpoint: {recipes.TO_ONNX}"}
+    fixes = {
+        "tflite": recipes.SMALLER,
+        "keras": f"if it is a PyTorch checkpoint: {recipes.TO_ONNX}",
+    }
     file_format = beginning_with(head)
     return SplitDeconvError(
         "the model is too large",
@@ -100,9 +107,15 @@ def _too_large(path, head, size):
 def _unreadable(path, error):
     got = getattr(error, "strerror", None) or str(error)
     return SplitDeconvError(
-        "the model cannot be read", where=str(path), expected=_EXPECTED, got=got, fix="check path and permissions"
+        "the model cannot be read",
+        where=str(path),
+        expected=_EXPECTED,
+        got=got,
+        fix="check path and permissions",
     )
 
 
 def _refuse(what, fix, where):
-    return SplitDeconvError("unsupported model format", where=where, expected=_EXPECTED, got=what, fix=fix)
+    return SplitDeconvError(
+        "unsupported model format", where=where, expected=_EXPECTED, got=what, fix=fix
+    )

@@ -129,15 +129,27 @@ KINDS = (
         "export the model from its own code as a SavedModel folder",
     ),
     Kind(_IS_IR, "an OpenVINO model (IR)", recipes.OPENVINO),
-    Kind(_text(rb"^version https://git-lfs"), "a Git LFS pointer, not the file itself", "git lfs pull"),
+    Kind(
+        _text(rb"^version https://git-lfs"),
+        "a Git LFS pointer, not the file itself",
+        "git lfs pull",
+    ),
     Kind(_text(rb"^\s*(<!doctype html|<html)"), "a web page, not the file it describes"),
-    Kind(_text(rb'^\s*\{.*"modelTopology"'), "a TensorFlow.js model", recipes.MADE_FROM + "tensorflowjs_converter"),
+    Kind(
+        _text(rb'^\s*\{.*"modelTopology"'),
+        "a TensorFlow.js model",
+        recipes.MADE_FROM + "tensorflowjs_converter",
+    ),
     Kind(
         _text(rb'^\s*\{.*"class_name"\s*:\s*"(functional|sequential|model)"'),
         "a Keras model configuration without weights",
         "in Python, keras.models.model_from_json, load_weights, then splitdeconv.convert",
     ),
-    Kind(_text(rb"^7767517\s"), "an ncnn model", f"{recipes.MADE_FROM}convert the result to ncnn with pnnx"),
+    Kind(
+        _text(rb"^7767517\s"),
+        "an ncnn model",
+        f"{recipes.MADE_FROM}convert the result to ncnn with pnnx",
+    ),
     Kind(_is_flatbuffer, "a flatbuffer without TFLite's identifier TFL3"),
     Kind(lambda data: _is_text(data), "text"),
 )
@@ -177,11 +189,7 @@ def describe_folder(path: Path) -> tuple[str, str]:
         (("saved_model.pbtxt",), "a SavedModel folder", recipes.TO_TFLITE),
         (("Data/com.apple.CoreML",), "a Core ML package", recipes.CORE_ML),
         (("coremldata.bin",), "a compiled Core ML model", recipes.CORE_ML),
-        (
-            ("config.json", "metadata.json"),
-            "an unpacked .keras file",
-            recipes.UNPACKED,
-        ),
+        (("config.json", "metadata.json"), "an unpacked .keras file", recipes.UNPACKED),
     ):
         if all((path / name).exists() for name in names):
             return what, recipes.filled(fix, path)

@@ -35,10 +35,14 @@ _LITE = (
 )
 TO_TFLITE = _LITE % "tf.lite.TFLiteConverter.from_saved_model(sys.argv[1])"
 FROZEN = "with the names of the graph's inputs and outputs, " + (
-    _LITE % "tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(sys.argv[1], ['INPUT'], ['OUTPUT'])"
+    _LITE
+    % "tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(sys.argv[1], ['INPUT'], ['OUTPUT'])"
 )
 LEGACY = "pip install tf_keras, then TF_USE_LEGACY_KERAS=1 " + (
-    _LITE % ("tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(sys.argv[1], compile=False))")
+    _LITE
+    % (
+        "tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(sys.argv[1], compile=False))"
+    )
 )
 SMALLER = (
     "export it with float16 or int8 weights, which take half or a quarter of the space, or convert "
@@ -56,7 +60,9 @@ CORE_ML = (
     "also accepts a keras.Model), and make the Core ML model from the result"
 )
 ORT = "convert the .onnx file it was made from, then python -m onnxruntime.tools.convert_onnx_models_to_ort split.onnx"
-OPENVINO = "convert the .onnx or .tflite file it was made from, then ovc split.onnx (or split.tflite)"
+OPENVINO = (
+    "convert the .onnx or .tflite file it was made from, then ovc split.onnx (or split.tflite)"
+)
 COMPILED = f"{MADE_FROM}compile the result again with the same tool"
 UNPACKED = (
     "python -c \"import keras, sys; keras.models.load_model(sys.argv[1]).save('model.keras')\" {}, "
@@ -71,11 +77,15 @@ def recent_weights(path: str) -> str:
 
 def older_weights(path: str) -> str:
     """What to do with a Keras 1 or 2 weights file, which Keras loads as .h5 but not .weights.h5."""
-    return _weights(path, "renamed.h5", path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5"))
+    return _weights(
+        path, "renamed.h5", path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5")
+    )
 
 
 def _weights(path, other, fits):
-    return WEIGHTS % (("", repr(path)) if fits else (f"cp {shlex.quote(path)} {other}, then ", repr(other)))
+    return WEIGHTS % (
+        ("", repr(path)) if fits else (f"cp {shlex.quote(path)} {other}, then ", repr(other))
+    )
 
 
 def filled(recipe: str | Callable[[str], str], path: str | Path) -> str:
@@ -90,4 +100,8 @@ def filled(recipe: str | Callable[[str], str], path: str | Path) -> str:
     if callable(recipe):
         return recipe(named)
     folder = shlex.quote(str(Path(named).parent))
-    return recipe.replace("{folder}", folder).replace("PATH", repr(named)).replace("{}", shlex.quote(named))
+    return (
+        recipe.replace("{folder}", folder)
+        .replace("PATH", repr(named))
+        .replace("{}", shlex.quote(named))
+    )

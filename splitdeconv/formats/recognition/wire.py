@@ -68,7 +68,9 @@ def is_frozen_graph(data) -> bool:
     """Whether this is a GraphDef: nodes in field 1, each with its name first."""
     try:
         number, wire, start, stop = next(fields(data))
-        return (number, wire) == (1, 2) and next(fields(data[start : min(stop, start + 64)]))[:2] == (1, 2)
+        return (number, wire) == (1, 2) and next(fields(data[start : min(stop, start + 64)]))[
+            :2
+        ] == (1, 2)
     except (ValueError, StopIteration):
         return False
 

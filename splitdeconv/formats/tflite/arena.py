@@ -49,14 +49,18 @@ def _lives(model, graph):
             # A tensor that is never read is never released.
             born.setdefault(tensor, position)
             died.setdefault(tensor, end)
-        if operator_name(model, operator) == "DEQUANTIZE" and not any(t in born for t in ports(operator.inputs)):
+        if operator_name(model, operator) == "DEQUANTIZE" and not any(
+            t in born for t in ports(operator.inputs)
+        ):
             fixed.update(ports(operator.outputs))
     fixed.update(ports(graph.outputs))
     for position, operator in enumerate(operators):
         died |= {t: position for t in ports(operator.inputs) if t in born}
     died |= {t: end for t in fixed if t in born}
     sizes = {t: _bytes(model, tensors[t]) for t in born}
-    order = sorted(born, key=lambda t: (0, t) if (born[t], died[t]) == (0, end) else (1, -sizes[t], born[t]))
+    order = sorted(
+        born, key=lambda t: (0, t) if (born[t], died[t]) == (0, end) else (1, -sizes[t], born[t])
+    )
     lives = [(born[t], died[t], sizes[t]) for t in order if sizes[t]]
     return np.array(lives, np.int64).reshape(-1, 3).T
 

@@ -23,11 +23,17 @@ def counted(model, site: Site) -> Site:
         model: the `ModelT` that contains it.
         site: one of its transposed convolutions.
     """
-    if site.dtype != hybrid.DTYPE or site.problem is not None or any(axis.n is None for axis in site.axes):
+    if (
+        site.dtype != hybrid.DTYPE
+        or site.problem is not None
+        or any(axis.n is None for axis in site.axes)
+    ):
         return site
     tensor = model.subgraphs[site.key.subgraph].tensors[site.key.stored_weights]
     one_scale = len(set(np.asarray(tensor.quantization.scale, np.float32).tolist())) == 1
-    counts = {form: _issued(site, form, int(one_scale)) for form in ("nzp", "split", "rows", "stacked")}
+    counts = {
+        form: _issued(site, form, int(one_scale)) for form in ("nzp", "split", "rows", "stacked")
+    }
     return replace(site, counts=counts)
 
 

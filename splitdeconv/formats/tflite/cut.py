@@ -13,7 +13,9 @@ from .flow import contents
 from .graph import ports, producers
 
 
-def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Path | None = None) -> Cut:
+def cut(
+    original: bytes | Path, converted: bytes | Path, site: Site, folder: Path | None = None
+) -> Cut:
     """Cut the operator of a site out of both models.
 
     Args:
@@ -33,7 +35,10 @@ def cut(original: bytes | Path, converted: bytes | Path, site: Site, folder: Pat
         if ends is None:
             graph = model.subgraphs[handle.subgraph]
             operator = graph.operators[handle.operator]
-            ends = [graph.tensors[i].name for i in (_begin(model, graph, site), ports(operator.outputs)[0])]
+            ends = [
+                graph.tensors[i].name
+                for i in (_begin(model, graph, site), ports(operator.outputs)[0])
+            ]
         file = None if folder is None else folder / f"{name}.tflite"
         parts.append(_subgraph(model, handle.subgraph, *ends, file))
     return Cut(*parts)
@@ -50,7 +55,9 @@ def _begin(model, graph, site):
         data = np.array(shape, "<i4")
         model.buffers.append(make("Buffer", data=data.view(np.uint8)))
         size, buffer = np.array([len(shape)], "<i4"), len(model.buffers) - 1
-        graph.tensors.append(make("Tensor", name=b"", type=2, shape=size, hasRank=True, buffer=buffer))  # INT32
+        graph.tensors.append(
+            make("Tensor", name=b"", type=2, shape=size, hasRank=True, buffer=buffer)
+        )  # INT32
         operator = graph.operators[site.key.operator]
         operator.inputs = np.array([len(graph.tensors) - 1, *ports(operator.inputs)[1:]], "<i4")
         return site.key.x
@@ -63,7 +70,9 @@ def source_of(model, graph, handle) -> int:
     """
     makers, source = producers(graph), handle.x
     while True:
-        operators = operators_between(graph, [source], ports(graph.operators[handle.operator].outputs))
+        operators = operators_between(
+            graph, [source], ports(graph.operators[handle.operator].outputs)
+        )
         made = {i for operator in operators for i in ports(operator.outputs)} | {source, -1}
         read = {i for operator in operators for i in ports(operator.inputs)} - made
         if all(contents(model, graph.tensors[i]) is not None for i in read):
@@ -94,7 +103,10 @@ def _subgraph(model, number, reads, writes, file):
     It is written to `file` if one is given, or else returned as bytes.
     """
     graph = model.subgraphs[number]
-    found = [[i for i, tensor in enumerate(graph.tensors) if tensor.name == name] for name in (reads, writes)]
+    found = [
+        [i for i, tensor in enumerate(graph.tensors) if tensor.name == name]
+        for name in (reads, writes)
+    ]
     if any(len(indices) != 1 for indices in found):
         raise UncutError("a tensor name is not unique in the file")
     (source,), (sink,) = found
@@ -102,7 +114,12 @@ def _subgraph(model, number, reads, writes, file):
     graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")
     graph.operators = [operator for operator in graph.operators if operator in needed]
     model.subgraphs, model.signatureDefs, model.metadata = [graph], None, None
-    used = {i for operator in needed for i in (*ports(operator.inputs), *ports(operator.outputs)) if i >= 0}
+    used = {
+        i
+        for operator in needed
+        for i in (*ports(operator.inputs), *ports(operator.outputs))
+        if i >= 0
+    }
     held = {graph.tensors[i].buffer for i in used}
     for index, buffer in enumerate(model.buffers):
         if index not in held:

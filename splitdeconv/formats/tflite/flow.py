@@ -35,7 +35,11 @@ def check_flow(model, number, where) -> None:
         for tensor in _indices(operator.inputs) - {-1} - given - made:
             raise damaged(where, f"{here}: reads tensor {tensor} before it is written")
         outputs = _indices(operator.outputs)
-        owned = (constants, "a constant"), (inputs, "an input"), (made, "which another operator writes")
+        owned = (
+            (constants, "a constant"),
+            (inputs, "an input"),
+            (made, "which another operator writes"),
+        )
         for tensors, what in owned:
             for tensor in outputs & tensors:
                 raise damaged(where, f"{here}: writes tensor {tensor}, {what}")

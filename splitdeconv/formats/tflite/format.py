@@ -80,10 +80,16 @@ class TFLite(Format):
         # unique.
         names = [(tensor.name or b"").decode(errors="replace") for tensor in graph.tensors]
         counts = Counter(names)
-        labels = [name if name and counts[name] == 1 else f"{name}:{i}" for i, name in enumerate(names)]
+        labels = [
+            name if name and counts[name] == 1 else f"{name}:{i}" for i, name in enumerate(names)
+        ]
         fixed = {i for i, tensor in enumerate(graph.tensors) if constant(model, tensor) is not None}
         operators = (
-            Node(operator_name(model, op), tuple(i for i in ports(op.inputs) if i >= 0), tuple(ports(op.outputs)))
+            Node(
+                operator_name(model, op),
+                tuple(i for i in ports(op.inputs) if i >= 0),
+                tuple(ports(op.outputs)),
+            )
             for op in graph.operators or ()
         )
         return [node.renamed(labels) for node in alive(operators, fixed)]

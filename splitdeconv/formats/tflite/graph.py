@@ -44,7 +44,9 @@ def ports(indices) -> list[int]:
 
 def producers(graph) -> dict[int, object]:
     """The operator that makes each tensor."""
-    return {tensor: operator for operator in graph.operators or () for tensor in ports(operator.outputs)}
+    return {
+        tensor: operator for operator in graph.operators or () for tensor in ports(operator.outputs)
+    }
 
 
 def dimensions(tensor) -> list[int | None]:

@@ -101,7 +101,11 @@ def bound_of(site, data):
     taps = np.abs(constant(model, tensor).astype(np.float64)).sum(axis=3)
     taps *= scales(tensor).astype(np.float64).reshape(-1, 1, 1)
     down, right = (axis.s for axis in site.axes)
-    most = max(taps[:, i::down, j::right].sum(axis=(1, 2)).max(initial=0.0) for i in range(down) for j in range(right))
+    most = max(
+        taps[:, i::down, j::right].sum(axis=(1, 2)).max(initial=0.0)
+        for i in range(down)
+        for j in range(right)
+    )
     return lambda x: most * _step(x)
 
 

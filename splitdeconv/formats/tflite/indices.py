@@ -48,7 +48,10 @@ def lengths(model: bytes | Path) -> Iterator[str]:
         def values(index, graph=graph):
             return constant(parsed, graph.tensors[index]) if index >= 0 else None
 
-        nodes = [(operator_name(parsed, o), ports(o.inputs), ports(o.outputs)) for o in graph.operators or ()]
+        nodes = [
+            (operator_name(parsed, o), ports(o.inputs), ports(o.outputs))
+            for o in graph.operators or ()
+        ]
         for index in counted(nodes, _WORDS, values):
             yield from _names(parsed, number, index)
 

@@ -32,7 +32,9 @@ def layers(data, where) -> list[dict]:
     for operator in (op for other in others for op in other.operators or ()):
         if _multiplies(model, operator):
             expected = "all of them in the main graph, where each runs once"
-            raise refusal(operator_name(model, operator), where, "an operator in another subgraph", expected)
+            raise refusal(
+                operator_name(model, operator), where, "an operator in another subgraph", expected
+            )
     return [found for found in rows if found is not None]
 
 
@@ -53,7 +55,12 @@ def _row(model, graph, operator, sites, batch, where):
     # The batch may stay open.
     x, y = ([batch if n is None and not i else n for i, n in enumerate(shape)] for shape in (x, y))
     if not x or not weights or not y or None in (*x, *weights, *y) or 0 in (*x, *weights):
-        raise refusal(label, where, f"input {x}, weights {weights}, output {y}", "sizes known before the model runs")
+        raise refusal(
+            label,
+            where,
+            f"input {x}, weights {weights}, output {y}",
+            "sizes known before the model runs",
+        )
     fixed = constant(model, graph.tensors[inputs[1]]) is not None
     found = _READERS[kind](label, operator.builtinOptions, x, weights, y, batch, where, fixed)
     if found is None:
@@ -63,7 +70,9 @@ def _row(model, graph, operator, sites, batch, where):
 
 def _multiplies(model, operator):
     kind = operator_name(model, operator)
-    custom = names("BuiltinOperator").get(builtin(model.operatorCodes[operator.opcodeIndex])) == "CUSTOM"
+    custom = (
+        names("BuiltinOperator").get(builtin(model.operatorCodes[operator.opcodeIndex])) == "CUSTOM"
+    )
     # The file does not describe custom operators.
     return custom or bool(_OTHERS.search(kind))
 
@@ -83,15 +92,35 @@ def _conv(label, options, x, weights, y, batch, where, _):
     images(x, batch, label, where)
     window = (options.strideH, options.strideW), (options.dilationHFactor, options.dilationWFactor)
     word = names("Padding").get(options.padding)
-    return row(label, "conv", x[1:3], x[3], c_out, weights[1:3], *window, groups, padding=word, outputs=y[1:3])
+    return row(
+        label,
+        "conv",
+        x[1:3],
+        x[3],
+        c_out,
+        weights[1:3],
+        *window,
+        groups,
+        padding=word,
+        outputs=y[1:3],
+    )
 
 
 def _fully_connected(label, _, x, weights, y, batch, where, __):
-    return dense(label, x, weights[1], weights[0], batch, where) if len(weights) == 2 and y[-1] == weights[0] else None
+    return (
+        dense(label, x, weights[1], weights[0], batch, where)
+        if len(weights) == 2 and y[-1] == weights[0]
+        else None
+    )
 
 
 def _matmul(label, options, x, weights, y, batch, where, fixed):
-    if not fixed or len(weights) < 2 or any(n != 1 for n in weights[:-2]) or getattr(options, "adjX", False):
+    if (
+        not fixed
+        or len(weights) < 2
+        or any(n != 1 for n in weights[:-2])
+        or getattr(options, "adjX", False)
+    ):
         return None
     c_in, c_out = reversed(weights[-2:]) if getattr(options, "adjY", False) else weights[-2:]
     return dense(label, x, c_in, c_out, batch, where) if x[-1] == c_in and y[-1] == c_out else None

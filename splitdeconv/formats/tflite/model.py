@@ -104,7 +104,11 @@ class TFLiteModel(Model):
                     got=f"shape {entrance.told.declared}",
                     fix=f"fix all of them with {advice([entrance.told for entrance in places])}",
                 )
-        given = {(e.subgraph, e.tensor): shape for e, shape in zip(places, shapes, strict=True) if shape is not None}
+        given = {
+            (e.subgraph, e.tensor): shape
+            for e, shape in zip(places, shapes, strict=True)
+            if shape is not None
+        }
         fix(self._model, given, self._where)
         self._was_fixed = True
 
@@ -145,7 +149,10 @@ class TFLiteModel(Model):
         makers = producers(graph)
         unpackers = {
             stored: makers[tensor]
-            for stored, tensor in ((handle.stored_weights, handle.weights), (handle.stored_bias, handle.bias))
+            for stored, tensor in (
+                (handle.stored_weights, handle.weights),
+                (handle.stored_bias, handle.bias),
+            )
             if stored != tensor
         }
         # TensorFlow's converter joins the names of all parts of a fused operator: NAME;NAME.
@@ -178,7 +185,9 @@ class TFLiteModel(Model):
 def _is_fixed(decision):
     """Whether an operator is now limited to its image size, unlike the original in LiteRT."""
     site = decision.site
-    reshapes = decision.interleave in ("concat", "transpose") and max(axis.s for axis in site.axes) > 1
+    reshapes = (
+        decision.interleave in ("concat", "transpose") and max(axis.s for axis in site.axes) > 1
+    )
     # Only XNNPACK follows the input; other kernels, such as int16's, use the shape in the file.
     return reshapes and site.dtype != "int16x8" and site.batch is not None
 

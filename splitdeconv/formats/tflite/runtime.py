@@ -39,7 +39,10 @@ def load(model: bytes | Path, kernels: str = "default", threads: int | None = No
         if not signatures:
             loaded.allocate_tensors()
             return {"": _TFLite(loaded)}
-        return {name: _Signature(loaded.get_signature_runner(name), ports) for name, ports in signatures.items()}
+        return {
+            name: _Signature(loaded.get_signature_runner(name), ports)
+            for name, ports in signatures.items()
+        }
     except (ValueError, RuntimeError, TypeError) as error:
         raise RejectedError(one_line(error, typed=True)) from None
 
@@ -75,7 +78,10 @@ class _TFLite:
             for name, detail in self._ports.items():
                 run.set_tensor(detail["index"], feed[name])
             run.invoke()
-            return {name: run.get_tensor(detail["index"]) for name, detail in _named(run.get_output_details())}
+            return {
+                name: run.get_tensor(detail["index"])
+                for name, detail in _named(run.get_output_details())
+            }
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
             raise RejectedError(one_line(error, typed=True)) from None
 
@@ -85,7 +91,9 @@ class _Signature:
 
     def __init__(self, runner, _):
         self._runner = runner
-        self.inputs = tuple(_input(name, detail) for name, detail in runner.get_input_details().items())
+        self.inputs = tuple(
+            _input(name, detail) for name, detail in runner.get_input_details().items()
+        )
 
     def __call__(self, feed):
         try:
@@ -99,7 +107,8 @@ def _named(details):
     names = [detail["name"] for detail in details]
     unique = len(set(names)) == len(names) and all(names)
     return [
-        (name if unique else f"{i}:{name}", detail) for i, (name, detail) in enumerate(zip(names, details, strict=True))
+        (name if unique else f"{i}:{name}", detail)
+        for i, (name, detail) in enumerate(zip(names, details, strict=True))
     ]
 
 

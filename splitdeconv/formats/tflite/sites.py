@@ -95,7 +95,11 @@ def find_sites(model) -> list[Site]:
 def _is_dilated(operator, name):
     """Whether this is StableHLO's convolution over an input with zeros between its values."""
     dilation = getattr(operator.builtinOptions2, "lhsDilation", None)
-    return name == "STABLEHLO_CONVOLUTION" and dilation is not None and any(int(n) > 1 for n in dilation)
+    return (
+        name == "STABLEHLO_CONVOLUTION"
+        and dilation is not None
+        and any(int(n) > 1 for n in dilation)
+    )
 
 
 def _foreign(name, position):
@@ -119,7 +123,9 @@ def _site(model, graph, constants, operator, name, place):
         padding, strides, handle = _options(operator, name, handle)
         sizes, filters = dimensions(x), dimensions(weights)
         if len(sizes) != 4 or len(filters) != 4 or None in filters:
-            raise _ObstacleError(f"input and weights must have 4 known dimensions, not {sizes} and {filters}")
+            raise _ObstacleError(
+                f"input and weights must have 4 known dimensions, not {sizes} and {filters}"
+            )
         site = replace(site, batch=sizes[0], in_channels=filters[3], out_channels=filters[0])
         source = constants.source(handle.x)
         # The batch may be open in only one of them.
@@ -144,7 +150,11 @@ def _arrange(operator, name, place):
     inputs, outputs = ports(operator.inputs), ports(operator.outputs)
     order = ("shape", "weights", "x") if name == "TRANSPOSE_CONV" else ("x", "weights")
     given = dict(zip((*order, "bias"), inputs, strict=False))
-    if not len(order) <= len(inputs) <= len(order) + 1 or len(outputs) != 1 or any(given[part] < 0 for part in order):
+    if (
+        not len(order) <= len(inputs) <= len(order) + 1
+        or len(outputs) != 1
+        or any(given[part] < 0 for part in order)
+    ):
         raise _ObstacleError(f"its inputs {inputs} and outputs {outputs} do not fit {name}")
     bias = given.get("bias", -1)
     handle = Handle(*place, given["x"], outputs[0], given["weights"], None if bias < 0 else bias)
@@ -153,14 +163,20 @@ def _arrange(operator, name, place):
 
 def _label(output, weights):
     """The name of the output, or of the weights if a converter generated the output's name."""
-    output, weights = ((tensor.name or b"").decode(errors="replace") for tensor in (output, weights))
+    output, weights = (
+        (tensor.name or b"").decode(errors="replace") for tensor in (output, weights)
+    )
     return weights if weights and (not output or _SAYS_NOTHING.fullmatch(output)) else output
 
 
 def _options(operator, name, handle):
     """Padding, strides (height, width) and the handle with the other options."""
     if name == CUSTOM:
-        raw = np.zeros(0, np.uint8) if operator.customOptions is None else np.asarray(operator.customOptions, np.uint8)
+        raw = (
+            np.zeros(0, np.uint8)
+            if operator.customOptions is None
+            else np.asarray(operator.customOptions, np.uint8)
+        )
         if len(raw) < 12:
             raise _ObstacleError(f"its options have {len(raw)} bytes instead of 12")
         padding, width, height = (int(v) for v in raw[:12].view("<i4"))
@@ -169,11 +185,17 @@ def _options(operator, name, handle):
         options = operator.builtinOptions
         if type(options).__name__ != "TransposeConvOptionsT":
             raise _ObstacleError("it has no options, so its strides are unknown")
-        padding, width, height = names("Padding").get(options.padding), options.strideW, options.strideH
+        padding, width, height = (
+            names("Padding").get(options.padding),
+            options.strideW,
+            options.strideH,
+        )
         activation = getattr(options, "fusedActivationFunction", 0)
         if names("ActivationFunctionType").get(activation) not in _ACTIVATIONS:
             raise _ObstacleError(f"unsupported fused activation {activation}")
-        handle = replace(handle, activation=activation, bias_type=getattr(options, "quantizedBiasType", 0))
+        handle = replace(
+            handle, activation=activation, bias_type=getattr(options, "quantizedBiasType", 0)
+        )
     if padding is None or min(width, height) < 1:
         raise _ObstacleError(f"unsupported options: padding {padding}, strides {(height, width)}")
     return padding, (height, width), handle
@@ -200,16 +222,22 @@ def _types(graph, constants, site, handle):
     tensors = graph.tensors
     kinds = tuple(type_name(tensors[i]) for i in (handle.x, handle.weights, handle.output))
     if kinds not in _KINDS:
-        raise _ObstacleError(f"input {kinds[0]}, weights {kinds[1]}, output {kinds[2]}: no equivalent CONV_2D kernel")
+        raise _ObstacleError(
+            f"input {kinds[0]}, weights {kinds[1]}, output {kinds[2]}: no equivalent CONV_2D kernel"
+        )
     dtype, biases = _KINDS[kinds]
     if dtype == HYBRID and site.operator == CUSTOM:
-        raise _ObstacleError("int8 weights with float32 activations, which its kernel does not support")
+        raise _ObstacleError(
+            "int8 weights with float32 activations, which its kernel does not support"
+        )
     weights = _stored(graph, constants, handle.weights, "weights are")
     dtype = "float16" if type_name(tensors[weights]) == "FLOAT16" else dtype
     bias = None
     if handle.bias is not None:
         if type_name(tensors[handle.bias]) not in biases:
-            raise _ObstacleError(f"its bias has type {type_name(tensors[handle.bias])}, not {' or '.join(biases)}")
+            raise _ObstacleError(
+                f"its bias has type {type_name(tensors[handle.bias])}, not {' or '.join(biases)}"
+            )
         bias = _stored(graph, constants, handle.bias, "bias is")
         if (shape := dimensions(tensors[bias])) != [site.out_channels]:
             raise _ObstacleError(f"its bias has shape {shape}, not [{site.out_channels}]")
@@ -255,7 +283,9 @@ def _tails(constants, x, sizes, output, wanted, strides):
         if sizes[axis] is not None or wanted is None or len(wanted) != 4:
             continue
         asked = wanted[axis]
-        follows = isinstance(asked, Length) and (asked.tensor, asked.axis) == constants.origin(x, axis)
+        follows = isinstance(asked, Length) and (asked.tensor, asked.axis) == constants.origin(
+            x, axis
+        )
         if follows and asked.factor == stride and output[axis : axis + 1] == [None]:
             tails[axis] = asked.offset
     return tails
@@ -273,7 +303,9 @@ def _axes(x, filters, output, wanted, padding, strides, tails) -> tuple[Axis, ..
         if len(wanted) != 4:
             raise _ObstacleError(f"its output shape has {len(wanted)} numbers")
         output = output if len(output) == 4 else wanted
-        if any(None not in pair and len(set(pair)) > 1 for pair in zip(output, wanted, strict=True)):
+        if any(
+            None not in pair and len(set(pair)) > 1 for pair in zip(output, wanted, strict=True)
+        ):
             raise _ObstacleError(f"its output has shape {output}, but shape {wanted} is requested")
         output = [b if a is None else a for a, b in zip(output, wanted, strict=True)]
     if len(output) != 4 or output[3] not in (filters[0], None) or len({x[0], output[0], None}) > 2:
@@ -285,16 +317,22 @@ def _axes(x, filters, output, wanted, padding, strides, tails) -> tuple[Axis, ..
             f"is not computed as the input times the stride, plus a constant; {EXPORT}"
         )
     if max(filters[1:3]) > LONGEST_KERNEL or strides[0] * strides[1] > MOST_PHASES:
-        raise _ObstacleError(f"kernel {filters[1:3]} with strides {list(strides)} needs too many operators")
+        raise _ObstacleError(
+            f"kernel {filters[1:3]} with strides {list(strides)} needs too many operators"
+        )
     if 0 in (*x, *filters, *output):
         raise _ObstacleError(f"a dimension is 0 (input {x}, weights {filters}, output {output})")
     if any(prod(n or 1 for n in shape) > _MOST_ELEMENTS for shape in (x, output)):
         raise _ObstacleError(f"a tensor has more than 2**30 elements (input {x}, output {output})")
     # The geometry relative to an open length is the same for every length.
     lengths = [x[axis] or filters[axis] + abs(tails[axis]) + 1 for axis in (1, 2)]
-    asked = [output[a] or n * s + tails[a] for a, n, s in zip((1, 2), lengths, strides, strict=True)]
+    asked = [
+        output[a] or n * s + tails[a] for a, n, s in zip((1, 2), lengths, strides, strict=True)
+    ]
     try:
         axes = resolve(tuple(lengths), tuple(filters[1:3]), strides, padding, tuple(asked))
         return tuple(replace(a, n=None) if i in opened else a for i, a in enumerate(axes, start=1))
     except SplitDeconvError as error:
-        raise _ObstacleError(f"{error.problem}: {error.where}, expected {error.expected}, got {error.got}") from None
+        raise _ObstacleError(
+            f"{error.problem}: {error.where}, expected {error.expected}, got {error.got}"
+        ) from None

@@ -26,7 +26,9 @@ def uses(model, decisions: Sequence[Decision] = ()) -> list[Use]:
             handle = decision.site.key
             going.setdefault(handle.subgraph, set()).add(handle.operator)
     return [
-        use for number, graph in enumerate(model.subgraphs) for use in _of_graph(model, graph, going.get(number, set()))
+        use
+        for number, graph in enumerate(model.subgraphs)
+        for use in _of_graph(model, graph, going.get(number, set()))
     ]
 
 
@@ -43,5 +45,9 @@ def _of_graph(model, graph, going: set[int]) -> Iterator[Use]:
 
 
 def _types(model, graph, operator) -> frozenset[str]:
-    tensors = (graph.tensors[i] for i in (*ports(operator.inputs), *ports(operator.outputs)) if i >= 0)
-    return frozenset(type_name(tensor).lower() for tensor in tensors if contents(model, tensor) is None)
+    tensors = (
+        graph.tensors[i] for i in (*ports(operator.inputs), *ports(operator.outputs)) if i >= 0
+    )
+    return frozenset(
+        type_name(tensor).lower() for tensor in tensors if contents(model, tensor) is None
+    )

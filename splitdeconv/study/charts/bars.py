@@ -40,20 +40,43 @@ def speedups(table, *, label="layer", baseline="native"):
         y = np.arange(len(labels)) + (offset - (len(forms) - 1) / 2) * 0.8 / len(forms)
         spread = np.vstack([rows["speedup"] - rows["low"], rows["high"] - rows["speedup"]])
         colour = COLOURS[form]
-        ax.errorbar(rows["speedup"], y, xerr=spread, fmt="o", ms=5.5, lw=1.6, color=colour, label=form)
-        for value, end, reason, height in zip(rows["speedup"], rows["high"], rows["skipped"], y, strict=True):
-            text, place = (f"{value:.2f}", end) if np.isfinite(value) else (f"{form} not run: {reason}", 1)
-            ax.annotate(text, (place, height), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
+        ax.errorbar(
+            rows["speedup"], y, xerr=spread, fmt="o", ms=5.5, lw=1.6, color=colour, label=form
+        )
+        for value, end, reason, height in zip(
+            rows["speedup"], rows["high"], rows["skipped"], y, strict=True
+        ):
+            text, place = (
+                (f"{value:.2f}", end) if np.isfinite(value) else (f"{form} not run: {reason}", 1)
+            )
+            ax.annotate(
+                text,
+                (place, height),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
     ax.axvline(1, color=COLOURS[baseline], lw=1.2)
     # At least a factor of two on either side: small differences should look small.
     left, right = min(table["low"].min() / 1.1, 0.5), max(table["high"].max() * 1.25, 2)
-    ticks = [t for t in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50) if left <= t <= right]
+    ticks = [
+        t
+        for t in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50)
+        if left <= t <= right
+    ]
     ax.set(xscale="log", xlim=(left, right))
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.minorticks_off()
     ax.set_yticks(range(len(labels)), labels)
-    ax.set(ylim=(len(labels) - 0.4, -0.6), xlabel=f"speedup over {baseline} (median and 95 % interval)")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1 + 0.42 / fig.get_figheight() + 0.06), ncols=len(forms))
+    ax.set(
+        ylim=(len(labels) - 0.4, -0.6), xlabel=f"speedup over {baseline} (median and 95 % interval)"
+    )
+    ax.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1 + 0.42 / fig.get_figheight() + 0.06),
+        ncols=len(forms),
+    )
     return fig
 
 
@@ -118,13 +141,19 @@ def by_method(table, column, *, band=None, rows="processor", label=None):
     panels, variants = (list(dict.fromkeys(table[name])) for name in (rows, "variant"))
     networks = list(dict.fromkeys(table["network"]))
     size = (1.5 * len(networks) + 2.5, 2.9 * len(panels) + 0.6)
-    fig, axes = plt.subplots(len(panels), 1, figsize=size, layout="constrained", sharex=True, squeeze=False)
+    fig, axes = plt.subplots(
+        len(panels), 1, figsize=size, layout="constrained", sharex=True, squeeze=False
+    )
     for ax, panel in zip(axes[:, 0], panels, strict=True):
         if band is not None:
             ax.axhspan(*band, color="0.9", zorder=0, label=f"published: {band[0]:g} to {band[1]:g}")
-        values = table[table[rows] == panel].pivot(index="network", columns="variant", values=column)
+        values = table[table[rows] == panel].pivot(
+            index="network", columns="variant", values=column
+        )
         values = values.reindex(index=networks, columns=variants)
-        values.plot.bar(ax=ax, color=variant_colours(variants), width=0.82, rot=0, legend=False, zorder=2)
+        values.plot.bar(
+            ax=ax, color=variant_colours(variants), width=0.82, rot=0, legend=False, zorder=2
+        )
         ax.set(title=panel, xlabel="", ylabel=label or column)
         ax.axhline(0, color="0.4", lw=0.8)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper")
@@ -151,9 +180,13 @@ def parts(table, columns, *, rows="technology", label=""):
     # A gap between networks.
     at = np.array([i + networks.index(network) for i, (network, _) in enumerate(order)])
     size = (0.28 * at[-1] + 3.2, 2.9 * len(panels) + 1)
-    fig, axes = plt.subplots(len(panels), 1, figsize=size, layout="constrained", sharex=True, squeeze=False)
+    fig, axes = plt.subplots(
+        len(panels), 1, figsize=size, layout="constrained", sharex=True, squeeze=False
+    )
     for ax, panel in zip(axes[:, 0], panels, strict=True):
-        values = table[table[rows] == panel].set_index(["network", "variant"])[list(columns)].loc[order]
+        values = (
+            table[table[rows] == panel].set_index(["network", "variant"])[list(columns)].loc[order]
+        )
         first = values.sum(axis=1).groupby(level="network", sort=False).transform("first")
         bottom = np.zeros(len(order))
         for column, colour in zip(columns, sns.color_palette("colorblind"), strict=False):
@@ -186,9 +219,20 @@ def utilisation(table):
     fig, ax = plt.subplots(figsize=(7.5, 0.24 * len(order) + 1.3), layout="constrained")
     for (method, bound), rows in table.assign(y=y).groupby(["method", "bound_by"], sort=False):
         look = {"marker": markers[bound], "color": METHOD_COLOURS[method]}
-        ax.scatter(rows["utilisation"], rows["y"], s=46, alpha=0.85, label=f"{method}, bound by {bound}", **look)
+        ax.scatter(
+            rows["utilisation"],
+            rows["y"],
+            s=46,
+            alpha=0.85,
+            label=f"{method}, bound by {bound}",
+            **look,
+        )
     ax.set_yticks(range(len(order)), order)
-    ax.set(xlim=(-0.03, 1.03), ylim=(len(order) - 0.5, -0.5), xlabel="multiply-accumulates issued / peak")
+    ax.set(
+        xlim=(-0.03, 1.03),
+        ylim=(len(order) - 0.5, -0.5),
+        xlabel="multiply-accumulates issued / peak",
+    )
     ax.grid(axis="x", color="0.9")
     fig.legend(loc="outside upper center", ncols=2)
     return fig
@@ -218,7 +262,9 @@ def fronts(table, front, x, y, *, panel="network", labels=None):
             every, best = (t[(t[panel] == name) & (t["method"] == method)] for t in (table, front))
             colour = METHOD_COLOURS[method]
             ax.scatter(every[x], every[y], s=7, color=colour, alpha=0.25, linewidths=0)
-            ax.step(best[x], best[y], where="post", color=colour, marker="o", ms=4, lw=1.5, label=method)
+            ax.step(
+                best[x], best[y], where="post", color=colour, marker="o", ms=4, lw=1.5, label=method
+            )
         ax.set(title=name, xscale="log", yscale="log")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(ticks.LogLocator(subs=(1, 2, 5)))
@@ -252,7 +298,9 @@ def rooflines(table, roofs):
     kinds = {"deconv": METHOD_COLOURS["sd"], "conv": "0.55", "dense": "0.8"}
     for ax, (name, (peak, bandwidth)) in zip(axes.flat, roofs.items(), strict=False):
         layers = table[table["processor"] == name]
-        x = np.geomspace(*_span(layers["operational_intensity"], layers["operational_intensity_before"]), 64)
+        x = np.geomspace(
+            *_span(layers["operational_intensity"], layers["operational_intensity_before"]), 64
+        )
         ax.plot(x, np.minimum(peak, x * bandwidth), color="0.2", lw=1.4)
         for kind, colour in kinds.items():
             points = layers[layers["kind"] == kind]
@@ -261,14 +309,16 @@ def rooflines(table, roofs):
                 new = points[["operational_intensity", "achieved"]].to_numpy()
                 ax.scatter(*old.T, s=16, color=METHOD_COLOURS["nzp"], label="deconv, before")
                 for before, after in zip(old, new, strict=True):
-                    ax.annotate("", after, before, arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.7}, zorder=0)
+                    ax.annotate(
+                        "",
+                        after,
+                        before,
+                        arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.7},
+                        zorder=0,
+                    )
             after = f"{kind}, after" if kind == "deconv" else kind
             ax.scatter(
-                points["operational_intensity"],
-                points["achieved"],
-                s=16,
-                color=colour,
-                label=after,
+                points["operational_intensity"], points["achieved"], s=16, color=colour, label=after
             )
         ax.set(title=name, xscale="log", yscale="log")
     for ax in axes.flat[len(roofs) :]:

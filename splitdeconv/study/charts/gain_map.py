@@ -30,9 +30,13 @@ def gain_map(table, *, label, columns=None, titles=None, notes=None):
     titles = titles or {value: value for value in dict.fromkeys(table["panel"])}
     columns = columns or {value: value for value in dict.fromkeys(table["column"])}
     rows = list(dict.fromkeys(zip(table["group"], table["row"], strict=True)))
-    width = _CELL[0] * len(columns) * len(titles) + 0.075 * max(len(_title(row)) for row in rows) + 1.6
+    width = (
+        _CELL[0] * len(columns) * len(titles) + 0.075 * max(len(_title(row)) for row in rows) + 1.6
+    )
     size = max(width, 6.5), max(_CELL[1] * len(rows), 1.2) + 1.9
-    fig, axes = plt.subplots(1, len(titles), figsize=size, layout="constrained", sharey=True, squeeze=False)
+    fig, axes = plt.subplots(
+        1, len(titles), figsize=size, layout="constrained", sharey=True, squeeze=False
+    )
     # Without the darkest ends, on which no frame would show.
     shades = plt.get_cmap("PuOr")(np.linspace(0.1, 0.9, 256))
     norm, shade = colors.LogNorm(1 / _END, _END), colors.ListedColormap(shades)
@@ -78,7 +82,9 @@ def _write(ax, place, cell, colour):
     if getattr(cell, "framed", False):
         frame = {"fill": False, "ec": "0.05", "lw": 1.6, "zorder": 3}
         corner = place[0] - 0.46, place[1] - 0.44
-        ax.add_patch(require("matplotlib.patches", "notebooks").Rectangle(corner, 0.92, 0.88, **frame))
+        ax.add_patch(
+            require("matplotlib.patches", "notebooks").Rectangle(corner, 0.92, 0.88, **frame)
+        )
 
 
 def _number(gain):

@@ -8,7 +8,12 @@ from ...extras import require
 from ...figures import COLOURS
 
 _MARKERS = {"native": "^", "nzp": "v", "split": "o", "rows": "s", "stacked": "D"}
-_NOTE = {"fontsize": 7.5, "style": "italic", "zorder": 4, "bbox": {"fc": "white", "ec": "none", "pad": 0.8}}
+_NOTE = {
+    "fontsize": 7.5,
+    "style": "italic",
+    "zorder": 4,
+    "bbox": {"fc": "white", "ec": "none", "pad": 0.8},
+}
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 100, 300, 1000, 3000, 10000)
 _DECADES = (0.01, 0.1, 1, 10, 100, 1000, 10000)
 #: Shades of a verdict, from good to bad; "no file" where there is nothing to judge.
@@ -38,21 +43,27 @@ def by_layer(table, *, baseline="native", titles=None):
     forms = [form for form in dict.fromkeys(table["form"]) if form != "auto"]
     aside = {form: (i - (len(forms) - 1) / 2) * 0.72 / len(forms) for i, form in enumerate(forms)}
     size = (2.9 * len(titles) + 1.6, 0.3 * len(layers) + 1.8)
-    fig, axes = plt.subplots(1, len(titles), figsize=size, layout="constrained", sharey=True, squeeze=False)
+    fig, axes = plt.subplots(
+        1, len(titles), figsize=size, layout="constrained", sharey=True, squeeze=False
+    )
     for ax, name in zip(axes[0], titles, strict=True):
         panel = table[table["configuration"] == name].assign(y=lambda t: _places(t, layers))
         auto = panel[panel["form"] == "auto"]
         ends = auto["y"] - 0.42, auto["y"] + 0.42
-        ax.vlines(auto["gain"], *ends, color="0.1", lw=1.8, label="chosen for the target (auto)", zorder=2)
+        ax.vlines(
+            auto["gain"], *ends, color="0.1", lw=1.8, label="chosen for the target (auto)", zorder=2
+        )
         for form in forms:
             rows = panel[panel["form"] == form]
             look = {"marker": _MARKERS[form], "color": COLOURS[form], "label": form}
-            ax.scatter(rows["gain"], rows["y"] + aside[form], s=20, zorder=3, linewidths=0.8, **look)
+            ax.scatter(
+                rows["gain"], rows["y"] + aside[form], s=20, zorder=3, linewidths=0.8, **look
+            )
         for row in auto[auto["gain"].isna()].itertuples():
             text = shorten(row.note, 58, placeholder=" ...")
-            ax.annotate(text, (0.03, row.y), xycoords=("axes fraction", "data"), va="center", **_NOTE).set_in_layout(
-                False
-            )
+            ax.annotate(
+                text, (0.03, row.y), xycoords=("axes fraction", "data"), va="center", **_NOTE
+            ).set_in_layout(False)
         ax.axvline(1, color=COLOURS[baseline], lw=1.2, zorder=1)
         for y in (y for y in range(1, len(layers)) if layers[y][0] != layers[y - 1][0]):
             ax.axhline(y - 0.5, color="0.8", lw=0.8, zorder=0)
@@ -60,7 +71,9 @@ def by_layer(table, *, baseline="native", titles=None):
         ax.set(title=titles[name].replace(", ", "\n"), ylim=(len(layers) - 0.4, -0.6))
     axes[0, 0].set_yticks(range(len(layers)), [" ".join(layer) for layer in layers])
     fig.supxlabel(f"times fewer cycles than {baseline} (left of the line: more)", fontsize=11)
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(forms) + 1)
+    fig.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(forms) + 1
+    )
     return fig
 
 
@@ -90,7 +103,13 @@ def means(table, summary, *, titles=None, also=None, most=30):
         ax.scatter(inside, heights, s=14, color="0.7", label="a layer", zorder=1)
         text = ", ".join(f"{gain:,.0f}" for gain in beyond) + " \u25b8" if beyond else ""
         ax.annotate(
-            text, (0.995, y), xycoords=("axes fraction", "data"), va="center", ha="right", fontsize=8.5, color="0.45"
+            text,
+            (0.995, y),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            ha="right",
+            fontsize=8.5,
+            color="0.45",
         )
         ax.scatter(row.mean, y, s=75, marker="D", label="geometric mean", **at)
         if also is not None:
@@ -100,12 +119,19 @@ def means(table, summary, *, titles=None, also=None, most=30):
         ax.scatter(row.worst, y, s=40, marker="x", label="worst layer", **at | {"color": "0.2"})
         text = f"{row.mean:.2f}" if np.isfinite(row.mean) else "no layer"
         if np.isfinite(row.goal):
-            ax.plot([row.goal] * 2, [y - 0.36, y + 0.36], color=COLOURS["nzp"], lw=2.4, label="goal for the mean")
+            ax.plot(
+                [row.goal] * 2,
+                [y - 0.36, y + 0.36],
+                color=COLOURS["nzp"],
+                lw=2.4,
+                label="goal for the mean",
+            )
             if np.isfinite(row.mean):
                 text += f" of {row.goal:.1f}: {'reached' if row.mean >= row.goal else 'missed'}"
         ax.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=10)
     labels = [
-        f"{titles.get(c, c)} over {b}" for c, b in zip(summary["configuration"], summary["baseline"], strict=True)
+        f"{titles.get(c, c)} over {b}"
+        for c, b in zip(summary["configuration"], summary["baseline"], strict=True)
     ]
     ax.axvline(1, color="0.35", lw=1)
     _logarithmic(ax, table["gain"].clip(upper=most))
@@ -129,9 +155,15 @@ def verdicts(table):
     """
     plt = require("matplotlib.pyplot", "notebooks")
     networks, forms = (list(dict.fromkeys(table[name])) for name in ("network", "form"))
-    fig, ax = plt.subplots(figsize=(1.7 * len(forms) + 1.4, 0.62 * len(networks) + 1.1), layout="constrained")
+    fig, ax = plt.subplots(
+        figsize=(1.7 * len(forms) + 1.4, 0.62 * len(networks) + 1.1), layout="constrained"
+    )
     for (network, form), rows in table.groupby(["network", "form"], sort=False):
-        worst = next(verdict for verdict in reversed(VERDICTS) if verdict in set(rows["verdict"].fillna("no file")))
+        worst = next(
+            verdict
+            for verdict in reversed(VERDICTS)
+            if verdict in set(rows["verdict"].fillna("no file"))
+        )
         place = forms.index(form), networks.index(network)
         corner = place[0] - 0.48, place[1] - 0.46
         ax.add_patch(plt.Rectangle(corner, 0.96, 0.92, color=VERDICTS[worst], lw=0, label=worst))
@@ -180,7 +212,9 @@ def published(tables, titles):
             y = np.array([networks.index(network) for network in rows["network"]])
             height = 0.76 / len(series)
             place = y + (i - (len(series) - 1) / 2) * height
-            bars = ax.barh(place, rows["speedup"], height * 0.92, color=colours[name], label=titles[name])
+            bars = ax.barh(
+                place, rows["speedup"], height * 0.92, color=colours[name], label=titles[name]
+            )
             ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
         ax.axvline(1, color="0.2", lw=1)
         ax.set(title=panel)
@@ -198,9 +232,14 @@ def _places(table, layers):
 
 def _logarithmic(ax, values):
     """A logarithmic axis around 1 with round ticks, at least a factor of two to either side."""
-    left, right = np.nanmin([values.min() / 1.25, 0.5]), np.nanmax([values.max() * 1.4, 2])  # NaN: there are none
+    left, right = (
+        np.nanmin([values.min() / 1.25, 0.5]),
+        np.nanmax([values.max() * 1.4, 2]),
+    )  # NaN: there are none
     # Over more than three decades every tick would meet the next.
-    ticks = [tick for tick in (_TICKS if right < 1000 * left else _DECADES) if left <= tick <= right]
+    ticks = [
+        tick for tick in (_TICKS if right < 1000 * left else _DECADES) if left <= tick <= right
+    ]
     ax.set(xscale="log", xlim=(left, right))
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()

@@ -51,7 +51,10 @@ def _laid(batch, whole, place):
     """Images on a blank canvas of the reference's size, and their distance from it, NaN outside
     them.
     """
-    here = (slice(None), *(slice(first, first + n) for first, n in zip(place, batch.shape[1:3], strict=True)))
+    here = (
+        slice(None),
+        *(slice(first, first + n) for first, n in zip(place, batch.shape[1:3], strict=True)),
+    )
     canvas, distance = np.full_like(whole, 255), np.full(whole.shape[:3], np.nan)
     canvas[here] = batch
     distance[here] = np.abs(batch.astype(int) - whole[here]).max(axis=-1)
@@ -83,18 +86,39 @@ def likeness(table, remembered, *, column="ssim_global", label="SSIM with native
     counts = [len(part) for part in panels.values()]
     options = {"height_ratios": [n + 0.6 for n in counts]}
     size = (7.5, 0.27 * sum(counts) + 0.42 * len(panels) + 1.1)
-    fig, axes = plt.subplots(len(panels), figsize=size, layout="constrained", gridspec_kw=options, squeeze=False)
+    fig, axes = plt.subplots(
+        len(panels), figsize=size, layout="constrained", gridspec_kw=options, squeeze=False
+    )
     for ax, (name, part) in zip(axes[:, 0], panels.items(), strict=True):
         y = np.arange(len(part))
-        spread = np.abs(part[[f"{column}_low", f"{column}_high"]].to_numpy().T - part[column].to_numpy())
-        ax.errorbar(part[column], y, xerr=spread, fmt="o", ms=5.5, lw=1.6, color=COLOURS["split"], label="measured")
+        spread = np.abs(
+            part[[f"{column}_low", f"{column}_high"]].to_numpy().T - part[column].to_numpy()
+        )
+        ax.errorbar(
+            part[column],
+            y,
+            xerr=spread,
+            fmt="o",
+            ms=5.5,
+            lw=1.6,
+            color=COLOURS["split"],
+            label="measured",
+        )
         for value, height in zip(part[column], y, strict=True):
             ax.annotate(f"{value:.3f}", (1.04, height), va="center", fontsize=8.5)
         forms = list(part["form"])
         known = remembered[(remembered["generator"] == name) & remembered["form"].isin(forms)]
         heights = [forms.index(form) for form in known["form"]]
-        look = {"marker": "D", "facecolors": "none", "edgecolors": COLOURS["nzp"], "s": 42, "zorder": 3}
-        ax.scatter(known["ssim"], heights, **look, label="from memory of the paper, of its own network")
+        look = {
+            "marker": "D",
+            "facecolors": "none",
+            "edgecolors": COLOURS["nzp"],
+            "s": 42,
+            "zorder": 3,
+        }
+        ax.scatter(
+            known["ssim"], heights, **look, label="from memory of the paper, of its own network"
+        )
         ax.set_yticks(y, forms)
         ax.set(xlim=(-0.03, 1.14), ylim=(len(part) - 0.5, -0.5))
         ax.set_xticks(np.linspace(0, 1, 6), None if ax is axes[-1, 0] else [])
@@ -130,16 +154,26 @@ def survival(table):
         errors = np.array([[part["error"].get((s, k), np.nan) for k in kernels] for s in strides])
         fewer = part[part["outputs"] < part["wanted"]]
         fewer = {
-            at: f"\n{row.outputs} of {row.wanted}" for at, row in zip(fewer.index, fewer.itertuples(), strict=True)
+            at: f"\n{row.outputs} of {row.wanted}"
+            for at, row in zip(fewer.index, fewer.itertuples(), strict=True)
         }
-        exact = np.array([[bool(part["exact"].get((s, k), False)) for k in kernels] for s in strides])
+        exact = np.array(
+            [[bool(part["exact"].get((s, k), False)) for k in kernels] for s in strides]
+        )
         shown = ax.imshow(np.where(exact, np.nan, errors), cmap="OrRd", vmin=0, vmax=top)
         for (i, j), error in np.ndenumerate(errors):
             text = "–" if np.isnan(error) else f"{error:.2f}"
             if exact[i, j]:
                 text = "exact" + fewer.get((strides[i], kernels[j]), "")
             dark = not exact[i, j] and error > 0.6 * top
-            ax.annotate(text, (j, i), ha="center", va="center", fontsize=8, color="white" if dark else "black")
+            ax.annotate(
+                text,
+                (j, i),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
         ax.set_xticks(range(len(kernels)), kernels)
         ax.set_yticks(range(len(strides)), strides)
         ax.set(title=method, xlabel="kernel k", ylabel="stride s")

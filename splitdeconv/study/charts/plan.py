@@ -54,7 +54,9 @@ def filter_by_phase(plan):
         _grid(panels[y, x], *longest, title, _size(title, room[1], 10.5))
     longest_name = f"{ky - 1},{kx - 1}"
     whole_size = _size(longest_name, 300 / max(ky, kx))
-    part_size = _size(longest_name, min(points / max(taps, 1) for points, taps in zip(room, longest, strict=True)))
+    part_size = _size(
+        longest_name, min(points / max(taps, 1) for points, taps in zip(room, longest, strict=True))
+    )
     for tap in table.itertuples():
         colour, name = colours[tap.phase_y, tap.phase_x], f"{tap.tap_y},{tap.tap_x}"
         _cell(ax, tap.tap_y, tap.tap_x, colour, name, whole_size)
@@ -95,11 +97,20 @@ def windows(plan, axis=0):
     )
     block = geometry.n // 2
     colours = _palette(geometry.s)
-    fig, ax = require("matplotlib.pyplot", "notebooks").subplots(figsize=(9.5, 3.4), layout="constrained")
+    fig, ax = require("matplotlib.pyplot", "notebooks").subplots(
+        figsize=(9.5, 3.4), layout="constrained"
+    )
     reach = (min(0, table.input.min()), max(geometry.n - 1, table.input.max()))
     for i in range(reach[0], reach[1] + 1):
         real = 0 <= i < geometry.n
-        _box(ax, (i + 0.5) * geometry.s, 0, 0.84 * geometry.s, "0.88" if real else "white", f"x[{i}]" if real else "0")
+        _box(
+            ax,
+            (i + 0.5) * geometry.s,
+            0,
+            0.84 * geometry.s,
+            "0.88" if real else "white",
+            f"x[{i}]" if real else "0",
+        )
     for q in range(geometry.o):
         _box(ax, q + 0.5, 3, 0.84, colours[q % geometry.s], str(q))
     # Phases of one block share inputs: spread the ends of their lines, so that none hides another.
@@ -111,12 +122,17 @@ def windows(plan, axis=0):
             f"w[{tap.tap}]", (end + (tap.output + 0.5 - end) * 0.28, 1.02), ha="center", va="center", fontsize=8.5,
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": colours[tap.phase], "lw": 0.8},
         )  # fmt: skip
-    ax.set(xlim=(reach[0] * geometry.s - 0.3, max(reach[1] + 1, geometry.n) * geometry.s + 0.3), ylim=(-0.7, 3.7))
+    ax.set(
+        xlim=(reach[0] * geometry.s - 0.3, max(reach[1] + 1, geometry.n) * geometry.s + 0.3),
+        ylim=(-0.7, 3.7),
+    )
     ax.set_yticks([0, 3], ["input", "output"])
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_title(f"the {geometry.s} outputs of block {block} and what they read: {geometry}", fontsize=11)
+    ax.set_title(
+        f"the {geometry.s} outputs of block {block} and what they read: {geometry}", fontsize=11
+    )
     return fig, table
 
 
@@ -133,10 +149,20 @@ def interleave(plan, most=4):
     """
     _need_rank(plan, 2)
     most = check_count(most, "number of blocks", "draw.interleave")
-    (sy, sx), blocks = (axis.s for axis in plan.axes), [min(most, axis.n or most) for axis in plan.axes]
+    (sy, sx), blocks = (
+        (axis.s for axis in plan.axes),
+        [min(most, axis.n or most) for axis in plan.axes],
+    )
     _need_size("outputs", sy * sx * prod(blocks))
     table = pd.DataFrame(
-        {"phase_y": py, "phase_x": px, "block_y": by, "block_x": bx, "output_y": by * sy + py, "output_x": bx * sx + px}
+        {
+            "phase_y": py,
+            "phase_x": px,
+            "block_y": by,
+            "block_x": bx,
+            "output_y": by * sy + py,
+            "output_x": bx * sx + px,
+        }
         for py, px, by, bx in product(range(sy), range(sx), *map(range, blocks))
     )
     colours = _colours(plan)
@@ -158,7 +184,10 @@ def interleave(plan, most=4):
 def _need_rank(plan, rank):
     if len(plan.axes) != rank:
         raise SplitDeconvError(
-            f"this picture is of a {rank}-D plan", where="draw", expected=f"{rank} axes", got=f"{len(plan.axes)} axes"
+            f"this picture is of a {rank}-D plan",
+            where="draw",
+            expected=f"{rank} axes",
+            got=f"{len(plan.axes)} axes",
         )
 
 
@@ -175,7 +204,9 @@ def _need_size(what, count):
 
 def _palette(count):
     seaborn = require("seaborn", "notebooks")
-    return seaborn.color_palette("colorblind", count) if count <= 10 else seaborn.husl_palette(count)
+    return (
+        seaborn.color_palette("colorblind", count) if count <= 10 else seaborn.husl_palette(count)
+    )
 
 
 def _colours(plan):
@@ -202,11 +233,17 @@ def _cell(ax, row, column, colour, text, size=8.5):
 def _box(ax, x, y, width, colour, text, height=0.8, size=8.5):
     """A labelled cell around (x, y); without the label if that could not be read."""
     patches = require("matplotlib.patches", "notebooks")
-    ax.add_patch(patches.Rectangle((x - width / 2, y - height / 2), width, height, fc=colour, ec="0.35", lw=0.8))
+    ax.add_patch(
+        patches.Rectangle(
+            (x - width / 2, y - height / 2), width, height, fc=colour, ec="0.35", lw=0.8
+        )
+    )
     if size < 5:
         return
     to_rgb = require("matplotlib.colors", "notebooks").to_rgb
     # Relative luminance, ITU-R BT.709: white letters on dark cells.
-    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(colour), strict=True))
+    luminance = sum(
+        weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(colour), strict=True)
+    )
     ink = "white" if luminance < 0.5 else "black"
     ax.text(x, y, text, ha="center", va="center", fontsize=size, color=ink)

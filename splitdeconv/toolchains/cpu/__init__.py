@@ -18,11 +18,7 @@ from ...limits.child import Child
 from . import litert, onnxruntime, openvino, package as cpu_package
 from .interface import Runtime
 
-RUNTIMES: dict[str, Runtime] = {
-    "litert": litert,
-    "onnxruntime": onnxruntime,
-    "openvino": openvino,
-}
+RUNTIMES: dict[str, Runtime] = {"litert": litert, "onnxruntime": onnxruntime, "openvino": openvino}
 #: The target in `splitdeconv.convert` that describes each runtime.
 TARGETS = {"litert": "xnnpack", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 
@@ -135,7 +131,9 @@ def _timed(
     if calls.empty:
         return rows
     based = baseline in set(calls["name"])
-    summary = bench.summarize(calls, baseline=baseline if based else calls["name"][0], seed=seed).set_index("name")
+    summary = bench.summarize(
+        calls, baseline=baseline if based else calls["name"][0], seed=seed
+    ).set_index("name")
     for form, row in summary.iterrows():
         rows[form] |= {**row, "complete": True}
         if not based:
@@ -154,7 +152,9 @@ def _unanswered(told: Any, forms: Iterable[str]) -> str | None:
         return told["reason"]
     try:
         facts = {form: dict(told["told"][form]) for form in forms}
-        known = all(name in facts and turn >= 0 and seconds > 0 for turn, name, seconds in told["calls"])
+        known = all(
+            name in facts and turn >= 0 and seconds > 0 for turn, name, seconds in told["calls"]
+        )
     except (KeyError, TypeError, ValueError):
         known = False
     return None if known else f"unexpected answer: {str(told)[:80]}"
@@ -171,7 +171,9 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
         native, as the median over paired turns, which drifts less than a quotient of medians.
     """
     counted = [f", {count} thread{'s' if count > 1 else ''}" for count in table["threads"]]
-    return table.assign(configuration=table["runtime"] + " " + table["dtype"] + counted, cost=1 / table["speedup"])
+    return table.assign(
+        configuration=table["runtime"] + " " + table["dtype"] + counted, cost=1 / table["speedup"]
+    )
 
 
 def ceilings(table: pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +191,8 @@ def ceilings(table: pd.DataFrame) -> pd.DataFrame:
         the greatest rate of any form of any layer in that configuration, and ``ceiling``, the ratio
         of ``peak`` to ``rate``.
     """
-    rated = table[table["complete"].eq(True)].assign(rate=lambda rows: rows["macs"] / rows["seconds"])
+    rated = table[table["complete"].eq(True)].assign(
+        rate=lambda rows: rows["macs"] / rows["seconds"]
+    )
     rated["peak"] = rated.groupby("configuration")["rate"].transform("max")
     return rated[rated["form"] == "native"].assign(ceiling=lambda rows: rows["peak"] / rows["rate"])

@@ -15,7 +15,9 @@ def answer(task: Mapping[str, Any]) -> dict[str, Any]:
     """The timed calls, and each form's difference from the first one, or a reason."""
     runtime = import_module(f"{__package__}.{task['module']}")
     loaded = {
-        form: runtime.load(Path(path).read_bytes(), task["threads"], lambda *port: draw(task["seed"], *port))
+        form: runtime.load(
+            Path(path).read_bytes(), task["threads"], lambda *port: draw(task["seed"], *port)
+        )
         for form, path in task["files"].items()
     }
     wanted, told = None, {}
@@ -27,7 +29,9 @@ def answer(task: Mapping[str, Any]) -> dict[str, Any]:
     functions = {form: run for form, (run, _) in loaded.items() if "reason" not in told[form]}
     calls = []
     if functions and task["turns"]:
-        calls = bench.interleaved(functions, turns=task["turns"], budget=task["budget"]).values.tolist()
+        calls = bench.interleaved(
+            functions, turns=task["turns"], budget=task["budget"]
+        ).values.tolist()
     return {"told": told, "calls": calls}
 
 

@@ -80,7 +80,9 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
     """
     interpreter = _interpreter(data, threads)
     for place, port in enumerate(interpreter.get_input_details()):
-        interpreter.set_tensor(port["index"], draw(place, tuple(port["shape"]), np.dtype(port["dtype"])))
+        interpreter.set_tensor(
+            port["index"], draw(place, tuple(port["shape"]), np.dtype(port["dtype"]))
+        )
     sinks = [port["index"] for port in interpreter.get_output_details()]
     return interpreter.invoke, lambda: [interpreter.get_tensor(sink) for sink in sinks]
 
@@ -102,9 +104,7 @@ def _interpreter(data: bytes, threads: int) -> Any:
 
 
 def _between(
-    piece: Mapping[str, Any],
-    plain: Mapping[int, Mapping[str, Any]],
-    makers: Mapping[int, int],
+    piece: Mapping[str, Any], plain: Mapping[int, Mapping[str, Any]], makers: Mapping[int, int]
 ) -> set[int]:
     """The operators between the outputs and the inputs of a delegate."""
     border, found = set(map(int, piece["inputs"])), set()

@@ -37,7 +37,11 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
         SplitDeconvError: OpenVINO is missing or rejected the file.
     """
     openvino = require("openvino", EXTRA)
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
     try:
         core = openvino.Core()
         compiled = core.compile_model(core.read_model(io.BytesIO(data)), "CPU", settings)
@@ -54,4 +58,6 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
             fix="choose another runtime, or a version of OpenVINO that supports the operators",
         ) from None
     outputs = range(len(compiled.outputs))
-    return request.infer, lambda: [np.array(request.get_output_tensor(place).data) for place in outputs]
+    return request.infer, lambda: [
+        np.array(request.get_output_tensor(place).data) for place in outputs
+    ]

@@ -65,14 +65,19 @@ def check(model: bytes, target: str | Target = "edge_tpu") -> pd.DataFrame:
         entry, objections = profile.operators.get(name), profile.objections([(name, version)])
         if floats and whole:
             taken = ", ".join(profile.types)
-            verdict, reason = "refused", f"on {floats}; supported are {taken} ({profile.types_source})"
+            verdict, reason = (
+                "refused",
+                f"on {floats}; supported are {taken} ({profile.types_source})",
+            )
         elif objections:
             verdict, reason = "refused", objections[0][1]
         elif entry is not None:
             known = entry.versions != "unknown"
             limits = "" if entry.limits == "unknown" else f"; {entry.limits}"
             verdict = "taken"
-            reason = ("in a supported version" if known else "listed, versions unknown") + f"{limits} ({entry.source})"
+            reason = (
+                "in a supported version" if known else "listed, versions unknown"
+            ) + f"{limits} ({entry.source})"
         else:
             verdict = "taken" if profile.others == "taken" else "unknown"
             reason = f"not in the profile ({profile.others_source})"
@@ -178,14 +183,22 @@ def compiled(
             made = compile_model(data, timeout=timeout, compiler=compiler)
             files[form], totals, operators = made
             left = operators[~operators["mapped"]]
-            reasons = [f"{name} {count}: {status}" for name, count, _, status in left.itertuples(index=False)]
+            reasons = [
+                f"{name} {count}: {status}"
+                for name, count, _, status in left.itertuples(index=False)
+            ]
             if totals["unmapped"] is None:
                 reasons.append("the compiler does not report where every operator runs")
-            row |= totals | {"complete": totals["unmapped"] == 0 and left.empty, "reasons": "; ".join(reasons)}
+            row |= totals | {
+                "complete": totals["unmapped"] == 0 and left.empty,
+                "reasons": "; ".join(reasons),
+            }
         except SplitDeconvError as error:
             row["skipped"] = error.problem
         rows.append(row)
-    return pd.DataFrame(rows, columns=["form", "complete", "reasons", "skipped", "compiler", *TOTALS]), files
+    return pd.DataFrame(
+        rows, columns=["form", "complete", "reasons", "skipped", "compiler", *TOTALS]
+    ), files
 
 
 def run(
@@ -227,7 +240,9 @@ def run(
             mapped = operators.pop(MAPPED_OPERATOR, 0) if delegate is not None else 0
             on_cpu[form] = ", ".join(f"{name} {count}" for name, count in sorted(operators.items()))
             if delegate is not None and not mapped:
-                reasons[form] = "no operator is compiled for the Edge TPU: the whole model would run on the CPU"
+                reasons[form] = (
+                    "no operator is compiled for the Edge TPU: the whole model would run on the CPU"
+                )
         except SplitDeconvError as error:
             reasons[form] = error.problem
     with Child(_RUNNER) as child:
@@ -246,7 +261,9 @@ def run(
     return pd.DataFrame(
         {
             "form": list(models),
-            "seconds": [np.nan if form in reasons else float(np.median(times[form])) for form in models],
+            "seconds": [
+                np.nan if form in reasons else float(np.median(times[form])) for form in models
+            ],
             "turns": [len(times[form]) for form in models],
             "on_cpu": list(on_cpu.values()),
             "skipped": [reasons.get(form) for form in models],
@@ -290,4 +307,8 @@ def _operators(data: bytes | bytearray | memoryview) -> Iterator[tuple[str, int,
             touched = (*ports(operator.inputs), *ports(operator.outputs))
             kinds = {type_name(graph.tensors[place]) for place in touched if place >= 0}
             version = model.operatorCodes[operator.opcodeIndex].version
-            yield operator_name(model, operator), version, ", ".join(sorted(k for k in kinds if "FLOAT" in k))
+            yield (
+                operator_name(model, operator),
+                version,
+                ", ".join(sorted(k for k in kinds if "FLOAT" in k)),
+            )

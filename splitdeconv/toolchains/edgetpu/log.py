@@ -64,7 +64,9 @@ def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
     found = {name: re.search(pattern, text) for name, pattern in TOTALS.items()}
     totals = {name: match and _number(*match.groups()) for name, match in found.items()}
     header = _HEADER.search(text)
-    rows = [(*row, said.rstrip()) for *row, said in _ROW.findall(text, header.end())] if header else []
+    rows = (
+        [(*row, said.rstrip()) for *row, said in _ROW.findall(text, header.end())] if header else []
+    )
     table = pd.DataFrame(
         [(name, int(count), status == MAPPED, status) for name, count, status in rows],
         columns=["operator", "count", "mapped", "status"],
@@ -73,7 +75,9 @@ def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
     # be mistaken for that case.
     if table["count"].sum() == totals["operations"]:
         for name, part in (("mapped", table["mapped"]), ("unmapped", ~table["mapped"])):
-            totals[name] = int(table.loc[part, "count"].sum()) if totals[name] is None else totals[name]
+            totals[name] = (
+                int(table.loc[part, "count"].sum()) if totals[name] is None else totals[name]
+            )
     return {"compiler": version and version[1], **totals}, table
 
 

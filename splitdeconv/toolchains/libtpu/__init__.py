@@ -23,7 +23,14 @@ from . import hlo
 from .subjects import chain as chain, layers as layers, whole as whole
 
 #: The name of each generation's topology in libtpu; a program is compiled for one of its cores.
-GENERATIONS = {"v2": "v2:2x2", "v3": "v3:2x2", "v4": "v4:2x2x1", "v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x2"}
+GENERATIONS = {
+    "v2": "v2:2x2",
+    "v3": "v3:2x2",
+    "v4": "v4:2x2x1",
+    "v5e": "v5e:2x2",
+    "v5p": "v5p:2x2x1",
+    "v6e": "v6e:2x2",
+}
 #: Time on the first device that JAX finds, instead of compiling for a generation.
 HERE = "here"
 #: Forms and interleaves. In JAX, depth_to_space is the same program as transpose.
@@ -55,12 +62,17 @@ _WITHOUT_TPU = {
 _CHILD = f"{__package__}.child"
 _QUIET = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
 _TIMES = ("device", "seconds", "speedup", "low", "high", "turns")
-_OLDEST_JAX = (0, 7)  # the first in which a program can choose the layouts of its arguments with `Format`
+_OLDEST_JAX = (
+    0,
+    7,
+)  # the first in which a program can choose the layouts of its arguments with `Format`
 
 
 def available(generation: str | None = None) -> str | None:
     """Why nothing can be compiled (or, for generation `HERE`, timed) here; None if it can."""
-    missing = [name for name in ("jax", *(["libtpu"] if generation != HERE else [])) if not installed(name)]
+    missing = [
+        name for name in ("jax", *(["libtpu"] if generation != HERE else [])) if not installed(name)
+    ]
     if missing:
         return f"{' and '.join(missing)} not installed: pip install 'splitdeconv[tpu]'"
     numbers = tuple(map(int, re.findall(r"\d+", installed("jax"))[:2]))  # also parses 0.10rc1
@@ -170,7 +182,12 @@ def measure(
             for (index, _), told in zip(task, _understood(answer, len(task)), strict=True):
                 found[index] = _rows(told, timed, detail)
     rows = [
-        {**{name: case[name] for name in KEY}, **row, "compiler": compiler(), "reason": row.get("reason")}
+        {
+            **{name: case[name] for name in KEY},
+            **row,
+            "compiler": compiler(),
+            "reason": row.get("reason"),
+        }
         for index, case in enumerate(cases)
         for row in found[index]
     ]
@@ -199,7 +216,9 @@ def charged(table: pd.DataFrame) -> pd.Series:
     rates = table.groupby(KEY[:-2])["slowest"].transform("max")
     rates = rates.fillna(rates.groupby([table["generation"], table["dtype"]]).transform("median"))
     # If every program was estimated completely, no rate is needed, and it may be missing.
-    return table["cycles"] + table["unestimated_bytes"] * rates.where(table["unestimated_bytes"] > 0, 0)
+    return table["cycles"] + table["unestimated_bytes"] * rates.where(
+        table["unestimated_bytes"] > 0, 0
+    )
 
 
 def best(table: pd.DataFrame) -> pd.DataFrame:
@@ -223,7 +242,11 @@ def best(table: pd.DataFrame) -> pd.DataFrame:
     chosen = cheapest(table[table["form"] != "nzp"], where, "cost").set_index(where)
     costs = table.pivot_table(index=where, columns="form", values="cost", aggfunc="min")
     costs = costs.reindex(index=chosen.index, columns=["native", "nzp"])
-    silent = table[table["cost"].isna()].groupby(where)["form"].agg(lambda forms: ", ".join(dict.fromkeys(forms)))
+    silent = (
+        table[table["cost"].isna()]
+        .groupby(where)["form"]
+        .agg(lambda forms: ", ".join(dict.fromkeys(forms)))
+    )
     chosen["speedup"] = costs["native"] / chosen["cost"]
     chosen["over_nzp"] = costs["nzp"] / chosen["cost"]
     chosen["unknown"] = silent.reindex(chosen.index).fillna("")
@@ -269,7 +292,9 @@ def _tasks(cases: list[tuple[int, Mapping[str, Any]]]) -> list[list[tuple[int, M
     """Group numbered cases into tasks for a child: one to compile, or all forms of one to time."""
     tasks = {}
     for index, case in cases:
-        key = json.dumps({name: value for name, value in case.items() if name not in ("form", "interleave")})
+        key = json.dumps(
+            {name: value for name, value in case.items() if name not in ("form", "interleave")}
+        )
         tasks.setdefault(index if case["topology"] else key, []).append((index, case))
     return list(tasks.values())
 
@@ -278,7 +303,11 @@ def _understood(answer: Any, count: int) -> list[Any]:
     """The answer for each case, or a reason if the child's answer is missing or invalid."""
     if isinstance(answer, dict) and isinstance(answer.get("reason"), str):
         return [answer] * count
-    known = isinstance(answer, list) and len(answer) == count and all(isinstance(one, (dict, list)) for one in answer)
+    known = (
+        isinstance(answer, list)
+        and len(answer) == count
+        and all(isinstance(one, (dict, list)) for one in answer)
+    )
     return answer if known else [{"reason": f"unexpected answer: {str(answer)[:80]}"}] * count
 
 

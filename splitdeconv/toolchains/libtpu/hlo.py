@@ -26,11 +26,22 @@ TOTALS = (
     "slowest",
 )
 #: Operations that cost nothing when the program runs.
-FREE = ("parameter", "constant", "bitcast", "tuple", "get-tuple-element", "after-all", "partition-id", "replica-id")
+FREE = (
+    "parameter",
+    "constant",
+    "bitcast",
+    "tuple",
+    "get-tuple-element",
+    "after-all",
+    "partition-id",
+    "replica-id",
+)
 #: Custom calls that cost nothing: names for existing memory.
 FREE_CALLS = ("AllocateBuffer", "ConcatBitcast")
 _BITS = {"pred": 8, "bf16": 16, "c64": 64, "c128": 128}
-_LINE = re.compile(r"\s+(?:ROOT )?%?(?P<name>[\w.-]+) = (?P<shape>\(.*?\)(?= [\w-]+\()|\S+) (?P<opcode>[\w-]+)\(")
+_LINE = re.compile(
+    r"\s+(?:ROOT )?%?(?P<name>[\w.-]+) = (?P<shape>\(.*?\)(?= [\w-]+\()|\S+) (?P<opcode>[\w-]+)\("
+)
 _ARRAY = re.compile(r"\b([a-z]+\d*[a-z0-9]*)\[([\d,]*)\]")
 _ESTIMATE = re.compile(r'"estimated_cycles":"(\d+)"')
 
@@ -59,11 +70,22 @@ def operations(text) -> pd.DataFrame:
         match = _LINE.match(line)
         if match is None:
             raise _unknown("lines 'name = shape operation(...)'", line.strip()[:80])
-        if match["opcode"] not in FREE and not any(f'custom_call_target="{call}"' in line for call in FREE_CALLS):
+        if match["opcode"] not in FREE and not any(
+            f'custom_call_target="{call}"' in line for call in FREE_CALLS
+        ):
             estimate = _ESTIMATE.search(line)
             cycles = float(estimate[1]) if estimate else float("nan")
             shape = re.sub(r"\{.*?\}", "", match["shape"])
-            rows.append((match["name"], match["opcode"], shape, _bytes(shape), cycles, _kind(match, line, bodies)))
+            rows.append(
+                (
+                    match["name"],
+                    match["opcode"],
+                    shape,
+                    _bytes(shape),
+                    cycles,
+                    _kind(match, line, bodies),
+                )
+            )
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     if len(table) and table["cycles"].isna().all():
         raise _unknown("at least one estimate in cycles", f"{len(table)} operations without")
@@ -87,14 +109,20 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
     """
     silent = table[table["cycles"].isna()]
     alone = silent[silent["kind"] != "asynchronous"]
-    copies = table[table["opcode"].isin(["copy", "transpose", "reshape"]) & (table["bytes"] >= 2**16)]
+    copies = table[
+        table["opcode"].isin(["copy", "transpose", "reshape"]) & (table["bytes"] >= 2**16)
+    ]
     return {
         "cycles": table["cycles"].sum(),
         "convolution_cycles": table.loc[table["kind"] == "convolution", "cycles"].sum(),
         "lower_bound": len(alone) > 0,
-        "unestimated": ", ".join(f"{n} {opcode}" for opcode, n in silent["opcode"].value_counts(sort=False).items()),
+        "unestimated": ", ".join(
+            f"{n} {opcode}" for opcode, n in silent["opcode"].value_counts(sort=False).items()
+        ),
         "unestimated_bytes": int(alone["bytes"].sum()),
-        "asynchronous_bytes": int(silent.loc[silent["opcode"].str.endswith("-done"), "bytes"].sum()),
+        "asynchronous_bytes": int(
+            silent.loc[silent["opcode"].str.endswith("-done"), "bytes"].sum()
+        ),
         "slowest": (copies["cycles"] / copies["bytes"]).max(),
     }
 
@@ -104,12 +132,20 @@ def _kind(match, line, bodies):
         return "asynchronous"
     called = re.search(r"calls=%?([\w.-]+)", line)
     inside = bodies.get(called[1], "") if called else ""
-    return "convolution" if match["opcode"] == "convolution" or " convolution(" in inside else "other"
+    return (
+        "convolution" if match["opcode"] == "convolution" or " convolution(" in inside else "other"
+    )
 
 
 def _bytes(shape):
     """Bytes of an array, or of all arrays in a tuple."""
-    return sum(_bits(name) * prod(int(n) for n in sizes.split(",") if n) for name, sizes in _ARRAY.findall(shape)) // 8
+    return (
+        sum(
+            _bits(name) * prod(int(n) for n in sizes.split(",") if n)
+            for name, sizes in _ARRAY.findall(shape)
+        )
+        // 8
+    )
 
 
 def _bits(name):

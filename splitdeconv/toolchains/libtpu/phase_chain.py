@@ -70,20 +70,30 @@ def _filters(xp, filters, windows):
     """The convolution's filters (*window, phases * in_channels, phases' * out_channels)."""
     planes = xp.transpose(xp.pad(filters, [(0, 1), (0, 1), (0, 0), (0, 0)]), (0, 1, 3, 2))
     for axis, (_, taps) in enumerate(windows):
-        planes = xp.take(planes, taps.tolist(), 3 * axis)  # one axis becomes position, input phase, output phase
+        planes = xp.take(
+            planes, taps.tolist(), 3 * axis
+        )  # one axis becomes position, input phase, output phase
     shape = xp.shape(planes)
     y, r, R, x, c, C, cin, cout = shape
-    return xp.reshape(xp.transpose(planes, (0, 3, 1, 4, 6, 2, 5, 7)), (y, x, r * c * cin, R * C * cout))
+    return xp.reshape(
+        xp.transpose(planes, (0, 3, 1, 4, 6, 2, 5, 7)), (y, x, r * c * cin, R * C * cout)
+    )
 
 
 def _check(plans, shape, weights):
     _expect(
-        "as many plans as pairs of weights, at least one", (len(plans), len(weights)), 0 < len(plans) == len(weights)
+        "as many plans as pairs of weights, at least one",
+        (len(plans), len(weights)),
+        0 < len(plans) == len(weights),
     )
     _expect("an input (batch, height, width, in_channels)", shape, len(shape) == 4)
     _, *size, channels = shape
     for plan, pair in zip(plans, weights, strict=True):
-        if len(plan.axes) != 2 or plan.groups != 1 or any(axis.d != 1 or axis.tail for axis in plan.axes):
+        if (
+            len(plan.axes) != 2
+            or plan.groups != 1
+            or any(axis.d != 1 or axis.tail for axis in plan.axes)
+        ):
             raise SplitDeconvError(
                 "the phases of this transposed convolution cannot be kept separate",
                 where="phase_chain.stay_apart",
@@ -95,7 +105,9 @@ def _check(plans, shape, weights):
         _expect(f"an image of {wanted}, as planned", size, list(size) == wanted)
         kernel, found = tuple(axis.k for axis in plan.axes), [tuple(part) for part in pair]
         fits = len(found) == 2 and found[0] == (*kernel, *found[1], channels)
-        _expect(f"filters {(*kernel, 'out_channels', channels)} and a bias (out_channels,)", found, fits)
+        _expect(
+            f"filters {(*kernel, 'out_channels', channels)} and a bias (out_channels,)", found, fits
+        )
         size, (channels,) = plan.output_shape, found[1]
     phases = prod(axis.s for plan in plans for axis in plan.axes)
     _expect(f"at most {MOST_PHASES} phases at the end", phases, phases <= MOST_PHASES)

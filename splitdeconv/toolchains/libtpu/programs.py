@@ -29,7 +29,9 @@ Case = Mapping[str, Any]
 def estimate(case: Case) -> list[dict[str, Any]]:
     """The operations of one case's ahead-of-time compiled program, as records."""
     compute, shapes = folded(*program(case))[1:]
-    return hlo.operations(_compiled(compute, shapes, _device(case["topology"])).as_text()).to_dict("records")
+    return hlo.operations(_compiled(compute, shapes, _device(case["topology"])).as_text()).to_dict(
+        "records"
+    )
 
 
 def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
@@ -55,7 +57,9 @@ def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
             table[["speedup", "low", "high"]] = np.nan
         name = f"{device.platform} {device.device_kind}"
         rows = table.drop(columns="name").to_dict("records")
-        answers |= {index: {"device": name, **row} for index, row in zip(table["name"], rows, strict=True)}
+        answers |= {
+            index: {"device": name, **row} for index, row in zip(table["name"], rows, strict=True)
+        }
     return [answers[index] for index in range(len(cases))]
 
 
@@ -67,7 +71,9 @@ def _loaded(case, device):
     count = len(jax.tree.leaves(weights))
     arguments = [*jax.jit(prepare)(*values[:count]), *values[count:]]
     compiled = _compiled(compute, shapes, device)
-    arguments = [jax.device_put(a, f) for a, f in zip(arguments, compiled.input_formats[0], strict=True)]
+    arguments = [
+        jax.device_put(a, f) for a, f in zip(arguments, compiled.input_formats[0], strict=True)
+    ]
     return lambda: jax.block_until_ready(compiled(*arguments))
 
 
@@ -103,7 +109,11 @@ def folded(
     constants = list(dict.fromkeys(v for v in used if not isinstance(v, Literal) and v in fixed))
 
     def part(invars, equations, outvars):
-        return jaxpr_as_fun(ClosedJaxpr(jaxpr.replace(invars=invars, outvars=outvars, eqns=equations), closed.consts))
+        return jaxpr_as_fun(
+            ClosedJaxpr(
+                jaxpr.replace(invars=invars, outvars=outvars, eqns=equations), closed.consts
+            )
+        )
 
     invars = constants + jaxpr.invars[count:]
     shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in invars]
@@ -135,7 +145,9 @@ def _network(case):
     if form == "auto":
         options["target"] = case["target"]
     if known:
-        model = build(case["model"], "native" if form == "auto" else form, seed=None, dtype=case["dtype"])
+        model = build(
+            case["model"], "native" if form == "auto" else form, seed=None, dtype=case["dtype"]
+        )
     elif form != "nzp":
         from ...formats.keras.model import KerasModel
 
@@ -165,7 +177,10 @@ def _network(case):
             got=f"inputs {shapes}",
             fix="save the model with inputs of fixed size",
         )
-    inputs = [jax.ShapeDtypeStruct((case["batch"], *x.shape[1:]), jnp.dtype(x.dtype)) for x in model.inputs]
+    inputs = [
+        jax.ShapeDtypeStruct((case["batch"], *x.shape[1:]), jnp.dtype(x.dtype))
+        for x in model.inputs
+    ]
     weights = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in _variables(model)]
     return (
         lambda w, x: model.stateless_call(*w, x, training=False)[0],
@@ -192,11 +207,15 @@ def _chain(case):
     ]
 
     def apart(weights, x):
-        return stay_apart([Layer.from_row(a).plan("stacked") for a in layers], x, weights, jax.nn.relu)
+        return stay_apart(
+            [Layer.from_row(a).plan("stacked") for a in layers], x, weights, jax.nn.relu
+        )
 
     def each(weights, x):
         for a, (w, b) in zip(layers, weights, strict=True):
-            x = jax.nn.relu(apply(Layer.from_row(a).plan(case["form"]), x, w, interleave=case["interleave"]) + b)
+            x = jax.nn.relu(
+                apply(Layer.from_row(a).plan(case["form"]), x, w, interleave=case["interleave"]) + b
+            )
         return x
 
     shape = (case["batch"], layers[0]["in_h"], layers[0]["in_w"], layers[0]["c_in"])

@@ -17,7 +17,9 @@ def layers(model, name=None, **options) -> list[dict]:
 
     rows = layer_table(model, **options).query("kind == 'deconv'").to_dict("records")
     name = name or (model if isinstance(model, str) else model.name)
-    return [{"network": name, "layer": row["name"], "kind": "layer", "layers": [row]} for row in rows]
+    return [
+        {"network": name, "layer": row["name"], "kind": "layer", "layers": [row]} for row in rows
+    ]
 
 
 def whole(model, name=None) -> dict:
@@ -44,7 +46,13 @@ def whole(model, name=None) -> dict:
     layer_rows = [row for part in (layers(model) if known else ()) for row in part["layers"]]
     name = name or (model if known else Path(model).stem)
     model = model if known else str(Path(model).resolve())
-    return {"network": name, "layer": "whole network", "kind": "network", "model": model, "layers": layer_rows}
+    return {
+        "network": name,
+        "layer": "whole network",
+        "kind": "network",
+        "model": model,
+        "layers": layer_rows,
+    }
 
 
 def chain(network) -> dict:

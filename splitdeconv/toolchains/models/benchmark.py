@@ -60,12 +60,17 @@ def typical_inputs(name, model, count=4, seed=0):
         resize = require("skimage.transform", "notebooks").resize
         shape = tuple(model.inputs[0].shape[1:])
         photographs = pretrained.samples("vintage_cyclegan", count, seed)
-        pixels = np.stack([resize(photograph, shape, order=1, anti_aliasing=True) for photograph in photographs])
+        pixels = np.stack(
+            [resize(photograph, shape, order=1, anti_aliasing=True) for photograph in photographs]
+        )
         return [_RANGES[name](pixels).astype("float32")]
     rng = np.random.default_rng(seed)
     latent, *labels = (x.shape[-1] for x in model.inputs)
     latents = rng.standard_normal((count, latent)).astype("float32")
-    return [latents, *(np.eye(classes, dtype="float32")[np.arange(count) % classes] for classes in labels)]
+    return [
+        latents,
+        *(np.eye(classes, dtype="float32")[np.arange(count) % classes] for classes in labels),
+    ]
 
 
 def network(name, *, dtype="int8", count=4, seed=0, **options) -> bytes:
@@ -85,7 +90,9 @@ def network(name, *, dtype="int8", count=4, seed=0, **options) -> bytes:
     model = networks.build(name, "native", seed=seed, **options)
     if dtype == "float32":
         return tflite.export(model)
-    return tflite.full_int8(tflite.export(model, calibration=typical_inputs(name, model, count, seed)))
+    return tflite.full_int8(
+        tflite.export(model, calibration=typical_inputs(name, model, count, seed))
+    )
 
 
 def layers(name, *, dtype="int8", count=4, seed=0, **options):
@@ -108,7 +115,9 @@ def layers(name, *, dtype="int8", count=4, seed=0, **options):
         return
     inputs = [model.get_layer(layer).input for layer, _ in found]
     reaching = keras.Model(model.inputs, inputs)(typical_inputs(name, model, count, seed))
-    for (layer, single), samples in zip(found, reaching if isinstance(reaching, list) else [reaching], strict=True):
+    for (layer, single), samples in zip(
+        found, reaching if isinstance(reaching, list) else [reaching], strict=True
+    ):
         yield layer, tflite.full_int8(tflite.export(single, calibration=samples.numpy()))
 
 
@@ -118,7 +127,9 @@ def alone(model):
     found = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
     singles = []
     for layer in found:
-        single = keras.Sequential([keras.Input(layer.input.shape[1:]), type(layer).from_config(layer.get_config())])
+        single = keras.Sequential(
+            [keras.Input(layer.input.shape[1:]), type(layer).from_config(layer.get_config())]
+        )
         single.set_weights(layer.get_weights())
         singles.append((layer.name, single))
     return singles
@@ -144,7 +155,11 @@ def rewritten(native, form, target="generic"):
     sites = model.sites()
     if form in ("native", "nzp"):
         verdict = "leave" if form == "native" else "convert"
-        decisions = [Decision(site, verdict, form, None, "a baseline") for site in sites if site.problem is None]
+        decisions = [
+            Decision(site, verdict, form, None, "a baseline")
+            for site in sites
+            if site.problem is None
+        ]
     else:
         decisions = decide_all(sites, target, form)
     model.apply(decisions)

@@ -13,7 +13,13 @@ from ...extras import require
 from .benchmark import FORMS, alone
 
 _OPSET, _IR = 17, 8  # the newest opset that all supported runtimes implement as far as used here
-_ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "elu": "Elu", "leaky_relu": "LeakyRelu"}
+_ACTIVATIONS = {
+    "relu": "Relu",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "elu": "Elu",
+    "leaky_relu": "LeakyRelu",
+}
 _TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
@@ -38,7 +44,9 @@ def rewritten(model, form, target="generic"):
     if form in ("native", "nzp"):
         return data, [form] * len(alone(model))
     done = convert(data, target=target, form=form, verify=False)
-    return done.model, [d.form if d.verdict == "convert" else "native" for d in done.report.decisions]
+    return done.model, [
+        d.form if d.verdict == "convert" else "native" for d in done.report.decisions
+    ]
 
 
 def export(model, form="native") -> bytes:
@@ -75,16 +83,23 @@ class _Graph:
             inputs = layer.input if isinstance(layer.input, list) else [layer.input]
             if type(layer).__name__ != "InputLayer":
                 make = getattr(self, f"_{type(layer).__name__.lower()}", None)
-                if make is None or getattr(layer, "data_format", "channels_last") != "channels_last":
+                if (
+                    make is None
+                    or getattr(layer, "data_format", "channels_last") != "channels_last"
+                ):
                     raise _unknown(layer)
                 self._names[id(layer.output)] = make(layer, *(self._names[id(x)] for x in inputs))
         sinks = []
         for i, y in enumerate(self._model.outputs):
-            self._nodes.append(self._onnx.helper.make_node("Identity", [self._names[id(y)]], [f"y{i}"]))
+            self._nodes.append(
+                self._onnx.helper.make_node("Identity", [self._names[id(y)]], [f"y{i}"])
+            )
             sinks.append(self._port(f"y{i}", y))
         helper = self._onnx.helper
         graph = helper.make_graph(self._nodes, self._model.name, ports, sinks, self._stored)
-        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
+        made = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR
+        )
         return made.SerializeToString()
 
     def _port(self, name, tensor):
@@ -94,12 +109,16 @@ class _Graph:
 
     def _emit(self, kind, *inputs, **attributes):
         name = f"{kind.lower()}_{len(self._nodes)}"
-        self._nodes.append(self._onnx.helper.make_node(kind, inputs, [name], name=name, **attributes))
+        self._nodes.append(
+            self._onnx.helper.make_node(kind, inputs, [name], name=name, **attributes)
+        )
         return name
 
     def _constant(self, values, dtype="float32"):
         name = f"constant_{len(self._stored)}"
-        stored = self._onnx.numpy_helper.from_array(np.ascontiguousarray(np.asarray(values, dtype)), name)
+        stored = self._onnx.numpy_helper.from_array(
+            np.ascontiguousarray(np.asarray(values, dtype)), name
+        )
         self._stored.append(stored)
         return name
 
@@ -112,17 +131,27 @@ class _Graph:
         return self._emit("Flatten", self._emit("Transpose", x, perm=_TO_CHANNELS_LAST))
 
     def _dense(self, layer, x):
-        return self._activated(layer, self._emit("Gemm", x, self._constant(layer.kernel), *self._bias(layer)))
+        return self._activated(
+            layer, self._emit("Gemm", x, self._constant(layer.kernel), *self._bias(layer))
+        )
 
     def _conv2d(self, layer, x):
         kernel = self._constant(np.transpose(layer.kernel, (3, 2, 0, 1)))
-        settings = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": layer.groups}
+        settings = {
+            "strides": layer.strides,
+            "dilations": layer.dilation_rate,
+            "group": layer.groups,
+        }
         padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
-        return self._activated(layer, self._emit("Conv", x, kernel, *self._bias(layer), auto_pad=padding, **settings))
+        return self._activated(
+            layer, self._emit("Conv", x, kernel, *self._bias(layer), auto_pad=padding, **settings)
+        )
 
     def _conv2dtranspose(self, layer, x):
         size, settings = layer.input.shape[1:3], {"dilations": layer.dilation_rate}
-        axes = plan(tuple(size), layer.kernel_size, layer.strides, layer.padding.upper(), **settings).axes
+        axes = plan(
+            tuple(size), layer.kernel_size, layer.strides, layer.padding.upper(), **settings
+        ).axes
         if any(a.d > 1 for a in axes):
             raise _unknown(layer)
         make = self._inserted if self._form == "nzp" else self._transposed
@@ -131,9 +160,17 @@ class _Graph:
     def _transposed(self, x, kernel, bias, axes):
         after = [(a.n - 1) * a.s + a.k - a.p - a.o for a in axes]
         pads = [max(a.p, 0) for a in axes] + [max(spare, 0) for spare in after]
-        settings = {"strides": [a.s for a in axes], "output_padding": [max(-spare, 0) for spare in after]}
+        settings = {
+            "strides": [a.s for a in axes],
+            "output_padding": [max(-spare, 0) for spare in after],
+        }
         return self._emit(
-            "ConvTranspose", x, self._constant(kernel.transpose(3, 2, 0, 1)), *bias, pads=pads, **settings
+            "ConvTranspose",
+            x,
+            self._constant(kernel.transpose(3, 2, 0, 1)),
+            *bias,
+            pads=pads,
+            **settings,
         )
 
     def _inserted(self, x, kernel, bias, axes):
@@ -146,7 +183,9 @@ class _Graph:
         after = [a.o + a.p - a.n * a.s for a in axes]
         if min(after) < 0:  # zeros that no output reads
             ends = [a.n * a.s + min(spare, 0) for a, spare in zip(axes, after, strict=True)]
-            x = self._emit("Slice", x, *(self._constant(v, "int64") for v in ([0, 0], ends, [2, 3])))
+            x = self._emit(
+                "Slice", x, *(self._constant(v, "int64") for v in ([0, 0], ends, [2, 3]))
+            )
         mirrored = self._constant(kernel[::-1, ::-1].transpose(2, 3, 0, 1))
         pads = [a.k - 1 - a.p for a in axes] + [max(spare, 0) for spare in after]
         return self._emit("Conv", x, mirrored, *bias, pads=pads)
@@ -167,7 +206,9 @@ class _Graph:
 
     def _batchnormalization(self, layer, x):
         values = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
-        return self._emit("BatchNormalization", x, *map(self._constant, values), epsilon=layer.epsilon)
+        return self._emit(
+            "BatchNormalization", x, *map(self._constant, values), epsilon=layer.epsilon
+        )
 
     def _groupnormalization(self, layer, x):
         if layer.groups not in (-1, layer.input.shape[-1]):
@@ -176,17 +217,23 @@ class _Graph:
         return self._emit("InstanceNormalization", x, *values, epsilon=layer.epsilon)
 
     def _rescaling(self, layer, x):
-        return self._emit("Add", self._emit("Mul", x, self._constant(layer.scale)), self._constant(layer.offset))
+        return self._emit(
+            "Add", self._emit("Mul", x, self._constant(layer.scale)), self._constant(layer.offset)
+        )
 
     def _upsampling2d(self, layer, x):
         if layer.interpolation != "nearest":
             raise _unknown(layer)
         settings = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        return self._emit("Resize", x, "", self._constant([1, 1, *layer.size]), mode="nearest", **settings)
+        return self._emit(
+            "Resize", x, "", self._constant([1, 1, *layer.size]), mode="nearest", **settings
+        )
 
     def _maxpooling2d(self, layer, x):
         padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
-        return self._emit("MaxPool", x, kernel_shape=layer.pool_size, strides=layer.strides, auto_pad=padding)
+        return self._emit(
+            "MaxPool", x, kernel_shape=layer.pool_size, strides=layer.strides, auto_pad=padding
+        )
 
     def _zeropadding2d(self, layer, x):
         (top, bottom), (left, right) = layer.padding
@@ -194,8 +241,12 @@ class _Graph:
 
     def _cropping2d(self, layer, x):
         starts = [before for before, _ in layer.cropping]
-        ends = [n - after for n, (_, after) in zip(layer.input.shape[1:3], layer.cropping, strict=True)]
-        return self._emit("Slice", x, *(self._constant(values, "int64") for values in (starts, ends, [2, 3])))
+        ends = [
+            n - after for n, (_, after) in zip(layer.input.shape[1:3], layer.cropping, strict=True)
+        ]
+        return self._emit(
+            "Slice", x, *(self._constant(values, "int64") for values in (starts, ends, [2, 3]))
+        )
 
     def _concatenate(self, layer, *parts):
         return self._emit("Concat", *parts, axis=1)

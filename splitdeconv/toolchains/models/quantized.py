@@ -20,10 +20,14 @@ def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         SplitDeconvError: LiteRT is missing, or the file has other inputs or outputs.
     """
-    interpreter = require("ai_edge_litert.interpreter", "tflite").Interpreter(model_content=data, num_threads=1)
+    interpreter = require("ai_edge_litert.interpreter", "tflite").Interpreter(
+        model_content=data, num_threads=1
+    )
     interpreter.allocate_tensors()
     ports = [*interpreter.get_input_details(), *interpreter.get_output_details()]
-    found = ", ".join(f"{np.dtype(port['dtype'])} {tuple(map(int, port['shape']))}" for port in ports)
+    found = ", ".join(
+        f"{np.dtype(port['dtype'])} {tuple(map(int, port['shape']))}" for port in ports
+    )
     if len(ports) != 2 or {np.dtype(port["dtype"]) for port in ports} != {np.dtype("int8")}:
         raise SplitDeconvError(
             "invalid generator: expected a full int8 file",

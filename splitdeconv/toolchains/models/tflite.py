@@ -40,10 +40,14 @@ def export(model, *, batch=1, calibration=None) -> bytes:
         SplitDeconvError: TensorFlow is missing, or the typical inputs do not match the model's.
     """
     tf = require("tensorflow", "tensorflow")
-    freeze = require("tensorflow.python.framework.convert_to_constants", "tensorflow").convert_variables_to_constants_v2
+    freeze = require(
+        "tensorflow.python.framework.convert_to_constants", "tensorflow"
+    ).convert_variables_to_constants_v2
     calibration = calibration if isinstance(calibration, list | None) else [calibration]
     counts = [] if calibration is None else [len(samples) for samples in calibration]
-    if calibration is not None and (len(counts) != len(model.inputs) or not counts[0] or len(set(counts)) > 1):
+    if calibration is not None and (
+        len(counts) != len(model.inputs) or not counts[0] or len(set(counts)) > 1
+    ):
         raise SplitDeconvError(
             "the model cannot be exported",
             where="models.tflite.export",
@@ -56,12 +60,18 @@ def export(model, *, batch=1, calibration=None) -> bytes:
 
         model = quantizable(model)
     signature = [tf.TensorSpec((batch, *x.shape[1:]), x.dtype) for x in model.inputs]
-    function = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), autograph=False)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([freeze(function.get_concrete_function(*signature))])
+    function = tf.function(
+        lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), autograph=False
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [freeze(function.get_concrete_function(*signature))]
+    )
     if calibration is not None:
         samples = list(zip(*(np.asarray(one, "float32") for one in calibration), strict=True))
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([np.repeat(x[None], batch, 0) for x in one] for one in samples)
+        converter.representative_dataset = lambda: (
+            [np.repeat(x[None], batch, 0) for x in one] for one in samples
+        )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
     return converter.convert()
@@ -82,7 +92,9 @@ def full_int8(data) -> bytes:
     main = model.subgraphs[0]
     for tensor in (main.tensors[place] for place in (*ports(main.inputs), *ports(main.outputs))):
         if type_name(tensor) != "INT8":
-            raise _not_full(f"the port {(tensor.name or b'').decode(errors='replace')} is {type_name(tensor)}")
+            raise _not_full(
+                f"the port {(tensor.name or b'').decode(errors='replace')} is {type_name(tensor)}"
+            )
     for graph in model.subgraphs:
         for operator in graph.operators or ():
             touched = (*ports(operator.inputs), *ports(operator.outputs))

@@ -54,8 +54,9 @@ def test_integers_give_a_histogram():
     (output,) = compare("tflite", model, spoiled(tflite_models.convert(model), "i1")).outputs
     assert sum(output.lsb.values()) == output.values
     assert set(output.lsb) > {0}
-    assert f"{output.values - output.lsb[0]} of {output.values} values differ, by at most {max(output.lsb)} LSB" in (
-        output.finding
+    assert (
+        f"{output.values - output.lsb[0]} of {output.values} values differ, by at most {max(output.lsb)} LSB"
+        in (output.finding)
     )
 
 
@@ -86,7 +87,9 @@ def test_two_different_models_differ():
 def test_signatures_are_run_one_by_one():
     model = tflite_models.unpack(deconv_model(CASE))
     schema = tflite_models.schema
-    (x,), (y,) = (list(map(int, ports)) for ports in (model.subgraphs[0].inputs, model.subgraphs[0].outputs))
+    (x,), (y,) = (
+        list(map(int, ports)) for ports in (model.subgraphs[0].inputs, model.subgraphs[0].outputs)
+    )
     model.signatureDefs = [
         schema.SignatureDefT(
             inputs=[schema.TensorMapT(name=b"in", tensorIndex=x)],

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from splitdeconv.convert.verify.difference import Output, Slack, measure, merge, perturb, rounding, slack
+from splitdeconv.convert.verify.difference import (
+    Output,
+    Slack,
+    measure,
+    merge,
+    perturb,
+    rounding,
+    slack,
+)
 from tests.formats.sites import site
 
 
@@ -95,7 +103,10 @@ def test_slack_allows_as_many_values_as_the_original_is_off_itself():
 
 def test_samples_are_merged():
     counts = [{0: 9, 1: 1}, {0: 8, 2: 2}, {0: 10}]
-    records = [Output("y", "int8", 10, float(max(c)), 0.1, 0.0, c, max(c) == 0, "said; because") for c in counts]
+    records = [
+        Output("y", "int8", 10, float(max(c)), 0.1, 0.0, c, max(c) == 0, "said; because")
+        for c in counts
+    ]
     merged = merge(records)
     assert (merged.values, merged.lsb, merged.passed) == (30, {0: 27, 1: 1, 2: 2}, False)
     assert merged.finding == "3 of 30 values differ, by at most 2 LSB; because"

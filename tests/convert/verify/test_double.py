@@ -29,14 +29,18 @@ def chaotic(kind, seed, size=24):
     }
     inner = [
         node("DequantizeLinear", ["w0", "ws", "wz"], "w"),
-        helper.make_node("ConvTranspose", ["at", "w"], ["c"], name="up", strides=[2, 2], pads=[1] * 4),
+        helper.make_node(
+            "ConvTranspose", ["at", "w"], ["c"], name="up", strides=[2, 2], pads=[1] * 4
+        ),
         node("QuantizeLinear", ["c", "ys", "yz"], "cq"),
         node("DequantizeLinear", ["cq", "ys", "yz"], "d"),
         node("Mul", ["d", "far"], "e"),
         node("Sin", ["e"], "f"),
     ]
     nodes = {"branch": _branch, "loop": _loop}[kind](inner)
-    return onnx_models.model(nodes, [value("x", "f4", [1, 6, size, size])], [value("y", "f4", ANY)], parts)
+    return onnx_models.model(
+        nodes, [value("x", "f4", [1, 6, size, size])], [value("y", "f4", ANY)], parts
+    )
 
 
 def _branch(inner):
@@ -55,7 +59,10 @@ def _loop(inner):
     outs = [value("on", "b1", []), value("f", "f4", ANY)]
     body = helper.make_graph([*inner, node("Identity", ["go"], "on")], "body", ports, outs)
     turns = helper.make_tensor("turns", onnx.TensorProto.INT64, [], [2])
-    return [helper.make_node("Constant", [], ["n"], value=turns), node("Loop", ["n", "", "x"], "y", body=body)]
+    return [
+        helper.make_node("Constant", [], ["n"], value=turns),
+        node("Loop", ["n", "", "x"], "y", body=body),
+    ]
 
 
 def verified(source, change=None):
@@ -115,7 +122,9 @@ def test_versions_of_dequantization_that_the_evaluator_lacks_are_computed():
     assert dequantized(x, scale, zero, 19, axis=-2) == pytest.approx(sliced)
     assert dequantized(x, np.float32(0.25), None, 10) == pytest.approx(x * 0.25)
     blocks = np.arange(1, 13, dtype="f4").reshape(2, 3, 2)
-    assert dequantized(x, blocks, None, 21, axis=2, block_size=2) == pytest.approx(x * np.repeat(blocks, 2, 2))
+    assert dequantized(x, blocks, None, 21, axis=2, block_size=2) == pytest.approx(
+        x * np.repeat(blocks, 2, 2)
+    )
 
 
 def dequantized(x, scale, zero, opset, **attributes):
@@ -137,5 +146,7 @@ def test_models_that_take_too_long_in_numpy_are_not_compared_so(monkeypatch):
 
 
 def test_an_evaluator_that_computes_something_else_proves_nothing(monkeypatch):
-    monkeypatch.setattr(verify_double.Defined, "__call__", lambda *_: {"y": np.zeros((1, 6, 48, 48))})
+    monkeypatch.setattr(
+        verify_double.Defined, "__call__", lambda *_: {"y": np.zeros((1, 6, 48, 48))}
+    )
     assert not verified(chaotic(*NESTED[0]))

@@ -21,7 +21,9 @@ def takes(data, x):
 
 
 @pytest.mark.parametrize("interleave", ["concat", "depth_to_space", "batch_to_space"])
-@pytest.mark.parametrize("kind", ["float32", "int8", "int16x8", "float32x8", "quantized int8", "quantized int16x8"])
+@pytest.mark.parametrize(
+    "kind", ["float32", "int8", "int16x8", "float32x8", "quantized int8", "quantized int16x8"]
+)
 def test_the_note_says_what_the_runtime_does(kind, interleave, here):
     if "int16x8" in kind and interleave == "depth_to_space":  # which has no such kernel
         return
@@ -33,7 +35,9 @@ def test_the_note_says_what_the_runtime_does(kind, interleave, here):
     lost = before is not None and before != after
     assert (EMPTY_BATCH in result.report.verification.notes) == lost
     # Of ai-edge-litert 2.3.0: XNNPACK takes no empty convolutions, and none of 16 bits at all.
-    assert lost or (kind, interleave) not in [("quantized int8", name) for name in ("depth_to_space", "batch_to_space")]
+    assert lost or (kind, interleave) not in [
+        ("quantized int8", name) for name in ("depth_to_space", "batch_to_space")
+    ]
     assert not lost or kind != "quantized int16x8"
 
 

@@ -23,13 +23,26 @@ def chain(layers=3, *, opened=False, seed=2):
         sizes = tuple(2 * n for n in sizes)
         shape = (2, *sizes, channels)
         if opened:
-            vector, batch = builder.tensor(f"v{layer}", (4,), "i4"), builder.tensor(f"n{layer}", (), "i4")
+            vector, batch = (
+                builder.tensor(f"v{layer}", (4,), "i4"),
+                builder.tensor(f"n{layer}", (), "i4"),
+            )
             rest = builder.constant(f"r{layer}", np.array(shape[1:], "<i4"))
-            wanted, first = builder.tensor(f"s{layer}", (4,), "i4"), builder.tensor(f"f{layer}", (1,), "i4")
-            builder.operator("SHAPE", [x], [vector], make("ShapeOptions", outType=schema.TensorType.INT32))
+            wanted, first = (
+                builder.tensor(f"s{layer}", (4,), "i4"),
+                builder.tensor(f"f{layer}", (1,), "i4"),
+            )
+            builder.operator(
+                "SHAPE", [x], [vector], make("ShapeOptions", outType=schema.TensorType.INT32)
+            )
             options = make("StridedSliceOptions", shrinkAxisMask=1)
             builder.operator("STRIDED_SLICE", [vector, zero, one, one], [batch], options)
-            builder.operator("RESHAPE", [batch, one], [first], make("ReshapeOptions", newShape=np.array([1], "<i4")))
+            builder.operator(
+                "RESHAPE",
+                [batch, one],
+                [first],
+                make("ReshapeOptions", newShape=np.array([1], "<i4")),
+            )
             builder.operator("CONCATENATION", [first, rest], [wanted], make("ConcatenationOptions"))
         else:
             wanted = builder.constant(f"s{layer}", np.array(shape, "<i4"))
@@ -103,7 +116,13 @@ def test_a_fault_is_not_explained_by_steps(fault, opened):
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("form", ["split", "rows", "stacked"])
 def test_one_operator_is_verified(form, dynamic):
-    for changes in ({}, {"kernel": (2, 2)}, {"per_channel": False, "bias": False}, {"cout": 1}, {"open_image": True}):
+    for changes in (
+        {},
+        {"kernel": (2, 2)},
+        {"per_channel": False, "bias": False},
+        {"cout": 1},
+        {"open_image": True},
+    ):
         data = deconv_model(HYBRID.with_(dynamic=dynamic, **changes))
         verification = compare("tflite", data, convert(data, form, "batch_to_space"), samples=3)
         assert verification, changes
@@ -132,13 +151,18 @@ def test_a_part_begins_where_the_shape_is_taken_from():
     builder.graph.tensors[y].shapeSignature = np.array([1, 1, -1, 2], "<i4")
     builder.operator("SHAPE", [x], [vector], make("ShapeOptions", outType=schema.TensorType.INT32))
     inputs = [vector, numbers[0], numbers[1], numbers[0]]
-    builder.operator("STRIDED_SLICE", inputs, [length], make("StridedSliceOptions", shrinkAxisMask=1))
+    builder.operator(
+        "STRIDED_SLICE", inputs, [length], make("StridedSliceOptions", shrinkAxisMask=1)
+    )
     builder.operator("MUL", [length, scalars[1]], [longer], make("MulOptions"))
     options = make("PackOptions", valuesCount=4)
     builder.operator("PACK", [scalars[0], scalars[0], longer, scalars[2]], [wanted], options)
     builder.operator("EXPAND_DIMS", [x, scalars[0]], [image], make("ExpandDimsOptions"))
     builder.operator(
-        "TRANSPOSE_CONV", [wanted, weights, image], [y], make("TransposeConvOptions", strideH=1, strideW=4)
+        "TRANSPOSE_CONV",
+        [wanted, weights, image],
+        [y],
+        make("TransposeConvOptions", strideH=1, strideW=4),
     )
     data = builder.build([x], [y])
     rewritten = convert(data, "rows", "batch_to_space")

@@ -18,7 +18,10 @@ PIXELS = Input("pixels", np.dtype("i1"), (1, 50), quantized=True)
 def test_dynamic_lengths_become_small_ones():
     recipe, _ = find_recipe(lambda feed: None, [IMAGE, TOKENS], 0)
     feed = recipe.draw([IMAGE, TOKENS], 0, 0)
-    assert {name: x.shape for name, x in feed.items()} == {"image": (2, 64, 64, 3), "tokens": (1, 64)}
+    assert {name: x.shape for name, x in feed.items()} == {
+        "image": (2, 64, 64, 3),
+        "tokens": (1, 64),
+    }
     assert {name: x.dtype for name, x in feed.items()} == {"image": np.float32, "tokens": np.int64}
 
 
@@ -97,7 +100,10 @@ def test_own_inputs_that_do_not_fit_are_refused(given, message):
 
 def test_numbers_of_samples_must_match():
     with refused("do not fit the model: number of samples"):
-        read_inputs({"image": np.zeros((2, 1, 8, 8, 3)), "tokens": np.zeros((3, 1, 5), int)}, [IMAGE, TOKENS])
+        read_inputs(
+            {"image": np.zeros((2, 1, 8, 8, 3)), "tokens": np.zeros((3, 1, 5), int)},
+            [IMAGE, TOKENS],
+        )
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", "pickle", "npy"])

@@ -18,7 +18,9 @@ CASE = Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6)
 
 def test_kernels_that_differ_on_the_original_are_no_fault_of_the_conversion():
     # The shape that is computed keeps XNNPACK from the original, not from the converted model.
-    model = deconv_model(Deconv(sizes=(9, 8), kernel=(5, 5), cin=16, cout=8, kind="int8", dynamic=True))
+    model = deconv_model(
+        Deconv(sizes=(9, 8), kernel=(5, 5), cin=16, cout=8, kind="int8", dynamic=True)
+    )
     verification = compare("tflite", model, tflite_models.convert(model))
     assert verification
     assert set(verification.outputs[0].lsb) == {0, 1}

@@ -58,7 +58,9 @@ def test_lengths_reach_that_of_what_is_padded_and_no_further(name):
 
 
 def test_several_lengths_of_fixed_inputs_are_tried():
-    data = longest(1, 4 * CHANNELS).SerializeToString()  # more steps than channels, and the first try counts those
+    data = longest(
+        1, 4 * CHANNELS
+    ).SerializeToString()  # more steps than channels, and the first try counts those
     run = load(format_of("onnx"), data)[""]
     ports = described(format_of("onnx"), data, run.inputs)
     recipe, _ = find_recipe(run, ports, 0)
@@ -69,7 +71,11 @@ def test_several_lengths_of_fixed_inputs_are_tried():
 def test_tokens_and_speakers_stay_within_their_tables():
     data = spoken().SerializeToString()
     ports = described(format_of("onnx"), data, load(format_of("onnx"), data)[""].inputs)
-    assert {port.name: port.rows for port in ports} == {"input": ROWS, "input_lengths": None, "sid": 3}
+    assert {port.name: port.rows for port in ports} == {
+        "input": ROWS,
+        "input_lengths": None,
+        "sid": 3,
+    }
     recipe, _ = find_recipe(load(format_of("onnx"), data)[""], ports, 2)
     feeds = [recipe.draw(ports, index, 2) for index in range(20)]
     assert {int(n) for feed in feeds for n in feed["sid"]} == {0, 1, 2}
@@ -78,7 +84,9 @@ def test_tokens_and_speakers_stay_within_their_tables():
 
 def compared(kind, other, constants=()):
     nodes = [*other, node(kind, ["steps", "n"], "flags"), node("Cast", ["flags"], "y", to=1)]
-    return model(nodes, [value("n", "i8", [1])], [value("y", "f4", None)], dict(constants)).SerializeToString()
+    return model(
+        nodes, [value("n", "i8", [1])], [value("y", "f4", None)], dict(constants)
+    ).SerializeToString()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,9 @@ def compared(kind, other, constants=()):
 )
 @pytest.mark.parametrize("kind", ["Less", "GreaterOrEqual"])
 def test_steps_may_be_stored(steps, found, kind):
-    assert set(format_of("onnx").lengths(compared(kind, [], {"steps": steps}))) == ({"n"} if found else set())
+    assert set(format_of("onnx").lengths(compared(kind, [], {"steps": steps}))) == (
+        {"n"} if found else set()
+    )
 
 
 def test_what_is_compared_with_another_number_is_no_length():

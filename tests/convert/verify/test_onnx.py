@@ -16,7 +16,9 @@ from tests.refusals import refused
 def onnx_up(*, before=(), after=(), inputs=None, output="y", output_type="f4", extra=None, rank=4):
     """A model with a transposed convolution "up" from a to y, and nodes around it."""
     w = np.random.default_rng(0).standard_normal((3, 5, 3, 3)).astype("f4")
-    up = helper.make_node("ConvTranspose", ["a", "w"], ["y"], name="up", strides=[2, 2], pads=[1, 1, 1, 1])
+    up = helper.make_node(
+        "ConvTranspose", ["a", "w"], ["y"], name="up", strides=[2, 2], pads=[1, 1, 1, 1]
+    )
     inputs = inputs or [onnx_models.value("a", "f4", [1, 3, 6, 6])]
     value = onnx_models.value(output, output_type, [None] * rank)
     return onnx_models.model([*before, up, *after], inputs, [value], {"w": w} | (extra or {}))
@@ -69,7 +71,9 @@ def test_models_that_take_no_synthetic_input_are_verified_operator_by_operator()
     ]
     inputs = [onnx_models.value("x", "f4", [1, 3, 6, 6]), onnx_models.value("k", "i8", [1, 1])]
     shift = helper.make_node("Add", ["k", "far"], ["i"])
-    model = onnx_up(before=[shift, *nodes], inputs=inputs, extra={"table": table, "far": np.array([-5000])})
+    model = onnx_up(
+        before=[shift, *nodes], inputs=inputs, extra={"table": table, "far": np.array([-5000])}
+    )
     verification, data, converted = verified(model)
     assert (bool(verification), verification.method) == (True, "operators")
     assert "rejected all synthetic inputs" in verification.notes[0]
@@ -92,7 +96,9 @@ def test_outputs_that_say_nothing_are_backed_by_operators():
 
 def test_classes_may_flip_only_as_rounding_flips_them():
     argmax = helper.make_node("ArgMax", ["y"], ["c"], axis=1, keepdims=0)
-    verification, data, converted = verified(onnx_up(after=[argmax], output="c", output_type="i8", rank=3))
+    verification, data, converted = verified(
+        onnx_up(after=[argmax], output="c", output_type="i8", rank=3)
+    )
     assert verification
     assert verification.outputs[0].lsb == {0: 8 * 11 * 11}
     model = onnx.load_model_from_string(converted)
@@ -103,12 +109,19 @@ def test_classes_may_flip_only_as_rounding_flips_them():
 
 def test_a_model_the_runtime_does_not_take_fails():
     data = onnx_up().SerializeToString()
-    broken = onnx_up(after=[helper.make_node("NoSuchOperator", ["y"], ["z"])], output="z").SerializeToString()
+    broken = onnx_up(
+        after=[helper.make_node("NoSuchOperator", ["y"], ["z"])], output="z"
+    ).SerializeToString()
     verification = compare("onnx", data, broken)
     assert not verification
     assert "rejected the converted model" in verification.outputs[0].finding
     # The other way round there is nothing to compare with: the operators are what is left.
-    assert compare("onnx", broken, onnx_models.convert(broken, checked=False).SerializeToString()).method == "operators"
+    assert (
+        compare(
+            "onnx", broken, onnx_models.convert(broken, checked=False).SerializeToString()
+        ).method
+        == "operators"
+    )
 
 
 def test_an_output_that_is_missing_fails():
@@ -147,11 +160,18 @@ def test_an_operator_whose_model_nobody_can_run_is_verified_alone():
 def seldom(weights_from_outside=False):
     """A model whose transposed convolution runs for inputs of a sum that no synthetic ones have."""
     w = np.random.default_rng(0).standard_normal((3, 5, 3, 3)).astype("f4")
-    up = helper.make_node("ConvTranspose", ["x", "w"], ["t"], name="up", strides=[2, 2], pads=[1, 1, 1, 1])
+    up = helper.make_node(
+        "ConvTranspose", ["x", "w"], ["t"], name="up", strides=[2, 2], pads=[1, 1, 1, 1]
+    )
     branches = {
-        "then_branch": helper.make_graph([up], "then", [], [onnx_models.value("t", "f4", [None] * 4)]),
+        "then_branch": helper.make_graph(
+            [up], "then", [], [onnx_models.value("t", "f4", [None] * 4)]
+        ),
         "else_branch": helper.make_graph(
-            [helper.make_node("Neg", ["x"], ["t"])], "else", [], [onnx_models.value("t", "f4", [None] * 4)]
+            [helper.make_node("Neg", ["x"], ["t"])],
+            "else",
+            [],
+            [onnx_models.value("t", "f4", [None] * 4)],
         ),
     }
     nodes = [
@@ -178,7 +198,12 @@ def test_operators_in_branches_that_inputs_do_not_reach_are_verified_alone(weigh
     assert [o.name for o in result.outputs] == ["y", "up"]
     # A convolution of that branch reads the image's other end: no run of the whole model shows it.
     graph = next(a.g for a in converted.graph.node[-1].attribute if a.name == "then_branch")
-    pads = next(a for node in graph.node for a in node.attribute if a.name == "pads" and a.ints[:2] != a.ints[2:])
+    pads = next(
+        a
+        for node in graph.node
+        for a in node.attribute
+        if a.name == "pads" and a.ints[:2] != a.ints[2:]
+    )
     pads.ints[:] = [*pads.ints[2:], *pads.ints[:2]]
     wrong = compare("onnx", data, converted.SerializeToString(), decisions=decisions)
     assert [o.passed for o in wrong.outputs] == [True, False]

@@ -15,9 +15,14 @@ SIZE, LARGE = (1, 4, 4, 3), (1, 8, 8, 2)
 def _up(builder, x, seed=0):
     """A transposed convolution of the tensor x; returns its output."""
     weights = np.random.default_rng(seed).standard_normal((2, 3, 4, 3)).astype("f4")
-    wanted, y = builder.constant("shape", np.array(LARGE, "<i4")), builder.tensor("picture", LARGE, "f4")
+    wanted, y = (
+        builder.constant("shape", np.array(LARGE, "<i4")),
+        builder.tensor("picture", LARGE, "f4"),
+    )
     options = make("TransposeConvOptions", padding=schema.Padding.SAME, strideH=2, strideW=2)
-    builder.operator("TRANSPOSE_CONV", [wanted, builder.constant("weights", weights), x], [y], options)
+    builder.operator(
+        "TRANSPOSE_CONV", [wanted, builder.constant("weights", weights), x], [y], options
+    )
     return y
 
 
@@ -44,10 +49,15 @@ def branching():
     )
     which = builder.tensor("which", (), "f4")
     builder.graph.tensors[which].type = schema.TensorType.BOOL
-    axes, huge = builder.constant("axes", np.arange(4, dtype="<i4")), builder.constant("huge", np.array(1e6, "<f4"))
+    axes, huge = (
+        builder.constant("axes", np.arange(4, dtype="<i4")),
+        builder.constant("huge", np.array(1e6, "<f4")),
+    )
     builder.operator("MEAN", [x, axes], [mean], make("ReducerOptions"))
     builder.operator("LESS", [mean, huge], [which], make("LessOptions"))
-    builder.operator("IF", [which, x], [y], make("IfOptions", thenSubgraphIndex=1, elseSubgraphIndex=2))
+    builder.operator(
+        "IF", [which, x], [y], make("IfOptions", thenSubgraphIndex=1, elseSubgraphIndex=2)
+    )
     model = unpack(builder.build([x], [y]))
     for seed in range(2):
         branch = Builder()
@@ -67,7 +77,11 @@ def spoiled_branch(data):
     """The file with one weight of its last branch changed."""
     model = unpack(data)
     buffers = {t.buffer for t in model.subgraphs[2].tensors}
-    last = max(i for i in buffers if model.buffers[i].data is not None and len(model.buffers[i].data) % 96 == 0)
+    last = max(
+        i
+        for i in buffers
+        if model.buffers[i].data is not None and len(model.buffers[i].data) % 96 == 0
+    )
     weights = np.array(model.buffers[last].data).view("<f4")
     weights[0] += 1
     model.buffers[last].data = weights.view("u1")
@@ -80,7 +94,10 @@ def test_random_operators(here, operator):
     result = sd.convert(data)
     verification = result.report.verification
     assert verification
-    assert (verification.method, [o.name for o in verification.outputs]) == ("operators", ["picture"])
+    assert (verification.method, [o.name for o in verification.outputs]) == (
+        "operators",
+        ["picture"],
+    )
     assert "two runs of the original differ (random operators)" in verification.notes[0]
     assert "--inputs" in verification.notes[0]
     assert "TRANSPOSE_CONV" not in operators(result.model)

@@ -20,7 +20,11 @@ OPEN = value("y", "f4", [None] * 4)
 def quantized(seed, after=(), scales=None, size=16, channels=8, **stored):
     """DequantizeLinear around a ConvTranspose, of scales that are no round numbers unless given."""
     rng = np.random.default_rng(seed)
-    xs, ws, ys = scales or (rng.uniform(0.02, 0.06), rng.uniform(0.005, 0.01), rng.uniform(0.05, 0.1))
+    xs, ws, ys = scales or (
+        rng.uniform(0.02, 0.06),
+        rng.uniform(0.005, 0.01),
+        rng.uniform(0.05, 0.1),
+    )
     parts = {
         "xs": np.float32(xs),
         "xz": np.int8(3),
@@ -37,7 +41,9 @@ def quantized(seed, after=(), scales=None, size=16, channels=8, **stored):
         node("DequantizeLinear", ["xq", "xs", "xz"], "xd"),
         node("DequantizeLinear", ["w0", "ws", "wz"], "w"),
         node("DequantizeLinear", ["b0", "bs"], "b"),
-        helper.make_node("ConvTranspose", ["xd", "w", "b"], ["c"], name="up", strides=[2, 2], pads=[1] * 4),
+        helper.make_node(
+            "ConvTranspose", ["xd", "w", "b"], ["c"], name="up", strides=[2, 2], pads=[1] * 4
+        ),
         node("QuantizeLinear", ["c", "ys", "yz"], "cq"),
         node("DequantizeLinear", ["cq", "ys", "yz"], "y"),
         *after,
@@ -59,7 +65,9 @@ def compared(source, change=None, form="split"):
 def test_no_sound_model_is_refused(scales):
     """With scales that are powers of two many values lie in the very middle between two steps."""
     for seed in range(6):
-        assert compared(quantized(seed, scales=scales), form=("split", "rows", "stacked")[seed % 3]), seed
+        assert compared(
+            quantized(seed, scales=scales), form=("split", "rows", "stacked")[seed % 3]
+        ), seed
 
 
 def chaotic():
@@ -117,7 +125,10 @@ def test_a_fault_is_not_explained_by_steps(fault):
 def test_what_lies_between_rewritten_operators_is_compared(fault):
     """Negative control: another operator there, which hands the second one sound values of another kind."""
     filters = np.random.default_rng(5).standard_normal((4, 3, 3, 3)).astype("f4")
-    between = [node("Sin", ["y"], "z"), helper.make_node("ConvTranspose", ["z", "v"], ["end"], name="up2")]
+    between = [
+        node("Sin", ["y"], "z"),
+        helper.make_node("ConvTranspose", ["z", "v"], ["end"], name="up2"),
+    ]
 
     def change(model):
         _nudge(model)
@@ -167,7 +178,10 @@ def test_a_forgotten_zero_point_is_seen_whatever_the_outputs_hide(monkeypatch):
 def test_overridable_filters_are_replaced():
     """Negative control: filters built in, which the original lets a caller replace."""
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((1, 4, 5, 6)).astype("f4"), rng.standard_normal((4, 3, 3, 3)).astype("f4")
+    x, w = (
+        rng.standard_normal((1, 4, 5, 6)).astype("f4"),
+        rng.standard_normal((4, 3, 3, 3)).astype("f4"),
+    )
     source = onnx_models.single(x, w, strides=[2, 2])
     fixed = onnx_models.convert(source)
     source.graph.input.append(value("w", "f4", w.shape))
@@ -186,11 +200,15 @@ def test_open_sizes_are_run_at_several():
     source = onnx_models.single(x, w, shape=["n", 3, "h", "v"], strides=[2, 2], pads=[1] * 4)
     verification = compared(source)
     assert verification
-    (said,) = [note for note in verification.notes if note.startswith("open sizes were also run at")]
+    (said,) = [
+        note for note in verification.notes if note.startswith("open sizes were also run at")
+    ]
     for shape in ("[2, 3, 63, 63]", "[2, 3, 29, 33]", "[1, 3, 64, 64]", "[3, 3, 64, 64]"):
         assert shape in said
     fixed = onnx.load_model_from_string(onnx_models.convert(source).SerializeToString())
-    shapes = [t for t in fixed.graph.initializer if t.data_type == 7 and len(t.dims) and t.dims[0] == 4]
+    shapes = [
+        t for t in fixed.graph.initializer if t.data_type == 7 and len(t.dims) and t.dims[0] == 4
+    ]
     assert shapes
     last = next(n for n in reversed(fixed.graph.node) if n.op_type == "Reshape")
     fixed.graph.initializer.append(numpy_helper.from_array(np.array([0, 0, 130, 0]), "built_in"))

@@ -19,7 +19,10 @@ from tests.refusals import refused
 
 STATE = "it keeps state"
 # Keras warns of deprecated NumPy calls of its own.
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("here")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("here"),
+]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -38,7 +41,9 @@ def test_variables_of_tflite_are_state():
             return tf.nn.conv2d_transpose(self.sum, self.weights, (1, 15, 18, 4), 3, "SAME")
 
     module = Memory()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.step.get_concrete_function()], module)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.step.get_concrete_function()], module
+    )
     converter.experimental_enable_resource_variables = True
     verification = sd.convert(converter.convert()).report.verification
     assert verification.passed
@@ -51,7 +56,9 @@ class Decaying(keras.layers.Layer):
     """A layer that remembers what it was called on."""
 
     def build(self, shape):
-        self.memory = self.add_weight(shape=shape[1:], initializer="zeros", trainable=False, name="memory")
+        self.memory = self.add_weight(
+            shape=shape[1:], initializer="zeros", trainable=False, name="memory"
+        )
 
     def call(self, x):
         self.memory.assign(self.memory * 0.5 + keras.ops.mean(x, axis=0))
@@ -72,7 +79,9 @@ class Noisy(keras.layers.Layer):
 @pytest.mark.parametrize(("layer", "words"), [(Decaying, STATE), (Noisy, "random operators")])
 def test_keras_layers_with_a_memory_are_told_from_random_ones(layer, words):
     x = keras.Input((4, 5, 3), batch_size=2)
-    model = filled(keras.Model(x, keras.layers.Conv2DTranspose(2, 3, 2, name="up")(layer(name="first")(x))))
+    model = filled(
+        keras.Model(x, keras.layers.Conv2DTranspose(2, 3, 2, name="up")(layer(name="first")(x)))
+    )
     verification = compare("keras", model, sd.convert(model, verify=False).model, samples=2)
     assert verification
     assert words in verification.notes[0]
@@ -104,7 +113,12 @@ FAILED = Output("up", "", 0, inf, inf, 0.0, None, False, "it cannot be run in is
             ("--no-verify", "verify=False"),
             "--inputs",
         ),
-        (replace(FAILED, values=9, finding="differs"), "model", ("--inputs", "report the model"), "--no-verify"),
+        (
+            replace(FAILED, values=9, finding="differs"),
+            "model",
+            ("--inputs", "report the model"),
+            "--no-verify",
+        ),
     ],
 )
 def test_the_way_out_fits_the_reason(output, method, helps, not_named):

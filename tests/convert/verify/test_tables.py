@@ -37,7 +37,9 @@ def tokens_onnx(before=(), name="ids", axis=0, dtype="i8"):
         helper.make_node("ConvTranspose", ["a", "w"], ["y"], name="up", strides=[2]),
     ]
     ports = onnx_models.value("ids", dtype, [1, 50]), onnx_models.value("y", "f4", [None] * 3)
-    return onnx_models.model(nodes, ports[:1], ports[1:], {"table": table, "w": w}).SerializeToString()
+    return onnx_models.model(
+        nodes, ports[:1], ports[1:], {"table": table, "w": w}
+    ).SerializeToString()
 
 
 def tokens_tflite():
@@ -57,7 +59,13 @@ def tokens_tflite():
         tokens_onnx(),
         tokens_onnx(axis=1),
         tokens_onnx([helper.make_node("Cast", ["ids"], ["c"], to=7)], "c", dtype="i4"),
-        tokens_onnx([helper.make_node("Identity", ["ids"], ["c"]), helper.make_node("Identity", ["c"], ["d"])], "d"),
+        tokens_onnx(
+            [
+                helper.make_node("Identity", ["ids"], ["c"]),
+                helper.make_node("Identity", ["c"], ["d"]),
+            ],
+            "d",
+        ),
     ],
     ids=["plain", "axis 1", "cast", "twice"],
 )
@@ -67,7 +75,10 @@ def test_tables_of_onnx_are_found(model):
 
 
 def test_what_is_computed_from_an_input_is_no_index_of_a_table():
-    half = [helper.make_node("Div", ["ids", "two"], ["c"]), helper.make_node("Constant", [], ["two"], value_int=2)]
+    half = [
+        helper.make_node("Div", ["ids", "two"], ["c"]),
+        helper.make_node("Constant", [], ["two"], value_int=2),
+    ]
     model = tokens_onnx(half[::-1], "c")
     ports = load(format_of("onnx"), model)[""].inputs
     assert [port.rows for port in described(format_of("onnx"), model, ports)] == [None]
@@ -76,7 +87,9 @@ def test_what_is_computed_from_an_input_is_no_index_of_a_table():
 def test_tables_of_tflite_are_found():
     model = tokens_tflite()
     ports = load(format_of("tflite"), model)[""].inputs
-    assert [(port.name, port.rows) for port in described(format_of("tflite"), model, ports)] == [("ids", ROWS)]
+    assert [(port.name, port.rows) for port in described(format_of("tflite"), model, ports)] == [
+        ("ids", ROWS)
+    ]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -85,7 +98,9 @@ def test_tables_of_keras_are_found_and_models_verified_over_them():
     y = keras.layers.Conv1DTranspose(2, 4, 3)(keras.layers.Embedding(ROWS, 5)(ids))
     model = keras.Model(ids, y)
     ports = load(format_of("keras"), model)[""].inputs
-    assert [(port.name, port.rows) for port in described(format_of("keras"), model, ports)] == [("ids", ROWS)]
+    assert [(port.name, port.rows) for port in described(format_of("keras"), model, ports)] == [
+        ("ids", ROWS)
+    ]
     assert sd.convert(model).report.verification.method == "model"
 
 
@@ -138,7 +153,9 @@ def test_an_operator_is_seen_to_reach_an_output_by_all_rows():
 @pytest.mark.parametrize("dtype", ["i4", "i8"])
 def test_what_is_timed_reads_all_of_the_table(monkeypatch, dtype):
     fed = []
-    monkeypatch.setattr(measure.bench, "interleaved", lambda functions, **_: fed.append(functions) or {})
+    monkeypatch.setattr(
+        measure.bench, "interleaved", lambda functions, **_: fed.append(functions) or {}
+    )
     monkeypatch.setattr(measure.bench, "summarize", lambda *_, **__: pd.DataFrame({"name": []}))
     before = [helper.make_node("Cast", ["ids"], ["c"], to=7)] if dtype == "i4" else ()
     data = tokens_onnx(before, "c" if before else "ids", dtype=dtype)

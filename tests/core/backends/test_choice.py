@@ -11,7 +11,11 @@ import tensorflow as tf
 
 import splitdeconv as sd
 from splitdeconv.core import backends
-from splitdeconv.core.backends import jax as jax_backend, numpy as numpy_backend, tensorflow as tensorflow_backend
+from splitdeconv.core.backends import (
+    jax as jax_backend,
+    numpy as numpy_backend,
+    tensorflow as tensorflow_backend,
+)
 from tests.refusals import refused
 
 
@@ -60,7 +64,17 @@ def test_jax_does_not_round_float64_without_a_word(monkeypatch):
 
 
 def test_every_backend_offers_the_same_operations():
-    names = ["asarray", "shape", "reshape", "transpose", "pad", "take", "concat", "split_channels", "zeros_like"]
+    names = [
+        "asarray",
+        "shape",
+        "reshape",
+        "transpose",
+        "pad",
+        "take",
+        "concat",
+        "split_channels",
+        "zeros_like",
+    ]
     names += ["depth_to_space", "conv", "conv_transpose"]
     for module in (numpy_backend, jax_backend, tensorflow_backend):
         assert [name for name in names if not callable(getattr(module, name, None))] == []

@@ -9,7 +9,11 @@ import pytest
 import tensorflow as tf
 
 from splitdeconv import plan
-from splitdeconv.core.backends import jax as jax_backend, numpy as reference, tensorflow as tensorflow_backend
+from splitdeconv.core.backends import (
+    jax as jax_backend,
+    numpy as reference,
+    tensorflow as tensorflow_backend,
+)
 
 OTHERS = {
     "tensorflow": SimpleNamespace(module=tensorflow_backend, array=tf.constant),
@@ -39,7 +43,9 @@ def _same(other, name, x, *arguments):
     converted = [other.array(a) if isinstance(a, np.ndarray) else a for a in (x, *arguments)]
     found = getattr(other.module, name)(*converted)
     expected = getattr(reference, name)(x, *arguments)
-    for a, b in zip(*(v if isinstance(v, list | tuple) else [v] for v in (found, expected)), strict=True):
+    for a, b in zip(
+        *(v if isinstance(v, list | tuple) else [v] for v in (found, expected)), strict=True
+    ):
         assert type(converted[0]) is type(a) or name == "shape"
         np.testing.assert_array_equal(np.asarray(a), b)
         assert np.asarray(a).dtype == b.dtype if name != "shape" else type(a) is int
@@ -98,7 +104,11 @@ def test_depth_to_space(other):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_constants_take_the_type_of_the_input(other, dtype):
-    like = tf.cast(other.array(_integers(2)), dtype) if other is OTHERS["tensorflow"] else jnp.ones(2, dtype)
+    like = (
+        tf.cast(other.array(_integers(2)), dtype)
+        if other is OTHERS["tensorflow"]
+        else jnp.ones(2, dtype)
+    )
     constant = other.module.asarray(np.array([1.5, -2.0]), like=like)
     assert constant.dtype == like.dtype
     np.testing.assert_array_equal(np.asarray(constant).astype(float), [1.5, -2.0])
@@ -125,7 +135,15 @@ CONVOLUTIONS = [
 @pytest.mark.parametrize(("lengths", "taps", "pads", "dilations", "groups"), CONVOLUTIONS, ids=str)
 def test_conv(other, lengths, taps, pads, dilations, groups):
     # Products up to 81, at most 9 taps * 6 channels: every partial sum is an integer that float32 holds.
-    _same(other, "conv", _integers(2, *lengths, 6), _integers(*taps, 6 // groups, 2 * groups), pads, dilations, groups)
+    _same(
+        other,
+        "conv",
+        _integers(2, *lengths, 6),
+        _integers(*taps, 6 // groups, 2 * groups),
+        pads,
+        dilations,
+        groups,
+    )
 
 
 @pytest.mark.parametrize(("lengths", "taps", "pads", "dilations", "groups"), CONVOLUTIONS, ids=str)
@@ -136,7 +154,9 @@ def test_numpy_conv_equals_its_definition(lengths, taps, pads, dilations, groups
     sizes = [n + sum(p) - d * (k - 1) for n, k, p, d in values]
     y = np.zeros((2, *sizes, 2 * groups), np.float32)
     for q, tap, g in product(np.ndindex(*sizes), np.ndindex(*taps), range(groups)):
-        i = [a + d * t - before for a, d, t, (before, _) in zip(q, dilations, tap, pads, strict=True)]
+        i = [
+            a + d * t - before for a, d, t, (before, _) in zip(q, dilations, tap, pads, strict=True)
+        ]
         if all(0 <= a < n for a, n in zip(i, lengths, strict=True)):
             c, m = (slice(g * n, (g + 1) * n) for n in (6 // groups, 2))
             y[(slice(None), *q, m)] += x[(slice(None), *i, c)] @ w[(*tap, slice(None), m)]
@@ -151,11 +171,23 @@ BOTH = ["tensorflow", "jax"]
     [
         ({"input_shape": (5,), "kernel_size": 4, "strides": 3}, BOTH),
         ({"input_shape": (5, 4), "kernel_size": (4, 3), "strides": 2}, BOTH),
-        ({"input_shape": (5, 4), "kernel_size": (1, 5), "strides": (3, 2), "padding": "VALID"}, BOTH),
-        ({"input_shape": (5, 4), "kernel_size": 3, "strides": 2, "padding": [(3, 0), (0, 1)]}, BOTH),
+        (
+            {"input_shape": (5, 4), "kernel_size": (1, 5), "strides": (3, 2), "padding": "VALID"},
+            BOTH,
+        ),
+        (
+            {"input_shape": (5, 4), "kernel_size": 3, "strides": 2, "padding": [(3, 0), (0, 1)]},
+            BOTH,
+        ),
         ({"input_shape": (5, 4), "kernel_size": 2, "strides": 3, "output_shape": (13, 11)}, BOTH),
         (
-            {"input_shape": (5, 4), "kernel_size": 3, "strides": 2, "padding": [(1, 1)] * 2, "output_padding": 1},
+            {
+                "input_shape": (5, 4),
+                "kernel_size": 3,
+                "strides": 2,
+                "padding": [(1, 1)] * 2,
+                "output_padding": 1,
+            },
             ["tensorflow", "jax"],
         ),
         ({"input_shape": (3, 4, 2), "kernel_size": 3, "strides": 2}, BOTH),

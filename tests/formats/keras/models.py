@@ -12,9 +12,13 @@ def sequential(fill=True, **compiled):
     model = keras.Sequential(
         [
             keras.Input((6, 5, 3)),
-            layers.Conv2DTranspose(8, 5, strides=2, padding="same", activation="relu", name="first"),
+            layers.Conv2DTranspose(
+                8, 5, strides=2, padding="same", activation="relu", name="first"
+            ),
             layers.BatchNormalization(name="norm"),
-            layers.Conv2DTranspose(2, 4, strides=(2, 1), padding="valid", use_bias=False, name="second"),
+            layers.Conv2DTranspose(
+                2, 4, strides=(2, 1), padding="valid", use_bias=False, name="second"
+            ),
         ],
         name="decoder",
     )
@@ -36,11 +40,14 @@ def functional():
     shared = layers.Conv2DTranspose(3, 3, strides=2, name="shared")
     y = layers.Add(name="sum")([shared(a), shared(b)])
     inner = keras.Sequential(
-        [keras.Input((None, None, 3)), layers.Conv2DTranspose(2, 2, 2, name="inner_up")], name="inner"
+        [keras.Input((None, None, 3)), layers.Conv2DTranspose(2, 2, 2, name="inner_up")],
+        name="inner",
     )
     z = inner(y)
     frames = layers.Reshape((2, 5, 5, 2), name="frames")(a)
-    wrapped = layers.TimeDistributed(layers.Conv2DTranspose(1, 4, 3, name="wrapped"), name="each")(frames)
+    wrapped = layers.TimeDistributed(layers.Conv2DTranspose(1, 4, 3, name="wrapped"), name="each")(
+        frames
+    )
     return filled(keras.Model({"a": a, "b": b}, {"z": z, "w": wrapped}, name="two"))
 
 
@@ -58,4 +65,6 @@ def split_layers(model):
 
 def assert_alike(ours, theirs):
     # Another order of sums of fewer than 100 products of magnitude 1: 100 * 2^-24 relative, twice.
-    keras.tree.map_structure(lambda a, b: np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-5), ours, theirs)
+    keras.tree.map_structure(
+        lambda a, b: np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-5), ours, theirs
+    )

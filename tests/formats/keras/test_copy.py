@@ -34,15 +34,22 @@ def convert(source):
 
 
 COMPILED = {
-    "an own function": lambda: {"loss": lambda y, z: keras.ops.mean((y - z) ** 2), "metrics": ["mae"]},
+    "an own function": lambda: {
+        "loss": lambda y, z: keras.ops.mean((y - z) ** 2),
+        "metrics": ["mae"],
+    },
     "a loss that forgets": lambda: {"loss": keras.losses.Huber(0.3)},
     "a schedule": lambda: {
         "loss": "mse",
-        "optimizer": keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.5), momentum=0.9),
+        "optimizer": keras.optimizers.SGD(
+            keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.5), momentum=0.9
+        ),
     },
     "a wrapped optimizer": lambda: {
         "loss": "mse",
-        "optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01), initial_scale=4.0),
+        "optimizer": keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.Adam(0.01), initial_scale=4.0
+        ),
     },
     "averages": lambda: {
         "loss": "mse",
@@ -66,7 +73,8 @@ def test_training_goes_on_as_compiled(name):
 
 
 @pytest.mark.parametrize(
-    ("scale", "expected"), [(True, keras.optimizers.LossScaleOptimizer), (False, keras.optimizers.Adam)]
+    ("scale", "expected"),
+    [(True, keras.optimizers.LossScaleOptimizer), (False, keras.optimizers.Adam)],
 )
 def test_a_model_of_mixed_precision_that_was_trained(scale, expected):
     before = keras.config.dtype_policy()
@@ -85,7 +93,9 @@ def test_a_model_of_mixed_precision_that_was_trained(scale, expected):
 
 
 def test_flags_of_single_variables_and_of_nested_models():
-    inner = keras.Sequential([keras.Input((None, None, 2)), layers.Conv2DTranspose(2, 3, 1, name="deep")], name="inner")
+    inner = keras.Sequential(
+        [keras.Input((None, None, 2)), layers.Conv2DTranspose(2, 3, 1, name="deep")], name="inner"
+    )
     x = keras.Input((4, 5, 3))
     source = keras.Model(x, inner(layers.Conv2DTranspose(2, 3, 2, name="up")(x)))
     source.get_layer("up").bias.trainable = False
@@ -93,14 +103,20 @@ def test_flags_of_single_variables_and_of_nested_models():
     source.compile("adam", "mse", run_eagerly=True)
     source.train_on_batch(X, Y[:, :11, :13])
     copy = convert(source)
-    assert [w.path for w in copy.trainable_weights] == [w.path for w in source.trainable_weights] == ["up/kernel"]
+    assert (
+        [w.path for w in copy.trainable_weights]
+        == [w.path for w in source.trainable_weights]
+        == ["up/kernel"]
+    )
     assert len(copy.optimizer.variables) == len(source.optimizer.variables)
     assert not copy.get_layer("inner").trainable
 
 
 def test_a_nested_model_keeps_what_it_was_compiled_with():
     # As the critic in a generative adversarial network: compiled, then frozen in the whole.
-    critic = keras.Sequential([keras.Input((19, 23, 2)), layers.Flatten(), layers.Dense(1)], name="critic")
+    critic = keras.Sequential(
+        [keras.Input((19, 23, 2)), layers.Flatten(), layers.Dense(1)], name="critic"
+    )
     critic.compile(keras.optimizers.SGD(0.1, momentum=0.5), "mse")
     critic.train_on_batch(Y, np.ones((8, 1)))
     critic.trainable = False

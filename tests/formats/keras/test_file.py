@@ -41,7 +41,9 @@ def member(data, name):
 
 
 def small():
-    return to_bytes(keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2DTranspose(4, 3), layers.ReLU()]))
+    return to_bytes(
+        keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2DTranspose(4, 3), layers.ReLU()])
+    )
 
 
 def with_lambda(**settings):
@@ -104,17 +106,23 @@ def added(data, members):
     return target.getvalue()
 
 
-@pytest.mark.parametrize("name", ["/config.json", "../config.json", "./config.json", "a/../config.json"])
+@pytest.mark.parametrize(
+    "name", ["/config.json", "../config.json", "./config.json", "a/../config.json"]
+)
 def test_the_configuration_that_is_checked_is_the_one_that_is_loaded(name):
     """An archive can hold several members that unpack to one file."""
-    other = member(with_lambda(function=function("keras.applications.vgg16", "VGG16")), "config.json")
+    other = member(
+        with_lambda(function=function("keras.applications.vgg16", "VGG16")), "config.json"
+    )
     parsed = KerasModel.parse(added(small(), {name: other}))
     assert ("Lambda", 1) not in parsed.operators()
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_the_last_of_two_configurations_is_checked():
-    other = member(with_lambda(function=function("keras.applications.vgg16", "VGG16")), "config.json")
+    other = member(
+        with_lambda(function=function("keras.applications.vgg16", "VGG16")), "config.json"
+    )
     with refused("Keras cannot load the model") as caught:
         KerasModel.parse(added(small(), {"config.json": other}))
     assert "VGG16, which is not a part of a model" in caught.value.got
@@ -146,7 +154,9 @@ def test_folders_of_many_levels_are_refused_or_passed_over(tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("name", "said"), [("config.json", "config.json"), ("model.weights.h5", "no weights")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("config.json", "config.json"), ("model.weights.h5", "no weights")]
+)
 def test_what_an_archive_lacks_is_said(name, said):
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(small())) as source, zipfile.ZipFile(target, "w") as archive:
@@ -185,7 +195,11 @@ def test_assets_are_read_without_the_members_that_say_nothing():
         for name in set(source.namelist()) - {"metadata.json"}:
             archive.writestr(name, source.read(name))
     for file in (data, target.getvalue()):
-        (found,) = (x for x in KerasModel.parse(file).serialize().layers if isinstance(x, layers.StringLookup))
+        (found,) = (
+            x
+            for x in KerasModel.parse(file).serialize().layers
+            if isinstance(x, layers.StringLookup)
+        )
         assert found.get_vocabulary() == ["[UNK]", "a", "b"]
 
 
@@ -206,7 +220,9 @@ def test_every_part_of_a_model_is_accepted():
         dtype=keras.DTypePolicy("mixed_bfloat16"),
     )(x)
     y = layers.Activation(keras.activations.gelu)(keras.ops.sin(layers.BatchNormalization()(y)) + 1)
-    y = layers.Lambda(keras.ops.relu, output_shape=(10, 10, 6))(keras.ops.concatenate([y, y[..., :2]], -1))
+    y = layers.Lambda(keras.ops.relu, output_shape=(10, 10, 6))(
+        keras.ops.concatenate([y, y[..., :2]], -1)
+    )
     model = keras.Model(x, layers.Bidirectional(layers.LSTM(2))(layers.Reshape((10, 60))(y)))
     rate = keras.optimizers.schedules.CosineDecay(1e-3, 10)
     model.compile(
@@ -227,12 +243,16 @@ def filters_elsewhere(kind, folder):
         other["x"] = np.frombuffer(SECRET[: 4 * 108], "f4").reshape(3, 3, 4, 3)
     with h5py.File(file, "r+") as weights:
         found = []
-        weights.visititems(lambda name, item: found.append(name) if getattr(item, "size", 0) == 108 else None)
+        weights.visititems(
+            lambda name, item: found.append(name) if getattr(item, "size", 0) == 108 else None
+        )
         (name,) = found
         shape, dtype = weights[name].shape, weights[name].dtype
         del weights[name]
         if kind == "external":
-            weights.create_dataset(name, shape, dtype, external=[(str(folder / "secret"), 0, 4 * 108)])
+            weights.create_dataset(
+                name, shape, dtype, external=[(str(folder / "secret"), 0, 4 * 108)]
+            )
         elif kind == "link":
             weights[name] = h5py.ExternalLink(str(folder / "other.h5"), "x")
         else:
@@ -256,7 +276,11 @@ def test_a_vocabulary_outside_the_file_is_not_read(tmp_path):
     x, words = keras.Input((4, 4, 3)), keras.Input((), dtype="string")
     found = layers.StringLookup(vocabulary=["a"])(words)
     data = to_bytes(keras.Model([x, words], [layers.Conv2DTranspose(2, 3)(x), found]))
-    config = member(data, "config.json").decode().replace('"vocabulary": ["a"]', f'"vocabulary": "{tmp_path}/secret"')
+    config = (
+        member(data, "config.json")
+        .decode()
+        .replace('"vocabulary": ["a"]', f'"vocabulary": "{tmp_path}/secret"')
+    )
     assert str(tmp_path) in config
     with refused("Keras cannot load the model") as caught:
         KerasModel.parse(replaced(data, config=config))
@@ -268,7 +292,9 @@ def test_a_version_that_does_not_load_safely_opens_no_file(monkeypatch, version)
     model = sequential()
     data = to_bytes(model)
     monkeypatch.setattr(keras, "__version__", version)
-    monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("the file was loaded"))
+    monkeypatch.setattr(
+        keras.saving, "load_model", lambda *_, **__: pytest.fail("the file was loaded")
+    )
     with refused("this version of Keras is unsafe") as caught:
         KerasModel.parse(data)
     assert caught.value.expected == "Keras 3.14.1 or later"
@@ -285,11 +311,15 @@ def test_later_versions_are_accepted(monkeypatch, version):
 
 def test_every_declared_floor_of_keras_is_the_one_that_is_checked():
     floor = ".".join(map(str, keras_file.OLDEST))
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     assert f"keras>={floor}" in extras["tensorflow"]
     for path, spelled in {
         "environment.yml": f"- keras >={floor}",
         "requirements.in": f"keras>={floor}",
         "tests/lowest.txt": f"keras=={floor}",
     }.items():
-        assert re.search(rf"^ *{re.escape(spelled)}\b", (ROOT / path).read_text(), re.MULTILINE), path
+        assert re.search(rf"^ *{re.escape(spelled)}\b", (ROOT / path).read_text(), re.MULTILINE), (
+            path
+        )

@@ -15,7 +15,10 @@ from tests.refusals import refused
 
 layers = keras.layers
 # Keras warns of deprecated NumPy calls of its own, and of unbuilt copies.
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("here")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("here"),
+]
 
 
 @pytest.mark.slow
@@ -25,7 +28,8 @@ def test_the_way_of_loading_that_is_told_works_in_a_new_process(tmp_path):
     told = result.report.notes[0].partition(" before ")[0]
     loading = f"import keras; keras.saving.load_model({str(tmp_path / 'out.keras')!r})"
     codes = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True) for code in (f"{told}; {loading}", loading)
+        subprocess.run([sys.executable, "-c", code], capture_output=True)
+        for code in (f"{told}; {loading}", loading)
     ]
     assert [code.returncode for code in codes] == [0, 1]
     assert b"SplitConv2DTranspose" in codes[1].stderr
@@ -54,7 +58,9 @@ def test_a_model_in_memory_is_saved(tmp_path):
 
 
 def test_code_in_a_file_is_not_executed(tmp_path):
-    model = keras.Sequential([keras.Input((4, 4, 2)), layers.Lambda(lambda x: 2 * x), layers.Conv2DTranspose(3, 3)])
+    model = keras.Sequential(
+        [keras.Input((4, 4, 2)), layers.Lambda(lambda x: 2 * x), layers.Conv2DTranspose(3, 3)]
+    )
     model.save(tmp_path / "in.keras")
     with refused("Keras cannot load the model") as caught:
         sd.convert(tmp_path / "in.keras")

@@ -7,12 +7,22 @@ import pytest
 import splitdeconv as sd
 from splitdeconv.formats.keras.model import KerasModel, natively
 from splitdeconv.layers import SplitConv1DTranspose, SplitConv2DTranspose, SplitConv3DTranspose
-from tests.formats.keras.models import assert_alike, filled, functional, outputs, sequential, split_layers
+from tests.formats.keras.models import (
+    assert_alike,
+    filled,
+    functional,
+    outputs,
+    sequential,
+    split_layers,
+)
 from tests.refusals import refused
 
 layers = keras.layers
 # Keras warns of deprecated NumPy calls of its own, and of unbuilt copies.
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("here")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("here"),
+]
 
 
 @pytest.mark.parametrize("build", [sequential, functional])
@@ -30,9 +40,14 @@ def test_values_names_and_weights_are_kept(build):
     assert [w.shape for w in new.weights] == [w.shape for w in model.weights]
     for old, copied in zip(model.weights, new.weights, strict=True):
         np.testing.assert_array_equal(copied, old)
-    assert [layer.name for layer in new._flatten_layers()] == [layer.name for layer in model._flatten_layers()]
+    assert [layer.name for layer in new._flatten_layers()] == [
+        layer.name for layer in model._flatten_layers()
+    ]
     assert new.name == model.name
-    kinds = [(type(a), type(b)) for a, b in zip(model._flatten_layers(), new._flatten_layers(), strict=True)]
+    kinds = [
+        (type(a), type(b))
+        for a, b in zip(model._flatten_layers(), new._flatten_layers(), strict=True)
+    ]
     assert {b for a, b in kinds if a is layers.Conv2DTranspose} == {SplitConv2DTranspose}
     assert all(a is b for a, b in kinds if a is not layers.Conv2DTranspose)
 
@@ -43,9 +58,10 @@ def test_a_shared_layer_stays_shared():
     shared = new.get_layer("shared")
     assert len(shared._inbound_nodes) == 2
     assert len(new.weights) == len(model.weights)
-    assert [row["name"] for row in KerasModel.parse(model).sites() and sd.inspect(model).to_dict("records")].count(
-        "shared"
-    ) == 1
+    assert [
+        row["name"]
+        for row in KerasModel.parse(model).sites() and sd.inspect(model).to_dict("records")
+    ].count("shared") == 1
 
 
 def test_inspect_tells_the_geometry():
@@ -53,7 +69,10 @@ def test_inspect_tells_the_geometry():
     assert frame["operator"].tolist() == ["Conv2DTranspose"] * 2
     plans = [sd.plan((6, 5), 5, 2), sd.plan((12, 10), 4, (2, 1), "VALID")]
     assert frame["geometry"].tolist() == [", ".join(map(str, plan.axes)) for plan in plans]
-    assert frame["useful"].tolist() == [plans[0].macs(3, 8)["useful"], plans[1].macs(8, 2)["useful"]]
+    assert frame["useful"].tolist() == [
+        plans[0].macs(3, 8)["useful"],
+        plans[1].macs(8, 2)["useful"],
+    ]
     assert frame["batch"].isna().all()
 
 
@@ -88,17 +107,22 @@ def test_flags_and_policies_are_kept():
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
 def test_other_precisions_are_verified(policy):
-    model = keras.Sequential([keras.Input((6, 5, 16)), layers.Conv2DTranspose(8, 5, strides=2, dtype=policy)])
-    result = sd.convert(filled(model))
-    assert result.report.decisions[0].site.dtype == {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}.get(
-        policy, policy
+    model = keras.Sequential(
+        [keras.Input((6, 5, 16)), layers.Conv2DTranspose(8, 5, strides=2, dtype=policy)]
     )
+    result = sd.convert(filled(model))
+    assert result.report.decisions[0].site.dtype == {
+        "mixed_float16": "float16",
+        "mixed_bfloat16": "bfloat16",
+    }.get(policy, policy)
     assert result.report.verification
 
 
 def trainable(seed):
     keras.utils.set_random_seed(seed)
-    return sequential(fill=False, optimizer=keras.optimizers.Adam(0.02), loss="mse", metrics=["mae"])
+    return sequential(
+        fill=False, optimizer=keras.optimizers.Adam(0.02), loss="mse", metrics=["mae"]
+    )
 
 
 def data(steps):
@@ -173,10 +197,16 @@ def test_a_subclassed_model_is_converted_in_place():
     assert model.predict_function is None
     assert_alike(predicted, model.predict(x, verbose=0))
     verification = result.report.verification
-    assert (bool(verification), verification.method, len(verification.outputs)) == (True, "operators", 3)
+    assert (bool(verification), verification.method, len(verification.outputs)) == (
+        True,
+        "operators",
+        3,
+    )
     with natively(model):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(x)), before)
-    assert [layer.form for layer in split_layers(model)] == [d.form for d in result.report.decisions]
+    assert [layer.form for layer in split_layers(model)] == [
+        d.form for d in result.report.decisions
+    ]
 
 
 def test_who_saves_is_told_how_to_load():
@@ -189,7 +219,10 @@ def test_who_saves_is_told_how_to_load():
         "Decoder creates layers in its own code: convert it again after loading",
     ]
     assert list(sd.convert(sequential(), verify=False).report.notes) == notes[:1]
-    assert not any("splitdeconv.layers" in note for note in sd.convert(sequential(), layers="none").report.notes)
+    assert not any(
+        "splitdeconv.layers" in note
+        for note in sd.convert(sequential(), layers="none").report.notes
+    )
 
 
 def test_a_model_that_has_seen_no_data_is_refused():
@@ -242,7 +275,9 @@ def test_a_batch_is_fixed():
 
 @pytest.mark.parametrize("shape", [(2, 9, 6, 3), (1, 4, 11, 3)])
 def test_open_images_are_fixed(shape, tmp_path):
-    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2DTranspose(5, 4, strides=3, padding="same")])
+    model = keras.Sequential(
+        [keras.Input((None, None, 3)), layers.Conv2DTranspose(5, 4, strides=3, padding="same")]
+    )
     filled(model).save(tmp_path / "model.keras")
     x = np.random.default_rng(3).standard_normal(shape).astype("f4")
     for source in (model, tmp_path / "model.keras"):
@@ -250,7 +285,10 @@ def test_open_images_are_fixed(shape, tmp_path):
         assert result.report.verification
         assert tuple(result.model.inputs[0].shape) == shape
         assert tuple(result.model.outputs[0].shape) == (shape[0], 3 * shape[1], 3 * shape[2], 5)
-        assert any(f"is now fixed at {'x'.join(map(str, shape))} (was ?x?x?x3)" in note for note in result.report.notes)
+        assert any(
+            f"is now fixed at {'x'.join(map(str, shape))} (was ?x?x?x3)" in note
+            for note in result.report.notes
+        )
         np.testing.assert_allclose(result.model(x), model(x), rtol=0, atol=1e-5)
 
 

@@ -21,7 +21,10 @@ def _file(tmp_path):
 
 def _with(data, name, content, compression=zipfile.ZIP_STORED):
     target = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w", compression) as archive:
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as source,
+        zipfile.ZipFile(target, "w", compression) as archive,
+    ):
         for entry in source.namelist():
             archive.writestr(entry, content if entry == name else source.read(entry))
         if name not in source.namelist():
@@ -45,4 +48,6 @@ def test_weights_without_contents(tmp_path, shape):
 
 
 def test_a_member_that_unfolds(tmp_path):
-    assert "expand to" in excess(_with(_file(tmp_path), "assets/zeros", bytes(100 << 20), zipfile.ZIP_DEFLATED))
+    assert "expand to" in excess(
+        _with(_file(tmp_path), "assets/zeros", bytes(100 << 20), zipfile.ZIP_DEFLATED)
+    )

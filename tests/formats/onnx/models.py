@@ -14,25 +14,40 @@ def tensor(name, array):
 
 
 def value(name, dtype, shape):
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
+    return helper.make_tensor_value_info(
+        name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape
+    )
 
 
-def model(nodes, inputs, outputs, weights=(), *, opset=17, ir_version=8, functions=(), domains=(), **more):
+def model(
+    nodes, inputs, outputs, weights=(), *, opset=17, ir_version=8, functions=(), domains=(), **more
+):
     """A model of nodes; `weights` is a dict of arrays, `inputs` and `outputs` are value infos."""
     tensors = [tensor(n, a) for n, a in dict(weights).items()]
     if ir_version < 4:
         inputs = [*inputs, *(value(n, a.dtype, a.shape) for n, a in dict(weights).items())]
     graph = helper.make_graph(list(nodes), "graph", list(inputs), list(outputs), tensors, **more)
     imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, 1) for d in domains)]
-    return helper.make_model(graph, opset_imports=imports, ir_version=ir_version, functions=list(functions))
+    return helper.make_model(
+        graph, opset_imports=imports, ir_version=ir_version, functions=list(functions)
+    )
 
 
 def single(x, w, bias=None, *, shape=None, opset=17, ir_version=8, **attributes):
     """A model of one ConvTranspose "up" with stored weights; `shape` is what it declares of its input."""
-    up = helper.make_node("ConvTranspose", ["x", "w"] + ["b"] * (bias is not None), ["y"], name="up", **attributes)
+    up = helper.make_node(
+        "ConvTranspose", ["x", "w"] + ["b"] * (bias is not None), ["y"], name="up", **attributes
+    )
     weights = {"w": w} | ({} if bias is None else {"b": bias})
     inputs = [value("x", x.dtype, x.shape if shape is None else shape)]
-    return model([up], inputs, [value("y", x.dtype, [None] * x.ndim)], weights, opset=opset, ir_version=ir_version)
+    return model(
+        [up],
+        inputs,
+        [value("y", x.dtype, [None] * x.ndim)],
+        weights,
+        opset=opset,
+        ir_version=ir_version,
+    )
 
 
 def run(source, feeds, *, optimized=True):

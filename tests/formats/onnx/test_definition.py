@@ -14,7 +14,13 @@ from tests.formats.onnx import models as onnx_models
 
 LAYERS = [
     ((6, 4), (4, 3), 1, (2, 5), {"strides": [3, 2], "pads": [2, 0, 1, 1]}),
-    ((4, 5), (3, 3), 3, (2, 2), {"strides": [2, 2], "group": 3, "dilations": [1, 2], "output_padding": [0, 1]}),
+    (
+        (4, 5),
+        (3, 3),
+        3,
+        (2, 2),
+        {"strides": [2, 2], "group": 3, "dilations": [1, 2], "output_padding": [0, 1]},
+    ),
     ((9,), (5,), 1, (4, 3), {"strides": [4], "auto_pad": "SAME_LOWER"}),
     ((3, 2, 4), (2, 3, 2), 1, (3, 2), {"strides": [2, 1, 3], "output_shape": [6, 4, 11]}),
 ]
@@ -23,7 +29,9 @@ TYPES = {"float64": (np.float64, 17), "bfloat16": (ml_dtypes.bfloat16, 22)}
 
 def layer(dtype, opset, sizes, kernel, groups, per_group, attributes):
     arrays = onnx_models.arrays(11, sizes, kernel, groups, per_group, dtype)
-    return arrays, onnx_models.single(*arrays, opset=opset, ir_version=10, **attributes).SerializeToString()
+    return arrays, onnx_models.single(
+        *arrays, opset=opset, ir_version=10, **attributes
+    ).SerializeToString()
 
 
 def spoiled(model, factor):

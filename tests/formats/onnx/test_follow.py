@@ -15,7 +15,9 @@ OPEN = value("y", "f4", [None] * 4)
 
 
 def _up(nodes, stored, x="x", **how):
-    up = helper.make_node("ConvTranspose", [x, "w"], ["y"], name="up", strides=[2, 3], pads=[1, 1, 0, 2])
+    up = helper.make_node(
+        "ConvTranspose", [x, "w"], ["y"], name="up", strides=[2, 3], pads=[1, 1, 0, 2]
+    )
     return model([*nodes, up], [value("x", "f4", X.shape)], [OPEN], stored, **how)
 
 
@@ -138,12 +140,18 @@ def _bytes(largest, activation):
         helper.make_node("ConvTranspose", ["xd", "w"], ["c"], name="up", strides=[2, 2]),
         node("QuantizeLinear", ["c", "ys", "yz"], "y"),
     ]
-    return model(nodes, [value("x", "f4", [1, 4, 9, 9])], [value("y", activation, [None] * 4)], parts)
+    return model(
+        nodes, [value("x", "f4", [1, 4, 9, 9])], [value("y", activation, [None] * 4)], parts
+    )
 
 
-@pytest.mark.parametrize(("largest", "activation", "kept"), [(127, "u1", "u1"), (64, "u1", "i1"), (127, "i1", "i1")])
+@pytest.mark.parametrize(
+    ("largest", "activation", "kept"), [(127, "u1", "u1"), (64, "u1", "i1"), (127, "i1", "i1")]
+)
 @pytest.mark.parametrize("form", FORMS)
-def test_signed_filters_become_unsigned_only_where_sums_may_saturate(largest, activation, kept, form):
+def test_signed_filters_become_unsigned_only_where_sums_may_saturate(
+    largest, activation, kept, form
+):
     source = _bytes(largest, activation)
     converted = convert(source, form)
     filters = [a for name, a in initializers(converted).items() if name.startswith("w0")]
@@ -152,7 +160,9 @@ def test_signed_filters_become_unsigned_only_where_sums_may_saturate(largest, ac
     assert {a.dtype for a in filters} == {np.dtype(kept)}
     x = np.random.default_rng(2).uniform(-5, 5, (1, 4, 9, 9)).astype("f4")
     for optimized in (True, False):
-        first, second = (run(m, {"x": x}, optimized=optimized)[0].astype(int) for m in (source, converted))
+        first, second = (
+            run(m, {"x": x}, optimized=optimized)[0].astype(int) for m in (source, converted)
+        )
         # one value in a thousand may lie on the border between two steps
         assert np.abs(first - second).max() <= 1
         assert (first != second).mean() < 1e-3
@@ -167,7 +177,9 @@ def test_filters_whose_sums_are_not_finite_are_refused(bad):
     assert "its filters" in problem(_up([node("Cast", ["w0"], "w", to=10), node("Cast", ["x"], "h", to=10)],
                                         {"w0": halves.astype("f4")}, x="h"))  # fmt: skip
     scale = {"w0": np.ones((4, 3, 3, 5), "i1"), "s": np.float32(np.inf)}
-    assert "scales of its filters" in problem(_up([node("DequantizeLinear", ["w0", "s"], "w")], scale))
+    assert "scales of its filters" in problem(
+        _up([node("DequantizeLinear", ["w0", "s"], "w")], scale)
+    )
 
 
 def test_a_default_of_open_shape_is_none_to_rely_on():
@@ -180,7 +192,9 @@ def test_a_default_of_open_shape_is_none_to_rely_on():
     for form in FORMS:
         converted = convert(source, form)
         for feed in ({"x": X}, {"x": X, "w": other}):
-            np.testing.assert_allclose(run(converted, feed)[0], run(source, feed)[0], rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(
+                run(converted, feed)[0], run(source, feed)[0], rtol=1e-4, atol=1e-4
+            )
 
 
 def test_sites_are_told_without_reading_their_filters():

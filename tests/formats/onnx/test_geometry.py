@@ -57,10 +57,14 @@ def test_crop_and_size(attributes, p, o):
 
 def test_same_with_a_kernel_shorter_than_its_stride_ends_early():
     assert _one(3, 2, 4, auto_pad="SAME_UPPER") == Axis(n=3, k=2, s=4, d=1, p=0, tail=-2)
-    assert _one(3, 2, 4, auto_pad="SAME_LOWER", output_padding=(1,)) == Axis(n=3, k=2, s=4, d=1, p=0, tail=-1)
+    assert _one(3, 2, 4, auto_pad="SAME_LOWER", output_padding=(1,)) == Axis(
+        n=3, k=2, s=4, d=1, p=0, tail=-1
+    )
 
 
-@pytest.mark.parametrize("attributes", [{}, {"pads": (1, 2)}, {"auto_pad": "SAME_UPPER"}, {"output_padding": (1,)}])
+@pytest.mark.parametrize(
+    "attributes", [{}, {"pads": (1, 2)}, {"auto_pad": "SAME_UPPER"}, {"output_padding": (1,)}]
+)
 def test_an_open_length_gives_the_same_crop_and_tail(attributes):
     open_, known = _one(None, 5, 2, **attributes), _one(7, 5, 2, **attributes)
     assert (open_.p, open_.tail, open_.n) == (known.p, known.tail, None)
@@ -68,7 +72,12 @@ def test_an_open_length_gives_the_same_crop_and_tail(attributes):
 
 def _random_attributes(draw):
     """Attributes as a model may have them, right and wrong ones; 1-D."""
-    n, k, s, d = draw.randint(1, 5), draw.randint(1, 5), draw.randint(1, 4), draw.choice([1, 1, 2, 3])
+    n, k, s, d = (
+        draw.randint(1, 5),
+        draw.randint(1, 5),
+        draw.randint(1, 4),
+        draw.choice([1, 1, 2, 3]),
+    )
     attributes = {"strides": [s], "dilations": [d]}
     mode = draw.choice([None, "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER", ""])
     if mode is not None:
@@ -166,7 +175,9 @@ def test_where_onnx_own_reference_differs(n, k, attributes, differs):
 
 def test_onnx_own_reference_knows_no_wider_groups():
     rng = np.random.default_rng(0)
-    x, w, bias = (rng.integers(-9, 10, shape).astype(np.float32) for shape in ((1, 4, 3), (4, 2, 3), (4,)))
+    x, w, bias = (
+        rng.integers(-9, 10, shape).astype(np.float32) for shape in ((1, 4, 3), (4, 2, 3), (4,))
+    )
     with pytest.raises(ValueError, match="broadcast"):
         _reference(single(x, w, group=2), x)
     x = x[:, :2]
@@ -180,8 +191,17 @@ def test_onnx_shape_inference_differs_under_same():
     x, w = _arrays(1, 4, 5)
     model = single(x, w, strides=[2], auto_pad="SAME_UPPER", output_padding=[1])
     model.graph.output[0].type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(model).graph.output[0].type.tensor_type.shape.dim[2].dim_value
-    assert run(model, {"x": x})[0].shape[2] == _one(4, 5, 2, auto_pad="SAME_UPPER", output_padding=(1,)).o == 8
+    inferred = (
+        onnx.shape_inference.infer_shapes(model)
+        .graph.output[0]
+        .type.tensor_type.shape.dim[2]
+        .dim_value
+    )
+    assert (
+        run(model, {"x": x})[0].shape[2]
+        == _one(4, 5, 2, auto_pad="SAME_UPPER", output_padding=(1,)).o
+        == 8
+    )
     assert inferred == 9
 
 
@@ -205,7 +225,12 @@ def test_onnx_shape_inference_differs_under_same():
         ((3,), (0,), {}, "invalid kernel_shape for"),
         ((3,), (5,), {"strides": (2,), "output_padding": (2,)}, "output padding too large"),
         ((None,), (5,), {"output_shape": (9,)}, "output_shape requires a known input size"),
-        ((3,), (5,), {"strides": (2,), "output_shape": (11,)}, "no input of this length yields that output length"),
+        (
+            (3,),
+            (5,),
+            {"strides": (2,), "output_shape": (11,)},
+            "no input of this length yields that output length",
+        ),
         ((3,), (5,), {"strides": (2,), "pads": (5, 4)}, "the padding crops the whole output away"),
     ],
 )

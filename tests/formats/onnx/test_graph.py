@@ -29,7 +29,9 @@ def _node(kind, inputs, outputs, **attributes):
 
 
 def _graph(nodes, inputs, outputs, stored=(), name="body"):
-    return helper.make_graph(nodes, name, inputs, outputs, [tensor(n, a) for n, a in dict(stored).items()])
+    return helper.make_graph(
+        nodes, name, inputs, outputs, [tensor(n, a) for n, a in dict(stored).items()]
+    )
 
 
 def _ops_inside(result):
@@ -50,12 +52,27 @@ def _if(stored_inside, opset=17, ir_version=8):
     """One branch has its own weights or the outer graph's, the other one only the outer graph's."""
     inside = {"w_in": 2 * W} if stored_inside else {}
     then = _graph(
-        [_up(["x", "w_in" if stored_inside else "w", "b"], "t", "up_then")], [], [value("t", "f", OPEN)], inside
+        [_up(["x", "w_in" if stored_inside else "w", "b"], "t", "up_then")],
+        [],
+        [value("t", "f", OPEN)],
+        inside,
     )
-    other = _graph([_up(["x", "w"], "e", "up_else"), _node("Neg", ["e"], ["f"])], [], [value("f", "f", OPEN)], name="o")
+    other = _graph(
+        [_up(["x", "w"], "e", "up_else"), _node("Neg", ["e"], ["f"])],
+        [],
+        [value("f", "f", OPEN)],
+        name="o",
+    )
     nodes = [_node("If", ["condition"], ["y"], then_branch=then, else_branch=other)]
     inputs = [value("condition", "?", []), value("x", "f", [1, 2, None, None])]
-    return model(nodes, inputs, [value("y", "f", OPEN)], {"w": W, "b": BIAS}, opset=opset, ir_version=ir_version)
+    return model(
+        nodes,
+        inputs,
+        [value("y", "f", OPEN)],
+        {"w": W, "b": BIAS},
+        opset=opset,
+        ir_version=ir_version,
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -70,7 +87,9 @@ def test_branches(form, stored_inside):
 def test_branches_of_an_old_model():
     """Up to IR version 3 only the main graph may have initializers."""
     source = _if(False, opset=8, ir_version=3)
-    converted = _check(source, "stacked", *({"x": X, "condition": np.array(c)} for c in (True, False)))
+    converted = _check(
+        source, "stacked", *({"x": X, "condition": np.array(c)} for c in (True, False))
+    )
     assert [len(scope.graph.initializer) for scope in scopes(converted)][1:] == [0, 0]
 
 
@@ -115,7 +134,9 @@ def test_scans(form):
     """A Scan feeds its body one slice after the other."""
     nodes = [_up(["slice", "w", "b"], "big"), _node("Add", ["sum", "big"], ["sum_next"])]
     inputs = [value("sum", "f", [1, 2, 6, 8]), value("slice", "f", [1, 2, 3, 4])]
-    body = _graph(nodes, inputs, [value("sum_next", "f", [1, 2, 6, 8]), value("big", "f", [1, 2, 6, 8])])
+    body = _graph(
+        nodes, inputs, [value("sum_next", "f", [1, 2, 6, 8]), value("big", "f", [1, 2, 6, 8])]
+    )
     node = _node("Scan", ["start", "x"], ["total", "all"], body=body, num_scan_inputs=1)
     outputs = [value("total", "f", OPEN), value("all", "f", [None] * 5)]
     stored = {"w": W, "b": BIAS, "start": np.zeros((1, 2, 6, 8), "f")}
@@ -129,7 +150,10 @@ def test_a_branch_inside_a_loop():
     nodes = [_node("Identity", ["condition"], ["go_on"]), inner]
     body = _graph(nodes, [value("i", "i8", []), value("condition", "?", [])],
                   [value("go_on", "?", []), value("y", "f", OPEN)], name="loop")  # fmt: skip
-    outer = [_up(["x", "w"], "z", "up_outside"), _node("Loop", ["count", "start"], ["all"], body=body)]
+    outer = [
+        _up(["x", "w"], "z", "up_outside"),
+        _node("Loop", ["count", "start"], ["all"], body=body),
+    ]
     inputs = [value("x", "f", [1, 2, None, None]), value("start", "?", [])]
     outputs = [value("z", "f", OPEN), value("all", "f", [None] * 5)]
     source = model(outer, inputs, outputs, {"w": W, "b": BIAS, "count": np.array(2)})
@@ -141,7 +165,13 @@ def test_a_branch_inside_a_loop():
 
 def _function(nodes, inputs, attributes=(), opset=17):
     function = helper.make_function(
-        "local", "Upscale", list(inputs), ["out"], nodes, [helper.make_opsetid("", opset)], list(attributes)
+        "local",
+        "Upscale",
+        list(inputs),
+        ["out"],
+        nodes,
+        [helper.make_opsetid("", opset)],
+        list(attributes),
     )
     stored = dict(zip(["w", "b"], [W, BIAS][: len(inputs) - 1], strict=False))
     call = helper.make_node("Upscale", ["x", *stored], ["y"], domain="local")
@@ -152,7 +182,9 @@ def _function(nodes, inputs, attributes=(), opset=17):
 @pytest.mark.parametrize("form", FORMS)
 def test_functions_with_their_own_weights(form):
     """Functions have no initializers: the parts become Constant nodes in it."""
-    constants = [_node("Constant", [], [n], value=tensor(n, a)) for n, a in (("weights", W), ("bias", BIAS))]
+    constants = [
+        _node("Constant", [], [n], value=tensor(n, a)) for n, a in (("weights", W), ("bias", BIAS))
+    ]
     source = _function([*constants, _up(["in", "weights", "bias"], "out")], ["in"])
     converted = _check_function(source, form)
     assert "weights" not in {o for n in converted.functions[0].node for o in n.output}
@@ -190,7 +222,11 @@ def test_functions_of_old_operator_sets_are_refused():
 
 
 def test_a_constant_is_found_through_a_chain_and_no_further():
-    nodes = [_node("Identity", ["w"], ["a"]), _node("Cast", ["a"], ["c"], to=1), _node("Neg", ["c"], ["d"])]
+    nodes = [
+        _node("Identity", ["w"], ["a"]),
+        _node("Cast", ["a"], ["c"], to=1),
+        _node("Neg", ["c"], ["d"]),
+    ]
     source = model(nodes, [value("x", "f", [1])], [value("d", "f", OPEN)], {"w": W})
     (scope,) = scopes(source)
     found = trace(scope, "c")
@@ -202,7 +238,11 @@ def test_a_constant_is_found_through_a_chain_and_no_further():
 
 
 def test_operators_that_lack_inputs_lead_nowhere():
-    nodes = [_node("Identity", [], ["a"]), _node("DequantizeLinear", ["w"], ["c"]), _node("Cast", [""], ["d"], to=1)]
+    nodes = [
+        _node("Identity", [], ["a"]),
+        _node("DequantizeLinear", ["w"], ["c"]),
+        _node("Cast", [""], ["d"], to=1),
+    ]
     (scope,) = scopes(model(nodes, [], [value("a", "f", OPEN)], {"w": W}))
     assert [trace(scope, name) for name in "acd"] == [None] * 3
 
@@ -214,7 +254,11 @@ def test_a_circle_of_identities_ends():
 
 
 def test_sweeping_takes_what_nothing_uses_and_nothing_else():
-    nodes = [_node("Identity", ["w"], ["a"]), _node("Identity", ["a"], ["b"]), _node("Neg", ["x"], ["y"])]
+    nodes = [
+        _node("Identity", ["w"], ["a"]),
+        _node("Identity", ["a"], ["b"]),
+        _node("Neg", ["x"], ["y"]),
+    ]
     stored = {"w": W, "other": W}
     source = model(nodes, [value("x", "f", OPEN)], [value("y", "f", OPEN)], stored)
     sweep(source, {"w", "a", "b", "y"})

@@ -51,7 +51,9 @@ def of_table(table):
 def test_a_network_has_the_table_of_its_model(name):
     table = layer_table(name)
     found = complete(layers(of_table(table).SerializeToString(), "up.onnx"), "up.onnx")
-    pd.testing.assert_frame_equal(found.drop(columns=["name", "padding"]), table.drop(columns=["name", "padding"]))
+    pd.testing.assert_frame_equal(
+        found.drop(columns=["name", "padding"]), table.drop(columns=["name", "padding"])
+    )
     # A window of one pixel is padded in either way; transposed convolutions are said by numbers alone.
     named = (table["kind"] == "conv") & (table["k_h"] > 1)
     assert found.loc[named, "padding"].tolist() == table.loc[named, "padding"].tolist()
@@ -69,8 +71,23 @@ def chain(batch):
     nodes = [
         node("Gemm", ["z", "a"], "fc"),
         node("Reshape", ["fc", "to"], "map"),
-        node("Conv", ["map", "b"], "down", group=3, strides=[2, 1], pads=[1, 0, 0, 2], dilations=[1, 2]),
-        node("ConvTranspose", ["down", "c"], "up", strides=[2, 3], pads=[0, 1, 1, 0], output_padding=[1, 0]),
+        node(
+            "Conv",
+            ["map", "b"],
+            "down",
+            group=3,
+            strides=[2, 1],
+            pads=[1, 0, 0, 2],
+            dilations=[1, 2],
+        ),
+        node(
+            "ConvTranspose",
+            ["down", "c"],
+            "up",
+            strides=[2, 3],
+            pads=[0, 1, 1, 0],
+            output_padding=[1, 0],
+        ),
     ]
     return model(nodes, [value("z", "f4", [batch, 5])], [value("up", "f4", [None] * 4)], weights)
 
@@ -107,12 +124,16 @@ def test_sizes_follow_from_the_input(batch):
 def test_sizes_are_those_that_the_runtime_makes():
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(chain(1).SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        chain(1).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     (y,) = session.run(None, {"z": np.zeros((1, 5), "f4")})
     assert y.shape == (1, 7, 4, 8)
 
 
-@pytest.mark.parametrize(("mode", "before", "end"), [("SAME_UPPER", (1, 0), (2, 1)), ("SAME_LOWER", (2, 1), (1, 0))])
+@pytest.mark.parametrize(
+    ("mode", "before", "end"), [("SAME_UPPER", (1, 0), (2, 1)), ("SAME_LOWER", (2, 1), (1, 0))]
+)
 def test_automatic_padding(mode, before, end):
     w = np.zeros((2, 3, 5, 2), "f4")
     up = node("Conv", ["x", "w"], "y", auto_pad=mode, strides=[2, 1])
@@ -132,7 +153,10 @@ def test_one_axis_and_quantized_sums():
     ]
     outputs = [value("y", "i1", [None] * 3), value("z", "i4", [None] * 3)]
     found = complete(
-        layers(model(nodes, [value("x", "i1", [1, 3, 9])], outputs, weights).SerializeToString(), "a"), "a"
+        layers(
+            model(nodes, [value("x", "i1", [1, 3, 9])], outputs, weights).SerializeToString(), "a"
+        ),
+        "a",
     )
     assert found[["in_h", "in_w", "k_h", "k_w", "out_h", "out_w"]].to_numpy().tolist() == [
         [1, 9, 1, 5, 1, 5],
@@ -150,7 +174,9 @@ def test_weights_behind_other_operators_and_constants():
         node("MatMul", ["t", "w"], "constant"),
     ]
     outputs = [value("y", "f4", None), value("constant", "f4", None)]
-    (row,) = layers(model(nodes, [value("x", "f4", [2, 7, 6])], outputs, weights).SerializeToString(), "up.onnx")
+    (row,) = layers(
+        model(nodes, [value("x", "f4", [2, 7, 6])], outputs, weights).SerializeToString(), "up.onnx"
+    )
     assert (row["name"], row["c_in"], row["c_out"], row["in_h"], row["in_w"]) == ("y", 6, 4, 1, 7)
 
 
@@ -161,7 +187,14 @@ def test_functions_are_looked_through():
     nodes = [node("Block", ["x", "w"], "y", domain="mine")]
     inputs = [value("x", "f4", [1, 3, 6, 7])]
     weights = {"w": np.zeros((2, 3, 3, 3), "f4")}
-    source = model(nodes, inputs, [value("y", "f4", [None] * 4)], weights, functions=[function], domains=["mine"])
+    source = model(
+        nodes,
+        inputs,
+        [value("y", "f4", [None] * 4)],
+        weights,
+        functions=[function],
+        domains=["mine"],
+    )
     (row,) = layers(source.SerializeToString(), "up.onnx")
     assert (row["c_in"], row["c_out"], row["out_h"], row["out_w"]) == (3, 2, 4, 5)
 
@@ -185,14 +218,24 @@ def pair(kind, shapes, *, stored=(), **attributes):
     weights = {n: np.zeros(s, "f4") for n, s in zip(names, shapes, strict=True) if n in stored}
     inputs = [value(n, "f4", s) for n, s in zip(names, shapes, strict=True) if n not in stored]
     domains = [attributes["domain"]] if "domain" in attributes else []
-    return model([node(kind, "ab", "y", **attributes)], inputs, [value("y", "f4", None)], weights, domains=domains)
+    return model(
+        [node(kind, "ab", "y", **attributes)],
+        inputs,
+        [value("y", "f4", None)],
+        weights,
+        domains=domains,
+    )
 
 
 def loop():
     inner = [node("Conv", ["x", "w"], "inner")]
     branch = helper.make_graph(inner, "branch", [], [value("inner", "f4", None)])
     nodes = [node("If", ["flag"], "y", then_branch=branch, else_branch=branch)]
-    inputs = [value("flag", "bool", []), value("x", "f4", [1, 3, 6, 7]), value("w", "f4", [2, 3, 3, 3])]
+    inputs = [
+        value("flag", "bool", []),
+        value("x", "f4", [1, 3, 6, 7]),
+        value("w", "f4", [2, 3, 3, 3]),
+    ]
     return model(nodes, inputs, [value("y", "f4", None)])
 
 
@@ -206,7 +249,12 @@ def loop():
         (pair("Conv", [(1, 3, 4, 5), (2, 2, 1, 1)], stored="b"), "Conv"),
         (pair("Conv", [(1, 3, None, 5), (2, 3, 1, 1)], stored="b"), "None"),
         (pair("Einsum", [(3, 4), (4, 5)], stored="b", equation="ij,jk->ik"), "Einsum"),
-        (pair("Attention", [(1, 4, 6), (6, 18)], stored="b", domain="com.microsoft", num_heads=2), "com.microsoft"),
+        (
+            pair(
+                "Attention", [(1, 4, 6), (6, 18)], stored="b", domain="com.microsoft", num_heads=2
+            ),
+            "com.microsoft",
+        ),
         (pair("Mystery", [(3, 4), (4, 5)], domain="somebody"), "somebody.Mystery"),
         (loop(), "operators inside If"),
         (single(X, W, strides=[2, 2], output_padding=[2, 2]), "output padding"),

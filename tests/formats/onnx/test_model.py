@@ -11,7 +11,17 @@ from splitdeconv.formats.input_shapes import wanted
 from splitdeconv.formats.onnx.geometry import from_onnx
 from splitdeconv.formats.onnx.model import OnnxModel
 from splitdeconv.formats.site import Decision
-from tests.formats.onnx.models import arrays, convert, kinds, model, node, problem, run, single, value
+from tests.formats.onnx.models import (
+    arrays,
+    convert,
+    kinds,
+    model,
+    node,
+    problem,
+    run,
+    single,
+    value,
+)
 from tests.refusals import refused
 
 FORMS = ("split", "rows", "stacked")
@@ -20,15 +30,24 @@ FORMS = ("split", "rows", "stacked")
 def _chain(**how):
     """Two transposed convolutions one after the other, the first of them an output as well."""
     rng = np.random.default_rng(0)
-    stored = {"w1": rng.integers(-3, 4, (2, 3, 3, 3)).astype("f"), "w2": rng.integers(-3, 4, (3, 2, 2, 4)).astype("f")}
+    stored = {
+        "w1": rng.integers(-3, 4, (2, 3, 3, 3)).astype("f"),
+        "w2": rng.integers(-3, 4, (3, 2, 2, 4)).astype("f"),
+    }
     nodes = [
-        helper.make_node("ConvTranspose", ["x", "w1"], ["mid"], strides=[2, 2], auto_pad="SAME_UPPER"),
+        helper.make_node(
+            "ConvTranspose", ["x", "w1"], ["mid"], strides=[2, 2], auto_pad="SAME_UPPER"
+        ),
         helper.make_node("Relu", ["mid"], ["act"], name="act"),
-        helper.make_node("ConvTranspose", ["act", "w2"], ["y"], name="up2", strides=[2, 3], output_shape=[16, 30]),
+        helper.make_node(
+            "ConvTranspose", ["act", "w2"], ["y"], name="up2", strides=[2, 3], output_shape=[16, 30]
+        ),
     ]
     inputs = [value("x", "f", ["batch", 2, 4, 5])]
     outputs = [value("y", "f", ["batch", 2, 16, 30]), value("mid", "f", ["batch", 3, 8, 10])]
-    return model(nodes, inputs, outputs, stored, **how), rng.integers(-3, 4, (2, 2, 4, 5)).astype("f")
+    return model(nodes, inputs, outputs, stored, **how), rng.integers(-3, 4, (2, 2, 4, 5)).astype(
+        "f"
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -44,7 +63,12 @@ def test_two_in_a_row_and_an_output_in_between(form):
 def test_sites_tell_what_the_model_says():
     first, second = OnnxModel.parse(_chain()[0]).sites()
     assert (first.name, second.name) == ("mid", "up2")
-    assert (first.operator, first.dtype, first.groups, first.batch) == ("ConvTranspose", "float32", 1, None)
+    assert (first.operator, first.dtype, first.groups, first.batch) == (
+        "ConvTranspose",
+        "float32",
+        1,
+        None,
+    )
     assert (second.in_channels, second.out_channels) == (3, 2)
     assert second.axes == from_onnx((8, 10), (2, 4), strides=(2, 3), output_shape=(16, 30))
     assert second.problem is None
@@ -54,7 +78,12 @@ def test_only_what_was_decided_is_converted():
     source, x = _chain()
     parsed = OnnxModel.parse(source)
     first, second = parsed.sites()
-    parsed.apply([Decision(first, "leave", None, None, ""), Decision(second, "convert", "split", "concat", "")])
+    parsed.apply(
+        [
+            Decision(first, "leave", None, None, ""),
+            Decision(second, "convert", "split", "concat", ""),
+        ]
+    )
     result = onnx.load_model_from_string(parsed.serialize())
     assert kinds(result)[:2] == ["ConvTranspose", "Relu"]
     assert kinds(result).count("ConvTranspose") == 1
@@ -69,7 +98,10 @@ def test_a_fixed_batch():
     parsed.apply([Decision(site, "convert", "rows", "concat", "") for site in parsed.sites()])
     result = onnx.load_model_from_string(parsed.serialize())
     onnx.checker.check_model(result, full_check=True)
-    shapes = [[d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*result.graph.input, *result.graph.output)]
+    shapes = [
+        [d.dim_value for d in v.type.tensor_type.shape.dim]
+        for v in (*result.graph.input, *result.graph.output)
+    ]
     assert shapes == [[2, 2, 4, 5], [2, 2, 16, 30], [2, 3, 8, 10]]
     np.testing.assert_array_equal(run(result, {"x": x})[0], run(source, {"x": x})[0])
 
@@ -91,7 +123,14 @@ def test_what_is_no_transposed_convolution_stays():
     source.graph.value_info.append(value("act", "f", ["batch", 3, 8, 10]))
     source.graph.doc_string = "about the graph"
     result = convert(source)
-    for name in ("producer_name", "doc_string", "model_version", "metadata_props", "opset_import", "ir_version"):
+    for name in (
+        "producer_name",
+        "doc_string",
+        "model_version",
+        "metadata_props",
+        "opset_import",
+        "ir_version",
+    ):
         assert getattr(result, name) == getattr(source, name)
     assert list(result.graph.value_info) == list(source.graph.value_info)
     assert (result.graph.input, result.graph.output) == (source.graph.input, source.graph.output)
@@ -101,7 +140,9 @@ def test_what_is_no_transposed_convolution_stays():
 
 def test_the_same_bytes_every_time_and_untouched_bytes_if_nothing_is_done():
     data = _chain()[0].SerializeToString()
-    assert convert(data).SerializeToString(deterministic=True) == convert(data).SerializeToString(deterministic=True)
+    assert convert(data).SerializeToString(deterministic=True) == convert(data).SerializeToString(
+        deterministic=True
+    )
     untouched = OnnxModel.parse(data)
     untouched.apply([Decision(site, "leave", None, None, "") for site in untouched.sites()])
     assert untouched.serialize() is data
@@ -127,7 +168,9 @@ def test_names_that_are_taken_already():
         source.graph.node.append(helper.make_node("Identity", ["x"], [name], name=f"node_{name}"))
     source.graph.node.append(helper.make_node("Identity", ["y"], ["last"], name="up_conv"))
     source.graph.output[0].name = "last"
-    np.testing.assert_allclose(run(convert(source), {"x": x})[0], run(source, {"x": x})[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        run(convert(source), {"x": x})[0], run(source, {"x": x})[0], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_declared_lengths_that_contradict_onnx_runtime_are_corrected():
@@ -214,26 +257,54 @@ def test_shapes_left_behind_by_who_opened_an_input_are_not_believed():
     stale = [value("t", "f", [1, 3, 5, 4])]
     outputs = [value("y", "f", [1, 2, 12, 9])]
     source = model(
-        [node("Relu", "x", "t"), up], [value("x", "f", ["N", 3, "H", "W"])], outputs, {"w": w, "b": b}, value_info=stale
+        [node("Relu", "x", "t"), up],
+        [value("x", "f", ["N", 3, "H", "W"])],
+        outputs,
+        {"w": w, "b": b},
+        value_info=stale,
     )
     converted = convert(source, checked=False)
     for feed in ({"x": x}, {"x": np.tile(x, (1, 1, 2, 3))}):
-        np.testing.assert_allclose(run(converted, feed)[0], run(source, feed)[0], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            run(converted, feed)[0], run(source, feed)[0], rtol=1e-5, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(
     ("domain", "kind", "way"),
     [
-        ("com.microsoft", "ConvTransposeWithDynamicPads", "export the model without --extra_opset com.microsoft:1"),
-        ("com.ms.internal.nhwc", "QLinearConvTranspose", "convert the model before it is optimized for a runtime"),
-        ("com.microsoft", "FusedConvTranspose", "convert the model before it is optimized for a runtime"),
-        ("com.example", "ConvTransposeCrop", "export the model with the ONNX operator ConvTranspose"),
+        (
+            "com.microsoft",
+            "ConvTransposeWithDynamicPads",
+            "export the model without --extra_opset com.microsoft:1",
+        ),
+        (
+            "com.ms.internal.nhwc",
+            "QLinearConvTranspose",
+            "convert the model before it is optimized for a runtime",
+        ),
+        (
+            "com.microsoft",
+            "FusedConvTranspose",
+            "convert the model before it is optimized for a runtime",
+        ),
+        (
+            "com.example",
+            "ConvTransposeCrop",
+            "export the model with the ONNX operator ConvTranspose",
+        ),
     ],
 )
 def test_an_operator_of_another_domain_is_refused_with_its_own_way_out(domain, kind, way):
     up = helper.make_node(kind, ["x", "w", "p"], ["y"], domain=domain, name="up")
     weights = {"w": np.zeros((3, 2, 4, 4), "f4"), "p": np.array([1, 0, 1, 2])}
-    source = model([up], [value("x", "f4", [1, 3, 5, 6])], [value("y", "f4", [None] * 4)], weights, domains=(domain,))
+    source = model(
+        [up],
+        [value("x", "f4", [1, 3, 5, 6])],
+        [value("y", "f4", [None] * 4)],
+        weights,
+        domains=(domain,),
+    )
     (site,) = OnnxModel.parse(source).sites()
     assert site.operator == f"{domain}.{kind}"
     assert site.problem.startswith(f"an operator of {domain}, not of ONNX: {way}")

@@ -101,12 +101,21 @@ def _changed(change):
         (lambda m: m.graph.node[0].output.__setitem__(0, "w"), "duplicate name"),
         (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "duplicate name"),
         (lambda m: m.graph.input.append(m.graph.input[0]), "duplicate name"),
-        (lambda m: m.graph.sparse_initializer.add().values.CopyFrom(m.graph.initializer[0]), "duplicate name"),
+        (
+            lambda m: m.graph.sparse_initializer.add().values.CopyFrom(m.graph.initializer[0]),
+            "duplicate name",
+        ),
         (lambda m: m.opset_import.add(domain="ai.onnx", version=9), "duplicate operator set"),
         (lambda m: m.graph.initializer[0].dims.append(2), "stored values do not match the shape"),
-        (lambda m: m.graph.initializer[0].dims.__setitem__(0, 2**62), "stored values do not match the shape"),
+        (
+            lambda m: m.graph.initializer[0].dims.__setitem__(0, 2**62),
+            "stored values do not match the shape",
+        ),
         (lambda m: m.graph.initializer[0].dims.__setitem__(0, -3), "negative length in a tensor"),
-        (lambda m: m.graph.initializer[0].ClearField("raw_data"), "stored values do not match the shape"),
+        (
+            lambda m: m.graph.initializer[0].ClearField("raw_data"),
+            "stored values do not match the shape",
+        ),
         (lambda m: m.ClearField("opset_import"), "parts are missing"),
     ],
     ids=range(13),
@@ -137,7 +146,9 @@ def test_other_texts_may_be_anything(field):
 
 def test_an_attribute_of_another_type():
     """Numbers under a name that stands for text."""
-    changed = _changed(lambda m: m.graph.node[0].attribute.append(helper.make_attribute("auto_pad", [1, 2])))
+    changed = _changed(
+        lambda m: m.graph.node[0].attribute.append(helper.make_attribute("auto_pad", [1, 2]))
+    )
     assert OnnxModel.parse(changed).sites()[0].problem
 
 
@@ -160,17 +171,25 @@ def test_tensors_in_typed_fields(dtype):
 
 def test_packed_and_unknown_types_are_not_counted():
     source = _source()
-    source.graph.initializer.append(TensorProto(name="four", data_type=TensorProto.INT4, dims=[3], int32_data=[1, 2]))
+    source.graph.initializer.append(
+        TensorProto(name="four", data_type=TensorProto.INT4, dims=[3], int32_data=[1, 2])
+    )
     source.graph.initializer.append(TensorProto(name="new", data_type=99, dims=[3], raw_data=b"1"))
-    source.graph.initializer.append(helper.make_tensor("text", TensorProto.STRING, [2], [b"a", b"b"]))
+    source.graph.initializer.append(
+        helper.make_tensor("text", TensorProto.STRING, [2], [b"a", b"b"])
+    )
     assert OnnxModel.parse(source).sites()[0].problem is None
 
 
 def test_weights_of_another_stored_form():
     """Typed fields are cut as raw bytes are."""
     source = _source()
-    source.graph.initializer[0].CopyFrom(helper.make_tensor("w", TensorProto.FLOAT, W.shape, W.reshape(-1)))
-    np.testing.assert_allclose(run(convert(source), {"x": X})[0], run(source, {"x": X})[0], rtol=1e-5, atol=1e-6)
+    source.graph.initializer[0].CopyFrom(
+        helper.make_tensor("w", TensorProto.FLOAT, W.shape, W.reshape(-1))
+    )
+    np.testing.assert_allclose(
+        run(convert(source), {"x": X})[0], run(source, {"x": X})[0], rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.fixture
@@ -186,9 +205,17 @@ def outside(tmp_path):
     source = model(nodes, [value("x", "f", X.shape)], [value("y", "f", [None] * 4)], stored)
     whole = source.SerializeToString()
     path = folder / "model.onnx"
-    onnx.save_model(source, path, save_as_external_data=True, location="weights.bin", size_threshold=100)
-    held = {t.name: t.data_location for t in onnx.load(path, load_external_data=False).graph.initializer}
-    assert held == {"w": TensorProto.EXTERNAL, "b": TensorProto.DEFAULT, "other": TensorProto.EXTERNAL}
+    onnx.save_model(
+        source, path, save_as_external_data=True, location="weights.bin", size_threshold=100
+    )
+    held = {
+        t.name: t.data_location for t in onnx.load(path, load_external_data=False).graph.initializer
+    }
+    assert held == {
+        "w": TensorProto.EXTERNAL,
+        "b": TensorProto.DEFAULT,
+        "other": TensorProto.EXTERNAL,
+    }
     return path, whole
 
 
@@ -198,7 +225,9 @@ def test_external_data_is_read_and_put_inside(outside, form):
     before = sorted(os.listdir(path.parent))
     converted = convert(path.read_bytes(), form, path=path)
     assert all(t.data_location == TensorProto.DEFAULT for t in converted.graph.initializer)
-    np.testing.assert_allclose(run(converted, {"x": X})[0], run(whole, {"x": X})[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        run(converted, {"x": X})[0], run(whole, {"x": X})[0], rtol=1e-5, atol=1e-6
+    )
     assert sorted(os.listdir(path.parent)) == before
 
 
@@ -219,7 +248,8 @@ def _relocate(path, **entries):
 
 
 @pytest.mark.parametrize(
-    "location", ["../secret.bin", "/etc/hostname", "", ".", "weights.bin/../../secret.bin", "link.bin", "a\0b"]
+    "location",
+    ["../secret.bin", "/etc/hostname", "", ".", "weights.bin/../../secret.bin", "link.bin", "a\0b"],
 )
 def test_files_outside_the_folder_are_not_read(outside, location):
     path, _ = outside
@@ -256,7 +286,9 @@ def test_external_data_that_is_not_there(outside, entries):
 
 def test_external_data_that_goes_away_between_looking_and_reading(outside, monkeypatch):
     path, _ = outside
-    found = onnx_parse.locate(onnx.load(path, load_external_data=False).graph.initializer[0], path.parent)
+    found = onnx_parse.locate(
+        onnx.load(path, load_external_data=False).graph.initializer[0], path.parent
+    )
     monkeypatch.setattr(onnx_parse, "locate", lambda *_: found)
     (path.parent / "weights.bin").unlink()
     with refused("a tensor cannot be read from its external file"):

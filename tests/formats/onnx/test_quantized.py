@@ -6,7 +6,17 @@ import pytest
 from onnx import helper, numpy_helper
 
 from splitdeconv.formats.onnx.model import OnnxModel
-from tests.formats.onnx.models import convert, initializers, kinds, model, node, run, same, tensor, value
+from tests.formats.onnx.models import (
+    convert,
+    initializers,
+    kinds,
+    model,
+    node,
+    run,
+    same,
+    tensor,
+    value,
+)
 
 FORMS = ("split", "rows", "stacked")
 RNG = np.random.default_rng(0)
@@ -31,13 +41,17 @@ def _quantized(rng, *, activation="uint8", weights="int8", axis=1, groups=1, ops
     channels = {None: (), 0: (4,), 1: (3,)}[axis]
     scale = rng.uniform(0.002, 0.02, channels).astype("f")
     signed = weights == "int8"
-    zero = np.zeros(channels, weights) if signed else rng.integers(100, 150, channels).astype(weights)
+    zero = (
+        np.zeros(channels, weights) if signed else rng.integers(100, 150, channels).astype(weights)
+    )
     stored = {
         "w": rng.integers(-127 if signed else 0, 128 if signed else 256, shape).astype(weights),
         "w_scale": scale,
         "w_zero": np.asarray(zero, weights),
         "b": rng.integers(-300, 300, 3 * groups).astype("i4"),
-        "b_scale": np.asarray(0.0512347 * (np.tile(scale, groups) if axis == 1 else scale.mean()), "f"),
+        "b_scale": np.asarray(
+            0.0512347 * (np.tile(scale, groups) if axis == 1 else scale.mean()), "f"
+        ),
         "x_scale": np.float32(0.0512347),
         "x_zero": np.array(120 if activation == "uint8" else -7, activation),
         "y_scale": np.float32(0.1134567),
@@ -48,7 +62,13 @@ def _quantized(rng, *, activation="uint8", weights="int8", axis=1, groups=1, ops
         node("QuantizeLinear", ["x", "x_scale", "x_zero"], "x_q", domain=domain),
         node("DequantizeLinear", ["x_q", "x_scale", "x_zero"], "x_d", domain=domain),
         node("DequantizeLinear", ["w", "w_scale", "w_zero"], "w_d", domain=domain, **by_channel),
-        node("DequantizeLinear", ["b", "b_scale"], "b_d", domain=domain, **({"axis": 0} if axis == 1 else {})),
+        node(
+            "DequantizeLinear",
+            ["b", "b_scale"],
+            "b_d",
+            domain=domain,
+            **({"axis": 0} if axis == 1 else {}),
+        ),
         _up(["x_d", "w_d", "b_d"], output="y_f", group=groups),
         node("QuantizeLinear", ["y_f", "y_scale", "y_zero"], "y_q", domain=domain),
         node("DequantizeLinear", ["y_q", "y_scale", "y_zero"], "y", domain=domain),
@@ -61,7 +81,12 @@ def _quantized(rng, *, activation="uint8", weights="int8", axis=1, groups=1, ops
 def _steps(source, converted, x):
     """How often the outputs differ by so many steps."""
     first, second = (run(m, {"x": x})[0].astype(int) for m in (source, converted))
-    return dict(zip(*(part.tolist() for part in np.unique(np.abs(first - second), return_counts=True)), strict=True))
+    return dict(
+        zip(
+            *(part.tolist() for part in np.unique(np.abs(first - second), return_counts=True)),
+            strict=True,
+        )
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -72,7 +97,9 @@ def test_quantized_models_keep_their_scales(form, weights, axis, groups):
     """Integer sums are exact, the original's float32 sums are not: one step at most, next to a half step only."""
     rng = np.random.default_rng(5)
     for activation in ("uint8", "int8"):
-        source, x = _quantized(rng, activation=activation, weights=weights, axis=axis, groups=groups)
+        source, x = _quantized(
+            rng, activation=activation, weights=weights, axis=axis, groups=groups
+        )
         converted = convert(source, form)
         steps = _steps(source, converted, x)
         assert set(steps) <= {0, 1}
@@ -80,8 +107,12 @@ def test_quantized_models_keep_their_scales(form, weights, axis, groups):
         stored = initializers(converted)
         # Signed filters under unsigned inputs become unsigned: their sums would saturate on some processors.
         kept = weights if activation == "int8" and form != "stacked" else "uint8"
-        assert {a.dtype for name, a in stored.items() if name[:2] == "w_" and a.ndim == 4} == {np.dtype(kept)}
-        scales = {s for n, a in stored.items() if n.startswith("w_scale") for s in np.unique(a).tolist()}
+        assert {a.dtype for name, a in stored.items() if name[:2] == "w_" and a.ndim == 4} == {
+            np.dtype(kept)
+        }
+        scales = {
+            s for n, a in stored.items() if n.startswith("w_scale") for s in np.unique(a).tolist()
+        }
         assert scales == set(np.unique(numpy_helper.to_array(source.graph.initializer[1])).tolist())
 
 
@@ -103,7 +134,9 @@ def test_onnx_runtime_computes_a_quantized_model_in_integers(form, tmp_path):
     options.log_severity_level = 3
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    ort.InferenceSession(convert(source, form).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    ort.InferenceSession(
+        convert(source, form).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     found = kinds(onnx.load(tmp_path / "optimized.onnx"))
     assert found.count("QLinearConv") == {"split": 4, "rows": 2, "stacked": 1}[form]
     assert "Conv" not in found
@@ -119,7 +152,9 @@ def test_quantizing_twice_changes_nothing():
     assert quantizers[-1].output == ["y_q"]
 
 
-@pytest.mark.parametrize("change", ["second reader", "output", "float input", "scale per channel", "zero points"])
+@pytest.mark.parametrize(
+    "change", ["second reader", "output", "float input", "scale per channel", "zero points"]
+)
 def test_results_are_not_quantized_early_for_others(change):
     source, x = _quantized(np.random.default_rng(5))
     if change == "second reader":
@@ -154,7 +189,9 @@ def test_scales_per_input_channel_and_microsofts_domain(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("what", ["input channels of groups", "kernel axis", "blocks", "computed scale"])
+@pytest.mark.parametrize(
+    "what", ["input channels of groups", "kernel axis", "blocks", "computed scale"]
+)
 def test_scales_that_cannot_follow_stay_in_front_of_the_cut(form, what):
     """Filters are then cut in the graph, dequantized."""
     rng = np.random.default_rng(5)
@@ -166,7 +203,10 @@ def test_scales_that_cannot_follow_stay_in_front_of_the_cut(form, what):
         "computed scale": (1, 3, {}),
     }[what]
     scale = rng.integers(1, 5, (2, *W.shape[1:]) if more else length).astype("f")
-    nodes = [node("DequantizeLinear", ["w", "scale"], "w_d", axis=axis, **more), _up(["x", "w_d", "b"])]
+    nodes = [
+        node("DequantizeLinear", ["w", "scale"], "w_d", axis=axis, **more),
+        _up(["x", "w_d", "b"]),
+    ]
     inputs = [value("scale", "f", scale.shape)] if what == "computed scale" else []
     stored = {"w": w, "b": BIAS} | ({} if inputs else {"scale": scale})
     source = _model(nodes, stored, inputs, opset=21, ir_version=10)
@@ -202,4 +242,7 @@ def test_the_type_of_a_site():
     source, _ = _quantized(np.random.default_rng(5), weights="uint8")
     assert OnnxModel.parse(source).sites()[0].dtype == "uint8"
     nodes = [node("Cast", ["w"], "w1", to=1), _up(["x", "w1", "b"])]
-    assert OnnxModel.parse(_model(nodes, {"w": W.astype("f2"), "b": BIAS})).sites()[0].dtype == "float16"
+    assert (
+        OnnxModel.parse(_model(nodes, {"w": W.astype("f2"), "b": BIAS})).sites()[0].dtype
+        == "float16"
+    )

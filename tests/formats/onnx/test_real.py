@@ -72,4 +72,6 @@ def test_the_same_boxes(detector, page, form, interleave):
 def test_at_other_sizes_and_batches(detector, page):
     converted = convert(detector)
     for part in (page[..., :96, :160], page.repeat(2, 0)[..., :64, :64]):
-        np.testing.assert_allclose(run(converted, {"x": part})[0], run(detector, {"x": part})[0], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(
+            run(converted, {"x": part})[0], run(detector, {"x": part})[0], rtol=0, atol=1e-5
+        )

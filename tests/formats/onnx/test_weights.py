@@ -51,11 +51,15 @@ def test_constant_nodes(form):
 def test_behind_identity_and_cast(form):
     nodes = [node("Identity", ["w"], "w1"), node("Cast", ["w1"], "w2", to=1), _up(["x", "w2", "b"])]
     nodes.insert(0, node("Cast", ["half"], "b", to=1))
-    converted = same(_model(nodes, {"w": W.astype("f2"), "half": BIAS.astype("f2")}), form, {"x": X})
+    converted = same(
+        _model(nodes, {"w": W.astype("f2"), "half": BIAS.astype("f2")}), form, {"x": X}
+    )
     filters = [a for name, a in initializers(converted).items() if name.startswith("w_")]
     assert {a.dtype for a in filters} == {np.dtype("f2")}
     assert kinds(converted).count("Cast") == len(filters) + 1  # and the bias, once for all
-    assert not {"w", "w1", "w2"} & {name for node in converted.graph.node for name in (*node.input, *node.output)}
+    assert not {"w", "w1", "w2"} & {
+        name for node in converted.graph.node for name in (*node.input, *node.output)
+    }
 
 
 def test_value_info_and_annotations_of_what_is_gone():
@@ -73,7 +77,11 @@ def test_value_info_and_annotations_of_what_is_gone():
 @pytest.mark.parametrize("form", FORMS)
 def test_two_nodes_that_share_weights(form):
     """Of equal form and geometry they share the parts as well; else each has its own."""
-    nodes = [_up(["x", "w", "b"], "one", "p"), _up(["x2", "w", "b"], "two", "q"), node("Add", ["p", "q"], "y")]
+    nodes = [
+        _up(["x", "w", "b"], "one", "p"),
+        _up(["x2", "w", "b"], "two", "q"),
+        node("Add", ["p", "q"], "y"),
+    ]
     source = _model(nodes, {"w": W, "b": BIAS}, [value("x2", "f", [None, 4, None, None])])
     converted = same(source, form, {"x": X, "x2": -X})
     count = sum(name.startswith("w_") for name in initializers(converted))
@@ -151,4 +159,6 @@ def test_weights_that_training_updates_are_cut_in_the_graph():
     assert "w" in initializers(converted)
     assert converted.training_info == source.training_info
     del converted.training_info[:]
-    np.testing.assert_array_equal(run(converted, {"x": X})[0], run(single(X, W, BIAS, **UP), {"x": X})[0])
+    np.testing.assert_array_equal(
+        run(converted, {"x": X})[0], run(single(X, W, BIAS, **UP), {"x": X})[0]
+    )

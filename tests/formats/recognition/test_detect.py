@@ -168,7 +168,9 @@ def test_the_code_of_the_recipe_for_keras_1_and_2_runs(keras_model, monkeypatch)
     keras_model.save("old.h5")
     with refused("unsupported model format") as caught:
         detect(Path("old.h5").read_bytes() + b'"batch_input_shape"', "old.h5")
-    assert caught.value.fix.startswith("pip install tf_keras, then TF_USE_LEGACY_KERAS=1 python -c ")
+    assert caught.value.fix.startswith(
+        "pip install tf_keras, then TF_USE_LEGACY_KERAS=1 python -c "
+    )
     assert_leads_on(caught.value.fix, monkeypatch)
 
 
@@ -230,7 +232,9 @@ def test_the_recipe_for_packed_files_works(tmp_path, monkeypatch):
             detect(*read_model(name))
         unpack, _, then = caught.value.fix.rpartition(", then ")
         # The interpreter of the tests may have another name in a shell.
-        subprocess.run(unpack.replace("python ", f"{shlex.quote(sys.executable)} "), shell=True, check=True)
+        subprocess.run(
+            unpack.replace("python ", f"{shlex.quote(sys.executable)} "), shell=True, check=True
+        )
         result = CliRunner().invoke(app, shlex.split(then)[1:])
         assert result.exit_code == 0, result.output
         Path("split.onnx").unlink()
@@ -299,7 +303,9 @@ def test_the_recipe_for_a_frozen_graph_works(tmp_path, monkeypatch):
     Path("frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
     with refused("unsupported model format") as caught:
         detect(*read_model("frozen.pb"))
-    assert_leads_on(caught.value.fix.replace("INPUT", "first").replace("OUTPUT", "last"), monkeypatch)
+    assert_leads_on(
+        caught.value.fix.replace("INPUT", "first").replace("OUTPUT", "last"), monkeypatch
+    )
 
 
 def test_a_file_is_refused_by_its_size_without_being_read(tmp_path):

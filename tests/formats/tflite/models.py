@@ -28,13 +28,20 @@ def convert(data, form="split", interleave="concat", batch=None):
     model = TFLiteModel.parse(data)
     if batch is not None:
         model.fix(wanted(None, batch, model.inputs()))
-    model.apply([Decision(s, "refuse" if s.problem else "convert", form, interleave, "") for s in model.sites()])
+    model.apply(
+        [
+            Decision(s, "refuse" if s.problem else "convert", form, interleave, "")
+            for s in model.sites()
+        ]
+    )
     return model.serialize()
 
 
 def run(data, *inputs, kernels=XNNPACK, signature=None):
     """The first output of a model, computed by one family of kernels."""
-    interpreter = Interpreter(model_content=data, experimental_op_resolver_type=kernels, num_threads=1)
+    interpreter = Interpreter(
+        model_content=data, experimental_op_resolver_type=kernels, num_threads=1
+    )
     if signature is not None:
         return interpreter.get_signature_runner(signature)(*inputs)
     ports = interpreter.get_input_details()

@@ -29,12 +29,16 @@ def attempt(data):
     sites = model.sites()
     for site in sites:
         site.macs()
-    model.apply([Decision(s, "refuse" if s.problem else "convert", "split", "concat", "") for s in sites])
+    model.apply(
+        [Decision(s, "refuse" if s.problem else "convert", "split", "concat", "") for s in sites]
+    )
     arena_peak(model.serialize())
 
 
 class TestBytes:
-    @pytest.mark.parametrize("data", [b"", b"TFL3", b"\x18\0\0\0TFL", b"GIF89a" * 9, b"\x80\x04\x95pickle" * 9])
+    @pytest.mark.parametrize(
+        "data", [b"", b"TFL3", b"\x18\0\0\0TFL", b"GIF89a" * 9, b"\x80\x04\x95pickle" * 9]
+    )
     def test_other_files(self, data):
         with refused("not a TFLite model"):
             TFLiteModel.parse(data)
@@ -98,7 +102,10 @@ class TestBytes:
         data[field : field + 4] = struct.pack("<I", vector - field)
         first = vector + 4
         table = first + 4 * count
-        data += struct.pack("<I", count) + (table - (first + 4 * np.arange(count))).astype("<u4").tobytes()
+        data += (
+            struct.pack("<I", count)
+            + (table - (first + 4 * np.arange(count))).astype("<u4").tobytes()
+        )
         # A table without fields of its own, 400 bytes long, and its vtable.
         data += struct.pack("<i", -400) + b"\0" * 396 + struct.pack("<2H", 4, 400)
         began = time.process_time()
@@ -135,7 +142,9 @@ class TestBytes:
                 return builder.EndObject()
 
         model.subgraphs[0].tensors[0] = Longer()
-        with refused(r"newer schema.*new fields would be lost(.|\n)*pip install --upgrade ai-edge-litert"):
+        with refused(
+            r"newer schema.*new fields would be lost(.|\n)*pip install --upgrade ai-edge-litert"
+        ):
             TFLiteModel.parse(pack(model))
 
     def test_options_of_a_newer_schema(self):
@@ -156,9 +165,15 @@ NONSENSE = {
     "no buffers": lambda m, g: change(m, buffers=None),
     "operator code 0: kind 67, version 0": lambda m, g: change(m.operatorCodes[0], version=0),
     "subgraph 0, tensor 0: buffer 99 of": lambda m, g: change(g.tensors[0], buffer=99),
-    r"tensor 0: shape \[1, -2, 2, 3\]": lambda m, g: change(g.tensors[0], shape=np.array([1, -2, 2, 3], "<i4")),
-    r"shape \[65536, 65536, 1, 1\]": lambda m, g: change(g.tensors[0], shape=np.array([65536, 65536, 1, 1], "<i4")),
-    r"with the signature \[-1, 2\]": lambda m, g: change(g.tensors[0], shapeSignature=np.array([-1, 2], "<i4")),
+    r"tensor 0: shape \[1, -2, 2, 3\]": lambda m, g: change(
+        g.tensors[0], shape=np.array([1, -2, 2, 3], "<i4")
+    ),
+    r"shape \[65536, 65536, 1, 1\]": lambda m, g: change(
+        g.tensors[0], shape=np.array([65536, 65536, 1, 1], "<i4")
+    ),
+    r"with the signature \[-1, 2\]": lambda m, g: change(
+        g.tensors[0], shapeSignature=np.array([-1, 2], "<i4")
+    ),
     r"24 bytes for shape \[2, 2, 2, 4\] of 1 bytes each": lambda m, g: change(
         g.tensors[1], shape=np.array([2, 2, 2, 4], "<i4")
     ),
@@ -167,8 +182,12 @@ NONSENSE = {
         g.operators[0], inputs=np.array([3, 1, 0, 9], "<i4")
     ),
     "operator 0: operator code 5 of 1": lambda m, g: change(g.operators[0], opcodeIndex=5),
-    "metadata: buffer 40 of": lambda m, g: change(m, metadata=[make("Metadata", name=b"x", buffer=40)]),
-    "a signature: subgraph 3 of 1": lambda m, g: change(m, signatureDefs=[make("SignatureDef", subgraphIndex=3)]),
+    "metadata: buffer 40 of": lambda m, g: change(
+        m, metadata=[make("Metadata", name=b"x", buffer=40)]
+    ),
+    "a signature: subgraph 3 of 1": lambda m, g: change(
+        m, signatureDefs=[make("SignatureDef", subgraphIndex=3)]
+    ),
     "a signature: tensor 50 of 5": lambda m, g: change(
         m, signatureDefs=[make("SignatureDef", inputs=[make("TensorMap", tensorIndex=50)])]
     ),

@@ -23,7 +23,9 @@ def executed(data):
         if type(operator.builtinOptions).__name__ == "Conv2DOptionsT":
             weights, y = (graph.tensors[i].shape for i in (operator.inputs[1], operator.outputs[0]))
             # A filter of one channel stands for phases that no tap reaches, which no form counts.
-            total += prod(map(int, y[1:])) * prod(map(int, weights[1:])) if weights[3] == channels else 0
+            total += (
+                prod(map(int, y[1:])) * prod(map(int, weights[1:])) if weights[3] == channels else 0
+            )
     return total
 
 
@@ -40,7 +42,15 @@ def test_what_is_counted_is_executed(kind):
 
 @pytest.mark.parametrize(("per_channel", "extra"), [(True, 0), (False, 1)])
 def test_one_tap_is_computed_twice(per_channel, extra):
-    case = Deconv(sizes=(6, 5), kernel=(2, 2), strides=(2, 2), cin=8, cout=3, kind="float32x8", per_channel=per_channel)
+    case = Deconv(
+        sizes=(6, 5),
+        kernel=(2, 2),
+        strides=(2, 2),
+        cin=8,
+        cout=3,
+        kind="float32x8",
+        per_channel=per_channel,
+    )
     (row,) = sd.inspect(deconv_model(case)).to_dict("records")
     useful = 6 * 5 * 2 * 2 * 8 * 3
     assert row["useful"] == row["exact"] == useful

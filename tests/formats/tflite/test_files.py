@@ -16,7 +16,17 @@ from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.flatbuffer.file import read, write
 from splitdeconv.formats.tflite.model import TFLiteModel
-from tests.formats.tflite.models import REFERENCE, Builder, Deconv, convert, deconv_model, operators, pack, run, unpack
+from tests.formats.tflite.models import (
+    REFERENCE,
+    Builder,
+    Deconv,
+    convert,
+    deconv_model,
+    operators,
+    pack,
+    run,
+    unpack,
+)
 
 FIVE = Deconv(kernel=(5, 5))
 FOUR = Deconv(kernel=(4, 4))
@@ -48,22 +58,31 @@ class TestDynamicBatch:
         assert operators(rewritten)[:2] == ["SHAPE", "STRIDED_SLICE"]
         assert "PACK" not in operators(rewritten)
         np.testing.assert_array_equal(
-            run(rewritten, self.case.input()), run(convert(deconv_model(self.case)), self.case.input())
+            run(rewritten, self.case.input()),
+            run(convert(deconv_model(self.case)), self.case.input()),
         )
 
     def test_a_fixed_batch(self):
         original = deconv_model(self.case)
         fixed = convert(original, batch=2)
         details = Interpreter(model_content=fixed).get_input_details()[0]
-        assert details["shape"].tolist() == details["shape_signature"].tolist() == [2, *self.case.sizes, self.case.cin]
+        assert (
+            details["shape"].tolist()
+            == details["shape_signature"].tolist()
+            == [2, *self.case.sizes, self.case.cin]
+        )
         (site,) = _fixed_sites(original, 2)
         assert site.batch == 2
         x = self.case.input(2)
-        np.testing.assert_array_equal(run(fixed, x, kernels=REFERENCE), run(original, x, kernels=REFERENCE))
+        np.testing.assert_array_equal(
+            run(fixed, x, kernels=REFERENCE), run(original, x, kernels=REFERENCE)
+        )
         # every shape in the file is the one that the interpreter comes to
         interpreter = Interpreter(model_content=fixed)
         interpreter.allocate_tensors()
-        for tensor, detail in zip(unpack(fixed).subgraphs[0].tensors, interpreter.get_tensor_details(), strict=False):
+        for tensor, detail in zip(
+            unpack(fixed).subgraphs[0].tensors, interpreter.get_tensor_details(), strict=False
+        ):
             assert tensor.shape.tolist() == detail["shape"].tolist(), detail["name"]
 
 
@@ -86,9 +105,12 @@ def _custom(strides=(2, 2), padding=1, tail=b"", kernel=(2, 2)):
 
 
 @pytest.mark.parametrize(
-    ("strides", "kernel", "padding"), [((2, 2), (2, 2), 1), ((2, 3), (2, 3), 2), ((2, 2), (3, 4), 1)]
+    ("strides", "kernel", "padding"),
+    [((2, 2), (2, 2), 1), ((2, 3), (2, 3), 2), ((2, 2), (3, 4), 1)],
 )
-def test_mediapipes_operator_becomes_convolutions_that_every_resolver_knows(strides, kernel, padding):
+def test_mediapipes_operator_becomes_convolutions_that_every_resolver_knows(
+    strides, kernel, padding
+):
     original = _custom(strides, padding, kernel=kernel)
     with pytest.raises(RuntimeError, match="unresolved custom op"):
         run(original, np.zeros((1, 4, 6, 3), "f4"), kernels=REFERENCE)
@@ -104,13 +126,18 @@ def test_mediapipes_operator_becomes_convolutions_that_every_resolver_knows(stri
 
 def _two_signatures():
     """Two subgraphs with a signature each: one upsamples float32, the other int8; they share a metadata entry."""
-    first, second = (unpack(deconv_model(Deconv(kernel=(4, 4), kind=kind))) for kind in ("float32", "int8"))
+    first, second = (
+        unpack(deconv_model(Deconv(kernel=(4, 4), kind=kind))) for kind in ("float32", "int8")
+    )
     shift, codes = len(first.buffers), len(first.operatorCodes)
     for tensor in second.subgraphs[0].tensors:
         tensor.buffer += shift
     for operator in second.subgraphs[0].operators:
         operator.opcodeIndex += codes
-    first.buffers += [*second.buffers, make("Buffer", data=np.frombuffer(b"about this model", np.uint8))]
+    first.buffers += [
+        *second.buffers,
+        make("Buffer", data=np.frombuffer(b"about this model", np.uint8)),
+    ]
     first.operatorCodes += second.operatorCodes
     first.subgraphs += second.subgraphs
     first.metadata = [make("Metadata", name=b"ABOUT", buffer=len(first.buffers) - 1)]
@@ -139,9 +166,9 @@ def test_subgraphs_signatures_and_metadata():
     for name, kind in (("real", "float32"), ("whole", "int8")):
         x = Deconv(kernel=(4, 4), kind=kind).input()
         y, expected = (
-            Interpreter(model_content=data, experimental_op_resolver_type=REFERENCE).get_signature_runner(name)(x=x)[
-                "y"
-            ]
+            Interpreter(
+                model_content=data, experimental_op_resolver_type=REFERENCE
+            ).get_signature_runner(name)(x=x)["y"]
             for data in (rewritten, original)
         )
         np.testing.assert_array_equal(y, expected)
@@ -150,7 +177,12 @@ def test_subgraphs_signatures_and_metadata():
 def test_one_site_alone_may_be_converted():
     model = TFLiteModel.parse(_two_signatures())
     first, second = model.sites()
-    model.apply([Decision(first, "leave", None, None, ""), Decision(second, "convert", "rows", "concat", "")])
+    model.apply(
+        [
+            Decision(first, "leave", None, None, ""),
+            Decision(second, "convert", "rows", "concat", ""),
+        ]
+    )
     rewritten = model.serialize()
     assert operators(rewritten).count("TRANSPOSE_CONV") == 1
     (left,) = TFLiteModel.parse(rewritten).sites()
@@ -169,7 +201,12 @@ def test_weights_that_another_operator_still_uses_stay():
     data = pack(model)
     model = TFLiteModel.parse(data)
     first, second = model.sites()
-    model.apply([Decision(first, "convert", "split", "concat", ""), Decision(second, "leave", None, None, "")])
+    model.apply(
+        [
+            Decision(first, "convert", "split", "concat", ""),
+            Decision(second, "leave", None, None, ""),
+        ]
+    )
     half = model.serialize()
     assert operators(half)[-1] == "TRANSPOSE_CONV"
     x = FOUR.input()
@@ -219,7 +256,8 @@ def test_constants_are_aligned_and_nothing_else_changes_by_reading_and_writing()
     for buffer in read(again, "here")[0].buffers:
         if buffer.data is not None:
             start = (
-                buffer.data.__array_interface__["data"][0] - np.frombuffer(again, "u1").__array_interface__["data"][0]
+                buffer.data.__array_interface__["data"][0]
+                - np.frombuffer(again, "u1").__array_interface__["data"][0]
             )
             assert start % 16 == 0
     assert _plain(read(again, "here")[0]) == _plain(read(data, "here")[0])

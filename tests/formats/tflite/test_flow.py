@@ -6,7 +6,16 @@ import pytest
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.flow import changeable_buffers
 from splitdeconv.formats.tflite.model import TFLiteModel
-from tests.formats.tflite.models import Builder, Deconv, change, convert, deconv_model, edit, run, unpack
+from tests.formats.tflite.models import (
+    Builder,
+    Deconv,
+    change,
+    convert,
+    deconv_model,
+    edit,
+    run,
+    unpack,
+)
 from tests.refusals import refused
 
 CASE = Deconv(sizes=(2, 2), kernel=(2, 2))

@@ -80,7 +80,9 @@ def test_the_weights_stay_int8_with_their_scales():
 @pytest.mark.parametrize("output", [(13, 9), (16, 12)])
 def test_a_window_that_falls_short_of_the_input_does_not_change_its_range(output):
     """The largest activation lies where one window does not reach."""
-    case = Deconv(sizes=(4, 3), kernel=(5, 3), strides=(4, 4), output=output, cin=2, cout=3, kind="float32x8")
+    case = Deconv(
+        sizes=(4, 3), kernel=(5, 3), strides=(4, 4), output=output, cin=2, cout=3, kind="float32x8"
+    )
     data, x = deconv_model(case), case.input()
     x[:, 0, 0] = 1000
     for form in (*FORMS, "nzp"):
@@ -130,13 +132,25 @@ def test_an_input_cut_first_would_be_quantized_otherwise(monkeypatch):
     ("fields", "match"),
     [
         ({"scale": np.zeros(0, "f4")}, "weights have 0 scales"),
-        ({"scale": np.zeros(0, "f4"), "zeroPoint": np.zeros(0, "i8")}, "an integer type but no scale"),
-        ({"scale": np.array([0.1, np.nan, 1, 1, 1], "f4")}, "not finite, not positive, or denormal"),
+        (
+            {"scale": np.zeros(0, "f4"), "zeroPoint": np.zeros(0, "i8")},
+            "an integer type but no scale",
+        ),
+        (
+            {"scale": np.array([0.1, np.nan, 1, 1, 1], "f4")},
+            "not finite, not positive, or denormal",
+        ),
         ({"scale": np.array([0.1, 0, 1, 1, 1], "f4")}, "not finite, not positive, or denormal"),
         ({"scale": np.array([0.1, 1e-40, 1, 1, 1], "f4")}, "not finite, not positive, or denormal"),
         ({"zeroPoint": np.array([3, 3, 3, 3, 3])}, "its int8 weights have a zero point"),
-        ({"scale": np.ones(1, "f4"), "zeroPoint": np.zeros(1, "i8"), "quantizedDimension": 3}, "on axis 3"),
-        ({"scale": np.ones(7, "f4"), "zeroPoint": np.zeros(7, "i8"), "quantizedDimension": 3}, "on axis 3"),
+        (
+            {"scale": np.ones(1, "f4"), "zeroPoint": np.zeros(1, "i8"), "quantizedDimension": 3},
+            "on axis 3",
+        ),
+        (
+            {"scale": np.ones(7, "f4"), "zeroPoint": np.zeros(7, "i8"), "quantizedDimension": 3},
+            "on axis 3",
+        ),
     ],
 )
 def test_what_kernels_do_not_take_is_refused(fields, match):
@@ -173,4 +187,9 @@ def test_the_bound_of_one_step_is_what_steps_make():
     phases = [sums[:, i::2, j::2].sum((1, 2)).max() for i in (0, 1) for j in (0, 1)]
     step = max(max(one.max(), 0) - min(one.min(), 0) for one in x) / 255
     assert bound == pytest.approx(step * max(phases))
-    assert tflite_hybrid.bound_of(*(TFLiteModel.parse(d).sites()[0] for d in [deconv_model(Deconv())]), data) is None
+    assert (
+        tflite_hybrid.bound_of(
+            *(TFLiteModel.parse(d).sites()[0] for d in [deconv_model(Deconv())]), data
+        )
+        is None
+    )

@@ -15,7 +15,10 @@ from .models import Builder, make
 def upsampler(numbers=1 << 18):
     """A transposed convolution, and a large constant that belongs to another operator."""
     rng, b = np.random.default_rng(0), Builder()
-    x, y, z = (b.tensor(name, shape, "f4") for name, shape in (("x", (1, 2, 2, 4)), ("y", (1, 4, 4, 4)), ("z", (1, 4))))
+    x, y, z = (
+        b.tensor(name, shape, "f4")
+        for name, shape in (("x", (1, 2, 2, 4)), ("y", (1, 4, 4, 4)), ("z", (1, 4)))
+    )
     w = b.constant("w", rng.standard_normal((4, 3, 3, 4), np.float32))
     s = b.constant("s", np.array([1, 4, 4, 4], "<i4"))
     m = b.constant("m", rng.standard_normal((numbers // 64, 64), np.float32))

@@ -34,8 +34,20 @@ def chain(batch=2, dynamic=False):
     stages = [
         ("CONV_2D", "grouped", (5, 8, 4), (4, 3, 2, 3), conv(0, (2, 1))),
         ("CONV_2D", "dilated", (1, 6, 5), (5, 3, 2, 4), conv(1, (1, 1), (2, 2))),
-        ("DEPTHWISE_CONV_2D", "depthwise", (1, 3, 10), (1, 1, 3, 10), conv(0, (1, 2), kind="DepthwiseConv2DOptions")),
-        ("FULLY_CONNECTED", "pixels", (1, 3, 7), (7, 10), make("FullyConnectedOptions", keepNumDims=True)),
+        (
+            "DEPTHWISE_CONV_2D",
+            "depthwise",
+            (1, 3, 10),
+            (1, 1, 3, 10),
+            conv(0, (1, 2), kind="DepthwiseConv2DOptions"),
+        ),
+        (
+            "FULLY_CONNECTED",
+            "pixels",
+            (1, 3, 7),
+            (7, 10),
+            make("FullyConnectedOptions", keepNumDims=True),
+        ),
         ("BATCH_MATMUL", "matrix", (1, 3, 4), (1, 1, 7, 4), make("BatchMatMulOptions")),
         ("FULLY_CONNECTED", "whole", (2,), (2, 12), make("FullyConnectedOptions")),
     ]
@@ -67,7 +79,14 @@ def test_sizes_and_windows(batch, dynamic):
         "padding": ["SAME", "VALID", "SAME", "", "", ""],
         "out_h": [5, 1, 1, 1, 1, 1],
         "out_w": [8, 6, 3, 3, 3, 1],
-        "macs": [5 * 8 * 3 * 2 * 6 * 4 // 2, 6 * 3 * 2 * 4 * 5, 3 * 3 * 10, 3 * 10 * 7, 3 * 7 * 4, 24],
+        "macs": [
+            5 * 8 * 3 * 2 * 6 * 4 // 2,
+            6 * 3 * 2 * 4 * 5,
+            3 * 3 * 10,
+            3 * 10 * 7,
+            3 * 7 * 4,
+            24,
+        ],
         **dict.fromkeys(("before_h", "before_w", "end_h", "end_w"), [0] * 6),
     }
     pd.testing.assert_frame_equal(found, pd.DataFrame(wanted, columns=COLUMNS))
@@ -165,7 +184,10 @@ def test_what_has_no_row_is_refused(data, got):
 
 def test_a_batch_that_is_another_than_the_model_s():
     build = Builder()
-    x, tiles, y = (build.tensor(n, s, "f4") for n, s in (("x", (1, 4, 4, 3)), ("t", (4, 2, 2, 3)), ("y", (4, 2, 2, 2))))
+    x, tiles, y = (
+        build.tensor(n, s, "f4")
+        for n, s in (("x", (1, 4, 4, 3)), ("t", (4, 2, 2, 3)), ("y", (4, 2, 2, 2)))
+    )
     weights = build.constant("w", np.zeros((2, 1, 1, 3), "f4"))
     build.operator("RESHAPE", [x], [tiles])
     build.operator("CONV_2D", [tiles, weights], [y], conv())

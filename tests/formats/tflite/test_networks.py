@@ -28,9 +28,13 @@ BUILTINS = {
 def to_tflite(model, kind, batch=1):
     """A Keras model as a .tflite file; integers calibrated on seeded normals."""
     shape = (batch, *model.inputs[0].shape[1:])
-    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(
+        tf.TensorSpec(shape, tf.float32)
+    )
     # Variables left in the graph would be read as garbage.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(traced)], model)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [convert_variables_to_constants_v2(traced)], model
+    )
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
@@ -38,7 +42,9 @@ def to_tflite(model, kind, batch=1):
     if kind in BUILTINS:
         converter.target_spec.supported_ops = [BUILTINS[kind]]
         rng = np.random.default_rng(0)
-        normals = [[rng.standard_normal((batch or 1, *shape[1:])).astype("float32")] for _ in range(4)]
+        normals = [
+            [rng.standard_normal((batch or 1, *shape[1:])).astype("float32")] for _ in range(4)
+        ]
         converter.representative_dataset = lambda: iter(normals)
     if kind == "int8":
         converter.inference_input_type = converter.inference_output_type = tf.int8
@@ -56,10 +62,16 @@ def latents(kind, name="dcgan"):
     rng = np.random.default_rng(1)
     graph = unpack(generator(kind, name)).subgraphs[0]
     shape = graph.tensors[int(graph.inputs[0])].shape
-    return rng.integers(-128, 128, shape).astype("i1") if kind == "int8" else rng.standard_normal(shape).astype("f4")
+    return (
+        rng.integers(-128, 128, shape).astype("i1")
+        if kind == "int8"
+        else rng.standard_normal(shape).astype("f4")
+    )
 
 
-@pytest.mark.parametrize(("kind", "name"), [*((kind, "dcgan") for kind in KINDS), ("int8", "sngan")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [*((kind, "dcgan") for kind in KINDS), ("int8", "sngan")]
+)
 def test_a_whole_generator_draws_the_same(kind, name):
     original, x = generator(kind, name), latents(kind, name)
     assert operators(original).count("TRANSPOSE_CONV") == 3
@@ -113,4 +125,6 @@ def test_a_real_converters_dynamic_batch(kind):
             run(rewritten, images, kernels=REFERENCE), run(original, images, kernels=REFERENCE)
         )
     fixed = convert(original, batch=3)
-    np.testing.assert_array_equal(run(fixed, images, kernels=REFERENCE), run(original, images, kernels=REFERENCE))
+    np.testing.assert_array_equal(
+        run(fixed, images, kernels=REFERENCE), run(original, images, kernels=REFERENCE)
+    )

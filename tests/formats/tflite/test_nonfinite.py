@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from tests.formats.tflite.cases import CASES
-from tests.formats.tflite.models import OPTIMIZED, REFERENCE, XNNPACK, Deconv, convert, deconv_model, run
+from tests.formats.tflite.models import (
+    OPTIMIZED,
+    REFERENCE,
+    XNNPACK,
+    Deconv,
+    convert,
+    deconv_model,
+    run,
+)
 
 KERNELS = {"xnnpack": XNNPACK, "optimized": OPTIMIZED, "reference": REFERENCE}
 

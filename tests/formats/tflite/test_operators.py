@@ -24,7 +24,15 @@ FOUR = Deconv(kernel=(4, 4))
 
 
 def test_a_site_says_what_the_file_says():
-    case = Deconv(sizes=(5, 4), kernel=(3, 2), strides=(2, 3), padding="VALID", output=(12, 13), batch=2, kind="int8")
+    case = Deconv(
+        sizes=(5, 4),
+        kernel=(3, 2),
+        strides=(2, 3),
+        padding="VALID",
+        output=(12, 13),
+        batch=2,
+        kind="int8",
+    )
     (site,) = TFLiteModel.parse(deconv_model(case)).sites()
     assert (site.name, site.operator, site.dtype, site.batch, site.problem) == (
         "picture",
@@ -50,22 +58,50 @@ JOINED = ["CONCATENATION"] * 3 + ["RESHAPE"]
         (FIVE, "rows", "concat", ["PAD", "CONV_2D", "CONV_2D", "CONCATENATION", "RESHAPE"]),
         (FIVE, "stacked", "depth_to_space", ["CONV_2D", "DEPTH_TO_SPACE"]),
         (FIVE, "stacked", "transpose", ["CONV_2D", "RESHAPE", "TRANSPOSE", "RESHAPE"]),
-        (FIVE, "stacked", "concat", ["CONV_2D", "STRIDED_SLICE", "STRIDED_SLICE", "CONCATENATION", "RESHAPE"]),
+        (
+            FIVE,
+            "stacked",
+            "concat",
+            ["CONV_2D", "STRIDED_SLICE", "STRIDED_SLICE", "CONCATENATION", "RESHAPE"],
+        ),
         # a kernel as long as its stride: nothing is padded
-        (Deconv(kernel=(2, 2)), "split", "depth_to_space", ["CONV_2D"] * 4 + ["CONCATENATION", "DEPTH_TO_SPACE"]),
+        (
+            Deconv(kernel=(2, 2)),
+            "split",
+            "depth_to_space",
+            ["CONV_2D"] * 4 + ["CONCATENATION", "DEPTH_TO_SPACE"],
+        ),
         # phases with equal windows share one PAD
         (
             Deconv(kernel=(1, 7), strides=(1, 4), padding="VALID"),
             "split",
             "concat",
-            ["PAD", "CONV_2D", "CONV_2D", "CONV_2D", "PAD", "CONV_2D", "CONCATENATION", "RESHAPE", "STRIDED_SLICE"],
+            [
+                "PAD",
+                "CONV_2D",
+                "CONV_2D",
+                "CONV_2D",
+                "PAD",
+                "CONV_2D",
+                "CONCATENATION",
+                "RESHAPE",
+                "STRIDED_SLICE",
+            ],
         ),
         # empty phases share one convolution, on one input channel
         (
             Deconv(kernel=(1, 1)),
             "split",
             "transpose",
-            ["CONV_2D", "STRIDED_SLICE", "CONV_2D", "CONCATENATION", "RESHAPE", "TRANSPOSE", "RESHAPE"],
+            [
+                "CONV_2D",
+                "STRIDED_SLICE",
+                "CONV_2D",
+                "CONCATENATION",
+                "RESHAPE",
+                "TRANSPOSE",
+                "RESHAPE",
+            ],
         ),
         # an odd output is cropped from the block grid
         (
@@ -85,10 +121,50 @@ def test_the_operators_are_few_and_known(case, form, interleave, expected):
 @pytest.mark.parametrize(
     ("kind", "versions"),
     [
-        ("float32", {"PAD": 1, "CONV_2D": 1, "CONCATENATION": 1, "RESHAPE": 1, "STRIDED_SLICE": 1, "TRANSPOSE": 1}),
-        ("uint8", {"PAD": 1, "CONV_2D": 1, "CONCATENATION": 1, "RESHAPE": 1, "STRIDED_SLICE": 1, "TRANSPOSE": 1}),
-        ("int8", {"PAD": 2, "CONV_2D": 3, "CONCATENATION": 2, "RESHAPE": 1, "STRIDED_SLICE": 2, "TRANSPOSE": 2}),
-        ("int16x8", {"PAD": 3, "CONV_2D": 4, "CONCATENATION": 3, "RESHAPE": 1, "STRIDED_SLICE": 1, "TRANSPOSE": 5}),
+        (
+            "float32",
+            {
+                "PAD": 1,
+                "CONV_2D": 1,
+                "CONCATENATION": 1,
+                "RESHAPE": 1,
+                "STRIDED_SLICE": 1,
+                "TRANSPOSE": 1,
+            },
+        ),
+        (
+            "uint8",
+            {
+                "PAD": 1,
+                "CONV_2D": 1,
+                "CONCATENATION": 1,
+                "RESHAPE": 1,
+                "STRIDED_SLICE": 1,
+                "TRANSPOSE": 1,
+            },
+        ),
+        (
+            "int8",
+            {
+                "PAD": 2,
+                "CONV_2D": 3,
+                "CONCATENATION": 2,
+                "RESHAPE": 1,
+                "STRIDED_SLICE": 2,
+                "TRANSPOSE": 2,
+            },
+        ),
+        (
+            "int16x8",
+            {
+                "PAD": 3,
+                "CONV_2D": 4,
+                "CONCATENATION": 3,
+                "RESHAPE": 1,
+                "STRIDED_SLICE": 1,
+                "TRANSPOSE": 5,
+            },
+        ),
     ],
 )
 def test_versions_are_the_lowest_that_mean_the_same(kind, versions):
@@ -102,7 +178,9 @@ def test_versions_are_the_lowest_that_mean_the_same(kind, versions):
 def test_float16_weights_stay_float16_behind_their_own_dequantize():
     original = deconv_model(FOUR.with_(kind="float16"))
     rewritten = convert(original)
-    assert operators(rewritten).count("DEQUANTIZE") == 5  # four filters and the bias, which is not copied
+    assert (
+        operators(rewritten).count("DEQUANTIZE") == 5
+    )  # four filters and the bias, which is not copied
     weights = [t for t in unpack(rewritten).subgraphs[0].tensors if b"weights" in t.name]
     assert {t.type for t in weights if b"unpacked" not in t.name} == {schema.TensorType.FLOAT16}
     assert _constant_bytes(rewritten) <= _constant_bytes(original) + 200
@@ -118,13 +196,17 @@ def test_int8_weights_behind_a_dequantize_stay_int8(form, zero):
         values = model.buffers[weights.buffer].data.view("<f2")
         model.buffers[weights.buffer].data = np.clip(values * 30, -127, 127).astype("i1").view("u1")
         weights.type, scale = schema.TensorType.INT8, np.array([0.03, 0.04], "<f4")
-        weights.quantization = make("QuantizationParameters", scale=scale, zeroPoint=np.full(2, zero, "<i8"))
+        weights.quantization = make(
+            "QuantizationParameters", scale=scale, zeroPoint=np.full(2, zero, "<i8")
+        )
 
     case = Deconv(kernel=(3, 1), strides=(2, 2), kind="float16")
     original = edit(deconv_model(case), quantize)
     rewritten = convert(original, form)
     kinds = {
-        t.type for t in unpack(rewritten).subgraphs[0].tensors if b"weights" in t.name and b"unpacked" not in t.name
+        t.type
+        for t in unpack(rewritten).subgraphs[0].tensors
+        if b"weights" in t.name and b"unpacked" not in t.name
     }
     assert kinds == {schema.TensorType.INT8}
     y, expected = (run(data, case.input(), kernels=REFERENCE) for data in (rewritten, original))
@@ -143,7 +225,10 @@ def test_split_moves_weights_and_adds_none(kind):
     assert weights < len(rewritten) < 1.15 * len(original) or kind not in ("float32", "float16")
     # empty phases cost a filter of one channel, not of all
     few = Deconv(kernel=(2, 2), strides=(4, 4), cin=64, cout=32, kind=kind)
-    assert _constant_bytes(convert(deconv_model(few))) < 1.15 * _constant_bytes(deconv_model(few)) + 300
+    assert (
+        _constant_bytes(convert(deconv_model(few)))
+        < 1.15 * _constant_bytes(deconv_model(few)) + 300
+    )
 
 
 def _constant_bytes(data):
@@ -160,8 +245,12 @@ def test_conversion_is_deterministic_and_complete():
         assert len({t.name for t in tensors}) == len(tensors)
         # what nothing refers to is gone: the old weights, the output shape, the operator's code
         assert not any(t.name in (b"weights", b"shape") for t in tensors)
-        assert "TRANSPOSE_CONV" not in {name for name, _ in TFLiteModel.parse(rewritten).operators()}
-        assert len(unpack(rewritten).operatorCodes) == len(set(TFLiteModel.parse(rewritten).operators()))
+        assert "TRANSPOSE_CONV" not in {
+            name for name, _ in TFLiteModel.parse(rewritten).operators()
+        }
+        assert len(unpack(rewritten).operatorCodes) == len(
+            set(TFLiteModel.parse(rewritten).operators())
+        )
 
 
 def test_names_do_not_collide():
@@ -169,7 +258,9 @@ def test_names_do_not_collide():
     taken = unpack(convert(data)).subgraphs[0].tensors
     model = unpack(data)
     model.subgraphs[0].tensors += [
-        make("Tensor", name=t.name, shape=np.zeros(0, "<i4"), hasRank=True) for t in taken if b"split" in t.name
+        make("Tensor", name=t.name, shape=np.zeros(0, "<i4"), hasRank=True)
+        for t in taken
+        if b"split" in t.name
     ]
     names = [t.name for t in unpack(convert(pack(model))).subgraphs[0].tensors]
     assert len(set(names)) == len(names)
@@ -183,14 +274,19 @@ def test_quantization_is_inherited():
     for form, count in (("split", 1), ("rows", 2), ("stacked", 4)):
         graph = unpack(convert(deconv_model(case), form)).subgraphs[0]
         for operator in graph.operators:
-            inputs, output = [graph.tensors[i] for i in operator.inputs], graph.tensors[operator.outputs[0]]
+            inputs, output = (
+                [graph.tensors[i] for i in operator.inputs],
+                graph.tensors[operator.outputs[0]],
+            )
             # PAD keeps the input's, everything after it has the output's
             of = before[b"image" if b"padded" in output.name else b"picture"]
             assert output.quantization.scale == of.scale
             assert output.quantization.zeroPoint == of.zeroPoint
             if len(inputs) == 3:
                 _, weights, bias = (tensor.quantization for tensor in inputs)
-                np.testing.assert_array_equal(weights.scale, np.tile(before[b"weights"].scale, count))
+                np.testing.assert_array_equal(
+                    weights.scale, np.tile(before[b"weights"].scale, count)
+                )
                 np.testing.assert_array_equal(bias.scale, np.tile(before[b"bias"].scale, count))
                 assert len(weights.zeroPoint) == len(bias.zeroPoint) == 3 * count
 
@@ -212,11 +308,15 @@ def test_a_uint8_file_made_by_editing_an_int8_one_computes_the_same():
     assert (site.dtype, site.problem) == ("uint8", None)
     x = case.input()
     y = run(signed, x, kernels=REFERENCE).astype(int) + 128
-    np.testing.assert_array_equal(run(unsigned, (x.astype(int) + 128).astype("u1"), kernels=REFERENCE), y)
+    np.testing.assert_array_equal(
+        run(unsigned, (x.astype(int) + 128).astype("u1"), kernels=REFERENCE), y
+    )
     for form in ("split", "rows", "stacked"):
         rewritten = convert(unsigned, form)
         assert operators(rewritten).count("CONV_2D") in (4, 2, 1)
-        np.testing.assert_array_equal(run(rewritten, (x.astype(int) + 128).astype("u1"), kernels=REFERENCE), y)
+        np.testing.assert_array_equal(
+            run(rewritten, (x.astype(int) + 128).astype("u1"), kernels=REFERENCE), y
+        )
 
 
 def test_int16_biases():

@@ -81,7 +81,10 @@ PROBLEMS = {
     r"must have 4 known dimensions, not \[2, 2, 3\]": (SMALL, _shape(0, 2, 2, 3)),
     "its input has 5 channels, its weights 3": (SMALL, _shape(0, 1, 2, 2, 5)),
     "its output shape has 3 numbers": (SMALL, _wanted(1, 4, 4)),
-    r"its output has shape \[1, 4, 4, 2\], but shape \[1, 4, 3, 2\] is requested": (SMALL, _wanted(1, 4, 3, 2)),
+    r"its output has shape \[1, 4, 4, 2\], but shape \[1, 4, 3, 2\] is requested": (
+        SMALL,
+        _wanted(1, 4, 3, 2),
+    ),
     r"its output has shape \[2, 4, 4, 2\], its input \[1, 2, 2, 3\]": (
         SMALL,
         lambda m, g: (_wanted(2, 4, 4, 2)(m, g), _shape(4, 2, 4, 4, 2)(m, g)),
@@ -96,7 +99,11 @@ PROBLEMS = {
     ),
     r"a dimension is 0 \(input \[0, 2, 2, 3\]": (
         SMALL,
-        lambda m, g: (_shape(0, 0, 2, 2, 3)(m, g), _wanted(0, 4, 4, 2)(m, g), _shape(4, 0, 4, 4, 2)(m, g)),
+        lambda m, g: (
+            _shape(0, 0, 2, 2, 3)(m, g),
+            _wanted(0, 4, 4, 2)(m, g),
+            _shape(4, 0, 4, 4, 2)(m, g),
+        ),
     ),
     r"kernel \[2, 2\] with strides \[100, 100\] needs too many operators": (
         SMALL,
@@ -110,7 +117,10 @@ PROBLEMS = {
             _shape(4)(m, g),
         ),
     ),
-    "its weights have 2 scales on axis 3 for 2 output channels": (SMALL, _quantized(1, quantizedDimension=3)),
+    "its weights have 2 scales on axis 3 for 2 output channels": (
+        SMALL,
+        _quantized(1, quantizedDimension=3),
+    ),
     "its weights have 3 scales on axis 0": (
         SMALL,
         _quantized(1, scale=np.ones(3, "<f4"), zeroPoint=np.zeros(3, "<i8")),
@@ -119,13 +129,21 @@ PROBLEMS = {
         SMALL,
         _quantized(1, detailsType=1, details=make("CustomQuantization", custom=np.ones(3, "u1"))),
     ),
-    "its weights have several zero points": (SMALL, _quantized(1, zeroPoint=np.array([0, 3], "<i8"))),
+    "its weights have several zero points": (
+        SMALL,
+        _quantized(1, zeroPoint=np.array([0, 3], "<i8")),
+    ),
     "its int8 weights have a zero point": (SMALL, _quantized(1, zeroPoint=np.array([3, 3], "<i8"))),
-    "its input has an integer type but no scale": (SMALL, lambda m, g: change(g.tensors[0], quantization=None)),
+    "its input has an integer type but no scale": (
+        SMALL,
+        lambda m, g: change(g.tensors[0], quantization=None),
+    ),
     r"its weights are stored as \[2, 2, 2, 3\] but used as \[2, 3, 2, 2\]": (
         SMALL.with_(kind="float16"),
         lambda m, g: next(
-            change(t, shape=np.array([2, 3, 2, 2], "<i4")) for t in g.tensors if t.name == b"weights_unpacked"
+            change(t, shape=np.array([2, 3, 2, 2], "<i4"))
+            for t in g.tensors
+            if t.name == b"weights_unpacked"
         )
         or _shape(0, 1, 2, 2, 2)(m, g),
     ),
@@ -147,11 +165,17 @@ def test_a_site_that_cannot_be_converted_says_why(match):
 
 def test_three_dimensions_are_found_and_refused():
     builder = Builder()
-    x, y = builder.tensor("volume", (1, 2, 2, 2, 1), "f4"), builder.tensor("larger", (1, 4, 4, 4, 1), "f4")
+    x, y = (
+        builder.tensor("volume", (1, 2, 2, 2, 1), "f4"),
+        builder.tensor("larger", (1, 4, 4, 4, 1), "f4"),
+    )
     shape = builder.constant("shape", np.array([1, 4, 4, 4, 1], "<i4"))
     weights = builder.constant("weights", np.ones((2, 2, 2, 1, 1), "f4"))
     builder.operator(
-        "CONV_3D_TRANSPOSE", [shape, weights, x], [y], make("Conv3DOptions", strideD=2, strideH=2, strideW=2)
+        "CONV_3D_TRANSPOSE",
+        [shape, weights, x],
+        [y],
+        make("Conv3DOptions", strideD=2, strideH=2, strideW=2),
     )
     (site,) = TFLiteModel.parse(builder.build([x], [y])).sites()
     assert site.operator == "CONV_3D_TRANSPOSE"
@@ -165,7 +189,10 @@ def test_the_custom_operators_options_are_read_with_care():
         (b"", "have 0 bytes"),
     ):
         builder = Builder()
-        x, y = builder.tensor("image", (1, 2, 2, 1), "f4"), builder.tensor("picture", (1, 4, 4, 1), "f4")
+        x, y = (
+            builder.tensor("image", (1, 2, 2, 1), "f4"),
+            builder.tensor("picture", (1, 4, 4, 1), "f4"),
+        )
         weights, bias = (
             builder.constant("weights", np.ones((1, 2, 2, 1), "f4")),
             builder.constant("bias", np.ones(1, "f4")),
@@ -185,7 +212,10 @@ def test_an_interleave_without_a_kernel_changes_nothing():
 
 
 def test_a_fixed_batch_needs_fixed_images():
-    data = edit(deconv_model(FLOAT), lambda m, g: change(g.tensors[0], shapeSignature=np.array([-1, -1, 2, 3], "<i4")))
+    data = edit(
+        deconv_model(FLOAT),
+        lambda m, g: change(g.tensors[0], shapeSignature=np.array([-1, -1, 2, 3], "<i4")),
+    )
     with refused("dimensions other than the batch are open(.|\n)*input image") as caught:
         _with_batch(data, 2)
     assert caught.value.fix == "fix all of them with --input-shape image=1x64x2x3"

@@ -135,8 +135,18 @@ INT8 = Deconv(kernel=(2, 2), kind="int8")
 @pytest.mark.parametrize(
     ("case", "index", "fields", "match"),
     [
-        (INT8, 0, {"zeroPoint": np.array([128])}, "input has zero point 128, out of range for INT8"),
-        (INT8, 4, {"zeroPoint": np.array([-200])}, "output has zero point -200, out of range for INT8"),
+        (
+            INT8,
+            0,
+            {"zeroPoint": np.array([128])},
+            "input has zero point 128, out of range for INT8",
+        ),
+        (
+            INT8,
+            4,
+            {"zeroPoint": np.array([-200])},
+            "output has zero point -200, out of range for INT8",
+        ),
         (INT8, 0, {"scale": np.ones(3, "f4")}, "input has 3 scales or zero points"),
         (INT8, 4, {"zeroPoint": np.zeros(2, "i8")}, "output has 2 scales or zero points"),
         (INT8, 4, {"scale": np.ones(0, "f4")}, "output has an integer type but no scale"),
@@ -147,7 +157,12 @@ INT8 = Deconv(kernel=(2, 2), kind="int8")
         (INT8, 1, {"scale": np.array([0.5, -1], "f4")}, "a scale of its weights is negative"),
         (INT8, 1, {"scale": np.array([1, 1e5], "f4")}, "less than 256"),
         (INT8.with_(kind="uint8"), 0, {"zeroPoint": np.array([-1])}, "-1, out of range for UINT8"),
-        (INT8.with_(kind="uint8"), 1, {"zeroPoint": np.array([300])}, "300, out of range for UINT8"),
+        (
+            INT8.with_(kind="uint8"),
+            1,
+            {"zeroPoint": np.array([300])},
+            "300, out of range for UINT8",
+        ),
         (INT8.with_(kind="int16x8"), 0, {"zeroPoint": np.array([5])}, "INT16 and a zero point"),
     ],
 )

@@ -83,10 +83,17 @@ def test_every_geometry_is_resized(part):
             continue
         n, m = case.sizes
         for form in FORMS:
-            if form == "stacked" and case.sizes == (1, 1):  # of such a map's plan the report says so
+            if form == "stacked" and case.sizes == (
+                1,
+                1,
+            ):  # of such a map's plan the report says so
                 continue
             rewritten = convert(data, form, "batch_to_space")
-            for batch, sizes in ((case.batch + 1, (n, m)), (1, (n + 3, m + 1)), (2, (n + 1, m + 4))):
+            for batch, sizes in (
+                (case.batch + 1, (n, m)),
+                (1, (n + 3, m + 1)),
+                (2, (n + 1, m + 4)),
+            ):
                 assert _agrees(case, data, rewritten, batch, sizes), (case, form, sizes)
                 seen += 1
     assert seen >= 100
@@ -97,7 +104,10 @@ def test_every_geometry_is_resized(part):
 @pytest.mark.parametrize("form", FORMS)
 def test_batch_to_space_gives_the_values(kind, form, kernels):
     """On other geometries than the interleaves that are chosen by default."""
-    for case in (CASE.with_(strides=(2, 3), batch=2, kind=kind), CASE.with_(kernel=(2, 1), strides=(3, 4), kind=kind)):
+    for case in (
+        CASE.with_(strides=(2, 3), batch=2, kind=kind),
+        CASE.with_(kernel=(2, 1), strides=(3, 4), kind=kind),
+    ):
         data, x = deconv_model(case), case.input()
         y, z = (run(m, x, kernels=kernels) for m in (data, convert(data, form, "batch_to_space")))
         steps = np.abs(y.astype("f8") - z).max()
@@ -110,7 +120,11 @@ def test_batch_to_space_gives_the_values(kind, form, kernels):
 
 def test_what_converts_by_default_is_resized(here):
     """Of strides that are one, and that are not."""
-    for case in (CASE, CASE.with_(strides=(2, 3)), CASE.with_(sizes=(1, 9), kernel=(1, 8), strides=(1, 4))):
+    for case in (
+        CASE,
+        CASE.with_(strides=(2, 3)),
+        CASE.with_(sizes=(1, 9), kernel=(1, 8), strides=(1, 4)),
+    ):
         data = deconv_model(case)
         result = sd.convert(data)
         assert not any("resize" in note for note in result.report.notes)
@@ -133,8 +147,19 @@ def test_a_size_that_is_fixed_is_told_before_it_is_written(interleave, here):
 @pytest.mark.parametrize("dynamic", [True, False])
 def test_an_open_image_is_converted(kind, dynamic, here):
     """The output's lengths are computed from the input's; all of LiteRT's kernels take both files at every size."""
-    for padding, kernel, strides in (("SAME", (4, 3), (2, 2)), ("VALID", (3, 5), (2, 3)), ("VALID", (1, 2), (2, 2))):
-        case = CASE.with_(kernel=kernel, strides=strides, padding=padding, kind=kind, open_image=True, dynamic=dynamic)
+    for padding, kernel, strides in (
+        ("SAME", (4, 3), (2, 2)),
+        ("VALID", (3, 5), (2, 3)),
+        ("VALID", (1, 2), (2, 2)),
+    ):
+        case = CASE.with_(
+            kernel=kernel,
+            strides=strides,
+            padding=padding,
+            kind=kind,
+            open_image=True,
+            dynamic=dynamic,
+        )
         data = deconv_model(case)
         (site,) = TFLiteModel.parse(data).sites()
         assert site.problem is None
@@ -150,7 +175,10 @@ def test_an_open_image_is_converted(kind, dynamic, here):
                     assert y.shape == z.shape
                     gap = np.abs(y.astype("f8") - z).max()
                     floats = kind.startswith("float")
-                    assert gap <= (2e-6 * np.abs(y).max() if floats else kernels is OPTIMIZED), (case, form)
+                    assert gap <= (2e-6 * np.abs(y).max() if floats else kernels is OPTIMIZED), (
+                        case,
+                        form,
+                    )
 
 
 def test_an_open_image_is_delegated_once_converted():
@@ -165,7 +193,9 @@ def test_an_open_image_is_delegated_once_converted():
 
 def test_new_tensors_state_what_is_open():
     for tensor in (
-        unpack(convert(deconv_model(CASE.with_(open_image=True)), interleave="depth_to_space")).subgraphs[0].tensors
+        unpack(convert(deconv_model(CASE.with_(open_image=True)), interleave="depth_to_space"))
+        .subgraphs[0]
+        .tensors
     ):
         if tensor.name.startswith(b"picture/split/phase_"):
             assert list(tensor.shape) == [1, 1, 1, 4]
@@ -199,7 +229,9 @@ def test_a_length_of_another_axis_is_refused():
     def ordered(model, graph):
         # Both lengths are measured first.
         crossed(model, graph)
-        late = [op for op in graph.operators if graph.tensors[op.outputs[0]].name == b"chain/length2"]
+        late = [
+            op for op in graph.operators if graph.tensors[op.outputs[0]].name == b"chain/length2"
+        ]
         rest = [op for op in graph.operators if op not in late]
         graph.operators = [rest[0], *late, *rest[1:]]
 
@@ -209,10 +241,14 @@ def test_a_length_of_another_axis_is_refused():
 
 @pytest.mark.parametrize("interleave", ["concat", "transpose"])
 def test_interleaves_that_need_a_size_are_refused(interleave, here):
-    with pytest.raises(sd.SplitDeconvError, match="needs a height and width known before the model runs"):
+    with pytest.raises(
+        sd.SplitDeconvError, match="needs a height and width known before the model runs"
+    ):
         sd.convert(deconv_model(CASE.with_(open_image=True)), interleave=interleave)
 
 
 def test_a_target_that_prefers_them_gets_what_can_be_had(here):
-    (decision,) = sd.convert(deconv_model(CASE.with_(open_image=True)), target="xnnpack", form="split").report.decisions
+    (decision,) = sd.convert(
+        deconv_model(CASE.with_(open_image=True)), target="xnnpack", form="split"
+    ).report.decisions
     assert decision.interleave == "depth_to_space"

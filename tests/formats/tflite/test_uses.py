@@ -20,12 +20,16 @@ def left(data, layers=None):
     return [name for name, _, _ in model.left(decide_all(model.sites(), "generic", layers=layers))]
 
 
-@pytest.mark.parametrize("opened", [{"dynamic": True}, {"open_image": True}, {"dynamic": True, "open_image": True}])
+@pytest.mark.parametrize(
+    "opened", [{"dynamic": True}, {"open_image": True}, {"dynamic": True, "open_image": True}]
+)
 def test_what_feeds_the_output_shape_alone_goes_with_the_layer(opened):
     data = deconv_model(CASE.with_(**opened))
     assert {"SHAPE", "PACK", "TRANSPOSE_CONV"} <= set(operators(data))
     assert left(data) == []
-    assert left(data, layers="none of that name") == operators(data)  # a layer that stays keeps its shape
+    assert left(data, layers="none of that name") == operators(
+        data
+    )  # a layer that stays keeps its shape
 
 
 def test_what_something_else_reads_as_well_stays():
@@ -33,7 +37,10 @@ def test_what_something_else_reads_as_well_stays():
         names = [tensor.name for tensor in graph.tensors]
         graph.outputs = np.array([*graph.outputs, names.index(b"chain/batch")], "<i4")
 
-    assert left(edit(deconv_model(CASE.with_(dynamic=True)), also_out)) == ["SHAPE", "STRIDED_SLICE"]
+    assert left(edit(deconv_model(CASE.with_(dynamic=True)), also_out)) == [
+        "SHAPE",
+        "STRIDED_SLICE",
+    ]
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -56,7 +63,8 @@ def quantized(kind="int8", stays_float=True, case=CASE):
         builder.model, builder.graph = model, graph
         (x,), (y,) = graph.inputs, graph.outputs
         image, picture = (
-            builder.tensor(name, tuple(graph.tensors[i].shape), "f4", **opened) for name, i in (("f", x), ("g", y))
+            builder.tensor(name, tuple(graph.tensors[i].shape), "f4", **opened)
+            for name, i in (("f", x), ("g", y))
         )
         before = list(graph.operators)
         builder.operator("QUANTIZE", [image], [x], make("QuantizeOptions"))
@@ -79,17 +87,33 @@ def test_types_are_those_of_what_is_no_constant():
 
 @pytest.mark.parametrize("target", ["ethos_u55", "ethos_u65", "ethos_u85", "edge_tpu"])
 def test_a_quantizer_of_float_inputs_is_named_with_the_way_out(target, here):
-    for data, names in ((quantized(), ["DEQUANTIZE", "QUANTIZE"]), (quantized(stays_float=False), [])):
-        for report in (front.report(data, target), sd.convert(data, target=target, form="split").report):
+    for data, names in (
+        (quantized(), ["DEQUANTIZE", "QUANTIZE"]),
+        (quantized(stays_float=False), []),
+    ):
+        for report in (
+            front.report(data, target),
+            sd.convert(data, target=target, form="split").report,
+        ):
             found = dict(report.objections)
             assert sorted(found) == names
-            assert all("inference_input_type = inference_output_type = tf.int8" in why for why in found.values())
-    assert "tensors of float32; supported are" in dict(front.report(quantized(), target).objections)["QUANTIZE"]
+            assert all(
+                "inference_input_type = inference_output_type = tf.int8" in why
+                for why in found.values()
+            )
+    assert (
+        "tensors of float32; supported are"
+        in dict(front.report(quantized(), target).objections)["QUANTIZE"]
+    )
 
 
 def test_the_gpu_delegate_takes_float_quantizers_and_no_16_bits(here):
     assert front.report(quantized("uint8"), "tflite_gpu").objections == ()
-    found = dict(sd.convert(quantized("int16x8"), target="tflite_gpu", form="split").report.objections)
+    found = dict(
+        sd.convert(quantized("int16x8"), target="tflite_gpu", form="split").report.objections
+    )
     assert {"CONV_2D", "DEQUANTIZE", "QUANTIZE"} <= set(found)
     for name in ("CONV_2D", "QUANTIZE"):
-        assert found[name].startswith("tensors of int16; supported are float32, float16, int8, uint8 (")
+        assert found[name].startswith(
+            "tensors of int16; supported are float32, float16, int8, uint8 ("
+        )

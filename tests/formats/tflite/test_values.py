@@ -24,7 +24,12 @@ from tests.formats.tflite.models import (
 
 FORMS = ("split", "rows", "stacked")
 # Every geometry in every form; the interleaves take turns, so that each form meets each of them.
-TURNS = list(zip(CASES, cycle((("concat", "transpose"), ("depth_to_space", "concat"), ("transpose", "concat")))))
+TURNS = list(
+    zip(
+        CASES,
+        cycle((("concat", "transpose"), ("depth_to_space", "concat"), ("transpose", "concat"))),
+    )
+)
 
 
 def _conversions(case, interleaves):
@@ -45,20 +50,28 @@ def test_integers_are_identical(kind, part):
         x = case.input()
         for original, rewritten in _conversions(case, interleaves):
             exact = run(original, x, kernels=REFERENCE)
-            np.testing.assert_array_equal(run(rewritten, x, kernels=REFERENCE), exact, err_msg=str(case))
+            np.testing.assert_array_equal(
+                run(rewritten, x, kernels=REFERENCE), exact, err_msg=str(case)
+            )
             # Where XNNPACK leaves the original to the optimized kernels (SAME with a kernel shorter than its stride),
             # two families are compared, which round apart by at most one step; int16 has one family only.
             apart = 0 if kind == "int16x8" or on_xnnpack(original) else 1
             steps = np.abs(run(rewritten, x).astype(int) - run(original, x))
             assert steps.max() <= apart, case
-            steps = np.abs(run(rewritten, x, kernels=OPTIMIZED).astype(int) - run(original, x, kernels=OPTIMIZED))
+            steps = np.abs(
+                run(rewritten, x, kernels=OPTIMIZED).astype(int)
+                - run(original, x, kernels=OPTIMIZED)
+            )
             # Optimized kernels of the two operators round a tie apart.
             assert steps.max() <= (kind != "int16x8"), case
 
 
 def test_enough_geometries_are_compared_on_xnnpack():
     assert sum(on_xnnpack(deconv_model(case.with_(kind="int8"))) for case in CASES) >= 60
-    facts = {(case.padding, case.batch, case.bias, case.activation, case.output is None) for case in CASES}
+    facts = {
+        (case.padding, case.batch, case.bias, case.activation, case.output is None)
+        for case in CASES
+    }
     assert len(facts) >= 30
     assert {k for case in CASES for k in case.kernel} == set(range(1, 8))
     assert {s for case in CASES for s in case.strides} == set(range(1, 5))
@@ -72,7 +85,9 @@ def test_floats_are_bit_equal_on_reference_kernels_and_close_on_xnnpack(kind, pa
         case = case.with_(kind=kind)
         x = case.input()
         for original, rewritten in _conversions(case, interleaves):
-            np.testing.assert_array_equal(run(rewritten, x, kernels=REFERENCE), run(original, x, kernels=REFERENCE))
+            np.testing.assert_array_equal(
+                run(rewritten, x, kernels=REFERENCE), run(original, x, kernels=REFERENCE)
+            )
             for kernels in (XNNPACK, OPTIMIZED):
                 y, expected = run(rewritten, x, kernels=kernels), run(original, x, kernels=kernels)
                 assert (np.abs(y - expected) <= _bound(case, x, original)).all(), case
@@ -98,7 +113,9 @@ def test_the_comparison_sees_permuted_phases(kind, monkeypatch):
     """The control: filters handed to the wrong phases have the right shapes and wrong values."""
     case = Deconv(sizes=(5, 4), kernel=(4, 4), strides=(2, 2), kind=kind)
     true = tflite_split.split_filters
-    monkeypatch.setattr(tflite_split, "split_filters", lambda plan, filters: true(plan, filters)[::-1])
+    monkeypatch.setattr(
+        tflite_split, "split_filters", lambda plan, filters: true(plan, filters)[::-1]
+    )
     original, x = deconv_model(case), case.input()
     y, expected = (run(data, x, kernels=REFERENCE) for data in (convert(original), original))
     assert y.shape == expected.shape

@@ -31,8 +31,15 @@ def test_speedups_are_drawn_with_their_intervals_and_reasons():
     assert list(drawn) == ["nzp", "split"]
     points, _, (intervals,) = drawn["split"]
     np.testing.assert_array_equal(points.get_xdata(), [3.0, 1.5])
-    np.testing.assert_allclose([segment[:, 0] for segment in intervals.get_segments()], [[2.5, 3.25], [1.25, 2.0]])
-    assert {text.get_text() for text in ax.texts} == {"0.40", "3.00", "1.50", "nzp not run: too slow"}
+    np.testing.assert_allclose(
+        [segment[:, 0] for segment in intervals.get_segments()], [[2.5, 3.25], [1.25, 2.0]]
+    )
+    assert {text.get_text() for text in ax.texts} == {
+        "0.40",
+        "3.00",
+        "1.50",
+        "nzp not run: too slow",
+    }
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
     left, right = ax.get_xlim()
     assert left < 0.3
@@ -67,7 +74,9 @@ def test_methods_are_bars_of_their_value_beside_the_published_band():
     for ax, processor in zip(fig.get_axes(), ("small", "large"), strict=True):
         drawn = {bars.get_label(): [bar.get_height() for bar in bars] for bars in ax.containers}
         rows = table[table.processor == processor]
-        assert drawn == {name: rows[rows.variant == name].speedup.tolist() for name in ("nzp", "sd-WA")}
+        assert drawn == {
+            name: rows[rows.variant == name].speedup.tolist() for name in ("nzp", "sd-WA")
+        }
         (band,) = (patch for patch in ax.patches if patch.get_label().startswith("published"))
         assert (band.get_y(), band.get_y() + band.get_height()) == (2, 3.5)
     # The panels share an axis, labelled below the last.
@@ -87,7 +96,11 @@ def test_parts_stack_to_the_total_relative_to_the_first_variant():
 
 
 def test_utilisation_is_a_point_a_layer_and_method():
-    rows = [("A", "one", "nzp", "compute", 0.9), ("A", "one", "sd", "fill", 0.4), ("B", "two", "sd", "compute", 0.7)]
+    rows = [
+        ("A", "one", "nzp", "compute", 0.9),
+        ("A", "one", "sd", "fill", 0.4),
+        ("B", "two", "sd", "compute", 0.7),
+    ]
     table = pd.DataFrame(rows, columns=["network", "name", "method", "bound_by", "utilisation"])
     (ax,) = charts.utilisation(table).get_axes()
     drawn = {points.get_label(): points.get_offsets().tolist() for points in ax.collections}
@@ -107,7 +120,13 @@ def test_variants_of_a_method_are_tints_of_its_colour():
 
 
 def test_fronts_are_steps_over_all_points():
-    rows = [("A", "nzp", 1, 9), ("A", "nzp", 2, 4), ("A", "nzp", 3, 5), ("A", "sd", 1, 2), ("B", "sd", 7, 8)]
+    rows = [
+        ("A", "nzp", 1, 9),
+        ("A", "nzp", 2, 4),
+        ("A", "nzp", 3, 5),
+        ("A", "sd", 1, 2),
+        ("B", "sd", 7, 8),
+    ]
     table = pd.DataFrame(rows, columns=["network", "method", "x", "y"])
     left, right = charts.fronts(table, table.drop(index=2), "x", "y").get_axes()
     assert (left.get_title(), right.get_title()) == ("A", "B")
@@ -132,7 +151,9 @@ def test_layers_are_drawn_before_and_after_under_their_roof():
     np.testing.assert_allclose(y, np.minimum(32, 4 * x))
     assert (x[0], x[-1]) == pytest.approx((1, 16))
     drawn = {
-        points.get_label(): points.get_offsets().tolist() for points in ax.collections if len(points.get_offsets())
+        points.get_label(): points.get_offsets().tolist()
+        for points in ax.collections
+        if len(points.get_offsets())
     }
     assert drawn == {"deconv, before": [[4, 5]], "deconv, after": [[8, 20]], "conv": [[2, 3]]}
     (arrow,) = ax.texts

@@ -22,7 +22,9 @@ TABLE = pd.DataFrame(
 def figure():
     import matplotlib.pyplot as plt
 
-    fig = gain_map.gain_map(TABLE, label="gain", notes={"*": "unsure", "framed": "chosen", "\u2021": "never"})
+    fig = gain_map.gain_map(
+        TABLE, label="gain", notes={"*": "unsure", "framed": "chosen", "\u2021": "never"}
+    )
     yield fig
     plt.close(fig)
 
@@ -36,7 +38,10 @@ def test_every_gain_is_written_in_its_cell(figure):
     assert texts(left) == {(0, 0): "12", (1, 0): "0.50*", (0, 1): "\u2020"}
     assert texts(right) == {(1, 1): "2.1"}
     assert [ax.get_title() for ax in (left, right)] == ["over native", "over NZP"]
-    assert [label.get_text() for label in left.get_yticklabels()] == ["compiler one", "measured two"]
+    assert [label.get_text() for label in left.get_yticklabels()] == [
+        "compiler one",
+        "measured two",
+    ]
     assert [label.get_text() for label in left.get_xticklabels()] == ["dcgan", "mde"]
 
 
@@ -44,7 +49,9 @@ def test_every_gain_has_two_digits_or_three():
     import matplotlib.pyplot as plt
 
     gains = {0.126: "0.13", 1.949: "1.95", 1.951: "2.0", 9.949: "9.9", 9.951: "10", 123.4: "123"}
-    table = pd.DataFrame({"group": "a", "row": [*map(str, gains)], "column": "b", "panel": "c", "gain": [*gains]})
+    table = pd.DataFrame(
+        {"group": "a", "row": [*map(str, gains)], "column": "b", "panel": "c", "gain": [*gains]}
+    )
     fig = gain_map.gain_map(table, label="gain")
     assert [*texts(fig.axes[0]).values()] == [*gains.values()]
     plt.close(fig)

@@ -34,11 +34,17 @@ def table():
 
 
 def points(ax):
-    return {dots.get_label(): dots.get_offsets() for dots in ax.collections if hasattr(dots, "get_sizes")}
+    return {
+        dots.get_label(): dots.get_offsets()
+        for dots in ax.collections
+        if hasattr(dots, "get_sizes")
+    }
 
 
 def test_gains_are_points_by_layer_and_what_is_missing_has_a_reason():
-    narrow, wide = gain_charts.by_layer(table(), titles={"npu": "NPU, small", "wide": "NPU, wide"}).get_axes()
+    narrow, wide = gain_charts.by_layer(
+        table(), titles={"npu": "NPU, small", "wide": "NPU, wide"}
+    ).get_axes()
     assert [narrow.get_title(), wide.get_title()] == ["NPU\nsmall", "NPU\nwide"]
     assert [label.get_text() for label in narrow.get_yticklabels()] == ["a one", "b two"]
     drawn = points(narrow)
@@ -62,7 +68,9 @@ def test_where_nothing_was_compiled_the_charts_give_the_reasons():
     assert [text.get_text() for text in second.texts] == ["Vela is not installed"]
     rows = [("dcgan", "one", "npu", form, np.nan, False) for form in ("native", "auto")]
     columns = ["network", "layer", "configuration", "form", "cycles", "complete"]
-    summary = gains.summary(pd.DataFrame(rows, columns=columns), baselines=["native"]).assign(goal=2.0)
+    summary = gains.summary(pd.DataFrame(rows, columns=columns), baselines=["native"]).assign(
+        goal=2.0
+    )
     (ax,) = gain_charts.means(absent.assign(baseline="native"), summary).get_axes()
     assert [text.get_text() for text in ax.texts] == ["", "no layer"]
 
@@ -81,7 +89,9 @@ def test_means_stand_beside_their_goals_and_outliers_are_written():
         ),
         baselines=["native"],
     ).assign(goal=20.0, other=3.5)
-    (ax,) = gain_charts.means(found, summary, titles={"npu": "NPU"}, also=("other", "mean of others")).get_axes()
+    (ax,) = gain_charts.means(
+        found, summary, titles={"npu": "NPU"}, also=("other", "mean of others")
+    ).get_axes()
     drawn = points(ax)
     assert drawn["geometric mean"][0][0] == pytest.approx((4 * 90) ** 0.5)
     assert drawn["mean of others"][0][0] == 3.5
@@ -107,7 +117,9 @@ def test_the_worst_verdict_colours_a_field_and_names_its_operators():
         ("B", "native", None, np.nan, None, "not exported"),
         ("B", "split", "TANH", 2.0, "unknown", None),
     ]
-    found = pd.DataFrame(rows, columns=["network", "form", "operator", "version", "verdict", "skipped"])
+    found = pd.DataFrame(
+        rows, columns=["network", "form", "operator", "version", "verdict", "skipped"]
+    )
     (ax,) = gain_charts.verdicts(found).get_axes()
     assert [patch.get_label() for patch in ax.patches] == ["refused", "taken", "no file", "unknown"]
     assert [to_hex(patch.get_facecolor()).upper() for patch in ax.patches] == [
@@ -119,11 +131,17 @@ def test_the_worst_verdict_colours_a_field_and_names_its_operators():
 
 def test_published_speedups_are_bars_of_their_value():
     first = pd.DataFrame(
-        [("A", "x", 1.5), ("A", "y", 2.0), ("B", "x", 0.5), ("B", "y", 3.0)], columns=["network", "series", "speedup"]
+        [("A", "x", 1.5), ("A", "y", 2.0), ("B", "x", 0.5), ("B", "y", 3.0)],
+        columns=["network", "series", "speedup"],
     )
     second = pd.DataFrame([("B", "z", 1.25)], columns=["network", "series", "speedup"])
-    left, right = gain_charts.published({"L": first, "R": second}, {"x": "an x", "y": "a y", "z": "a z"}).get_axes()
-    bars = {container.get_label(): [bar.get_width() for bar in container] for container in left.containers}
+    left, right = gain_charts.published(
+        {"L": first, "R": second}, {"x": "an x", "y": "a y", "z": "a z"}
+    ).get_axes()
+    bars = {
+        container.get_label(): [bar.get_width() for bar in container]
+        for container in left.containers
+    }
     assert bars == {"an x": [1.5, 0.5], "a y": [2.0, 3.0]}
     for first, second in zip(*left.containers, strict=True):
         assert first.get_y() + first.get_height() <= second.get_y()  # beside each other

@@ -26,7 +26,8 @@ def test_images_stand_beside_their_differences():
     for i, start in enumerate((0, 10)):  # a gap of one pixel between images of 9
         own = np.s_[:, start : start + 9]
         (_, same), (shown, two), (cut, none) = (
-            [np.ma.filled(ax.images[0].get_array().astype(float), np.nan)[own] for ax in row] for row in axes
+            [np.ma.filled(ax.images[0].get_array().astype(float), np.nan)[own] for ax in row]
+            for row in axes
         )
         np.testing.assert_array_equal(shown, brighter[i])
         np.testing.assert_array_equal(same, np.zeros((8, 9)))
@@ -38,9 +39,15 @@ def test_images_stand_beside_their_differences():
 
 
 def test_likeness_beside_what_is_remembered():
-    rows = [("A", "split", 1.0, 1.0, 1.0), ("A", "chang", 0.5, 0.4, 0.7), ("B", "chang", 0.2, 0.1, 0.3)]
+    rows = [
+        ("A", "split", 1.0, 1.0, 1.0),
+        ("A", "chang", 0.5, 0.4, 0.7),
+        ("B", "chang", 0.2, 0.1, 0.3),
+    ]
     table = pd.DataFrame(rows, columns=["generator", "form", "ssim", "ssim_low", "ssim_high"])
-    remembered = pd.DataFrame({"generator": ["A", "A"], "form": ["chang", "shi"], "ssim": [0.6, 0.9]})
+    remembered = pd.DataFrame(
+        {"generator": ["A", "A"], "form": ["chang", "shi"], "ssim": [0.6, 0.9]}
+    )
     fig = image_charts.likeness(table, remembered, column="ssim")
     above, below = fig.get_axes()
     assert [label.get_text() for label in above.get_yticklabels()] == ["split", "chang"]
@@ -48,15 +55,23 @@ def test_likeness_beside_what_is_remembered():
     np.testing.assert_array_equal(points.get_xydata(), [[1.0, 0], [0.5, 1]])
     np.testing.assert_allclose([s[:, 0] for s in intervals.get_segments()], [[1, 1], [0.4, 0.7]])
     assert [text.get_text() for text in above.texts] == ["1.000", "0.500"]
-    hollow = [marks for marks in above.collections if len(marks.get_offsets()) and "memory" in marks.get_label()]
+    hollow = [
+        marks
+        for marks in above.collections
+        if len(marks.get_offsets()) and "memory" in marks.get_label()
+    ]
     assert [marks.get_offsets().tolist() for marks in hollow] == [[[0.6, 1]]]
     assert below.get_title(loc="left") == "B"
 
 
 def test_what_survives_is_called_exact():
     rows = [(2, 2, "a", 1e-16, True, 6), (3, 2, "a", 1.25, False, 8), (2, 2, "b", 0.5, False, 6)]
-    table = pd.DataFrame(rows, columns=["k", "s", "method", "error", "exact", "outputs"]).assign(wanted=8)
+    table = pd.DataFrame(rows, columns=["k", "s", "method", "error", "exact", "outputs"]).assign(
+        wanted=8
+    )
     left, right = image_charts.survival(table).get_axes()[:2]
     assert [text.get_text() for text in left.texts] == ["exact\n6 of 8", "1.25"]
     assert [text.get_text() for text in right.texts] == ["0.50", "–"]
-    np.testing.assert_array_equal(np.ma.filled(left.images[0].get_array(), np.nan), [[np.nan, 1.25]])
+    np.testing.assert_array_equal(
+        np.ma.filled(left.images[0].get_array(), np.nan), [[np.nan, 1.25]]
+    )

@@ -62,5 +62,7 @@ def test_layers_alone_are_made_for_files_of_onnx(script):
         data, kept = make("native")
         values = map(onnx.numpy_helper.to_array, onnx.load_from_string(data).graph.initializer)
         (stored,) = (constant for constant in values if constant.ndim == 4)
-        np.testing.assert_array_equal(stored, np.transpose(native.get_layer(layer).kernel, (3, 2, 0, 1)))
+        np.testing.assert_array_equal(
+            stored, np.transpose(native.get_layer(layer).kernel, (3, 2, 0, 1))
+        )
         assert kept == ["native"]

@@ -92,7 +92,9 @@ def test_a_wrong_value_is_seen(files):
     keras.utils.set_random_seed(0)
     other = layer()
     other.set_weights([np.roll(w, 1, axis=0) for w in other.get_weights()])
-    found = cpu.measure("litert", files | {"shifted": litert.export(other)}, **FEW).set_index("form")
+    found = cpu.measure("litert", files | {"shifted": litert.export(other)}, **FEW).set_index(
+        "form"
+    )
     assert found.loc["shifted", "error"] > 0.1
     assert found.loc["split", "error"] < 2e-6
 
@@ -122,15 +124,17 @@ def test_what_a_runtime_does_not_take_costs_one_row(files):
 def test_an_output_that_is_not_finite_is_a_reason(files):
     endless = layer()
     endless.set_weights([np.full_like(w, np.inf) for w in endless.get_weights()])
-    found = cpu.measure("litert", files | {"endless": litert.export(endless)}, **FEW).set_index("form")
+    found = cpu.measure("litert", files | {"endless": litert.export(endless)}, **FEW).set_index(
+        "form"
+    )
     assert found.loc["endless", "skipped"] == "invalid output: some values are not finite"
     assert found.loc["split", "complete"]
 
 
 def test_without_a_baseline_there_are_seconds_and_neither_speedups_nor_errors(files):
-    found = cpu.measure("litert", {"native": b"", "split": files["split"], "nzp": files["nzp"]}, **FEW).set_index(
-        "form"
-    )
+    found = cpu.measure(
+        "litert", {"native": b"", "split": files["split"], "nzp": files["nzp"]}, **FEW
+    ).set_index("form")
     assert (found.loc[["split", "nzp"], "seconds"] > 0).all()
     assert found[["speedup", "low", "high", "error"]].isna().all(axis=None)
 
@@ -146,7 +150,10 @@ def test_a_file_of_another_kind_is_a_reason(files, runtime):
     [
         ("import time; time.sleep(60)", r"took longer than 0\.6 s"),
         ("import sys; sys.exit('segfault')", "the process ended with code 1: segfault"),
-        (r"import sys; sys.exit('segfault\nhttps://a.b/trace')", "the process ended with code 1: segfault"),
+        (
+            r"import sys; sys.exit('segfault\nhttps://a.b/trace')",
+            "the process ended with code 1: segfault",
+        ),
         ("while input(): print('hello', flush=True)", "unexpected answer: 'hello'"),
         ("while input(): print('{\"told\": {}}', flush=True)", "unexpected answer: {'told': {}}"),
         ("while input(): print('7', flush=True)", "unexpected answer: 7"),
@@ -160,7 +167,11 @@ def test_a_runtime_that_hangs_or_breaks_is_a_reason(tmp_path, monkeypatch, scrip
     (tmp_path / "broken_child.py").write_text(script)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = cpu.measure(
-        "litert", {"native": b"a", "split": b"b"}, **FEW | {"budget": 0.1}, timeout=0.5, runner="broken_child"
+        "litert",
+        {"native": b"a", "split": b"b"},
+        **FEW | {"budget": 0.1},
+        timeout=0.5,
+        runner="broken_child",
     )
     assert found["skipped"].str.contains(reason).all()
     assert not found["complete"].any()
@@ -199,10 +210,14 @@ def test_a_runtime_that_is_missing_or_of_a_wrong_version_is_a_reason(monkeypatch
 
 
 @pytest.mark.parametrize(
-    "given", [{"turns": 0}, {"turns": 1.5}, {"budget": -1}, {"timeout": float("inf")}, {"threads": (1, 0)}]
+    "given",
+    [{"turns": 0}, {"turns": 1.5}, {"budget": -1}, {"timeout": float("inf")}, {"threads": (1, 0)}],
 )
 def test_what_nothing_can_be_timed_with_is_refused(given):
-    with pytest.raises(SplitDeconvError, match=r" (must be a positive integer|is out of range)\n  where: cpu\.measure"):
+    with pytest.raises(
+        SplitDeconvError,
+        match=r" (must be a positive integer|is out of range)\n  where: cpu\.measure",
+    ):
         cpu.measure("litert", {"native": b""}, **given)
 
 
@@ -215,7 +230,12 @@ def test_an_unknown_runtime_is_refused():
 
 def test_what_is_delegated_is_found_between_the_delegates_borders(files):
     native, split = (litert_run.describe(files[form]) for form in ("native", "split"))
-    assert (native["ops"], native["delegated"], native["delegates"], native["left"]) == (1, 1, 1, "")
+    assert (native["ops"], native["delegated"], native["delegates"], native["left"]) == (
+        1,
+        1,
+        1,
+        "",
+    )
     assert split["ops"] == split["delegated"] > 5
     assert split["bytes"] == len(files["split"])
     assert split["arena"] > native["arena"] >= 4 * (6 * 5 * 3 + 12 * 10 * 4)
@@ -223,7 +243,9 @@ def test_what_is_delegated_is_found_between_the_delegates_borders(files):
 
 def test_what_xnnpack_leaves_is_named():
     keras.utils.set_random_seed(0)
-    stride = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2DTranspose(2, 16, 8, "valid")])
+    stride = keras.Sequential(
+        [keras.Input((6, 6, 3)), keras.layers.Conv2DTranspose(2, 16, 8, "valid")]
+    )
     split = models.rewritten(litert.export(stride), "split")[0]
     found = litert_run.describe(split)
     # A row joins eight phases: more than XNNPACK's concatenation takes.
@@ -242,7 +264,9 @@ def test_operators_told_otherwise_are_refused(files, monkeypatch):
 
 
 def test_costs_are_paired_ratios(files):
-    found = cpu.measure("litert", files, **FEW).assign(network="dcgan", layer="a", runtime="litert", dtype="float32")
+    found = cpu.measure("litert", files, **FEW).assign(
+        network="dcgan", layer="a", runtime="litert", dtype="float32"
+    )
     priced = cpu.costs(found)
     assert set(priced["configuration"]) == {"litert float32, 1 thread"}
     (gain,) = gains.gains(priced, form="split", cost="cost")["gain"]
@@ -250,17 +274,33 @@ def test_costs_are_paired_ratios(files):
 
 
 def test_costs_are_the_ratios_of_the_turns_not_of_the_medians():
-    keys = {"network": "dcgan", "layer": "a", "runtime": "ort", "dtype": "float32", "threads": 1, "complete": True}
-    rows = [{"form": "native", "seconds": 4.0, "speedup": 1.0}, {"form": "split", "seconds": 2.0, "speedup": 3.0}]
-    (gain,) = gains.gains(cpu.costs(pd.DataFrame(rows).assign(**keys)), form="split", cost="cost")["gain"]
+    keys = {
+        "network": "dcgan",
+        "layer": "a",
+        "runtime": "ort",
+        "dtype": "float32",
+        "threads": 1,
+        "complete": True,
+    }
+    rows = [
+        {"form": "native", "seconds": 4.0, "speedup": 1.0},
+        {"form": "split", "seconds": 2.0, "speedup": 3.0},
+    ]
+    (gain,) = gains.gains(cpu.costs(pd.DataFrame(rows).assign(**keys)), form="split", cost="cost")[
+        "gain"
+    ]
     assert gain == pytest.approx(3, rel=1e-15)
 
 
 def test_integers_differ_by_steps_and_floats_by_the_largest_value():
     integers, floats = np.array([-100, 50, 7], "int8"), np.array([-100, 50, 7], "float32")
     for values, error in ((integers, 3.0), (floats, 0.03)):
-        assert _cpu_child.compare([values + values.dtype.type(3)], [values]) == {"error": pytest.approx(error)}
-    assert _cpu_child.compare([np.array([127], "int8")], [np.array([-128], "int8")]) == {"error": 255.0}
+        assert _cpu_child.compare([values + values.dtype.type(3)], [values]) == {
+            "error": pytest.approx(error)
+        }
+    assert _cpu_child.compare([np.array([127], "int8")], [np.array([-128], "int8")]) == {
+        "error": 255.0
+    }
 
 
 def test_integer_inputs_reach_both_ends_of_their_type():
@@ -272,7 +312,12 @@ def test_integer_inputs_reach_both_ends_of_their_type():
 
 def test_the_ceiling_is_every_layer_at_the_greatest_rate():
     keys = {"configuration": "a", "complete": True}
-    rows = [("x", "native", 100, 2.0), ("x", "split", 100, 0.5), ("y", "native", 300, 1.0), ("y", "split", 300, 3.0)]
+    rows = [
+        ("x", "native", 100, 2.0),
+        ("x", "split", 100, 0.5),
+        ("y", "native", 300, 1.0),
+        ("y", "split", 300, 3.0),
+    ]
     columns = ["layer", "form", "macs", "seconds"]
     table = pd.DataFrame([dict(zip(columns, row, strict=True)) | keys for row in rows])
     other = table.assign(configuration="b", seconds=table["seconds"] / 2)

@@ -16,12 +16,16 @@ def chosen(runtime, dtype, threads, form=""):
     rows = table[kept & (table["form"] == "auto") & (table["layer"] != gains.WHOLE)]
     assert not rows.duplicated(["network", "layer"]).any()
     assert rows["complete"].all()
-    return rows.loc[rows["chosen"].str.startswith(form) & ~rows["chosen"].str.startswith("native"), "speedup"]
+    return rows.loc[
+        rows["chosen"].str.startswith(form) & ~rows["chosen"].str.startswith("native"), "speedup"
+    ]
 
 
 def said(target, *beginnings):
     """Numbers after each of the beginnings, which stand in this order in one of the target's notes."""
-    (note,) = (note for note in load_target(target).notes if all(text in note for text in beginnings))
+    (note,) = (
+        note for note in load_target(target).notes if all(text in note for text in beginnings)
+    )
     found = []
     for text in beginnings:
         _, _, note = note.partition(text)
@@ -34,7 +38,9 @@ def ends(speedups):
 
 
 def test_what_openvino_loses_in_float32_is_said():
-    split, stacked = said("openvino", "layers that these rules split ran at", "layers that they stack ran at")
+    split, stacked = said(
+        "openvino", "layers that these rules split ran at", "layers that they stack ran at"
+    )
     one, two = (chosen("openvino", "float32", threads, "split") for threads in (1, 2))
     below = [(one < 1).sum(), (two < 1).sum()]
     # "0.93 to 1.46 times ... on one thread and 0.79 to 1.28 on two, 11 and 18 of 20 layers below 1"
@@ -48,7 +54,16 @@ def test_what_openvino_loses_in_float32_is_said():
 def test_what_xnnpack_loses_on_two_threads_is_said():
     (numbers,) = said("xnnpack", "the choices of these rules ran at")
     single, quantized = (chosen("litert", dtype, 2) for dtype in ("float32", "int8"))
-    wanted = [*ends(single), 32, (single < 1).sum(), 1, *ends(quantized), 8, (quantized < 1).sum(), 1]
+    wanted = [
+        *ends(single),
+        32,
+        (single < 1).sum(),
+        1,
+        *ends(quantized),
+        8,
+        (quantized < 1).sum(),
+        1,
+    ]
     assert numbers == wanted
 
 
@@ -58,7 +73,9 @@ def test_what_onnxruntime_loses_on_two_threads_is_said():
     assert numbers == [*ends(speedups), (speedups < 1).sum(), len(speedups), 1]
 
 
-@pytest.mark.parametrize(("runtime", "dtype"), [("litert", "float32"), ("litert", "int8"), ("onnxruntime", "float32")])
+@pytest.mark.parametrize(
+    ("runtime", "dtype"), [("litert", "float32"), ("litert", "int8"), ("onnxruntime", "float32")]
+)
 def test_on_one_thread_no_choice_loses(runtime, dtype):
     speedups = chosen(runtime, dtype, 1)
     assert len(speedups) > 20

@@ -17,7 +17,9 @@ from tests.toolchains.standins import executable
 from tests.toolchains.tflite_layer import exported
 
 WRITE = 'echo compiled > "$(dirname "$last")/model_edgetpu.tflite"'
-pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Statistics for quantized inputs were expected:UserWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,9 @@ def printing(folder, log, then="exit 0"):
     [
         LOGS["all_mapped"]["text"],  # 106 operators of 246
         ALL_MAPPED + "TFLite::Custom Op              3          Operation not supported\n",
-        ALL_MAPPED.replace("ADD                            3 ", "ADD                            3,000 "),
+        ALL_MAPPED.replace(
+            "ADD                            3 ", "ADD                            3,000 "
+        ),
         ALL_MAPPED.replace("Count      Status", "Status"),
     ],
 )
@@ -58,13 +62,19 @@ def test_a_row_that_is_not_mapped_outweighs_a_total(tmp_path, native):
 
 
 def test_compiling_gives_one_row_a_form_whatever_happens(tmp_path, native):
-    table, files = edgetpu.compiled({"native": native, "rows": native}, compiler=printing(tmp_path, ALL_MAPPED, WRITE))
+    table, files = edgetpu.compiled(
+        {"native": native, "rows": native}, compiler=printing(tmp_path, ALL_MAPPED, WRITE)
+    )
     assert table["complete"].tolist() == [True, True]
     assert files == {"native": b"compiled\n", "rows": b"compiled\n"}
-    table, _ = edgetpu.compiled({"native": native}, compiler=printing(tmp_path, LOGS["no_table"]["text"], WRITE))
+    table, _ = edgetpu.compiled(
+        {"native": native}, compiler=printing(tmp_path, LOGS["no_table"]["text"], WRITE)
+    )
     assert table["complete"].tolist() == [False]
     start = "\n".join(LOGS["all_but_one_mapped"]["text"].splitlines()[:3]) + "\n"
-    table, _ = edgetpu.compiled({"a": native}, compiler=printing(tmp_path, start + LOGS["reasons"]["text"], WRITE))
+    table, _ = edgetpu.compiled(
+        {"a": native}, compiler=printing(tmp_path, start + LOGS["reasons"]["text"], WRITE)
+    )
     assert not table["complete"][0]
     assert "TRANSPOSE 70: Operation not supported" in table["reasons"][0]
 
@@ -77,15 +87,29 @@ def test_compiling_gives_one_row_a_form_whatever_happens(tmp_path, native):
         ("", "exec sleep 60", "took longer than 0.5 s"),
         ("", "sleep 60; true", "took longer than 0.5 s"),
         ("", "sleep 60 & exit 4", "edgetpu_compiler ended with code 4"),
-        ("Segmentation fault", "exit 139", "edgetpu_compiler ended with code 139: Segmentation fault"),
+        (
+            "Segmentation fault",
+            "exit 139",
+            "edgetpu_compiler ended with code 139: Segmentation fault",
+        ),
         ("Segmentation fault", "exit 0", "neither a result nor an error in a known format"),
-        (ALL_MAPPED, WRITE + "; kill -SEGV $$", "edgetpu_compiler was ended by signal 11 (Segmentation fault)"),
-        (ALL_MAPPED, WRITE + "; echo disk full >&2; exit 3", "edgetpu_compiler ended with code 3: disk full"),
+        (
+            ALL_MAPPED,
+            WRITE + "; kill -SEGV $$",
+            "edgetpu_compiler was ended by signal 11 (Segmentation fault)",
+        ),
+        (
+            ALL_MAPPED,
+            WRITE + "; echo disk full >&2; exit 3",
+            "edgetpu_compiler ended with code 3: disk full",
+        ),
         ("", "printf '\\377' >&2; exit 1", "edgetpu_compiler ended with code 1: \ufffd"),
     ],
 )
 def test_a_compiler_that_fails_is_a_reason(tmp_path, native, log, then, reason):
-    table, files = edgetpu.compiled({"native": native}, timeout=0.5, compiler=printing(tmp_path, log, then))
+    table, files = edgetpu.compiled(
+        {"native": native}, timeout=0.5, compiler=printing(tmp_path, log, then)
+    )
     assert reason in table["skipped"][0]
     assert not table["complete"][0]
     assert files == {}
@@ -104,17 +128,23 @@ def test_the_check_needs_no_compiler(native):
     version = table.loc["TRANSPOSE_CONV", "version"]
     taken = profile.versions[0] <= version <= profile.versions[1]
     assert table.loc["TRANSPOSE_CONV", "verdict"] == ("taken" if taken else "refused")
-    rows = edgetpu.check(convert(native, "edge_tpu", "rows", verify=False).model).set_index("operator")
+    rows = edgetpu.check(convert(native, "edge_tpu", "rows", verify=False).model).set_index(
+        "operator"
+    )
     assert "TRANSPOSE_CONV" not in rows.index
     assert set(rows["verdict"]) <= {"taken", "unknown"}
     assert rows.loc["CONV_2D", "verdict"] == "taken"
-    mixed = edgetpu.check(convert(native, "generic", "stacked", "depth_to_space", verify=False).model)
+    mixed = edgetpu.check(
+        convert(native, "generic", "stacked", "depth_to_space", verify=False).model
+    )
     (refusal,) = mixed[mixed["verdict"] == "refused"].to_dict("records")
     assert refusal["operator"] == "DEPTH_TO_SPACE"
     assert "aborts the compilation (google-coral/edgetpu#386)" in refusal["reason"]
     with pytest.raises(SplitDeconvError):
         edgetpu.check(b"no model")
-    with pytest.raises(SplitDeconvError, match=r"expected the contents of a file\n.*\n.*\n  got: str\n.*read them"):
+    with pytest.raises(
+        SplitDeconvError, match=r"expected the contents of a file\n.*\n.*\n  got: str\n.*read them"
+    ):
         edgetpu.check("model.tflite")
 
 
@@ -124,7 +154,9 @@ def test_what_is_left_in_float_is_refused():
     table = edgetpu.check(litert.export(model))
     assert table["verdict"].tolist() == ["refused"] * len(table)
     assert table["reason"][0].startswith("on FLOAT32; supported are int8, uint8 (coral.ai")
-    assert edgetpu.check(litert.export(model), "xnnpack")["verdict"].tolist() == ["taken"] * len(table)
+    assert edgetpu.check(litert.export(model), "xnnpack")["verdict"].tolist() == ["taken"] * len(
+        table
+    )
 
 
 def test_a_float_at_any_port_is_seen(native):
@@ -133,13 +165,18 @@ def test_a_float_at_any_port_is_seen(native):
     model.subgraphs[0].tensors[0].type = schema.TensorType.FLOAT32
     table = edgetpu.check(tflite_file.write(model, tail))
     (refusal,) = table[table["reason"].str.startswith("on FLOAT32")].to_dict("records")
-    assert (refusal["operator"], refusal["count"]) == (tflite_graph.operator_name(model, operator), 1)
+    assert (refusal["operator"], refusal["count"]) == (
+        tflite_graph.operator_name(model, operator),
+        1,
+    )
 
 
 def test_checks_go_on_after_a_file_that_cannot_be_read(native):
     found = edgetpu.checks({"native": native, "broken": b"no model"}).set_index("form")
     pd.testing.assert_frame_equal(
-        found.loc[["native"]].reset_index(drop=True)[["operator", "version", "count", "verdict", "reason"]],
+        found.loc[["native"]].reset_index(drop=True)[
+            ["operator", "version", "count", "verdict", "reason"]
+        ],
         edgetpu.check(native),
         check_dtype=False,  # the row without operators makes whole numbers floats
     )
@@ -154,14 +191,19 @@ def test_a_reason_in_the_place_of_a_file_is_told_and_the_columns_stay(native):
     absent = {"split": "not exported"}
     checks, (compiled, files) = edgetpu.checks(absent), edgetpu.compiled(absent, compiler="true")
     run = edgetpu.run(absent, delegate=None)
-    assert [table["skipped"].tolist() for table in (checks, compiled, run)] == 3 * [["not exported"]]
+    assert [table["skipped"].tolist() for table in (checks, compiled, run)] == 3 * [
+        ["not exported"]
+    ]
     assert files == {}
     assert list(checks) == list(edgetpu.checks({"native": native})) == list(edgetpu.checks({}))
 
 
 @pytest.mark.parametrize("given", [{"turns": 0}, {"rounds": 0}, {"turns": 1.5}, {"timeout": -1}])
 def test_what_nothing_can_be_timed_with_is_refused(given):
-    with pytest.raises(SplitDeconvError, match=r"(must be a positive integer|is out of range)\n  where: edgetpu\.run"):
+    with pytest.raises(
+        SplitDeconvError,
+        match=r"(must be a positive integer|is out of range)\n  where: edgetpu\.run",
+    ):
         edgetpu.run({}, **given)
     if "timeout" in given:
         with pytest.raises(SplitDeconvError, match="the timeout is out of range"):

@@ -99,7 +99,9 @@ def test_numbers_of_any_length_are_survived(line, columns):
     rows = f"CONV_2D  {LONG}  Mapped to Edge TPU\nPAD   2   Mapped to Edge TPU \t\n"
     totals, table = parse(f"{start}{line}\nOperator   Count   Status\n{rows}")
     assert totals | columns == totals
-    assert table.to_dict("records") == [{"operator": "PAD", "count": 2, "mapped": True, "status": "Mapped to Edge TPU"}]
+    assert table.to_dict("records") == [
+        {"operator": "PAD", "count": 2, "mapped": True, "status": "Mapped to Edge TPU"}
+    ]
     with pytest.raises(SplitDeconvError, match="neither a result nor an error"):
         parse(f"Model compiled successfully in {LONG} ms.")
 

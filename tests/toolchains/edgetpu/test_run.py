@@ -46,7 +46,9 @@ def test_without_a_device_there_is_a_reason(native):
 
 def test_what_the_cpu_would_run_is_no_time_of_the_device(native):
     rows = convert(native, form="rows", verify=False).model
-    found = edgetpu.run({"native": native, "rows": mapped(rows)}, delegate="libno_such_edgetpu.so.1")
+    found = edgetpu.run(
+        {"native": native, "rows": mapped(rows)}, delegate="libno_such_edgetpu.so.1"
+    )
     assert "the whole model would run on the CPU" in found["skipped"][0]
     assert found["turns"].tolist() == [0, 0]
     assert found["on_cpu"][0] == "TRANSPOSE_CONV 1"
@@ -62,7 +64,9 @@ def test_a_delegate_that_runs_nothing_is_a_reason(native):
 
 def test_a_model_that_fails_at_the_first_run_is_a_reason(native):
     """The custom operator has no kernel without the device's library."""
-    found = edgetpu.run({"compiled": mapped(native), "native": native}, turns=1, rounds=2, delegate=None)
+    found = edgetpu.run(
+        {"compiled": mapped(native), "native": native}, turns=1, rounds=2, delegate=None
+    )
     assert edgetpu.MAPPED_OPERATOR in found["skipped"][0]
     assert found["turns"].tolist() == [0, 2]
 
@@ -95,8 +99,12 @@ def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, t
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(edgetpu, "_RUNNER", "unplugged_tpu")
     start = time.monotonic()
-    found = edgetpu.run({"native": native, "split": native, "rows": native}, rounds=1, timeout=2, delegate=None)
-    assert time.monotonic() - start < 40  # of the 60 that what it started would take, were it waited for
+    found = edgetpu.run(
+        {"native": native, "split": native, "rows": native}, rounds=1, timeout=2, delegate=None
+    )
+    assert (
+        time.monotonic() - start < 40
+    )  # of the 60 that what it started would take, were it waited for
     assert found["turns"].tolist() == [3, 0, 3]
     assert found["seconds"].tolist()[::2] == [0.5, 0.5]
     assert reason in found["skipped"][1]
@@ -116,7 +124,9 @@ def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, t
         ("os._exit(3)", "the process ended with code 3: a complaint of the driver"),
     ],
 )
-def test_what_a_driver_raises_is_told_and_what_it_prints_is_no_answer(tmp_path, monkeypatch, native, then, reason):
+def test_what_a_driver_raises_is_told_and_what_it_prints_is_no_answer(
+    tmp_path, monkeypatch, native, then, reason
+):
     """A stand-in for the runtime, whose driver greets on the stream of answers, then fails."""
     (tmp_path / "ai_edge_litert").mkdir()
     (tmp_path / "ai_edge_litert" / "interpreter.py").write_text(
@@ -134,7 +144,11 @@ def test_what_a_driver_raises_is_told_and_what_it_prints_is_no_answer(tmp_path, 
 
 
 def test_without_the_runtime_there_is_a_reason(tmp_path, monkeypatch, native):
-    (tmp_path / "ai_edge_litert.py").write_text("raise ModuleNotFoundError(name='ai_edge_litert')\n")
+    (tmp_path / "ai_edge_litert.py").write_text(
+        "raise ModuleNotFoundError(name='ai_edge_litert')\n"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = edgetpu.run({"native": mapped(native)}, turns=1, rounds=1)
-    assert found["skipped"][0].startswith("ai_edge_litert is not installed: pip install 'splitdeconv[tflite]'")
+    assert found["skipped"][0].startswith(
+        "ai_edge_litert is not installed: pip install 'splitdeconv[tflite]'"
+    )

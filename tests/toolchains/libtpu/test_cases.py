@@ -11,17 +11,33 @@ from tests.toolchains.needs import needs
 
 def test_only_forms_of_the_same_work_are_timed_in_turn():
     variants = [*NATIVE, ("stacked", "concat"), ("stacked", "depth_to_space")]
-    cases = libtpu.cases([SUBJECT], generations=[libtpu.HERE, "v2"], batches=(1, 8), variants=variants)
+    cases = libtpu.cases(
+        [SUBJECT], generations=[libtpu.HERE, "v2"], batches=(1, 8), variants=variants
+    )
     groups = libtpu._tasks(list(enumerate(cases)))
-    assert [[index for index, _ in group] for group in groups] == [[0, 1, 2], [3, 4, 5], *([i] for i in range(6, 12))]
+    assert [[index for index, _ in group] for group in groups] == [
+        [0, 1, 2],
+        [3, 4, 5],
+        *([i] for i in range(6, 12)),
+    ]
 
 
 @needs("jax", "libtpu")
 def test_hopeless_forms_are_not_tried():
-    wide = {**SMALL, "stride_h": 32, "stride_w": 32, "k_h": 64, "k_w": 64, "out_h": 192, "out_w": 160}
+    wide = {
+        **SMALL,
+        "stride_h": 32,
+        "stride_w": 32,
+        "k_h": 64,
+        "k_w": 64,
+        "out_h": 192,
+        "out_w": 160,
+    }
     wide |= {"before_h": 16, "before_w": 16, "end_h": 16, "end_w": 16}
     cases = libtpu.cases(
-        [{**SUBJECT, "layers": [wide]}], generations=["v2"], variants=[("nzp", "concat"), ("split", "concat")]
+        [{**SUBJECT, "layers": [wide]}],
+        generations=["v2"],
+        variants=[("nzp", "concat"), ("split", "concat")],
     )
     found = libtpu.measure(cases).set_index("form")["reason"]
     assert found["split"] == "1,024 convolutions: more calls than work"
@@ -33,8 +49,14 @@ def test_hopeless_forms_are_not_tried():
     [
         ({"jax": "0.10.2"}, r"^libtpu not installed: pip install 'splitdeconv\[tpu\]'$"),
         ({}, "^jax and libtpu not installed"),
-        ({"jax": "0.6.2", "libtpu": "0.0.17"}, r"^jax 0\.6\.2 is too old: 0\.7 or later is required$"),
-        ({"jax": "0.6rc1", "libtpu": "0.0.17"}, r"^jax 0\.6rc1 is too old: 0\.7 or later is required$"),
+        (
+            {"jax": "0.6.2", "libtpu": "0.0.17"},
+            r"^jax 0\.6\.2 is too old: 0\.7 or later is required$",
+        ),
+        (
+            {"jax": "0.6rc1", "libtpu": "0.0.17"},
+            r"^jax 0\.6rc1 is too old: 0\.7 or later is required$",
+        ),
     ],
 )
 def test_what_is_missing_is_said(monkeypatch, versions, reason):
@@ -82,7 +104,8 @@ def test_cases_that_cannot_be_are_refused(options, problem):
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "3"])
 def test_times_that_are_none_are_refused(option, value):
     with pytest.raises(
-        SplitDeconvError, match=rf"{option} (must be a positive integer|is out of range)\n  where: libtpu\.measure"
+        SplitDeconvError,
+        match=rf"{option} (must be a positive integer|is out of range)\n  where: libtpu\.measure",
     ):
         libtpu.measure([], **{option: value})
 
@@ -100,7 +123,12 @@ def test_only_names_and_files_are_whole_networks(tmp_path):
 def test_a_model_without_transposed_convolutions_has_an_empty_table(detail):
     found = libtpu.measure(libtpu.cases([]), detail=detail)
     assert found.empty
-    assert list(found) == [*libtpu.KEY, *(hlo.COLUMNS if detail else hlo.TOTALS), "compiler", "reason"]
+    assert list(found) == [
+        *libtpu.KEY,
+        *(hlo.COLUMNS if detail else hlo.TOTALS),
+        "compiler",
+        "reason",
+    ]
     if not detail:
         assert libtpu.best(found).empty
         assert list(libtpu.best(found)["speedup"]) == []

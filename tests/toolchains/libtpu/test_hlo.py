@@ -18,8 +18,14 @@ def test_every_operation_that_does_something_is_listed():
     assert len(table) == 18
     assert not set(table["opcode"]) & set(hlo.FREE)
     last = table.iloc[-1]
-    assert (last["opcode"], last["shape"], last["bytes"]) == ("reshape", "bf16[1,32,32,64]", 32 * 32 * 64 * 2)
-    assert table["cycles"].count() == len(re.findall(r'"estimated_cycles"', REAL[REAL.index("\nENTRY") :]))
+    assert (last["opcode"], last["shape"], last["bytes"]) == (
+        "reshape",
+        "bf16[1,32,32,64]",
+        32 * 32 * 64 * 2,
+    )
+    assert table["cycles"].count() == len(
+        re.findall(r'"estimated_cycles"', REAL[REAL.index("\nENTRY") :])
+    )
     # One convolution for each of two row phases; what surrounds them is layout.
     assert table.loc[table["kind"] == "convolution", "cycles"].tolist() == [3319, 3031]
     assert set(table.loc[table["kind"] == "asynchronous", "opcode"]) == {"copy-start", "copy-done"}
@@ -27,7 +33,11 @@ def test_every_operation_that_does_something_is_listed():
 
 def test_a_summary_tells_what_it_leaves_out():
     found = hlo.summary(hlo.operations(REAL))
-    assert (found["cycles"], found["convolution_cycles"], found["lower_bound"]) == (27550, 6350, True)
+    assert (found["cycles"], found["convolution_cycles"], found["lower_bound"]) == (
+        27550,
+        6350,
+        True,
+    )
     assert found["unestimated"] == "3 copy-start, 3 copy-done, 1 reshape"
     assert found["unestimated_bytes"] == 32 * 32 * 64 * 2
     # Two filters of (2 or 3)x3x128x128 bfloat16, and a mask of 24 bytes.
@@ -45,7 +55,10 @@ def test_without_the_reshape_nothing_is_left_out():
     [
         (lambda text: text.replace("ENTRY ", ""), "an ENTRY computation"),
         (lambda text: text.replace("%copy-done = ", "%copy-done := "), "name = shape operation"),
-        (lambda text: text.replace("estimated_cycles", "cycle_estimate"), "at least one estimate in cycles"),
+        (
+            lambda text: text.replace("estimated_cycles", "cycle_estimate"),
+            "at least one estimate in cycles",
+        ),
     ],
 )
 def test_what_is_not_understood_is_refused(change, expected):
@@ -55,7 +68,9 @@ def test_what_is_not_understood_is_refused(change, expected):
 
 
 def test_what_does_nothing_has_an_empty_table():
-    assert hlo.operations("ENTRY %main () -> f32[2] {\n  ROOT %x = f32[2]{0} parameter(0)\n}\n").empty
+    assert hlo.operations(
+        "ENTRY %main () -> f32[2] {\n  ROOT %x = f32[2]{0} parameter(0)\n}\n"
+    ).empty
 
 
 @pytest.mark.parametrize("step", ["start", "update", "done"])
@@ -68,7 +83,10 @@ def test_what_has_no_size_has_no_bytes():
     text = REAL.replace("ROOT ", "%wait = (token[], bf16[2,3]{1,0}) custom-call(%x)\n  ROOT ")
     table = hlo.operations(text).set_index("name")
     assert table.loc["wait", "bytes"] == 2 * 3 * 2
-    assert hlo.summary(table.reset_index())["unestimated"] == "3 copy-start, 3 copy-done, 1 custom-call, 1 reshape"
+    assert (
+        hlo.summary(table.reset_index())["unestimated"]
+        == "3 copy-start, 3 copy-done, 1 custom-call, 1 reshape"
+    )
 
 
 def test_a_summary_tells_all_its_totals():
@@ -77,9 +95,18 @@ def test_a_summary_tells_all_its_totals():
 
 def test_only_large_copies_tell_what_others_may_cost():
     def copy(size, cycles, opcode="copy"):
-        return {"name": "a", "opcode": opcode, "shape": "", "bytes": size, "cycles": cycles, "kind": "other"}
+        return {
+            "name": "a",
+            "opcode": opcode,
+            "shape": "",
+            "bytes": size,
+            "cycles": cycles,
+            "kind": "other",
+        }
 
-    table = pd.DataFrame([copy(2**16 - 1, 9e6), copy(2**16, 2**15), copy(2**17, 2**14), copy(2**17, 9e6, "fusion")])
+    table = pd.DataFrame(
+        [copy(2**16 - 1, 9e6), copy(2**16, 2**15), copy(2**17, 2**14), copy(2**17, 9e6, "fusion")]
+    )
     assert hlo.summary(table)["slowest"] == 0.5
 
 
@@ -88,4 +115,6 @@ def test_names_for_memory_cost_nothing(call):
     line = f'%free = bf16[2,3]{{1,0}} custom-call(%x), custom_call_target="{call}"\n  '
     assert hlo.operations(REAL.replace("ROOT ", line + "ROOT ")).equals(hlo.operations(REAL))
     other = line.replace(call, "Sort")
-    assert len(hlo.operations(REAL.replace("ROOT ", other + "ROOT "))) == len(hlo.operations(REAL)) + 1
+    assert (
+        len(hlo.operations(REAL.replace("ROOT ", other + "ROOT "))) == len(hlo.operations(REAL)) + 1
+    )

@@ -21,7 +21,10 @@ def script(name):
 @pytest.mark.parametrize(
     ("jax", "found"),
     [
-        ("raise RuntimeError('jaxlib is of another version')", "JAX ended with code 1: RuntimeError: jaxlib is of"),
+        (
+            "raise RuntimeError('jaxlib is of another version')",
+            "JAX ended with code 1: RuntimeError: jaxlib is of",
+        ),
         ("import os; os.kill(os.getpid(), 9)", "JAX ended with code -9: "),
         ("import time; time.sleep(60)", "JAX has not named a device after 2 s"),
         ("print('hello')\ndef devices(): return []", "IndexError"),
@@ -37,7 +40,9 @@ def test_a_device_that_cannot_be_asked_is_a_reason(monkeypatch, tmp_path, jax, f
 
 def test_the_device_is_told_from_what_jax_prints(monkeypatch, tmp_path):
     device = "class Device: platform, device_kind = 'gpu', 'Some Card'\n"
-    (tmp_path / "jax.py").write_text(f"print('hello', end='')\n{device}def devices(): return [Device]\n")
+    (tmp_path / "jax.py").write_text(
+        f"print('hello', end='')\n{device}def devices(): return [Device]\n"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert script("measure_accelerator").find_device() == ("gpu Some Card", None)
 
@@ -55,7 +60,8 @@ def test_without_an_accelerator_nothing_is_timed(monkeypatch, capsys, told):
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"), [(None, "unknown generation: v1; known: v2, v3"), ("libtpu not installed", "^libtpu not inst")]
+    ("reason", "said"),
+    [(None, "unknown generation: v1; known: v2, v3"), ("libtpu not installed", "^libtpu not inst")],
 )
 def test_unknown_generations_are_refused(monkeypatch, reason, said):
     monkeypatch.setattr(libtpu, "available", lambda: reason)
@@ -65,10 +71,23 @@ def test_unknown_generations_are_refused(monkeypatch, reason, said):
 
 def test_what_is_printed_is_of_this_device_alone(monkeypatch, capsys):
     module = script("measure_accelerator")
-    key = {"network": "dcgan", "layer": "deconv1", "generation": libtpu.HERE, "batch": 1, "dtype": "float32"}
+    key = {
+        "network": "dcgan",
+        "layer": "deconv1",
+        "generation": libtpu.HERE,
+        "batch": 1,
+        "dtype": "float32",
+    }
     key |= {"interleave": "concat", "compiler": libtpu.compiler(), "reason": None}
-    seconds = {("native", "gpu A"): 3.0, ("split", "gpu A"): 1.0, ("native", "gpu B"): 0.5, ("split", "gpu B"): 0.1}
-    table = pd.DataFrame([{**key, "form": form, "device": at, "seconds": s} for (form, at), s in seconds.items()])
+    seconds = {
+        ("native", "gpu A"): 3.0,
+        ("split", "gpu A"): 1.0,
+        ("native", "gpu B"): 0.5,
+        ("split", "gpu B"): 0.1,
+    }
+    table = pd.DataFrame(
+        [{**key, "form": form, "device": at, "seconds": s} for (form, at), s in seconds.items()]
+    )
     monkeypatch.setattr(libtpu, "available", lambda generation=None: None)
     monkeypatch.setattr(module, "find_device", lambda: ("gpu A", None))
     monkeypatch.setattr(module.measured, "read", lambda name: table)

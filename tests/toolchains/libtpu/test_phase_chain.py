@@ -30,8 +30,16 @@ def test_it_is_what_the_layers_give_one_by_one(size, layers, rng):
     for index, (kernel, strides) in enumerate(layers):
         plans.append(sd.plan(size, kernel, strides))
         size, out = plans[-1].output_shape, 4 - index
-        weights.append((rng.standard_normal((*(a.k for a in plans[-1].axes), out, channels)), rng.standard_normal(out)))
-        wanted, channels = relu(conv_transpose(wanted, weights[-1][0], plans[-1]) + weights[-1][1]), out
+        weights.append(
+            (
+                rng.standard_normal((*(a.k for a in plans[-1].axes), out, channels)),
+                rng.standard_normal(out),
+            )
+        )
+        wanted, channels = (
+            relu(conv_transpose(wanted, weights[-1][0], plans[-1]) + weights[-1][1]),
+            out,
+        )
     y = chain.stay_apart(plans, x, weights, relu)
     # Sums of at most a few hundred float64 products, layer after layer.
     np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
@@ -41,11 +49,17 @@ def test_it_is_what_the_layers_give_one_by_one(size, layers, rng):
     assert np.abs(chain.stay_apart(plans, x, weights, relu) - wanted).max() > 1e-3
 
 
-@pytest.mark.parametrize("options", [{"padding": "VALID"}, {"groups": 2}, {"dilations": 2, "strides": 1}])
+@pytest.mark.parametrize(
+    "options", [{"padding": "VALID"}, {"groups": 2}, {"dilations": 2, "strides": 1}]
+)
 def test_what_cannot_stay_apart_is_refused(options, rng):
     plan = sd.plan((3, 3), 3, **{"strides": 2, **options})
-    with pytest.raises(SplitDeconvError, match="phases of this transposed convolution cannot be kept separate"):
-        chain.stay_apart([plan], rng.standard_normal((1, 3, 3, 2)), [(np.zeros((3, 3, 2, 2)), np.zeros(2))], relu)
+    with pytest.raises(
+        SplitDeconvError, match="phases of this transposed convolution cannot be kept separate"
+    ):
+        chain.stay_apart(
+            [plan], rng.standard_normal((1, 3, 3, 2)), [(np.zeros((3, 3, 2, 2)), np.zeros(2))], relu
+        )
 
 
 @pytest.mark.parametrize(
@@ -62,10 +76,16 @@ def test_what_cannot_stay_apart_is_refused(options, rng):
     ],
 )
 def test_what_makes_no_chain_is_refused(changes, expected):
-    fitting = {"plans": [sd.plan((3, 4), (3, 5), 2)], "x": (1, 3, 4, 2), "weights": [((3, 5, 7, 2), (7,))]}
+    fitting = {
+        "plans": [sd.plan((3, 4), (3, 5), 2)],
+        "x": (1, 3, 4, 2),
+        "weights": [((3, 5, 7, 2), (7,))],
+    }
     made = {**fitting, **changes}
     weights = [tuple(map(np.zeros, pair)) for pair in made["weights"]]
-    with pytest.raises(SplitDeconvError, match=f"do not form a chain(.|\\n)*expected: .*{expected}"):
+    with pytest.raises(
+        SplitDeconvError, match=f"do not form a chain(.|\\n)*expected: .*{expected}"
+    ):
         chain.stay_apart(made["plans"], np.zeros(made["x"]), weights, relu)
 
 
@@ -77,7 +97,8 @@ def test_layers_that_do_not_follow_one_another_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "phases"), [(5, 2, 1), (5, 2, 4), (4, 2, 2), (3, 3, 3), (7, 3, 2), (1, 2, 2)]
+    ("kernel", "stride", "phases"),
+    [(5, 2, 1), (5, 2, 4), (4, 2, 2), (3, 3, 3), (7, 3, 2), (1, 2, 2)],
 )
 def test_no_window_is_wider_than_its_taps(kernel, stride, phases):
     (axis,) = sd.plan((5,), kernel, stride).axes

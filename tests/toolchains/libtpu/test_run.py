@@ -52,7 +52,9 @@ def test_the_details_add_up():
 @needs_compiler
 def test_whole_networks_and_chains_are_compiled():
     chain = [libtpu.chain("dcgan")]
-    whole = libtpu.cases([libtpu.whole("dcgan")], generations=["v5e"], variants=[*NATIVE, ("rows", "concat")])
+    whole = libtpu.cases(
+        [libtpu.whole("dcgan")], generations=["v5e"], variants=[*NATIVE, ("rows", "concat")]
+    )
     apart = libtpu.cases(chain, generations=["v5e"], variants=[*NATIVE, ("apart", "concat")])
     found = libtpu.measure([*whole, *apart])
     assert found["reason"].isna().all()
@@ -63,14 +65,20 @@ def test_whole_networks_and_chains_are_compiled():
 
 
 @needs_compiler
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 def test_a_model_in_a_file_is_compiled(tmp_path):
     import keras
 
     x = keras.Input((6, 5, 3))
-    keras.Model(x, keras.layers.Conv2DTranspose(4, 5, 2, "same")(x), name="mine").save(tmp_path / "mine.keras")
+    keras.Model(x, keras.layers.Conv2DTranspose(4, 5, 2, "same")(x), name="mine").save(
+        tmp_path / "mine.keras"
+    )
     variants = [*NATIVE, ("rows", "concat"), ("nzp", "concat")]
-    cases = libtpu.cases([libtpu.whole(tmp_path / "mine.keras")], generations=["v5e"], variants=variants)
+    cases = libtpu.cases(
+        [libtpu.whole(tmp_path / "mine.keras")], generations=["v5e"], variants=variants
+    )
     found = libtpu.measure(cases).set_index("form")
     assert (found["network"] == "mine").all()
     assert found.loc["native", "cycles"] != found.loc["rows", "cycles"]
@@ -78,7 +86,9 @@ def test_a_model_in_a_file_is_compiled(tmp_path):
 
 
 @needs_compiler
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 def test_auto_is_what_the_target_chooses_for_the_batch(tmp_path):
     import keras
 
@@ -88,7 +98,9 @@ def test_auto_is_what_the_target_chooses_for_the_batch(tmp_path):
     keras.Model(x, layer(x), name="mine").save(tmp_path / "mine.keras")
     variants = [*NATIVE, ("auto", "concat"), ("stacked", "concat"), ("stacked", "depth_to_space")]
     subject = [libtpu.whole(tmp_path / "mine.keras")]
-    found = libtpu.measure(libtpu.cases(subject, generations=["v5e"], batches=[1, 16], variants=variants))
+    found = libtpu.measure(
+        libtpu.cases(subject, generations=["v5e"], batches=[1, 16], variants=variants)
+    )
     assert found["reason"].isna().all()
     native, auto, concat, depth, native16, auto16, *_ = found["cycles"]
     assert auto == depth < concat
@@ -97,14 +109,18 @@ def test_auto_is_what_the_target_chooses_for_the_batch(tmp_path):
 
 
 @needs_jax
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 @pytest.mark.parametrize("shapes", [[(8, 8, 3), (8, 8, 3)], [(None, 8, 3)]])
 def test_inputs_may_be_several_but_not_of_unknown_size(tmp_path, shapes):
     import keras
 
     inputs = [keras.Input(shape) for shape in shapes]
     joined = keras.layers.Concatenate()(inputs) if len(inputs) > 1 else inputs[0]
-    keras.Model(inputs, keras.layers.Conv2DTranspose(4, 4, 2, "same")(joined)).save(tmp_path / "mine.keras")
+    keras.Model(inputs, keras.layers.Conv2DTranspose(4, 4, 2, "same")(joined)).save(
+        tmp_path / "mine.keras"
+    )
     subject = [libtpu.whole(tmp_path / "mine.keras")]
     cases = libtpu.cases(subject, generations=[libtpu.HERE], variants=[*NATIVE, ("rows", "concat")])
     found = libtpu.measure(cases, turns=3, budget=1)
@@ -148,9 +164,15 @@ def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
 
     monkeypatch.setattr(tpu_programs, "_loaded", failing)
     variants = [("rows", "concat"), *NATIVE]
-    cases = libtpu.cases([SUBJECT], generations=[libtpu.HERE], dtypes=["float32"], variants=variants)
+    cases = libtpu.cases(
+        [SUBJECT], generations=[libtpu.HERE], dtypes=["float32"], variants=variants
+    )
     found = dict(
-        zip(("rows", "native"), tpu_programs.time([{**c, "turns": 3, "budget": 1} for c in cases]), strict=True)
+        zip(
+            ("rows", "native"),
+            tpu_programs.time([{**c, "turns": 3, "budget": 1} for c in cases]),
+            strict=True,
+        )
     )
     for form, row in found.items():
         if form in gone:
@@ -158,7 +180,11 @@ def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
         else:
             assert row["seconds"] > 0
             # Over native, wherever that stands, or over nothing.
-            assert np.isnan(row["speedup"]) if "native" in gone else (row["speedup"] == 1) is (form == "native")
+            assert (
+                np.isnan(row["speedup"])
+                if "native" in gone
+                else (row["speedup"] == 1) is (form == "native")
+            )
 
 
 @needs_jax
@@ -176,25 +202,36 @@ def test_a_device_that_is_lost_on_the_way_is_a_reason(monkeypatch):
         return run
 
     monkeypatch.setattr(tpu_programs, "_loaded", lost)
-    cases = libtpu.cases([SUBJECT], generations=[libtpu.HERE], variants=[*NATIVE, ("rows", "concat")])
+    cases = libtpu.cases(
+        [SUBJECT], generations=[libtpu.HERE], variants=[*NATIVE, ("rows", "concat")]
+    )
     with pytest.raises(RuntimeError, match="the device is gone"):
         child.answer([{**case, "turns": 3, "budget": 1} for case in cases])
 
 
 @needs_jax
 @pytest.mark.parametrize(("form", "interleave"), libtpu.VARIANTS)
-def test_what_is_compiled_computes_the_layer_with_its_filters_split_beforehand(form, interleave, rng):
+def test_what_is_compiled_computes_the_layer_with_its_filters_split_beforehand(
+    form, interleave, rng
+):
     import jax
 
     from splitdeconv.core.definition import conv_transpose
     from splitdeconv.toolchains.libtpu import programs as child
 
     (case,) = libtpu.cases(
-        [SUBJECT], generations=["v2"], batches=[2], dtypes=["float32"], variants=[(form, interleave)]
+        [SUBJECT],
+        generations=["v2"],
+        batches=[2],
+        dtypes=["float32"],
+        variants=[(form, interleave)],
     )
     function, weights, x = child.program(case)
     prepare, compute, shapes = child.folded(function, weights, x)
-    w, values = rng.standard_normal(weights.shape, "float32"), rng.standard_normal(x.shape, "float32")
+    w, values = (
+        rng.standard_normal(weights.shape, "float32"),
+        rng.standard_normal(x.shape, "float32"),
+    )
     (y,) = compute(*prepare(w), values)
     wanted = conv_transpose(values, w, Layer.from_row(SMALL).plan("split"))
     # Sums of at most 27 float32 products of order one.
@@ -224,7 +261,11 @@ def test_compiling_leaves_no_file_behind():
         return set(Path(tempfile.gettempdir()).glob("tpu_logs/*"))
 
     before = logs()
-    assert libtpu.measure(libtpu.cases([SUBJECT], generations=["v2"], variants=NATIVE))["reason"].isna().all()
+    assert (
+        libtpu.measure(libtpu.cases([SUBJECT], generations=["v2"], variants=NATIVE))["reason"]
+        .isna()
+        .all()
+    )
     assert logs() <= before
 
 
@@ -248,7 +289,9 @@ for line in sys.stdin:
 
 
 @needs_compiler
-def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(monkeypatch, tmp_path):
+def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(
+    monkeypatch, tmp_path
+):
     (tmp_path / "stand_in.py").write_text(STAND_IN)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(libtpu, "_CHILD", "stand_in")
@@ -257,7 +300,10 @@ def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(m
     assert found["reason"][0] == "the process ended with code 1: out of memory, says the compiler"
     assert found["reason"][1] == "took longer than 3 s"
     assert found["reason"][2] == "unexpected answer: 'I0000 hello'"
-    assert found["reason"][4] == "the process was ended by signal 9 (Killed), as the system does when memory runs out"
+    assert (
+        found["reason"][4]
+        == "the process was ended by signal 9 (Killed), as the system does when memory runs out"
+    )
     assert found["reason"][5] == "unexpected answer: '\ufffd\ufffd'"
     assert found["reason"][6] == f"unexpected answer: '{'x' * 80}'"
     for place, said in ((7, "7"), (8, "[]"), (9, "[[], []]"), (10, "{'cycles': 1}")):
@@ -269,7 +315,9 @@ def test_a_process_that_ends_hangs_or_rambles_is_a_reason_and_the_next_goes_on(m
 def test_what_is_printed_while_jax_is_imported_is_no_answer(monkeypatch, tmp_path):
     # A plugin of JAX that greets, and a JAX that is broken, as a wrong jaxlib makes it.
     (tmp_path / "jax_plugins").mkdir()
-    (tmp_path / "jax_plugins" / "loud.py").write_text("print('hello')\ndef initialize(): print('again')\n")
+    (tmp_path / "jax_plugins" / "loud.py").write_text(
+        "print('hello')\ndef initialize(): print('again')\n"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     cases = libtpu.cases([SUBJECT], generations=[libtpu.HERE], dtypes=["float32"], variants=NATIVE)
     assert libtpu.measure(cases, turns=3, budget=1)["reason"].isna().all()

@@ -20,8 +20,12 @@ def sites(generation):
     """Each layer that was measured in every form: its site, and what each variant costs."""
     table = TABLE[TABLE["reason"].isna()].copy()
     table["charged"] = libtpu.charged(table)
-    table = table[(table["generation"] == generation) & ~table["layer"].isin(["chain", "whole network"])]
-    for (network, layer, batch, dtype), rows in table.groupby(["network", "layer", "batch", "dtype"]):
+    table = table[
+        (table["generation"] == generation) & ~table["layer"].isin(["chain", "whole network"])
+    ]
+    for (network, layer, batch, dtype), rows in table.groupby(
+        ["network", "layer", "batch", "dtype"]
+    ):
         (row,) = (found for found in layers(network) if found.name == layer)
         site = Site(
             name=layer,
@@ -42,12 +46,18 @@ def test_what_is_chosen_loses_nowhere(generation):
     for site, costs in sites(generation):
         decision = decide(site, target)
         native = costs["native", "concat"]
-        chosen = native if decision.verdict == "leave" else costs[decision.form, decision.interleave]
+        chosen = (
+            native if decision.verdict == "leave" else costs[decision.form, decision.interleave]
+        )
         assert chosen <= native, (site.name, site.geometry, site.batch, site.dtype, decision)
         kind = site.dtype, site.batch
         gains.setdefault(kind, []).append(native / chosen)
-        bests.setdefault(kind, []).append(native / costs[costs.index.get_level_values("form") != "nzp"].min())
-    assert set(gains) == {(dtype, batch) for dtype in ("bfloat16", "float32") for batch in (1, 8, 64)}
+        bests.setdefault(kind, []).append(
+            native / costs[costs.index.get_level_values("form") != "nzp"].min()
+        )
+    assert set(gains) == {
+        (dtype, batch) for dtype in ("bfloat16", "float32") for batch in (1, 8, 64)
+    }
     for dtype in ("bfloat16", "float32"):
         assert len(gains[dtype, 1]) >= 15
         # Rules in a few lines do not catch the best everywhere, but most of it.
@@ -59,7 +69,9 @@ def test_what_is_chosen_loses_nowhere(generation):
 def test_whole_networks_that_are_rewritten_do_not_lose(dtype):
     whole = TABLE["layer"].eq(tpu_gains.WHOLE) & TABLE["dtype"].eq(dtype)
     costs = tpu_gains.costs(TABLE[whole & TABLE["form"].isin(["native", "auto"])])
-    costs = costs.pivot_table(index=["network", "generation", "batch"], columns="form", values="charged")
+    costs = costs.pivot_table(
+        index=["network", "generation", "batch"], columns="form", values="charged"
+    )
     gains = (costs["native"] / costs["auto"]).dropna()
     assert gains.groupby("generation").size().min() >= 4
     # The compiler fuses across layers: MDE on v5p, 4.4 and 1.3 times faster by layer, stands where it was.
@@ -91,7 +103,9 @@ LOSING = [
 ]
 
 
-@pytest.mark.parametrize(("generation", "batch", "kernel", "stride", "size", "c_in", "c_out"), LOSING)
+@pytest.mark.parametrize(
+    ("generation", "batch", "kernel", "stride", "size", "c_in", "c_out"), LOSING
+)
 def test_neighbours_that_lose_are_left(generation, batch, kernel, stride, size, c_in, c_out):
     site = Site(
         name="neighbour",

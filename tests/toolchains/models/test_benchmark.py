@@ -9,7 +9,9 @@ from splitdeconv import SplitDeconvError, networks
 from splitdeconv.formats.tflite.model import TFLiteModel
 from splitdeconv.toolchains.models import benchmark as models, tflite as litert
 
-pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Statistics for quantized inputs were expected:UserWarning"
+)
 
 
 def run(data, x):
@@ -24,11 +26,18 @@ def run(data, x):
 
 @pytest.mark.parametrize(
     ("kernel", "strides", "padding"),
-    [((3, 3), (2, 2), "same"), ((5, 4), (2, 3), "valid"), ((2, 3), (3, 1), "same"), ((3, 3), (1, 1), "same")],
+    [
+        ((3, 3), (2, 2), "same"),
+        ((5, 4), (2, 3), "valid"),
+        ((2, 3), (3, 1), "same"),
+        ((3, 3), (1, 1), "same"),
+    ],
 )
 def test_every_form_computes_the_native_integers(kernel, strides, padding, rng):
     keras.utils.set_random_seed(0)
-    layer = keras.layers.Conv2DTranspose(4, kernel, strides, padding, bias_initializer="random_normal")
+    layer = keras.layers.Conv2DTranspose(
+        4, kernel, strides, padding, bias_initializer="random_normal"
+    )
     model = keras.Sequential([keras.Input((5, 4, 3)), layer])
     native = litert.export(model, calibration=rng.uniform(-1, 3, (4, 5, 4, 3)))
     x = rng.integers(-128, 128, (1, 5, 4, 3), "int8")
@@ -72,9 +81,13 @@ def test_layers_compute_what_they_do_in_the_network(rng):
     x, y = (t.numpy() for t in keras.Model(network.inputs, [layer.input, layer.output])([z]))
     interpreter = Interpreter(model_content=data)
     (scale, zero), (step, offset) = (
-        ports()[0]["quantization"] for ports in (interpreter.get_input_details, interpreter.get_output_details)
+        ports()[0]["quantization"]
+        for ports in (interpreter.get_input_details, interpreter.get_output_details)
     )
-    found = (run(data, np.clip(np.round(x / scale + zero), -128, 127).astype("int8")).astype("float32") - offset) * step
+    found = (
+        run(data, np.clip(np.round(x / scale + zero), -128, 127).astype("int8")).astype("float32")
+        - offset
+    ) * step
     # int8 of inputs and weights: a few steps of the output's 255, and no shift of one pixel or channel.
     assert np.abs(found - y).max() < 8 * step
     assert np.abs(found - np.roll(y, 1, axis=2)).max() > 40 * step
@@ -82,7 +95,12 @@ def test_layers_compute_what_they_do_in_the_network(rng):
 
 @pytest.mark.parametrize(
     ("name", "low", "high"),
-    [("gpgan", -1, 1), ("mde", 0, 1), ("fst", np.float32(-123.68), np.float32(255 - 103.939)), ("artgan", -6, 6)],
+    [
+        ("gpgan", -1, 1),
+        ("mde", 0, 1),
+        ("fst", np.float32(-123.68), np.float32(255 - 103.939)),
+        ("artgan", -6, 6),
+    ],
 )
 def test_typical_inputs_have_the_networks_shape_and_range(name, low, high):
     network = networks.build(name, "native", seed=None)
@@ -96,7 +114,9 @@ def test_typical_inputs_have_the_networks_shape_and_range(name, low, high):
 
 
 def test_float_files_hold_the_same_layers():
-    floats, integers = (dict(models.layers("sngan", dtype=dtype, count=1)) for dtype in models.DTYPES[::-1])
+    floats, integers = (
+        dict(models.layers("sngan", dtype=dtype, count=1)) for dtype in models.DTYPES[::-1]
+    )
     assert list(floats) == list(integers)
     assert len(floats["deconv3"]) > 3 * len(integers["deconv3"])
     with pytest.raises(SplitDeconvError, match="not full int8"):

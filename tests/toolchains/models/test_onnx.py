@@ -35,7 +35,9 @@ def run(data, inputs):
 def test_networks_compute_what_keras_does(name, rng):
     model = networks.build(name, "native", seed=0, **SMALL[name])
     inputs = [rng.standard_normal((1, *x.shape[1:]), "float32") for x in model.inputs]
-    wanted = [np.asarray(y) for y in keras.tree.flatten(model(inputs if len(inputs) > 1 else inputs[0]))]
+    wanted = [
+        np.asarray(y) for y in keras.tree.flatten(model(inputs if len(inputs) > 1 else inputs[0]))
+    ]
     for form in ("native", "nzp"):
         found = run(onnx_export.export(model, form), inputs)
         for y, right in zip(found, wanted, strict=True):
@@ -46,11 +48,18 @@ def test_networks_compute_what_keras_does(name, rng):
 
 @pytest.mark.parametrize(
     ("kernel", "strides", "padding"),
-    [((5, 4), (2, 3), "same"), ((2, 3), (3, 1), "same"), ((5, 3), (2, 2), "valid"), ((1, 2), (3, 4), "valid")],
+    [
+        ((5, 4), (2, 3), "same"),
+        ((2, 3), (3, 1), "same"),
+        ((5, 3), (2, 2), "valid"),
+        ((1, 2), (3, 4), "valid"),
+    ],
 )
 def test_every_form_of_a_layer_has_the_native_values(kernel, strides, padding, rng):
     keras.utils.set_random_seed(0)
-    layer = keras.layers.Conv2DTranspose(4, kernel, strides, padding, bias_initializer="random_normal")
+    layer = keras.layers.Conv2DTranspose(
+        4, kernel, strides, padding, bias_initializer="random_normal"
+    )
     model = keras.Sequential([keras.Input((5, 4, 3)), layer])
     x = rng.standard_normal((1, 5, 4, 3), "float32")
     for form in models.FORMS:
@@ -65,7 +74,9 @@ def test_every_form_of_a_layer_has_the_native_values(kernel, strides, padding, r
 
 def test_auto_may_leave_a_layer_as_it_is():
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((32, 32, 64)), keras.layers.Conv2DTranspose(3, 4, 2, "same")])
+    model = keras.Sequential(
+        [keras.Input((32, 32, 64)), keras.layers.Conv2DTranspose(3, 4, 2, "same")]
+    )
     data, kept = onnx_export.rewritten(model, "auto", "onnxruntime")
     assert kept == ["native"]
     assert data == onnx_export.export(model)
@@ -84,5 +95,7 @@ def test_auto_may_leave_a_layer_as_it_is():
     ids=lambda layer: type(layer).__name__,
 )
 def test_other_layers_are_refused_by_name(layer):
-    with pytest.raises(SplitDeconvError, match=f"cannot be exported to ONNX(.|\n)*{type(layer).__name__}"):
+    with pytest.raises(
+        SplitDeconvError, match=f"cannot be exported to ONNX(.|\n)*{type(layer).__name__}"
+    ):
         onnx_export.export(keras.Sequential([keras.Input((6, 6, 4)), layer]))

@@ -9,7 +9,9 @@ import splitdeconv as sd
 from splitdeconv import networks
 from splitdeconv.toolchains.models import benchmark as models, quantizable, tflite as litert
 
-pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Statistics for quantized inputs were expected:UserWarning"
+)
 SHAPE = (12, 10, 6)
 
 
@@ -28,8 +30,12 @@ CASES = {
     "elu layer": lambda: single(keras.layers.ELU(alpha=0.3)),
     "elu of a convolution": lambda: single(keras.layers.Conv2D(4, 3, activation="elu")),
     "instance": lambda: single(keras.layers.GroupNormalization(groups=-1, epsilon=0.1)),
-    "instance, bare": lambda: single(keras.layers.GroupNormalization(groups=6, center=False, scale=False)),
-    "sequential": lambda: keras.Sequential([keras.Input(SHAPE), keras.layers.Conv2D(3, 3), keras.layers.ELU()]),
+    "instance, bare": lambda: single(
+        keras.layers.GroupNormalization(groups=6, center=False, scale=False)
+    ),
+    "sequential": lambda: keras.Sequential(
+        [keras.Input(SHAPE), keras.layers.Conv2D(3, 3), keras.layers.ELU()]
+    ),
 }
 
 
@@ -43,7 +49,9 @@ def in_int8(data, given):
     interpreter.allocate_tensors()
     (port,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
     (scale, zero), (step, middle) = port["quantization"], result["quantization"]
-    interpreter.set_tensor(port["index"], np.clip(np.round(given / scale + zero), -128, 127).astype("int8"))
+    interpreter.set_tensor(
+        port["index"], np.clip(np.round(given / scale + zero), -128, 127).astype("int8")
+    )
     interpreter.invoke()
     return (interpreter.get_tensor(result["index"]).astype("float32") - middle) * step, step
 

@@ -9,7 +9,9 @@ from splitdeconv.toolchains.models import benchmark as models, tflite as litert
 from splitdeconv.toolchains.models.quantized import run_int8
 
 # Said by TensorFlow of every calibrated export.
-pytestmark = pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Statistics for quantized inputs were expected:UserWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,12 @@ def test_int8_images_are_the_float_ones_quantized(small):
 
 def test_files_and_inputs_that_do_not_fit(small):
     model, inputs = small
-    with pytest.raises(SplitDeconvError, match=r"expected a full int8 file(.|\n)*got: float32 \(1, 4, 4, 2\)"):
+    with pytest.raises(
+        SplitDeconvError, match=r"expected a full int8 file(.|\n)*got: float32 \(1, 4, 4, 2\)"
+    ):
         run_int8(litert.export(model), inputs)
     native = litert.export(model, calibration=inputs)
-    with pytest.raises(SplitDeconvError, match=r"do not fit the file(.|\n)*got: shape \(6, 4, 3, 2\)"):
+    with pytest.raises(
+        SplitDeconvError, match=r"do not fit the file(.|\n)*got: shape \(6, 4, 3, 2\)"
+    ):
         run_int8(native, inputs[:, :, :3])

@@ -9,7 +9,7 @@ from splitdeconv import SplitDeconvError
 from splitdeconv.toolchains.models import tflite as litert
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
 ]
 
 
@@ -17,7 +17,9 @@ pytestmark = [
 def model():
     keras.utils.set_random_seed(0)
     x = keras.Input((5, 4, 3))
-    y = keras.layers.BatchNormalization()(keras.layers.Conv2DTranspose(4, 3, strides=2, padding="same")(x))
+    y = keras.layers.BatchNormalization()(
+        keras.layers.Conv2DTranspose(4, 3, strides=2, padding="same")(x)
+    )
     return keras.Model(x, keras.layers.Activation("tanh")(y))
 
 
@@ -26,7 +28,9 @@ def run(data, x):
     interpreter.allocate_tensors()
     (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
     scale, zero = source["quantization"]
-    interpreter.set_tensor(source["index"], np.round(x / scale + zero).astype("int8") if scale else x)
+    interpreter.set_tensor(
+        source["index"], np.round(x / scale + zero).astype("int8") if scale else x
+    )
     interpreter.invoke()
     y = interpreter.get_tensor(sink["index"])
     scale, zero = sink["quantization"]
@@ -59,11 +63,16 @@ def test_full_int8_of_several_images_gives_each_its_own(model, rng):
 def two_inputs():
     keras.utils.set_random_seed(1)
     a, b = keras.Input((3,)), keras.Input((2,))
-    return keras.Model([a, b], keras.layers.Add()([keras.layers.Dense(4)(a), keras.layers.Dense(4)(b)]))
+    return keras.Model(
+        [a, b], keras.layers.Add()([keras.layers.Dense(4)(a), keras.layers.Dense(4)(b)])
+    )
 
 
 def test_several_inputs_are_calibrated_each_by_its_own(two_inputs, rng):
-    samples = [rng.uniform(-1, 1, (16, 3)).astype("float32"), rng.uniform(0, 50, (16, 2)).astype("float32")]
+    samples = [
+        rng.uniform(-1, 1, (16, 3)).astype("float32"),
+        rng.uniform(0, 50, (16, 2)).astype("float32"),
+    ]
     for calibration in (None, samples):
         interpreter = Interpreter(model_content=litert.export(two_inputs, calibration=calibration))
         interpreter.allocate_tensors()
@@ -106,10 +115,17 @@ def test_a_float_operator_within_is_refused(rng):
     import tensorflow as tf
 
     convert = tf.lite.TFLiteConverter.from_concrete_functions
-    converter = convert([tf.function(lambda x: tf.sin(x * 2)).get_concrete_function(tf.TensorSpec((1, 8)))])
+    converter = convert(
+        [tf.function(lambda x: tf.sin(x * 2)).get_concrete_function(tf.TensorSpec((1, 8)))]
+    )
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([rng.standard_normal((1, 8)).astype("float32")] for _ in range(2))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
+    converter.representative_dataset = lambda: (
+        [rng.standard_normal((1, 8)).astype("float32")] for _ in range(2)
+    )
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+    ]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     with pytest.raises(SplitDeconvError, match=r"DEQUANTIZE on INT8, FLOAT32|SIN on FLOAT32"):
         litert.full_int8(converter.convert())

@@ -58,8 +58,14 @@ class GraphOps(Ops):
     def emit(self, kind, inputs, *, outputs=1, domain="", **attributes):
         """Add a node; see `Ops.emit`."""
         name = self._names.fresh(f"{self.prefix}_{kind.lower()}")
-        results = [name] if outputs == 1 else [self._names.fresh(f"{name}_{i}") for i in range(outputs)]
-        self.nodes.append(self._onnx.helper.make_node(kind, inputs, results, name=name, domain=domain, **attributes))
+        results = (
+            [name] if outputs == 1 else [self._names.fresh(f"{name}_{i}") for i in range(outputs)]
+        )
+        self.nodes.append(
+            self._onnx.helper.make_node(
+                kind, inputs, results, name=name, domain=domain, **attributes
+            )
+        )
         return name if outputs == 1 else results
 
     def repeat(self, node, inputs, axis=None):
@@ -95,15 +101,21 @@ class GraphOps(Ops):
 
     def _store(self, tensor, home):
         if home.function:  # functions have neither initializers nor typed inputs
-            node = self._onnx.helper.make_node("Constant", [], [tensor.name], name=tensor.name, value=tensor)
+            node = self._onnx.helper.make_node(
+                "Constant", [], [tensor.name], name=tensor.name, value=tensor
+            )
             home.prelude.append(node)
             return
         home.graph.initializer.append(tensor)
         if self._listed:
-            value = self._onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            value = self._onnx.helper.make_tensor_value_info(
+                tensor.name, tensor.data_type, tensor.dims
+            )
             home.graph.input.append(value)
 
     def finish(self, value, name):
         """The collected nodes, with `value` renamed to `name`."""
-        self.nodes[-1].output[:] = [name if output == value else output for output in self.nodes[-1].output]
+        self.nodes[-1].output[:] = [
+            name if output == value else output for output in self.nodes[-1].output
+        ]
         return self.nodes

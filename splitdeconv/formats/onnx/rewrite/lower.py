@@ -57,7 +57,11 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
     if quantize is not None:
         blocks = [y and quantize(y) for y in blocks]
     blocks = _fill_empty(ops, plan, blocks, bias, channels, dtype)
-    join = {"concat": _join_by_concat, "depth_to_space": _join_by_space, "transpose": _join_by_transpose}[interleave]
+    join = {
+        "concat": _join_by_concat,
+        "depth_to_space": _join_by_space,
+        "transpose": _join_by_transpose,
+    }[interleave]
     y = blocks[0] if max(plan.phase_counts) == 1 else join(ops, plan, blocks, channels)
     crop = {axis + 2: pair for axis, pair in enumerate(plan.crop) if any(pair)}
     return ops.slice(y, crop) if crop else y
@@ -71,7 +75,9 @@ def _cut(ops, plan, convolution, x, made):
     whatever the file declares.
     """
     zeros, slices, pads = [(0, 0), (0, 0)], {}, []
-    for i, ((before, after), axis) in enumerate(zip(convolution.pads, plan.axes, strict=True), start=2):
+    for i, ((before, after), axis) in enumerate(
+        zip(convolution.pads, plan.axes, strict=True), start=2
+    ):
         shortest = max(1, -((axis.tail - 1) // axis.s))
         dropped = min(before, 0), min(after, 0)
         spare = (max(before, 0), max(after, 0))
@@ -116,7 +122,9 @@ def _fill_empty(ops, plan, blocks, bias, channels, dtype):
     if bias is None:
         value = ops.constant(np.zeros((1, 1, *ones), dtype), "zero")
     else:
-        value = ops.concat([ops.reshape(bias(1), [1, channels, *ones])] * len(plan.convolutions[0].phases), 1)
+        value = ops.concat(
+            [ops.reshape(bias(1), [1, channels, *ones])] * len(plan.convolutions[0].phases), 1
+        )
     fill = ops.expand(value, like, dtype)
     return [fill if block is None else block for block in blocks]
 
@@ -134,7 +142,10 @@ def _join_by_concat(ops, plan, blocks, _):
     for phases, rows in columns.items():
         for axis in reversed(range(rank - 1)):
             leads = product(*map(range, outer[:axis]))
-            rows = {lead: ops.concat([rows[*lead, r] for r in range(outer[axis])], axis + 3) for lead in leads}
+            rows = {
+                lead: ops.concat([rows[*lead, r] for r in range(outer[axis])], axis + 3)
+                for lead in leads
+            }
         values += ops.split(rows[()], len(phases), 1)
     if inner > 1:
         values = [ops.reshape(value, [0] * (rank + 2) + [1]) for value in values]
@@ -156,4 +167,6 @@ def _join_by_transpose(ops, plan, blocks, channels):
     y = ops.reshape(ops.concat(blocks, 1), [0, *strides, channels, *opened])
     pairs = [axis for i in range(rank) for axis in (rank + 2 + i, 1 + i)]
     y = ops.transpose(y, (0, rank + 1, *pairs))
-    return ops.reshape(y, [0, channels, *(Scaled(2 + 2 * i, stride) for i, stride in enumerate(strides))])
+    return ops.reshape(
+        y, [0, channels, *(Scaled(2 + 2 * i, stride) for i, stride in enumerate(strides))]
+    )

@@ -36,7 +36,9 @@ def rewrite(model, every, chosen, folder):
     replaced = {scope: {} for scope in every}
     unused = set()
     for this, form, interleave in chosen:
-        ops = GraphOps(this.scope, names, this.name, constants, model.ir_version, this.batch is None)
+        ops = GraphOps(
+            this.scope, names, this.name, constants, model.ir_version, this.batch is None
+        )
         y = _emit(ops, this, SplitPlan(this.axes, this.groups, form), interleave, folder, count)
         replaced[this.scope][this.node.output[0]] = ops.finish(y, this.node.output[0])
         unused |= _feeding(this)
@@ -45,7 +47,10 @@ def rewrite(model, every, chosen, folder):
     for scope in reversed(every):
         if replaced[scope] or scope.prelude:
             old = len(scope.graph.node)
-            kept = (replaced[scope].get(node.output[0], [node]) if node.output else [node] for node in scope.graph.node)
+            kept = (
+                replaced[scope].get(node.output[0], [node]) if node.output else [node]
+                for node in scope.graph.node
+            )
             scope.graph.node.extend([*scope.prelude, *(node for nodes in kept for node in nodes)])
             del scope.graph.node[:old]
     sweep(model, unused)
@@ -84,13 +89,25 @@ def _emit(ops, this, plan, interleave, folder, count):
     dtype = onnx.helper.tensor_dtype_to_np_dtype(this.computes)
     quantize = _quantizer(ops, this, plan, count, read) if quantized else None
     x = this.node.input[0]
-    return lower(ops, plan, interleave, x, filters, bias if biased else None, channels, dtype, quantize=quantize)
+    return lower(
+        ops,
+        plan,
+        interleave,
+        x,
+        filters,
+        bias if biased else None,
+        channels,
+        dtype,
+        quantize=quantize,
+    )
 
 
 def _check_growth(this, plan):
     """Reject forms that would extend the filters excessively, as a large dilation could."""
     before = prod(this.shape)
-    after = sum(prod(c.kernel_size) * len(c.phases) for c in plan.convolutions) * prod(this.shape[:2])
+    after = sum(prod(c.kernel_size) * len(c.phases) for c in plan.convolutions) * prod(
+        this.shape[:2]
+    )
     if after > max(4 * before, MOST_FILTERS):
         raise SplitDeconvError(
             f"the form {plan.form} would extend the filters by too many zeros",
@@ -110,7 +127,10 @@ def _quantizer(ops, this, plan, count, read):
     ONNX Runtime would try to compute in integers, and up to 1.20 fails to run.
     """
     scope, output = this.scope, this.node.output[0]
-    reader = next((n for n in scope.graph.node if n.op_type == "QuantizeLinear" and output in n.input[:1]), None)
+    reader = next(
+        (n for n in scope.graph.node if n.op_type == "QuantizeLinear" and output in n.input[:1]),
+        None,
+    )
     inner = this.weights.chain[0] if this.weights and this.weights.chain else None
     before = scope.producer(this.node.input[0])
     if reader is None or count[output] > 1 or output in scope.outputs:
@@ -124,7 +144,10 @@ def _quantizer(ops, this, plan, count, read):
     if any(scale is None or list(scale.dims) not in ([], [1]) for scale in scales):
         return None
     zeros = [read(scope.constant(name)) for name in inner.input[2:] if name]
-    if any(np.ptp(zero.astype(int)) for zero in zeros) or len(plan.convolutions) + max(plan.phase_counts) == 2:
+    if (
+        any(np.ptp(zero.astype(int)) for zero in zeros)
+        or len(plan.convolutions) + max(plan.phase_counts) == 2
+    ):
         return None
     if scales[0].data_type != this.computes:  # the inverse would give another type
         return None

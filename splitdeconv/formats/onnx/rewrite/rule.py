@@ -41,7 +41,9 @@ def split_conv_transpose_rule(form="auto", interleave="concat"):
     ir, pattern = require("onnx_ir", "onnx"), require("onnxscript.rewriter.pattern", "onnx")
 
     def find(op, x, w):
-        return op.ConvTranspose(x, w, _allow_other_inputs=True, _allow_other_attributes=True, _outputs=["y"])
+        return op.ConvTranspose(
+            x, w, _allow_other_inputs=True, _allow_other_attributes=True, _outputs=["y"]
+        )
 
     def check(context, x, w, y):
         try:
@@ -56,10 +58,14 @@ def split_conv_transpose_rule(form="auto", interleave="concat"):
         opset = found.pop(node)
         plan, shape = _plan(ir, node, opset, form, interleave)
         batch = _shape(node.inputs[0])
-        return _lower(TapeOps(op, ir, opset, not batch or batch[0] is None), plan, interleave, node, shape)
+        return _lower(
+            TapeOps(op, ir, opset, not batch or batch[0] is None), plan, interleave, node, shape
+        )
 
     found = {}
-    return pattern.RewriteRule(find, replace, check, name=f"SplitConvTranspose({form}, {interleave})")
+    return pattern.RewriteRule(
+        find, replace, check, name=f"SplitConvTranspose({form}, {interleave})"
+    )
 
 
 class TapeOps(Ops):
@@ -105,11 +111,17 @@ def _plan(ir, node, opset, form, interleave):
     filters = shapes[1]
     if filters is None or None in filters or len(filters) < 3 or not all(filters):
         raise SplitDeconvError(
-            "the shape of its filters is unknown", where=node.name, expected="known lengths", got=str(filters)
+            "the shape of its filters is unknown",
+            where=node.name,
+            expected="known lengths",
+            got=str(filters),
         )
     if node.inputs[0].dtype is None and node.inputs[1].dtype is None:
         raise SplitDeconvError(
-            "the type it computes in is unknown", where=node.name, expected="a typed input", got="none"
+            "the type it computes in is unknown",
+            where=node.name,
+            expected="a typed input",
+            got="none",
         )
     axes, groups = geometry(ir.serde.serialize_node(node), opset, shapes[0], filters, shapes[2])
     if interleave == "depth_to_space":
@@ -138,7 +150,9 @@ def _lower(ops, plan, interleave, node, shape):
         return ops.constant(stack(values, plan.groups, phases))
 
     dtype = (w.dtype or x.dtype).numpy()
-    return lower(ops, plan, interleave, x, filters, stacked if bias is not None else None, channels, dtype)
+    return lower(
+        ops, plan, interleave, x, filters, stacked if bias is not None else None, channels, dtype
+    )
 
 
 def _shape(value):

@@ -18,7 +18,9 @@ _MICROSOFT, _BLOCKED = "com.microsoft", "com.microsoft.nchwc"
 _OWN = ("activation", "activation_params", "channels_last", "alpha", "beta")
 #: Outputs with the shape and the type of the first input, by operator: their positions.
 _LIKE_INPUT = {
-    **dict.fromkeys(("BiasAdd", "BiasGelu", "BiasSoftmax", "FastGelu", "Gelu", "GroupNorm", "Inverse"), (0,)),
+    **dict.fromkeys(
+        ("BiasAdd", "BiasGelu", "BiasSoftmax", "FastGelu", "Gelu", "GroupNorm", "Inverse"), (0,)
+    ),
     **dict.fromkeys(("QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QuickGelu"), (0,)),
     **dict.fromkeys(("RotaryEmbedding", "Trilu"), (0,)),
     "SkipGroupNorm": (0, 1),
@@ -78,14 +80,23 @@ def _builder(node) -> Callable | None:
             "QLinearConv": _convolved,
             "QuantizeLinear": _quantized,
         }
-        like = {**dict.fromkeys(_LIKE_INPUT, _like_input), **dict.fromkeys(_LIKE_ANOTHER, _like_another)}
+        like = {
+            **dict.fromkeys(_LIKE_INPUT, _like_input),
+            **dict.fromkeys(_LIKE_ANOTHER, _like_another),
+        }
         return (like | own).get(kind)
     if node.domain == _BLOCKED:
         return (
-            _like_another if kind in _LIKE_BLOCKED else {"ReorderInput": _like_input, "ReorderOutput": _cut}.get(kind)
+            _like_another
+            if kind in _LIKE_BLOCKED
+            else {"ReorderInput": _like_input, "ReorderOutput": _cut}.get(kind)
         )
     # ONNX Runtime defines this one in the ONNX domain.
-    return _like_input if kind == "SimplifiedLayerNormalization" and node.domain in DEFAULT_DOMAINS else None
+    return (
+        _like_input
+        if kind == "SimplifiedLayerNormalization" and node.domain in DEFAULT_DOMAINS
+        else None
+    )
 
 
 def _make(kind, inputs, outputs, **attributes):
@@ -100,12 +111,19 @@ def _like_input(_, node):
 
 def _like_another(_, node):
     """One ONNX operator, between two Transposes if the original has its channels last."""
-    blocked, last = node.domain == _BLOCKED, bool(_number(node, "channels_last")) or node.op_type.startswith("Nhwc")
+    blocked, last = (
+        node.domain == _BLOCKED,
+        bool(_number(node, "channels_last")) or node.op_type.startswith("Nhwc"),
+    )
     kind, places = (_LIKE_BLOCKED if blocked else _LIKE_ANOTHER)[node.op_type]
     inputs, output = [node.input[i] if i < len(node.input) else "" for i in places], node.output[0]
     if blocked and last:
         return None
-    names = [f"splitdeconv.{end}/{output}" for end in ("first", "last")] if last else [inputs[0], output]
+    names = (
+        [f"splitdeconv.{end}/{output}" for end in ("first", "last")]
+        if last
+        else [inputs[0], output]
+    )
     other = _make(kind, [names[0], *inputs[1:]], [names[1]])
     other.attribute.extend(a for a in node.attribute if a.name not in _OWN)
     if not last:
@@ -156,7 +174,9 @@ def _cut(scope, node):
     if _number(node, "channels_last") or not channels:
         return None
     if scope.opset < 10:
-        return [_make("Slice", node.input[:1], node.output[:1], axes=[1], starts=[0], ends=[channels])]
+        return [
+            _make("Slice", node.input[:1], node.output[:1], axes=[1], starts=[0], ends=[channels])
+        ]
     helper = require("onnx", "onnx").helper
     names = [f"splitdeconv.{end}/{node.output[0]}" for end in ("from", "to", "axis")]
     constants = [

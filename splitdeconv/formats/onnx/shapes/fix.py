@@ -57,7 +57,9 @@ def fix(model, shapes: Sequence[Shape | None]) -> None:
     if said and not odd:
         raise SplitDeconvError(
             "ONNX shape inference cannot give the model this input shape",
-            where=", ".join(f"input {v.name} of {text_of(s)}" for v, s in zip(values, shapes, strict=True) if s),
+            where=", ".join(
+                f"input {v.name} of {text_of(s)}" for v, s in zip(values, shapes, strict=True) if s
+            ),
             expected="sizes that every operator of the model accepts",
             got=said,
             fix="choose other sizes, or omit the option to keep the input shapes open",

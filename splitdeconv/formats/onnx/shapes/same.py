@@ -38,7 +38,8 @@ def _spell_out(scope, node, values):
         return
     extra = given.get("output_padding") or [0] * len(axes)
     totals = [
-        effective_kernel(axis.k, axis.d) - axis.s + more - axis.tail for axis, more in zip(axes, extra, strict=True)
+        effective_kernel(axis.k, axis.d) - axis.s + more - axis.tail
+        for axis, more in zip(axes, extra, strict=True)
     ]
     for index in reversed(range(len(node.attribute))):
         if node.attribute[index].name in ("auto_pad", "pads"):

@@ -45,7 +45,9 @@ def _copy(source, target):
 
 
 def _holds(attribute):
-    return attribute.HasField("t") or attribute.HasField("g") or attribute.tensors or attribute.graphs
+    return (
+        attribute.HasField("t") or attribute.HasField("g") or attribute.tensors or attribute.graphs
+    )
 
 
 def _copy_plain(target, name, value):

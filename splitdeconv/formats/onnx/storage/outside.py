@@ -21,8 +21,12 @@ def staying(model, folder) -> list:
         SplitDeconvError: one of the tensors cannot be read.
         SplitDeconvError: one of the tensors cannot be read.
     """
-    stored = (tensor for scope in scopes(model) for tensor in getattr(scope.graph, "initializer", ()))
-    return [tensor for tensor in stored if is_external(tensor) and locate(tensor, folder)[2] > SMALL]
+    stored = (
+        tensor for scope in scopes(model) for tensor in getattr(scope.graph, "initializer", ())
+    )
+    return [
+        tensor for tensor in stored if is_external(tensor) and locate(tensor, folder)[2] > SMALL
+    ]
 
 
 def refers(data: bytes) -> bool:

@@ -66,7 +66,11 @@ def make(table, /, **fields):
 def damaged(where, got):
     """The error for bytes that are not a valid model."""
     return SplitDeconvError(
-        "the TFLite file is damaged", where=where, expected="a valid flatbuffer", got=got, fix="export or copy it again"
+        "the TFLite file is damaged",
+        where=where,
+        expected="a valid flatbuffer",
+        got=got,
+        fix="export or copy it again",
     )
 
 
@@ -123,7 +127,11 @@ def _layout(table):
 @cache
 def _union(name):
     """The table names of a union, by number."""
-    return {number: member for member, number in vars(getattr(schema(), name)).items() if isinstance(number, int)}
+    return {
+        number: member
+        for member, number in vars(getattr(schema(), name)).items()
+        if isinstance(number, int)
+    }
 
 
 class _Walk:
@@ -201,7 +209,9 @@ class _Walk:
         self.spend(16 + inline, path)
         fields = [_U16.unpack_from(self.data, vtable + i)[0] for i in range(4, length, 2)]
         if fields and max(fields) >= max(inline, 4):
-            raise damaged(self.where, f"{path}: a field at byte {max(fields)} of a table of {inline}")
+            raise damaged(
+                self.where, f"{path}: a field at byte {max(fields)} of a table of {inline}"
+            )
         return fields
 
     def _children(self, name, target, width, path):

@@ -11,7 +11,23 @@ from .bounds import damaged
 # TFLite kernels count elements in an int (RuntimeShape::FlatSize).
 _MOST_ELEMENTS = 2**31
 # Bytes per element by TensorType; strings, resources, variants and packed types have no such number.
-BYTES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 8: 8, 9: 1, 10: 8, 11: 16, 12: 8, 15: 4, 16: 2, 18: 2}
+BYTES = {
+    0: 4,
+    1: 2,
+    2: 4,
+    3: 1,
+    4: 8,
+    6: 1,
+    7: 2,
+    8: 8,
+    9: 1,
+    10: 8,
+    11: 16,
+    12: 8,
+    15: 4,
+    16: 2,
+    18: 2,
+}
 
 
 def check(model, where) -> None:
@@ -30,7 +46,9 @@ def check(model, where) -> None:
         raise damaged(where, "no subgraph")
     for number, code in enumerate(model.operatorCodes):
         if code.version < 1 or builtin(code) < 0:
-            raise damaged(where, f"operator code {number}: kind {builtin(code)}, version {code.version}")
+            raise damaged(
+                where, f"operator code {number}: kind {builtin(code)}, version {code.version}"
+            )
     for number, graph in enumerate(model.subgraphs):
         _check_graph(model, graph, where, f"subgraph {number}")
     of_metadata = [entry.buffer for entry in model.metadata or ()]
@@ -87,8 +105,14 @@ def _check_tensor(model, tensor, where, name):
     if min(shape, default=0) < 0 or count >= _MOST_ELEMENTS:
         raise damaged(where, f"{name}: shape {shape}")
     signature = tensor.shapeSignature
-    if signature is not None and len(signature) and (len(signature) != len(shape) or min(signature) < -1):
-        raise damaged(where, f"{name}: shape {shape} with the signature {list(map(int, signature))}")
+    if (
+        signature is not None
+        and len(signature)
+        and (len(signature) != len(shape) or min(signature) < -1)
+    ):
+        raise damaged(
+            where, f"{name}: shape {shape} with the signature {list(map(int, signature))}"
+        )
     data, size = contents(model, tensor), BYTES.get(tensor.type)
     if data is not None and size and tensor.sparsity is None and len(data) != count * size:
         # The interpreter rejects such a constant as well.

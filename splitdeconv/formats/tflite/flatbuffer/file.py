@@ -43,7 +43,8 @@ def read(data: bytes, where: str):
             "not a TFLite model",
             where=where,
             expected="a flatbuffer with the identifier TFL3",
-            got=f"{len(data)} bytes" + (f" with {bytes(data[4:8])!r} in its place" if len(data) >= 8 else ""),
+            got=f"{len(data)} bytes"
+            + (f" with {bytes(data[4:8])!r} in its place" if len(data) >= 8 else ""),
         )
     end = extent(data, where)
     generated = schema()
@@ -128,7 +129,11 @@ def _moved(tail, start):
     position, moved = end - length, []
     directory = start + position
     for _ in range(count):
-        if position < 0 or position + _ZIP_ENTRY.size > end or tail[position : position + 4] != b"PK\x01\x02":
+        if (
+            position < 0
+            or position + _ZIP_ENTRY.size > end
+            or tail[position : position + 4] != b"PK\x01\x02"
+        ):
             return bytes(tail)
         *entry, offset = _ZIP_ENTRY.unpack_from(tail, position)
         moved.append((position, *entry, offset + directory - old))

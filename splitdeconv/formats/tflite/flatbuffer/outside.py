@@ -41,10 +41,14 @@ def bring_inside(model, data: bytes, end: int, where: str) -> int:
             buffer.data = _part(data, buffer.offset, buffer.size, f"buffer {number}", where)
             end = max(end, buffer.offset + buffer.size)
         buffer.offset = buffer.size = 0
-    for operator in (operator for graph in model.subgraphs or () for operator in graph.operators or ()):
+    for operator in (
+        operator for graph in model.subgraphs or () for operator in graph.operators or ()
+    ):
         start, size = operator.largeCustomOptionsOffset, operator.largeCustomOptionsSize
         if start >= _FIRST:
-            operator.customOptions = _part(data, start, size, "the options of a custom operator", where)
+            operator.customOptions = _part(
+                data, start, size, "the options of a custom operator", where
+            )
             end = max(end, start + size)
         operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
     return end

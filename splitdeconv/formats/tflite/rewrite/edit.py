@@ -24,8 +24,29 @@ _VERSIONS = {
 # Operators that may compute a shape or unpack a constant; removed when the result is no longer
 # read.
 _PURE = {
-    *("SHAPE", "STRIDED_SLICE", "SLICE", "PACK", "CONCATENATION", "DEQUANTIZE", "CAST", "RESHAPE", "GATHER", "SQUEEZE"),
-    *("EXPAND_DIMS", "ADD", "SUB", "MUL", "DIV", "FLOOR_DIV", "MAXIMUM", "MINIMUM", "BROADCAST_ARGS"),
+    *(
+        "SHAPE",
+        "STRIDED_SLICE",
+        "SLICE",
+        "PACK",
+        "CONCATENATION",
+        "DEQUANTIZE",
+        "CAST",
+        "RESHAPE",
+        "GATHER",
+        "SQUEEZE",
+    ),
+    *(
+        "EXPAND_DIMS",
+        "ADD",
+        "SUB",
+        "MUL",
+        "DIV",
+        "FLOOR_DIV",
+        "MAXIMUM",
+        "MINIMUM",
+        "BROADCAST_ARGS",
+    ),
 }
 
 
@@ -74,7 +95,10 @@ class Editor:
         """Add a builtin operator; its output has the type and quantization of the tensor `like`."""
         reference = self.graph.tensors[like]
         # Like TensorFlow's converter, write 1 for open lengths. A batch is already assumed to be 1.
-        stated = [shape[0], *(1 if open_ else n for n, open_ in zip(shape[1:], self.opened[1:], strict=True))]
+        stated = [
+            shape[0],
+            *(1 if open_ else n for n, open_ in zip(shape[1:], self.opened[1:], strict=True)),
+        ]
         output = self._tensor(label, stated, reference.type, parameters(reference))
         if any(self.opened):
             signature = [-1 if open_ else n for n, open_ in zip(shape, self.opened, strict=True)]
@@ -145,7 +169,9 @@ class Editor:
         for index, code in enumerate(self.model.operatorCodes):
             if builtin(code) == kind and code.version == version:
                 return index
-        code = make("OperatorCode", deprecatedBuiltinCode=min(kind, 127), version=version, builtinCode=kind)
+        code = make(
+            "OperatorCode", deprecatedBuiltinCode=min(kind, 127), version=version, builtinCode=kind
+        )
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
 
@@ -160,7 +186,9 @@ def substitute(model, graph, replacements) -> None:
     """
     old = [graph.operators[position] for position in replacements]
     graph.operators = [
-        new for position, operator in enumerate(graph.operators) for new in replacements.get(position, (operator,))
+        new
+        for position, operator in enumerate(graph.operators)
+        for new in replacements.get(position, (operator,))
     ]
     _prune(model, graph, [tensor for operator in old for tensor in ports(operator.inputs)])
 
@@ -190,7 +218,9 @@ def feeders(model, graph, suspects, unread=()) -> set[int]:
             readers[tensor] = readers.get(tensor, 0) + 1
     for tensor in unread:
         readers[tensor] -= 1
-    makers = {tensor: operator for operator in graph.operators for tensor in ports(operator.outputs)}
+    makers = {
+        tensor: operator for operator in graph.operators for tensor in ports(operator.outputs)
+    }
     dead = set()
     while suspects:
         operator = makers.get(suspects.pop())
@@ -212,7 +242,10 @@ def exposed(model, graph) -> Iterator[int]:
     yield from ports(graph.outputs)
     for signature in model.signatureDefs or ():
         if signature.subgraphIndex == number:
-            yield from (entry.tensorIndex for entry in (*(signature.inputs or ()), *(signature.outputs or ())))
+            yield from (
+                entry.tensorIndex
+                for entry in (*(signature.inputs or ()), *(signature.outputs or ()))
+            )
 
 
 def used(model) -> tuple[list[set[int]], set[int], set[int]]:
@@ -229,7 +262,9 @@ def used(model) -> tuple[list[set[int]], set[int], set[int]]:
     # Buffer 0 is empty by convention.
     buffers = {0, *(entry.buffer for entry in model.metadata or ()), *ports(model.metadataBuffer)}
     buffers |= {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors or ()}
-    codes = {operator.opcodeIndex for graph in model.subgraphs for operator in graph.operators or ()}
+    codes = {
+        operator.opcodeIndex for graph in model.subgraphs for operator in graph.operators or ()
+    }
     return tensors, buffers, codes
 
 

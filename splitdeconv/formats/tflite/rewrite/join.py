@@ -23,7 +23,9 @@ def join(mover, plan, outputs, interleave) -> int:
         return _crop(mover, plan, mover.concat(outputs, 3, "phases"))
     if interleave == "batch_to_space":
         return _by_batch(mover, plan, outputs)
-    kind = {"concat": _by_concat, "depth_to_space": _by_space, "transpose": _by_transpose}[interleave]
+    kind = {"concat": _by_concat, "depth_to_space": _by_space, "transpose": _by_transpose}[
+        interleave
+    ]
     return _crop(mover, plan, kind(mover, plan, outputs))
 
 
@@ -31,7 +33,9 @@ def _by_concat(mover, plan, outputs):
     """Put a row's phases side by side on the channels, rows on the width; reshape to pixels."""
     rows = {}
     for convolution, y in zip(plan.convolutions, outputs, strict=True):
-        for lead, one in zip(convolution.windows[0].phases, _apart(mover, y, convolution.windows[0]), strict=True):
+        for lead, one in zip(
+            convolution.windows[0].phases, _apart(mover, y, convolution.windows[0]), strict=True
+        ):
             rows.setdefault(lead, []).append(one)
     rows = [mover.concat(rows[lead], 3, f"row_{lead}") for lead in range(plan.phase_counts[0])]
     y = mover.concat(rows, 2, "rows")
@@ -66,7 +70,9 @@ def _by_transpose(mover, plan, outputs):
     y = mover.reshape(y, (batch * rows, columns, down, channels // down), "phases_apart")
     order = mover.editor.helper([0, 2, 1, 3], "order")
     shape = (batch * rows, down, columns, channels // down)
-    y = mover.editor.operator("TRANSPOSE", [y, order], y, shape, "rows_apart", make("TransposeOptions"))
+    y = mover.editor.operator(
+        "TRANSPOSE", [y, order], y, shape, "rows_apart", make("TransposeOptions")
+    )
     return mover.reshape(y, _grid(mover, plan, outputs), "interleaved")
 
 
@@ -83,11 +89,15 @@ def _by_batch(mover, plan, outputs):
     batch, *_ = _grid(mover, plan, outputs)
     sizes = [
         n * s - start - end
-        for n, s, (start, end) in zip(editor.shape(y)[1:3], plan.phase_counts, plan.crop, strict=True)
+        for n, s, (start, end) in zip(
+            editor.shape(y)[1:3], plan.phase_counts, plan.crop, strict=True
+        )
     ]
     inputs = [y, editor.helper(plan.phase_counts, "block"), editor.helper(plan.crop, "crops")]
     shape = (batch, *sizes, editor.shape(y)[3])
-    return editor.operator("BATCH_TO_SPACE_ND", inputs, y, shape, "interleaved", make("BatchToSpaceNDOptions"))
+    return editor.operator(
+        "BATCH_TO_SPACE_ND", inputs, y, shape, "interleaved", make("BatchToSpaceNDOptions")
+    )
 
 
 def _grid(mover, plan, outputs):

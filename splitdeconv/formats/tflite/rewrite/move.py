@@ -44,7 +44,9 @@ class Mover:
             0 if r is None else r[1] - n if axis in _SPATIAL else r[1]
             for axis, (r, n) in enumerate(zip(ranges, sizes, strict=True))
         ]
-        masks = [sum(1 << i for i, bound in enumerate(bounds) if not bound) for bounds in (begin, end)]
+        masks = [
+            sum(1 << i for i, bound in enumerate(bounds) if not bound) for bounds in (begin, end)
+        ]
         shape = tuple(n if r is None else r[1] - r[0] for n, r in zip(sizes, ranges, strict=True))
         helper = self.editor.helper
         inputs = [x, helper(begin, "begin"), helper(end, "end"), helper([1] * 4, "ones")]

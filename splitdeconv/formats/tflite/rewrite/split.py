@@ -58,7 +58,10 @@ class _Rewrite:
         self.hybrid = site.dtype == hybrid.DTYPE
 
     def run(self, interleave):
-        outputs = [self.convolution(c, w) for c, w in zip(self.plan.convolutions, self.filters(), strict=True)]
+        outputs = [
+            self.convolution(c, w)
+            for c, w in zip(self.plan.convolutions, self.filters(), strict=True)
+        ]
         join(self.mover, self.plan, outputs, interleave)
         return self.editor.finish(self.handle.output)
 
@@ -82,7 +85,9 @@ class _Rewrite:
         if filters is None:
             return self.empty(phases)
         label = "_".join(str(p) for p in convolution.phases[0])
-        return self.windowed(self.feed, convolution.pads, filters, phases, convolution.dilations, label)
+        return self.windowed(
+            self.feed, convolution.pads, filters, phases, convolution.dilations, label
+        )
 
     def windowed(self, feed, pads, filters, phases, dilations, label):
         """A convolution of `feed(pads)`; its result is cropped if the input must not be."""
@@ -91,10 +96,17 @@ class _Rewrite:
         padding = implied(filters.shape[1:3], dilations, pads)
         if not self.hybrid or padding:
             return self.conv(
-                feed(((0, 0),) * 2 if padding else pads), filters, phases, padding or "VALID", dilations, label
+                feed(((0, 0),) * 2 if padding else pads),
+                filters,
+                phases,
+                padding or "VALID",
+                dilations,
+                label,
             )
         cuts = [(max(-before, 0), max(-after, 0)) for before, after in pads]
-        y = self.conv(feed(_positive(pads)), filters, phases, "VALID", dilations, label, tuple(map(sum, cuts)))
+        y = self.conv(
+            feed(_positive(pads)), filters, phases, "VALID", dilations, label, tuple(map(sum, cuts))
+        )
         n, *sizes, channels = self.editor.shape(y)
         kept = [(before, size - after) for (before, after), size in zip(cuts, sizes, strict=True)]
         return self.mover.slice(y, ((0, n), *kept, (0, channels)), f"phase_{label}_cut")
@@ -138,14 +150,18 @@ class _Rewrite:
             options.quantizedBiasType, version = self.handle.bias_type, 8
         if self.hybrid:
             version = 5 if len(found.scale) > 1 else 2
-        y = editor.operator("CONV_2D", inputs, self.handle.output, shape, f"phase_{label}", options, version)
+        y = editor.operator(
+            "CONV_2D", inputs, self.handle.output, shape, f"phase_{label}", options, version
+        )
         kept = (*((0, n) for n in shape[:3]), (0, len(filters) - silent))
         return self.mover.slice(y, kept, f"phase_{label}_heard")
 
     def weights(self, filters, quantization, label):
         stored = self.editor.graph.tensors[self.handle.stored_weights]
         index = self.editor.constant(filters, f"weights_{label}", stored.type, quantization)
-        return self.unpacked(index, self.handle.stored_weights, self.handle.weights, f"weights_{label}_unpacked")
+        return self.unpacked(
+            index, self.handle.stored_weights, self.handle.weights, f"weights_{label}_unpacked"
+        )
 
     def unpacked(self, index, stored, like, label):
         """A new constant, followed by its own DEQUANTIZE if the original has one."""
@@ -176,13 +192,19 @@ class _Rewrite:
         x, weights = (editor.graph.tensors[i] for i in (self.handle.x, self.handle.stored_weights))
         count = phases * self.site.out_channels
         if type_name(x) == "FLOAT32":
-            return editor.constant(np.zeros(count + silent, "<f4"), "bias", schema.TensorType.FLOAT32)
+            return editor.constant(
+                np.zeros(count + silent, "<f4"), "bias", schema.TensorType.FLOAT32
+            )
         wide = type_name(x) == "INT16" and self.handle.bias_type != schema.TensorType.INT32
         kind = schema.TensorType.INT64 if wide else schema.TensorType.INT32
         product = scales(x)[0] * scales(weights)
         product = np.tile(product, phases) if len(product) > 1 else product
-        quantization = make("QuantizationParameters", scale=product, zeroPoint=np.zeros(len(product), "<i8"))
-        return editor.constant(np.zeros(count, "<i8" if wide else "<i4"), "bias", kind, quantization)
+        quantization = make(
+            "QuantizationParameters", scale=product, zeroPoint=np.zeros(len(product), "<i8")
+        )
+        return editor.constant(
+            np.zeros(count, "<i8" if wide else "<i4"), "bias", kind, quantization
+        )
 
     # Inputs of the convolutions
 
@@ -207,7 +229,9 @@ class _ZeroInsertion(_Rewrite):
 
     def run(self, _):
         (convolution,), (filters,) = self.plan.convolutions, self.filters()
-        self.windowed(self.fed_among_zeros, convolution.pads, filters, 1, convolution.dilations, "whole")
+        self.windowed(
+            self.fed_among_zeros, convolution.pads, filters, 1, convolution.dilations, "whole"
+        )
         return self.editor.finish(self.handle.output)
 
     def fed_among_zeros(self, pads):
@@ -218,7 +242,12 @@ class _ZeroInsertion(_Rewrite):
 
     def inserted(self):
         (rows, columns), channels = (axis.n for axis in self.site.axes), self.site.in_channels
-        x, (down, right), reshape, pad = self.handle.x, self.plan.insertion, self.mover.reshape, self.mover.pad
+        x, (down, right), reshape, pad = (
+            self.handle.x,
+            self.plan.insertion,
+            self.mover.reshape,
+            self.mover.pad,
+        )
         if down > 1:
             x = reshape(x, (self.batch, rows, 1, columns * channels), "rows_apart")
             x = pad(x, [(0, 0), (0, down - 1)], "rows_of_zeros")
@@ -256,7 +285,12 @@ def implied(kernel, dilations, pads):
 
 def _tiled(quantization, phases):
     """Quantization parameters for stacked phases, with per-channel values repeated."""
-    if quantization is None or phases == 1 or quantization.scale is None or len(quantization.scale) < 2:
+    if (
+        quantization is None
+        or phases == 1
+        or quantization.scale is None
+        or len(quantization.scale) < 2
+    ):
         return quantization
     tiled, count = copy(quantization), len(quantization.scale)
     for field in ("scale", "zeroPoint", "min", "max"):

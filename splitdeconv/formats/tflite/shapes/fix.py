@@ -69,7 +69,11 @@ class _Graph:
             self._take_customs()
             self._store()
             stuck = self._prepare(live := self._live())
-            if fold(self._model, self._graph, self._known) or self._take_customs() or self._enter(live, stuck):
+            if (
+                fold(self._model, self._graph, self._known)
+                or self._take_customs()
+                or self._enter(live, stuck)
+            ):
                 continue
             if stuck is None:
                 break
@@ -81,7 +85,10 @@ class _Graph:
         live, lost = [], set(self._open)
         for operator in self._graph.operators:
             outputs = ports(operator.outputs)
-            custom = builtin(self._model.operatorCodes[operator.opcodeIndex]) == schema().BuiltinOperator.CUSTOM
+            custom = (
+                builtin(self._model.operatorCodes[operator.opcodeIndex])
+                == schema().BuiltinOperator.CUSTOM
+            )
             if custom or lost & {*ports(operator.inputs), *outputs}:
                 lost.update(set(outputs) - self._fed)
             else:
@@ -97,7 +104,11 @@ class _Graph:
         grown = False
         for operator in self._graph.operators:
             inputs, outputs = ports(operator.inputs), ports(operator.outputs)
-            if operator_name(self._model, operator) != _MEDIAPIPE or not inputs or len(outputs) != 1:
+            if (
+                operator_name(self._model, operator) != _MEDIAPIPE
+                or not inputs
+                or len(outputs) != 1
+            ):
                 continue
             image, (result,) = dimensions(self._graph.tensors[outputs[0]])[1:], outputs
             if result not in self._known and inputs[0] in self._known and None not in image:
@@ -122,7 +133,10 @@ class _Graph:
             outputs=np.array([], "<i4"),
         )
         interpreter = self._allocated(part)
-        shapes = {detail["index"]: tuple(map(int, detail["shape"])) for detail in interpreter.get_tensor_details()}
+        shapes = {
+            detail["index"]: tuple(map(int, detail["shape"]))
+            for detail in interpreter.get_tensor_details()
+        }
         for operator in live:
             made = ports(operator.outputs)
             if not all(self._is_planned(interpreter, i, shapes) for i in made):
@@ -143,7 +157,9 @@ class _Graph:
         )
         kernels = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
-            interpreter = litert.Interpreter(model_content=write(whole), experimental_op_resolver_type=kernels)
+            interpreter = litert.Interpreter(
+                model_content=write(whole), experimental_op_resolver_type=kernels
+            )
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError, TypeError) as error:
             raise SplitDeconvError(
@@ -169,7 +185,9 @@ class _Graph:
 
         A branch gets the inputs of its operator, and so does a loop body that keeps their shapes.
         """
-        places = Counter(n for graph in self._model.subgraphs for op in graph.operators for n in set(called(op)))
+        places = Counter(
+            n for graph in self._model.subgraphs for op in graph.operators for n in set(called(op))
+        )
         for operator in live:
             first = {"IF": 1, "WHILE": 0}.get(operator_name(self._model, operator))
             shapes = [self._shape(i) for i in ports(operator.inputs)[first:]]
@@ -191,7 +209,9 @@ class _Graph:
 
     def _settle_called(self, numbers, shapes):
         """Fix subgraphs for their arguments; loops that change shapes stay as they are."""
-        before = [(part, dict(vars(part))) for graph in self._model.subgraphs for part in _parts(graph)]
+        before = [
+            (part, dict(vars(part))) for graph in self._model.subgraphs for part in _parts(graph)
+        ]
         for number in numbers:
             own = ports(self._model.subgraphs[number].inputs)
             if len(own) == len(shapes):

@@ -89,7 +89,9 @@ def _derived(model, graph, known):
 
 def _is_small(tensor):
     shape = dimensions(tensor)
-    plain = type_name(tensor) in _TYPES and (tensor.quantization is None or tensor.quantization.scale is None)
+    plain = type_name(tensor) in _TYPES and (
+        tensor.quantization is None or tensor.quantization.scale is None
+    )
     return plain and None not in shape and prod(shape) <= _MOST_NUMBERS
 
 
@@ -100,21 +102,35 @@ def _values(model, graph, seeds, steps, wanted):
     if not left:
         return values
     tensors, buffers = [], [make("Buffer")]
-    read = {i for step in steps for i in ports(step.inputs)} - {i for step in steps for i in ports(step.outputs)}
+    read = {i for step in steps for i in ports(step.inputs)} - {
+        i for step in steps for i in ports(step.outputs)
+    }
     for index, old in enumerate(graph.tensors):
         shape = old.shape if index not in seeds else _indices([len(seeds[index])])
         place = len(buffers) if index in read else 0
-        tensors.append(make("Tensor", name=old.name, type=old.type, shape=shape, hasRank=True, buffer=place))
+        tensors.append(
+            make("Tensor", name=old.name, type=old.type, shape=shape, hasRank=True, buffer=place)
+        )
         if place:
             data = values.get(index)
-            stored = model.buffers[old.buffer].data if data is None else np.frombuffer(data.tobytes(), np.uint8)
+            stored = (
+                model.buffers[old.buffer].data
+                if data is None
+                else np.frombuffer(data.tobytes(), np.uint8)
+            )
             buffers.append(make("Buffer", data=stored))
-    part = make("SubGraph", tensors=tensors, operators=steps, inputs=_indices(()), outputs=_indices(left))
-    whole = make("Model", version=3, operatorCodes=model.operatorCodes, buffers=buffers, subgraphs=[part])
+    part = make(
+        "SubGraph", tensors=tensors, operators=steps, inputs=_indices(()), outputs=_indices(left)
+    )
+    whole = make(
+        "Model", version=3, operatorCodes=model.operatorCodes, buffers=buffers, subgraphs=[part]
+    )
     litert = require("ai_edge_litert.interpreter", "tflite")
     kernels = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        interpreter = litert.Interpreter(model_content=write(whole), experimental_op_resolver_type=kernels)
+        interpreter = litert.Interpreter(
+            model_content=write(whole), experimental_op_resolver_type=kernels
+        )
         interpreter.allocate_tensors()
         interpreter.invoke()
         return values | {i: interpreter.get_tensor(i) for i in left}

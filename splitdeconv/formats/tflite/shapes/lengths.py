@@ -23,7 +23,9 @@ class Length:
         if isinstance(other, Length):
             if (self.tensor, self.axis) != (other.tensor, other.axis):
                 return NotImplemented
-            return replace(self, factor=self.factor + other.factor, offset=self.offset + other.offset)
+            return replace(
+                self, factor=self.factor + other.factor, offset=self.offset + other.offset
+            )
         return replace(self, offset=self.offset + other)
 
     def __mul__(self, other):

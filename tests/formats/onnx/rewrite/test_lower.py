@@ -44,8 +44,13 @@ def draw_case(draw):
             attributes["output_padding"] = [draw.randint(0, s - 1) for s in strides]
         open_ = draw.random() < 0.4
         if draw.random() < 0.3 and not open_:
-            spans = [d * (k - 1) + 1 for d, k in zip(attributes.get("dilations", [1] * rank), kernel, strict=True)]
-            most = [(n - 1) * s + span + s - 1 for n, s, span in zip(sizes, strides, spans, strict=True)]
+            spans = [
+                d * (k - 1) + 1
+                for d, k in zip(attributes.get("dilations", [1] * rank), kernel, strict=True)
+            ]
+            most = [
+                (n - 1) * s + span + s - 1 for n, s, span in zip(sizes, strides, spans, strict=True)
+            ]
             attributes["output_shape"] = [draw.randint(1, m) for m in most]
         try:
             axes = _axes(sizes, kernel, attributes)
@@ -57,13 +62,20 @@ def draw_case(draw):
 
 
 def _axes(sizes, kernel, attributes):
-    return from_onnx(sizes, kernel, **{name: v for name, v in attributes.items() if name != "group"})
+    return from_onnx(
+        sizes, kernel, **{name: v for name, v in attributes.items() if name != "group"}
+    )
 
 
 def definition(function, x, w, axes, groups, *more):
     """A function of `splitdeconv.core.definition` on channels-first arrays."""
     rank = len(axes)
-    y = function(np.moveaxis(x, 1, -1), w.transpose(*range(2, rank + 2), 1, 0), SplitPlan(axes, groups, "split"), *more)
+    y = function(
+        np.moveaxis(x, 1, -1),
+        w.transpose(*range(2, rank + 2), 1, 0),
+        SplitPlan(axes, groups, "split"),
+        *more,
+    )
     return np.moveaxis(y, -1, 1)
 
 
@@ -78,10 +90,24 @@ def test_random_geometries(part):
         opset = draw.choice(OPSETS)
         shape = [declared[0], x.shape[1], *declared[1:]]
         version = 3 if opset == 8 else 8
-        source = single(x, w, bias if biased else None, shape=shape, opset=opset, ir_version=version, **attributes)
+        source = single(
+            x,
+            w,
+            bias if biased else None,
+            shape=shape,
+            opset=opset,
+            ir_version=version,
+            **attributes,
+        )
         square = rank == 2 and len(set(attributes["strides"])) == 1
-        form, interleave = draw.choice(FORMS), draw.choice(INTERLEAVES if square else ("concat", "transpose"))
-        expected, got = run(source, {"x": x})[0], run(convert(source, form, interleave), {"x": x})[0]
+        form, interleave = (
+            draw.choice(FORMS),
+            draw.choice(INTERLEAVES if square else ("concat", "transpose")),
+        )
+        expected, got = (
+            run(source, {"x": x})[0],
+            run(convert(source, form, interleave), {"x": x})[0],
+        )
         exact = definition(conv_transpose, x.astype("f8"), w.astype("f8"), axes, groups)
         # Two sums in float32 (unit roundoff 2^-24) and the addition of the bias.
         bound = definition(rounding_bound, x.astype("f8"), w.astype("f8"), axes, groups, 2.0**-24)
@@ -100,10 +126,16 @@ def test_random_geometries(part):
 def test_every_form_and_interleave_in_integers(form, interleave, groups):
     """Sums of small integers are exact in float32: not one bit may differ."""
     rng = np.random.default_rng(0)
-    x, w = (rng.integers(-9, 10, shape).astype(np.float32) for shape in ((2, 4, 5, 6), (4, 3, 5, 3)))
+    x, w = (
+        rng.integers(-9, 10, shape).astype(np.float32) for shape in ((2, 4, 5, 6), (4, 3, 5, 3))
+    )
     bias = rng.integers(-9, 10, 3 * groups).astype(np.float32)
-    source = single(x, w, bias, strides=[2, 2], pads=[1, 0, 2, 1], output_padding=[1, 0], group=groups)
-    np.testing.assert_array_equal(run(convert(source, form, interleave), {"x": x})[0], run(source, {"x": x})[0])
+    source = single(
+        x, w, bias, strides=[2, 2], pads=[1, 0, 2, 1], output_padding=[1, 0], group=groups
+    )
+    np.testing.assert_array_equal(
+        run(convert(source, form, interleave), {"x": x})[0], run(source, {"x": x})[0]
+    )
 
 
 def test_the_operators_of_each_form_and_interleave():
@@ -126,7 +158,12 @@ def test_one_axis_is_interleaved_by_two_reshapes_and_a_transpose():
     (decision,) = decide_all(OnnxModel.parse(source).sites(), "generic")
     assert (decision.form, decision.interleave) == ("stacked", "transpose")
     found = kinds(convert(source, decision.form, decision.interleave))
-    assert {kind: found.count(kind) for kind in found} == {"Conv": 1, "Reshape": 2, "Transpose": 1, "Slice": 1}
+    assert {kind: found.count(kind) for kind in found} == {
+        "Conv": 1,
+        "Reshape": 2,
+        "Transpose": 1,
+        "Slice": 1,
+    }
 
 
 def opened(source, shape):
@@ -146,13 +183,18 @@ def test_a_file_of_fixed_size_stays_as_resizable_as_it_was(part):
     draw, compared = random.Random(100 + part), 0
     while compared < 40:
         sizes, kernel, attributes, _, per_group, _, biased = draw_case(draw)
-        if attributes.pop("output_shape", None) or set(sizes) == {1}:  # these are bound to their size
+        if attributes.pop("output_shape", None) or set(sizes) == {
+            1
+        }:  # these are bound to their size
             continue
         rank, groups = len(sizes), attributes["group"]
         x, w, bias = (np.round(3 * a) for a in arrays(compared, sizes, kernel, groups, per_group))
         source = single(x, w, bias if biased else None, opset=draw.choice(OPSETS), **attributes)
         square = rank == 2 and len(set(attributes["strides"])) == 1
-        form, interleave = draw.choice(FORMS), draw.choice(INTERLEAVES if square else ("concat", "transpose"))
+        form, interleave = (
+            draw.choice(FORMS),
+            draw.choice(INTERLEAVES if square else ("concat", "transpose")),
+        )
         converted = convert(source, form, interleave)
         for _ in range(3):
             shape = (draw.randint(1, 3), x.shape[1], *(draw.randint(1, 7) for _ in sizes))
@@ -169,14 +211,20 @@ def test_a_file_of_fixed_size_stays_as_resizable_as_it_was(part):
 def test_a_map_of_one_element_costs_no_padding_and_is_refused_at_other_sizes(interleave):
     """A GAN's first layer: its plan holds for the declared map, and a runtime says so instead of yielding numbers."""
     rng = np.random.default_rng(0)
-    x, w = rng.integers(-9, 10, (2, 5, 1, 1)).astype("f"), rng.integers(-9, 10, (5, 3, 4, 3)).astype("f")
+    x, w = (
+        rng.integers(-9, 10, (2, 5, 1, 1)).astype("f"),
+        rng.integers(-9, 10, (5, 3, 4, 3)).astype("f"),
+    )
     source = single(x, w, strides=[1, 1], pads=[1, 0, 0, 0])
     (decision,) = decide_all(OnnxModel.parse(source).sites(), "generic", interleave=interleave)
     assert decision.form == "stacked"
     assert "for the declared feature map of one element" in decision.reason
     converted = convert(source, "stacked", interleave)
     (conv,) = (node for node in converted.graph.node if node.op_type == "Conv")
-    assert {a.name: list(a.ints) for a in conv.attribute if a.type == a.INTS}["kernel_shape"] == [1, 1]
+    assert {a.name: list(a.ints) for a in conv.attribute if a.type == a.INTS}["kernel_shape"] == [
+        1,
+        1,
+    ]
     np.testing.assert_array_equal(run(converted, {"x": x})[0], run(source, {"x": x})[0])
     np.testing.assert_array_equal(opened(converted, (3, 5, 1, 1)), opened(source, (3, 5, 1, 1)))
     for shape in ((1, 5, 2, 1), (1, 5, 2, 2)):
@@ -229,7 +277,12 @@ def test_onnx_own_cases(case, form):
 
 def test_no_case_of_onnx_is_missing():
     assert len(ONNX_CASES) == 11
-    assert {case.name.removeprefix("test_convtranspose") for case in ONNX_CASES} >= {"", "_1d", "_3d", "_group_2"}
+    assert {case.name.removeprefix("test_convtranspose") for case in ONNX_CASES} >= {
+        "",
+        "_1d",
+        "_3d",
+        "_group_2",
+    }
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -242,13 +295,17 @@ def test_open_batch_and_sizes(form, interleave, strides):
     rng = np.random.default_rng(0)
     w, bias = rng.standard_normal((3, 2, 4, 3)).astype("f"), rng.standard_normal(2).astype("f")
     x = rng.standard_normal((1, 3, 1, 1)).astype("f")
-    source = single(x, w, bias, shape=["batch", 3, "height", "width"], strides=strides, pads=[2, 1, 0, 1])
+    source = single(
+        x, w, bias, shape=["batch", 3, "height", "width"], strides=strides, pads=[2, 1, 0, 1]
+    )
     converted = convert(source, form, interleave)
     for shape in ((1, 3, 2, 2), (2, 3, 1, 3), (3, 3, 5, 4), (1, 3, 9, 2)):
         x = rng.standard_normal(shape).astype("f")
         expected, got = run(source, {"x": x})[0], run(converted, {"x": x})[0]
         axes = from_onnx(shape[2:], (4, 3), strides=strides, pads=(2, 1, 0, 1))
-        bound = definition(rounding_bound, x, w, axes, 1, 2.0**-24) + 2.0**-21  # the bias is of order 1
+        bound = (
+            definition(rounding_bound, x, w, axes, 1, 2.0**-24) + 2.0**-21
+        )  # the bias is of order 1
         assert got.shape == expected.shape
         assert (np.abs(got - expected) <= bound).all()
 
@@ -262,7 +319,9 @@ def test_open_sizes_in_3d_and_1d(interleave):
         x = rng.integers(-9, 10, (2, 2, *range(2, 2 + rank))).astype("f")
         source = single(x, w, shape=[None, 2, *[None] * rank], strides=strides)
         for form in FORMS:
-            np.testing.assert_array_equal(run(convert(source, form, interleave), {"x": x})[0], run(source, {"x": x})[0])
+            np.testing.assert_array_equal(
+                run(convert(source, form, interleave), {"x": x})[0], run(source, {"x": x})[0]
+            )
 
 
 def test_equal_strides_need_no_length_known_at_run_time_only():
@@ -297,7 +356,9 @@ def test_a_phase_that_reads_only_padding_where_the_input_is_short():
     source = single(x, w, shape=[1, 2, None], strides=[2], pads=[2, 0])
     converted = convert(source)
     for n in range(1, 7):
-        np.testing.assert_array_equal(run(converted, {"x": x[..., :n]})[0], run(source, {"x": x[..., :n]})[0])
+        np.testing.assert_array_equal(
+            run(converted, {"x": x[..., :n]})[0], run(source, {"x": x[..., :n]})[0]
+        )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -325,7 +386,10 @@ def test_double_precision(form):
 def test_bfloat16_keeps_its_type():
     x, w, bias = (a.astype(ml_dtypes.bfloat16) for a in arrays(0, (4, 3), (3, 3), 1, (3, 2)))
     converted = convert(single(x, w, bias, strides=[2, 2], opset=22, ir_version=10), "stacked")
-    assert {t.data_type for t in converted.graph.initializer} == {onnx.TensorProto.BFLOAT16, onnx.TensorProto.INT64}
+    assert {t.data_type for t in converted.graph.initializer} == {
+        onnx.TensorProto.BFLOAT16,
+        onnx.TensorProto.INT64,
+    }
 
 
 def test_infinities_stay_where_they_were():

@@ -5,7 +5,10 @@ import onnx
 import pytest
 from onnx import helper
 from onnxscript.rewriter import rewrite
-from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_transpose_rule, fuse_pad_into_conv_rule
+from onnxscript.rewriter.rules.common import (
+    fuse_batchnorm_into_conv_transpose_rule,
+    fuse_pad_into_conv_rule,
+)
 
 from splitdeconv.formats.onnx.rewrite.rule import split_conv_transpose_rule
 from tests.formats.onnx.models import convert, kinds, model, run, single, tensor, value
@@ -25,7 +28,9 @@ def _rewritten(source, *rules):
 
 
 def _same(source, result, feeds=None):
-    for expected, got in zip(run(source, feeds or {"x": X}), run(result, feeds or {"x": X}), strict=True):
+    for expected, got in zip(
+        run(source, feeds or {"x": X}), run(result, feeds or {"x": X}), strict=True
+    ):
         np.testing.assert_array_equal(got, expected)
 
 
@@ -55,13 +60,17 @@ def test_after_a_fused_batch_normalization():
         helper.make_node("BatchNormalization", ["u", "gamma", "beta", "mean", "variance"], ["n"]),
         helper.make_node("Relu", ["n"], ["y"]),
     ]
-    stored = {"w": W} | {n: RNG.uniform(0.5, 2, 3).astype("f") for n in ("gamma", "beta", "mean", "variance")}
+    stored = {"w": W} | {
+        n: RNG.uniform(0.5, 2, 3).astype("f") for n in ("gamma", "beta", "mean", "variance")
+    }
     source = model(nodes, [value("x", "f", [None, 4, 5, 6])], [value("y", "f", [None] * 4)], stored)
     result = _rewritten(source, fuse_batchnorm_into_conv_transpose_rule)
     result = _rewritten(result, split_conv_transpose_rule("split"))
     assert not {"ConvTranspose", "BatchNormalization"} & set(kinds(result))
     # 60 products up to 81 in float32, and a scale of at most 4 rounded once more
-    np.testing.assert_allclose(run(result, {"x": X})[0], run(source, {"x": X})[0], rtol=1e-5, atol=1e-2)
+    np.testing.assert_allclose(
+        run(result, {"x": X})[0], run(source, {"x": X})[0], rtol=1e-5, atol=1e-2
+    )
 
 
 def test_in_one_set_with_another_rule():
@@ -71,7 +80,11 @@ def test_in_one_set_with_another_rule():
         helper.make_node("Pad", ["u", "pads"], ["p"]),
         helper.make_node("Conv", ["p", "w2"], ["y"]),
     ]
-    stored = {"w": W, "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "w2": RNG.integers(-3, 4, (2, 3, 3, 3)).astype("f")}
+    stored = {
+        "w": W,
+        "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+        "w2": RNG.integers(-3, 4, (2, 3, 3, 3)).astype("f"),
+    }
     source = model(nodes, [value("x", "f", [2, 4, 5, 6])], [value("y", "f", [None] * 4)], stored)
     source = onnx.shape_inference.infer_shapes(source)
     result = _rewritten(source, split_conv_transpose_rule("split"), fuse_pad_into_conv_rule)
@@ -89,7 +102,9 @@ def test_with_all_of_onnxscripts_default_rules_afterwards():
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("form", ["split", "rows", "stacked"])
 def test_weights_that_are_inputs(groups, form):
-    nodes = [helper.make_node("ConvTranspose", ["x", "w", "b"], ["y"], name="up", group=groups, **UP)]
+    nodes = [
+        helper.make_node("ConvTranspose", ["x", "w", "b"], ["y"], name="up", group=groups, **UP)
+    ]
     inputs = [value("x", "f", X.shape), value("w", "f", W.shape), value("b", "f", [3 * groups])]
     source = model(nodes, inputs, [value("y", "f", [None] * 4)])
     result = _rewritten(source, split_conv_transpose_rule(form))
@@ -106,10 +121,19 @@ def test_in_branches_and_functions():
         helper.make_node("Constant", [], ["weights"], value=tensor("weights", W)),
         helper.make_node("ConvTranspose", ["in", "weights"], ["out"], **UP),
     ]
-    function = helper.make_function("local", "Local", ["in"], ["out"], body, [helper.make_opsetid("", 17)])
+    function = helper.make_function(
+        "local", "Local", ["in"], ["out"], body, [helper.make_opsetid("", 17)]
+    )
     node = helper.make_node("If", ["condition"], ["y"], then_branch=then, else_branch=other)
     inputs = [value("condition", "?", []), value("x", "f", X.shape)]
-    source = model([node], inputs, [value("y", "f", [None] * 4)], {"w": W}, functions=[function], domains=["local"])
+    source = model(
+        [node],
+        inputs,
+        [value("y", "f", [None] * 4)],
+        {"w": W},
+        functions=[function],
+        domains=["local"],
+    )
     result = rewrite(source, [split_conv_transpose_rule("split")])
     assert b"ConvTranspose" not in _without_rule_names(result)
     for condition in (True, False):
@@ -140,7 +164,9 @@ def _without_rule_names(result):
     ids=["strides", "opset", "shape"],
 )
 def test_what_does_not_fit_is_left(source):
-    assert kinds(rewrite(source, [split_conv_transpose_rule("split", "depth_to_space")])) == ["ConvTranspose"]
+    assert kinds(rewrite(source, [split_conv_transpose_rule("split", "depth_to_space")])) == [
+        "ConvTranspose"
+    ]
 
 
 def test_arguments():

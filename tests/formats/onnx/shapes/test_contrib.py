@@ -34,9 +34,24 @@ CASES = {
     "FastGelu": ({"x": ("f4", (2, 5, 6))}, {"b": f4(6)}, "x b", {}),
     "Gelu": ({"x": IMAGE}, {}, "x", {}),
     "QuickGelu": ({"x": IMAGE}, {}, "x", {"alpha": 1.7}),
-    "SkipLayerNormalization": ({"x": ("f4", (2, 5, 6))}, {"k": f4(2, 5, 6), "g": f4(6), "b": f4(6)}, "x k g b", {}),
-    "SkipSimplifiedLayerNormalization": ({"x": ("f4", (2, 5, 6))}, {"k": f4(2, 5, 6), "g": f4(6)}, "x k g", {}),
-    "QLinearWhere": ({"x": BYTES}, PAIR | {"c": i1(7) > 50, "k": i1(3, 1, 1)}, "c x s z k s z s z", {}),
+    "SkipLayerNormalization": (
+        {"x": ("f4", (2, 5, 6))},
+        {"k": f4(2, 5, 6), "g": f4(6), "b": f4(6)},
+        "x k g b",
+        {},
+    ),
+    "SkipSimplifiedLayerNormalization": (
+        {"x": ("f4", (2, 5, 6))},
+        {"k": f4(2, 5, 6), "g": f4(6)},
+        "x k g",
+        {},
+    ),
+    "QLinearWhere": (
+        {"x": BYTES},
+        PAIR | {"c": i1(7) > 50, "k": i1(3, 1, 1)},
+        "c x s z k s z s z",
+        {},
+    ),
     "Inverse": ({"x": ("f4", (4, 3, 3))}, {}, "x", {}),
     "Trilu": ({"x": ("f4", (4, 3, 5))}, {}, "x", {}),
     "QuantizeLinear": ({"x": IMAGE}, {"s": SCALE, "z": np.int16(-3)}, "x s z", {}),
@@ -46,11 +61,26 @@ CASES = {
     "QLinearSoftmax": ({"x": BYTES}, PAIR, "x s z s z", {"axis": 1, "opset": 13}),
     "QLinearAdd": ({"x": BYTES}, PAIR | {"k": i1(3, 1, 1)}, "x s z k s z s z", {}),
     "QLinearMul": ({"x": ("u1", (3, 1, 7))}, PAIR | {"k": i1(2, 3, 9, 1)}, "x s z k s z s z", {}),
-    "QLinearConcat": ({"x": BYTES, "v": ("u1", (2, 5, 9, 7))}, PAIR, "s z x s z v s z", {"axis": 1}),
+    "QLinearConcat": (
+        {"x": BYTES, "v": ("u1", (2, 5, 9, 7))},
+        PAIR,
+        "s z x s z v s z",
+        {"axis": 1},
+    ),
     "QLinearAveragePool": ({"x": BYTES}, PAIR, "x s z s z", CONV),
     "QLinearGlobalAveragePool": ({"x": BYTES}, PAIR, "x s z s z", {"channels_last": 0}),
-    "FusedConv": ({"x": IMAGE}, {"w": f4(4, 3, 3, 2), "b": f4(4)}, "x w b", CONV | {"activation": "Relu"}),
-    "FusedGemm": ({"x": ("f4", (5, 3))}, {"w": f4(5, 4)}, "x w", {"transA": 1, "activation": "Relu"}),
+    "FusedConv": (
+        {"x": IMAGE},
+        {"w": f4(4, 3, 3, 2), "b": f4(4)},
+        "x w b",
+        CONV | {"activation": "Relu"},
+    ),
+    "FusedGemm": (
+        {"x": ("f4", (5, 3))},
+        {"w": f4(5, 4)},
+        "x w",
+        {"transA": 1, "activation": "Relu"},
+    ),
     "QLinearConv": (
         {"x": ("u1", (2, 9, 7, 3))},
         PAIR | {"w": i1(4, 3, 3, 2)},
@@ -72,10 +102,16 @@ def one(kind, opened=False, opset=13):
     """A model of one operator whose output is declared without a shape."""
     inputs, constants, names, attributes = CASES[kind]
     node = helper.make_node(kind, names.split(), ["y"], domain=MS, name="own", **attributes)
-    ports = [value(n, t, ["n", *shape[1:]] if opened else shape) for n, (t, shape) in inputs.items()]
+    ports = [
+        value(n, t, ["n", *shape[1:]] if opened else shape) for n, (t, shape) in inputs.items()
+    ]
     output = onnx.ValueInfoProto(name="y")
-    output.type.tensor_type.elem_type = TYPES.get(kind, TensorProto.UINT8 if "z" in constants else TensorProto.FLOAT)
-    source = model([node], ports, [output], {n: np.asarray(a) for n, a in constants.items()}, opset=opset)
+    output.type.tensor_type.elem_type = TYPES.get(
+        kind, TensorProto.UINT8 if "z" in constants else TensorProto.FLOAT
+    )
+    source = model(
+        [node], ports, [output], {n: np.asarray(a) for n, a in constants.items()}, opset=opset
+    )
     source.opset_import.append(helper.make_opsetid(MS, 1))
     for stored in source.graph.initializer:
         if stored.name in ("s", "z"):
@@ -91,7 +127,10 @@ def inferred(source, name="y"):
 @pytest.mark.parametrize("kind", CASES)
 def test_inference_tells_what_the_runtime_computes(kind):
     source = one(kind)
-    feeds = {n: (f4(*shape) if t == "f4" else i1(*shape, kind=t)) for n, (t, shape) in CASES[kind][0].items()}
+    feeds = {
+        n: (f4(*shape) if t == "f4" else i1(*shape, kind=t))
+        for n, (t, shape) in CASES[kind][0].items()
+    }
     data_type, shape = inferred(source)
     (y,) = run(source, feeds)
     assert (shape, data_type) == (y.shape, helper.np_dtype_to_tensor_dtype(y.dtype))
@@ -105,7 +144,9 @@ def test_a_convolution_may_have_a_result_of_another_type():
     assert inferred(source) == (TensorProto.INT8, inferred(one("QLinearConv"))[1])
 
 
-@pytest.mark.parametrize("kind", ["Gelu", "FusedConv", "QLinearConv", "QLinearAdd", "QuantizeLinear"])
+@pytest.mark.parametrize(
+    "kind", ["Gelu", "FusedConv", "QLinearConv", "QLinearAdd", "QuantizeLinear"]
+)
 def test_an_open_batch_stays_open_and_the_rest_is_known(kind):
     fixed, opened = (inferred(one(kind, opened))[1] for opened in (False, True))
     assert None not in fixed
@@ -143,15 +184,23 @@ def chain(rng):
     nodes = [
         helper.make_node("Conv", ["x", "v"], ["a"], pads=[0, 1, 2, 1]),
         helper.make_node("Relu", ["a"], ["r"]),
-        helper.make_node("ConvTranspose", ["r", "w"], ["c"], name="first", strides=[2, 2], pads=[1, 0, 1, 1]),
+        helper.make_node(
+            "ConvTranspose", ["r", "w"], ["c"], name="first", strides=[2, 2], pads=[1, 0, 1, 1]
+        ),
         helper.make_node("QuantizeLinear", ["c", "s", "z"], ["q"], domain=MS),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], domain=MS),
-        helper.make_node("ConvTranspose", ["d", "u"], ["y"], name="second", strides=[2, 2], pads=[0, 1, 0, 1]),
+        helper.make_node(
+            "ConvTranspose", ["d", "u"], ["y"], name="second", strides=[2, 2], pads=[0, 1, 0, 1]
+        ),
     ]
     weights = {"v": (6, 2, 3, 3), "w": (6, 5, 4, 3), "u": (5, 3, 2, 4)}
-    weights = {name: rng.standard_normal(shape).astype("f4") * 0.3 for name, shape in weights.items()}
+    weights = {
+        name: rng.standard_normal(shape).astype("f4") * 0.3 for name, shape in weights.items()
+    }
     weights |= {"s": np.float32(1e-3), "z": np.uint16(30011)}
-    source = model(nodes, [value("x", "f4", [1, 2, 7, 5])], [value("y", "f4", [None] * 4)], weights, opset=17)
+    source = model(
+        nodes, [value("x", "f4", [1, 2, 7, 5])], [value("y", "f4", [None] * 4)], weights, opset=17
+    )
     source.opset_import.append(helper.make_opsetid(MS, 1))
     return source
 
@@ -178,10 +227,16 @@ def test_a_file_that_the_runtime_optimized_is_fixed(level, rng, tmp_path, here):
     assert report.verification
 
 
-@pytest.mark.parametrize("level", [None, "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL"])
+@pytest.mark.parametrize(
+    "level", [None, "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL"]
+)
 def test_a_file_that_the_runtime_optimized_keeps_its_sizes(level, rng, tmp_path, here):
     source = chain(rng)
-    data = source.SerializeToString() if level is None else optimized(source, level, tmp_path / "optimized.onnx")
+    data = (
+        source.SerializeToString()
+        if level is None
+        else optimized(source, level, tmp_path / "optimized.onnx")
+    )
     plain, sites = (OnnxModel.parse(one).sites() for one in (source, data))
     assert [site.geometry for site in sites] == [site.geometry for site in plain]
     assert all(site.macs()["useful"] for site in sites)

@@ -16,7 +16,8 @@ def _shapes(source):
     values = (*graph.input, *graph.output, *graph.value_info)
     return {
         v.name: [
-            d.dim_param or (d.dim_value if d.HasField("dim_value") else None) for d in v.type.tensor_type.shape.dim
+            d.dim_param or (d.dim_value if d.HasField("dim_value") else None)
+            for d in v.type.tensor_type.shape.dim
         ]
         for v in values
     }
@@ -26,7 +27,9 @@ def _two_inputs(rng, x=("n", 3, "h", "w"), z=("n", 5, 1, 1)):
     """y = ConvTranspose(Relu(x)) + z, with a shape for the inner value that holds for one size only."""
     nodes = [
         helper.make_node("Relu", ["x"], ["r"]),
-        helper.make_node("ConvTranspose", ["r", "w"], ["c"], name="up", strides=[3, 2], pads=[1, 1, 0, 1]),
+        helper.make_node(
+            "ConvTranspose", ["r", "w"], ["c"], name="up", strides=[3, 2], pads=[1, 1, 0, 1]
+        ),
         helper.make_node("Add", ["c", "z"], ["y"]),
     ]
     weights = {"w": rng.standard_normal((3, 5, 4, 3)).astype("f4")}
@@ -50,17 +53,30 @@ def test_values_at_the_fixed_shape():
     fixed = onnx.load_model_from_string(result.model)
     onnx.checker.check_model(fixed, full_check=True)
     assert "ConvTranspose" not in kinds(fixed)
-    expected = {"x": [2, 3, 7, 4], "z": [2, 5, 1, 1], "y": [2, 5, 21, 7], "c": [2, 5, 21, 7], "r": [2, 3, 7, 4]}
+    expected = {
+        "x": [2, 3, 7, 4],
+        "z": [2, 5, 1, 1],
+        "y": [2, 5, 21, 7],
+        "c": [2, 5, 21, 7],
+        "r": [2, 3, 7, 4],
+    }
     assert _shapes(result.model) == expected
-    feeds = {n: rng.standard_normal(s).astype("f4") for n, s in (("x", (2, 3, 7, 4)), ("z", (2, 5, 1, 1)))}
-    np.testing.assert_allclose(run(result.model, feeds)[0], run(source, feeds)[0], rtol=0, atol=2e-5)
+    feeds = {
+        n: rng.standard_normal(s).astype("f4")
+        for n, s in (("x", (2, 3, 7, 4)), ("z", (2, 5, 1, 1)))
+    }
+    np.testing.assert_allclose(
+        run(result.model, feeds)[0], run(source, feeds)[0], rtol=0, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("sizes", [(1, 4, 13), (3, 4, 2)])
 def test_a_length_and_nothing_to_convert(sizes):
     w = np.random.default_rng(3).standard_normal((4, 2, 6)).astype("f4")
     up = helper.make_node("ConvTranspose", ["x", "w"], ["y"], name="up", strides=[4])
-    source = model([up], [value("x", "f4", [None, 4, None])], [value("y", "f4", [None] * 3)], {"w": w})
+    source = model(
+        [up], [value("x", "f4", [None, 4, None])], [value("y", "f4", [None] * 3)], {"w": w}
+    )
     for layers in (None, "^none$"):
         result = sd.convert(source.SerializeToString(), input_shape=sizes, layers=layers)
         assert result.report.converted == (layers is None)
@@ -71,7 +87,11 @@ def test_a_length_and_nothing_to_convert(sizes):
 def test_a_batch_leaves_the_image_open():
     result = sd.convert(_two_inputs(np.random.default_rng(4)), static_batch=3)
     shapes = _shapes(result.model)
-    assert (shapes["x"], shapes["z"], shapes["r"]) == ([3, 3, "h", "w"], [3, 5, 1, 1], [3, 3, "h", "w"])
+    assert (shapes["x"], shapes["z"], shapes["r"]) == (
+        [3, 3, "h", "w"],
+        [3, 5, 1, 1],
+        [3, 3, "h", "w"],
+    )
     assert shapes["c"] == [3, 5, None, None]
     assert "input x is still open: 3x3x?x?" in result.report.notes
 
@@ -98,7 +118,9 @@ def test_sizes_that_an_operator_does_not_take():
         helper.make_node("Reshape", ["c", "s"], ["y"]),
     ]
     weights = {"w": rng.standard_normal((3, 2, 2, 2)).astype("f4"), "s": np.array([-1, 48])}
-    source = model(nodes, [value("x", "f4", ["n", 3, "h", "w"])], [value("y", "f4", [None, 48])], weights)
+    source = model(
+        nodes, [value("x", "f4", ["n", 3, "h", "w"])], [value("y", "f4", [None, 48])], weights
+    )
     assert sd.convert(source.SerializeToString(), input_shape=(1, 3, 4, 6)).report.verification
     with refused("ONNX shape inference cannot give the model this input shape") as caught:
         sd.convert(source.SerializeToString(), input_shape=(1, 3, 5, 5))

@@ -10,7 +10,9 @@ FORMS = ("split", "rows", "stacked")
 
 
 @pytest.mark.parametrize("auto_pad", ["SAME_LOWER", "SAME_UPPER"])
-@pytest.mark.parametrize(("kernel", "stride", "extra"), [(4, 4, 2), (2, 5, 0), (3, 2, 1), (5, 2, 0)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "extra"), [(4, 4, 2), (2, 5, 0), (3, 2, 1), (5, 2, 0)]
+)
 def test_the_size_behind_same_padding_is_what_the_runtime_yields(auto_pad, kernel, stride, extra):
     """ONNX' shape inference tells another, and the second operator would be planned for it."""
     rng = np.random.default_rng(0)
@@ -22,5 +24,8 @@ def test_the_size_behind_same_padding_is_what_the_runtime_yields(auto_pad, kerne
     ends = [value("x", "f4", x.shape)], [value("y", "f4", [None] * 4)]
     source = model([first, second], *ends, {"w": w})
     for form in FORMS:
-        got, expected = run(convert(source, form, checked=False), {"x": x})[0], run(source, {"x": x})[0]
+        got, expected = (
+            run(convert(source, form, checked=False), {"x": x})[0],
+            run(source, {"x": x})[0],
+        )
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)

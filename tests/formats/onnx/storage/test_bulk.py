@@ -40,11 +40,19 @@ def test_a_light_copy_lacks_the_values_of_large_tensors_only():
 
 
 def test_a_light_copy_looks_into_nodes_and_the_graphs_in_them():
-    then, other = (onnx.helper.make_graph([constant(n)], n, [], [value(n, np.float32, None)]) for n in ("t", "e"))
+    then, other = (
+        onnx.helper.make_graph([constant(n)], n, [], [value(n, np.float32, None)])
+        for n in ("t", "e")
+    )
     branch = onnx.helper.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other)
     source = model([branch], [value("c", bool, [])], [value("y", np.float32, None)])
     copy = light(source)
-    assert len(copy.SerializeToString()) < 1000 < 2 * 4 * (onnx_bulk.SMALL + 1) < len(source.SerializeToString())
+    assert (
+        len(copy.SerializeToString())
+        < 1000
+        < 2 * 4 * (onnx_bulk.SMALL + 1)
+        < len(source.SerializeToString())
+    )
     for graph in (a.g for a in copy.graph.node[0].attribute):
         assert list(graph.node[0].attribute[0].t.dims) == [onnx_bulk.SMALL + 1]
 
@@ -68,7 +76,9 @@ def test_a_saved_model_is_what_protobuf_writes(tmp_path, stored):
 @pytest.mark.parametrize("external", [False, True])
 def test_what_is_written_is_what_serialize_returns(tmp_path, external):
     path = tmp_path / "model.onnx"
-    onnx.save_model(large(), path, save_as_external_data=external, location="weights.bin", size_threshold=100)
+    onnx.save_model(
+        large(), path, save_as_external_data=external, location="weights.bin", size_threshold=100
+    )
     results = []
     for data in (path.read_bytes(), path):
         parsed = OnnxModel.parse(data, path=str(path))

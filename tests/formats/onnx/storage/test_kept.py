@@ -39,7 +39,10 @@ def refer(name, shape, location, offset, length):
 def network(folder, seed=0):
     """A model whose tensors lie in three files, two of them in folders: its path, a run of it, an input."""
     rng = np.random.default_rng(seed)
-    table, dense = rng.standard_normal((50, 24), np.float32), rng.standard_normal((24, 12), np.float32)
+    table, dense = (
+        rng.standard_normal((50, 24), np.float32),
+        rng.standard_normal((24, 12), np.float32),
+    )
     w, b = rng.standard_normal((12, 7, 5), np.float32), rng.standard_normal(7, np.float32)
     nodes = [
         node("Gather", ["table", "ids"], "e"),
@@ -72,7 +75,9 @@ def outside(path):
     """(location, offset, length) by the names of the tensors that a file keeps elsewhere."""
     stored = onnx.load_model(path, load_external_data=False).graph.initializer
     entries = {t.name: {e.key: e.value for e in t.external_data} for t in stored if t.external_data}
-    return {name: (e["location"], int(e["offset"]), int(e["length"])) for name, e in entries.items()}
+    return {
+        name: (e["location"], int(e["offset"]), int(e["length"])) for name, e in entries.items()
+    }
 
 
 @pytest.fixture
@@ -111,13 +116,19 @@ def test_elsewhere_what_is_needed_is_copied_into_one_file(kept, tmp_path, name):
     held = set(out.parent.rglob("*"))
     result.save(out)
     data = out.with_name("split.onnx.data")
-    below = out.parent / "embeddings" / "table.bin"  # seen from the second folder, one of the files lies below it
+    below = (
+        out.parent / "embeddings" / "table.bin"
+    )  # seen from the second folder, one of the files lies below it
     assert set(out.parent.rglob("*")) - held == {out, data}
     found = outside(out)
     assert found["dense"][0] == data.name
     assert found["table"][0] == ("embeddings/table.bin" if below.exists() else data.name)
     copied = [kept.dense] if below.exists() else [kept.dense, kept.table]
-    assert sum(part.nbytes for part in copied) <= data.stat().st_size < sum(part.nbytes + 4096 for part in copied)
+    assert (
+        sum(part.nbytes for part in copied)
+        <= data.stat().st_size
+        < sum(part.nbytes + 4096 for part in copied)
+    )
     y = run(kept.path, kept.ids)
     np.testing.assert_allclose(run(out, kept.ids), y, rtol=0, atol=1e-5 * np.abs(y).max())
 
@@ -150,7 +161,10 @@ def test_a_link_to_a_file_that_the_model_reads_is_not_written_through(kept, tmp_
 def test_a_folder_above_refers_downwards(kept, tmp_path):
     out = sd.convert(kept.path).save(tmp_path / "split.onnx")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "split.onnx"]
-    assert {location for location, *_ in outside(out).values()} == {"in/data/embeddings/table.bin", "in/weights.bin"}
+    assert {location for location, *_ in outside(out).values()} == {
+        "in/data/embeddings/table.bin",
+        "in/weights.bin",
+    }
     y = run(kept.path, kept.ids)
     np.testing.assert_allclose(run(out, kept.ids), y, rtol=0, atol=1e-5 * np.abs(y).max())
 
@@ -159,14 +173,18 @@ def test_the_model_in_memory_holds_everything(kept):
     result = sd.convert(kept.path)
     session = onnxruntime.InferenceSession(result.model, providers=["CPUExecutionProvider"])
     y = run(kept.path, kept.ids)
-    np.testing.assert_allclose(session.run(None, {"ids": kept.ids})[0], y, rtol=0, atol=1e-5 * np.abs(y).max())
+    np.testing.assert_allclose(
+        session.run(None, {"ids": kept.ids})[0], y, rtol=0, atol=1e-5 * np.abs(y).max()
+    )
     assert bool(sd.verify(kept.path, result.model))
     assert completed(result.model, kept.path.parent) == result.model
 
 
 def test_a_model_that_is_too_large_for_one_piece_is_to_be_saved(kept, monkeypatch):
     result = sd.convert(kept.path)
-    monkeypatch.setattr(saving, "LARGEST", len(result.content) + kept.table.nbytes + kept.dense.nbytes - 1)
+    monkeypatch.setattr(
+        saving, "LARGEST", len(result.content) + kept.table.nbytes + kept.dense.nbytes - 1
+    )
     with refused("the model is too large for one file in memory") as caught:
         _ = result.model
     assert "save it in the folder of the original" in caught.value.fix
@@ -197,7 +215,9 @@ def test_tensors_in_one_place_are_copied_once(kept, tmp_path):
     out = sd.convert(kept.path).save(tmp_path / "b" / "out.onnx")
     found = outside(out)
     assert found["table"] == found["table2"]
-    assert out.with_name("out.onnx.data").stat().st_size < kept.table.nbytes + kept.dense.nbytes + 4096
+    assert (
+        out.with_name("out.onnx.data").stat().st_size < kept.table.nbytes + kept.dense.nbytes + 4096
+    )
 
 
 @pytest.mark.parametrize("size", [SMALL // 4, SMALL // 4 + 1])
@@ -267,7 +287,9 @@ def test_three_gigabytes_outside_are_not_held(tmp_path, name):
     assert after > size - 100
     assert max(peaks) < 600_000  # KiB
     assert out.stat().st_size < 100_000
-    assert sum(path.stat().st_blocks * 512 for path in tmp_path.rglob("*") if path.is_file()) < 1 << 20
+    assert (
+        sum(path.stat().st_blocks * 512 for path in tmp_path.rglob("*") if path.is_file()) < 1 << 20
+    )
     y = run(kept.path, kept.ids)
     np.testing.assert_allclose(run(out, kept.ids), y, rtol=0, atol=1e-5 * np.abs(y).max())
     assert np.abs(y).std() > 0.1

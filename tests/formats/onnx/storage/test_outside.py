@@ -15,7 +15,9 @@ from tests.refusals import refused
 def kept_outside(source, folder):
     """The model's path, its tensors in a file beside it."""
     path = folder / "model.onnx"
-    onnx.save_model(source, path, save_as_external_data=True, location="model.data", size_threshold=0)
+    onnx.save_model(
+        source, path, save_as_external_data=True, location="model.data", size_threshold=0
+    )
     return path
 
 
@@ -43,7 +45,12 @@ def test_bytes_before_count_all_files(path):
 def plain(tmp_path):
     """A model without a transposed convolution: its path, its output and what it is computed from."""
     w = np.arange(12, dtype="f4").reshape(3, 4)
-    source = model([node("MatMul", "xw", "y")], [value("x", "f4", [2, 3])], [value("y", "f4", [2, 4])], {"w": w})
+    source = model(
+        [node("MatMul", "xw", "y")],
+        [value("x", "f4", [2, 3])],
+        [value("y", "f4", [2, 4])],
+        {"w": w},
+    )
     return kept_outside(source, tmp_path), w
 
 
@@ -82,10 +89,14 @@ def test_tensors_in_one_place_count_once(tmp_path):
     names = ("a", "b")
     nodes = [node("ConvTranspose", ["x", name], f"{name}_up") for name in names]
     outputs = [value(f"{name}_up", "f4", [None] * 4) for name in names]
-    path = kept_outside(model(nodes, [value("x", "f4", x.shape)], outputs, dict.fromkeys(names, w)), tmp_path)
+    path = kept_outside(
+        model(nodes, [value("x", "f4", x.shape)], outputs, dict.fromkeys(names, w)), tmp_path
+    )
     shared = onnx.load_model(path, load_external_data=False)
     for kept, of in zip(
-        shared.graph.initializer[1].external_data, shared.graph.initializer[0].external_data, strict=True
+        shared.graph.initializer[1].external_data,
+        shared.graph.initializer[0].external_data,
+        strict=True,
     ):
         kept.CopyFrom(of)
     path.write_bytes(shared.SerializeToString())
@@ -96,7 +107,9 @@ def test_files_that_cannot_be_read_do_not_count(path):
     path.with_name("model.data").unlink()
     (row,) = sd.inspect(path).to_dict("records")
     assert row["verdict"] == "refuse"
-    assert rewrite.examine("onnx", path.read_bytes(), str(path))[1].bytes_before == path.stat().st_size
+    assert (
+        rewrite.examine("onnx", path.read_bytes(), str(path))[1].bytes_before == path.stat().st_size
+    )
 
 
 def kept_sparse(folder, where, location):
@@ -111,7 +124,9 @@ def kept_sparse(folder, where, location):
     x, w, _ = arrays(1, (5, 4), (4, 3), 1, (3, 2))
     numbers = np.arange(1, 3, dtype="f4")
     numbers.tofile(folder / "model.data")
-    values = onnx.TensorProto(name="b", data_type=1, dims=[2], data_location=onnx.TensorProto.EXTERNAL)
+    values = onnx.TensorProto(
+        name="b", data_type=1, dims=[2], data_location=onnx.TensorProto.EXTERNAL
+    )
     for key, text in (("location", location), ("offset", "0"), ("length", "8")):
         values.external_data.add(key=key, value=text)
     indices = onnx.numpy_helper.from_array(np.arange(2), "indices")

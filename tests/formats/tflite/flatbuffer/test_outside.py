@@ -34,9 +34,15 @@ def outside(data, names=None, align=16, tail=b""):
     model = unpack(data)
     tensors = [t for graph in model.subgraphs for t in graph.tensors]
     wanted = {t.buffer for t in tensors if names is None or t.name.decode() in names} - {0}
-    held = {i: bytes(model.buffers[i].data) for i in sorted(wanted) if model.buffers[i].data is not None}
+    held = {
+        i: bytes(model.buffers[i].data) for i in sorted(wanted) if model.buffers[i].data is not None
+    }
     for i, part in held.items():
-        model.buffers[i].data, model.buffers[i].offset, model.buffers[i].size = None, PLACEHOLDER, len(part)
+        model.buffers[i].data, model.buffers[i].offset, model.buffers[i].size = (
+            None,
+            PLACEHOLDER,
+            len(part),
+        )
     body = bytearray(len(pack(model)))
     for i, part in held.items():
         body += bytes(-len(body) % align)
@@ -72,7 +78,9 @@ def test_values_agree_on_every_family_of_kernels(kind):
         assert np.abs(y).max() > 1
         # The optimized TRANSPOSE_CONV rounds some int8 results to the step beside.
         steps = 1 if kernels == OPTIMIZED else 0
-        np.testing.assert_allclose(z, y, rtol=0, atol=steps if kind == "int8" else 2e-5 * np.abs(y).max())
+        np.testing.assert_allclose(
+            z, y, rtol=0, atol=steps if kind == "int8" else 2e-5 * np.abs(y).max()
+        )
 
 
 def test_what_is_public_takes_it(tmp_path):
@@ -99,7 +107,12 @@ def unrelated():
     s = b.constant("s", np.array([1, 6, 4, 3], "<i4"))
     m = b.constant("m", rng.standard_normal((7, 72), np.float32))
     more = b.constant("more", rng.standard_normal((1, 7), np.float32))
-    b.operator("TRANSPOSE_CONV", [s, w, x], [y], make("TransposeConvOptions", strideH=2, strideW=2, padding=0))
+    b.operator(
+        "TRANSPOSE_CONV",
+        [s, w, x],
+        [y],
+        make("TransposeConvOptions", strideH=2, strideW=2, padding=0),
+    )
     b.operator("FULLY_CONNECTED", [y, m, -1], [z], make("FullyConnectedOptions"))
     b.operator("ADD", [z, more], [u], make("AddOptions"))
     return b.build([x], [u]), rng.standard_normal((1, 3, 2, 5), np.float32)
@@ -120,7 +133,9 @@ def test_what_is_appended_stays_appended():
     assert tail == b"labels"
     assert tflite_file.write(model, tail).endswith(b"labels")
     assert read(outside(data, tail=bytes(5)), "it")[1] == b""
-    assert [len(view(b)) for b in model.buffers] == [len(view(b)) for b in read(data, "it")[0].buffers]
+    assert [len(view(b)) for b in model.buffers] == [
+        len(view(b)) for b in read(data, "it")[0].buffers
+    ]
     np.testing.assert_array_equal(run(tflite_file.write(model, tail), x), run(data, x))
 
 
@@ -157,18 +172,28 @@ def test_options_of_a_custom_operator_may_lie_outside():
     operator.largeCustomOptionsOffset = PLACEHOLDER
     operator.largeCustomOptionsOffset = len(pack(model))
     rewritten = unpack(convert(pack(model) + options))
-    assert [bytes(o.customOptions) for o in rewritten.subgraphs[0].operators if o.customOptions is not None] == [
-        options
-    ]
+    assert [
+        bytes(o.customOptions)
+        for o in rewritten.subgraphs[0].operators
+        if o.customOptions is not None
+    ] == [options]
     assert all(o.largeCustomOptionsOffset == 0 for o in rewritten.subgraphs[0].operators)
 
 
 def _custom(options):
     rng, b = np.random.default_rng(5), Builder()
-    x, y, z = (b.tensor(name, shape, "f4") for name, shape in (("x", (1, 3, 3, 2)), ("y", (1, 6, 6, 4)), ("z", (4,))))
+    x, y, z = (
+        b.tensor(name, shape, "f4")
+        for name, shape in (("x", (1, 3, 3, 2)), ("y", (1, 6, 6, 4)), ("z", (4,)))
+    )
     w = b.constant("w", rng.standard_normal((4, 2, 2, 2), np.float32))
     s = b.constant("s", np.array([1, 6, 6, 4], "<i4"))
-    b.operator("TRANSPOSE_CONV", [s, w, x], [y], make("TransposeConvOptions", strideH=2, strideW=2, padding=1))
+    b.operator(
+        "TRANSPOSE_CONV",
+        [s, w, x],
+        [y],
+        make("TransposeConvOptions", strideH=2, strideW=2, padding=1),
+    )
     b.operator("Someones", [y], [z], custom=options)
     return b.build([x], [z])
 
@@ -182,7 +207,9 @@ def test_three_dimensions_are_refused_for_what_they_are():
     b.operator("CONV_3D_TRANSPOSE", [s, w, x], [y], options)
     data = b.build([x], [y])
     for file in (data, outside(data)):
-        with refused(r"no transposed convolution of the model can be converted(.|\n)*three dimensions"):
+        with refused(
+            r"no transposed convolution of the model can be converted(.|\n)*three dimensions"
+        ):
             sd.convert(file)
 
 
@@ -193,7 +220,12 @@ def test_a_constant_outside_that_a_caller_may_set_is_run_from_memory(tmp_path):
     c = b.constant("c", rng.standard_normal((1, 4, 4, 2), np.float32))
     s = b.constant("s", np.array([1, 4, 4, 2], "<i4"))
     t = b.tensor("t", (1, 4, 4, 2), "f4")
-    b.operator("TRANSPOSE_CONV", [s, w, x], [t], make("TransposeConvOptions", strideH=2, strideW=2, padding=1))
+    b.operator(
+        "TRANSPOSE_CONV",
+        [s, w, x],
+        [t],
+        make("TransposeConvOptions", strideH=2, strideW=2, padding=1),
+    )
     b.operator("ADD", [t, c], [y], make("AddOptions"))
     path = tmp_path / "model.tflite"
     path.write_bytes(outside(b.build([x, c], [y]), {"c"}))

@@ -83,7 +83,10 @@ def test_a_constant_that_may_change_is_not_built_in(case, name, how):
     data = edit(deconv_model(case), lambda m, g: how(m, g, _index(g, name)))
     problem = _problem(data)
     if name.startswith("chain"):
-        assert problem.partition(";")[0] == "its output shape depends on more than constants and shapes"
+        assert (
+            problem.partition(";")[0]
+            == "its output shape depends on more than constants and shapes"
+        )
     else:
         what = {"weights": "weights are", "bias": "bias is", "shape": "output shape is"}[name]
         assert problem.startswith(f"its {what} not fixed")

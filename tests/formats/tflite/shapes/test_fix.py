@@ -13,7 +13,16 @@ import splitdeconv as sd
 from splitdeconv.formats.input_shapes import checked, parsed, wanted
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
-from tests.formats.tflite.models import REFERENCE, Builder, Deconv, deconv_model, edit, operators, run, unpack
+from tests.formats.tflite.models import (
+    REFERENCE,
+    Builder,
+    Deconv,
+    deconv_model,
+    edit,
+    operators,
+    run,
+    unpack,
+)
 from tests.refusals import refused
 
 CASE = Deconv(kernel=(3, 4), strides=(2, 3), cin=4, cout=3)
@@ -44,7 +53,10 @@ def _halves(kinds=("FLOOR_DIV",), second=True):
         shape, parts = builder.tensor(f"shape{number}", (4,), "i4"), []
         builder.operator("SHAPE", [x], [shape], make("ShapeOptions", outType=INT32))
         for axis in range(3):
-            steps = [builder.constant(f"at{number}{axis}{i}", np.array([axis + (i == 1)], "<i4")) for i in range(2)]
+            steps = [
+                builder.constant(f"at{number}{axis}{i}", np.array([axis + (i == 1)], "<i4"))
+                for i in range(2)
+            ]
             one = builder.constant(f"one{number}{axis}", np.array([1], "<i4"))
             size = builder.tensor(f"size{number}{axis}", (), "i4")
             options = make("StridedSliceOptions", shrinkAxisMask=1)
@@ -55,7 +67,9 @@ def _halves(kinds=("FLOOR_DIV",), second=True):
         parts.append(builder.constant(f"channels{number}", np.array(cout, "<i4")))
         packed = builder.tensor(f"packed{number}", (4,), "i4")
         builder.operator("PACK", parts, [packed], make("PackOptions", valuesCount=4))
-        weights = builder.constant(f"weights{number}", rng.standard_normal((cout, 3, 3, cin)).astype("f4"))
+        weights = builder.constant(
+            f"weights{number}", rng.standard_normal((cout, 3, 3, cin)).astype("f4")
+        )
         y = builder.tensor(f"picture{number}", (1, 1, 1, cout), "f4", dynamic=True, open_image=True)
         options = make("TransposeConvOptions", padding=schema.Padding.SAME, strideH=2, strideW=2)
         builder.operator("TRANSPOSE_CONV", [packed, weights, x], [y], options)
@@ -68,7 +82,9 @@ def _computed(builder, name, size, kinds):
     for i, kind in enumerate(("MUL", *kinds)):
         number = builder.constant(f"by{name}{i}", np.array(4 if kind == "MUL" else 2, "<i4"))
         result = builder.tensor(f"step{name}{i}", (), "i4")
-        builder.operator(kind, [size, number], [result], make("MulOptions") if kind == "MUL" else None)
+        builder.operator(
+            kind, [size, number], [result], make("MulOptions") if kind == "MUL" else None
+        )
         size = result
     return size
 
@@ -119,10 +135,14 @@ def test_an_output_as_long_as_an_earlier_tensor():
     weights = np.random.default_rng(8).standard_normal((3, 4, 3, 3)).astype("f4")
     y = builder.tensor("picture", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
     sizes = {"filterHeight": 2, "filterWidth": 2, "strideH": 2, "strideW": 2}
-    builder.operator("AVERAGE_POOL_2D", [x], [half], make("Pool2DOptions", padding=schema.Padding.SAME, **sizes))
+    builder.operator(
+        "AVERAGE_POOL_2D", [x], [half], make("Pool2DOptions", padding=schema.Padding.SAME, **sizes)
+    )
     builder.operator("SHAPE", [x], [shape], make("ShapeOptions", outType=INT32))
     options = make("TransposeConvOptions", padding=schema.Padding.SAME, strideH=2, strideW=2)
-    builder.operator("TRANSPOSE_CONV", [shape, builder.constant("weights", weights), half], [y], options)
+    builder.operator(
+        "TRANSPOSE_CONV", [shape, builder.constant("weights", weights), half], [y], options
+    )
     data = builder.build([x], [y])
     (site,) = TFLiteModel.parse(data).sites()
     assert site.problem.startswith("height or width are known only at run time")
@@ -141,7 +161,9 @@ def test_nothing_to_convert_but_to_fix():
     assert operators(result.model) == ["TRANSPOSE_CONV"] * 2
     _assert_settled(result.model)
     x = np.random.default_rng(2).standard_normal((1, 3, 6, 3)).astype("f4")
-    np.testing.assert_array_equal(*(run(model, x, kernels=REFERENCE) for model in (result.model, data)))
+    np.testing.assert_array_equal(
+        *(run(model, x, kernels=REFERENCE) for model in (result.model, data))
+    )
 
 
 def test_sites_stay_where_the_original_has_them():
@@ -151,7 +173,10 @@ def test_sites_stay_where_the_original_has_them():
     assert [site.problem for site in after] == [None, None]
     assert all(site.problem for site in before)
     for site in after:
-        assert original.tensors[original.operators[site.key.operator].outputs[0]].name.decode() == site.name
+        assert (
+            original.tensors[original.operators[site.key.operator].outputs[0]].name.decode()
+            == site.name
+        )
 
 
 def test_sizes_that_litert_does_not_take():
@@ -174,7 +199,10 @@ def _zero_divisor():
 
 def test_another_open_input_stays_open():
     builder = Builder()
-    x, z = (builder.tensor(name, (1, 1, 1, 3), "f4", dynamic=True, open_image=True) for name in ("x", "z"))
+    x, z = (
+        builder.tensor(name, (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
+        for name in ("x", "z")
+    )
     both = builder.tensor("both", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
     alone = builder.tensor("alone", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
     builder.operator("ADD", [x, z], [both], make("AddOptions"))
@@ -184,7 +212,8 @@ def test_another_open_input_stays_open():
     assert [one.shape for one in model.inputs()] == [(2, 5, 4, 3), (None, None, None, 3)]
     model.apply([])
     shapes = {
-        t.name: (t.shape.tolist(), t.shapeSignature is None) for t in unpack(model.serialize()).subgraphs[0].tensors
+        t.name: (t.shape.tolist(), t.shapeSignature is None)
+        for t in unpack(model.serialize()).subgraphs[0].tensors
     }
     assert shapes[b"alone"] == ([2, 5, 4, 3], True)
     assert shapes[b"both"] == ([1, 1, 1, 3], False)
@@ -224,7 +253,9 @@ def test_mediapipes_operator_hands_on_its_batch():
     x = builder.tensor("image", (1, 4, 6, 3), "f4", dynamic=True)
     y = builder.tensor("picture", (1, 8, 12, 2), "f4", dynamic=True)
     z = builder.tensor("bright", (1, 8, 12, 2), "f4", dynamic=True)
-    builder.operator("Convolution2DTransposeBias", [x, weights, bias], [y], custom=struct.pack("<3i", 1, 2, 2))
+    builder.operator(
+        "Convolution2DTransposeBias", [x, weights, bias], [y], custom=struct.pack("<3i", 1, 2, 2)
+    )
     builder.operator("RELU", [y], [z])
     model = _fixed(builder.build([x], [z]), {"image": (5, 4, 6, 3)})
     (site,) = model.sites()
@@ -240,7 +271,10 @@ def loops():
     """Files with a branch, a loop that keeps its shape and one that doubles it, before a layer."""
     tf = pytest.importorskip("tensorflow")
     rng = np.random.default_rng(12)
-    inner, outer = rng.standard_normal((3, 3, 5, 5)).astype("f4") / 9, rng.standard_normal((4, 3, 6, 5)).astype("f4")
+    inner, outer = (
+        rng.standard_normal((3, 3, 5, 5)).astype("f4") / 9,
+        rng.standard_normal((4, 3, 6, 5)).astype("f4"),
+    )
 
     def up(x, filters, stride):
         sizes = tf.shape(x)
@@ -248,7 +282,9 @@ def loops():
         return tf.nn.conv2d_transpose(x, filters, shape, stride)
 
     def branch(x, c):
-        return up(tf.cond(c[0] > 0, lambda: up(x, inner, 2), lambda: up(x * 3.0, inner, 2)), outer, 2)
+        return up(
+            tf.cond(c[0] > 0, lambda: up(x, inner, 2), lambda: up(x * 3.0, inner, 2)), outer, 2
+        )
 
     def loop(stride):
         def whole(x, c):
@@ -263,7 +299,10 @@ def loops():
 
     def file(function):
         module = tf.Module()
-        specs = [tf.TensorSpec((None, None, None, 5), name="x"), tf.TensorSpec((1,), tf.int32, name="c")]
+        specs = [
+            tf.TensorSpec((None, None, None, 5), name="x"),
+            tf.TensorSpec((1,), tf.int32, name="c"),
+        ]
         module.function = tf.function(function, input_signature=specs)
         concrete = module.function.get_concrete_function()
         return tf.lite.TFLiteConverter.from_concrete_functions([concrete], module).convert()
@@ -271,7 +310,9 @@ def loops():
     return {"branch": file(branch), "kept": file(loop(1)), "doubled": file(loop(2))}
 
 
-@pytest.mark.parametrize(("name", "size", "settled"), [("branch", 4, True), ("kept", 2, True), ("doubled", 8, False)])
+@pytest.mark.parametrize(
+    ("name", "size", "settled"), [("branch", 4, True), ("kept", 2, True), ("doubled", 8, False)]
+)
 def test_branches_and_loops(loops, name, size, settled):
     data = loops[name]
     result = sd.convert(data, input_shape={"serving_default_x:0": (2, 3, 4, 5)})
@@ -281,9 +322,14 @@ def test_branches_and_loops(loops, name, size, settled):
     (y,) = (graph.tensors[i] for i in graph.outputs)
     assert (y.shapeSignature is None) == settled
     assert not settled or y.shape.tolist() == [2, 3 * size, 4 * size, 6]
-    feeds = {"x": np.random.default_rng(5).standard_normal((2, 3, 4, 5)).astype("f4"), "c": np.zeros(1, "i4")}
+    feeds = {
+        "x": np.random.default_rng(5).standard_normal((2, 3, 4, 5)).astype("f4"),
+        "c": np.zeros(1, "i4"),
+    }
     ours, theirs = (
-        Interpreter(model_content=model).get_signature_runner("serving_default")(**feeds)["output_0"]
+        Interpreter(model_content=model).get_signature_runner("serving_default")(**feeds)[
+            "output_0"
+        ]
         for model in (data, result.model)
     )
     assert ours.shape == (2, 3 * size, 4 * size, 6)

@@ -37,12 +37,17 @@ def test_signatures_name_an_input():
 
 def test_names_that_tell_nothing_are_numbered():
     builder = Builder()
-    x, z = (builder.tensor("in", shape, "f4", dynamic=True) for shape in ((1, 4, 4, 2), (1, 1, 1, 2)))
+    x, z = (
+        builder.tensor("in", shape, "f4", dynamic=True) for shape in ((1, 4, 4, 2), (1, 1, 1, 2))
+    )
     y = builder.tensor("out", (1, 4, 4, 2), "f4", dynamic=True)
     options = make("AddOptions", fusedActivationFunction=schema.ActivationFunctionType.NONE)
     builder.operator("ADD", [x, z], [y], options)
     model = TFLiteModel.parse(builder.build([x, z], [y]))
-    assert model.inputs() == [ModelInput("0:in", (None, 4, 4, 2)), ModelInput("1:in", (None, 1, 1, 2))]
+    assert model.inputs() == [
+        ModelInput("0:in", (None, 4, 4, 2)),
+        ModelInput("1:in", (None, 1, 1, 2)),
+    ]
     model.fix([(3, 4, 4, 2), (3, 1, 1, 2)])
     model.apply([])
     shapes = [tensor.shape.tolist() for tensor in unpack(model.serialize()).subgraphs[0].tensors]
@@ -50,7 +55,9 @@ def test_names_that_tell_nothing_are_numbered():
 
 
 def test_advice_replaces_what_only_the_author_could_do():
-    assert advised(f"odd; {EXPORT}", "--input-shape x=1x8") == "odd; fix it with --input-shape x=1x8"
+    assert (
+        advised(f"odd; {EXPORT}", "--input-shape x=1x8") == "odd; fix it with --input-shape x=1x8"
+    )
     assert advised(COMPUTED, "--static-batch 1").endswith("fix these with --static-batch 1")
     assert [advised(problem, None) for problem in (EXPORT, None)] == [EXPORT, None]
     assert advised("a kernel of no size", "--static-batch 1") == "a kernel of no size"
