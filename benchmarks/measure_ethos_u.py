@@ -23,7 +23,8 @@ from splitdeconv.toolchains.models import benchmark
 NAME = "ethos_u"
 FORMS = (*benchmark.FORMS, "auto")
 LIMIT = 60.0  # seconds; there are 24 compilations of each network
-MOST_WEIGHTS = 100_000_000  # at 134 million, FCN-32s', the export took more than 9.8 GB and the system ended it
+# at 134 million, FCN-32s', the export took more than 9.8 GB and the system ended it
+MOST_WEIGHTS = 100_000_000
 
 
 def main(names):

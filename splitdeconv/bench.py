@@ -1,4 +1,5 @@
-"""Time functions against each other on this machine: interleaved, repeated, as ratios with bootstrap intervals.
+"""Time functions against each other on this machine: interleaved, repeated, as ratios with
+bootstrap intervals.
 
 A machine's speed drifts, so functions are called in turn and compared within a turn; the reported
 number is the median of the paired ratios. Each turn starts with a different function (A B C, B C A,
@@ -34,7 +35,8 @@ def interleaved(
             ready.
         turns: timed turns.
         warmup: untimed turns before.
-        budget: seconds after which no further turn starts (three turns are always run); None for no limit.
+        budget: seconds after which no further turn starts (three turns are always run); None for no
+            limit.
 
     Returns:
         DataFrame, one row per call: turn, name, seconds.
@@ -66,7 +68,8 @@ def summarize(
     Args:
         times: what `interleaved` returned.
         baseline: name of the function to divide by.
-        confidence: of the percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13), over turns.
+        confidence: of the percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13),
+            over turns.
         resamples: bootstrap resamples.
         seed: of the resampling.
 
@@ -105,15 +108,17 @@ def summarize(
 
 
 def compiled(function: Callable[..., Any], *inputs: ArrayLike) -> Callable[[], Any]:
-    """A function without arguments that runs `function` on fixed inputs, compiled by the library of Keras' backend.
+    """A function without arguments that runs `function` on fixed inputs, compiled by the library of
+    Keras' backend.
 
     Args:
-        function: takes arrays of that library. NumPy arrays that it uses become constants of the program.
+        function: takes arrays of that library. NumPy arrays that it uses become constants of the
+            program.
         inputs: arrays, float32.
 
     Returns:
-        A function that returns the output when it has been computed, as NumPy array. JAX computes on the CPU,
-        whatever else it has.
+        A function that returns the output when it has been computed, as NumPy array. JAX computes
+        on the CPU, whatever else it has.
     """
     if _on_jax():
         jax = require("jax", "jax")
@@ -127,7 +132,8 @@ def compiled(function: Callable[..., Any], *inputs: ArrayLike) -> Callable[[], A
 
 
 def frozen(model: Any, *inputs: ArrayLike) -> Callable[[], Any]:
-    """A function without arguments that runs a Keras model on fixed inputs with its weights as constants.
+    """A function without arguments that runs a Keras model on fixed inputs with its weights as
+    constants.
 
     This is how a model is deployed: when the function is compiled, TensorFlow or XLA computes
     everything that depends only on weights, including the split filters. Weights of
@@ -139,7 +145,8 @@ def frozen(model: Any, *inputs: ArrayLike) -> Callable[[], Any]:
         inputs: arrays, one for each input of the model.
 
     Returns:
-        A function that returns the output when it has been computed, as NumPy array or list of them.
+        A function that returns the output when it has been computed, as NumPy array or list of
+        them.
     """
     return (_frozen_jax if _on_jax() else _frozen_tensorflow)(model, inputs)
 

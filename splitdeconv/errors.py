@@ -36,7 +36,8 @@ class SplitDeconvError(ValueError):
           got: 'FULL'
     """
 
-    # TensorFlow's AutoGraph replaces exceptions whose constructor it does not know, unless they carry this mark.
+    # TensorFlow's AutoGraph replaces exceptions whose constructor it does not know, unless they
+    # carry this mark.
     ag_pass_through = True
 
     def __init__(
@@ -60,7 +61,8 @@ class SplitDeconvError(ValueError):
         super().__init__("\n".join([shorten(problem), *lines]))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions are rebuilt from `args` by default, which would lose the keyword fields between processes.
+        # Exceptions are rebuilt from `args` by default, which would lose the keyword fields between
+        # processes.
         return _rebuild, (self.problem, self.where, self.expected, self.got, self.fix)
 
 
@@ -76,7 +78,8 @@ def one_line(error: BaseException, *, typed: bool = False, most: int = 300) -> s
 
     Args:
         error: the exception.
-        typed: whether the name of its type comes first; it stands alone where the exception says nothing.
+        typed: whether the name of its type comes first; it stands alone where the exception says
+            nothing.
         most: characters; of longer texts the middle is left out.
     """
     kind, text = type(error).__name__, " ".join(str(error).split())
@@ -91,7 +94,9 @@ def shown(value: object, most: int = _LONGEST_VALUE) -> str:
 
 
 class _Shown(reprlib.Repr):
-    """`reprlib` with limits for arguments and data files; integers too long to be written have their size shown."""
+    """`reprlib` with limits for arguments and data files; integers too long to be written have
+    their size shown.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,7 +16,8 @@ def require(module: str, extra: str) -> Any:
     """Import `module` with its telemetry off, or refuse with the command that installs it.
 
     Args:
-        module: dotted name of the module. Keras gets JAX as its backend where TensorFlow is missing.
+        module: dotted name of the module. Keras gets JAX as its backend where TensorFlow is
+            missing.
         extra: the extra of this package that brings it.
 
     Raises:
@@ -46,7 +47,8 @@ def default_library() -> str:
 
 
 def _choose_backend() -> None:
-    """Let Keras compute with JAX where its default backend, TensorFlow, is missing (Colab's TPU runtime).
+    """Let Keras compute with JAX where its default backend, TensorFlow, is missing (Colab's TPU
+    runtime).
 
     Keras reads the choice once, while it is imported; child processes inherit it. If the user chose
     another backend, it is kept. A choice of TensorFlow is not, because Keras itself writes that

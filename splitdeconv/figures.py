@@ -1,8 +1,9 @@
 """Figures on disk: a picture as PDF and PNG, the numbers behind it as CSV, and a manifest row with
 its origin.
 
-The same figure and data give the same bytes: nothing written carries a date. The manifest, `manifest.json` beside the
-figures, is a list of rows sorted by name, so that `pandas.read_json` reads it.
+The same figure and data give the same bytes: nothing written carries a date. The manifest,
+`manifest.json` beside the figures, is a list of rows sorted by name, so that `pandas.read_json`
+reads it.
 
 In a checkout of the repository `figures/` belongs to `make reproduce`: notebooks run there in any
 other way, in JupyterLab or by papermill, write to `my_figures/`.
@@ -46,7 +47,8 @@ _METADATA = {
 
 
 def style() -> None:
-    """Set the look of every figure: seaborn ticks, the colours above, no upper and right spines, sizes for print.
+    """Set the look of every figure: seaborn ticks, the colours above, no upper and right spines,
+    sizes for print.
 
     Raises:
         SplitDeconvError: matplotlib or seaborn is not installed.
@@ -88,11 +90,13 @@ def save_figure(
     Args:
         fig: a matplotlib figure, or an axes or seaborn grid of one.
         name: lower-case letters, digits, "_" and "-", such as "03_benchmark_dcgan_times".
-        data: what the figure shows: a DataFrame, or what `pandas.DataFrame` accepts. A named index is written too.
-        inputs: paths of the files the numbers came from. The notebook run's own inputs need not be listed.
+        data: what the figure shows: a DataFrame, or what `pandas.DataFrame` accepts. A named index
+            is written too.
+        inputs: paths of the files the numbers came from. The notebook run's own inputs need not be
+            listed.
         caption: what a reader sees, in a sentence.
-        directory: where to write; by default the environment variable SPLITDECONV_FIGURES. Else, in a checkout of the
-            repository, `OWN_FOLDER` at its top; elsewhere "figures".
+        directory: where to write; by default the environment variable SPLITDECONV_FIGURES. Else, in
+            a checkout of the repository, `OWN_FOLDER` at its top; elsewhere "figures".
         seed: of the random numbers in it; by default the notebook run's `seed` parameter.
 
     Raises:

@@ -1,8 +1,9 @@
 """Keras 3 layers: twins of Conv1D/2D/3DTranspose that compute by split deconvolution.
 
-A twin has the original's arguments, weights, initial values and configuration, so it loads the original's weights and
-trains like it; only the computation differs. It runs on Keras' tensorflow and jax backends. Import this module before
-`keras.models.load_model` opens a file that holds one of its layers.
+A twin has the original's arguments, weights, initial values and configuration, so it loads the
+original's weights and trains like it; only the computation differs. It runs on Keras' tensorflow
+and jax backends. Import this module before `keras.models.load_model` opens a file that holds one of
+its layers.
 """
 
 from collections.abc import Callable
@@ -92,7 +93,8 @@ class _SplitConvTranspose:
 
 @keras.saving.register_keras_serializable("splitdeconv", "SplitConv1DTranspose")
 class Conv1DTranspose(_SplitConvTranspose, keras.layers.Conv1DTranspose):
-    """Twin of `keras.layers.Conv1DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`.
+    """Twin of `keras.layers.Conv1DTranspose`; `form` and `interleave` as for
+    `SplitConv2DTranspose`.
 
     Example:
         >>> import numpy as np
@@ -109,8 +111,8 @@ class Conv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
 
     Args:
         *args, **kwargs: those of `keras.layers.Conv2DTranspose`, in its order.
-        form: "auto" (see `splitdeconv.core.plan.auto_form`), "split", "rows", "stacked", "paper", "nzp", or
-            "native" for Keras' own computation.
+        form: "auto" (see `splitdeconv.core.plan.auto_form`), "split", "rows", "stacked", "paper",
+            "nzp", or "native" for Keras' own computation.
         interleave: "concat", "depth_to_space" or "transpose".
 
     Raises:
@@ -133,7 +135,8 @@ class Conv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
 
 @keras.saving.register_keras_serializable("splitdeconv", "SplitConv3DTranspose")
 class Conv3DTranspose(_SplitConvTranspose, keras.layers.Conv3DTranspose):
-    """Twin of `keras.layers.Conv3DTranspose`; `form` and `interleave` as for `SplitConv2DTranspose`.
+    """Twin of `keras.layers.Conv3DTranspose`; `form` and `interleave` as for
+    `SplitConv2DTranspose`.
 
     Example:
         >>> import numpy as np

@@ -34,8 +34,8 @@ def conv1d_transpose(
 ) -> Array:
     """1-D transposed convolution by split deconvolution: `tf.nn.conv1d_transpose`, exactly.
 
-    Arguments, result and errors are those of `conv2d_transpose`, with one length fewer per shape; `data_format` is
-    "NWC" or "NCW", and "depth_to_space" is not available.
+    Arguments, result and errors are those of `conv2d_transpose`, with one length fewer per shape;
+    `data_format` is "NWC" or "NCW", and "depth_to_space" is not available.
 
     Example:
         >>> import numpy as np
@@ -73,25 +73,29 @@ def conv2d_transpose(
     form: str = "auto",
     interleave: str = "concat",
 ) -> Array:
-    """2-D transposed convolution by split deconvolution: `tf.nn.conv2d_transpose`, exactly, with stride-1 convolutions.
+    """2-D transposed convolution by split deconvolution: `tf.nn.conv2d_transpose`, exactly, with
+    stride-1 convolutions.
 
     Args:
-        input: tensor ``(batch, height, width, in_channels)``, or channels first with "NCHW"; any float type. JAX
-            arrays are computed with JAX, NumPy arrays with TensorFlow, or with JAX where TensorFlow is missing.
-        filters: ``(height, width, out_channels // groups, in_channels)``; the groups follow from the channels of
-            `output_shape`. They are re-split on every call; in a traced function, NumPy filters are
-            split once and become constants.
-        output_shape: the full output shape, batch and channels included, as list or tensor; None for the default size
-            and one group. A length known only at run time must be the default; this is checked at
-            run time.
+        input: tensor ``(batch, height, width, in_channels)``, or channels first with "NCHW"; any
+            float type. JAX arrays are computed with JAX, NumPy arrays with TensorFlow, or with JAX
+            where TensorFlow is missing.
+        filters: ``(height, width, out_channels // groups, in_channels)``; the groups follow from
+            the channels of `output_shape`. They are re-split on every call; in a traced function,
+            NumPy filters are split once and become constants.
+        output_shape: the full output shape, batch and channels included, as list or tensor; None
+            for the default size and one group. A length known only at run time must be the default;
+            this is checked at run time.
         strides: an int, one per spatial dimension, or one per dimension of the input.
-        padding: "SAME", "VALID", or (before, end) pairs per spatial dimension or per dimension of the input.
+        padding: "SAME", "VALID", or (before, end) pairs per spatial dimension or per dimension of
+            the input.
         data_format: "NHWC" or "NCHW".
         dilations: like `strides`; None for 1.
         name: name scope of the operations.
-        form: "auto" (see `splitdeconv.core.plan.auto_form`), "split", "rows", "stacked", "paper", "nzp", or
-            "native", which is the framework's own operator.
-        interleave: "concat" (concatenations and a reshape), "depth_to_space" (equal strides only) or "transpose".
+        form: "auto" (see `splitdeconv.core.plan.auto_form`), "split", "rows", "stacked", "paper",
+            "nzp", or "native", which is the framework's own operator.
+        interleave: "concat" (concatenations and a reshape), "depth_to_space" (equal strides only)
+            or "transpose".
 
     Returns:
         Tensor of `output_shape`. With the forms "split" and "nzp", NaN and infinity in `input`
@@ -144,8 +148,8 @@ def conv3d_transpose(
 ) -> Array:
     """3-D transposed convolution by split deconvolution: `tf.nn.conv3d_transpose`, exactly.
 
-    Arguments, result and errors are those of `conv2d_transpose`, with one length more per shape; `data_format` is
-    "NDHWC" or "NCDHW", and "depth_to_space" is not available.
+    Arguments, result and errors are those of `conv2d_transpose`, with one length more per shape;
+    `data_format` is "NDHWC" or "NCDHW", and "depth_to_space" is not available.
 
     Example:
         >>> import numpy as np

@@ -49,8 +49,8 @@ def versions() -> dict[str, str]:
 def device() -> str:
     """The processor's model and how many logical cores this machine has.
 
-    Virtual machines often reduce the model name to the maker's, such as "AMD EPYC". The family and model numbers, which
-    they leave alone, still identify the generation.
+    Virtual machines often reduce the model name to the maker's, such as "AMD EPYC". The family and
+    model numbers, which they leave alone, still identify the generation.
     """
     try:
         described = Path("/proc/cpuinfo").read_text()

@@ -1,4 +1,6 @@
-"""The version of this package: that of the checkout it lies in, or else of the installed distribution."""
+"""The version of this package: that of the checkout it lies in, or else of the installed
+distribution.
+"""
 
 import tomllib
 from importlib import metadata

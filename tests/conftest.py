@@ -1,4 +1,6 @@
-"""What every test shares: a quiet, seeded, CPU-only environment, set before any framework is imported."""
+"""What every test shares: a quiet, seeded, CPU-only environment, set before any framework is
+imported.
+"""
 
 import json
 import os
@@ -21,7 +23,8 @@ import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-# Derandomized: a run is the same everywhere, and a failure stays one. No deadline: a framework's first call compiles.
+# Derandomized: a run is the same everywhere, and a failure stays one. No deadline: a framework's
+# first call compiles.
 hypothesis.settings.register_profile("splitdeconv", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("splitdeconv")
 
@@ -34,7 +37,9 @@ def rng():
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Global generators seeded before each test: NumPy's, and TensorFlow's and Keras' where a test has loaded them."""
+    """Global generators seeded before each test: NumPy's, and TensorFlow's and Keras' where a test
+    has loaded them.
+    """
     np.random.seed(0)  # noqa: NPY002 - libraries still draw from it
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].random.set_seed(0)
@@ -44,7 +49,9 @@ def _seeded():
 
 @pytest.fixture
 def here(monkeypatch):
-    """Jobs are done in this process: what a child costs is paid in the tests of the sandbox and a few others."""
+    """Jobs are done in this process: what a child costs is paid in the tests of the sandbox and a
+    few others.
+    """
     from splitdeconv.convert import job as jobs
     from splitdeconv.convert.task import Task
     from splitdeconv.limits import sandbox

@@ -27,7 +27,9 @@ def data(rank, dtype=np.float64):
 
 
 def definition(x, w, **more):
-    """Of tensors of any type, from what they hold exactly; 2-D and SAME unless `more` says otherwise."""
+    """Of tensors of any type, from what they hold exactly; 2-D and SAME unless `more` says
+    otherwise.
+    """
     x, w = (np.asarray(a).astype(np.float64) for a in (x, w))
     rank = x.ndim - 2
     return conv_transpose(

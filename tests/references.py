@@ -1,7 +1,8 @@
-"""Second references, which share nothing with the library: TensorFlow's and XLA's own transposed convolutions.
+"""Second references, which share nothing with the library: TensorFlow's and XLA's own transposed
+convolutions.
 
-TensorFlow's eager CPU kernels have neither dilation nor groups, so a dilated filter is written out with its zeros and
-every group is a call of its own.
+TensorFlow's eager CPU kernels have neither dilation nor groups, so a dilated filter is written out
+with its zeros and every group is a call of its own.
 """
 
 import numpy as np
@@ -47,7 +48,9 @@ def tf_nn(case, x, w):
 
 
 def xla(case, x, w):
-    """`case` by one `jax.lax.conv_general_dilated` whose input is dilated by the strides; float64 under x64."""
+    """`case` by one `jax.lax.conv_general_dilated` whose input is dilated by the strides; float64
+    under x64.
+    """
     import jax
 
     rank = case.rank
@@ -78,7 +81,8 @@ def xla(case, x, w):
 def _rule(case):
     """How tf.nn is to pad: by its own rule where it takes the output size, else whole with a crop."""
     values = list(zip(case.sizes, case.strides, case.kernel, case.outputs, strict=True))
-    # TensorFlow 2.21's conv3d, the gradient here, reads one input too early in float64 where SAME would pad by -2.
+    # TensorFlow 2.21's conv3d, the gradient here, reads one input too early in float64 where SAME
+    # would pad by -2.
     wrong = case.rank == 3 and any((n - 1) * s + k - o <= -2 for n, s, k, o in values)
     if (
         case.padding == "SAME"
@@ -113,7 +117,8 @@ def _spread(tf, w, case):
 def gradients(case, x, w, r):
     """Gradients of ``sum(y * r)`` for x and w, in NumPy: the definition read backwards, tap by tap.
 
-    ``dx[i] = sum_u r[i*s + d*u - p] w[u]``, ``dw[u] = sum_i r[i*s + d*u - p] x[i]``, r being zero outside.
+    ``dx[i] = sum_u r[i*s + d*u - p] w[u]``, ``dw[u] = sum_i r[i*s + d*u - p] x[i]``, r being zero
+    outside.
     """
     g, rank = case.groups, case.rank
     xs, ws, rs = (a.reshape(*a.shape[:-1], g, -1) for a in (x, w, r))

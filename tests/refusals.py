@@ -9,7 +9,9 @@ from splitdeconv import SplitDeconvError
 
 @contextmanager
 def refused(match):
-    """The body raises one SplitDeconvError, which says what `match` says and where, what was expected and what came."""
+    """The body raises one SplitDeconvError, which says what `match` says and where, what was
+    expected and what came.
+    """
     with pytest.raises(SplitDeconvError, match=match) as caught:
         yield caught
     error = caught.value

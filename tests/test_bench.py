@@ -1,4 +1,6 @@
-"""Timing helpers: turns are interleaved, ratios are paired, budgets stop; no test here asserts a speed."""
+"""Timing helpers: turns are interleaved, ratios are paired, budgets stop; no test here asserts a
+speed.
+"""
 
 import os
 import subprocess

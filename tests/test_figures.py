@@ -104,7 +104,8 @@ def test_manifest_row_tells_the_origin(figure, tmp_path, monkeypatch):
         key: run[key] for key in run if key != "inputs"
     }
     assert (row["caption"], row["quick"], row["seed"]) == ("MACs by form.", True, 7)
-    # Paths are relative to the folder that holds figures/, so that no machine's path is in the manifest.
+    # Paths are relative to the folder that holds figures/, so that no machine's path is in the
+    # manifest.
     assert row["inputs"] == {
         "data/table.csv": hashlib.sha256(b"a,b\n1,2\n").hexdigest(),
         "weights.bin": hashlib.sha256(b"\x00\x01").hexdigest(),

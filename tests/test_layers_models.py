@@ -1,4 +1,6 @@
-"""Models of twins train, save and load as those of the originals. Runs on both of Keras' backends, see test_layers."""
+"""Models of twins train, save and load as those of the originals. Runs on both of Keras' backends,
+see test_layers.
+"""
 
 import keras
 import numpy as np
@@ -49,7 +51,8 @@ def test_training_takes_the_same_steps(form):
         weights.append(model.get_weights())
     assert losses[0][-1] < losses[0][0]
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
-    # Four steps of 0.05 times a gradient whose float32 error is about 1e-6 of its size, which is below 1.
+    # Four steps of 0.05 times a gradient whose float32 error is about 1e-6 of its size, which is
+    # below 1.
     for a, b in zip(*weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
     assert (

@@ -1,4 +1,6 @@
-"""The operators as drop-ins for tf.nn: arguments, types, tracing, unknown sizes, layouts, libraries and refusals."""
+"""The operators as drop-ins for tf.nn: arguments, types, tracing, unknown sizes, layouts, libraries
+and refusals.
+"""
 
 from itertools import product
 
@@ -36,7 +38,8 @@ def test_types(dtype, rank, form):
     y = operator(rank)(x, w, None, STRIDES[:rank], form=form)
     assert y.dtype == dtype
     eps = {"float16": 2**-11, "bfloat16": 2**-8, "float32": 2**-24, "float64": 2**-53}[dtype]
-    # An output sums at most T = 2*1*1*3 products (taps 4/2, 3/3, 2/2): T roundings, each at most eps times sum |x w|.
+    # An output sums at most T = 2*1*1*3 products (taps 4/2, 3/3, 2/2): T roundings, each at most
+    # eps times sum |x w|.
     bound = 7 * eps * definition(abs(np.asarray(x)), abs(np.asarray(w)))
     assert np.all(abs(np.asarray(y).astype(np.float64) - definition(x, w)) <= bound)
 
@@ -64,7 +67,9 @@ def test_channels_first(rank, form):
 
 
 def test_arguments_per_input_dimension():
-    """Strides, dilations and pads may be given as tf.nn takes them: one, one per spatial or one per input dimension."""
+    """Strides, dilations and pads may be given as tf.nn takes them: one, one per spatial or one per
+    input dimension.
+    """
     x, w = data(2, np.float32)
     x_first = channels_first(x)
     pads = [(1, 0), (0, 2)]

@@ -7,8 +7,9 @@ import splitdeconv as sd
 
 BACKEND = keras.backend.backend()
 SIZES, KERNEL, STRIDES, CIN, COUT = (5, 4, 3), (4, 3, 2), (2, 3, 2), 3, 4
-# Outputs of these layers sum at most T = 5*5*3 products x*w with |x| about 1 and |w| below 1, as initial values are:
-# T * eps * T * 0.3 = 1e-4 in the worst order, sqrt(T) * eps * 3 = 2e-6 in a real one.
+# Outputs of these layers sum at most T = 5*5*3 products x*w with |x| about 1 and |w| below 1, as
+# initial values are: T * eps * T * 0.3 = 1e-4 in the worst order, sqrt(T) * eps * 3 = 2e-6 in a
+# real one.
 TOLERANCE = 1e-5
 
 

@@ -1,8 +1,10 @@
-"""After `make reproduce`: every figure the documents name or keep is there, whole, and says where it came from.
+"""After `make reproduce`: every figure the documents name or keep is there, whole, and says where
+it came from.
 
 The executed notebooks behind them are whole, too.
 
-``python -m tools.check_figures [--quick]``: with ``--quick`` only the figures of the runs that QUICK=1 selects.
+``python -m tools.check_figures [--quick]``: with ``--quick`` only the figures of the runs that
+QUICK=1 selects.
 """
 
 import argparse
@@ -16,8 +18,9 @@ from PIL import Image
 from splitdeconv.provenance import sha256
 from tools import docs, runs
 
-# Pictures are averaged over 96 x 48 fields, about 20 pixels each way, and each field may differ by so many grey levels:
-# what a library that sets its text one pixel aside, both ways, can do to a field, 255 / 20 twice.
+# Pictures are averaged over 96 x 48 fields, about 20 pixels each way, and each field may differ by
+# so many grey levels: what a library that sets its text one pixel aside, both ways, can do to a
+# field, 255 / 20 twice.
 GRID, LEVELS = (96, 48), 26
 ORIGIN = ("notebook", "parameters", "inputs", "versions", "device", "seed")
 
@@ -93,7 +96,9 @@ def undocumented(root=Path()) -> list[str]:
 
 
 def incomplete(root=Path(), *, quick=False) -> list[str]:
-    """Figures that are not there as PDF, PNG and CSV, or whose manifest row does not tell their origin."""
+    """Figures that are not there as PDF, PNG and CSV, or whose manifest row does not tell their
+    origin.
+    """
     folder = Path(root) / "figures"
     manifest = folder / "manifest.json"
     rows = (
@@ -107,7 +112,9 @@ def incomplete(root=Path(), *, quick=False) -> list[str]:
 
 
 def outdated(root=Path(), *, quick=False) -> list[str]:
-    """Figures kept in docs/ for the documents that do not look like those of the same name in figures/."""
+    """Figures kept in docs/ for the documents that do not look like those of the same name in
+    figures/.
+    """
     made = {name: Path(root) / "figures" / f"{name}.png" for name in promised(root, quick=quick)}
     return [
         f"figure {path.stem}: docs/{path.name} is not what figures/{path.name} shows; if that is right, copy it"

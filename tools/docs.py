@@ -11,7 +11,8 @@ def documents(root=Path()) -> list[Path]:
 
 
 def notebook_table(root=Path()) -> dict[str, dict[str, str]]:
-    """The rows of notebooks/README.md's table by notebook name, each a dictionary by column heading.
+    """The rows of notebooks/README.md's table by notebook name, each a dictionary by column
+    heading.
 
     Raises:
         ValueError: there is no table with the columns notebook, inputs, figures, minutes.

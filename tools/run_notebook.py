@@ -2,8 +2,9 @@
 
 ``python -m tools.run_notebook params/NAME.yaml build/executed/NAME.ipynb [--quick]``
 
-A run that fails leaves no target behind: what it came to is kept in build/failed/, and the message names notebook, cell
-and error. A quick run's result is marked by NAME.quick beside it, which tells make that it does not serve a full run.
+A run that fails leaves no target behind: what it came to is kept in build/failed/, and the message
+names notebook, cell and error. A quick run's result is marked by NAME.quick beside it, which tells
+make that it does not serve a full run.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from splitdeconv import privacy
 from tools import runs
 from tools.machine import hold
 
-# Kernels inherit these. PREFER_ENV_PATH: the kernel is this environment's, whatever kernels the user has installed.
+# Kernels inherit these. PREFER_ENV_PATH: the kernel is this environment's, whatever kernels the
+# user has installed.
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",
     "JAX_PLATFORMS": "cpu",
@@ -34,7 +36,8 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
 } | privacy.VARIABLES
 
-# What frameworks' C++ greets with goes to the error stream, below, instead of into cells; Python's output is kept.
+# What frameworks' C++ greets with goes to the error stream, below, instead of into cells; Python's
+# output is kept.
 KERNEL = ["--IPKernelApp.capture_fd_output=False"]
 
 
@@ -45,7 +48,8 @@ def main(arguments=None) -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--quick", action="store_true", help="pass quick=True")
     options = parser.parse_args(arguments)
-    # From here on the figures of an earlier run may be overwritten, so its result no longer stands for them.
+    # From here on the figures of an earlier run may be overwritten, so its result no longer stands
+    # for them.
     options.target.unlink(missing_ok=True)
     try:
         run = runs.read(options.params)
@@ -58,7 +62,9 @@ def main(arguments=None) -> int:
 
 
 def execute(run, target, quick) -> int:
-    """Execute `run` in a kernel of this environment and rename the result to `target`; 0 done, 1 failed."""
+    """Execute `run` in a kernel of this environment and rename the result to `target`; 0 done, 1
+    failed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     running, failed = (
         target.parent.parent / folder / target.name for folder in ("running", "failed")
@@ -104,7 +110,9 @@ def execute(run, target, quick) -> int:
 
 
 def prepare_environment(run, quick):
-    """Set what the kernel inherits: quiet, repeatable libraries; where figures go; what their manifest rows tell."""
+    """Set what the kernel inherits: quiet, repeatable libraries; where figures go; what their
+    manifest rows tell.
+    """
     root = run.notebook.parent.parent
     os.environ.pop("JUPYTER_PATH", None)
     os.environ.pop("JPY_SESSION_NAME", None)
@@ -123,7 +131,9 @@ def prepare_environment(run, quick):
 
 @contextmanager
 def interruptible():
-    """Raise KeyboardInterrupt if one comes, at the latest when the block ends: libraries on the way may swallow it."""
+    """Raise KeyboardInterrupt if one comes, at the latest when the block ends: libraries on the way
+    may swallow it.
+    """
     came = []
 
     def note(*_):
@@ -143,7 +153,8 @@ def interruptible():
 def errors_to(path):
     """Send the error stream, the kernel's included, to a file for the block.
 
-    Frameworks greet there, whatever their log level; Python's own errors are in the cells. It matters if a kernel dies.
+    Frameworks greet there, whatever their log level; Python's own errors are in the cells. It
+    matters if a kernel dies.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -158,7 +169,9 @@ def errors_to(path):
 
 
 def publish(running, target, quick):
-    """Rename into place. The mark is there whenever the result is a quick one, also if this is interrupted."""
+    """Rename into place. The mark is there whenever the result is a quick one, also if this is
+    interrupted.
+    """
     mark = target.with_suffix(".quick")
     if quick:
         mark.touch()
@@ -201,7 +214,9 @@ class Place:
 
 
 def say(run, text):
-    """One line, prefixed by run and time of day: readable on a terminal, in a log and under ``make -j``."""
+    """One line, prefixed by run and time of day: readable on a terminal, in a log and under
+    ``make -j``.
+    """
     print(f"{time.strftime('%H:%M:%S')} [{run.name}] {text}", flush=True)
 
 

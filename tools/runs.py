@@ -106,7 +106,8 @@ def parameters(notebook) -> dict:
     """The values that a notebook's `parameters` cell assigns.
 
     Raises:
-        ValueError: there is not exactly one such cell, or it holds more than assignments of plain values.
+        ValueError: there is not exactly one such cell, or it holds more than assignments of plain
+            values.
     """
     try:
         every = nbformat.read(notebook, as_version=4).cells

@@ -1,7 +1,8 @@
-"""The documentation site: docs/, the README, docstrings and executed notebooks, by Sphinx, without need of a network.
+"""The documentation site: docs/, the README, docstrings and executed notebooks, by Sphinx, without
+need of a network.
 
-``python -m tools.site`` builds build/site. What it is built from is put together in build/site_source first, so that
-docs/ holds only what is written by hand.
+``python -m tools.site`` builds build/site. What it is built from is put together in
+build/site_source first, so that docs/ holds only what is written by hand.
 """
 
 import re

@@ -1,4 +1,6 @@
-"""Formulas as pictures within the page, set by matplotlib: MathJax would have to be fetched, and TeX installed."""
+"""Formulas as pictures within the page, set by matplotlib: MathJax would have to be fetched, and
+TeX installed.
+"""
 
 import base64
 import html
@@ -16,7 +18,8 @@ def picture(formula) -> str:
     r"""An <img> of a formula in TeX, as high as the text around it and on its baseline.
 
     Raises:
-        ValueError: it is not what matplotlib sets, which is a part of TeX; of the rest, \bmod is understood.
+        ValueError: it is not what matplotlib sets, which is a part of TeX; of the rest, \bmod is
+            understood.
     """
     text = "$" + re.sub(r"\\bmod\b", r"\\;\\mathrm{mod}\\;", formula.strip()) + "$"
     font, svg = FontProperties(size=SIZE), io.BytesIO()

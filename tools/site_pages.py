@@ -1,4 +1,6 @@
-"""The sources of the documentation site: docs/ as it is, and the pages made of README, notebooks and figures."""
+"""The sources of the documentation site: docs/ as it is, and the pages made of README, notebooks
+and figures.
+"""
 
 import json
 import os
@@ -60,7 +62,9 @@ def notebooks(root) -> list[Path]:
 
 
 def relink(text, folder, root, address) -> str:
-    """Turn the relative links of a document in `folder` of the repository into links of the site, or to `address`."""
+    """Turn the relative links of a document in `folder` of the repository into links of the site,
+    or to `address`.
+    """
 
     def target(match):
         link, anchor = match["link"], match["anchor"] or ""
@@ -100,7 +104,8 @@ def usage() -> str:
     return "\n".join(page)
 
 
-# ---- notebooks ------------------------------------------------------------------------------------------------------
+# ---- notebooks
+# ------------------------------------------------------------------------------------------------------
 
 
 def runs_of(path, root) -> list[runs.Run]:
@@ -114,7 +119,9 @@ def page_of(path, root) -> str:
 
 
 def notebook(path, root, folder, address) -> list[str]:
-    """Write a notebook's page, and a page for each of its runs if it has several; the names of those to list."""
+    """Write a notebook's page, and a page for each of its runs if it has several; the names of
+    those to list.
+    """
     found = runs_of(path, root)
     names = [run.name for run in found] if len(found) > 1 else [path.stem]
     executed = [Path(root) / "build" / "executed" / f"{run.name}.ipynb" for run in found] or [path]
@@ -138,7 +145,9 @@ def note(result) -> str:
 
 
 def dress(shown, title, line, root, address):
-    """Make a notebook a page: `title` behind its heading, a note, links within the site, no cells for Colab alone."""
+    """Make a notebook a page: `title` behind its heading, a note, links within the site, no cells
+    for Colab alone.
+    """
     shown.metadata.pop("widgets", None)
     injected = any("injected-parameters" in cell.metadata.get("tags", ()) for cell in shown.cells)
     for cell in shown.cells:
@@ -159,11 +168,14 @@ def toctree(names, *, hidden=True) -> str:
     return "\n".join(["```{toctree}", *([":hidden:"] if hidden else []), "", *names, "```", ""])
 
 
-# ---- gallery --------------------------------------------------------------------------------------------------------
+# ---- gallery
+# --------------------------------------------------------------------------------------------------------
 
 
 def gallery(folder, source):
-    """Write figures.md: a thumbnail of every figure that is there, with its caption and the notebook that made it."""
+    """Write figures.md: a thumbnail of every figure that is there, with its caption and the
+    notebook that made it.
+    """
     thumbnails = source / "thumbnails"
     thumbnails.mkdir()
     manifest = folder / "manifest.json"

@@ -1,8 +1,9 @@
 """Whether a converted file computes what the original does, in the runtimes themselves.
 
-Nothing here comes from the library. Floats may differ by what rounding can do: how far an output moves when the inputs
-move in their last bits is measured on the original, since sums that are ordered otherwise are off by less than that.
-Integers and what is behind a quantizer may differ only where a value lies on the border between two steps.
+Nothing here comes from the library. Floats may differ by what rounding can do: how far an output
+moves when the inputs move in their last bits is measured on the original, since sums that are
+ordered otherwise are off by less than that. Integers and what is behind a quantizer may differ only
+where a value lies on the border between two steps.
 """
 
 from dataclasses import dataclass
@@ -79,7 +80,9 @@ def compare(load, original, converted, families, rng, definition=None, enter=lam
 
 
 def _results(pairs, feed, finding, enter):
-    """(Family, original, its outputs, those of the converted file) of each family that runs the original."""
+    """(Family, original, its outputs, those of the converted file) of each family that runs the
+    original.
+    """
     seen = []
     for family, ours, theirs in pairs:
         enter("original")
@@ -100,7 +103,8 @@ def _results(pairs, feed, finding, enter):
 def _slack(program, feed, rng, runs):
     """By output, how far rounding may move a value: the largest move seen, four times.
 
-    Outputs whose shape the runtime cannot decide on, or integers that its own kernels disagree about, are left out.
+    Outputs whose shape the runtime cannot decide on, or integers that its own kernels disagree
+    about, are left out.
     """
     first = runs[0]
     moved = []

@@ -35,8 +35,8 @@ class Outcome:
             "non-finite": converted, NaN and infinity elsewhere, as README says they may be;
             "not compared": converted, no runtime runs the original;
             "caught": a wrong rewrite that verification refused;
-            "refused alike": an injured file, or one that is open to doubt, that verification refused although it is the
-            same on other inputs;
+            "refused alike": an injured file, or one that is open to doubt, that verification
+            refused although it is the same on other inputs;
             "runtime": a runtime died or hung on the original.
         detail: why.
     """

@@ -19,7 +19,8 @@ class Case:
         files: what lies beside it, by name.
         injuries: what was done to a sound file; empty if it is still sound.
         options: of the conversion.
-        definition: the only site, as `benchmarks.fuzz.definition` takes it, where the model is no more than that.
+        definition: the only site, as `benchmarks.fuzz.definition` takes it, where the model is no
+            more than that.
     """
 
     kind: str

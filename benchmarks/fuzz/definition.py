@@ -1,4 +1,6 @@
-"""The transposed convolution by its definition, in float64, and how far a float32 sum may be from it."""
+"""The transposed convolution by its definition, in float64, and how far a float32 sum may be from
+it.
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +16,8 @@ class Definition:
         bias: of the output channels, or None.
         groups: of channels.
         strides, dilations: per axis.
-        firsts: how many outputs are cut off in front, per axis; None where this is left to the runtime.
+        firsts: how many outputs are cut off in front, per axis; None where this is left to the
+            runtime.
         lengths: of the output, per axis, for the input sizes the model was drawn for.
     """
 

@@ -172,5 +172,6 @@ def _function(draft, x, body):
     return Value(name, y.channels, y.sizes)
 
 
-# With the operator set that each is drawn from; a function also needs an IR version, which goes along.
+# With the operator set that each is drawn from; a function also needs an IR version, which goes
+# along.
 _NESTS = ((_branch, 11), (_loop, 13), (_scan, 13), (_function, 15))

@@ -1,4 +1,6 @@
-"""An ONNX graph while it is being drawn: nodes, stored tensors in all the ways ONNX stores them, ports."""
+"""An ONNX graph while it is being drawn: nodes, stored tensors in all the ways ONNX stores them,
+ports.
+"""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +14,9 @@ LEAVES = ("initializer", "constant", "overridable", "open", "external", "sparse"
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor in the graph, and what is known of it: channels, and sizes as long as nothing is resized."""
+    """A tensor in the graph, and what is known of it: channels, and sizes as long as nothing is
+    resized.
+    """
 
     name: str
     channels: int

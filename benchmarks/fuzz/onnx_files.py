@@ -65,7 +65,9 @@ def _declared(draft, x, batch):
 
 
 def _body(draft, x):
-    """The graph from `x` on; returns the last `Value`, and the `Definition` where there is only the site."""
+    """The graph from `x` on; returns the last `Value`, and the `Definition` where there is only the
+    site.
+    """
     rng = draft.rng
     quantized = draft.opset >= 10 and chance(rng, 0.2)
     if chance(rng, 0.3):
@@ -112,7 +114,9 @@ def _model(draft):
 
 
 def _value_info(draft, model):
-    """What exporters leave: nothing, what can be inferred, or also sizes of the image they traced with."""
+    """What exporters leave: nothing, what can be inferred, or also sizes of the image they traced
+    with.
+    """
     how = pick(draft.rng, ("none", "none", "inferred", "traced"))
     if how == "none":
         return

@@ -1,4 +1,6 @@
-"""What a .tflite file may hold around a transposed convolution, each a change to a model in the object API."""
+"""What a .tflite file may hold around a transposed convolution, each a change to a model in the
+object API.
+"""
 
 import struct
 

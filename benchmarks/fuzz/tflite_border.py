@@ -10,18 +10,20 @@ _INTEGERS = (schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.
 
 
 def near(data, feed):
-    """How many sums lie so near the border between two steps that kernels may round them to either side.
+    """How many sums lie so near the border between two steps that kernels may round them to either
+    side.
 
-    TFLite multiplies a sum by 31 bits of the scales' ratio M, rounds, and rounds again when it drops the last s bits,
-    where M is between 2**-(s + 1) and 2**-s: what lies within 2**-(s + 1) of the border goes either way. XNNPACK
-    computes the same product in float32.
+    TFLite multiplies a sum by 31 bits of the scales' ratio M, rounds, and rounds again when it
+    drops the last s bits, where M is between 2**-(s + 1) and 2**-s: what lies within 2**-(s + 1) of
+    the border goes either way. XNNPACK computes the same product in float32.
 
     Args:
         data: a .tflite file.
         feed: inputs by their place, as text.
 
     Returns:
-        The number of such sums among those of quantized transposed convolutions, and of values that QUANTIZE rounds;
+        The number of such sums among those of quantized transposed convolutions, and of values that
+        QUANTIZE rounds;
         one where these are in another graph than the main one.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))

@@ -1,5 +1,6 @@
-"""TFLite files made to measure, straight from the schema: one transposed convolution of any geometry and type, and
-what real files have around it. TensorFlow is not needed, so a file takes milliseconds.
+"""TFLite files made to measure, straight from the schema: one transposed convolution of any
+geometry and type, and what real files have around it. TensorFlow is not needed, so a file takes
+milliseconds.
 """
 
 from dataclasses import dataclass, replace
@@ -246,7 +247,8 @@ def _parts(case):
     w_scale = rng.uniform(
         0.005, 0.02, case.cout if case.per_channel and case.kind != "uint8" else 1
     ).astype("f4")
-    # The output's range is taken from a run of the definition, so that values fill it and some are clipped.
+    # The output's range is taken from a run of the definition, so that values fill it and some are
+    # clipped.
     axes = SimpleNamespace(axes=case.axes, groups=1)
     reals = (case.input().astype("f8") - zero) * x_scale
     filters = (weights.astype("f8") - w_zero) * w_scale.reshape(-1, 1, 1, 1)

@@ -1,4 +1,6 @@
-"""Cases in warm processes of their own, each replaced when it dies or hangs; time and memory of each case."""
+"""Cases in warm processes of their own, each replaced when it dies or hangs; time and memory of
+each case.
+"""
 
 import gc
 import os
@@ -22,7 +24,9 @@ RECYCLED = 500  # cases after which a process is replaced, for runtimes keep wha
 
 @dataclass(frozen=True)
 class Record:
-    """What came of the `number`-th case of a format, in how many seconds and MiB, and where it ended if it died."""
+    """What came of the `number`-th case of a format, in how many seconds and MiB, and where it
+    ended if it died.
+    """
 
     number: int
     outcome: str

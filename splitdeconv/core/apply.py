@@ -1,7 +1,8 @@
 """Run a plan on arrays: split the filters, convolve, interleave, crop.
 
 Everything here is channels-last and written against the few operations a backend offers
-(`splitdeconv.core.backends`), so NumPy, TensorFlow and JAX compute the same thing from the same plan.
+(`splitdeconv.core.backends`), so NumPy, TensorFlow and JAX compute the same thing from the same
+plan.
 """
 
 from __future__ import annotations
@@ -88,8 +89,9 @@ def split_filters(plan: SplitPlan, filters: Array) -> tuple[Array | None, ...]:
         filters: ``(*kernel_size, out_channels // groups, in_channels)``.
 
     Returns:
-        For each of ``plan.convolutions`` an array ``(*taps, in_channels // groups, channels)`` of the filters' library,
-        or None for an empty phase. ``channels`` counts (group, phase, output channel), slowest first.
+        For each of ``plan.convolutions`` an array ``(*taps, in_channels // groups, channels)`` of
+        the filters' library, or None for an empty phase. ``channels`` counts (group, phase, output
+        channel), slowest first.
     """
     xp = backends.of(filters)
     *kernel, cout, cin = xp.shape(filters)
@@ -130,7 +132,9 @@ def _pick_taps(
 
 
 def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
-    """Follow every input by stride - 1 zeros, per axis: pad a new axis, then flatten it. The NZP baseline's input."""
+    """Follow every input by stride - 1 zeros, per axis: pad a new axis, then flatten it. The NZP
+    baseline's input.
+    """
     for axis, step in enumerate(plan.insertion, start=1):
         if step > 1:
             shape = xp.shape(x)
@@ -168,8 +172,9 @@ def _phases_first(xp: Backend, y: Array, phases: int, groups: int) -> Array:
 def _join_by_concat(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> Array:
     """Interleave with CONCATENATION and one RESHAPE, which the memory order makes sufficient.
 
-    With the phases of the last axis side by side on the channels, and those of every outer axis side by side on the
-    next inner axis, the elements already lie in the order of the output's pixels: (b0)(s0 b1)(s1 b2)(s2 c).
+    With the phases of the last axis side by side on the channels, and those of every outer axis
+    side by side on the next inner axis, the elements already lie in the order of the output's
+    pixels: (b0)(s0 b1)(s1 b2)(s2 c).
     """
     rows = _phase_rows(xp, plan, outputs)
     strides = plan.phase_counts

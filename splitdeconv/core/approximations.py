@@ -16,15 +16,16 @@ method             filters                       outputs        equal to the ope
                                                                 equally long, or empty
 =================  ============================  =============  ==============================================
 
-**Sources, and what is not known.** Shi et al. (arXiv 1609.07009) show a transposed convolution of kernel ``s*K`` to be
-a convolution of ``K`` taps with ``s`` times the channels per axis, whose output is shuffled. They
-do not treat SAME's border: without padding, ``n`` inputs give ``s*(n - K + 1)`` outputs. Nor do
-they treat kernels that ``s`` does not divide: ``shi`` extends them, the most favourable
-interpretation, and ``shi_truncated`` cuts them. Xu et al. (arXiv 1907.01773) compare with this
-form; from memory of their paper, it turns DCGAN's 64x64 image into one of 50x50. Three layers from
-8x8 with ``s*(n - 1)`` outputs each give that size, which means two taps per phase. The benchmark's
-DCGAN (`splitdeconv.networks.dcgan`) has 5x5 kernels: ``shi_truncated`` has two taps there, and
-``shi`` has three and gives 36x36. The authors' published code does not show which of them was used.
+**Sources, and what is not known.** Shi et al. (arXiv 1609.07009) show a transposed convolution of
+kernel ``s*K`` to be a convolution of ``K`` taps with ``s`` times the channels per axis, whose
+output is shuffled. They do not treat SAME's border: without padding, ``n`` inputs give
+``s*(n - K + 1)`` outputs. Nor do they treat kernels that ``s`` does not divide: ``shi`` extends
+them, the most favourable interpretation, and ``shi_truncated`` cuts them. Xu et al. (arXiv
+1907.01773) compare with this form; from memory of their paper, it turns DCGAN's 64x64 image into
+one of 50x50. Three layers from 8x8 with ``s*(n - 1)`` outputs each give that size, which means two
+taps per phase. The benchmark's DCGAN (`splitdeconv.networks.dcgan`) has 5x5 kernels:
+``shi_truncated`` has two taps there, and ``shi`` has three and gives 36x36. The authors' published
+code does not show which of them was used.
 
 Chang et al. (TDC, IEEE TCSVT 2018) extend kernels that ``s`` does not divide. Xu et al., again from
 memory, describe the zeros as being on the side where they shift the phases; that they extend the
@@ -59,11 +60,13 @@ def approximate(
         method: one of `METHODS`, described above in this module.
 
     Returns:
-        (plan, filters) for `splitdeconv.apply`, or `splitdeconv.core.definition.conv_transpose`. Output 0 of
-        ``shi`` and ``shi_truncated`` is output ``plan.axes[i].p - planned.axes[i].p`` of what they replace.
+        (plan, filters) for `splitdeconv.apply`, or `splitdeconv.core.definition.conv_transpose`.
+        Output 0 of ``shi`` and ``shi_truncated`` is output ``plan.axes[i].p - planned.axes[i].p``
+        of what they replace.
 
     Raises:
-        SplitDeconvError: an unknown method, a dilated kernel, or an input too small to have an interior.
+        SplitDeconvError: an unknown method, a dilated kernel, or an input too small to have an
+            interior.
     """
     check_choice(method, METHODS, "method", "approximate")
     axes, filters = [], np.asarray(filters)
@@ -125,10 +128,10 @@ def survey(
 
     Returns:
         DataFrame, one row per kernel, stride and method: ``k_mod_s``; ``outputs``, outputs along an
-        axis, and ``wanted``, those of the operator; ``error``, the root mean square difference from
-        the operator's outputs divided by their root mean square, with each method's output aligned
-        to the operator's; ``exact``, whether rounding explains every
-        difference; and ``shifted``, the least such error when the output may be moved by whole pixels.
+            axis, and ``wanted``, those of the operator; ``error``, the root mean square difference
+            from the operator's outputs divided by their root mean square, with each method's output
+            aligned to the operator's; ``exact``, whether rounding explains every difference; and
+            ``shifted``, the least such error when the output may be moved by whole pixels.
     """
     rows: list[dict[str, Any]] = []
     for k in kernels:

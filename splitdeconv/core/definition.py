@@ -1,7 +1,7 @@
 """The definition of a transposed convolution in NumPy, with which everything else is compared.
 
-Written from the equation of `splitdeconv.core.geometry` as a scatter-add over taps, it shares nothing with the plan: no
-phases, no windows, no gathers.
+Written from the equation of `splitdeconv.core.geometry` as a scatter-add over taps, it shares
+nothing with the plan: no phases, no windows, no gathers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def conv_transpose(x: NumpyArray, filters: NumpyArray, plan: SplitPlan) -> Numpy
     Args:
         x: array ``(batch, *spatial, in_channels)``.
         filters: array ``(*kernel_size, out_channels // groups, in_channels)``.
-        plan: a `SplitPlan`, of which only ``axes`` and ``groups`` are read; or anything that has both.
+        plan: a `SplitPlan`, of which only ``axes`` and ``groups`` are read; or anything that has
+            both.
 
     Returns:
         Array ``(batch, *output_shape, out_channels)``.
@@ -38,7 +39,8 @@ def conv_transpose(x: NumpyArray, filters: NumpyArray, plan: SplitPlan) -> Numpy
     canvas = np.zeros((batch, *lengths, groups, cout), np.result_type(x, filters))
     for u in np.ndindex(*(a.k for a in axes)):
         product = np.einsum("...gc,mgc->...gm", x, w[u], optimize=True)
-        # Input i times tap u lands on i*s + d*u, which is output q = i*s + d*u - p; the canvas starts at min(p, 0).
+        # Input i times tap u lands on i*s + d*u, which is output q = i*s + d*u - p; the canvas
+        # starts at min(p, 0).
         first = [a.d * t - min(a.p, 0) for t, a in zip(u, axes, strict=True)]
         landing = tuple(
             slice(f, f + n * a.s, a.s) for f, n, a in zip(first, sizes, axes, strict=True)
@@ -55,8 +57,9 @@ def rounding_bound(
     """How far two orders of summation may differ, per output: the meaning of "equal" in floating
     point.
 
-    A sum of m products, in any order, is off by at most ``gamma * sum |x||w|``, ``gamma = m*epsilon / (1 - m*epsilon)``
-    (Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, equation 3.5); two such sums by twice that.
+    A sum of m products, in any order, is off by at most ``gamma * sum |x||w|``,
+    ``gamma = m*epsilon / (1 - m*epsilon)`` (Higham, Accuracy and Stability of Numerical Algorithms,
+    2nd edition, equation 3.5); two such sums by twice that.
 
     Args:
         x, filters, plan: as for `conv_transpose`.

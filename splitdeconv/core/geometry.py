@@ -1,8 +1,8 @@
 """Every padding convention, reduced to one geometry per spatial axis.
 
-The letters are those of the convolution-arithmetic report (Dumoulin and Visin, arXiv 1603.07285): input length ``n``,
-kernel ``k``, stride ``s``, dilation ``d``, output length ``o``, and ``p``, how many leading outputs are cropped. A
-transposed convolution along one axis is then
+The letters are those of the convolution-arithmetic report (Dumoulin and Visin, arXiv 1603.07285):
+input length ``n``, kernel ``k``, stride ``s``, dilation ``d``, output length ``o``, and ``p``, how
+many leading outputs are cropped. A transposed convolution along one axis is then
 
     y[q] = sum over i, u of x[i] * w[u]    with    i*s = q + p - d*u,  0 <= i < n,  0 <= u < k.
 
@@ -16,8 +16,8 @@ VALID          0                                   n*s + max(k_e - s, 0), or (n-
 (before, end)  before                              (n-1)*s + k_e - before - end, and up to s - 1 more
 =============  ==================================  =====================================================
 
-``output_padding`` is Keras' under SAME and VALID (``o = (n-1)*s + k_e % 2 + output_padding``, ``(n-1)*s + k_e +
-output_padding``), PyTorch's and ONNX' with explicit pads (it lengthens ``o``).
+``output_padding`` is Keras' under SAME and VALID (``o = (n-1)*s + k_e % 2 + output_padding``,
+``(n-1)*s + k_e + output_padding``), PyTorch's and ONNX' with explicit pads (it lengthens ``o``).
 """
 
 from collections.abc import Sequence
@@ -83,7 +83,8 @@ class Axis:
 
     @property
     def end(self) -> int:
-        """Trailing outputs cropped: those of the full output, ``(n - 1)*s + k_e`` long, that lie behind the kept ones.
+        """Trailing outputs cropped: those of the full output, ``(n - 1)*s + k_e`` long, that lie
+        behind the kept ones.
 
         None are where the output is longer than that.
         """
@@ -153,8 +154,10 @@ def resolve(
         input_shape: spatial input lengths, 1 to 3 of them; None where unknown.
         kernel_size, strides, dilations: an int, or one per dimension.
         padding: "SAME", "VALID" (any case), or one ``(before, end)`` pair of crops per dimension.
-        output_shape: spatial output lengths; None for the default size (per dimension or altogether).
-        output_padding: extra trailing outputs, an int or one per dimension; excludes `output_shape`.
+        output_shape: spatial output lengths; None for the default size (per dimension or
+            altogether).
+        output_padding: extra trailing outputs, an int or one per dimension; excludes
+            `output_shape`.
 
     Returns:
         A tuple of `Axis`.
@@ -225,7 +228,8 @@ def _axis(
         most = least + s - 1
         default = max(k_e - s, 0) if rule == "VALID" else least
         shortest = least
-    # PyTorch and ONNX let output_padding reach the dilation; Keras' and TensorFlow's paddings stop at the stride.
+    # PyTorch and ONNX let output_padding reach the dilation; Keras' and TensorFlow's paddings stop
+    # at the stride.
     bound = s if isinstance(rule, str) else max(s, d)
     if extra is not None and extra >= bound:
         raise SplitDeconvError(
@@ -255,6 +259,7 @@ def _axis(
             got=f"output length {n * s + tail}",
             fix="crop less or enlarge the input",
         )
-    # The SAME crop is max((n-1)*s + k_e - o, 0) // 2, written with tail = o - n*s so that n need not be known.
+    # The SAME crop is max((n-1)*s + k_e - o, 0) // 2, written with tail = o - n*s so that n need
+    # not be known.
     p = max(k_e - s - tail, 0) // 2 if rule == "SAME" else before
     return Axis(n=n, k=k, s=s, d=d, p=p, tail=tail)

@@ -38,7 +38,8 @@ _TEXTS = ("name", "kind", "padding")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A convolution, transposed convolution or dense layer of static size. Lengths along a missing axis are 1.
+    """A convolution, transposed convolution or dense layer of static size. Lengths along a missing
+    axis are 1.
 
     Args:
         name: as the model has it.
@@ -49,10 +50,11 @@ class Layer:
         stride_h, stride_w: the stride.
         dilation_h, dilation_w: the dilation of the kernel.
         groups: channel groups.
-        padding: "SAME", "VALID", "EXPLICIT" where `before_h` to `end_w` alone say it, or empty for dense layers.
+        padding: "SAME", "VALID", "EXPLICIT" where `before_h` to `end_w` alone say it, or empty for
+            dense layers.
         out_h, out_w: the output.
-        before_h, before_w, end_h, end_w: the outputs that a transposed convolution crops, or the zeros that an
-            "EXPLICIT" convolution adds.
+        before_h, before_w, end_h, end_w: the outputs that a transposed convolution crops, or the
+            zeros that an "EXPLICIT" convolution adds.
     """
 
     name: str
@@ -168,7 +170,9 @@ class Layer:
 
     @classmethod
     def from_row(cls, row: Any) -> Layer:
-        """A layer from a row of a table of layers: a mapping, or what `pandas.DataFrame.itertuples` yields."""
+        """A layer from a row of a table of layers: a mapping, or what `pandas.DataFrame.itertuples`
+        yields.
+        """
         names = [field.name for field in fields(cls)]
         values = row if isinstance(row, Mapping) else {name: getattr(row, name) for name in names}
         sizes: dict[str, Any] = {name: int(values[name]) for name in names if name not in _TEXTS}
@@ -176,7 +180,8 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Useful multiply-accumulates per image: each position times each tap times each pair of channels.
+        """Useful multiply-accumulates per image: each position times each tap times each pair of
+        channels.
 
         The positions are a transposed convolution's inputs and any other layer's outputs.
         """

@@ -1,16 +1,16 @@
 """The split of one axis: its phases, the taps of each, and the windows of input that they read.
 
-In the letters of `splitdeconv.core.geometry`: shift the output by an alignment ``a >= 0``, ``q' = q + a``, and
-write it as
-``q' = b*s + r``: block ``b``, phase ``r``. With ``t = r - a + p``, ``g = gcd(d, s)``, ``S = s/g``, ``D = d/g``, the
-outputs of one phase are
+In the letters of `splitdeconv.core.geometry`: shift the output by an alignment ``a >= 0``,
+``q' = q + a``, and write it as ``q' = b*s + r``: block ``b``, phase ``r``. With ``t = r - a + p``,
+``g = gcd(d, s)``, ``S = s/g``, ``D = d/g``, the outputs of one phase are
 
     t mod g != 0   ->  an empty phase: no tap reaches it
     u0 = (t/g * D^-1) mod S,   taps u = u0 + S*j,   j = 0 .. J-1,   J = max(0, ceil((k - u0) / S))
     i  = b + (t - d*u0)/s - D*j,
 
-that is, a stride-1 convolution of dilation ``D`` over the input with every S-th tap, reversed. This is the split of
-Xu et al., arXiv 1907.01773, for any crop and dilation. All is counted relative to ``n``, which need not be known.
+that is, a stride-1 convolution of dilation ``D`` over the input with every S-th tap, reversed. This
+is the split of Xu et al., arXiv 1907.01773, for any crop and dilation. All is counted relative to
+``n``, which need not be known.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,8 @@ class Window:
         phases: the phases served, in the order of their output channels.
         start: first input read, relative to the block.
         dilation: distance between positions; 1 where there is only one.
-        taps: for each phase, the filter tap at each position; None where the filter is extended by a zero.
+        taps: for each phase, the filter tap at each position; None where the filter is extended by
+            a zero.
     """
 
     phases: tuple[int, ...]
@@ -61,7 +62,9 @@ class AxisPlan:
 
     @property
     def surplus(self) -> int:
-        """Blocks computed beyond the ``n`` of the input: all phases run over ``n + surplus`` blocks."""
+        """Blocks computed beyond the ``n`` of the input: all phases run over ``n + surplus``
+        blocks.
+        """
         return -(-(self.alignment + self.axis.tail) // self.axis.s)
 
     @property
@@ -92,7 +95,8 @@ def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
     sizes.
     """
     if form in ("nzp", "native"):
-        # Zero insertion is a longer input under a kernel of stride 1. Its only phase is the whole output.
+        # Zero insertion is a longer input under a kernel of stride 1. Its only phase is the whole
+        # output.
         size = None if axis.n is None else axis.n * axis.s
         return plan_axis(Axis(n=size, k=axis.k, s=1, d=axis.d, p=axis.p, tail=axis.tail), "split")
     if form == "paper":
@@ -101,20 +105,23 @@ def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
         return AxisPlan(axis, 0, _windows(axis, 0, extend=True))
     if form == "split" or (form == "rows" and not last):
         return AxisPlan(axis, 0, _windows(axis, 0))
-    # "rows" keeps a = 0, so that its result needs no crop; "stacked" takes the alignment that issues fewer taps.
+    # "rows" keeps a = 0, so that its result needs no crop; "stacked" takes the alignment that
+    # issues fewer taps.
     alignments = (0,) if form == "rows" else (0, axis.p % axis.s)
     stacked = [_stacked(axis, alignment) for alignment in alignments]
     return min(stacked, key=lambda split: split.taps if axis.n is None else split.issued())
 
 
 def plan_alone(axes: tuple[Axis, ...]) -> tuple[AxisPlan, ...] | None:
-    """The form "stacked" of a map of one element, without the padding that kernels larger than the map would multiply.
+    """The form "stacked" of a map of one element, without the padding that kernels larger than the
+    map would multiply.
 
-    The outputs of a single input do not overlap, whatever the stride is: it may be that of the longest kernel, and
-    every phase then has one tap. Such a plan holds for maps of that size only.
+    The outputs of a single input do not overlap, whatever the stride is: it may be that of the
+    longest kernel, and every phase then has one tap. Such a plan holds for maps of that size only.
 
     Returns:
-        A plan for each axis; None for larger maps, and where there would be more phases than a plan may have.
+        A plan for each axis; None for larger maps, and where there would be more phases than a plan
+        may have.
     """
     step = max(axis.k_e for axis in axes)
     if any(axis.n != 1 for axis in axes) or step ** len(axes) > MOST_PHASES:
@@ -130,7 +137,9 @@ def _stacked(axis: Axis, alignment: int) -> AxisPlan:
 
 
 def _windows(axis: Axis, alignment: int, *, extend: bool = False) -> tuple[Window, ...]:
-    """One window per phase, trimmed to its real taps or, where `extend`, zero-extended to the longest phase's."""
+    """One window per phase, trimmed to its real taps or, where `extend`, zero-extended to the
+    longest phase's.
+    """
     g = gcd(axis.d, axis.s)
     S, D = axis.s // g, axis.d // g
     inverse = pow(D, -1, S) if S > 1 else 0
@@ -149,7 +158,9 @@ def _windows(axis: Axis, alignment: int, *, extend: bool = False) -> tuple[Windo
 
 
 def _union(windows: Sequence[Window]) -> Window:
-    """One window that serves all phases: from the first input any of them reads to the last, zeros elsewhere."""
+    """One window that serves all phases: from the first input any of them reads to the last, zeros
+    elsewhere.
+    """
     real = [w for w in windows if w.length]
     start, stop = min(w.start for w in real), max(w.stop for w in real)
     # The widest step that meets every read.

@@ -1,9 +1,9 @@
 """Plan a transposed convolution as stride-1 convolutions and an interleave. Pure geometry, no
 framework.
 
-Split deconvolution (Xu et al., arXiv 1907.01773) is separable: `splitdeconv.core.phases` splits each axis, and a
-plan is the product of the axes. The phases' results, interleaved, are the transposed convolution; nothing is
-approximated.
+Split deconvolution (Xu et al., arXiv 1907.01773) is separable: `splitdeconv.core.phases` splits
+each axis, and a plan is the product of the axes. The phases' results, interleaved, are the
+transposed convolution; nothing is approximated.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,9 @@ from .typing import OptionalPerAxis, Padding, PerAxis
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """One stride-1 convolution of a plan: a window per axis, and the output phases it yields, row-major."""
+    """One stride-1 convolution of a plan: a window per axis, and the output phases it yields,
+    row-major.
+    """
 
     windows: tuple[Window, ...]
     pads: tuple[tuple[int, int], ...]
@@ -46,7 +48,8 @@ class Convolution:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """A transposed convolution of one geometry, planned in one form. Made by `plan`; immutable; prints an account.
+    """A transposed convolution of one geometry, planned in one form. Made by `plan`; immutable;
+    prints an account.
 
     Args:
         axes: the geometry per spatial axis.
@@ -81,14 +84,17 @@ class SplitPlan:
 
     @property
     def phase_counts(self) -> tuple[int, ...]:
-        """Phases per axis: the stride; 1 where the form inserts zeros instead ("nzp") or splits nothing ("native");
+        """Phases per axis: the stride; 1 where the form inserts zeros instead ("nzp") or splits
+        nothing ("native");
         the longest kernel where the plan is `fixed`.
         """
         return tuple(plan.axis.s for plan in self.axis_plans)
 
     @property
     def insertion(self) -> tuple[int, ...]:
-        """Spacing at which the input is laid out among zeros before convolving: the stride for "nzp", else 1."""
+        """Spacing at which the input is laid out among zeros before convolving: the stride for
+        "nzp", else 1.
+        """
         return tuple(axis.s if self.form == "nzp" else 1 for axis in self.axes)
 
     @cached_property
@@ -139,7 +145,8 @@ class SplitPlan:
             in_channels, out_channels: channels of the transposed convolution's input and output.
 
         Returns:
-            "useful": ``n * k`` per axis, the paper's count; "exact": taps that touch a real input and a kept output;
+            "useful": ``n * k`` per axis, the paper's count; "exact": taps that touch a real input
+            and a kept output;
             and what each form issues: "nzp", "split", "rows", "stacked", "paper".
 
         Raises:
@@ -188,16 +195,19 @@ def plan(
     """Plan a 1-D, 2-D or 3-D transposed convolution.
 
     Args:
-        input_shape: spatial input lengths, such as (16, 16); None entries where unknown (default output size only).
+        input_shape: spatial input lengths, such as (16, 16); None entries where unknown (default
+            output size only).
         kernel_size, strides, dilations: an int, or one per dimension.
-        padding: "SAME", "VALID", or ``[(before, end), ...]`` crops of the full output, one pair per dimension.
+        padding: "SAME", "VALID", or ``[(before, end), ...]`` crops of the full output, one pair per
+            dimension.
         output_shape: spatial output lengths; None for the default.
         output_padding: lengthens the output as in Keras, PyTorch and ONNX; excludes `output_shape`.
         groups: channel groups.
-        form: "split": one convolution per phase, trimmed to its real taps; "rows": the last axis' phases stacked on
-            the output channels; "stacked": all phases in one convolution; "paper": one convolution per phase, each
-            zero-extended to ceil(k/s) taps, and a crop; "nzp": one convolution over the zero-inserted input, the
-            baseline; "native": the framework's own operator.
+        form: "split": one convolution per phase, trimmed to its real taps; "rows": the last axis'
+            phases stacked on the output channels; "stacked": all phases in one convolution;
+            "paper": one convolution per phase, each zero-extended to ceil(k/s) taps, and a crop;
+            "nzp": one convolution over the zero-inserted input, the baseline; "native": the
+            framework's own operator.
 
     Returns:
         A `SplitPlan`; equal arguments give the same object.
@@ -241,14 +251,14 @@ def with_form(planned: SplitPlan, out_channels: int) -> SplitPlan:
 def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:
     """The default form: few operations in few convolutions, and little data movement.
 
-    "stacked" on a map of one element, where the kernels of "split" would multiply padding (`plan_alone`).
-    From stride 8 on, "split" needs too many convolutions. If only one axis is strided, "stacked"
-    replaces them by one convolution, which issues more taps only at the border; if several are, the
-    form is "rows". "stacked" is also used where every kernel equals its stride and nothing is
-    cropped, because one convolution then wastes no tap, and for up to four output channels, which
-    would leave a convolution's inner loop almost empty. Otherwise the form is "split", as it is for
-    groups, whose stacked channels would need a transpose. `benchmarks/measure_forms.py` times the
-    forms that this rule chooses between.
+    "stacked" on a map of one element, where the kernels of "split" would multiply padding
+    (`plan_alone`). From stride 8 on, "split" needs too many convolutions. If only one axis is
+    strided, "stacked" replaces them by one convolution, which issues more taps only at the border;
+    if several are, the form is "rows". "stacked" is also used where every kernel equals its stride
+    and nothing is cropped, because one convolution then wastes no tap, and for up to four output
+    channels, which would leave a convolution's inner loop almost empty. Otherwise the form is
+    "split", as it is for groups, whose stacked channels would need a transpose.
+    `benchmarks/measure_forms.py` times the forms that this rule chooses between.
     """
     if groups > 1:
         return "split"

@@ -1,4 +1,5 @@
-"""A small, strict subset of YAML: mappings with text keys, lists, texts, numbers, true, false and null.
+"""A small, strict subset of YAML: mappings with text keys, lists, texts, numbers, true, false and
+null.
 
 Data files need nothing else, and the rest of YAML is a risk: aliases can multiply without bound,
 tags and dates make the usual constructors fail with exceptions of their own, and nesting overflows

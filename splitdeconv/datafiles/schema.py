@@ -22,14 +22,16 @@ def read(cls: type[_T], path: Path | Traversable, where: str | None = None) -> _
     """Read a YAML file into an instance of the dataclass `cls`.
 
     Args:
-        cls: a dataclass whose annotations are str, int, float, bool, None, Literal, Any, ``tuple[X, ...]``,
-            ``tuple[X, Y]``, ``dict[str, X]``, unions of these, and dataclasses of the same kind.
+        cls: a dataclass whose annotations are str, int, float, bool, None, Literal, Any,
+            ``tuple[X, ...]``, ``tuple[X, Y]``, ``dict[str, X]``, unions of these, and dataclasses
+            of the same kind.
         path: the file, a `pathlib.Path` or a traversable resource.
         where: the name of the file in an error; by default the path.
 
     Raises:
-        SplitDeconvError: the file is unreadable or not the YAML of `splitdeconv.datafiles.plain_yaml`, or a
-            value does not fit; the error has the dotted path of the first one.
+        SplitDeconvError: the file is unreadable or not the YAML of
+            `splitdeconv.datafiles.plain_yaml`, or a value does not fit; the error has the dotted
+            path of the first one.
     """
     where = where or str(path)
     return build(cls, plain_yaml.load(read_text(path, where, "a data file"), where), where)

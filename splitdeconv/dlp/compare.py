@@ -1,6 +1,8 @@
-"""Methods side by side on one processor: what each network's transposed convolutions gain over zero insertion.
+"""Methods side by side on one processor: what each network's transposed convolutions gain over zero
+insertion.
 
-`compare` simulates cycles, traffic and energy; `speedup` and `mac_limit` count the array's work alone.
+`compare` simulates cycles, traffic and energy; `speedup` and `mac_limit` count the array's work
+alone.
 """
 
 import numpy as np
@@ -59,17 +61,18 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
     Args:
         networks: names, or a dict of name to what `splitdeconv.dlp.workload` takes.
         processor: a name, a path or a `Processor`.
-        variants: pairs (method, skip); None for those of `VARIANTS` that the processor allows. `BASELINE` is always
-            computed.
+        variants: pairs (method, skip); None for those of `VARIANTS` that the processor allows.
+            `BASELINE` is always computed.
         dataflow: of `splitdeconv.dlp.simulate`.
         **options: of the same; `zeros` also applies to the baseline.
 
     Returns:
         DataFrame, one row per network, variant and part: ``network``, ``processor``,
-        ``technology``, ``dataflow``,
-        ``zeros``, ``method``, ``skip``, ``variant`` (both in a word), ``part`` ("deconv": the transposed convolutions;
-        "network": all layers), sums of `simulate`'s columns, ``speedup`` and ``array_speedup`` (cycles with and without
-        stalls, baseline over variant) and ``energy_saving`` (1 - variant over baseline).
+            ``technology``, ``dataflow``, ``zeros``, ``method``, ``skip``, ``variant`` (both in a
+            word), ``part`` ("deconv": the transposed convolutions;
+        "network": all layers), sums of `simulate`'s columns, ``speedup`` and ``array_speedup``
+        (cycles with and without stalls, baseline over variant) and ``energy_saving`` (1 - variant
+        over baseline).
 
     Raises:
         SplitDeconvError: as `simulate`; no networks, or one without transposed convolutions; a
@@ -130,9 +133,8 @@ def sensitivity(table) -> pd.DataFrame:
 
     Returns:
         DataFrame, one row per table row, energy component and band limit: ``network``,
-        ``processor``,
-        ``technology``, ``zeros``, ``variant``, ``part``, ``energy_part``, ``end`` ("low", "high") and
-        ``energy_saving``.
+            ``processor``, ``technology``, ``zeros``, ``variant``, ``part``, ``energy_part``,
+            ``end`` ("low", "high") and ``energy_saving``.
 
     Example:
         >>> import splitdeconv as sd
@@ -170,7 +172,8 @@ def speedup(
     baseline="nzp",
     baseline_skip="none",
 ):
-    """Cycles of the baseline over cycles of the method, in the transposed convolutions alone, without memory.
+    """Cycles of the baseline over cycles of the method, in the transposed convolutions alone,
+    without memory.
 
     Args:
         table: a table of layers, as `splitdeconv.networks.layer_table` returns it.
@@ -200,7 +203,8 @@ def speedup(
 
 
 def mac_limit(table):
-    """Multiplications of zero insertion over those that touch two real operands: what skipping every zero would bring.
+    """Multiplications of zero insertion over those that touch two real operands: what skipping
+    every zero would bring.
 
     Arguments and errors as for `speedup`.
 

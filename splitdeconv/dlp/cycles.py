@@ -1,6 +1,7 @@
 """Cycles of the two arrays, and the multiplications that they issue.
 
-With ``P`` output pixels of the whole batch, ``T`` taps and an array of ``R`` rows and ``C`` columns, nothing skipped:
+With ``P`` output pixels of the whole batch, ``T`` taps and an array of ``R`` rows and ``C``
+columns, nothing skipped:
 
 ===================  ===============================================================================================
 dataflow             cycles of one convolution
@@ -14,17 +15,19 @@ The first two include fill and drain and are the cycles of SCALE-Sim 3.0.0 (Sama
 1811.02883). They apply to arrays of more than one multiplier; without fill and drain, the 1 is not
 subtracted.
 
-Skipping removes steps whose products are all zero by structure. Output stationary: a step is a tap of an input channel,
-for a tile of ``R`` consecutive pixels and one of ``C`` channels; "A" removes it if no pixel of the tile reads a real
-input, "W" if no channel of the tile has a real tap, "WA" if either. Fill and drain of the tile
-remain. Dot product: likewise, pixel by pixel, because a zero pixel is zero in all input channels.
-Weight stationary: "W" leaves out filter rows that are zero in all columns of a tile; rows of
-different taps advance together, so that activations cannot be skipped.
+Skipping removes steps whose products are all zero by structure. Output stationary: a step is a tap
+of an input channel, for a tile of ``R`` consecutive pixels and one of ``C`` channels; "A" removes
+it if no pixel of the tile reads a real input, "W" if no channel of the tile has a real tap, "WA" if
+either. Fill and drain of the tile remain. Dot product: likewise, pixel by pixel, because a zero
+pixel is zero in all input channels. Weight stationary: "W" leaves out filter rows that are zero in
+all columns of a tile; rows of different taps advance together, so that activations cannot be
+skipped.
 
-How many steps are left is counted for many processors at once. A step is issued where the tile of pixels needs a tap
-and the tile of channels has it, whatever the other tiles do. So over all pairs of tiles the count is, for each tap, the
-tiles of pixels that need it times the tiles of channels that have it. Either depends on one size of the array, which is
-what makes sweeps cheap: few distinct sizes, one table per convolution, looked up for each processor.
+How many steps are left is counted for many processors at once. A step is issued where the tile of
+pixels needs a tap and the tile of channels has it, whatever the other tiles do. So over all pairs
+of tiles the count is, for each tap, the tiles of pixels that need it times the tiles of channels
+that have it. Either depends on one size of the array, which is what makes sweeps cheap: few
+distinct sizes, one table per convolution, looked up for each processor.
 """
 
 import numpy as np
@@ -50,7 +53,8 @@ def output_stationary(pixels, taps, c_in, c_out, rows, cols):
 
 
 def weight_stationary(pixels, taps, c_in, c_out, rows, cols):
-    """Cycles of a weight-stationary systolic array that skips nothing; arguments as for `output_stationary`.
+    """Cycles of a weight-stationary systolic array that skips nothing; arguments as for
+    `output_stationary`.
 
     Here `rows` are filter rows, the products of taps and input channels.
     """
@@ -72,8 +76,8 @@ def compute_cycles(work, processor, skip="none", dataflow=None, batch=1):
 
     Args:
         work: M convolutions, from `lower`.
-        processor: has `rows`, `cols`, `dataflows` and `skipping`; rows and columns are numbers, or arrays that
-            broadcast against shape (M,), such as (K, 1) for K processors.
+        processor: has `rows`, `cols`, `dataflows` and `skipping`; rows and columns are numbers, or
+            arrays that broadcast against shape (M,), such as (K, 1) for K processors.
         skip: "none", "A" (activations), "W" (weights) or "WA".
         dataflow: one of the processor's; None for its first.
         batch: images, a number or an array like `rows`.
@@ -186,7 +190,8 @@ def issued(work, size, cols, batch, skip, unit):
         cols: channels per tile.
         batch: images. These three are numbers or arrays that broadcast against shape (M,).
         skip: "none", "A", "W" or "WA".
-        unit: "tiles" counts pairs of a tile of pixels and one of channels, "lanes" pairs of a pixel and a channel.
+        unit: "tiles" counts pairs of a tile of pixels and one of channels, "lanes" pairs of a pixel
+            and a channel.
 
     Returns:
         int64 that broadcasts to (..., M).
@@ -208,7 +213,8 @@ def issued(work, size, cols, batch, skip, unit):
 
 
 def weight_tiles(work, rows, cols, skip):
-    """Tiles of filter rows and output channels that a weight-stationary array holds one after the other.
+    """Tiles of filter rows and output channels that a weight-stationary array holds one after the
+    other.
 
     Arguments and result as for `issued`; `rows` are filter rows, and `skip` is "none" or "W".
     """

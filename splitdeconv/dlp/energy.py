@@ -1,12 +1,13 @@
 """Energy of a network on a processor: multiplications, registers, buffers, DRAM and leakage.
 
-``E = N_mac*e_mac + N_register*e_register + sum over buffers of N*e(size) + N_dram*e_dram + P_leakage*time``, each event
-at the cost that a technology profile gives it, per access of so many bits. The uncertainty of the
-profile is a band: each part, and so the total, lies between `low` and `high` times its value.
+``E = N_mac*e_mac + N_register*e_register + sum over buffers of N*e(size) + N_dram*e_dram + P_leakage*time``,
+each event at the cost that a technology profile gives it, per access of so many bits. The
+uncertainty of the profile is a band: each part, and so the total, lies between `low` and `high`
+times its value.
 
-Registers, per multiplication: in a systolic array each operand is written into its element and read there, the sum is
-read and written; weight stationary, the weight is only read. In a dot-product array both operands are read, and the sum
-of a unit once for all its multipliers.
+Registers, per multiplication: in a systolic array each operand is written into its element and read
+there, the sum is read and written; weight stationary, the weight is only read. In a dot-product
+array both operands are read, and the sum of a unit once for all its multipliers.
 """
 
 import numpy as np
@@ -19,8 +20,9 @@ def energy(counts, processor, technology, flow):
     """Energy in pJ, by part.
 
     Args:
-        counts: dict of arrays (..., L): "active" (multiplications that cost energy), "buffer_input", "buffer_weight",
-            "buffer_output" and "dram" (bytes), and "us" (microseconds).
+        counts: dict of arrays (..., L): "active" (multiplications that cost energy),
+            "buffer_input", "buffer_weight", "buffer_output" and "dram" (bytes), and "us"
+            (microseconds).
         processor: a `Processor`, or anything with its fields; numbers, or arrays of shape (K, 1).
         technology: a `Technology`.
         flow: the dataflow.

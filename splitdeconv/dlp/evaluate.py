@@ -35,10 +35,12 @@ def evaluate(
         technology: a `Technology` or its name; None for the processor's.
 
     Returns:
-        dict of arrays that broadcast to (K, L), with the columns of `splitdeconv.dlp.simulate` that are numbers.
+        dict of arrays that broadcast to (K, L), with the columns of `splitdeconv.dlp.simulate` that
+        are numbers.
 
     Raises:
-        SplitDeconvError: as `compute_cycles`, `dram_bytes` and `energy`; a batch too large to count what it multiplies.
+        SplitDeconvError: as `compute_cycles`, `dram_bytes` and `energy`; a batch too large to count
+            what it multiplies.
     """
     flow = array.check_run(processor, skip, dataflow)
     _check_count(work, batch)

@@ -1,11 +1,11 @@
 """Rows of sizes into a table of layers: missing values follow from the others, given values are
 checked.
 
-The columns are those of `splitdeconv.core.layer`. Each layer needs name, kind, in_h, in_w, c_in and c_out; kernel,
-strides, dilations and groups are 1 where they are missing; outputs and multiply-accumulates are
-computed. The padding of a layer is required: as `padding` ("SAME" or "VALID"), or as numbers in
-`before_h` to `end_w`, which a convolution adds and a transposed convolution crops. The numbers take
-precedence.
+The columns are those of `splitdeconv.core.layer`. Each layer needs name, kind, in_h, in_w, c_in and
+c_out; kernel, strides, dilations and groups are 1 where they are missing; outputs and
+multiply-accumulates are computed. The padding of a layer is required: as `padding` ("SAME" or
+"VALID"), or as numbers in `before_h` to `end_w`, which a convolution adds and a transposed
+convolution crops. The numbers take precedence.
 """
 
 from itertools import islice
@@ -36,9 +36,9 @@ def complete(rows, where) -> pd.DataFrame:
         where: the name of the rows in an error.
 
     Returns:
-        DataFrame of `COLUMNS`. `padding` is "SAME", "VALID", "EXPLICIT" for convolutions that add and transposed
-        convolutions that crop otherwise, or empty for dense layers; `before_h` to `end_w` are a transposed
-        convolution's crops, or what an "EXPLICIT" convolution adds.
+        DataFrame of `COLUMNS`. `padding` is "SAME", "VALID", "EXPLICIT" for convolutions that add
+        and transposed convolutions that crop otherwise, or empty for dense layers; `before_h` to
+        `end_w` are a transposed convolution's crops, or what an "EXPLICIT" convolution adds.
 
     Raises:
         SplitDeconvError: no layers, an unknown column, or a value that is missing, not a number, or

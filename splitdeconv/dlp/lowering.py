@@ -17,8 +17,8 @@ method                a transposed convolution becomes
 FCN-Engine, a processor with its own dataflow for transposed convolutions, is not modelled, because
 neither a description of that dataflow nor its published figures were available.
 
-All other layers are one convolution, the same in every method. Phases that no tap reaches compute nothing and are left
-out; their outputs are the bias.
+All other layers are one convolution, the same in every method. Phases that no tap reaches compute
+nothing and are left out; their outputs are the bias.
 """
 
 from collections import Counter
@@ -39,14 +39,17 @@ _SIZES = ("c_in", "c_out", "groups", *(f"{name}_{side}" for name in _LENGTHS for
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """The distinct convolutions of a network under one method: arrays of int64, shape (M,), sorted by layer.
+    """The distinct convolutions of a network under one method: arrays of int64, shape (M,), sorted
+    by layer.
 
     Args:
         layer: row of the table it belongs to.
         times: how often the layer runs it; equal ones (sizes, windows, zeros) are one entry.
         out_h, out_w: outputs computed, those cropped later included.
-        taps_h, taps_w, stride_h, stride_w, dilation_h, dilation_w: the convolution's, zero-extensions included.
-        in_h, in_w: the map it runs over, without padding: the layer's input, for "nzp" with its inserted zeros.
+        taps_h, taps_w, stride_h, stride_w, dilation_h, dilation_w: the convolution's,
+            zero-extensions included.
+        in_h, in_w: the map it runs over, without padding: the layer's input, for "nzp" with its
+            inserted zeros.
         c_in, c_out: channels per group, stacked phases included.
         groups: channel groups.
         axes: for each entry the `AxisMask` of height and width.
@@ -82,8 +85,8 @@ def lower(table, method) -> Work:
     """The convolutions that a network's layers become.
 
     Args:
-        table: a table of layers, as `splitdeconv.networks.layer_table` returns it. The padding of a convolution is that
-            of "SAME", or else in `before_h` and `before_w`.
+        table: a table of layers, as `splitdeconv.networks.layer_table` returns it. The padding of a
+            convolution is that of "SAME", or else in `before_h` and `before_w`.
         method: one of `METHODS`.
 
     Returns:
@@ -157,7 +160,9 @@ def _plain(row, side, _):
 
 
 def _phases(row, side, method):
-    """The distinct windows of a transposed convolution along an axis, with the number of phases that share each."""
+    """The distinct windows of a transposed convolution along an axis, with the number of phases
+    that share each.
+    """
     n, o, k, s, d, before = _geometry(row, side)
     split = plan_axis(
         Axis(n, k, s, d, before, o - n * s), _FORMS.get(method, method), last=side == "w"

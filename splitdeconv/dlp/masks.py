@@ -1,8 +1,9 @@
 """Structural zeros of a convolution, and the work of an array that remains when they are skipped.
 
-Which taps read a real input, and which taps are real, is exact and decided by geometry alone. Activations are zero in
-the border padding and where zeros were inserted; weights where a filter was extended. Both are separable: real means
-real along both axes. Tiles of an array are not, because a run of outputs in row-major order spans rows and images.
+Which taps read a real input, and which taps are real, is exact and decided by geometry alone.
+Activations are zero in the border padding and where zeros were inserted; weights where a filter was
+extended. Both are separable: real means real along both axes. Tiles of an array are not, because a
+run of outputs in row-major order spans rows and images.
 """
 
 from dataclasses import dataclass
@@ -16,15 +17,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AxisMask:
-    """One axis of a convolution. Output ``b`` at tap ``m`` reads position ``b*stride + start + m*dilation``.
+    """One axis of a convolution. Output ``b`` at tap ``m`` reads position
+    ``b*stride + start + m*dilation``.
 
     Args:
         outputs: outputs along the axis.
         stride, dilation: of the convolution.
-        start: position that the first tap of the first output reads; negative where there is padding.
+        start: position that the first tap of the first output reads; negative where there is
+            padding.
         inputs: real inputs along the axis.
-        insertion: distance of the real inputs from one another: 1, or the stride whose zeros were inserted.
-        weights: for each output phase that the convolution yields, whether each tap is real (else a zero-extension).
+        insertion: distance of the real inputs from one another: 1, or the stride whose zeros were
+            inserted.
+        weights: for each output phase that the convolution yields, whether each tap is real (else a
+            zero-extension).
     """
 
     outputs: int
@@ -71,7 +76,9 @@ class PixelTiles(NamedTuple):
 
 
 class ChannelTiles(NamedTuple):
-    """The kinds of tiles of output channels: a tap is real if it is in any phase that has a channel in the tile."""
+    """The kinds of tiles of output channels: a tap is real if it is in any phase that has a channel
+    in the tile.
+    """
 
     masks: np.ndarray
     """Real taps of each kind, row-major: (kinds, taps_h * taps_w), bool."""
@@ -83,12 +90,13 @@ class ChannelTiles(NamedTuple):
 
 @lru_cache(maxsize=8192)
 def pixel_tiles(height: AxisMask, width: AxisMask, size: int, batch: int = 1) -> PixelTiles:
-    """Cut a batch of output maps into tiles of `size` consecutive pixels, and count for each tap where it is needed.
+    """Cut a batch of output maps into tiles of `size` consecutive pixels, and count for each tap
+    where it is needed.
 
     Args:
         height, width: the convolution's axes.
-        size: pixels per tile, in row-major order; a tile runs on into the next row and the next image, the last may be
-            smaller.
+        size: pixels per tile, in row-major order; a tile runs on into the next row and the next
+            image, the last may be smaller.
         batch: images.
     """
     if width.outputs % size == 0:
@@ -111,7 +119,9 @@ def pixel_tiles(height: AxisMask, width: AxisMask, size: int, batch: int = 1) ->
 
 
 def _tiles(height, width, size, images):
-    """Tiles per tap over `images`, and by how many pixels a last, smaller tile falls short, at the taps it needs."""
+    """Tiles per tap over `images`, and by how many pixels a last, smaller tile falls short, at the
+    taps it needs.
+    """
     total = images * height.outputs * width.outputs
     count, taps = -(-total // size), height.taps * width.taps
     tiles = np.zeros(taps, np.int64)
@@ -125,10 +135,12 @@ def _tiles(height, width, size, images):
 
 
 def _parts(height, width, start, stop):
-    """The tiles ``start .. stop - 1`` as up to three rectangles each: the rest of a row, whole rows, a row's beginning.
+    """The tiles ``start .. stop - 1`` as up to three rectangles each: the rest of a row, whole
+    rows, a row's beginning.
 
     Returns:
-        Pairs of what is needed along height and width: float32 of (tiles, taps); a rectangle that is empty has zeros.
+        Pairs of what is needed along height and width: float32 of (tiles, taps); a rectangle that
+            is empty has zeros.
     """
     (rows, columns), per_row = (height.activations, width.activations), width.outputs
     seen = np.concatenate([np.zeros((1, width.taps), int), columns.cumsum(0)])

@@ -6,7 +6,8 @@ from ..errors import check_choice
 
 
 def pareto(table, columns, by=()) -> pd.DataFrame:
-    """The Pareto front: rows than which no other row is better in one column and at least as good in the other.
+    """The Pareto front: rows than which no other row is better in one column and at least as good
+    in the other.
 
     Args:
         table: a DataFrame.

@@ -1,4 +1,5 @@
-"""Processors and technologies as data: `processors/*.yaml`, `technologies/*.yaml`, or files of the user's own.
+"""Processors and technologies as data: `processors/*.yaml`, `technologies/*.yaml`, or files of the
+user's own.
 
 Every number in such a file has its origin in `origins`, under the number's key; the origin is "from
 memory" or "assumed" where no source could be checked.
@@ -27,8 +28,8 @@ class Processor:
     Args:
         name, title: what it is called, and in full.
         array: "systolic" or "dot_product".
-        rows: of a systolic array: output pixels if output stationary, filter rows if weight stationary; of a
-            dot-product array: multipliers per unit, that is, input channels.
+        rows: of a systolic array: output pixels if output stationary, filter rows if weight
+            stationary; of a dot-product array: multipliers per unit, that is, input channels.
         cols: output channels: columns, or units.
         dataflows: the supported ones, the default first.
         skipping: structural zeros that it can skip: "none", "A" (activations), "W" (weights), "WA".
@@ -40,9 +41,12 @@ class Processor:
         dram_gb_s: 10^9 bytes per second.
         burst_bytes: DRAM moves whole bursts; a shorter piece costs as much as one.
         stripe_pixels: pixels for which a dot-product array keeps weights in its multipliers.
-        strided_writes: whether it can write every s-th pixel; if not, interleaving is one more pass through DRAM.
-        zero_gating: whether multiplications by a zero activation or weight are issued but cost no energy.
-        native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the fly; None if not.
+        strided_writes: whether it can write every s-th pixel; if not, interleaving is one more pass
+            through DRAM.
+        zero_gating: whether multiplications by a zero activation or weight are issued but cost no
+            energy.
+        native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the
+            fly; None if not.
         technology: name of its energy profile.
         origins: the source of each number above; defaults need none.
 
@@ -91,11 +95,13 @@ class Technology:
         node_nm: feature size.
         mac_pj: of one multiply-accumulate, by "word_bits" of its operands; integer, a 32-bit sum.
         register_pj: of reading or writing 8 bits of a register file.
-        sram_pj: of reading or writing 64 bits of a memory, as pairs (KiB, pJ), ascending; between and beyond them
-            straight lines in the logarithms.
+        sram_pj: of reading or writing 64 bits of a memory, as pairs (KiB, pJ), ascending; between
+            and beyond them straight lines in the logarithms.
         dram_pj: of moving 64 bits.
-        leakage_uw_per_kib, leakage_uw_per_mac: microwatts per KiB of buffers and per multiplier, at all times.
-        low, high: factors on mac, register, buffer, dram and leakage: the band within which they are known.
+        leakage_uw_per_kib, leakage_uw_per_mac: microwatts per KiB of buffers and per multiplier, at
+            all times.
+        low, high: factors on mac, register, buffer, dram and leakage: the band within which they
+            are known.
         origins: the source of each entry above.
 
     Example:
@@ -128,11 +134,12 @@ def load_processor(source) -> Processor:
     """A processor by name, from a YAML file, or as it is.
 
     Args:
-        source: one of `processors()`, the path of a file with the keys of `Processor`, or a `Processor`.
+        source: one of `processors()`, the path of a file with the keys of `Processor`, or a
+            `Processor`.
 
     Raises:
-        SplitDeconvError: no such name or file; a key that is missing, unknown, of another type or out of range, by its
-            dotted path.
+        SplitDeconvError: no such name or file; a key that is missing, unknown, of another type or
+            out of range, by its dotted path.
 
     Example:
         >>> import splitdeconv as sd
@@ -164,7 +171,8 @@ def processors() -> list[str]:
     Example:
         >>> import splitdeconv as sd
         >>> sd.dlp.processors()
-        ['dot_product_16x16', 'edge_tpu_like', 'eyeriss_like', 'pe_array_16x16', 'pe_array_32x7', 'tpu_v5e_like']
+        ['dot_product_16x16', 'edge_tpu_like', 'eyeriss_like', 'pe_array_16x16', 'pe_array_32x7',
+        'tpu_v5e_like']
     """
     return _names("processors")
 
@@ -204,7 +212,9 @@ def _load(cls, source, kind):
 
 
 def _rebuilt(record):
-    """A record made in Python, its types checked as if it came from a file; NumPy's numbers become Python's."""
+    """A record made in Python, its types checked as if it came from a file; NumPy's numbers become
+    Python's.
+    """
     return schema.build(
         type(record),
         {name: _plain(value) for name, value in vars(record).items()},

@@ -1,9 +1,11 @@
-"""The roofline of a processor: what its multipliers and its DRAM allow each layer, and what the layer achieves.
+"""The roofline of a processor: what its multipliers and its DRAM allow each layer, and what the
+layer achieves.
 
-With ``peak`` multiply-accumulates and ``b`` bytes of DRAM per cycle, a layer of ``x`` useful multiply-accumulates per
-byte can achieve ``min(peak, x*b)`` useful ones per cycle (Williams et al., CACM 52(4), 2009). Only
-the operations of the original operator count as useful, in every method: a multiplied zero lowers
-the achieved rate but not the roof, and a method that avoids it moves its layers up.
+With ``peak`` multiply-accumulates and ``b`` bytes of DRAM per cycle, a layer of ``x`` useful
+multiply-accumulates per byte can achieve ``min(peak, x*b)`` useful ones per cycle (Williams et al.,
+CACM 52(4), 2009). Only the operations of the original operator count as useful, in every method: a
+multiplied zero lowers the achieved rate but not the roof, and a method that avoids it moves its
+layers up.
 """
 
 import pandas as pd
@@ -26,11 +28,12 @@ def roofline(
 
     Returns:
         DataFrame, one row per variant and layer, those of the baseline first: ``layer``, ``kind``,
-        ``processor``,
-        ``method``, ``skip``; ``operational_intensity`` (useful multiply-accumulates per byte of DRAM), ``attainable``
-        and ``achieved`` (useful multiply-accumulates per cycle), ``share`` (achieved over attainable; beyond 1 only
-        where products with the padding or of cropped outputs, which count as useful, are left out), ``bound_by``, and
-        ``operational_intensity_before`` and ``achieved_before``, the baseline's.
+            ``processor``, ``method``, ``skip``; ``operational_intensity`` (useful
+            multiply-accumulates per byte of DRAM), ``attainable`` and ``achieved`` (useful
+            multiply-accumulates per cycle), ``share`` (achieved over attainable; beyond 1 only
+            where products with the padding or of cropped outputs, which count as useful, are left
+            out), ``bound_by``, and ``operational_intensity_before`` and ``achieved_before``, the
+            baseline's.
 
     Raises:
         SplitDeconvError: as `simulate`.
@@ -68,7 +71,8 @@ def roofline(
 
 
 def roof(processor):
-    """(multiply-accumulates per cycle, bytes of DRAM per cycle): the two lines; they meet at peak over bandwidth.
+    """(multiply-accumulates per cycle, bytes of DRAM per cycle): the two lines; they meet at peak
+    over bandwidth.
 
     Example:
         >>> import splitdeconv as sd

@@ -33,9 +33,11 @@ def simulate(
     Args:
         network: what `splitdeconv.dlp.workload` takes.
         processor: a name, a path or a `Processor`.
-        method: of `splitdeconv.dlp.METHODS`; layers other than transposed convolutions are the same in all.
+        method: of `splitdeconv.dlp.METHODS`; layers other than transposed convolutions are the same
+            in all.
         skip: structural zeros to skip: "none", "A", "W" or "WA", as the processor allows.
-        dataflow: "output_stationary", "weight_stationary" or "dot_product"; None for the processor's default.
+        dataflow: "output_stationary", "weight_stationary" or "dot_product"; None for the
+            processor's default.
         batch: images per run.
         zeros: whether the zeros of "nzp" are "stored" in DRAM or "generated" beside the array.
         technology: energy profile; None for the processor's.
@@ -56,8 +58,9 @@ def simulate(
         words.
 
     Raises:
-        SplitDeconvError: an unknown network, processor, method, skip, dataflow or technology; a layer that cannot be
-            lowered; "native" on a processor without transposed convolutions; a batch below 1.
+        SplitDeconvError: an unknown network, processor, method, skip, dataflow or technology; a
+            layer that cannot be lowered; "native" on a processor without transposed convolutions; a
+            batch below 1.
 
     Example:
         >>> import splitdeconv as sd

@@ -73,25 +73,28 @@ def sweep(
         networks: names, or a dict of name to what `splitdeconv.dlp.workload` takes.
         processor: a name, a path or a `Processor`, from which the points differ in the fields of
             the axes.
-        axes: dict, in the order of the result's dimensions. Either a field of `Processor`, or "batch", and its values:
-            ``{"dram_gb_s": [6.4, 12.8]}``; or any name and, by label, values of several fields:
+        axes: dict, in the order of the result's dimensions. Either a field of `Processor`, or
+            "batch", and its values: ``{"dram_gb_s": [6.4, 12.8]}``; or any name and, by label,
+            values of several fields:
             ``{"array": {"8x32": {"rows": 8, "cols": 32}, "16x16": {"rows": 16, "cols": 16}}}``.
         methods, skips: all pairs of which are simulated.
         dataflow, zeros, technology: as for `simulate`; None for the processor's.
-        scheduler: address of a `dask.distributed` scheduler, or a client of one, whose workers have this package;
-            None for threads of this process.
+        scheduler: address of a `dask.distributed` scheduler, or a client of one, whose workers have
+            this package; None for threads of this process.
         chunk: points per task.
         progress: called after each task with the number of tasks done and their total.
 
     Returns:
-        `xarray.Dataset` of the variables `VARIABLES`, float64, over the dimensions network, method, skip, part and the
-        axes. Part "network" sums all layers, "deconv" the transposed convolutions (0 where there
-        are none). ``sel`` already has an argument `method`, so select by ``sel({"method": "sd"})``.
+        `xarray.Dataset` of the variables `VARIABLES`, float64, over the dimensions network, method,
+        skip, part and the axes. Part "network" sums all layers, "deconv" the transposed
+        convolutions (0 where there are none). ``sel`` already has an argument `method`, so select
+        by ``sel({"method": "sd"})``.
 
     Raises:
-        SplitDeconvError: as `simulate`, for any of the combinations and before the first is computed; axes that do not
-            fit; more than `MOST_POINTS` points, `MOST_LAYERS` layers or `MOST_TASKS` tasks altogether; a scheduler
-            that cannot be reached; dask or xarray is not installed.
+        SplitDeconvError: as `simulate`, for any of the combinations and before the first is
+            computed; axes that do not fit; more than `MOST_POINTS` points, `MOST_LAYERS` layers or
+            `MOST_TASKS` tasks altogether; a scheduler that cannot be reached; dask or xarray is not
+            installed.
 
     Example:
         >>> import splitdeconv as sd
@@ -182,7 +185,9 @@ def _jobs(processor, outer, inner, tables, methods, skips, technology, options):
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """One method on one network, at all points of the axes of numbers; calling it computes some of them."""
+    """One method on one network, at all points of the axes of numbers; calling it computes some of
+    them.
+    """
 
     work: object
     table: object
@@ -217,7 +222,9 @@ class _Job:
         )
 
     def _cells(self, fields, points):
-        """Size of the largest array: by point and convolution, or a table of distinct sizes by `steps`."""
+        """Size of the largest array: by point and convolution, or a table of distinct sizes by
+        `steps`.
+        """
         distinct = {
             name: len(np.unique(fields[name]))
             for name in ("rows", "cols", "batch")

@@ -50,9 +50,10 @@ def read_axes(axes, processor) -> list[Axis]:
     """The axes of `splitdeconv.dlp.sweep`, each of whose labels gives a valid processor.
 
     Raises:
-        SplitDeconvError: a name that is taken; labels that are missing, duplicate, too many, or neither numbers nor
-            words; a field that no processor has or whose value does not fit, or that two axes set; or axes that span
-            more than `MOST_PROCESSORS`. All counts are checked before the first processor is.
+        SplitDeconvError: a name that is taken; labels that are missing, duplicate, too many, or
+            neither numbers nor words; a field that no processor has or whose value does not fit, or
+            that two axes set; or axes that span more than `MOST_PROCESSORS`. All counts are checked
+            before the first processor is.
     """
     if not isinstance(axes, Mapping):
         raise SplitDeconvError(
@@ -86,7 +87,9 @@ def read_axes(axes, processor) -> list[Axis]:
 
 
 def variant(processor, fields, where="sweep"):
-    """The processor with some fields replaced, checked as its file is, and the batch, 1 if none is given."""
+    """The processor with some fields replaced, checked as its file is, and the batch, 1 if none is
+    given.
+    """
     fields = dict(fields)
     swept = {*vars(processor), "batch"} - {"origins", "name", "title"}
     for name in fields:

@@ -1,7 +1,8 @@
 """Bytes that move between DRAM, buffers and the array.
 
-**DRAM.** With ``I``, ``W`` the words of one image's input and of the filters of one convolution, ``B`` images, ``i``
-and ``w`` the words that half the input and weight buffers hold, and ``[x]`` the ceiling:
+**DRAM.** With ``I``, ``W`` the words of one image's input and of the filters of one convolution,
+``B`` images, ``i`` and ``w`` the words that half the input and weight buffers hold, and ``[x]`` the
+ceiling:
 
 ==================  ===============================================  ================================================
 loop order          input is read                                    filters are read
@@ -10,20 +11,23 @@ filters outermost   ``B*I``, ``[W/w]`` times unless ``B*I <= i``     once
 strips outermost    ``B*(I + (S - 1)*halo)``                         once if ``W <= w``, else ``B*S`` times
 ==================  ===============================================  ================================================
 
-``S`` strips of output rows, the longest whose input rows fit into ``i``; ``halo`` are the ``k - stride`` rows that two
-neighbours share, padding rows at the map's edge included. Where not even the rows of one output row fit, they are read
-again for each, and as often as the filters have to be changed. The order of fewer bytes counts. The s^2 (or s)
-convolutions of a split layer each read the input again, unless one image's fits into ``i``: then the layer may also go
-image by image, its input read once, its filters once if they or the whole batch fit, else once per image.
+``S`` strips of output rows, the longest whose input rows fit into ``i``; ``halo`` are the
+``k - stride`` rows that two neighbours share, padding rows at the map's edge included. Where not
+even the rows of one output row fit, they are read again for each, and as often as the filters have
+to be changed. The order of fewer bytes counts. The s^2 (or s) convolutions of a split layer each
+read the input again, unless one image's fits into ``i``: then the layer may also go image by image,
+its input read once, its filters once if they or the whole batch fit, else once per image.
 
-Outputs are written once; the sums of a weight-stationary array are taken to stay in the output buffer. **Interleaving**
-costs nothing where the whole output fits into half the output buffer. Else a processor that can write every s-th pixel
-pays for the bursts that a pixel does not fill, unless the phases of a row lie together (rows, stacked), or, like one
-that cannot, reads and writes the output once more: whichever is less. **Inserting zeros** ("stored") reads the input
-and writes the inserted map, which is then the convolution's input; "generated" makes the zeros beside the array, so
-that they are in no memory at all.
+Outputs are written once; the sums of a weight-stationary array are taken to stay in the output
+buffer. **Interleaving** costs nothing where the whole output fits into half the output buffer. Else
+a processor that can write every s-th pixel pays for the bursts that a pixel does not fill, unless
+the phases of a row lie together (rows, stacked), or, like one that cannot, reads and writes the
+output once more: whichever is less. **Inserting zeros** ("stored") reads the input and writes the
+inserted map, which is then the convolution's input; "generated" makes the zeros beside the array,
+so that they are in no memory at all.
 
-**Buffers**, per convolution, with ``P`` pixels, ``T`` taps, and the array's rows ``R`` and columns ``C``:
+**Buffers**, per convolution, with ``P`` pixels, ``T`` taps, and the array's rows ``R`` and columns
+``C``:
 
 ===================  ======================  ======================  =================================================
 dataflow             input reads             weight reads            output accesses
@@ -33,8 +37,9 @@ weight stationary    ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout``          ``P*Cout*[T
 dot product          ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout*[P/q]``    ``P*Cout`` written; q pixels share latched weights
 ===================  ======================  ======================  =================================================
 
-The first two are SCALE-Sim's counters; of a sum, it counts the writes alone. Skipping reduces reads in proportion to
-the multiplications issued; zeros that are generated are not read. Every byte from or to DRAM passes a buffer once more.
+The first two are SCALE-Sim's counters; of a sum, it counts the writes alone. Skipping reduces reads
+in proportion to the multiplications issued; zeros that are generated are not read. Every byte from
+or to DRAM passes a buffer once more.
 """
 
 from types import SimpleNamespace
@@ -70,7 +75,8 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
         zeros: what "nzp" does: "generated" or "stored".
 
     Returns:
-        dict of float arrays (..., L): "input", "weight", "output" and "interleave" (insertion of zeros included).
+        dict of float arrays (..., L): "input", "weight", "output" and "interleave" (insertion of
+        zeros included).
 
     Raises:
         SplitDeconvError: invalid `zeros`.
@@ -128,8 +134,8 @@ def buffer_words(work, processor, flow, kept=1.0, batch=1, stored=True):
         stored: whether inserted zeros lie in the buffer, and are read from it.
 
     Returns:
-        dict of float arrays (..., M): words of "input" and "weight", and of "output" at the width of a sum where
-        partial sums are written ("sums"), else of a result.
+        dict of float arrays (..., M): words of "input" and "weight", and of "output" at the width
+        of a sum where partial sums are written ("sums"), else of a result.
     """
     pixels, taps = work.out_h * work.out_w * batch * 1.0, work.taps_h * work.taps_w
     filters = taps * work.c_in * work.c_out * work.groups * 1.0
@@ -204,7 +210,9 @@ def _strips(sizes, i):
 
 
 def _image_by_image(sizes, batch, i, w):
-    """Input and filters of a layer whose image stays in the buffer for all its convolutions; infinite if it cannot."""
+    """Input and filters of a layer whose image stays in the buffer for all its convolutions;
+    infinite if it cannot.
+    """
     first = np.flatnonzero(np.diff(sizes.layer, prepend=-1))
     image = (sizes.image * sizes.groups)[first]
     filters = _per_layer(sizes, sizes.filters * sizes.groups)

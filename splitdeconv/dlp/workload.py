@@ -1,9 +1,10 @@
-"""Any network as one table of layers: from its name, a Keras model, a model file, a CSV file or a table.
+"""Any network as one table of layers: from its name, a Keras model, a model file, a CSV file or a
+table.
 
-A CSV file has the columns of `splitdeconv.dlp.layer_table`, or those of the published tables in `networks/reference/`:
-`layer` for name, `stride` for both strides, `mac` for macs, a column `network` if it holds several,
-`source` for the origin of a row, which is ignored, and "(10x)" after the name of a layer that runs
-ten times.
+A CSV file has the columns of `splitdeconv.dlp.layer_table`, or those of the published tables in
+`networks/reference/`: `layer` for name, `stride` for both strides, `mac` for macs, a column
+`network` if it holds several, `source` for the origin of a row, which is ignored, and "(10x)" after
+the name of a layer that runs ten times.
 """
 
 import csv
@@ -28,9 +29,10 @@ def workload(source, **options) -> pd.DataFrame:
     """The layers of a network that have multiplications, in order of execution.
 
     Args:
-        source: name of a benchmark network, functional or sequential `keras.Model`, path of a .csv, .tflite, .onnx or
-            .keras file, bytes of one of the last three, or a DataFrame with at least the columns name, kind, in_h,
-            in_w, c_in and c_out and those for the padding; see `splitdeconv.dlp.layer_table`.
+        source: name of a benchmark network, functional or sequential `keras.Model`, path of a .csv,
+            .tflite, .onnx or .keras file, bytes of one of the last three, or a DataFrame with at
+            least the columns name, kind, in_h, in_w, c_in and c_out and those for the padding; see
+            `splitdeconv.dlp.layer_table`.
         **options: with a name, the network's own; with an ONNX file with a dynamic image, its
             `size` as (height, width); with a CSV file of several networks, the `network`.
 
@@ -38,8 +40,8 @@ def workload(source, **options) -> pd.DataFrame:
         DataFrame, one row per layer, with the columns of `splitdeconv.networks.layer_table`.
 
     Raises:
-        SplitDeconvError: no such network or file; a file or model that cannot be read or described; a table whose
-            values are missing or do not fit each other, by row and column.
+        SplitDeconvError: no such network or file; a file or model that cannot be read or described;
+            a table whose values are missing or do not fit each other, by row and column.
 
     Example:
         >>> import splitdeconv as sd
@@ -82,7 +84,9 @@ def workload(source, **options) -> pd.DataFrame:
 
 
 def _model(source, options, where):
-    """The table of a model file. Its reader, and with it any framework, is loaded in a child process."""
+    """The table of a model file. Its reader, and with it any framework, is loaded in a child
+    process.
+    """
     from ..convert.rows import layer_rows
 
     _allow(options, ("size",), where)

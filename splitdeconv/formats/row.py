@@ -26,7 +26,8 @@ def row(
         kind: "conv" or "dense".
         sizes, kernel, strides, dilations: of the input and the window, per axis.
         c_in, c_out, groups: channels, summed over all groups.
-        **more: `padding`, `outputs`, `before`, `end` as for `splitdeconv.core.layer.Layer.from_lengths`.
+        **more: `padding`, `outputs`, `before`, `end` as for
+            `splitdeconv.core.layer.Layer.from_lengths`.
     """
     window: dict[str, Any] = {"kernel": kernel, "strides": strides, "dilations": dilations}
     layer = Layer.from_lengths(name, kind, sizes, (c_in, c_out), groups=groups, **window, **more)

@@ -21,7 +21,8 @@ class Site:
         axes: the geometry per spatial axis, with ``n`` None where dynamic; None if unknown.
         groups: channel groups.
         in_channels, out_channels: totals over all groups; None if unknown.
-        dtype: "float32", "float16", "int8", "int16x8" and "float32x8" (activations x weights), "uint8", ...
+        dtype: "float32", "float16", "int8", "int16x8" and "float32x8" (activations x weights),
+            "uint8", ...
         batch: images per run; None where dynamic.
         problem: why it cannot be converted, as text for the user; None if it can be.
         interleaves: the operators that can interleave its phases in this format, best first.
@@ -73,7 +74,8 @@ class Decision:
         site: the transposed convolution.
         verdict: "convert", "leave" (faster unchanged on the target, or not selected) or "refuse".
         form: "split", "rows" or "stacked" when converting, else None.
-        interleave: "concat", "depth_to_space", "batch_to_space" or "transpose" when converting, else None.
+        interleave: "concat", "depth_to_space", "batch_to_space" or "transpose" when converting,
+            else None.
         reason: the reason, as text for the user.
     """
 

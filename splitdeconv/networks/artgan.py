@@ -1,12 +1,15 @@
-"""ArtGAN's generator for 64x64 paintings (Tan et al., arXiv 1702.03410), the nearest documented architecture.
+"""ArtGAN's generator for 64x64 paintings (Tan et al., arXiv 1702.03410), the nearest documented
+architecture.
 
-The split-deconvolution paper publishes only this network's sums, not its layers. The authors' own code (cs-chan/ArtGAN)
-holds the later, improved ArtGAN (arXiv 1708.09533), which has no transposed convolution at all: it resizes and
-convolves. Two independent public reimplementations of the earlier paper (sebastienmeyer2/image-synthesis-artgan,
-src/gan/generator.py, commit 2cd2242; aliciafmachado/artgan-implementation, nn/Generator.py, commit 11f9050) agree on
-what is built here: 4x4x1024, three 4x4 transposed convolutions of stride 2, a 3x3 one of stride 1, and a last 4x4 one
-of stride 2, batch normalisation and ReLU between, a sigmoid at the end. They differ in how latent vector and label
-become 4x4x1024; the former's 4x4 transposed convolution of a single pixel is taken, which is a dense layer.
+The split-deconvolution paper publishes only this network's sums, not its layers. The authors' own
+code (cs-chan/ArtGAN) holds the later, improved ArtGAN (arXiv 1708.09533), which has no transposed
+convolution at all: it resizes and convolves. Two independent public reimplementations of the
+earlier paper (sebastienmeyer2/image-synthesis-artgan, src/gan/generator.py, commit 2cd2242;
+aliciafmachado/artgan-implementation, nn/Generator.py, commit 11f9050) agree on what is built here:
+4x4x1024, three 4x4 transposed convolutions of stride 2, a 3x3 one of stride 1, and a last 4x4 one
+of stride 2, batch normalisation and ReLU between, a sigmoid at the end. They differ in how latent
+vector and label become 4x4x1024; the former's 4x4 transposed convolution of a single pixel is
+taken, which is a dense layer.
 """
 
 import keras
@@ -15,7 +18,8 @@ from .blocks import Blocks
 
 
 def artgan(make: Blocks, latent: int = 100, classes: int = 10) -> keras.Model:
-    """[(batch, latent), (batch, classes)], a latent vector and a one-hot label, to (batch, 64, 64, 3) in [0, 1].
+    """[(batch, latent), (batch, classes)], a latent vector and a one-hot label, to (batch, 64, 64,
+    3) in [0, 1].
 
     Args:
         make: the layers' factory.

@@ -21,10 +21,10 @@ class Blocks:
     """Makes convolution, normalisation and activation in one call, and every deconvolution in one
     form.
 
-    Kernels are normal of variance g / fan-in, g = 2 before a rectifier and 1 elsewhere (He et al., arXiv 1502.01852,
-    equations 10 and 12), so activations keep their scale at any depth. Biases are drawn too, a twentieth as wide: at
-    zero they would be missing from every comparison. Each layer has its own random stream,
-    independent of the other layers' shapes.
+    Kernels are normal of variance g / fan-in, g = 2 before a rectifier and 1 elsewhere (He et al.,
+    arXiv 1502.01852, equations 10 and 12), so activations keep their scale at any depth. Biases are
+    drawn too, a twentieth as wide: at zero they would be missing from every comparison. Each layer
+    has its own random stream, independent of the other layers' shapes.
 
     Args:
         deconv: "native", or a form of `SplitConv2DTranspose`.
@@ -66,7 +66,9 @@ class Blocks:
         use_bias: bool = True,
         bilinear: bool = False,
     ) -> Array:
-        """A 2-D transposed convolution, as `conv`; `bilinear` makes it each channel's interpolation."""
+        """A 2-D transposed convolution, as `conv`; `bilinear` makes it each channel's
+        interpolation.
+        """
         arguments = (filters, kernel, strides, padding)
         if self._deconv == "native":
             layer = keras.layers.Conv2DTranspose(*arguments, use_bias=use_bias, **_zeros(name))
@@ -120,10 +122,11 @@ class Blocks:
 
 
 def bilinear_kernel(shape: Sequence[int]) -> NumpyArray:
-    """A transposed convolution's kernel (k, k, channels, channels) that interpolates every channel by itself.
+    """A transposed convolution's kernel (k, k, channels, channels) that interpolates every channel
+    by itself.
 
-    A tap weighs one minus its distance from the kernel's centre, over half the kernel's length, along each axis
-    (Long, Shelhamer and Darrell, CVPR 2015, section 3.3).
+    A tap weighs one minus its distance from the kernel's centre, over half the kernel's length,
+    along each axis (Long, Shelhamer and Darrell, CVPR 2015, section 3.3).
     """
     size, half = shape[0], (shape[0] + 1) // 2
     centre = half - 1 if size % 2 else half - 0.5

@@ -1,9 +1,11 @@
-"""FCN-32s, FCN-16s and FCN-8s: semantic segmentation over VGG16 (Long, Shelhamer and Darrell, CVPR 2015).
+"""FCN-32s, FCN-16s and FCN-8s: semantic segmentation over VGG16 (Long, Shelhamer and Darrell, CVPR
+2015).
 
-Layer for layer the authors' Caffe definitions (shelhamer/fcn.berkeleyvision.org, commit 6c59617, voc-fcn32s/net.py
-and voc-fcn16s/net.py; fcn8s/deploy.prototxt, commit 796c087, which has the 500x500 input): the image padded by 100, 2x2
-pooling that rounds up, fc6 and fc7 as convolutions, 21 classes, transposed convolutions without padding or bias that
-interpolate bilinearly (the authors leave them so), and crops at Caffe's offsets. Dropout acts in training only.
+Layer for layer the authors' Caffe definitions (shelhamer/fcn.berkeleyvision.org, commit 6c59617,
+voc-fcn32s/net.py and voc-fcn16s/net.py; fcn8s/deploy.prototxt, commit 796c087, which has the
+500x500 input): the image padded by 100, 2x2 pooling that rounds up, fc6 and fc7 as convolutions, 21
+classes, transposed convolutions without padding or bias that interpolate bilinearly (the authors
+leave them so), and crops at Caffe's offsets. Dropout acts in training only.
 """
 
 import keras
@@ -23,9 +25,11 @@ VGG16 = (
 def fcn32s(
     make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, width: int = 4096
 ) -> keras.Model:
-    """(batch, height, width, 3), images less the VGG means, to class scores (batch, height, width, classes).
+    """(batch, height, width, 3), images less the VGG means, to class scores (batch, height, width,
+    classes).
 
-    One 64x64 transposed convolution of stride 32. As "split" this is 1,024 convolutions; "rows" is quicker.
+    One 64x64 transposed convolution of stride 32. As "split" this is 1,024 convolutions; "rows" is
+    quicker.
 
     Args:
         make: the layers' factory.

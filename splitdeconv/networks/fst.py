@@ -1,10 +1,12 @@
-"""FST: fast style transfer by an image transformation network (Johnson et al., arXiv 1603.08155), 256x256.
+"""FST: fast style transfer by an image transformation network (Johnson et al., arXiv 1603.08155),
+256x256.
 
-Channels and layers are those of the authors' instance-normalised networks (jcjohnson/fast-neural-style, default of
-`-arch` in train.lua, commit 138faf1, and fast_neural_style/models.lua): 9x9 to 32, two 3x3 of stride 2 to 128, five
-residual blocks of two 3x3, two 3x3 transposed convolutions of stride 2, 9x9 to RGB, tanh times 150. Padding is SAME
-throughout, as in the published rows; the original reflects 40 pixels around the image and leaves residual blocks
-unpadded.
+Channels and layers are those of the authors' instance-normalised networks
+(jcjohnson/fast-neural-style, default of `-arch` in train.lua, commit 138faf1, and
+fast_neural_style/models.lua): 9x9 to 32, two 3x3 of stride 2 to 128, five residual blocks of two
+3x3, two 3x3 transposed convolutions of stride 2, 9x9 to RGB, tanh times 150. Padding is SAME
+throughout, as in the published rows; the original reflects 40 pixels around the image and leaves
+residual blocks unpadded.
 """
 
 import keras
@@ -13,7 +15,8 @@ from .blocks import Blocks, image_size
 
 
 def fst(make: Blocks, size: int | tuple[int, int] = 256, blocks: int = 5) -> keras.Model:
-    """(batch, height, width, 3), images less the VGG means, to stylised ones, likewise, within -150 to 150.
+    """(batch, height, width, 3), images less the VGG means, to stylised ones, likewise, within -150
+    to 150.
 
     Args:
         make: the layers' factory.

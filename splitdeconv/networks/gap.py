@@ -12,7 +12,8 @@ from .table import layer_table
 
 
 def published() -> pd.DataFrame:
-    """Published sums per network, in millions of multiply-accumulates, each with its provenance and status.
+    """Published sums per network, in millions of multiply-accumulates, each with its provenance and
+    status.
 
     Example:
         >>> import splitdeconv as sd
@@ -23,7 +24,8 @@ def published() -> pd.DataFrame:
 
 
 def published_layers() -> pd.DataFrame:
-    """Layers whose operations add up to the published sums, as far as these reproduce; each with its source.
+    """Layers whose operations add up to the published sums, as far as these reproduce; each with
+    its source.
 
     Example:
         >>> import splitdeconv as sd
@@ -35,13 +37,15 @@ def published_layers() -> pd.DataFrame:
 
 
 def gap_table() -> pd.DataFrame:
-    """Published and computed operation counts of every network, the gap between them and its reason.
+    """Published and computed operation counts of every network, the gap between them and its
+    reason.
 
     Returns:
-        One row per network. Columns: network, title, published_deconv_mmac, computed_deconv_mmac, published_total_mmac,
-        computed_total_mmac (millions of useful multiply-accumulates per image; NaN where nothing is published),
-        unpublished_mmac (the part of the computed total in layers that the published sum leaves out although a working
-        network needs them), gap_mmac (computed less published total) and reason, in words.
+        One row per network. Columns: network, title, published_deconv_mmac, computed_deconv_mmac,
+        published_total_mmac, computed_total_mmac (millions of useful multiply-accumulates per
+        image; NaN where nothing is published), unpublished_mmac (the part of the computed total in
+        layers that the published sum leaves out although a working network needs them), gap_mmac
+        (computed less published total) and reason, in words.
 
     Example:
         >>> import splitdeconv as sd

@@ -1,9 +1,10 @@
 """GP-GAN's blending network, an encoder and a decoder at 64x64 (Wu et al., arXiv 1703.07195).
 
-Layers, channels and the bottleneck of 4000 are the authors' (wuhuikai/GP-GAN, commit 0047f43, model.py `EncoderDecoder`
-and the defaults of run_gp_gan.py): 4x4 convolutions and transposed convolutions of stride 2 without bias, batch
-normalisation but on the outermost layers, leaky ReLU (slope 0.2) in the encoder, ReLU in the decoder. Their padding of
-1 is SAME at these sizes. The decoder's first layer, a 4x4 transposed convolution of a single pixel, is a dense layer;
+Layers, channels and the bottleneck of 4000 are the authors' (wuhuikai/GP-GAN, commit 0047f43,
+model.py `EncoderDecoder` and the defaults of run_gp_gan.py): 4x4 convolutions and transposed
+convolutions of stride 2 without bias, batch normalisation but on the outermost layers, leaky ReLU
+(slope 0.2) in the encoder, ReLU in the decoder. Their padding of 1 is SAME at these sizes. The
+decoder's first layer, a 4x4 transposed convolution of a single pixel, is a dense layer;
 the published count holds one such bottleneck, the encoder's.
 """
 

@@ -1,10 +1,12 @@
-"""MDE: monocular depth estimation by monodepth (Godard et al., arXiv 1609.03677), VGG variant, 256x512.
+"""MDE: monocular depth estimation by monodepth (Godard et al., arXiv 1609.03677), VGG variant,
+256x512.
 
-The published deconvolutions are monodepth's seven up-convolutions of the VGG variant (the ResNet one has six) as
-transposed convolutions, 3x3 of stride 2. The published encoder is not documented: the rest is monodepth's own
-(mrharicot/monodepth, monodepth_model.py `build_vgg`, commit 0b5cc83): pairs of 7x7, 5x5 and 3x3 convolutions, the
-second of each of stride 2, ELU throughout, skip connections, and from 1/8 of the size on a disparity map at each scale,
-which joins the next scale enlarged. Padding is SAME where monodepth pads by hand; the operations are the same.
+The published deconvolutions are monodepth's seven up-convolutions of the VGG variant (the ResNet
+one has six) as transposed convolutions, 3x3 of stride 2. The published encoder is not documented:
+the rest is monodepth's own (mrharicot/monodepth, monodepth_model.py `build_vgg`, commit 0b5cc83):
+pairs of 7x7, 5x5 and 3x3 convolutions, the second of each of stride 2, ELU throughout, skip
+connections, and from 1/8 of the size on a disparity map at each scale, which joins the next scale
+enlarged. Padding is SAME where monodepth pads by hand; the operations are the same.
 """
 
 import keras
@@ -17,9 +19,11 @@ DECODER = {7: 512, 6: 512, 5: 256, 4: 128, 3: 64, 2: 32, 1: 16}
 
 
 def mde(make: Blocks, size: tuple[int, int] = (256, 512)) -> keras.Model:
-    """(batch, height, width, 3), images in [0, 1], to four disparity maps, full size first, each half the one before.
+    """(batch, height, width, 3), images in [0, 1], to four disparity maps, full size first, each
+    half the one before.
 
-    A map (batch, h, w, 2) holds the left and the right view's disparity as a fraction of the width, 0 to 0.3.
+    A map (batch, h, w, 2) holds the left and the right view's disparity as a fraction of the width,
+    0 to 0.3.
 
     Args:
         make: the layers' factory.

@@ -1,4 +1,6 @@
-"""The benchmark networks by name: where each is built, and how it relates to the published operation counts."""
+"""The benchmark networks by name: where each is built, and how it relates to the published
+operation counts.
+"""
 
 from __future__ import annotations
 
@@ -94,18 +96,21 @@ def build(
 
     Args:
         name: one of `names()`.
-        deconv: "native" for `keras.layers.Conv2DTranspose`, or the form in which `SplitConv2DTranspose` computes it:
-            "split", "rows", "stacked", "paper", "nzp" or "auto".
-        seed: of the initial weights, which do not depend on `deconv` nor on Keras' backend. None leaves them zero,
-            which is quick: enough for shapes and counts, or to load weights into.
+        deconv: "native" for `keras.layers.Conv2DTranspose`, or the form in which
+            `SplitConv2DTranspose` computes it: "split", "rows", "stacked", "paper", "nzp" or
+            "auto".
+        seed: of the initial weights, which do not depend on `deconv` nor on Keras' backend. None
+            leaves them zero, which is quick: enough for shapes and counts, or to load weights into.
         dtype: Keras' dtype policy for all layers, one of `DTYPES`; None for the one in force.
-        **options: the network's own, such as `size`; see its function, for instance `splitdeconv.networks.fst.fst`.
+        **options: the network's own, such as `size`; see its function, for instance
+            `splitdeconv.networks.fst.fst`.
 
     Returns:
         A `keras.Model`.
 
     Raises:
-        SplitDeconvError: no such network, form, dtype or option, or an option's value that does not fit.
+        SplitDeconvError: no such network, form, dtype or option, or an option's value that does not
+            fit.
 
     Example:
         >>> import splitdeconv as sd
@@ -132,7 +137,8 @@ def build(
 
 
 def checked(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """A network's options, checked, as ints and tuples of ints, so that they can be compared and hashed.
+    """A network's options, checked, as ints and tuples of ints, so that they can be compared and
+    hashed.
 
     Raises:
         SplitDeconvError: no such network or option, or a value that does not fit.
@@ -154,7 +160,9 @@ def _function(name: str) -> Callable[..., keras.Model]:
 
 
 def _whole(name: str, value: Any, several: bool) -> int | tuple[int, ...]:
-    """`value` as an int of at least 1, or as a tuple of them where `several` are allowed; else refused."""
+    """`value` as an int of at least 1, or as a tuple of them where `several` are allowed; else
+    refused.
+    """
     if several and isinstance(value, list | tuple):
         return tuple(check_count(each, name, WHERE) for each in value)
     return check_count(value, name, WHERE)

@@ -1,4 +1,6 @@
-"""What a built model computes: one row per use of a convolution, transposed convolution or dense layer."""
+"""What a built model computes: one row per use of a convolution, transposed convolution or dense
+layer.
+"""
 
 import gc
 from collections.abc import Iterator, Sequence
@@ -18,23 +20,24 @@ def layer_table(model: Any, **options: Any) -> pd.DataFrame:
     """The layers of a model that have multiplications, in order of execution.
 
     Args:
-        model: a network's name, which is built for the purpose, or a functional or sequential `keras.Model` of static
-            spatial size. Models within it are walked, too; a layer used twice has two rows.
+        model: a network's name, which is built for the purpose, or a functional or sequential
+            `keras.Model` of static spatial size. Models within it are walked, too; a layer used
+            twice has two rows.
         **options: the network's own, such as `size`, with a name.
 
     Returns:
-        A table of `splitdeconv.core.layer.COLUMNS`. `kind` is "conv", "deconv" or "dense"; `padding` is "SAME",
-        "VALID", or empty for dense layers; lengths along a missing axis are 1.
+        A table of `splitdeconv.core.layer.COLUMNS`. `kind` is "conv", "deconv" or "dense";
+        `padding` is "SAME", "VALID", or empty for dense layers; lengths along a missing axis are 1.
         `macs` are useful multiply-accumulates per image: a deconvolution's
-        ``in_h * in_w * k_h * k_w * c_in * c_out / groups``, a convolution's the same over its outputs. `before_h`
-        to `end_w` are a deconvolution's padding in numbers, the outputs it crops (0 in other rows):
-        together with ``output_shape=(out_h, out_w)`` and the lengths, they are what
-        `splitdeconv.plan` needs. The word alone is not enough, because Keras' `output_padding`
-        moves the crop of "SAME".
+        ``in_h * in_w * k_h * k_w * c_in * c_out / groups``, a convolution's the same over its
+        outputs. `before_h` to `end_w` are a deconvolution's padding in numbers, the outputs it
+        crops (0 in other rows): together with ``output_shape=(out_h, out_w)`` and the lengths, they
+        are what `splitdeconv.plan` needs. The word alone is not enough, because Keras'
+        `output_padding` moves the crop of "SAME".
 
     Raises:
-        SplitDeconvError: an unknown name; a model whose layers cannot be walked, whose sizes are not static, or with a
-            layer this table cannot describe.
+        SplitDeconvError: an unknown name; a model whose layers cannot be walked, whose sizes are
+            not static, or with a layer this table cannot describe.
 
     Example:
         >>> import splitdeconv as sd

@@ -30,7 +30,8 @@ class Configuration:
 
     Args:
         target: the target in `splitdeconv.convert` whose rules were derived from it.
-        accelerator, system, memory: Vela's accelerator configuration, system configuration and memory mode.
+        accelerator, system, memory: Vela's accelerator configuration, system configuration and
+            memory mode.
     """
 
     target: str

@@ -1,4 +1,6 @@
-"""bench on the command line: which models are timed, what is printed, and what is refused; no speed is asserted."""
+"""bench on the command line: which models are timed, what is printed, and what is refused; no speed
+is asserted.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""inspect, convert and verify on the command line: what they print, exit codes, and every kind of bad input."""
+"""inspect, convert and verify on the command line: what they print, exit codes, and every kind of
+bad input.
+"""
 
 import json
 import subprocess

@@ -1,4 +1,6 @@
-"""ONNX models of sequences with a transposed convolution: what text and speech models take beside floats."""
+"""ONNX models of sequences with a transposed convolution: what text and speech models take beside
+floats.
+"""
 
 import numpy as np
 import onnx
@@ -19,7 +21,9 @@ def _integer(name, number):
 
 
 def _mask(length):
-    """Nodes that make a mask (batch, 1, length) from `lengths`, over as many steps as the value `length` says."""
+    """Nodes that make a mask (batch, 1, length) from `lengths`, over as many steps as the value
+    `length` says.
+    """
     return [
         _integer("zero", 0),
         _integer("one", 1),
@@ -39,7 +43,9 @@ def _outputs():
 
 
 def padded(lengths="i8", batch=None, steps=None):
-    """x, and lengths that say how much of it is no padding: a mask by Range and Less over the steps of x."""
+    """x, and lengths that say how much of it is no padding: a mask by Range and Less over the steps
+    of x.
+    """
     nodes = [
         node("Shape", ["x"], "sizes"),
         _integer("two", 2),
@@ -90,7 +96,9 @@ def attended(mask="i8"):
 
 
 def spoken():
-    """Tokens with lengths and a speaker, as exporters of speech models write them: lengths mask what is looked up."""
+    """Tokens with lengths and a speaker, as exporters of speech models write them: lengths mask
+    what is looked up.
+    """
     rng = np.random.default_rng(4)
     nodes = [
         node("Gather", ["table", "input"], "e"),

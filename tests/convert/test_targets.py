@@ -75,7 +75,9 @@ MEASURED = Path(__file__).resolve().parents[2] / "data" / "measured" / "targets.
 
 
 def measured():
-    """What was measured of each target: per layer, the gain of each form and interleave over native."""
+    """What was measured of each target: per layer, the gain of each form and interleave over
+    native.
+    """
     table = pd.read_csv(MEASURED, keep_default_na=False)
     for (target, dtype, layer, geometry), rows in table.groupby(
         ["target", "dtype", "layer", "geometry"], sort=False
@@ -99,7 +101,9 @@ def gain_of(decision, gains):
     "name", [name for name in NAMES if name in set(pd.read_csv(MEASURED)["target"])]
 )
 def test_rules_follow_the_measurements(name):
-    """No layer that was measured is converted at a loss, none left that would have gained, none far from its best."""
+    """No layer that was measured is converted at a loss, none left that would have gained, none far
+    from its best.
+    """
     ratios = []
     for target, one, gains in measured():
         if target != name:
@@ -130,7 +134,9 @@ def claims(target):
 
 @pytest.mark.parametrize("name", ["ethos_u55", "ethos_u65", "ethos_u85"])
 def test_the_ranges_in_the_reasons_are_those_of_the_measurements(name):
-    """The ends of each range are the least and the greatest gain of the layers that the rule decides, as rounded."""
+    """The ends of each range are the least and the greatest gain of the layers that the rule
+    decides, as rounded.
+    """
     target, seen = load_target(name), 0
     sites = [(one, gains) for of, one, gains in measured() if of == name]
     for rule, low, high, stride in claims(target):
@@ -154,7 +160,9 @@ RANGES = ("rank", "groups", "stride", "kernel", "in_channels", "out_channels", "
     "name", [name for name in NAMES if name in set(pd.read_csv(MEASURED)["target"])]
 )
 def test_every_rule_carries_the_range_it_was_measured_on(name):
-    """Each end of each range is that of a layer that the rule decides: no rule reaches beyond its measurements."""
+    """Each end of each range is that of a layer that the rule decides: no rule reaches beyond its
+    measurements.
+    """
     target = load_target(name)
     decided = {}
     for one in (one for of, one, _ in measured() if of == name):
@@ -244,7 +252,9 @@ def test_objections():
 
 
 def test_objections_to_types():
-    """An operator's own types come before the target's; an operator of unknown types is not objected to."""
+    """An operator's own types come before the target's; an operator of unknown types is not
+    objected to.
+    """
     target = Target(
         name="t",
         title="T",
@@ -270,7 +280,9 @@ def test_objections_to_types():
 
 
 def test_the_gpu_delegate_takes_the_versions_that_its_parsers_check():
-    """As `CheckMaxSupportedOpVersion` has them in the source that the file cites; operators without it take any."""
+    """As `CheckMaxSupportedOpVersion` has them in the source that the file cites; operators without
+    it take any.
+    """
     newest = {
         "ADD": 2,
         "CONCATENATION": 2,

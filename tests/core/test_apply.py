@@ -1,4 +1,6 @@
-"""Plans run by value: every geometry, form and interleave against two references that share nothing with them."""
+"""Plans run by value: every geometry, form and interleave against two references that share nothing
+with them.
+"""
 
 from collections import Counter
 
@@ -16,14 +18,17 @@ from tests.geometries import CASES, Case, cases
 from tests.refusals import refused
 
 FORMS = ("split", "rows", "stacked", "paper", "nzp")
-# Sums of at most 6*6*3 or 4*4*4*3 products of standard normals: with T = 192 and |xw| about 0.6, rounding stays below
-# T * eps * sum|xw| = 192 * 1.1e-16 * 122 = 2.6e-12 in the worst order, and near 1e-14 in any real one.
+# Sums of at most 6*6*3 or 4*4*4*3 products of standard normals: with T = 192 and |xw| about 0.6,
+# rounding stays below T * eps * sum|xw| = 192 * 1.1e-16 * 122 = 2.6e-12 in the worst order, and
+# near 1e-14 in any real one.
 TOLERANCE = 1e-12
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """No global seed: nothing here draws from one, and setting TensorFlow's drops its kernels each time."""
+    """No global seed: nothing here draws from one, and setting TensorFlow's drops its kernels each
+    time.
+    """
 
 
 def _interleaves(case):
@@ -61,7 +66,9 @@ def _run(case, x, w, form, interleave):
 
 @pytest.mark.parametrize(("index", "case"), list(enumerate(CASES)), ids=map(str, CASES))
 def test_exact(index, case):
-    """Every form equals the definition and tf.nn in float64, and the definition bit for bit on float32 integers."""
+    """Every form equals the definition and tf.nn in float64, and the definition bit for bit on
+    float32 integers.
+    """
     x, w = case.arrays()
     definition = conv_transpose(x, w, case.plan())
     assert definition.shape == case.full_output_shape
@@ -174,7 +181,9 @@ def _gradients(function, x, w, r):
 
 @pytest.mark.parametrize(("index", "case"), list(enumerate(CASES[::10])), ids=map(str, CASES[::10]))
 def test_gradients(index, case):
-    """Of input and filters, against the definition read backwards and, where it has kernels, tf.nn's own."""
+    """Of input and filters, against the definition read backwards and, where it has kernels,
+    tf.nn's own.
+    """
     x, w = case.arrays()
     r = np.random.default_rng(2).standard_normal(case.full_output_shape)
     expected = references.gradients(case, x, w, r)
@@ -182,14 +191,17 @@ def test_gradients(index, case):
     found = _gradients(lambda x, w: _run(case, x, w, form, interleave), x, w, r)
     second = _gradients(lambda x, w: references.tf_nn(case, x, w), x, w, r)
     for a, b, c in zip(found, expected, second, strict=True):
-        # A filter gradient sums 2e3 products of O(1): T * eps * T = 4e-10 in the worst order, 1e-12 in real one.
+        # A filter gradient sums 2e3 products of O(1): T * eps * T = 4e-10 in the worst order, 1e-12
+        # in real one.
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10, err_msg=f"{form}, {interleave}")
         np.testing.assert_allclose(a, c, rtol=0, atol=1e-10, err_msg=f"{form}, {interleave}")
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_negative_controls_fail(form):
-    """What the comparison must notice: a permuted filter, a flipped one, swapped channels, a shift by one pixel."""
+    """What the comparison must notice: a permuted filter, a flipped one, swapped channels, a shift
+    by one pixel.
+    """
     plan = sd.plan((5, 4), (4, 3), 2, form=form)
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2, 5, 4, 3)), rng.standard_normal((4, 3, 2, 3))
@@ -223,7 +235,9 @@ def test_numpy_needs_no_framework(form, interleave):
 
 
 def test_filters_are_cut_into_phases_without_a_change():
-    """Trimmed phases hold every tap once; the paper's form adds zeros only. Channels are (phase, output channel)."""
+    """Trimmed phases hold every tap once; the paper's form adds zeros only. Channels are (phase,
+    output channel).
+    """
     w = np.arange(5 * 3 * 2 * 4).reshape(5, 3, 2, 4) + 1
     for form, zeros in (("split", 0), ("rows", 5 * 8), ("paper", (6 * 4 - 15) * 8)):
         cut = split_filters(sd.plan((4, 4), (5, 3), 2, form=form), w)
@@ -231,7 +245,8 @@ def test_filters_are_cut_into_phases_without_a_change():
         assert sorted(values[values != 0]) == list(range(1, w.size + 1))
         assert np.count_nonzero(values == 0) == zeros
     first, *_ = split_filters(sd.plan((4, 4), (5, 3), 2), w)
-    # SAME, p = (1, 0): phase (0, 0) has taps 3, 1 of the rows and 2, 0 of the columns, with channels (in, out).
+    # SAME, p = (1, 0): phase (0, 0) has taps 3, 1 of the rows and 2, 0 of the columns, with
+    # channels (in, out).
     np.testing.assert_array_equal(first, w[[3, 1]][:, [2, 0]].swapaxes(-1, -2))
     assert split_filters(sd.plan((4,), 1, 2), w[:1, 0])[1] is None
 

@@ -1,4 +1,6 @@
-"""The definition itself, against numbers worked out by hand and against its own equation, term by term."""
+"""The definition itself, against numbers worked out by hand and against its own equation, term by
+term.
+"""
 
 from itertools import product
 from types import SimpleNamespace
@@ -21,7 +23,8 @@ def _run(x, w, *axes, groups=1):
     return conv_transpose(x, w, SimpleNamespace(axes=axes, groups=groups))
 
 
-# x = [1, -2], w = [3, 5, 7], stride 2: 1*[3, 5, 7] lands on 0..2, -2*[3, 5, 7] on 2..4; sum [3, 5, 7-6, -10, -14].
+# x = [1, -2], w = [3, 5, 7], stride 2: 1*[3, 5, 7] lands on 0..2, -2*[3, 5, 7] on 2..4; sum [3, 5,
+# 7-6, -10, -14].
 @pytest.mark.parametrize(
     ("p", "tail", "expected"),
     [
@@ -50,7 +53,8 @@ def test_kernel_shorter_than_the_stride_leaves_gaps():
 
 
 def test_two_axes_by_hand():
-    # [[1, 2]] scattered with strides (1, 2): 1*[[1, 10, 100], [2, 20, 200]] from column 0, 2*[...] from column 2.
+    # [[1, 2]] scattered with strides (1, 2): 1*[[1, 10, 100], [2, 20, 200]] from column 0, 2*[...]
+    # from column 2.
     y = _run(
         [[1, 2]],
         [[1, 10, 100], [2, 20, 200]],
@@ -61,7 +65,8 @@ def test_two_axes_by_hand():
 
 
 def test_channels_and_groups_by_hand():
-    # Filters (tap, out, in): group 0 maps inputs 0, 1 to outputs 0, 1; group 1 maps inputs 2, 3 to outputs 2, 3.
+    # Filters (tap, out, in): group 0 maps inputs 0, 1 to outputs 0, 1; group 1 maps inputs 2, 3 to
+    # outputs 2, 3.
     x = np.array([[[1, 2, 3, 4]]])
     w = np.array([[[1, 2, 3, 4], [5, 6, 7, 8]]])
     axis = Axis(n=1, k=1, s=1, d=1, p=0, tail=0)
@@ -107,12 +112,14 @@ def test_gradient_reference_is_the_adjoint(case):
 
 
 def test_the_rounding_bound_by_hand():
-    # One pixel through a 3-tap filter of two groups and dilation 2: taps at 0, 2 and 4, nothing between. A sum has at
-    # most m = 3 taps * 4 input channels / 2 groups = 6 products; with epsilon 1/64, gamma = 6/64 / (1 - 6/64) = 6/58.
+    # One pixel through a 3-tap filter of two groups and dilation 2: taps at 0, 2 and 4, nothing
+    # between. A sum has at most m = 3 taps * 4 input channels / 2 groups = 6 products; with epsilon
+    # 1/64, gamma = 6/64 / (1 - 6/64) = 6/58.
     plan = SimpleNamespace(axes=(Axis(n=1, k=3, s=1, d=2, p=0, tail=4),), groups=2)
     x = np.array([[[1.0, -2.0, 3.0, -4.0]]])
     filters = -np.arange(1.0, 13.0).reshape(3, 1, 4)
     found = rounding_bound(x, filters, plan, 1 / 64)
-    # |x||w| tap by tap: 1*1 + 2*2 and 3*3 + 4*4, 1*5 + 2*6 and 3*7 + 4*8, 1*9 + 2*10 and 3*11 + 4*12.
+    # |x||w| tap by tap: 1*1 + 2*2 and 3*3 + 4*4, 1*5 + 2*6 and 3*7 + 4*8, 1*9 + 2*10 and 3*11 +
+    # 4*12.
     expected = np.array([[[5, 25], [0, 0], [17, 53], [0, 0], [29, 81]]])
     np.testing.assert_allclose(found, 2 * 6 / 58 * expected, rtol=1e-12)

@@ -1,4 +1,6 @@
-"""Dialects of padding: the crop and output size each stands for, the legal range of sizes, and what is refused."""
+"""Dialects of padding: the crop and output size each stands for, the legal range of sizes, and what
+is refused.
+"""
 
 from itertools import product
 
@@ -36,7 +38,8 @@ def _one(n, k, s, padding="SAME", **more):
         ({"n": 4, "k": 5, "s": 2, "padding": (2, 1)}, 2, 8),
         ({"n": 4, "k": 5, "s": 2, "padding": (0, 3), "output_shape": (9,)}, 0, 9),
         ({"n": 4, "k": 5, "s": 2, "padding": (6, 0)}, 6, 5),
-        # output_padding: Keras' sizes (n-1)*s + k_e % 2 + extra and (n-1)*s + k_e + extra; PyTorch's longer crop
+        # output_padding: Keras' sizes (n-1)*s + k_e % 2 + extra and (n-1)*s + k_e + extra;
+        # PyTorch's longer crop
         ({"n": 4, "k": 5, "s": 2, "output_padding": 0}, 2, 7),
         ({"n": 4, "k": 5, "s": 2, "output_padding": 1}, 1, 8),
         ({"n": 4, "k": 4, "s": 2, "output_padding": 0}, 2, 6),
@@ -52,7 +55,9 @@ def test_crop_and_size(arguments, p, o):
 
 
 def test_every_legal_output_length_and_no_other():
-    """Legal is what a strided convolution of that padding takes back to n: the operator's own definition."""
+    """Legal is what a strided convolution of that padding takes back to n: the operator's own
+    definition.
+    """
     count = 0
     for n, k, s, d, padding in product(
         (1, 2, 4), (1, 2, 3, 5), (1, 2, 3), (1, 2), ("SAME", "VALID", (1, 0), (1, 2))

@@ -1,4 +1,6 @@
-"""The split of one axis, against the definition: every product of an input and a tap, counted once and no other."""
+"""The split of one axis, against the definition: every product of an input and a tap, counted once
+and no other.
+"""
 
 from collections import Counter
 from itertools import product
@@ -10,8 +12,8 @@ from splitdeconv.core.geometry import Axis
 from splitdeconv.core.phases import plan_axis
 
 FORMS = ("split", "rows", "stacked", "paper")
-# n, k, s, d, crop p and length relative to n*s: more than any dialect can ask for, p < 0 and long slices included.
-# Only from s = 5 on does a dilation differ from its own inverse modulo the stride.
+# n, k, s, d, crop p and length relative to n*s: more than any dialect can ask for, p < 0 and long
+# slices included. Only from s = 5 on does a dilation differ from its own inverse modulo the stride.
 AXES = [
     Axis(n=n, k=k, s=s, d=d, p=p, tail=tail)
     for n, k, s, d, p, tail in product(
@@ -30,7 +32,9 @@ def _definition(axis):
 
 
 def _performed(split):
-    """What a plan's windows compute: window position m of block b and phase r, in the words of `Window`."""
+    """What a plan's windows compute: window position m of block b and phase r, in the words of
+    `Window`.
+    """
     axis, products = split.axis, Counter()
     for window, b in product(split.windows, range(axis.n + split.surplus)):
         for r, taps in zip(window.phases, window.taps, strict=True):
@@ -80,7 +84,8 @@ def test_zero_insertion_is_one_phase_of_a_longer_input():
 
 
 def test_by_hand_five_taps_stride_two():
-    # SAME, p = 1. Phase 0: t = 1, taps 1, 3 read b, b-1. Phase 1: t = 2, taps 0, 2, 4 read b+1, b, b-1.
+    # SAME, p = 1. Phase 0: t = 1, taps 1, 3 read b, b-1. Phase 1: t = 2, taps 0, 2, 4 read b+1, b,
+    # b-1.
     split = plan_axis(Axis(n=4, k=5, s=2, d=1, p=1, tail=0), "split")
     even, odd = split.windows
     assert (even.taps, even.start, even.stop, split.pads(even)) == (((3, 1),), -1, 0, (1, 0))
@@ -95,14 +100,17 @@ def test_by_hand_kernel_shorter_than_the_stride():
 
 
 def test_by_hand_dilation_that_shares_a_factor_with_the_stride():
-    # d = 2, s = 4: g = 2, so odd t are empty; D^-1 = 1 mod 2, so t = 0 takes taps 0, 2 and t = 2 taps 1, at dilation 1.
+    # d = 2, s = 4: g = 2, so odd t are empty; D^-1 = 1 mod 2, so t = 0 takes taps 0, 2 and t = 2
+    # taps 1, at dilation 1.
     split = plan_axis(Axis(n=4, k=3, s=4, d=2, p=0, tail=0), "split")
     assert [w.taps for w in split.windows] == [((2, 0),), ((),), ((1,),), ((),)]
     assert {w.dilation for w in split.windows} == {1}
 
 
 def test_the_formula_without_dilation():
-    """For d = 1: u0 = t mod s, the last input read is b + floor(t/s), and the taps run backwards in steps of s."""
+    """For d = 1: u0 = t mod s, the last input read is b + floor(t/s), and the taps run backwards in
+    steps of s.
+    """
     for axis in (a for a in AXES if a.d == 1):
         for window in plan_axis(axis, "split").windows:
             t = window.phases[0] + axis.p
@@ -149,7 +157,8 @@ def test_dilated_windows_keep_the_dilation_where_they_are_in_step():
     assert union.dilation == 1
     (alone,) = plan_axis(Axis(n=6, k=4, s=1, d=3, p=0, tail=0), "rows").windows
     assert (alone.dilation, alone.taps) == (3, ((3, 2, 1, 0),))
-    # d = 7, s = 3, k = 3: one tap per phase, at b, b - 2 and b - 4. Positions 2 apart meet all three.
+    # d = 7, s = 3, k = 3: one tap per phase, at b, b - 2 and b - 4. Positions 2 apart meet all
+    # three.
     (sparse,) = plan_axis(Axis(n=6, k=3, s=3, d=7, p=0, tail=0), "rows").windows
     assert (sparse.start, sparse.dilation) == (-4, 2)
     assert sparse.taps == ((None, None, 0), (None, 1, None), (2, None, None))

@@ -20,8 +20,9 @@ from tests.refusals import refused
 COUNTED = ("nzp", "split", "rows", "stacked", "paper")
 
 
-# Relative to the useful count, 16 x 16 with SAME: whole taps per phase and axis, times (17/16)^2 where a crop adds a
-# row and a column of blocks. 5x5 s2: 6/5 per stacked axis; 4x4 s2: 6/4 at a = 0; 3x3 s2: 4/3; "paper": ceil(k/s)*s/k.
+# Relative to the useful count, 16 x 16 with SAME: whole taps per phase and axis, times (17/16)^2
+# where a crop adds a row and a column of blocks. 5x5 s2: 6/5 per stacked axis; 4x4 s2: 6/4 at a =
+# 0; 3x3 s2: 4/3; "paper": ceil(k/s)*s/k.
 @pytest.mark.parametrize(
     ("k", "expected"),
     [
@@ -59,7 +60,8 @@ def test_table_of_forms_by_size(n, k, form, ratio):
 
 
 def test_exact_count_of_the_textbook_layer():
-    # Per axis of 16 with k = 5, s = 2, p = 1 and o = 32: input 0 loses tap 0; input 15, on 29..33, loses taps 3 and 4.
+    # Per axis of 16 with k = 5, s = 2, p = 1 and o = 32: input 0 loses tap 0; input 15, on 29..33,
+    # loses taps 3 and 4.
     assert sd.plan((16, 16), 5, 2).macs(1, 1)["exact"] == (80 - 3) ** 2
 
 
@@ -80,7 +82,9 @@ def test_exact_count_is_the_brute_force_one(case):
 
 @pytest.mark.parametrize("form", COUNTED)
 def test_counts_are_those_of_the_convolutions_run(form, monkeypatch):
-    """Multiplications are counted where they are made: in the convolution that the NumPy backend is asked for."""
+    """Multiplications are counted where they are made: in the convolution that the NumPy backend is
+    asked for.
+    """
     convolve, issued = backend.conv, []
 
     def counting(x, w, pads, dilations, groups):
@@ -307,7 +311,8 @@ def test_plan_equals_geometry_resolved():
 
 
 def test_empty_phases_cost_nothing_even_zero_extended():
-    # gcd(d, s) = 2: of two phases one is empty; the other has all three taps, over six blocks and a border of one.
+    # gcd(d, s) = 2: of two phases one is empty; the other has all three taps, over six blocks and a
+    # border of one.
     plan = sd.plan((6,), 3, 2, dilations=2, form="paper")
     assert [c.kernel_size for c in plan.convolutions].count((0,)) == 1
     assert plan.macs(1, 1)["paper"] == (6 + plan.axis_plans[0].surplus) * 3

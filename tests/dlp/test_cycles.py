@@ -1,4 +1,6 @@
-"""Cycles against SCALE-Sim, against an array stepped in Python, and against what must hold of any array."""
+"""Cycles against SCALE-Sim, against an array stepped in Python, and against what must hold of any
+array.
+"""
 
 from dataclasses import replace
 from itertools import product
@@ -28,7 +30,8 @@ from tests.refusals import refused
 
 SCALESIM = pd.read_csv(Path(__file__).parents[2] / "data/reference/scalesim_3.0.0_dcgan.csv")
 FLOWS = {"os": "output_stationary", "ws": "weight_stationary"}
-# Input length and channels of DCGAN's 5x5 s2 layers, and pixels, taps and channels as SCALE-Sim was given them.
+# Input length and channels of DCGAN's 5x5 s2 layers, and pixels, taps and channels as SCALE-Sim was
+# given them.
 LAYERS = {"d1": (8, 256, 128), "d2": (16, 128, 64), "d3": (32, 64, 3)}
 STATED = {
     "NZP": lambda n, c_in, c_out: (4 * n * n, 25, c_in, c_out),
@@ -185,7 +188,8 @@ def test_on_dot_products_skipped_inserted_zeros_leave_the_taps_of_trimmed_sd(cas
         for work in (lower(of_case(case), method) for method in ("nzp", "sd_trimmed", "sd"))
     )
     assert nzp == pairs * np.prod([exact_taps(axis) for axis in axes])
-    # SD computes whole blocks: where the stride does not divide the output, it also meets taps of cropped outputs.
+    # SD computes whole blocks: where the stride does not divide the output, it also meets taps of
+    # cropped outputs.
     assert trimmed >= nzp
     if all(axis.o % axis.s == 0 for axis in axes):
         assert trimmed == nzp
@@ -193,7 +197,8 @@ def test_on_dot_products_skipped_inserted_zeros_leave_the_taps_of_trimmed_sd(cas
 
 
 def test_zero_extension_costs_dot_products_nearly_its_taps():
-    # 3x3 at stride 2 issues (4/3)^2 = 1.78 taps for each real one, less at the border: at 2048 x 2048 the limit shows.
+    # 3x3 at stride 2 issues (4/3)^2 = 1.78 taps for each real one, less at the border: at 2048 x
+    # 2048 the limit shows.
     wide = table(layer("deconv", (2048, 2048), (3, 3), (2, 2), (4096, 4096), 16, 16))
     works = [lower(wide, method) for method in ("sd", "sd_trimmed")]
     extended, trimmed = ((w.times * compute_cycles(w, dot_array(16, 16), "A")).sum() for w in works)
@@ -223,7 +228,8 @@ def test_stacked_phases_share_a_tile_of_channels_or_not():
     )
     assert (work.taps_h.tolist(), work.c_out.tolist()) == ([3], [32])
     for cols, per_channel in ((8, [4, 6, 6, 9]), (16, [6, 9]), (24, [8, 9]), (32, [9]), (64, [9])):
-        # 64 pixels in tiles of 64; a column tile holds one phase, a row's two, all but the last, or all.
+        # 64 pixels in tiles of 64; a column tile holds one phase, a row's two, all but the last, or
+        # all.
         fill = len(per_channel) * (64 + cols - 2) - 1
         assert compute_cycles(work, systolic(64, cols), "W").tolist() == [
             sum(per_channel) * 5 + fill

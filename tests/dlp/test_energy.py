@@ -59,7 +59,8 @@ def test_memories_cost_what_the_table_says_and_between_it_powers():
     for kib, value in TECHNOLOGY.sram_pj:
         assert sram_pj(TECHNOLOGY, kib) == pytest.approx(value)
     assert sram_pj(TECHNOLOGY, 128) == pytest.approx(np.sqrt(9.6 * 18.0))
-    # Beyond the ends the last slope goes on: a quarter of 8 KiB as 8 is to 32, four times 1024 as 1024 to 256.
+    # Beyond the ends the last slope goes on: a quarter of 8 KiB as 8 is to 32, four times 1024 as
+    # 1024 to 256.
     assert sram_pj(TECHNOLOGY, 2) == pytest.approx(2.8 * 2.8 / 6.5)
     assert sram_pj(TECHNOLOGY, [4096]) == pytest.approx([32.6 * 32.6 / 18.0])
 
@@ -111,8 +112,9 @@ def test_a_word_length_that_the_technology_does_not_know_is_refused():
     assert (caught.value.got, caught.value.expected) == ("4", "word_bits one of 8, 16, 32")
 
 
-# ZigZag. Its constants, from data/reference/README.md: 40 pJ per 128 bit are 20 per 64; it knows no leakage. Its
-# memories hold what is worked on in all of their 64 KiB, those of this model in half, hence 128.
+# ZigZag. Its constants, from data/reference/README.md: 40 pJ per 128 bit are 20 per 64; it knows no
+# leakage. Its memories hold what is worked on in all of their 64 KiB, those of this model in half,
+# hence 128.
 CONSTANTS = replace(
     TECHNOLOGY,
     mac_pj={"8": 0.3},
@@ -123,7 +125,8 @@ CONSTANTS = replace(
     leakage_uw_per_mac=0.0,
 )
 BUFFERS = {f"{name}_buffer_kib": 128.0 for name in ("input", "weight", "output")}
-# Input length and channels of DCGAN's 5x5 s2 layers; outputs and taps an axis of the convolution ZigZag was given.
+# Input length and channels of DCGAN's 5x5 s2 layers; outputs and taps an axis of the convolution
+# ZigZag was given.
 LAYERS = {"d1": (8, 256, 128), "d2": (16, 128, 64), "d3": (32, 64, 3)}
 STATED = {
     "NZP": lambda n, c_out: (2 * n, 5, c_out),
@@ -134,7 +137,9 @@ FLOWS = {"os": "output_stationary", "ws": "weight_stationary"}
 
 
 def ours(row):
-    """This model's energy of a row of ZigZag's: the same convolution, alone, over a map with its padding, in pJ."""
+    """This model's energy of a row of ZigZag's: the same convolution, alone, over a map with its
+    padding, in pJ.
+    """
     n, c_in, c_out = LAYERS[row.layer[:2]]
     out, k, c_out = STATED[row.form](n, c_out)
     stated = table(
@@ -161,9 +166,10 @@ def ours(row):
 def compared():
     """Energy ratios NZP over SD, a row for each layer, array, dataflow and form of SD.
 
-    `theirs` and `ours` are the ratios. `dram` is what of ZigZag's NZP is left for DRAM when its multiplications, and
-    this model's registers and buffers, are taken off, and `least` the least of it over the arrays and dataflows, whose
-    memories are all the same; `mended` is ZigZag's ratio if NZP had moved no more than that.
+    `theirs` and `ours` are the ratios. `dram` is what of ZigZag's NZP is left for DRAM when its
+    multiplications, and this model's registers and buffers, are taken off, and `least` the least of
+    it over the arrays and dataflows, whose memories are all the same; `mended` is ZigZag's ratio if
+    NZP had moved no more than that.
     """
     rows = ZIGZAG.rename(columns={"array_rows_x_cols": "array", "energy_pJ": "theirs"})
     found = pd.DataFrame([ours(row) for row in ZIGZAG.itertuples()])
@@ -194,8 +200,9 @@ def test_energy_ratios_are_zigzag_s_within_a_quarter_where_it_finds_a_mapping():
         ("16x16", "os", "d1"),
         ("16x16", "os", "d2"),
     }
-    # ... where ZigZag has NZP read DRAM more than twice as much as it finds enough on another array, with the same
-    # memories: its search misses a mapping that this model takes. With that, every ratio agrees, and twice as well.
+    # ... where ZigZag has NZP read DRAM more than twice as much as it finds enough on another
+    # array, with the same memories: its search misses a mapping that this model takes. With that,
+    # every ratio agrees, and twice as well.
     assert (apart["dram"] > 2 * apart["least"]).all()
     assert ((rows["ours"] / rows["mended"] - 1).abs() < 0.125).all()
 

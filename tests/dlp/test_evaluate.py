@@ -1,4 +1,6 @@
-"""The chain on arrays: what adds up, what bounds what, and that many processors at once are each of them."""
+"""The chain on arrays: what adds up, what bounds what, and that many processors at once are each of
+them.
+"""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -57,7 +59,8 @@ def test_what_holds_of_every_layer(case, run, method, zeros, batch, speed):
     one = of(case)
     work = lower(one, method)
     found = evaluate(work, one, processor, method, skip, flow, batch, zeros)
-    # Multiplications: all are skipped or issued, of those issued some are gated and the others paid for.
+    # Multiplications: all are skipped or issued, of those issued some are gated and the others paid
+    # for.
     assert found["macs_dense"] == found["macs_skipped"] + found["macs_issued"]
     assert found["macs_dense"] >= found["macs_issued"] >= found["macs_real"]
     active = found["macs_issued"] - found["macs_gated"]
@@ -127,7 +130,8 @@ def test_larger_buffers_are_never_slower(case, kib, method, batch):
 
 
 def test_every_byte_of_dram_passes_a_buffer():
-    # With one tap of one channel each operand is read once by the array: as much again as DRAM moves.
+    # With one tap of one channel each operand is read once by the array: as much again as DRAM
+    # moves.
     one = table(layer("conv", (8, 8), (1, 1), (1, 1), (8, 8), 1, 1)).assign(macs=64)
     found = evaluate(lower(one, "sd"), one, replace(PROCESSOR, rows=64, cols=1), "sd")
     assert found["buffer_bytes"] == 2 * (64 + 1 + 64) == 2 * found["dram_bytes"]
@@ -147,7 +151,8 @@ def test_every_byte_of_dram_passes_a_buffer():
 
 
 def test_sums_of_a_weight_stationary_array_pass_the_buffer_at_their_width():
-    # 9 taps of 16 channels are 9 folds of 16 rows: 8 of them leave sums of 4 bytes, written and read.
+    # 9 taps of 16 channels are 9 folds of 16 rows: 8 of them leave sums of 4 bytes, written and
+    # read.
     one = table(layer("conv", (8, 8), (3, 3), (1, 1), (8, 8), 16, 16)).assign(macs=64 * 9 * 256)
     flows = ("output_stationary", "weight_stationary")
     os, ws = (

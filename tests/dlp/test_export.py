@@ -20,7 +20,8 @@ from tests.dlp.tables import networks
 from tests.refusals import refused
 
 REFERENCE = Path(__file__).parents[2] / "data" / "reference"
-# Unequal strides, dilation and groups; a kernel that its stride does not divide; names as frameworks give them.
+# Unequal strides, dilation and groups; a kernel that its stride does not divide; names as
+# frameworks give them.
 ODD = pd.DataFrame(
     [
         {

@@ -1,4 +1,6 @@
-"""What a table of layers may leave out, and every way in which it can be wrong, told by row and column."""
+"""What a table of layers may leave out, and every way in which it can be wrong, told by row and
+column.
+"""
 
 import numpy as np
 import pandas as pd
@@ -44,7 +46,8 @@ def test_same_padding_is_that_of_tensorflow():
 def test_crops_of_a_transposed_convolution():
     row = one(DECONV)
     assert (row.out_h, row.out_w) == (34, 27)
-    # SAME crops k - s, the smaller half first; a kernel shorter than its stride has nothing to crop.
+    # SAME crops k - s, the smaller half first; a kernel shorter than its stride has nothing to
+    # crop.
     assert (row.before_h, row.end_h, row.before_w, row.end_w) == (1, 2, 0, 0)
     assert row.macs == 17 * 9 * 5 * 2 * 6 * 4
 

@@ -1,4 +1,6 @@
-"""Lowering against the plans, whose values are checked elsewhere, and against counts from the definition."""
+"""Lowering against the plans, whose values are checked elsewhere, and against counts from the
+definition.
+"""
 
 from itertools import product
 from math import prod
@@ -50,7 +52,8 @@ def test_sd_extends_every_phase_that_has_taps_to_as_many(case):
             -(-axis.k // (axis.s // np.gcd(axis.s, axis.d)))
         }
         assert set(getattr(work, f"out_{side}")) == {-(-axis.o // axis.s)}
-    # A dilation that shares a factor with the stride leaves phases without taps, and these run nothing.
+    # A dilation that shares a factor with the stride leaves phases without taps, and these run
+    # nothing.
     assert work.times.sum() == prod(axis.s // np.gcd(axis.s, axis.d) for axis in axes)
 
 
@@ -96,7 +99,8 @@ def test_stacked_phases_are_channels_and_equal_convolutions_are_one_entry():
     assert rows.taps_h[1:3].tolist() == [2, 3]
     assert rows.taps_w[1:3].tolist() == [3, 3]
     assert rows.c_out[1:3].tolist() == [256, 256]
-    # 64 taps at stride 32 are two a phase, which read one input to the left or, uncropped, all the same ones.
+    # 64 taps at stride 32 are two a phase, which read one input to the left or, uncropped, all the
+    # same ones.
     upscore = table(layer("deconv", (16, 16), (64, 64), (32, 32), (544, 544), 21, 21, "VALID"))
     merged = lower(upscore, "sd")
     assert (len(merged), merged.times.tolist()) == (1, [1024])

@@ -15,7 +15,9 @@ sizes = st.integers(1, 6)
 
 @st.composite
 def masks(draw):
-    """An axis of any kind: padding on either side, strides, dilation, inserted zeros, phases with extended filters."""
+    """An axis of any kind: padding on either side, strides, dilation, inserted zeros, phases with
+    extended filters.
+    """
     flags = st.lists(st.booleans(), min_size=(taps := draw(sizes)), max_size=taps).map(tuple)
     weights = tuple(draw(st.lists(flags, min_size=1, max_size=4)))
     start, stride, dilation = (
@@ -61,7 +63,8 @@ def test_tiles_of_pixels_are_brute_force_counts(height, width, size, batch):
 
 @given(planar(), st.sampled_from(METHODS), st.integers(1, 24))
 def test_tiles_of_lowered_layers_are_brute_force_counts(case, method, size):
-    # Narrow kernels, dilations, strides per axis, crops and batches: the geometries that every other test draws.
+    # Narrow kernels, dilations, strides per axis, crops and batches: the geometries that every
+    # other test draws.
     for height, width in set(lower(of_case(case), method).axes):
         if height.outputs * width.outputs * height.taps * width.taps <= 3000:
             counted = pixel_tiles(height, width, size, case.batch)

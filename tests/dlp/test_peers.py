@@ -1,4 +1,6 @@
-"""What is compared with the simulators, on their kept results, and what they said of our exports when they were run."""
+"""What is compared with the simulators, on their kept results, and what they said of our exports
+when they were run.
+"""
 
 from pathlib import Path
 
@@ -20,7 +22,9 @@ CASES = [(form, array, flow) for form in FORMS for array in ("16x16", "32x7") fo
 
 
 def kept(name, form, array, flow, column):
-    """A simulator's kept results as if it had just run our export of DCGAN's transposed convolutions."""
+    """A simulator's kept results as if it had just run our export of DCGAN's transposed
+    convolutions.
+    """
     rows = convolutions(networks("DCGAN"), FORMS[form]).query("kind == 'deconv'")
     table = pd.read_csv(REFERENCE / name)
     found = table.query(
@@ -88,7 +92,8 @@ def test_energies_leave_out_what_zigzag_does_not_know():
     moved = simulated["dram_interleave_bytes"] * technology.dram_pj / 8
     # Sums of a few float64 numbers.
     np.testing.assert_allclose(found["ours_pj"], parts - moved, rtol=1e-12)
-    # Three more reads of an input that could have stayed in half the buffer; a byte passes the buffer as well.
+    # Three more reads of an input that could have stayed in half the buffer; a byte passes the
+    # buffer as well.
     size = table["in_h"] * table["in_w"] * table["c_in"]
     stays = (table["kind"] == "deconv") & (size <= 32 * 1024)
     assert stays.sum() == 2
@@ -143,7 +148,9 @@ def test_the_runs_that_were_kept(counted):
 
 
 def test_the_model_still_counts_what_the_simulators_did(counted):
-    """The simulators' numbers as they were kept, ours as they are now, layer by layer of the whole model."""
+    """The simulators' numbers as they were kept, ours as they are now, layer by layer of the whole
+    model.
+    """
     kept = counted[counted["peer"] == "SCALE-Sim 3.0.0"]
     for (network, method, array, flow), rows in kept.groupby(
         ["network", "method", "array", "dataflow"]
@@ -160,7 +167,9 @@ def test_the_model_still_counts_what_the_simulators_did(counted):
 
 
 def test_energies_gain_what_zigzag_s_do():
-    """NZP over SD under the same constants: within a quarter of ZigZag's, which chooses its own order of loops."""
+    """NZP over SD under the same constants: within a quarter of ZigZag's, which chooses its own
+    order of loops.
+    """
     kept = measured.read("peers_energy")
     keys, technology = ["network", "method", "array", "dataflow"], load_technology("cacti_40nm")
     parts = []

@@ -1,4 +1,6 @@
-"""Processors and technologies as files: those that come along, and what every misfit of a user's own is told."""
+"""Processors and technologies as files: those that come along, and what every misfit of a user's
+own is told.
+"""
 
 import math
 from dataclasses import replace

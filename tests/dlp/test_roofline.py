@@ -34,7 +34,8 @@ def test_points_are_those_of_simulate_before_and_after():
             rows["operational_intensity_before"], before["operational_intensity"]
         )
     assert found["method"].tolist()[: len(DCGAN)] == ["nzp"] * len(DCGAN)
-    # Nothing changes in layers that are no transposed convolutions, and SD multiplies fewer zeros in those that are.
+    # Nothing changes in layers that are no transposed convolutions, and SD multiplies fewer zeros
+    # in those that are.
     after, kinds = found.query("method == 'sd' and skip == 'none'"), DCGAN["kind"] == "deconv"
     faster = (after["achieved"] > after["achieved_before"]).to_numpy()
     assert faster.tolist() == kinds.tolist()

@@ -1,4 +1,6 @@
-"""Whole networks: the table, what its words say, SCALE-Sim's sums, and every refusal of a user's mistake."""
+"""Whole networks: the table, what its words say, SCALE-Sim's sums, and every refusal of a user's
+mistake.
+"""
 
 import math
 from dataclasses import replace
@@ -101,7 +103,8 @@ def test_native_is_zero_insertion_with_zeros_made_on_the_fly():
     assert (stored["energy_pj"] > nzp["energy_pj"]).tolist() == apart.tolist()
 
 
-# What binds a layer of 256 pixels, 9 taps and 64 channels in and out on 16 x 16 multipliers, unless it is changed.
+# What binds a layer of 256 pixels, 9 taps and 64 channels in and out on 16 x 16 multipliers, unless
+# it is changed.
 BOUND = {
     "compute": ({}, {}, "multipliers busy 9[0-9]% of the array's cycles"),
     "bandwidth": (
@@ -129,7 +132,8 @@ def test_a_layer_tells_what_binds_it(bound):
 
 
 def test_the_bandwidth_s_words_name_what_moves_most():
-    # One pixel a channel: the output is a 256th of what comes in; of a wide map with few filters it is the input.
+    # One pixel a channel: the output is a 256th of what comes in; of a wide map with few filters it
+    # is the input.
     for name, sizes in {"input": (64, 64, 1), "weight": (1, 64, 64), "output": (64, 1, 64)}.items():
         length, c_in, c_out = sizes
         one = table(layer("conv", (length,) * 2, (1, 1), (1, 1), (length,) * 2, c_in, c_out)).drop(
@@ -142,7 +146,8 @@ def test_the_bandwidth_s_words_name_what_moves_most():
 def test_a_batch_shares_filters():
     one, many = (simulate(DCGAN, "pe_array_16x16", "sd", batch=batch) for batch in (1, 8))
     assert (many["macs_useful"] == 8 * one["macs_useful"]).all()
-    # The dense layer's filters, the most of its bytes, are read once for all; its one pixel fills no tile of 16.
+    # The dense layer's filters, the most of its bytes, are read once for all; its one pixel fills
+    # no tile of 16.
     assert many.loc[0, "dram_weight_bytes"] == one.loc[0, "dram_weight_bytes"]
     assert many.loc[0, "latency_us"] < 1.1 * one.loc[0, "latency_us"]
     # Outputs of eight images no longer fit the buffer in which those of one are brought into order.
@@ -213,7 +218,8 @@ def test_a_batch_is_a_positive_int(batch):
 
 @pytest.mark.parametrize("batch", [10**12, 2**70])
 def test_a_batch_that_overflows_is_refused(batch):
-    # DCGAN's largest layer multiplies 2.1e8 times with inserted zeros: 2^62 is passed at 2.2e10 images.
+    # DCGAN's largest layer multiplies 2.1e8 times with inserted zeros: 2^62 is passed at 2.2e10
+    # images.
     with refused("the batch is out of range"):
         simulate(DCGAN, "pe_array_16x16", "nzp", batch=batch)
     many = simulate(DCGAN, "pe_array_16x16", "nzp", batch=10**10)

@@ -84,7 +84,8 @@ def test_every_point_is_a_simulation(name, dataflow):
         point = found.sel(dict(zip((d for d in found.cycles.dims if d != "part"), at, strict=True)))
         for part, rows in (("network", layers), ("deconv", layers[layers["kind"] == "deconv"])):
             for variable in VARIABLES:
-                # Both add the same float64 numbers, at most 30, in another order: 30 roundings of 2^-53 each.
+                # Both add the same float64 numbers, at most 30, in another order: 30 roundings of
+                # 2^-53 each.
                 np.testing.assert_allclose(
                     point[variable].sel(part=part), rows[variable].sum(), rtol=30 * 2**-53
                 )

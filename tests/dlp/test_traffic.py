@@ -1,4 +1,6 @@
-"""Traffic against SCALE-Sim's counters, against loops that are walked through, and against what must hold of any."""
+"""Traffic against SCALE-Sim's counters, against loops that are walked through, and against what
+must hold of any.
+"""
 
 from dataclasses import replace
 from math import ceil
@@ -18,7 +20,8 @@ from tests.refusals import refused
 
 SCALESIM = pd.read_csv(Path(__file__).parents[2] / "data/reference/scalesim_3.0.0_dcgan.csv")
 FLOWS = {"os": "output_stationary", "ws": "weight_stationary"}
-# Input length and channels of DCGAN's 5x5 s2 layers; outputs and taps an axis of the convolution SCALE-Sim was given.
+# Input length and channels of DCGAN's 5x5 s2 layers; outputs and taps an axis of the convolution
+# SCALE-Sim was given.
 LAYERS = {"d1": (8, 256, 128), "d2": (16, 128, 64), "d3": (32, 64, 3)}
 STATED = {
     "NZP": lambda n, c_out: (2 * n, 5, c_out),
@@ -33,8 +36,10 @@ HALF = 2 / 1024
 
 
 def counters(words, flow):
-    """What SCALE-Sim counts: reads of inputs and weights, and writes of outputs. It writes the sums of every fold of a
-    weight-stationary array, but does not count that all but the last are read again; `sums` are both, to and fro."""
+    """What SCALE-Sim counts: reads of inputs and weights, and writes of outputs. It writes the sums
+    of every fold of a weight-stationary array, but does not count that all but the last are read
+    again; `sums` are both, to and fro.
+    """
     writes = words["output"] + (words["sums"] / 2 if flow == "weight_stationary" else 0)
     return [words["input"], words["weight"], writes]
 
@@ -71,7 +76,8 @@ def test_buffer_accesses_of_lowered_layers_are_scalesim_s(form, shape, flow):
 
 
 def test_zeros_that_are_generated_are_not_read_from_the_buffer():
-    # 3x3 at stride 2 on 4x4: an axis of 8 outputs reads 3 taps each, of which 11 are real (one of 12 is padding).
+    # 3x3 at stride 2 on 4x4: an axis of 8 outputs reads 3 taps each, of which 11 are real (one of
+    # 12 is padding).
     one = table(layer("deconv", (4, 4), (3, 3), (2, 2), (8, 8), 5, 7))
     work, processor = lower(one, "nzp"), systolic(16, 4)
     for kept in (1.0, 0.5):
@@ -102,7 +108,8 @@ def test_stripes_share_the_weights_that_a_dot_product_array_latches():
 
 
 def walked(n, k, s, out, c_in, c_out, batch, i, w):
-    """Words of input and weights that two nests of loops read, row by row, of a map without padding; the fewer of them.
+    """Words of input and weights that two nests of loops read, row by row, of a map without
+    padding; the fewer of them.
 
     `i` and `w` words of input and of weights fit beside what is being filled.
     """
@@ -178,7 +185,8 @@ def test_an_input_is_kept_between_the_convolutions_of_a_layer_if_it_fits():
 
 
 def test_a_kernel_taller_than_its_map_needs_no_more_rows_than_there_are():
-    # Two rows of 8 words; the kernel spans seven. Its 7*7*4*5 words of filters pass through a buffer of half as many.
+    # Two rows of 8 words; the kernel spans seven. Its 7*7*4*5 words of filters pass through a
+    # buffer of half as many.
     one = table(layer("conv", (2, 2), (7, 7), (1, 1), (2, 2), 4, 5))
     processor = replace(PROCESSOR, input_buffer_kib=16 * HALF, weight_buffer_kib=490 * HALF)
     found = dram_bytes(lower(one, "sd"), one, processor, "sd", batch=5)
@@ -202,7 +210,8 @@ def test_inserted_zeros_are_written_and_read_where_they_are_stored():
 
 
 def test_interleaving_pays_for_bursts_or_for_another_pass_or_for_nothing():
-    # 128 x 128 outputs of 24 bytes: 393216, more than half of 64 KiB; of a burst of 64, 40 are lost with every pixel.
+    # 128 x 128 outputs of 24 bytes: 393216, more than half of 64 KiB; of a burst of 64, 40 are lost
+    # with every pixel.
     one = table(layer("deconv", (64, 64), (4, 4), (2, 2), (128, 128), 8, 24, before=(1, 1)))
     pixels = 128 * 128
 

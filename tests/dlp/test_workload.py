@@ -1,4 +1,6 @@
-"""One table of layers from whatever describes a network; files are read by the tests of `splitdeconv.convert`."""
+"""One table of layers from whatever describes a network; files are read by the tests of
+`splitdeconv.convert`.
+"""
 
 import subprocess
 import sys
@@ -34,7 +36,8 @@ def test_a_name_is_its_network_s_table():
     pd.testing.assert_frame_equal(workload("fst", size=64), layer_table("fst", size=64))
 
 
-# Keras 3.15 hands TensorFlow's variables to np.array, which NumPy 2 dislikes; it concerns only how saving copies them
+# Keras 3.15 hands TensorFlow's variables to np.array, which NumPy 2 dislikes; it concerns only how
+# saving copies them
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
@@ -52,7 +55,8 @@ def test_a_keras_model_and_its_file(csv):
 def test_an_exported_network_has_the_table_of_its_model(name, options):
     model = build(name, "native", seed=None, **options)
     found, table = workload(litert.export(model)), layer_table(model)
-    # Converters rename layers, and TFLite knows transposed convolutions' padding as SAME or VALID only.
+    # Converters rename layers, and TFLite knows transposed convolutions' padding as SAME or VALID
+    # only.
     pd.testing.assert_frame_equal(
         found.drop(columns=["name", "padding"]), table.drop(columns=["name", "padding"])
     )

@@ -1,4 +1,6 @@
-"""Tables made to take time or memory: refused by one short error, before anything is built from them."""
+"""Tables made to take time or memory: refused by one short error, before anything is built from
+them.
+"""
 
 import os
 import random

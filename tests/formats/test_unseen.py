@@ -1,4 +1,6 @@
-"""Transposed convolutions that are no operator or layer of a format's own, and what nobody can see into."""
+"""Transposed convolutions that are no operator or layer of a format's own, and what nobody can see
+into.
+"""
 
 import keras
 import numpy as np

@@ -1,4 +1,5 @@
-"""A format of its own: one JSON object with the geometry and the filters of a transposed convolution.
+"""A format of its own: one JSON object with the geometry and the filters of a transposed
+convolution.
 
 What stands here is all that a format needs. Another package would name `FORMAT` in an entry point.
 """

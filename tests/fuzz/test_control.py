@@ -1,4 +1,6 @@
-"""Negative controls: a converter that is wrong is found out by the comparison, without the converter's own."""
+"""Negative controls: a converter that is wrong is found out by the comparison, without the
+converter's own.
+"""
 
 import numpy as np
 import onnx

@@ -1,4 +1,6 @@
-"""The files that the fuzzers draw: always the same ones, sound where they say so, and of every kind."""
+"""The files that the fuzzers draw: always the same ones, sound where they say so, and of every
+kind.
+"""
 
 from importlib import import_module
 
@@ -10,7 +12,8 @@ from benchmarks.fuzz.case import FORMATS
 from benchmarks.fuzz.program import FailedError, feeds
 
 FILES = {"onnx": 150, "tflite": 150, "keras": 20}
-# Keras warns of deprecated NumPy calls of its own; half precision overflows where a file is meant to.
+# Keras warns of deprecated NumPy calls of its own; half precision overflows where a file is meant
+# to.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),

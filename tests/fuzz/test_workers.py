@@ -1,4 +1,6 @@
-"""Cases in processes of their own: what came out, how much it took, and that a process that dies is replaced."""
+"""Cases in processes of their own: what came out, how much it took, and that a process that dies is
+replaced.
+"""
 
 import os
 import signal

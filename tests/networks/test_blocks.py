@@ -22,7 +22,8 @@ def test_kernels_keep_the_scale_of_activations(rng):
         (make.deconv, (48, 3, 1)),
     ):
         y = output(function, x, *arguments)[:, 4:-4, 4:-4]
-        # 48 channels: the spread of their variances is sqrt(2 / fan-in >= 128) / sqrt(48) = 2 %, five of them 10 %
+        # 48 channels: the spread of their variances is sqrt(2 / fan-in >= 128) / sqrt(48) = 2 %,
+        # five of them 10 %
         assert np.var(y) == pytest.approx(1, rel=0.1)
         rectified = output(function, x, *arguments, activation="relu")[:, 4:-4, 4:-4]
         assert np.mean(rectified**2) == pytest.approx(1, rel=0.1)

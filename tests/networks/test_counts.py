@@ -20,7 +20,8 @@ def test_a_network_s_counts_are_its_layers():
     dense = counted[counted["kind"] == "dense"]
     assert (dense[list(counts.METHODS)].nunique(axis=1) == 1).all()
     deconvs = counted[counted["kind"] == "deconv"]
-    # 5x5 at stride 2 under SAME: s^2 times for zero insertion, 6/5 in one axis for rows, in both for stacked.
+    # 5x5 at stride 2 under SAME: s^2 times for zero insertion, 6/5 in one axis for rows, in both
+    # for stacked.
     assert (deconvs["split"] == deconvs["useful"]).all()
     assert (deconvs["nzp"] == 4 * deconvs["useful"]).all()
     assert (deconvs["rows"] * 5 == 6 * deconvs["useful"]).all()
@@ -58,7 +59,8 @@ def test_the_crop_of_same_moves_with_output_padding():
         for extra in (None, 0)
     ]
     rows = [layer_table(keras.Sequential([keras.Input((6, 2)), layer])).loc[0] for layer in pair]
-    # 4 taps at stride 2 reach (6 - 1) * 2 + 4 = 14 outputs: of 12 one is cropped at either end, of 10 two.
+    # 4 taps at stride 2 reach (6 - 1) * 2 + 4 = 14 outputs: of 12 one is cropped at either end, of
+    # 10 two.
     assert [row[["out_w", "before_w", "end_w", "before_h", "end_h"]].tolist() for row in rows] == [
         [12, 1, 1, 0, 0],
         [10, 2, 2, 0, 0],

@@ -1,4 +1,6 @@
-"""The networks hold every published layer to the last operation, and the published sums where these reproduce."""
+"""The networks hold every published layer to the last operation, and the published sums where these
+reproduce.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""The networks work: sensible outputs at seed weights, and every form of deconvolution gives the same ones."""
+"""The networks work: sensible outputs at seed weights, and every form of deconvolution gives the
+same ones.
+"""
 
 from math import sqrt
 
@@ -32,7 +34,9 @@ def outputs_of(model, inputs):
 
 
 def tolerance(table):
-    """Relative to the largest output: the sums' roundings walk randomly, 2^-24 each, and four sigmas of them all."""
+    """Relative to the largest output: the sums' roundings walk randomly, 2^-24 each, and four
+    sigmas of them all.
+    """
     terms = (table["k_h"] * table["k_w"] * table["c_in"]).sum()
     return 4 * sqrt(terms) * 2**-24
 
@@ -89,7 +93,9 @@ def test_fcn_scores_are_as_large_as_the_image(name, size):
 
 
 def test_fcn_crops_align_scores_with_the_image():
-    """Caffe's offsets, from where a cell's centre lies: pixel = stride * cell + start, in the image and in the map."""
+    """Caffe's offsets, from where a cell's centre lies: pixel = stride * cell + start, in the image
+    and in the map.
+    """
     pad = 99  # the first convolution sees the image from pixel -99 on
 
     def pooled(factor):

@@ -1,4 +1,6 @@
-"""The Keras models against PyTorch's definitions in NumPy, on small random checkpoints that were written to disk."""
+"""The Keras models against PyTorch's definitions in NumPy, on small random checkpoints that were
+written to disk.
+"""
 
 import keras
 import numpy as np
@@ -10,7 +12,8 @@ from splitdeconv.pretrained import generators, read_checkpoint
 from tests.pretrained import torch_files, torch_numpy
 
 FORMS = ["native", "split", "rows", "stacked", "paper", "nzp", "auto"]
-# float64, outputs in [-1, 1]: a dozen layers, each a sum of < 200 terms of order 1, each term rounded to 2**-53
+# float64, outputs in [-1, 1]: a dozen layers, each a sum of < 200 terms of order 1, each term
+# rounded to 2**-53
 TOLERANCE = 12 * 200 * 2.0**-53
 
 
@@ -31,7 +34,9 @@ def _kernel(random, *shape):
 
 @pytest.fixture(scope="module")
 def dcgan_state(tmp_path_factory):
-    """100 -> 6 -> 5 -> 3 channels in the shape of the conditional model: a gap where its dropout layer is."""
+    """100 -> 6 -> 5 -> 3 channels in the shape of the conditional model: a gap where its dropout
+    layer is.
+    """
     random = np.random.default_rng(3)
     state = {"main.0.weight": _kernel(random, 9, 6, 4, 4)} | _norm(random, "main.1", 6, True)
     state |= {"main.4.weight": _kernel(random, 6, 5, 4, 4)} | _norm(random, "main.5", 5, True)
@@ -119,7 +124,8 @@ def test_which_pytorch_paddings_are_keras_same(kernel, padding, output_padding, 
     )  # sums of 8 products of order 1
 
 
-# Keras 3.15 hands TensorFlow's variables to np.array, which NumPy 2 dislikes; it concerns only how saving copies them
+# Keras 3.15 hands TensorFlow's variables to np.array, which NumPy 2 dislikes; it concerns only how
+# saving copies them
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
@@ -169,7 +175,8 @@ def test_the_same_kernels_written_as_5x5(dcgan_state, latent):
         np.testing.assert_allclose(y, wanted, rtol=0, atol=TOLERANCE)
     shifted = np.asarray(generators.dcgan(dcgan_state, "chang", "float64", kernel=5)(latent))
     assert np.abs(shifted - exact).max() > 0.1
-    # One pixel late of 8x8 is two of 16x16, and one more; the column that came in from the border is not the same.
+    # One pixel late of 8x8 is two of 16x16, and one more; the column that came in from the border
+    # is not the same.
     middle = np.s_[:, 5:, 5:]
     np.testing.assert_allclose(
         shifted[middle][:, 4:, 4:], exact[:, 6:13, 6:13], rtol=0, atol=TOLERANCE

@@ -1,4 +1,6 @@
-"""Hostile pickles: each would run code in Python's own unpickler; here nothing is executed and the culprit is named."""
+"""Hostile pickles: each would run code in Python's own unpickler; here nothing is executed and the
+culprit is named.
+"""
 
 import io
 import os

@@ -1,4 +1,6 @@
-"""Pickles made to take time or memory: refused, or read in time that grows with their size and no faster."""
+"""Pickles made to take time or memory: refused, or read in time that grows with their size and no
+faster.
+"""
 
 import io
 import pickle

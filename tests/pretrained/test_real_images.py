@@ -1,6 +1,8 @@
-"""The main job on real input: a trained generator draws the same picture, whichever way its layers are computed.
+"""The main job on real input: a trained generator draws the same picture, whichever way its layers
+are computed.
 
-The weights are fetched on first use; without a connection and a filled cache these tests fail and say so.
+The weights are fetched on first use; without a connection and a filled cache these tests fail and
+say so.
 """
 
 import numpy as np
@@ -30,7 +32,9 @@ FORMS = ("native", "split", "nzp")
 
 
 def _tolerance(name, bits):
-    """Rounding of a sum of n terms of order 1 grows like sqrt(n) units, layers add up; twice, for two sides."""
+    """Rounding of a sum of n terms of order 1 grows like sqrt(n) units, layers add up; twice, for
+    two sides.
+    """
     _, layers, terms = CASES[name]
     return 2 * layers * np.sqrt(terms) * 2.0**-bits
 
@@ -68,9 +72,11 @@ def _rounded_apart_only_at_half_steps(exact, images, tolerance):
         levels, wanted = to_uint8(images[form]).astype(int), to_uint8(exact).astype(int)
         differs = levels != wanted
         assert np.abs(levels - wanted).max() <= 1
-        # a level changes only if the exact value lies within the float32 tolerance of a half step ...
+        # a level changes only if the exact value lies within the float32 tolerance of a half step
+        # ...
         assert (np.abs((exact[differs] + 1) * 127.5 % 1 - 0.5) <= 127.5 * tolerance).all()
-        # ... and, fractions of a level being spread evenly, with probability 127.5 x shift: five deviations allowed
+        # ... and, fractions of a level being spread evenly, with probability 127.5 x shift: five
+        # deviations allowed
         expected = 127.5 * shift.sum()
         assert differs.sum() <= expected + 5 * np.sqrt(expected) + 1
 

@@ -1,4 +1,6 @@
-"""Which trained generator stands for which network, and that runs and documents rely on nothing else."""
+"""Which trained generator stands for which network, and that runs and documents rely on nothing
+else.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""PyTorch checkpoint files written byte by byte, so that the reader is tested without PyTorch and against forgeries."""
+"""PyTorch checkpoint files written byte by byte, so that the reader is tested without PyTorch and
+against forgeries.
+"""
 
 import io
 import pickle

@@ -80,7 +80,8 @@ def test_the_account_is_that_of_plan_and_processor_model():
             form
         )  # a microjoule is 1e6 pJ
     assert table.loc["nzp", ["speedup", "energy_saving"]].tolist() == [1, 0]
-    # Where zeros are stored, zero insertion costs more than where they are generated; nothing else changes.
+    # Where zeros are stored, zero insertion costs more than where they are generated; nothing else
+    # changes.
     generated = explorer.account(**CHOICE | {"zeros": "generated"}).set_index("form")
     assert generated.loc["nzp", "energy_uj"] < table.loc["nzp", "energy_uj"]
     assert generated.loc["split", "energy_uj"] == table.loc["split", "energy_uj"]

@@ -168,10 +168,12 @@ def test_the_kept_table_bears_out_the_targets_rules():
     # No rule of a target makes a layer slower than the operator that it would replace.
     for configuration in ("ethos_u55", "ethos_u65", "ethos_u85"):
         assert chosen.loc[(configuration, "native"), "worst"] >= 1
-    # They were learnt on other weights of these sizes, in part: what a perfect choice would add is small.
+    # They were learnt on other weights of these sizes, in part: what a perfect choice would add is
+    # small.
     for configuration in ("ethos_u55", "ethos_u85"):
         assert (
             chosen["mean"][configuration, "native"] > 0.98 * best["mean"][configuration, "native"]
         )
-    # Strides that the native operator leaves to the CPU run on the NPU: FCN-8s' 16x16 s8 and FCN-32s' 64x64 s32.
+    # Strides that the native operator leaves to the CPU run on the NPU: FCN-8s' 16x16 s8 and
+    # FCN-32s' 64x64 s32.
     assert chosen["rescued"]["ethos_u55", "native"] == chosen["rescued"]["ethos_u65", "native"] == 2

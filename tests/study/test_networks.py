@@ -1,4 +1,6 @@
-"""Measurements of a network: every form is run or skipped with a reason, and its values are compared."""
+"""Measurements of a network: every form is run or skipped with a reason, and its values are
+compared.
+"""
 
 import numpy as np
 import pytest
@@ -39,7 +41,8 @@ def test_a_wrong_form_would_be_found_out(monkeypatch):
 def test_networks_are_timed_and_compared():
     table = measure.time_network("dcgan", forms=("native", "split"), turns=3).set_index("form")
     assert table.loc["native", "error"] == 0
-    # tanh keeps outputs within 1; a dozen float32 roundings through four layers of up to 6,400 terms stay below 1e-4.
+    # tanh keeps outputs within 1; a dozen float32 roundings through four layers of up to 6,400
+    # terms stay below 1e-4.
     assert 0 < table.loc["split", "error"] < 1e-4 * table["magnitude"].max()
     assert np.isfinite(table[["seconds", "speedup", "low", "high"]].to_numpy()).all()
 

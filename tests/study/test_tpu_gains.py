@@ -1,4 +1,6 @@
-"""Layers are compared by their best split form, charged and raw; what targets choose is what `convert` chooses."""
+"""Layers are compared by their best split form, charged and raw; what targets choose is what
+`convert` chooses.
+"""
 
 import numpy as np
 import pandas as pd
@@ -99,7 +101,8 @@ def test_what_has_no_program_in_any_interleave_keeps_its_reason(table):
 
 
 def test_a_target_is_asked_for_what_it_chooses(table):
-    # SNGAN's layers are 4x4, stride 2; on v5e only those of at least 256 channels on small maps are split, as rows.
+    # SNGAN's layers are 4x4, stride 2; on v5e only those of at least 256 channels on small maps are
+    # split, as rows.
     costs = tpu_gains.costs(table)
     auto = costs[(costs["form"] == "auto") & (costs["layer"] == "deconv1")]
     assert list(zip(auto["chosen"], auto["charged"], strict=True)) == [("rows", 400.0)]

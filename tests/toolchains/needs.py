@@ -1,4 +1,6 @@
-"""Marks of tests that run a toolchain, by what is installed: what the code under test says of it skips nothing."""
+"""Marks of tests that run a toolchain, by what is installed: what the code under test says of it
+skips nothing.
+"""
 
 from importlib.util import find_spec
 

@@ -1,4 +1,6 @@
-"""The scripts that record the NPUs write a reason where a file is missing, and nothing where the compiler is."""
+"""The scripts that record the NPUs write a reason where a file is missing, and nothing where the
+compiler is.
+"""
 
 import importlib.util
 import runpy

@@ -1,4 +1,6 @@
-"""Vela's tables are read as it writes them; what goes wrong becomes a reason in its row, and the rest goes on."""
+"""Vela's tables are read as it writes them; what goes wrong becomes a reason in its row, and the
+rest goes on.
+"""
 
 import io
 import time
@@ -61,7 +63,8 @@ def test_what_is_all_on_the_npu_is_complete_and_its_cycles_add_up(native):
         "records"
     )
     assert row["cycles"] == totals["cycles"]
-    # 3x3 s2: each of 5x4 inputs meets each of 9 taps; the NPU counts the padded windows, and the copies, as well.
+    # 3x3 s2: each of 5x4 inputs meets each of 9 taps; the NPU counts the padded windows, and the
+    # copies, as well.
     assert row["macs"] >= 5 * 4 * 9 * 8 * 6
 
 
@@ -303,7 +306,8 @@ def test_without_vela_there_is_a_reason(monkeypatch, tmp_path):
     assert found["skipped"].tolist() == ["Vela is not installed: pip install 'splitdeconv[npu]'"]
     with pytest.raises(SplitDeconvError, match="not installed"):
         vela.compile_model(b"", "ethos_u85")
-    # The columns are those of a table with numbers: what is merged with it or saved does not depend on a reason.
+    # The columns are those of a table with numbers: what is merged with it or saved does not depend
+    # on a reason.
     assert {"cycles", "sram_kib", "macs", "on_npu", "on_cpu"} < set(found)
     assert found["cycles"].isna().all()
     with pytest.raises(SplitDeconvError, match="unknown configuration"):

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Checkout:
-    """A folder with this repository's Makefile and tools, and a package reduced to what notebooks here need."""
+    """A folder with this repository's Makefile and tools, and a package reduced to what notebooks
+    here need.
+    """
 
     def __init__(self, root):
         self.root = root

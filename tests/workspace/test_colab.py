@@ -1,4 +1,6 @@
-"""Every notebook starts with the same cell, which installs the package on Colab and does nothing elsewhere."""
+"""Every notebook starts with the same cell, which installs the package on Colab and does nothing
+elsewhere.
+"""
 
 import json
 import os
@@ -18,7 +20,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-# What a cell after it finds: the package from the clone, its recorded measurements, the notebooks' folder.
+# What a cell after it finds: the package from the clone, its recorded measurements, the notebooks'
+# folder.
 FIND = """
 import json
 import splitdeconv
@@ -43,7 +46,8 @@ def test_every_choice_of_extras_is_a_notebooks_and_exists():
     assert set(colab.EXTRAS) == {path.stem for path in NOTEBOOKS}
     asked = {extra for one in colab.EXTRAS.values() for extra in one.split(",") if extra}
     assert asked <= set(extras)
-    # Those bring a framework, a notebook server or a developer's tools, which Colab has or does not need.
+    # Those bring a framework, a notebook server or a developer's tools, which Colab has or does not
+    # need.
     assert not asked & {"tensorflow", "jax", "tpu", "notebooks", "docs", "dev"}
 
 

@@ -1,6 +1,8 @@
-"""`make lab` as a reader meets it: JupyterLab in a real browser, notebooks run from its menu, pictures of all of it.
+"""`make lab` as a reader meets it: JupyterLab in a real browser, notebooks run from its menu,
+pictures of all of it.
 
-Run by `make test-lab`, not with the other tests: it takes minutes. Screenshots are left in build/lab/.
+Run by `make test-lab`, not with the other tests: it takes minutes. Screenshots are left in
+build/lab/.
 """
 
 import json
@@ -171,7 +173,9 @@ def page(browser, server):
 
 
 def open_and_run(page, server, name):
-    """Open a notebook, choose Run > Run All Cells, wait until all has run; what the notebook then holds."""
+    """Open a notebook, choose Run > Run All Cells, wait until all has run; what the notebook then
+    holds.
+    """
     page.goto(f"{server[0]}lab/tree/notebooks/{name}.ipynb")
     # The notebook of an earlier session may stand in front for a moment.
     ready = "state => state?.status === 'idle' && state.path === 'notebooks/NAME.ipynb'".replace(
@@ -198,7 +202,9 @@ def open_and_run(page, server, name):
 
 
 def shoot(page, name):
-    """A picture of the window, and one of a window as high as the notebook; the pictures that it shows."""
+    """A picture of the window, and one of a window as high as the notebook; the pictures that it
+    shows.
+    """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     news = page.get_by_role(
         "button", name="No", exact=True
@@ -207,7 +213,8 @@ def shoot(page, name):
         news.click()
         news.wait_for(state="detached", timeout=ANSWER * 1e3)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
-    # Cells out of sight are not laid out: a window that is surely too high first, then one that fits.
+    # Cells out of sight are not laid out: a window that is surely too high first, then one that
+    # fits.
     height = TALLEST
     for _ in range(2):
         page.set_viewport_size({"width": 1400, "height": height})

@@ -204,7 +204,8 @@ def test_readers_own_runs_leave_the_official_figures_alone(figures):
     again = figures.make("reproduce")
     assert (again.returncode, executed(again)) == (0, []), again.stderr
 
-    # As Run All Cells and Save leave the notebook itself: with outputs, and newer than what was made of it.
+    # As Run All Cells and Save leave the notebook itself: with outputs, and newer than what was
+    # made of it.
     own("nbconvert", "--execute", "--inplace", "--to", "notebook", "one.ipynb", cwd="notebooks")
     assert official() == before
     saved = figures.make("reproduce")

@@ -1,4 +1,6 @@
-"""Every notebook is thin, clean, listed and run; and the checks that say so are shown to fail where they must."""
+"""Every notebook is thin, clean, listed and run; and the checks that say so are shown to fail where
+they must.
+"""
 
 import ast
 import re

@@ -44,7 +44,8 @@ def test_the_results_are_those_of_the_summary():
     assert len(rows) == 15
     for name, *cells in rows:
         for side, cell in zip(("native", "nzp"), cells, strict=True):
-            # What is not chosen by rules, as the model's and the published numbers, is the split form's own.
+            # What is not chosen by rules, as the model's and the published numbers, is the split
+            # form's own.
             gains = means.loc[name][f"auto_over_{side}"].fillna(means.loc[name][f"over_{side}"])
             wanted = "" if gains.isna().any() else f"{gains['mean']:.2f} ({gains['least']:.2f})"
             assert cell.strip() == wanted, (name, side)

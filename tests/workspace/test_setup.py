@@ -1,4 +1,6 @@
-"""What `make setup` does on machines it cannot serve, and when it is interrupted: with a Python that only pretends."""
+"""What `make setup` does on machines it cannot serve, and when it is interrupted: with a Python
+that only pretends.
+"""
 
 import re
 import shutil
@@ -9,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Answers what tools/setup.sh asks: its version, whether it can make environments, to make one, and to install.
+# Answers what tools/setup.sh asks: its version, whether it can make environments, to make one, and
+# to install.
 PYTHON = """\
 #!/bin/bash
 echo "$*" >> "{log}"
@@ -30,7 +33,9 @@ esac
 
 @pytest.fixture
 def setup(checkout):
-    """A function that runs `make setup` with a pretended Python, and returns the result and what it was asked to do."""
+    """A function that runs `make setup` with a pretended Python, and returns the result and what it
+    was asked to do.
+    """
     shutil.copy(ROOT / "pyproject.toml", checkout.root)
     checkout.write("requirements.lock", "numpy==1\n")
 
@@ -93,7 +98,8 @@ def test_a_failed_installation_is_not_taken_for_a_finished_one(setup):
     result, asked = setup()
     assert result.returncode == 0
     assert "venv --clear" in asked
-    # Nor is an environment still marked as finished while a changed lock is being installed into it.
+    # Nor is an environment still marked as finished while a changed lock is being installed into
+    # it.
     (setup.root / "requirements.lock").write_text("numpy==2\n")
     assert setup(pip=1)[0].returncode != 0
     assert not setup.mark.exists()

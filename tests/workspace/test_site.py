@@ -1,4 +1,6 @@
-"""The documentation site: pages of documents, notebooks, figures and docstrings, which need no network."""
+"""The documentation site: pages of documents, notebooks, figures and docstrings, which need no
+network.
+"""
 
 import json
 import os
@@ -22,7 +24,9 @@ ADDRESS = "https://example.org/us/ours"
 
 
 def notebook(path, title, *outputs):
-    """Write a notebook as they are here: a heading with a badge, a cell for Colab, parameters, a cell of code."""
+    """Write a notebook as they are here: a heading with a badge, a cell for Colab, parameters, a
+    cell of code.
+    """
     badge = "[![Open in Colab](https://example.org/badge.svg)](https://example.org/open)"
     cells = [
         nbformat.v4.new_markdown_cell(
@@ -41,7 +45,8 @@ def notebook(path, title, *outputs):
 def checkout(tmp_path_factory):
     """A checkout with two notebooks: one executed, one of two runs, neither executed; and a figure."""
     root = tmp_path_factory.mktemp("site") / "a checkout"
-    # The reference of one module stands for all, which take long; small pictures stand for those of the README.
+    # The reference of one module stands for all, which take long; small pictures stand for those of
+    # the README.
     shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("*.rst", "*.png"))
     for name in re.findall(r"!\[[^]]+\]\(docs/(\w+\.png)\)", (ROOT / "README.md").read_text()):
         Image.new("RGB", (2, 2)).save(root / "docs" / name)

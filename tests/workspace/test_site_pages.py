@@ -1,4 +1,6 @@
-"""The sources of the site: where links lead, what a page of a notebook shows, what the gallery lists."""
+"""The sources of the site: where links lead, what a page of a notebook shows, what the gallery
+lists.
+"""
 
 import json
 import re

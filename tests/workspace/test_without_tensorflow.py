@@ -1,4 +1,6 @@
-"""Notebooks where TensorFlow is absent, as on Colab's TPU runtime: Keras computes with JAX by itself."""
+"""Notebooks where TensorFlow is absent, as on Colab's TPU runtime: Keras computes with JAX by
+itself.
+"""
 
 import os
 import subprocess

@@ -1,1 +1,3 @@
-"""What `make peers` runs: the processor model beside SCALE-Sim and ZigZag, each in its own environment."""
+"""What `make peers` runs: the processor model beside SCALE-Sim and ZigZag, each in its own
+environment.
+"""

@@ -16,8 +16,8 @@ def scalesim(rows, results, processor, dataflow):
         processor, dataflow: as exported.
 
     Returns:
-        DataFrame: layer, times, ours, theirs (cycles), same (True: the mapping is the same) and memory ("stepped" where
-        SCALE-Sim's memories were run, too).
+        DataFrame: layer, times, ours, theirs (cycles), same (True: the mapping is the same) and
+            memory ("stepped" where SCALE-Sim's memories were run, too).
     """
     found = _beside(rows, results)
     pixels, taps = found["out_h"] * found["out_w"], found["taps_h"] * found["taps_w"]
@@ -33,8 +33,9 @@ def zigzag(rows, results, processor, dataflow):
     """Cycles without fill, drain or stalls; arguments as for `scalesim`.
 
     Returns:
-        DataFrame: layer, times, ours, theirs, and same: whether the two mappings take as many steps. ZigZag's tiles of
-        pixels are rectangles; its rows of a weight-stationary array are channels of one tap.
+        DataFrame: layer, times, ours, theirs, and same: whether the two mappings take as many
+            steps. ZigZag's tiles of pixels are rectangles; its rows of a weight-stationary array
+            are channels of one tap.
     """
     found = _beside(rows, results)
     if dataflow == "output_stationary":
@@ -65,7 +66,8 @@ def zigzag(rows, results, processor, dataflow):
 def energies(rows, results, simulated, alone, technology):
     """Energy of each layer, all without leakage and interleaving, which ZigZag does not know.
 
-    The convolution of NZP that ZigZag was given reads its zeros from DRAM, as ours does with zeros "stored".
+    The convolution of NZP that ZigZag was given reads its zeros from DRAM, as ours does with zeros
+    "stored".
 
     Args:
         rows, results: as for `zigzag`.
@@ -74,8 +76,8 @@ def energies(rows, results, simulated, alone, technology):
         technology: the `Technology` of all.
 
     Returns:
-        DataFrame: layer, kind, ours_pj; alone_pj, ours if each convolution reads its input from DRAM, as ZigZag has it,
-        which runs them one by one; theirs_pj.
+        DataFrame: layer, kind, ours_pj; alone_pj, ours if each convolution reads its input from
+            DRAM, as ZigZag has it, which runs them one by one; theirs_pj.
     """
     found = _beside(rows, results)
     layers = simulated[["name", "kind"]].rename(columns={"name": "layer"})
@@ -106,7 +108,9 @@ def apart(rows):
 
 
 def comparable(simulated, technology):
-    """Our energy of each layer without leakage and without the DRAM accesses of interleaving and of inserting zeros."""
+    """Our energy of each layer without leakage and without the DRAM accesses of interleaving and of
+    inserting zeros.
+    """
     interleaving = simulated["dram_interleave_bytes"] / 8 * technology.dram_pj
     return simulated["energy_pj"] - simulated["energy_leakage_pj"] - interleaving
 
@@ -118,8 +122,8 @@ def ratios(table):
         table: rows of `energies` with the columns network, method, array and dataflow.
 
     Returns:
-        DataFrame: network, array, dataflow; ours, alone, theirs (ratios); difference and difference_alone, relative to
-        theirs.
+        DataFrame: network, array, dataflow; ours, alone, theirs (ratios); difference and
+            difference_alone, relative to theirs.
     """
     keys, columns = ["network", "array", "dataflow"], ["ours", "alone", "theirs"]
     chosen = table[table["kind"] == "deconv"].groupby([*keys, "method"])

@@ -1,10 +1,11 @@
 """Run SCALE-Sim on an exported folder and write results.csv there.
 
-``build/peers/bin/python run_scalesim.py FOLDER CYCLES``, in the simulators' own environment, where this project is not
-installed. SCALE-Sim steps its memories cycle by cycle, which takes minutes for a large layer and, with the bandwidth
-that the array asks for, stalls it never. So only convolutions of at most CYCLES cycles go through the memories; the
-column `memory` says which. For the others the cycles are the length of the demand that SCALE-Sim's array makes of them,
-which is what its memories count.
+``build/peers/bin/python run_scalesim.py FOLDER CYCLES``, in the simulators' own environment, where
+this project is not installed. SCALE-Sim steps its memories cycle by cycle, which takes minutes for
+a large layer and, with the bandwidth that the array asks for, stalls it never. So only convolutions
+of at most CYCLES cycles go through the memories; the column `memory` says which. For the others the
+cycles are the length of the demand that SCALE-Sim's array makes of them, which is what its memories
+count.
 """
 
 import csv

@@ -1,7 +1,8 @@
 """Run ZigZag on an exported folder and write results.csv there.
 
-``build/peers/bin/python run_zigzag.py FOLDER``, in the environment of the simulators, where this project is not
-installed. ZigZag looks for the order of loops whose product of energy and delay is least.
+``build/peers/bin/python run_zigzag.py FOLDER``, in the environment of the simulators, where this
+project is not installed. ZigZag looks for the order of loops whose product of energy and delay is
+least.
 """
 
 import csv

@@ -1,6 +1,7 @@
 """The operations a plan is run with, one small module per array library.
 
-A backend is a module with the functions of `Backend`, on channels-last arrays. It is chosen by the array it is given;
+A backend is a module with the functions of `Backend`, on channels-last arrays. It is chosen by the
+array it is given;
 no framework is imported that the caller has not imported already.
 """
 
@@ -32,7 +33,8 @@ def of(array: Array) -> Backend:
     """
     if isinstance(array, np.ndarray):
         return _load("numpy")
-    # Asking sys.modules first keeps frameworks unloaded: an array of a library that was never imported cannot exist.
+    # Asking sys.modules first keeps frameworks unloaded: an array of a library that was never
+    # imported cannot exist.
     if "jax" in sys.modules and isinstance(array, sys.modules["jax"].Array):
         return _load("jax")
     if "tensorflow" in sys.modules and sys.modules["tensorflow"].is_tensor(array):
@@ -107,7 +109,8 @@ def static_shape(array: Array) -> tuple[int | None, ...]:
 
 
 def untranslated(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Keep TensorFlow's AutoGraph from rewriting `function`: nothing in it depends on a tensor's value.
+    """Keep TensorFlow's AutoGraph from rewriting `function`: nothing in it depends on a tensor's
+    value.
 
     This happens at the call, because TensorFlow may not be imported earlier.
     """

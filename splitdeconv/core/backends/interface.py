@@ -16,7 +16,9 @@ Pads = Sequence[tuple[int, int]]
 
 
 class Backend(Protocol):
-    """A module of array operations. NumPy's lacks those at the end, which only `splitdeconv.ops` needs."""
+    """A module of array operations. NumPy's lacks those at the end, which only `splitdeconv.ops`
+    needs.
+    """
 
     __name__: str
 
@@ -65,7 +67,9 @@ class Backend(Protocol):
         ...
 
     def conv(self, x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
-        """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
+        """Stride-1 cross-correlation of ``(N, *spatial, C)`` with
+        ``(*taps, C // groups, channels)``.
+        """
         ...
 
     def conv_transpose(self, x: Array, filters: Array, plan: SplitPlan) -> Array:
@@ -83,10 +87,13 @@ class Backend(Protocol):
         ...
 
     def static_values(self, vector: Any, count: int) -> tuple[int | None, ...]:
-        """The entries of a shape, None where they are only known when it runs; `count` if nothing is."""
+        """The entries of a shape, None where they are only known when it runs; `count` if nothing
+        is.
+        """
         ...
 
-    # TensorFlow's alone: the others know every length before they run, and have no operator of their own signature.
+    # TensorFlow's alone: the others know every length before they run, and have no operator of
+    # their own signature.
 
     def check_shape(self, x: Array, expected: Any, known: Sequence[int | None]) -> Array:
         """`x`, once it is known to have the expected shape, of which `known` is static."""

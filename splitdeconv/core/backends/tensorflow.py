@@ -1,7 +1,8 @@
 """TensorFlow: tf.nn.conv{1,2,3}d, with workarounds for gaps in its CPU kernels.
 
-On a CPU, TensorFlow 2.21 has no gradient for dilated or grouped convolutions outside XLA. Both are therefore built
-from plain ones: dilation by space-to-batch, groups by one convolution each (or a depthwise one).
+On a CPU, TensorFlow 2.21 has no gradient for dilated or grouped convolutions outside XLA. Both are
+therefore built from plain ones: dilation by space-to-batch, groups by one convolution each (or a
+depthwise one).
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def shape(x: Array) -> tuple[Any, ...]:
 
 
 def static_values(vector: Any, count: int) -> tuple[int | None, ...]:
-    """The entries of a shape given as list or tensor, None where only known at run time; `count` of them if unknown.
+    """The entries of a shape given as list or tensor, None where only known at run time; `count` of
+    them if unknown.
 
     Raises:
         TypeError, ValueError: it is not a vector of integers.
@@ -67,12 +69,15 @@ def check_shape(x: Array, expected: Any, known: Sequence[int | None]) -> Array:
     actual, expected = tf.shape(x), tf.cast(expected, tf.int32)
     check = tf.debugging.assert_equal(actual, expected, _LATE)
     with tf.control_dependencies([] if check is None else [check]):
-        # XLA drops assertions. It keeps a slice, which cannot enlarge, and a reshape, which cannot shrink.
+        # XLA drops assertions. It keeps a slice, which cannot enlarge, and a reshape, which cannot
+        # shrink.
         return tf.reshape(tf.slice(x, tf.zeros_like(actual), expected), actual)
 
 
 def reshape(x: Array, lengths: Sequence[Any]) -> Array:
-    """Reshape; one unknown length becomes -1, so that a dynamic batch leaves no shape arithmetic in the graph."""
+    """Reshape; one unknown length becomes -1, so that a dynamic batch leaves no shape arithmetic in
+    the graph.
+    """
     unknown = [i for i, n in enumerate(lengths) if tf.is_tensor(n)]
     if len(unknown) == 1:
         lengths = [-1 if i in unknown else n for i, n in enumerate(lengths)]

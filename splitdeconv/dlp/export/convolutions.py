@@ -77,11 +77,12 @@ def export(
 
     Args:
         network: what `splitdeconv.dlp.workload` takes.
-        processor: name, path or `Processor`; its array, buffers, precision, clock and bandwidth are used.
+        processor: name, path or `Processor`; its array, buffers, precision, clock and bandwidth are
+            used.
         folder: the target folder, created if it does not exist. Files of the same name are
             replaced.
-        format: "scalesim" for SCALE-Sim 3.0.0 (topology.csv, layout.csv, scale.cfg), "zigzag" for ZigZag 3.9.1
-            (workload.yaml, accelerator.yaml, mapping.yaml).
+        format: "scalesim" for SCALE-Sim 3.0.0 (topology.csv, layout.csv, scale.cfg), "zigzag" for
+            ZigZag 3.9.1 (workload.yaml, accelerator.yaml, mapping.yaml).
         method: one of `splitdeconv.dlp.lowering.METHODS`.
         dataflow: one of the processor's; None for its first.
         batch: images.
@@ -127,5 +128,7 @@ def export(
 
 
 def _named(index, name):
-    """A name of small letters, digits and underscores: SCALE-Sim takes one with "DP" in it for a depthwise layer."""
+    """A name of small letters, digits and underscores: SCALE-Sim takes one with "DP" in it for a
+    depthwise layer.
+    """
     return f"c{index}_" + re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -1,4 +1,5 @@
-"""SCALE-Sim 3.0.0 (Samajdar et al., arXiv 1811.02883): a topology of convolutions, and a configuration of the array.
+"""SCALE-Sim 3.0.0 (Samajdar et al., arXiv 1811.02883): a topology of convolutions, and a
+configuration of the array.
 
 Its convolutions are unpadded, undilated and of one stride for both axes, over a single image. The
 export keeps the outputs, taps and channels, on which the cycles and the counters of buffer accesses

@@ -1,4 +1,5 @@
-"""ZigZag 3.9.1 (Mei et al., IEEE TC 70(8), 2021): a workload, an accelerator, and where each loop is unrolled.
+"""ZigZag 3.9.1 (Mei et al., IEEE TC 70(8), 2021): a workload, an accelerator, and where each loop
+is unrolled.
 
 ZigZag searches the order of the loops. The unrolling over the array is fixed here, so that the
 array is the same: output stationary, a rectangle of output pixels over the rows and output channels
@@ -41,7 +42,8 @@ def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str
         Contents of workload.yaml, accelerator.yaml and mapping.yaml.
 
     Raises:
-        SplitDeconvError: an unknown technology, or one without a multiplier of the processor's words.
+        SplitDeconvError: an unknown technology, or one without a multiplier of the processor's
+            words.
     """
     technology = load_technology(technology or processor.technology)
     layers = list(rows.itertuples(index=False))
@@ -106,13 +108,17 @@ def _mapping(name, row, processor, dataflow):
 
 
 def rectangle(height, width, pixels):
-    """(width, height) of the tile of at most `pixels` that covers a map in the fewest tiles; the widest of these."""
+    """(width, height) of the tile of at most `pixels` that covers a map in the fewest tiles; the
+    widest of these.
+    """
     shapes = [(w, min(height, pixels // w)) for w in range(1, min(width, pixels) + 1)]
     return min(reversed(shapes), key=lambda shape: ceil(width / shape[0]) * ceil(height / shape[1]))
 
 
 def _accelerator(processor, technology):
-    """Registers beside each multiplier, a buffer per operand, DRAM. A dot product's units keep one sum for all rows."""
+    """Registers beside each multiplier, a buffer per operand, DRAM. A dot product's units keep one
+    sum for all rows.
+    """
     words = str(processor.word_bits)
     check_choice(words, tuple(technology.mac_pj), "word length", f"technology {technology.name}")
     bits = {"I1": processor.word_bits, "I2": processor.word_bits, "O": processor.accumulator_bits}

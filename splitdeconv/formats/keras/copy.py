@@ -17,7 +17,8 @@ def layers_of(model):
 
 
 def copy_of(model, inputs=None):
-    """A copy of a Sequential or functional model: structure, sharing, names, weights, flags, compile state.
+    """A copy of a Sequential or functional model: structure, sharing, names, weights, flags,
+    compile state.
 
     Args:
         model: the model.

@@ -175,7 +175,8 @@ class OnnxModel(Model):
         """The model as one file with external data inside; the original bytes if nothing changed.
 
         Raises:
-            SplitDeconvError: external data cannot be read, or the file would exceed protobuf's 2 GiB.
+            SplitDeconvError: external data cannot be read, or the file would exceed protobuf's 2
+                GiB.
         """
         outside = self._outside()
         if self._data is not None and not outside:
@@ -196,7 +197,8 @@ class OnnxModel(Model):
             path: of the file.
 
         Raises:
-            SplitDeconvError: external data cannot be read, or the file would exceed protobuf's 2 GiB.
+            SplitDeconvError: external data cannot be read, or the file would exceed protobuf's 2
+                GiB.
         """
         kept = staying(self._model, self._folder)
         found = [locate(tensor, self._folder) for tensor in kept]

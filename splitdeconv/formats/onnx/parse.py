@@ -142,7 +142,8 @@ def array(tensor, folder):
             file.
 
     Raises:
-        SplitDeconvError: its type is unknown; or its file is missing, too short, or outside the folder.
+        SplitDeconvError: its type is unknown; or its file is missing, too short, or outside the
+            folder.
     """
     onnx = require("onnx", "onnx")
     if tensor.data_type not in (*_BITS, _STRING):

@@ -50,8 +50,8 @@ def is_onnx(data) -> bool:
     field begins with a varint of number and type (0 varint, 1 eight bytes, 2 length and that many
     bytes, 5 four bytes).
     """
-    # ModelProto: ir_version=1 opset_import=8 producer_name=2 producer_version=3 domain=4 model_version=5 doc_string=6
-    # graph=7 metadata_props=14 training_info=20 functions=25
+    # ModelProto: ir_version=1 opset_import=8 producer_name=2 producer_version=3 domain=4
+    # model_version=5 doc_string=6 graph=7 metadata_props=14 training_info=20 functions=25
     known = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2}
     seen = set()
     try:

@@ -16,7 +16,8 @@ from tests.formats.sites import site
 
 
 def test_the_tolerance_is_that_of_the_sums():
-    # 5x5 stride 2: at most 3x3 taps meet in one output; 16 channels; bias and activation: 146 terms.
+    # 5x5 stride 2: at most 3x3 taps meet in one output; 16 channels; bias and activation: 146
+    # terms.
     delta = rounding([site(cin=16)])
     terms = 9 * 16 + 2
     assert delta == pytest.approx(2 * terms * 2**-24 / (1 - terms * 2**-24))

@@ -1,4 +1,6 @@
-"""Inputs that are lengths are told, and get values that go together with the lengths of the other inputs."""
+"""Inputs that are lengths are told, and get values that go together with the lengths of the other
+inputs.
+"""
 
 import numpy as np
 import onnxruntime

@@ -1,4 +1,6 @@
-"""Verification of .tflite models whose outputs prove nothing: their rewritten operators are run alone."""
+"""Verification of .tflite models whose outputs prove nothing: their rewritten operators are run
+alone.
+"""
 
 import numpy as np
 import pytest
@@ -40,7 +42,9 @@ def noisy(operator, rename=None):
 
 
 def branching():
-    """A model that takes one of two branches, each with weights of its own: the second if the image's mean is huge."""
+    """A model that takes one of two branches, each with weights of its own: the second if the
+    image's mean is huge.
+    """
     builder = Builder()
     x, y, mean = (
         builder.tensor("image", SIZE, "f4"),

@@ -71,7 +71,9 @@ def test_no_sound_model_is_refused(scales):
 
 
 def chaotic():
-    """Steps amplified: with scales that are powers of two many values lie in the middle between two."""
+    """Steps amplified: with scales that are powers of two many values lie in the middle between
+    two.
+    """
     far = [
         node("Mul", ["y", "hundred"], "y1"),
         node("Sin", ["y1"], "y2"),
@@ -123,7 +125,9 @@ def test_a_fault_is_not_explained_by_steps(fault):
 
 @pytest.mark.parametrize("fault", [None, "Cos"])
 def test_what_lies_between_rewritten_operators_is_compared(fault):
-    """Negative control: another operator there, which hands the second one sound values of another kind."""
+    """Negative control: another operator there, which hands the second one sound values of another
+    kind.
+    """
     filters = np.random.default_rng(5).standard_normal((4, 3, 3, 3)).astype("f4")
     between = [
         node("Sin", ["y"], "z"),

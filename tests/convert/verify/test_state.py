@@ -1,4 +1,6 @@
-"""Models of which two runs differ: for they keep state, or for they are random; and what to do about it."""
+"""Models of which two runs differ: for they keep state, or for they are random; and what to do
+about it.
+"""
 
 from dataclasses import replace
 from math import inf

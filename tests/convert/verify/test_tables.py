@@ -26,7 +26,9 @@ ROWS = 37
 
 
 def tokens_onnx(before=(), name="ids", axis=0, dtype="i8"):
-    """A model that looks up tokens, whose table has ROWS rows along `axis`, and upsamples what it finds."""
+    """A model that looks up tokens, whose table has ROWS rows along `axis`, and upsamples what it
+    finds.
+    """
     rng = np.random.default_rng(6)
     table = rng.standard_normal((ROWS, 3) if axis == 0 else (3, ROWS)).astype("f4")
     w = rng.standard_normal((3, 2, 4)).astype("f4")

@@ -68,7 +68,8 @@ def test_training_goes_on_as_compiled(name):
     assert source.compiled
     assert copy.run_eagerly
     assert copy.optimizer is not source.optimizer
-    # Measured 2e-7, the rounding of a few steps in float32; a lost delta or state is off by a tenth at least.
+    # Measured 2e-7, the rounding of a few steps in float32; a lost delta or state is off by a tenth
+    # at least.
     np.testing.assert_allclose(train(copy, 3), train(source, 3), rtol=1e-4)
 
 

@@ -148,7 +148,8 @@ def test_training_continues_as_it_would_have():
     ours, theirs = curve(model, x[12:], y[12:]), curve(new, x[12:], y[12:])
     assert len(ours) == 20
     assert ours[-1] < ours[0] / 2
-    # Measured 1e-7 of the loss, the rounding of one step; another hundred times that for other machines' kernels.
+    # Measured 1e-7 of the loss, the rounding of one step; another hundred times that for other
+    # machines' kernels.
     np.testing.assert_allclose(theirs, ours, rtol=1e-5)
 
 

@@ -1,4 +1,6 @@
-"""ONNX models of types for which ONNX Runtime's CPU has no ConvTranspose: operators run by definition."""
+"""ONNX models of types for which ONNX Runtime's CPU has no ConvTranspose: operators run by
+definition.
+"""
 
 import ml_dtypes
 import numpy as np

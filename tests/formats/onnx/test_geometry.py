@@ -1,4 +1,6 @@
-"""ONNX' padding dialect: what ONNX Runtime computes decides, and other readings of the same attributes are shown."""
+"""ONNX' padding dialect: what ONNX Runtime computes decides, and other readings of the same
+attributes are shown.
+"""
 
 import random
 
@@ -146,7 +148,8 @@ def _reference(model, x):
 @pytest.mark.parametrize(
     ("n", "k", "attributes", "differs"),
     [
-        # NOTSET and VALID with output_shape: the pads as they are, here none, instead of half the total
+        # NOTSET and VALID with output_shape: the pads as they are, here none, instead of half the
+        # total
         (3, 5, {"strides": [2], "output_shape": [8]}, "fails"),
         (3, 5, {"strides": [2], "output_shape": [8], "auto_pad": "VALID"}, "fails"),
         (1, 1, {"strides": [4], "output_shape": [3], "output_padding": [3]}, "values"),

@@ -94,7 +94,9 @@ def test_branches_of_an_old_model():
 
 
 def _loop(weights="outer"):
-    """x is doubled in size and subsampled again, three times; the filters come from outside, inside, or are carried."""
+    """x is doubled in size and subsampled again, three times; the filters come from outside,
+    inside, or are carried.
+    """
     nodes = [
         _node("Identity", ["go"], ["go_on"]),
         _up(["state", "w", "b"], "big"),

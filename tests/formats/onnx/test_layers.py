@@ -1,4 +1,6 @@
-"""The layers of ONNX models: sizes, padding and products as the nodes say them, and what has no row."""
+"""The layers of ONNX models: sizes, padding and products as the nodes say them, and what has no
+row.
+"""
 
 import numpy as np
 import onnx
@@ -19,7 +21,9 @@ SIDES = ("h", "w")
 
 
 def of_table(table):
-    """Each row as a node with an input of its own; weights are inputs too, so that no numbers are needed."""
+    """Each row as a node with an input of its own; weights are inputs too, so that no numbers are
+    needed.
+    """
     nodes, inputs, outputs = [], [], []
     for index, row in enumerate(table.itertuples(index=False)):
         x, w, y = (f"{name}{index}" for name in "xwy")
@@ -54,13 +58,16 @@ def test_a_network_has_the_table_of_its_model(name):
     pd.testing.assert_frame_equal(
         found.drop(columns=["name", "padding"]), table.drop(columns=["name", "padding"])
     )
-    # A window of one pixel is padded in either way; transposed convolutions are said by numbers alone.
+    # A window of one pixel is padded in either way; transposed convolutions are said by numbers
+    # alone.
     named = (table["kind"] == "conv") & (table["k_h"] > 1)
     assert found.loc[named, "padding"].tolist() == table.loc[named, "padding"].tolist()
 
 
 def chain(batch):
-    """Dense, reshape, a grouped and dilated convolution, a transposed one; no sizes are declared between them."""
+    """Dense, reshape, a grouped and dilated convolution, a transposed one; no sizes are declared
+    between them.
+    """
     rng = np.random.default_rng(0)
     weights = {
         "a": rng.standard_normal((5, 6 * 4 * 3)).astype("f4"),

@@ -174,7 +174,9 @@ def test_names_that_are_taken_already():
 
 
 def test_declared_lengths_that_contradict_onnx_runtime_are_corrected():
-    """Shape inference adds output_padding to SAME's n*s, so exporters may declare it; ONNX Runtime computes n*s."""
+    """Shape inference adds output_padding to SAME's n*s, so exporters may declare it; ONNX Runtime
+    computes n*s.
+    """
     x, w, _ = arrays(0, (4,), (5,), 1, (2, 3))
     source = single(x, w, strides=[2], auto_pad="SAME_UPPER", output_padding=[1])
     source.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 9

@@ -194,7 +194,9 @@ def test_weights_of_another_stored_form():
 
 @pytest.fixture
 def outside(tmp_path):
-    """A model in a folder of its own that keeps its filters, and other weights, in a file beside it."""
+    """A model in a folder of its own that keeps its filters, and other weights, in a file beside
+    it.
+    """
     folder = tmp_path / "model"
     folder.mkdir()
     nodes = [

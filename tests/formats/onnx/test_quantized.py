@@ -36,7 +36,9 @@ def _model(nodes, stored, inputs=(), **how):
 
 
 def _quantized(rng, *, activation="uint8", weights="int8", axis=1, groups=1, opset=17, domain=""):
-    """DequantizeLinear around a ConvTranspose, as quantizers write it. Scales are no round numbers, as real ones."""
+    """DequantizeLinear around a ConvTranspose, as quantizers write it. Scales are no round numbers,
+    as real ones.
+    """
     shape = (4, 3, 5, 4)
     channels = {None: (), 0: (4,), 1: (3,)}[axis]
     scale = rng.uniform(0.002, 0.02, channels).astype("f")
@@ -94,7 +96,9 @@ def _steps(source, converted, x):
 @pytest.mark.parametrize("axis", [1, None])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_quantized_models_keep_their_scales(form, weights, axis, groups):
-    """Integer sums are exact, the original's float32 sums are not: one step at most, next to a half step only."""
+    """Integer sums are exact, the original's float32 sums are not: one step at most, next to a half
+    step only.
+    """
     rng = np.random.default_rng(5)
     for activation in ("uint8", "int8"):
         source, x = _quantized(
@@ -105,7 +109,8 @@ def test_quantized_models_keep_their_scales(form, weights, axis, groups):
         assert set(steps) <= {0, 1}
         assert steps.get(1, 0) <= 1e-3 * sum(steps.values())
         stored = initializers(converted)
-        # Signed filters under unsigned inputs become unsigned: their sums would saturate on some processors.
+        # Signed filters under unsigned inputs become unsigned: their sums would saturate on some
+        # processors.
         kept = weights if activation == "int8" and form != "stacked" else "uint8"
         assert {a.dtype for name, a in stored.items() if name[:2] == "w_" and a.ndim == 4} == {
             np.dtype(kept)
@@ -143,7 +148,9 @@ def test_onnx_runtime_computes_a_quantized_model_in_integers(form, tmp_path):
 
 
 def test_quantizing_twice_changes_nothing():
-    """Every convolution is followed by the output's QuantizeLinear and its inverse; the original pair stays."""
+    """Every convolution is followed by the output's QuantizeLinear and its inverse; the original
+    pair stays.
+    """
     source, _ = _quantized(np.random.default_rng(5))
     converted = convert(source)
     quantizers = [n for n in converted.graph.node if n.op_type == "QuantizeLinear"]
@@ -216,7 +223,9 @@ def test_scales_that_cannot_follow_stay_in_front_of_the_cut(form, what):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_fake_quantized_float_weights(form):
-    """QuantizeLinear and DequantizeLinear behind float weights, as training with quantization leaves them."""
+    """QuantizeLinear and DequantizeLinear behind float weights, as training with quantization
+    leaves them.
+    """
     scale, zero = np.array([0.5, 1, 2], "f"), np.zeros(3, "i1")
     nodes = [
         node("QuantizeLinear", ["w", "scale", "zero"], "w_q", axis=-3),

@@ -1,4 +1,5 @@
-"""The text detector of PP-OCR, as its users run it: the same boxes on a rendered page before and after.
+"""The text detector of PP-OCR, as its users run it: the same boxes on a rendered page before and
+after.
 
 The model is fetched on first use; without a connection and a filled cache this fails and says so.
 """
@@ -37,7 +38,9 @@ def page():
 
 
 def _boxes(probabilities):
-    """Connected regions above 0.3, the threshold in the package's configuration, as (top, left, bottom, right)."""
+    """Connected regions above 0.3, the threshold in the package's configuration, as (top, left,
+    bottom, right).
+    """
     return [region.bbox for region in measure.regionprops(measure.label(probabilities[0, 0] > 0.3))]
 
 

@@ -132,7 +132,9 @@ def test_computed_weights_of_unknown_shape_are_refused():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_initializers_a_caller_may_override(form):
-    """From IR version 4 on an initializer that is an input is a default: overriding it has to work as before."""
+    """From IR version 4 on an initializer that is an input is a default: overriding it has to work
+    as before.
+    """
     source = single(X, W, BIAS, **UP)
     source.graph.input.extend([value("w", "f", W.shape), value("b", "f", BIAS.shape)])
     converted = same(source, form, {"x": X})

@@ -114,7 +114,9 @@ def keras_model(tmp_path, monkeypatch):
 
 
 def follow(text, monkeypatch):
-    """Run the Python of a recipe's command, split as a shell does it; returns the command it goes on with."""
+    """Run the Python of a recipe's command, split as a shell does it; returns the command it goes
+    on with.
+    """
     command, _, then = text[text.index("python -c") :].rpartition(", then ")
     _, _, code, *arguments = shlex.split(command)
     monkeypatch.setattr(sys, "argv", ["-c", *arguments])
@@ -164,7 +166,8 @@ def test_the_recipe_for_an_h5_file_takes_what_old_initializers_were_given(keras_
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_code_of_the_recipe_for_keras_1_and_2_runs(keras_model, monkeypatch):
-    # Here with the Keras that TensorFlow brings: TF_USE_LEGACY_KERAS makes it the older one, if that is installed.
+    # Here with the Keras that TensorFlow brings: TF_USE_LEGACY_KERAS makes it the older one, if
+    # that is installed.
     keras_model.save("old.h5")
     with refused("unsupported model format") as caught:
         detect(Path("old.h5").read_bytes() + b'"batch_input_shape"', "old.h5")

@@ -35,7 +35,8 @@ def _draw(source):
     padding = source.choice(("SAME", "VALID"))
     output = None
     if source.random() < 0.5:
-        # Any of the lengths from which a strided convolution with this padding leads back to the input's.
+        # Any of the lengths from which a strided convolution with this padding leads back to the
+        # input's.
         shortest = (1, 1) if padding == "SAME" else kernel
         output = tuple(
             (n - 1) * s + least + source.randrange(s)

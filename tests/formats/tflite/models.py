@@ -1,4 +1,6 @@
-"""TFLite files to test with, as benchmarks/fuzz/tflite_models.py makes them: changed, converted and run."""
+"""TFLite files to test with, as benchmarks/fuzz/tflite_models.py makes them: changed, converted and
+run.
+"""
 
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType

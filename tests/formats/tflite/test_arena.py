@@ -7,7 +7,9 @@ from tests.formats.tflite.models import Builder, Deconv, convert, deconv_model, 
 
 
 def _chain(*sizes, extra=()):
-    """A graph that turns tensors of so many bytes one into the next; `extra` (from, to) lets an operator read more."""
+    """A graph that turns tensors of so many bytes one into the next; `extra` (from, to) lets an
+    operator read more.
+    """
     builder = Builder()
     tensors = [builder.tensor(f"t{i}", (size,), "u1") for i, size in enumerate(sizes)]
     for i in range(len(sizes) - 1):
@@ -17,7 +19,8 @@ def _chain(*sizes, extra=()):
 
 
 def test_neighbours_live_together_and_others_share_a_place():
-    # input 64 and output 64 stay; 640 and 320 live at once; then 320 and 128 do, the 128 where the 640 was
+    # input 64 and output 64 stay; 640 and 320 live at once; then 320 and 128 do, the 128 where the
+    # 640 was
     assert arena_peak(_chain(64, 640, 320, 128, 64)) == 64 + 640 + 320
     # the input is kept to the end, the output is not made before
     assert arena_peak(_chain(1024, 64, 64)) == 1024 + 64 + 64
@@ -32,7 +35,8 @@ def test_places_begin_on_64_byte_boundaries():
 
 
 def test_a_gap_between_others_is_used():
-    # t1 and t6 share 1024 bytes, t5 lies behind them; t3, in between, needs neither and takes the place of t1
+    # t1 and t6 share 1024 bytes, t5 lies behind them; t3, in between, needs neither and takes the
+    # place of t1
     assert arena_peak(_chain(64, 1024, 64, 256, 64, 256, 1024, 64)) == 64 + 1024 + 256
 
 
@@ -48,7 +52,8 @@ def test_constants_need_no_arena_and_subgraphs_add_up():
 
 def test_splitting_shows():
     case = Deconv(sizes=(4, 4), kernel=(2, 2), cin=4, cout=4)
-    # at the end the rows, their concatenation and, for the picture itself, its copy: 1024 + 1024 next to the input
+    # at the end the rows, their concatenation and, for the picture itself, its copy: 1024 + 1024
+    # next to the input
     assert arena_peak(convert(deconv_model(case))) == 256 + 1024 + 1024
     assert arena_peak(convert(deconv_model(case), "stacked", "depth_to_space")) == 256 + 1024 + 1024
 

@@ -94,11 +94,14 @@ class TestBytes:
         assert time.process_time() - began < 30
 
     def test_parts_that_are_shared_without_end(self):
-        """A hundred thousand tensors that are one and the same: a file that would unfold to many times its size."""
+        """A hundred thousand tensors that are one and the same: a file that would unfold to many
+        times its size.
+        """
         data, count = bytearray(deconv_model(SMALL)), 100_000
         graph = schema.Model.GetRootAs(bytes(data)).Subgraphs(0)
         field, vector = graph._tab.Pos + graph._tab.Offset(4), len(data)
-        # The subgraph's tensors are now a vector behind the file, whose every element leads to the table behind it.
+        # The subgraph's tensors are now a vector behind the file, whose every element leads to the
+        # table behind it.
         data[field : field + 4] = struct.pack("<I", vector - field)
         first = vector + 4
         table = first + 4 * count

@@ -14,7 +14,9 @@ FORMS = ("split", "rows", "stacked")
 
 
 def executed(data):
-    """Multiply-accumulates per image of a file's CONV_2D operators that read all channels of the image."""
+    """Multiply-accumulates per image of a file's CONV_2D operators that read all channels of the
+    image.
+    """
     model = unpack(data)
     graph = model.subgraphs[0]
     channels = graph.tensors[graph.inputs[0]].shape[3]

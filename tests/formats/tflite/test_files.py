@@ -1,4 +1,6 @@
-"""What surrounds a transposed convolution in a .tflite file: dynamic batches, signatures, other operators and bytes."""
+"""What surrounds a transposed convolution in a .tflite file: dynamic batches, signatures, other
+operators and bytes.
+"""
 
 import io
 import struct
@@ -93,7 +95,9 @@ def _fixed_sites(data, batch):
 
 
 def _custom(strides=(2, 2), padding=1, tail=b"", kernel=(2, 2)):
-    """A file with MediaPipe's operator, whose options are padding, stride of the width, stride of the height."""
+    """A file with MediaPipe's operator, whose options are padding, stride of the width, stride of
+    the height.
+    """
     builder, rng = Builder(), np.random.default_rng(0)
     weights = builder.constant("weights", rng.standard_normal((2, *kernel, 3)).astype("f4"))
     bias = builder.constant("bias", rng.standard_normal(2).astype("f4"))
@@ -120,12 +124,15 @@ def test_mediapipes_operator_becomes_convolutions_that_every_resolver_knows(
     x = np.random.default_rng(1).standard_normal((1, 4, 6, 3)).astype("f4")
     for form in ("split", "rows", "stacked"):
         y = run(convert(original, form), x, kernels=REFERENCE)
-        # 36 products and a bias of order 1, rounded in two orders: 2 * 37 * 2**-24 * their magnitudes, 50 at most
+        # 36 products and a bias of order 1, rounded in two orders: 2 * 37 * 2**-24 * their
+        # magnitudes, 50 at most
         np.testing.assert_allclose(y, run(original, x), rtol=0, atol=2 * 37 * 2.0**-24 * 50)
 
 
 def _two_signatures():
-    """Two subgraphs with a signature each: one upsamples float32, the other int8; they share a metadata entry."""
+    """Two subgraphs with a signature each: one upsamples float32, the other int8; they share a
+    metadata entry.
+    """
     first, second = (
         unpack(deconv_model(Deconv(kernel=(4, 4), kind=kind))) for kind in ("float32", "int8")
     )

@@ -1,4 +1,6 @@
-"""Int8 filters over float32 activations: the same integers are summed on each of LiteRT's families of kernels."""
+"""Int8 filters over float32 activations: the same integers are summed on each of LiteRT's families
+of kernels.
+"""
 
 from itertools import cycle
 
@@ -25,7 +27,8 @@ from tests.formats.tflite.models import (
 )
 
 FORMS = ("split", "rows", "stacked")
-# Kernels of every parity against strides of every parity, batches, channels, scales and biases, in turn.
+# Kernels of every parity against strides of every parity, batches, channels, scales and biases, in
+# turn.
 TURNS = list(zip(CASES, cycle(("concat", "batch_to_space", "transpose")), strict=False))
 HYBRID = Deconv(sizes=(6, 5), kernel=(4, 3), strides=(2, 2), cin=7, cout=5, kind="float32x8")
 
@@ -45,8 +48,8 @@ def test_every_family_of_kernels_agrees(part):
         data, x = deconv_model(case), case.input()
         for form in FORMS:
             default, *plain = _apart(case, data, convert(data, form, interleave), x)
-            # XNNPACK sums integers. It leaves SAME with a kernel shorter than its stride to other kernels, which may
-            # round an activation to another step; nothing here makes them.
+            # XNNPACK sums integers. It leaves SAME with a kernel shorter than its stride to other
+            # kernels, which may round an activation to another step; nothing here makes them.
             assert default <= (1e-7 if on_xnnpack(data) else 1e-6), (case, form)
             # The plain TRANSPOSE_CONV adds up products in float32, the plain CONV_2D integers.
             assert max(plain) <= 2e-6, (case, form)
@@ -175,7 +178,9 @@ def test_an_open_batch_is_taken():
 
 
 def test_the_bound_of_one_step_is_what_steps_make():
-    """Against the definition: every activation moved by its step in the worst direction, and no more than that."""
+    """Against the definition: every activation moved by its step in the worst direction, and no
+    more than that.
+    """
     case = HYBRID.with_(cin=2, cout=2, batch=2)
     data, x = deconv_model(case), case.input()
     (site,) = TFLiteModel.parse(data).sites()

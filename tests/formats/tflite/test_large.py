@@ -1,4 +1,6 @@
-"""Large TFLite models are written without holding them more often than needed, and operators cut without the rest."""
+"""Large TFLite models are written without holding them more often than needed, and operators cut
+without the rest.
+"""
 
 import numpy as np
 import pytest

@@ -92,12 +92,15 @@ def test_a_whole_generator_draws_the_same(kind, name):
 def test_the_file_grows_by_operators_only(kind):
     original = generator(kind)
     assert len(original) < len(convert(original)) < 1.01 * len(original)
-    # the activations' peak grows by what lies between convolutions and pixels, at most the largest output twice
+    # the activations' peak grows by what lies between convolutions and pixels, at most the largest
+    # output twice
     assert arena_peak(original) < arena_peak(convert(original)) < 1.6 * arena_peak(original)
 
 
 def test_a_generator_with_exchanged_phases_is_noticed(monkeypatch):
-    """The control: columns the wrong way round in one converter give a picture of the right size, with other values."""
+    """The control: columns the wrong way round in one converter give a picture of the right size,
+    with other values.
+    """
     true = Mover.concat
     monkeypatch.setattr(Mover, "concat", lambda self, parts, *to: true(self, parts[::-1], *to))
     original, x = generator("int8"), latents("int8")

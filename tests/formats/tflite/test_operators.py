@@ -1,4 +1,6 @@
-"""The operators of a rewritten .tflite file: few, known, of low versions, with the original's quantization."""
+"""The operators of a rewritten .tflite file: few, known, of low versions, with the original's
+quantization.
+"""
 
 import numpy as np
 import pytest
@@ -52,7 +54,8 @@ JOINED = ["CONCATENATION"] * 3 + ["RESHAPE"]
 @pytest.mark.parametrize(
     ("case", "form", "interleave", "expected"),
     [
-        # one window of the four is what SAME itself pads; float32's other PADs XNNPACK fuses with their convolutions
+        # one window of the four is what SAME itself pads; float32's other PADs XNNPACK fuses with
+        # their convolutions
         (FIVE, "split", "concat", [*["PAD", "CONV_2D"] * 3, "CONV_2D", *JOINED]),
         (FOUR, "split", "concat", [*["PAD", "CONV_2D"] * 3, "CONV_2D", *JOINED]),
         (FIVE, "rows", "concat", ["PAD", "CONV_2D", "CONV_2D", "CONCATENATION", "RESHAPE"]),
@@ -189,7 +192,9 @@ def test_float16_weights_stay_float16_behind_their_own_dequantize():
 @pytest.mark.parametrize("zero", [0, 5])
 @pytest.mark.parametrize("form", ["split", "rows", "stacked"])
 def test_int8_weights_behind_a_dequantize_stay_int8(form, zero):
-    """Weights quantized for size alone: scales go with their channels, and an added tap is the zero point."""
+    """Weights quantized for size alone: scales go with their channels, and an added tap is the zero
+    point.
+    """
 
     def quantize(model, graph):
         (weights,) = (tensor for tensor in graph.tensors if tensor.name == b"weights")
@@ -216,7 +221,9 @@ def test_int8_weights_behind_a_dequantize_stay_int8(form, zero):
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8", "int16x8", "uint8"])
 def test_split_moves_weights_and_adds_none(kind):
-    """The growth is operators: tensors, their names and quantization, some int32; never a second copy of a weight."""
+    """The growth is operators: tensors, their names and quantization, some int32; never a second
+    copy of a weight.
+    """
     case = Deconv(kernel=(5, 5), cin=64, cout=32, kind=kind)
     original = deconv_model(case)
     rewritten = convert(original)

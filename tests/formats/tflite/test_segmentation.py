@@ -1,6 +1,8 @@
-"""A real trained model: MediaPipe's selfie segmentation, which the plain and the reference interpreter refuse.
+"""A real trained model: MediaPipe's selfie segmentation, which the plain and the reference
+interpreter refuse.
 
-The file is fetched on first use; without a connection and a filled cache these tests fail and say so.
+The file is fetched on first use; without a connection and a filled cache these tests fail and say
+so.
 """
 
 import io
@@ -44,7 +46,8 @@ def test_the_same_mask_on_every_resolver(original, portrait, form):
             run(original, portrait, kernels=kernels)
     mask, rewritten = run(original, portrait), convert(original, form)
     assert 0.2 < (mask > 0.5).mean() < 0.8
-    # XNNPACK computes all but the one operator as before, and that one's 16 products in the same order.
+    # XNNPACK computes all but the one operator as before, and that one's 16 products in the same
+    # order.
     np.testing.assert_allclose(run(rewritten, portrait), mask, rtol=0, atol=1e-6)
     for kernels in (REFERENCE, OPTIMIZED):
         y = run(rewritten, portrait, kernels=kernels)

@@ -1,4 +1,6 @@
-"""What is left of a file's operators once its transposed convolutions are rewritten, and the types they compute in."""
+"""What is left of a file's operators once its transposed convolutions are rewritten, and the types
+they compute in.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""The values of rewritten operators, over geometries, types, forms and interleaves, on LiteRT's kernels."""
+"""The values of rewritten operators, over geometries, types, forms and interleaves, on LiteRT's
+kernels.
+"""
 
 from itertools import cycle
 from types import SimpleNamespace
@@ -53,8 +55,9 @@ def test_integers_are_identical(kind, part):
             np.testing.assert_array_equal(
                 run(rewritten, x, kernels=REFERENCE), exact, err_msg=str(case)
             )
-            # Where XNNPACK leaves the original to the optimized kernels (SAME with a kernel shorter than its stride),
-            # two families are compared, which round apart by at most one step; int16 has one family only.
+            # Where XNNPACK leaves the original to the optimized kernels (SAME with a kernel shorter
+            # than its stride), two families are compared, which round apart by at most one step;
+            # int16 has one family only.
             apart = 0 if kind == "int16x8" or on_xnnpack(original) else 1
             steps = np.abs(run(rewritten, x).astype(int) - run(original, x))
             assert steps.max() <= apart, case
@@ -80,7 +83,9 @@ def test_enough_geometries_are_compared_on_xnnpack():
 @pytest.mark.parametrize("kind", ["float32", "float16"])
 @pytest.mark.parametrize("part", range(4))
 def test_floats_are_bit_equal_on_reference_kernels_and_close_on_xnnpack(kind, part):
-    """The reference kernels add the same products in the same order: rows, columns, channels. The others do not."""
+    """The reference kernels add the same products in the same order: rows, columns, channels. The
+    others do not.
+    """
     for case, interleaves in TURNS[part::4]:
         case = case.with_(kind=kind)
         x = case.input()
@@ -95,7 +100,9 @@ def test_floats_are_bit_equal_on_reference_kernels_and_close_on_xnnpack(kind, pa
 
 
 def _bound(case, x, original):
-    """What two orders of a float32 sum may differ by (`rounding_bound`), and the rounding of adding the bias, twice."""
+    """What two orders of a float32 sum may differ by (`rounding_bound`), and the rounding of adding
+    the bias, twice.
+    """
     model = unpack(original)
     weights, *bias = (
         constant(model, tensor).astype("f8")

@@ -1,4 +1,6 @@
-"""Forms are timed against each other and compared by value; what goes wrong becomes a reason in its row."""
+"""Forms are timed against each other and compared by value; what goes wrong becomes a reason in its
+row.
+"""
 
 from types import SimpleNamespace
 

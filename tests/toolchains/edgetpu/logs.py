@@ -1,4 +1,6 @@
-"""What edgetpu_compiler really printed, as quoted in public issues; each with its thread in edgetpu_logs.yaml."""
+"""What edgetpu_compiler really printed, as quoted in public issues; each with its thread in
+edgetpu_logs.yaml.
+"""
 
 from pathlib import Path
 

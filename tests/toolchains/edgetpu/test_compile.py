@@ -1,4 +1,6 @@
-"""The check needs nothing; what goes wrong with the compiler or a device becomes a reason in its row."""
+"""The check needs nothing; what goes wrong with the compiler or a device becomes a reason in its
+row.
+"""
 
 import keras
 import numpy as np
@@ -28,7 +30,9 @@ def native():
 
 
 def printing(folder, log, then="exit 0"):
-    """A stand-in that prints a real log, then does something; the model's path is its last argument."""
+    """A stand-in that prints a real log, then does something; the model's path is its last
+    argument.
+    """
     (folder / "log").write_text(log)
     return executable(folder / "compiler", f"cat {folder}/log\nfor last; do :; done\n{then}\n")
 
@@ -216,7 +220,8 @@ def test_what_was_published_is_labelled(tmp_path):
     table = edgetpu.published()
     assert table["origin"].eq("replayed").all()
     assert table["source"].str.startswith("github.com/warmthless/split-deconvolution").all()
-    # The speedups are the quotients of the times within a hundredth: the authors' own rounding (FST: 2.07 as 2.06).
+    # The speedups are the quotients of the times within a hundredth: the authors' own rounding
+    # (FST: 2.07 as 2.06).
     quotients = table["nzp_ms"] / table["sd_ms"]
     np.testing.assert_allclose(table["speedup_nzp_over_sd"], quotients, rtol=0.01)
     ncs2 = edgetpu.published("published_ncs2")

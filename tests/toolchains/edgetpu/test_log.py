@@ -33,7 +33,8 @@ def test_totals_and_operators_of_a_model_that_is_nearly_mapped():
 
 
 def test_what_is_not_mapped_has_the_compilers_reason():
-    # The thread quotes the end of the output; the line that a success begins with is another thread's.
+    # The thread quotes the end of the output; the line that a success begins with is another
+    # thread's.
     start = "\n".join(LOGS["all_but_one_mapped"]["text"].splitlines()[:3])
     totals, operators = parse(f"{start}\n{LOGS['reasons']['text']}")
     assert (totals["mapped"], totals["unmapped"], totals["operations"]) == (2, 153, None)

@@ -29,7 +29,8 @@ def test_no_win_rests_on_what_has_no_estimate():
         ("rows", 90, 40, 0.25),
         ("split", 95, 4, np.nan),
     )
-    # The slowest copy of all, 0.5 cycles a byte, is charged for each byte without estimate: 90 + 20 and 95 + 2.
+    # The slowest copy of all, 0.5 cycles a byte, is charged for each byte without estimate: 90 + 20
+    # and 95 + 2.
     assert libtpu.charged(table).tolist() == [100, 300, 110, 97]
     (won,) = libtpu.best(table).to_dict("records")
     assert (won["form"], won["speedup"], won["over_nzp"]) == ("split", 100 / 97, 300 / 97)

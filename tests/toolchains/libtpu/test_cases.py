@@ -1,4 +1,6 @@
-"""What is asked of the Cloud TPU part is checked first: what is missing, what cannot be, what would be hopeless."""
+"""What is asked of the Cloud TPU part is checked first: what is missing, what cannot be, what would
+be hopeless.
+"""
 
 import pytest
 

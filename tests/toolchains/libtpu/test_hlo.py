@@ -9,7 +9,8 @@ import pytest
 from splitdeconv import SplitDeconvError
 from splitdeconv.toolchains.libtpu import hlo
 
-# What libtpu 0.0.42.1 made, for v5e, of the form "rows" of DCGAN's deconv2 in bfloat16: 16x16x128 -> 32x32x64, 5x5 s2.
+# What libtpu 0.0.42.1 made, for v5e, of the form "rows" of DCGAN's deconv2 in bfloat16: 16x16x128
+# -> 32x32x64, 5x5 s2.
 REAL = (Path(__file__).parent / "libtpu_0.0.42.1_v5e.txt").read_text()
 
 

@@ -1,4 +1,6 @@
-"""Programs are compiled for TPUs and timed here; what goes wrong becomes a reason, and the rest goes on."""
+"""Programs are compiled for TPUs and timed here; what goes wrong becomes a reason, and the rest
+goes on.
+"""
 
 import os
 
@@ -59,7 +61,8 @@ def test_whole_networks_and_chains_are_compiled():
     found = libtpu.measure([*whole, *apart])
     assert found["reason"].isna().all()
     network, rows, chain, apart = found["cycles"]
-    # A network has more than its chain; rows and apart have another program than the native operators.
+    # A network has more than its chain; rows and apart have another program than the native
+    # operators.
     assert network > chain > 0
     assert len({network, rows, chain, apart}) == 4
 

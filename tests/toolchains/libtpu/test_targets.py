@@ -1,4 +1,6 @@
-"""The targets tpu_*: what they choose loses nowhere that was measured, and what was not measured is left."""
+"""The targets tpu_*: what they choose loses nowhere that was measured, and what was not measured is
+left.
+"""
 
 import re
 
@@ -74,7 +76,8 @@ def test_whole_networks_that_are_rewritten_do_not_lose(dtype):
     )
     gains = (costs["native"] / costs["auto"]).dropna()
     assert gains.groupby("generation").size().min() >= 4
-    # The compiler fuses across layers: MDE on v5p, 4.4 and 1.3 times faster by layer, stands where it was.
+    # The compiler fuses across layers: MDE on v5p, 4.4 and 1.3 times faster by layer, stands where
+    # it was.
     assert gains.min() > 0.99, gains.idxmin()
 
 
@@ -93,8 +96,8 @@ def test_reasons_say_how_far_the_best_form_is(generation):
     assert stated == {reason: int(np.ceil(far - 1e-9)) for reason, far in found.items()}
 
 
-# Layers next to those that the rules were learnt from, on which a form that won there takes more cycles than native by
-# libtpu 0.0.42.1: generation, batch, kernel, stride, map, channels.
+# Layers next to those that the rules were learnt from, on which a form that won there takes more
+# cycles than native by libtpu 0.0.42.1: generation, batch, kernel, stride, map, channels.
 LOSING = [
     ("v5e", 1, 5, 2, (16, 16), 64, 256),
     ("v5e", 1, 4, 2, (34, 34), 384, 21),

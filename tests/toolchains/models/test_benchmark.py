@@ -1,4 +1,6 @@
-"""What toolchains are given: layers with the network's own weights, and forms that compute the same integers."""
+"""What toolchains are given: layers with the network's own weights, and forms that compute the same
+integers.
+"""
 
 import keras
 import numpy as np
@@ -88,7 +90,8 @@ def test_layers_compute_what_they_do_in_the_network(rng):
         run(data, np.clip(np.round(x / scale + zero), -128, 127).astype("int8")).astype("float32")
         - offset
     ) * step
-    # int8 of inputs and weights: a few steps of the output's 255, and no shift of one pixel or channel.
+    # int8 of inputs and weights: a few steps of the output's 255, and no shift of one pixel or
+    # channel.
     assert np.abs(found - y).max() < 8 * step
     assert np.abs(found - np.roll(y, 1, axis=2)).max() > 40 * step
 

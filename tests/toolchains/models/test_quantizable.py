@@ -1,4 +1,6 @@
-"""The same function of the same weights, in operators that the converter takes in int8: checked by value in both."""
+"""The same function of the same weights, in operators that the converter takes in int8: checked by
+value in both.
+"""
 
 import keras
 import numpy as np
@@ -67,7 +69,8 @@ def test_the_function_stays_and_int8_is_full(name):
     np.testing.assert_allclose(other(given).numpy(), wanted, rtol=1e-5, atol=1e-5)
 
     found, step = in_int8(litert.full_int8(litert.export(model, calibration=given)), given[:1])
-    # Every operator rounds to a step of its own, none of them coarser than the last one's by much: five steps in all.
+    # Every operator rounds to a step of its own, none of them coarser than the last one's by much:
+    # five steps in all.
     assert np.abs(found - wanted[:1]).max() < 5 * step
     for now, was in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, was)

@@ -1,4 +1,6 @@
-"""Full int8 files draw what the float model draws, to within quantization; and SD the same as native."""
+"""Full int8 files draw what the float model draws, to within quantization; and SD the same as
+native.
+"""
 
 import keras
 import numpy as np
@@ -32,7 +34,8 @@ def test_int8_images_are_the_float_ones_quantized(small):
     integers, images = run_int8(native, inputs)
     assert integers.dtype == np.int8
     assert images.shape == (6, 8, 8, 3)
-    # Input, weights and tanh's table are in 8 bits: some steps of 2/255 each, and not shuffled among the images.
+    # Input, weights and tanh's table are in 8 bits: some steps of 2/255 each, and not shuffled
+    # among the images.
     assert np.abs(images - np.asarray(model(inputs))).max() < 0.1
     assert np.abs(images - np.asarray(model(inputs[::-1]))).max() > 0.5
     np.testing.assert_array_equal(run_int8(split, inputs)[0], integers)

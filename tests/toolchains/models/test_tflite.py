@@ -87,7 +87,8 @@ def test_several_inputs_are_calibrated_each_by_its_own(two_inputs, rng):
         found, (scale, zero) = interpreter.get_tensor(sink["index"]), sink["quantization"]
         found = (found.astype("float32") - zero) * scale if scale else found
         wanted = two_inputs([values[:1] for values in samples]).numpy()
-        # Half a step of inputs up to 50, of weights of order one, over five inputs; or float32 roundings.
+        # Half a step of inputs up to 50, of weights of order one, over five inputs; or float32
+        # roundings.
         np.testing.assert_allclose(found, wanted, rtol=0, atol=2.0 if scale else 1e-4)
 
 
@@ -111,7 +112,9 @@ def test_full_int8_is_checked(model, rng):
 
 
 def test_a_float_operator_within_is_refused(rng):
-    """TensorFlow has no int8 kernel for it and, where it may, leaves it in float between int8 ports."""
+    """TensorFlow has no int8 kernel for it and, where it may, leaves it in float between int8
+    ports.
+    """
     import tensorflow as tf
 
     convert = tf.lite.TFLiteConverter.from_concrete_functions

@@ -10,7 +10,8 @@ from .bounds import damaged
 
 # TFLite kernels count elements in an int (RuntimeShape::FlatSize).
 _MOST_ELEMENTS = 2**31
-# Bytes per element by TensorType; strings, resources, variants and packed types have no such number.
+# Bytes per element by TensorType; strings, resources, variants and packed types have no such
+# number.
 BYTES = {
     0: 4,
     1: 2,

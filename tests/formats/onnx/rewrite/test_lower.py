@@ -1,4 +1,6 @@
-"""What a ConvTranspose becomes, by value in ONNX Runtime: every attribute, form, interleave, type and open size."""
+"""What a ConvTranspose becomes, by value in ONNX Runtime: every attribute, form, interleave, type
+and open size.
+"""
 
 import random
 import warnings
@@ -24,7 +26,9 @@ OPSETS = (8, 9, 10, 11, 13, 17, 18, 21, 22)
 
 
 def draw_case(draw):
-    """One random ConvTranspose that ONNX Runtime runs: sizes, kernel, attributes, channels, what is left open."""
+    """One random ConvTranspose that ONNX Runtime runs: sizes, kernel, attributes, channels, what is
+    left open.
+    """
     while True:
         rank = draw.choice([1, 2, 2, 3])
         longest, fastest = (5, 4) if rank < 3 else (3, 3)
@@ -167,7 +171,9 @@ def test_one_axis_is_interleaved_by_two_reshapes_and_a_transpose():
 
 
 def opened(source, shape):
-    """The same model, made to take another size as programs do after loading: by opening what it declares."""
+    """The same model, made to take another size as programs do after loading: by opening what it
+    declares.
+    """
     changed = onnx.ModelProto()
     changed.CopyFrom(source)
     for declared in (*changed.graph.input, *changed.graph.output):
@@ -179,7 +185,9 @@ def opened(source, shape):
 
 @pytest.mark.parametrize("part", range(6))
 def test_a_file_of_fixed_size_stays_as_resizable_as_it_was(part):
-    """Sums of small integers: wherever the original runs, down to one element, the converted one yields the same."""
+    """Sums of small integers: wherever the original runs, down to one element, the converted one
+    yields the same.
+    """
     draw, compared = random.Random(100 + part), 0
     while compared < 40:
         sizes, kernel, attributes, _, per_group, _, biased = draw_case(draw)
@@ -209,7 +217,9 @@ def test_a_file_of_fixed_size_stays_as_resizable_as_it_was(part):
 
 @pytest.mark.parametrize("interleave", INTERLEAVES)
 def test_a_map_of_one_element_costs_no_padding_and_is_refused_at_other_sizes(interleave):
-    """A GAN's first layer: its plan holds for the declared map, and a runtime says so instead of yielding numbers."""
+    """A GAN's first layer: its plan holds for the declared map, and a runtime says so instead of
+    yielding numbers.
+    """
     rng = np.random.default_rng(0)
     x, w = (
         rng.integers(-9, 10, (2, 5, 1, 1)).astype("f"),
@@ -242,7 +252,9 @@ def test_an_output_shape_binds_the_conversion_to_the_declared_size_and_the_reaso
 
 
 def test_the_comparison_sees_two_exchanged_phases():
-    """Negative control: what every test here compares differs when two phases' filters change places."""
+    """Negative control: what every test here compares differs when two phases' filters change
+    places.
+    """
     x, w, bias = arrays(0, (5, 6), (4, 4), 1, (3, 2))
     source = single(x, w, bias, strides=[2, 2], pads=[1, 1, 1, 1])
     converted = convert(source)
@@ -252,7 +264,9 @@ def test_the_comparison_sees_two_exchanged_phases():
 
 
 def _onnx_cases():
-    """ONNX' own conformance cases of the operator; making those of other operators overflows on purpose."""
+    """ONNX' own conformance cases of the operator; making those of other operators overflows on
+    purpose.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return collect_testcases("ConvTranspose")
@@ -363,7 +377,9 @@ def test_a_phase_that_reads_only_padding_where_the_input_is_short():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_half_precision(form):
-    """ONNX Runtime sums float16 in float32 and rounds once: half a unit in the last place for each of the two."""
+    """ONNX Runtime sums float16 in float32 and rounds once: half a unit in the last place for each
+    of the two.
+    """
     x, w, bias = (a.astype(np.float16) for a in arrays(0, (5, 6), (4, 3), 2, (3, 2)))
     source = single(x, w, bias, strides=[2, 2], group=2)
     expected, got = run(source, {"x": x})[0], run(convert(source, form), {"x": x})[0]
@@ -373,7 +389,9 @@ def test_half_precision(form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_double_precision(form):
-    """ONNX Runtime has no kernel for float64; ONNX' own reference runs what the conversion is made of."""
+    """ONNX Runtime has no kernel for float64; ONNX' own reference runs what the conversion is made
+    of.
+    """
     x, w, bias = arrays(0, (4, 3), (5, 2), 1, (3, 2), np.float64)
     source = single(x, w, bias, strides=[2, 3], pads=[1, 0, 2, 1], dilations=[1, 2])
     axes = from_onnx((4, 3), (5, 2), strides=[2, 3], pads=[1, 0, 2, 1], dilations=[1, 2])

@@ -54,7 +54,9 @@ def test_the_same_operators_as_the_converter(form):
 
 
 def test_after_a_fused_batch_normalization():
-    """onnxscript folds the normalization into the filters first; then nothing but convolutions is left."""
+    """onnxscript folds the normalization into the filters first; then nothing but convolutions is
+    left.
+    """
     nodes = [
         helper.make_node("ConvTranspose", ["x", "w"], ["u"], name="up", **UP),
         helper.make_node("BatchNormalization", ["u", "gamma", "beta", "mean", "variance"], ["n"]),

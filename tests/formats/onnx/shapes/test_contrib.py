@@ -180,7 +180,9 @@ def test_what_is_not_known_stays_unknown():
 
 
 def chain(rng):
-    """Conv, Relu, ConvTranspose, then quantizers of 16 bits around a second ConvTranspose; all of it static."""
+    """Conv, Relu, ConvTranspose, then quantizers of 16 bits around a second ConvTranspose; all of
+    it static.
+    """
     nodes = [
         helper.make_node("Conv", ["x", "v"], ["a"], pads=[0, 1, 2, 1]),
         helper.make_node("Relu", ["a"], ["r"]),

@@ -1,4 +1,6 @@
-"""ONNX models with open inputs, fixed: values, symbols, what the file says of other values, refusals."""
+"""ONNX models with open inputs, fixed: values, symbols, what the file says of other values,
+refusals.
+"""
 
 import numpy as np
 import onnx
@@ -24,7 +26,9 @@ def _shapes(source):
 
 
 def _two_inputs(rng, x=("n", 3, "h", "w"), z=("n", 5, 1, 1)):
-    """y = ConvTranspose(Relu(x)) + z, with a shape for the inner value that holds for one size only."""
+    """y = ConvTranspose(Relu(x)) + z, with a shape for the inner value that holds for one size
+    only.
+    """
     nodes = [
         helper.make_node("Relu", ["x"], ["r"]),
         helper.make_node(

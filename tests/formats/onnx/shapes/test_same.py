@@ -1,4 +1,6 @@
-"""Sizes behind SAME padding, which ONNX' shape inference tells otherwise than ONNX Runtime computes them."""
+"""Sizes behind SAME padding, which ONNX' shape inference tells otherwise than ONNX Runtime computes
+them.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Large constants: models are copied without them, and written one by one as protobuf writes the whole."""
+"""Large constants: models are copied without them, and written one by one as protobuf writes the
+whole.
+"""
 
 import numpy as np
 import onnx

@@ -1,4 +1,6 @@
-"""Large tensors of an ONNX model that lie in other files: they stay there, and what is written loads where it lies."""
+"""Large tensors of an ONNX model that lie in other files: they stay there, and what is written
+loads where it lies.
+"""
 
 import os
 import subprocess
@@ -37,7 +39,9 @@ def refer(name, shape, location, offset, length):
 
 
 def network(folder, seed=0):
-    """A model whose tensors lie in three files, two of them in folders: its path, a run of it, an input."""
+    """A model whose tensors lie in three files, two of them in folders: its path, a run of it, an
+    input.
+    """
     rng = np.random.default_rng(seed)
     table, dense = (
         rng.standard_normal((50, 24), np.float32),

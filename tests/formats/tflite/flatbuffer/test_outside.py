@@ -1,4 +1,6 @@
-"""Constants behind the flatbuffer, as files that may exceed 2 GB are written: read, rewritten, and written inside."""
+"""Constants behind the flatbuffer, as files that may exceed 2 GB are written: read, rewritten, and
+written inside.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""TFLite models with open inputs, fixed: values, every shape in the file, what stays open, refusals."""
+"""TFLite models with open inputs, fixed: values, every shape in the file, what stays open,
+refusals.
+"""
 
 import re
 import shlex
@@ -46,7 +48,9 @@ def _assert_settled(data):
 
 
 def _halves(kinds=("FLOOR_DIV",), second=True):
-    """Two transposed convolutions; the height of each is computed by operators that no reader of files follows."""
+    """Two transposed convolutions; the height of each is computed by operators that no reader of
+    files follows.
+    """
     builder, rng = Builder(), np.random.default_rng(7)
     x = first = builder.tensor("image", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
     for number, (cin, cout) in enumerate([(3, 4), (4, 2)][: 1 + second]):
@@ -127,7 +131,9 @@ def test_what_is_refused_while_open_converts_with_what_the_refusal_advises():
 
 
 def test_an_output_as_long_as_an_earlier_tensor():
-    """A decoder that asks for the size of what an encoder began with, which its own input does not tell."""
+    """A decoder that asks for the size of what an encoder began with, which its own input does not
+    tell.
+    """
     builder = Builder()
     x = builder.tensor("image", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
     half = builder.tensor("half", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
