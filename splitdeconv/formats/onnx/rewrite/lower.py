@@ -21,7 +21,9 @@ from ....core.forms import check_depth_to_space
 from ..ops import Scaled
 
 
-def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=None):
+def lower(
+    ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=None, requantize=None
+):
     """Emit a planned transposed convolution.
 
     Args:
@@ -37,6 +39,7 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
         channels: output channels; divisible by the groups.
         dtype: NumPy type of the values.
         quantize: applied to the result of each convolution; None for nothing.
+        requantize: applied to slices of the input; None for nothing.
 
     Returns:
         The output value, ``(N, channels, *spatial)``.
@@ -51,7 +54,7 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
         x = ops.reshape(x, [0, 0, *[1] * len(plan.axes)])
     inputs = {}
     blocks = [
-        w and _convolve(ops, plan, c, _cut(ops, plan, c, x, inputs), w, bias)
+        w and _convolve(ops, plan, c, _cut(ops, plan, c, x, inputs, requantize), w, bias)
         for c, w in zip(plan.convolutions, filters, strict=True)
     ]
     if quantize is not None:
@@ -67,7 +70,7 @@ def lower(ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=
     return ops.slice(y, crop) if crop else y
 
 
-def _cut(ops, plan, convolution, x, made):
+def _cut(ops, plan, convolution, x, made, requantize):
     """The input as one convolution reads it, sliced where its window does not cover it all.
 
     Also returns the pads that remain. The input may be as short as a slice, so slicing is only
@@ -90,6 +93,8 @@ def _cut(ops, plan, convolution, x, made):
     if key not in made:
         padded = ops.pad(x, zeros) if any(map(any, zeros)) else x
         made[key] = ops.slice(padded, slices) if slices else padded
+        if slices and requantize is not None:
+            made[key] = requantize(made[key])
     return made[key], pads
 
 

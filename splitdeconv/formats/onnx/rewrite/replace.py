@@ -99,6 +99,7 @@ def _emit(ops, this, plan, interleave, folder, count):
         channels,
         dtype,
         quantize=quantize,
+        requantize=_requantizer(ops, this),
     )
 
 
@@ -166,6 +167,28 @@ def _quantizer(ops, this, plan, count, read):
     return quantize
 
 
+def _requantizer(ops, this):
+    """A function that quantizes a slice of the input and dequantizes it again, to the same values.
+
+    None if the input is not dequantized. ONNX Runtime moves quantizers over a Slice by itself. From
+    operator set 21 on it then writes an output_dtype, which it forgets to change when it changes
+    signed bytes into unsigned ones (1.32.0, on processors without VNNI), and does not load the file.
+    """
+    node = this.scope.producer(this.node.input[0])
+    if node is None or node.op_type != "DequantizeLinear" or ops.opset < 21:
+        return None
+    home, parameters = this.scope.home(node.output[0]), node.input[1:]
+    scales = [home.constant(name) for name in parameters]
+    if len(parameters) < 2 or any(t is None or list(t.dims) not in ([], [1]) for t in scales):
+        return None
+
+    def requantize(value):
+        steps = ops.emit("QuantizeLinear", [value, *parameters], domain=node.domain)
+        return ops.emit("DequantizeLinear", [steps, *parameters], domain=node.domain)
+
+    return requantize
+
+
 def _feeding(this):
     """Names that only the filters and the bias may need."""
     names = set(this.node.input[1:])
@@ -176,10 +199,22 @@ def _feeding(this):
 
 
 def _declare(this):
-    """Correct declared output lengths to those of ONNX Runtime, which the result will have."""
-    for value in declared(this.scope.graph):
+    """Correct declared output lengths to those of ONNX Runtime, which the result will have.
+
+    The rank is declared where it was inferred before: inference stops at a Reshape to computed
+    lengths, and ONNX Runtime runs no Scan whose body has an output of unknown rank.
+    """
+    onnx = require("onnx", "onnx")
+    name = this.node.output[0]
+    unknown = [None, this.shape[1] * this.groups, *[None] * len(this.axes)]
+    values = [value for value in declared(this.scope.graph) if value.name == name]
+    if not values and not this.scope.function:
+        values = [this.scope.graph.value_info.add()]
+    for value in values:
+        if not value.type.tensor_type.HasField("shape"):
+            value.CopyFrom(onnx.helper.make_tensor_value_info(name, this.computes, unknown))
         dims = value.type.tensor_type.shape.dim
-        if value.name == this.node.output[0] and len(dims) == len(this.shape):
+        if len(dims) == len(this.shape):
             for dim, axis in zip(dims[2:], this.axes, strict=True):
                 if axis.o is not None and dim.HasField("dim_value"):
                     dim.dim_value = axis.o
