@@ -178,7 +178,7 @@ def _edge_values(file, path, rng):
 
 
 def _another_shape(file, path, rng):
-    values = file[path][()]
+    values = np.atleast_1d(file[path][()])
     del file[path]
     file[path] = pick(rng, (values.reshape(-1), values[..., None], values[:0], np.tile(values, 2)))
 

@@ -23,6 +23,8 @@ _MOST_AXES = 4
 _OTHER_BATCHES = (1, 3)
 # The largest tensor may have this many elements; for more, shorter lengths are tried first.
 _MOST_NUMBERS = 2**20
+# With more, lengths are not tried at all, unless even the shortest leads to more: 1 GiB in float32.
+_MOST_OPEN = 2**28
 # Inputs with more elements do not fit into memory.
 _TOO_MANY = 2**33
 
@@ -132,7 +134,9 @@ def find_recipe(run, inputs, seed, growth=1):
         Recipe(length, batch, most, tables=tables, steps=steps)
         for length, batch, most, tables, steps in recipes
     ]
-    # Lengths that lead to huge tensors come last.
+    least = min(recipe.numbers(inputs) for recipe in tried)
+    tried = [r for r in tried if r.numbers(inputs) * growth <= max(_MOST_OPEN, least * growth)]
+    # Lengths that lead to large tensors come last.
     for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
         if (count := recipe.numbers(inputs)) > _TOO_MANY:
             said = f"its inputs would have {count:,} elements"

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from splitdeconv.convert.verify.inputs import find_recipe, read_inputs
+from splitdeconv.convert.verify.inputs import Recipe, find_recipe, read_inputs
 from splitdeconv.formats.port import Input, RejectedError
 from tests.refusals import refused
 
@@ -52,6 +52,28 @@ def test_lengths_are_tried_until_one_suits():
 
     recipe, _ = find_recipe(run, [IMAGE], 0)
     assert (recipe.length, recipe.batch) == (16, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "growth", "longest"),
+    [
+        ((1, None, None, None, 4), 9, 64),  # 224 cubed would be 404 million numbers
+        ((1, None, None, 3), 64, 224),
+        ((None, None, 80), 300, 224),
+        ((1, None, 2**27), 3, 1),  # fixed lengths are what they are
+    ],
+)
+def test_no_open_length_makes_a_huge_tensor(shape, growth, longest):
+    tried = []
+
+    def run(feed):
+        raise RejectedError("never")
+
+    given = Input("x", np.dtype("f4"), shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recipe, "draw", lambda recipe, *_: tried.append(recipe.shape(given)))
+        assert find_recipe(run, [given], 0, growth) == (None, "never")
+    assert max(size[1] for size in tried) == longest
 
 
 def test_what_suits_nobody_is_told():

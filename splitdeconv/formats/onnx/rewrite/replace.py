@@ -172,7 +172,7 @@ def _requantizer(ops, this):
 
     None if the input is not dequantized. ONNX Runtime moves quantizers over a Slice by itself. From
     operator set 21 on it then writes an output_dtype, which it forgets to change when it changes
-    signed bytes into unsigned ones (1.32.0, on processors without VNNI), and does not load the file.
+    signed bytes into unsigned ones (1.32.0, on processors without VNNI): the file does not load.
     """
     node = this.scope.producer(this.node.input[0])
     if node is None or node.op_type != "DequantizeLinear" or ops.opset < 21:
