@@ -109,7 +109,7 @@ def compare(
         converted_path or path,
         delta,
         seed,
-        growth=growth(sites),
+        growth=growth([decision.site for decision in decisions] if decisions else sites),
     )
     if pair.delta and file_format.name in _SPLICES:
         pair = replace(pair, explain=_SPLICES[file_format.name](pair, sites).explain)
