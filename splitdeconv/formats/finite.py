@@ -16,10 +16,17 @@ own zeros.
 
 import numpy as np
 
+from ..core.typing import ArrayLike, NumpyArray
+
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def describe(filters, bias=None, channels=0, largest=_LARGEST) -> str | None:
+def describe(
+    filters: ArrayLike,
+    bias: NumpyArray | None = None,
+    channels: int = 0,
+    largest: float = _LARGEST,
+) -> str | None:
     """Explain why sums over these filters may not be finite for inputs between -1 and 1.
 
     Args:

@@ -35,7 +35,7 @@ class Model(Protocol):
         """(name, version) of every operator."""
         ...
 
-    def left(self, decisions: Sequence[Decision] = ()) -> list[tuple]:
+    def left(self, decisions: Sequence[Decision] = ()) -> list[tuple[Any, ...]]:
         """(name, version) of every operator that stays, with element types if the format has them.
 
         Args:
@@ -44,7 +44,7 @@ class Model(Protocol):
         going = Counter(
             decision.site.operator for decision in decisions if decision.verdict == "convert"
         )
-        staying = []
+        staying: list[tuple[Any, ...]] = []
         for name, version in self.operators():
             if going[name]:
                 going[name] -= 1
@@ -254,7 +254,7 @@ class Format(Protocol):
 
     def layers(
         self, data: Any, where: str, path: str | Path | None = None, size: int | None = None
-    ) -> list[dict]:
+    ) -> list[dict[str, Any]]:
         """Every layer that multiplies, as rows; keys as in `splitdeconv.networks.table.COLUMNS`.
 
         Args:

@@ -64,7 +64,7 @@ def parsed(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
     Raises:
         SplitDeconvError: a text is not a shape, or a name is given twice.
     """
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, _, sizes = text.rpartition("=")
         if not _TEXT.fullmatch(sizes) or (not name and "=" in text):
@@ -74,15 +74,15 @@ def parsed(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
                 expected=_EXPECTED,
                 got=shown(text),
             )
-        if name in found:
+        if name in shapes:
             raise SplitDeconvError(
                 "invalid input shapes: expected one per input",
                 where="--input-shape",
                 expected=f"{name or 'a shape'} once",
-                got=f"{text_of(found[name])} and {sizes}",
+                got=f"{text_of(shapes[name])} and {sizes}",
             )
-        found[name] = tuple(int(n) for n in sizes.split("x"))
-    return found or None
+        shapes[name] = tuple(int(n) for n in sizes.split("x"))
+    return shapes or None
 
 
 def checked(given: object) -> dict[str, tuple[int, ...]] | None:
@@ -102,7 +102,7 @@ def checked(given: object) -> dict[str, tuple[int, ...]] | None:
     return {name: _checked_shape(name, shape) for name, shape in shapes.items()}
 
 
-def _checked_shape(name, shape):
+def _checked_shape(name: str, shape: object) -> tuple[int, ...]:
     if isinstance(shape, str) or not isinstance(shape, Sequence):
         raise _misgiven(shape)
     where = f"input_shape, input {name}" if name else _WHERE
@@ -117,7 +117,7 @@ def _checked_shape(name, shape):
     return sizes
 
 
-def _misgiven(got):
+def _misgiven(got: object) -> SplitDeconvError:
     return SplitDeconvError(
         "invalid input shape: expected sizes by input name",
         where=_WHERE,
@@ -139,38 +139,39 @@ def wanted(
     Raises:
         SplitDeconvError: the model has no such input, or a shape contradicts the declared one.
     """
+    shapes: list[Shape | None] = [None] * len(inputs)
     if not inputs:
         raise SplitDeconvError(
             "the model declares no inputs whose shapes could be fixed",
             where="static_batch" if asked is None else _WHERE,
-            expected="a .tflite or .onnx model with inputs, or a built Sequential or functional model",
+            expected="a .tflite or .onnx model with inputs, or a built Sequential or functional "
+            "model",
             got="a model without inputs, such as a subclassed Keras model",
             fix="omit the option; call a Keras model on arrays of the required shape",
         )
     if asked is None:
-        return _with_batch(int(batch), inputs)
-    shapes: list[Shape | None] = [None] * len(inputs)
+        return shapes if batch is None else _with_batch(int(batch), inputs)
     for name, shape in asked.items():
         for index in _named(name, inputs):
-            if shapes[index] is not None:
+            if (earlier := shapes[index]) is not None:
                 raise SplitDeconvError(
                     "invalid input shapes: expected one per input",
                     where=f"input {inputs[index].name}",
                     expected="one of its names",
-                    got=f"{text_of(shapes[index])} and {text_of(shape)}",
+                    got=f"{text_of(earlier)} and {text_of(shape)}",
                 )
             _check_fit(inputs[index], shape)
             shapes[index] = shape
     return shapes
 
 
-def _named(name, inputs):
+def _named(name: str, inputs: Sequence[ModelInput]) -> Sequence[int]:
     """The positions of the inputs with this name; several entry points of a model may share it."""
     if not name and len({one.name for one in inputs}) == 1:
         return range(len(inputs))
-    found = [i for i, one in enumerate(inputs) if one.name == name and name]
-    found = found or [i for i, one in enumerate(inputs) if name in one.others]
-    if not found:
+    positions = [i for i, one in enumerate(inputs) if one.name == name and name]
+    positions = positions or [i for i, one in enumerate(inputs) if name in one.others]
+    if not positions:
         raise SplitDeconvError(
             "the model has no such input" if name else "the input shape must name its input",
             where=_WHERE,
@@ -179,10 +180,10 @@ def _named(name, inputs):
             got=name or "a shape without a name",
             fix=_paste(advice(inputs)),
         )
-    return found
+    return positions
 
 
-def _check_fit(one, shape):
+def _check_fit(one: ModelInput, shape: tuple[int, ...]) -> None:
     if one.shape is None:
         return
     if len(shape) != len(one.shape):
@@ -201,7 +202,7 @@ def _check_fit(one, shape):
     )
 
 
-def _with_batch(batch, inputs):
+def _with_batch(batch: int, inputs: Sequence[ModelInput]) -> list[Shape | None]:
     """Shapes that fix the batch of every input whose batch is open."""
     shapes = [
         (batch, *one.shape[1:]) if one.shape and one.shape[0] is None else None for one in inputs
@@ -236,7 +237,7 @@ def advice(inputs: Sequence[ModelInput], batch: bool = True) -> str | None:
     )
 
 
-def _example(shape):
+def _example(shape: Shape) -> str:
     size = _SIZE if shape[1:].count(None) < 3 else _SIZE_OF_VOLUMES
     return text_of(tuple(n if n is not None else size if i else 1 for i, n in enumerate(shape)))
 
@@ -246,7 +247,7 @@ def advised(text: str, inputs: Sequence[ModelInput]) -> str:
     return text.replace(STATIC_BATCH, advice(inputs) or STATIC_BATCH)
 
 
-def _paste(options):
+def _paste(options: str | None) -> str | None:
     return options and f"for example {options}"
 
 

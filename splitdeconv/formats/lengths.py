@@ -5,11 +5,16 @@ and the padded length, and models often take one of them as the padded length. L
 would mask nearly everything that a verification compares.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+
+from ..core.typing import NumpyArray
+
+#: What a format calls a value: a name or an index.
+_Value = TypeVar("_Value", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,10 @@ class Words:
 
 
 def counted(
-    nodes: Iterable[tuple], words: Words, values: Callable[[Any], np.ndarray | None]
-) -> Iterator:
+    nodes: Iterable[tuple[str, Sequence[_Value], Sequence[_Value]]],
+    words: Words,
+    values: Callable[[_Value], NumpyArray | None],
+) -> Iterator[_Value]:
     """Values of one graph that are compared with step numbers and that none of its nodes computes.
 
     Args:
@@ -40,12 +47,14 @@ def counted(
     nodes = list(nodes)
     makers = {name: (kind, inputs) for kind, inputs, outputs in nodes for name in outputs}
 
-    def origin(name):
+    def operator(name: _Value) -> str:
+        return makers[name][0] if name in makers else ""
+
+    def origin(name: _Value) -> _Value:
         for _ in makers:
-            kind, inputs = makers.get(name, ("", ()))
-            if kind not in words.hand_on:
+            if operator(name) not in words.hand_on:
                 break
-            name = inputs[0]
+            name = makers[name][1][0]
         return name
 
     for kind, inputs, _ in nodes:
@@ -53,12 +62,12 @@ def counted(
             continue
         first, second = map(origin, inputs)
         for one, other in ((first, second), (second, first)):
-            is_count = makers.get(other, ("",))[0] in words.number or _counts(values(other))
+            is_count = operator(other) in words.number or _counts(values(other))
             if is_count and one not in makers and values(one) is None:
                 yield one
 
 
-def _counts(array) -> bool:
+def _counts(array: NumpyArray | None) -> bool:
     """Whether these are step numbers, starting at 0 or 1."""
     if array is None or array.size < 2 or array.dtype.kind not in "iuf":
         return False

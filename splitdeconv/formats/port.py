@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..core.typing import NumpyArray
 from ..errors import one_line
 
 #: Arrays by the name of an input or output.
-Arrays: TypeAlias = dict[str, np.ndarray]
+Arrays: TypeAlias = dict[str, NumpyArray]
 
 #: The fastest kernels of a runtime, its plain reference kernels, and those in between.
 KERNELS = ("default", "reference", "builtin")
@@ -36,7 +37,7 @@ class Input:
     """
 
     name: str
-    dtype: np.dtype | None
+    dtype: "np.dtype[Any] | None"
     shape: tuple[int | None, ...] | None
     quantized: bool = False
     default: bool = False
@@ -61,7 +62,7 @@ class Runner:
         return self.run(feed)
 
 
-def number_type(name: object) -> np.dtype | None:
+def number_type(name: object) -> "np.dtype[Any] | None":
     """A NumPy type; None for types that NumPy does not have."""
     try:
         dtype = np.dtype(name)  # type: ignore[call-overload]

@@ -1,10 +1,12 @@
 """One layer that multiplies, as a row of sizes common to all formats; used by `layer_rows`."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from ..core.layer import Layer
 from ..errors import SplitDeconvError
+from .site import Site
 
 
 def row(
@@ -34,7 +36,7 @@ def row(
     return layer.row()
 
 
-def deconv(site, where):
+def deconv(site: Site, where: str) -> dict[str, Any]:
     """The row of a transposed convolution found by the converters, convertible or not.
 
     Raises:
@@ -42,45 +44,32 @@ def deconv(site, where):
     """
     axes = site.axes
     if axes is None or len(axes) > 2 or any(axis.n is None for axis in axes):
-        raise refusal(
-            site.name,
-            where,
-            site.problem or f"geometry {site.geometry}",
-            "one or two axes of known length",
-        )
-    channels = site.in_channels, site.out_channels
-    return Layer.from_axes(site.name, axes, channels, groups=site.groups).row()
+        got = site.problem or f"geometry {site.geometry}"
+        raise refusal(site.name, where, got, "one or two axes of known length")
+    return Layer.from_axes(site.name, axes, site.known_channels, groups=site.groups).row()
 
 
-def dense(name, shape, c_in, c_out, batch, where):
+def dense(
+    name: str, shape: Sequence[int], c_in: int, c_out: int, batch: int, where: str
+) -> dict[str, Any]:
     """The row of a product with a `c_in` by `c_out` weight matrix; `shape` is that of the input."""
-    count = 1
-    for length in shape:
-        count *= length
+    count = prod(shape)
     if count % (c_in * batch):
-        raise refusal(
-            name,
-            where,
-            f"input {list(shape)} for {c_in} inputs",
-            f"a whole number of them per image, of {batch}",
-        )
-    sizes = (
-        shape[1:3]
-        if len(shape) == 4 and shape[3] == c_in and shape[0] == batch
-        else (count // c_in // batch,)
-    )
+        got = f"input {list(shape)} for {c_in} inputs"
+        raise refusal(name, where, got, f"a whole number of them per image, of {batch}")
+    is_image = len(shape) == 4 and shape[3] == c_in and shape[0] == batch
+    sizes = shape[1:3] if is_image else (count // c_in // batch,)
     return row(name, "dense", sizes, c_in, c_out, outputs=sizes)
 
 
-def images(shape, batch, name, where):
+def images(shape: Sequence[int | None], batch: int, name: str, where: str) -> None:
     """Reject an operator whose batch differs from that of the model."""
     if shape[0] not in (batch, None):
-        raise refusal(
-            name, where, f"a batch of {shape[0]}", f"the batch of the model's input, {batch}"
-        )
+        expected = f"the batch of the model's input, {batch}"
+        raise refusal(name, where, f"a batch of {shape[0]}", expected)
 
 
-def refusal(name, where, got, expected):
+def refusal(name: str, where: str, got: str, expected: str) -> SplitDeconvError:
     """The error for a layer that cannot be described as a row."""
     return SplitDeconvError(
         "a layer of the model cannot be described",

@@ -3,9 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from ..core.geometry import Axis
 from ..core.plan import SplitPlan
+from ..errors import SplitDeconvError
+
+_Part = TypeVar("_Part")
 
 #: Ways to count multiply-accumulates; see `SplitPlan.macs`.
 COUNTS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")
@@ -42,7 +46,7 @@ class Site:
     dtype: str
     batch: int | None = 1
     problem: str | None = None
-    key: object = field(default=None, compare=False, repr=False)
+    key: Any = field(default=None, compare=False, repr=False)
     interleaves: tuple[str, ...] = ("concat", "depth_to_space", "transpose")
     bound: str | None = None
     counts: dict[str, int | None] = field(default_factory=dict, compare=False, repr=False)
@@ -52,18 +56,38 @@ class Site:
         """The axes as text: length, output length, kernel, stride, crop."""
         return "unknown" if self.axes is None else ", ".join(map(str, self.axes))
 
+    @property
+    def known_axes(self) -> tuple[Axis, ...]:
+        """The axes, where the caller needs them to be known."""
+        return self._known(self.axes, "geometry")
+
+    @property
+    def known_channels(self) -> tuple[int, int]:
+        """Input and output channels, where the caller needs them to be known."""
+        return (
+            self._known(self.in_channels, "number of input channels"),
+            self._known(self.out_channels, "number of output channels"),
+        )
+
+    def _known(self, part: _Part | None, what: str) -> _Part:
+        if part is None:
+            raise SplitDeconvError(
+                f"this needs the {what} of the operator",
+                where=self.name,
+                expected=f"a known {what}",
+                got=self.problem or "None",
+            )
+        return part
+
     def macs(self) -> dict[str, int | None]:
         """Multiply-accumulates per image, from `counts` or else from `SplitPlan.macs`.
 
         None for each count that is unknown.
         """
-        known = self.axes is not None and None not in (self.in_channels, self.out_channels)
-        if not known or any(axis.n is None for axis in self.axes):
+        axes, c_in, c_out = self.axes, self.in_channels, self.out_channels
+        if axes is None or c_in is None or c_out is None or any(axis.n is None for axis in axes):
             return dict.fromkeys(COUNTS)
-        return (
-            SplitPlan(self.axes, self.groups, "split").macs(self.in_channels, self.out_channels)
-            | self.counts
-        )
+        return SplitPlan(axes, self.groups, "split").macs(c_in, c_out) | self.counts
 
 
 @dataclass(frozen=True)
@@ -85,7 +109,7 @@ class Decision:
     interleave: str | None
     reason: str
 
-    def row(self) -> dict:
+    def row(self) -> dict[str, Any]:
         """One flat record with the columns of `inspect`."""
         site = self.site
         return {
