@@ -185,7 +185,8 @@ ODD = {
     "gzip": (
         gzip.compress(ONNX),
         "a file compressed with gzip (a .onnx model)",
-        "gunzip -c folder/some.model > model.onnx, then splitdeconv convert model.onnx -o split.onnx",
+        "gunzip -c folder/some.model > model.onnx, then "
+        "splitdeconv convert model.onnx -o split.onnx",
     ),
     "gzip of text": (
         gzip.compress(b"text"),

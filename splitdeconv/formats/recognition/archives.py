@@ -6,6 +6,7 @@ import lzma
 import shlex
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 from ..registry import beginning_with
 from . import recipes
@@ -57,22 +58,21 @@ def describe(data: bytes, path: str) -> tuple[str, str] | None:
     return None
 
 
-def _in_stream(data, path, name, command):
+def _in_stream(data: bytes, path: str, name: str, command: str) -> tuple[str, str]:
     head = _unpacked(data, name)
     if head[257:262] == b"ustar":
         return f"a tar archive, compressed with {name}", recipes.filled(_UNTAR, path)
     inside = beginning_with(head)
-    model = f"model.{inside.name}" if inside else "model"
-    out = (
-        f"splitdeconv convert {model} -o split.{inside.name}"
-        if inside
-        else f"splitdeconv inspect {model}"
-    )
-    what = f"a file compressed with {name}" + (f" (a .{inside.name} model)" if inside else "")
-    return what, recipes.filled(f"{command} {{}} > {model}, then {out}", path)
+    what = f"a file compressed with {name}"
+    if inside is None:
+        return what, recipes.filled(f"{command} {{}} > model, then splitdeconv inspect model", path)
+    model = f"model.{inside.name}"
+    unpack, convert = f"{command} {{}} > {model}", f"convert {model} -o split.{inside.name}"
+    fix = recipes.filled(f"{unpack}, then splitdeconv {convert}", path)
+    return f"{what} (a .{inside.name} model)", fix
 
 
-def _unpacked(data, name):
+def _unpacked(data: bytes, name: str) -> bytes:
     """The first bytes of the uncompressed contents; none where Python cannot decompress them."""
     try:
         if name == "gzip":
@@ -86,7 +86,7 @@ def _unpacked(data, name):
     return b""
 
 
-def _in_zip(data, path):
+def _in_zip(data: bytes, path: str) -> tuple[str, str]:
     """A zip archive by its members: PyTorch, NumPy or Core ML files, or one that holds models."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -98,12 +98,10 @@ def _in_zip(data, path):
     last = {part[-1] for part in parts}
     if {"serialized_exported_program.json", "archive_format"} & last:
         return "a torch.export program (.pt2)", recipes.filled(recipes.EXPORTED, path)
-    if "constants.pkl" in last or any(
-        "code" in part[:-1] for part in parts if part[-1].endswith(".py")
-    ):
-        return "a TorchScript archive (its code is never run)", recipes.filled(
-            recipes.SCRIPTED, path
-        )
+    has_code = any("code" in part[:-1] for part in parts if part[-1].endswith(".py"))
+    if has_code or "constants.pkl" in last:
+        fix = recipes.filled(recipes.SCRIPTED, path)
+        return "a TorchScript archive (its code is never run)", fix
     if "data.pkl" in last:
         return "a PyTorch checkpoint (its pickle is never opened)", recipes.TO_ONNX
     if any("com.apple.CoreML" in part for part in parts):
@@ -111,7 +109,7 @@ def _in_zip(data, path):
     folder = f"{path}.files"
     unpack = recipes.filled(f"python -m zipfile -e {{}} {shlex.quote(folder)}, then ", path)
     if inside:
-        shown = ", ".join(name for name, _ in inside[:_SHOWN]) + ", ..." * (len(inside) > _SHOWN)
+        shown = ", ".join([name for name, _ in inside[:_SHOWN]] + ["..."] * (len(inside) > _SHOWN))
         first, kind = inside[0]
         member = shlex.quote(f"{folder}/{first}")
         what = f"a zip archive (like a MediaPipe .task bundle) of {len(inside)} model(s): {shown}"
@@ -125,7 +123,7 @@ def _in_zip(data, path):
     return f"a zip archive of {len(names)} other file(s)", recipes.AGAIN
 
 
-def _models(archive):
+def _models(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     """(name, format) of the members that begin like models."""
     for item in archive.infolist()[:_MOST]:
         if not item.is_dir() and item.file_size:
@@ -133,7 +131,7 @@ def _models(archive):
                 head = member.read(_PEEK)
             file_format = beginning_with(head)
             # A .keras file begins like any other zip archive.
-            if file_format and (
-                head[:4] != b"PK\x03\x04" or item.filename.endswith(f".{file_format.name}")
-            ):
+            if file_format is None:
+                continue
+            if head[:4] != b"PK\x03\x04" or item.filename.endswith(f".{file_format.name}"):
                 yield item.filename, file_format.name

@@ -12,23 +12,24 @@ from . import kinds, recipes
 _EXPECTED = "a .tflite, .onnx or .keras model"
 
 
-def read_model(model) -> tuple[bytes, str | None]:
+def read_model(model: object) -> tuple[bytes, str | None]:
     """The bytes of a model given as bytes or as a path, and the path.
 
     Raises:
         SplitDeconvError: for the same reasons as `look`.
     """
-    _, size, path = look(model)
-    if path is None:
+    if isinstance(model, bytes | bytearray | memoryview):
         return bytes(model), None
+    _, size, path = look(model)
+    assert path is not None  # it is not bytes
     try:
         with open(path, "rb") as file:
             return file.read(size), path
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(Path(path), error) from None
 
 
-def look(model) -> tuple[bytes, int, str | None]:
+def look(model: object) -> tuple[bytes, int, str | None]:
     """The first bytes of a model given as bytes or as a path, its size, and the path.
 
     Raises:
@@ -64,7 +65,7 @@ def look(model) -> tuple[bytes, int, str | None]:
     return head, held.st_size, str(path)
 
 
-def detect(data: bytes, where="the model") -> str:
+def detect(data: bytes, where: str | Path = "the model") -> str:
     """The name of a model's format, such as "tflite", "onnx" or "keras".
 
     Args:
@@ -80,31 +81,29 @@ def detect(data: bytes, where="the model") -> str:
     return file_format.name
 
 
-def _too_large(path, head, size):
+def _too_large(path: Path, head: bytes, size: int) -> SplitDeconvError:
     """The error for a file that is too large; HDF5 files and checkpoints get specific advice."""
     if head.startswith(b"\x89HDF"):
-        raise _refuse(
-            "an HDF5 file: legacy Keras, or weights alone",
-            recipes.filled(recipes.LEGACY, path),
-            path,
-        )
+        fix = recipes.filled(recipes.LEGACY, path)
+        raise _refuse("an HDF5 file: legacy Keras, or weights alone", fix, path)
     if head.startswith(b"\x80"):
         detect(head, path)
+    file_format = beginning_with(head)
     fixes = {
         "tflite": recipes.SMALLER,
         "keras": f"if it is a PyTorch checkpoint: {recipes.TO_ONNX}",
     }
-    file_format = beginning_with(head)
+    name = "" if file_format is None else file_format.name
     return SplitDeconvError(
         "the model is too large",
-        where=path,
+        where=str(path),
         expected=f"{_EXPECTED} of at most {LARGEST:,} bytes",
         got=f"{size:,} bytes",
-        fix=fixes.get(file_format and file_format.name, "convert only a part of the model"),
+        fix=fixes.get(name, "convert only a part of the model"),
     )
 
 
-def _unreadable(path, error):
+def _unreadable(path: Path, error: Exception) -> SplitDeconvError:
     got = getattr(error, "strerror", None) or str(error)
     return SplitDeconvError(
         "the model cannot be read",
@@ -115,7 +114,7 @@ def _unreadable(path, error):
     )
 
 
-def _refuse(what, fix, where):
+def _refuse(what: str, fix: str, where: str | Path) -> SplitDeconvError:
     return SplitDeconvError(
-        "unsupported model format", where=where, expected=_EXPECTED, got=what, fix=fix
+        "unsupported model format", where=str(where), expected=_EXPECTED, got=what, fix=fix
     )

@@ -36,36 +36,36 @@ def _identified(*names: bytes) -> Callable[[bytes], bool]:
     return lambda data: data[4:8] in names
 
 
-def _is_hdf5(data):
+def _is_hdf5(data: bytes) -> bool:
     return data.startswith(b"\x89HDF\r\n\x1a\n")
 
 
-def _holds_layers(data):
+def _holds_layers(data: bytes) -> bool:
     """Whether an HDF5 file has a Keras model configuration; attributes are never compressed."""
     return _is_hdf5(data) and b"model_config" in data
 
 
-def _is_recent(data):
+def _is_recent(data: bytes) -> bool:
     """Whether the configuration is from Keras 3, the first version to write `batch_shape`."""
     return _holds_layers(data) and b'"batch_shape"' in data and b'"batch_input_shape"' not in data
 
 
-def _is_older_weights(data):
+def _is_older_weights(data: bytes) -> bool:
     """Whether an HDF5 file was written by `save_weights` of Keras 1 or 2."""
     return _is_hdf5(data) and (b"layer_names" in data or b"weight_names" in data)
 
 
-def _is_recent_weights(data):
+def _is_recent_weights(data: bytes) -> bool:
     """Whether an HDF5 file was written by `save_weights` of Keras 3."""
     return _is_hdf5(data) and b"layers" in data and b"vars" in data
 
 
-def _is_pickle(data):
+def _is_pickle(data: bytes) -> bool:
     """Whether it begins with the PROTO opcode and a protocol, as even old PyTorch files do."""
     return len(data) > 2 and data[0] == 0x80 and 2 <= data[1] <= 5
 
 
-def _is_safetensors(data):
+def _is_safetensors(data: bytes) -> bool:
     """Whether it begins with an eight-byte length, followed by a JSON header of that length."""
     size = int.from_bytes(data[:8], "little")
     if data[8:9] != b"{" or not 2 <= size <= len(data) - 8:
@@ -76,7 +76,7 @@ def _is_safetensors(data):
         return False
 
 
-def _is_flatbuffer(data):
+def _is_flatbuffer(data: bytes) -> bool:
     """Whether the first offset points to a table whose offset points back to a plausible vtable."""
     root = int.from_bytes(data[:4], "little")
     if not 4 <= root <= len(data) - 4:
@@ -90,11 +90,15 @@ def _is_flatbuffer(data):
 
 def _text(pattern: bytes) -> Callable[[bytes], bool]:
     """A predicate for text whose beginning matches a regular expression."""
-    found = re.compile(pattern, re.IGNORECASE | re.DOTALL)
-    return lambda data: _is_text(data) and found.search(data[:4096].removeprefix(_MARK)) is not None
+    beginning = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+    def matches(data: bytes) -> bool:
+        return _is_text(data) and beginning.search(data[:4096].removeprefix(_MARK)) is not None
+
+    return matches
 
 
-def _is_text(data):
+def _is_text(data: bytes) -> bool:
     return set(data[:64].removeprefix(_MARK)) <= set(string.printable.encode())
 
 
@@ -151,7 +155,7 @@ KINDS = (
         f"{recipes.MADE_FROM}convert the result to ncnn with pnnx",
     ),
     Kind(_is_flatbuffer, "a flatbuffer without TFLite's identifier TFL3"),
-    Kind(lambda data: _is_text(data), "text"),
+    Kind(_is_text, "text"),
 )
 
 
@@ -173,7 +177,7 @@ def describe(data: bytes, where: str | Path) -> tuple[str, str]:
     return f"{len(data)} bytes that begin with {data[:8].hex(' ')}", recipes.AGAIN
 
 
-def _lies_beside_ir(where):
+def _lies_beside_ir(where: str | Path) -> bool:
     """Whether the .xml file of an OpenVINO model is next to it; the weights have no magic bytes."""
     try:
         with Path(str(where)).with_suffix(".xml").open("rb") as file:

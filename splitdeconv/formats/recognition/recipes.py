@@ -26,23 +26,21 @@ EXPORTED = (
     "then splitdeconv convert model.onnx -o split.onnx"
 )
 SCRIPTED = (
-    "in Python, torch.onnx.export(torch.jit.load(PATH), example_inputs, 'model.onnx', dynamo=False), "
-    "then splitdeconv convert model.onnx -o split.onnx"
+    "in Python, torch.onnx.export(torch.jit.load(PATH), example_inputs, 'model.onnx', "
+    "dynamo=False), then splitdeconv convert model.onnx -o split.onnx"
 )
 _LITE = (
-    "python -c \"import sys, tensorflow as tf; open('model.tflite', 'wb').write(%s.convert())\" {}, "
-    "then splitdeconv convert model.tflite -o split.tflite"
+    "python -c \"import sys, tensorflow as tf; open('model.tflite', 'wb').write(%s.convert())\" "
+    "{}, then splitdeconv convert model.tflite -o split.tflite"
 )
 TO_TFLITE = _LITE % "tf.lite.TFLiteConverter.from_saved_model(sys.argv[1])"
 FROZEN = "with the names of the graph's inputs and outputs, " + (
     _LITE
     % "tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(sys.argv[1], ['INPUT'], ['OUTPUT'])"
 )
+_LEGACY_MODEL = "tf.keras.models.load_model(sys.argv[1], compile=False)"
 LEGACY = "pip install tf_keras, then TF_USE_LEGACY_KERAS=1 " + (
-    _LITE
-    % (
-        "tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(sys.argv[1], compile=False))"
-    )
+    _LITE % f"tf.lite.TFLiteConverter.from_keras_model({_LEGACY_MODEL})"
 )
 SMALLER = (
     "export it with float16 or int8 weights, which take half or a quarter of the space, or convert "
@@ -59,7 +57,10 @@ CORE_ML = (
     "convert the model it was made from (an .onnx, .tflite or .keras file; splitdeconv.convert "
     "also accepts a keras.Model), and make the Core ML model from the result"
 )
-ORT = "convert the .onnx file it was made from, then python -m onnxruntime.tools.convert_onnx_models_to_ort split.onnx"
+ORT = (
+    "convert the .onnx file it was made from, then "
+    "python -m onnxruntime.tools.convert_onnx_models_to_ort split.onnx"
+)
 OPENVINO = (
     "convert the .onnx or .tflite file it was made from, then ovc split.onnx (or split.tflite)"
 )
@@ -77,15 +78,14 @@ def recent_weights(path: str) -> str:
 
 def older_weights(path: str) -> str:
     """What to do with a Keras 1 or 2 weights file, which Keras loads as .h5 but not .weights.h5."""
-    return _weights(
-        path, "renamed.h5", path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5")
-    )
+    fits = path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5")
+    return _weights(path, "renamed.h5", fits)
 
 
-def _weights(path, other, fits):
-    return WEIGHTS % (
-        ("", repr(path)) if fits else (f"cp {shlex.quote(path)} {other}, then ", repr(other))
-    )
+def _weights(path: str, other: str, fits: bool) -> str:
+    if fits:
+        return WEIGHTS % ("", repr(path))
+    return WEIGHTS % (f"cp {shlex.quote(path)} {other}, then ", repr(other))
 
 
 def filled(recipe: str | Callable[[str], str], path: str | Path) -> str:
@@ -99,9 +99,5 @@ def filled(recipe: str | Callable[[str], str], path: str | Path) -> str:
     named = "MODEL" if path == "the model" else path  # bytes have no path
     if callable(recipe):
         return recipe(named)
-    folder = shlex.quote(str(Path(named).parent))
-    return (
-        recipe.replace("{folder}", folder)
-        .replace("PATH", repr(named))
-        .replace("{}", shlex.quote(named))
-    )
+    recipe = recipe.replace("{folder}", shlex.quote(str(Path(named).parent)))
+    return recipe.replace("PATH", repr(named)).replace("{}", shlex.quote(named))

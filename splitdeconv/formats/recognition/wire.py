@@ -1,9 +1,15 @@
 """The protocol buffer wire format, read without a schema, to tell kinds of model apart."""
 
 from collections.abc import Iterator
+from typing import TypeAlias
+
+from ..content import Bytes
+
+#: (number, wire type, start, stop) of a field.
+Field: TypeAlias = tuple[int, int, int, int]
 
 
-def fields(data, most=64) -> Iterator[tuple[int, int, int, int]]:
+def fields(data: Bytes, most: int = 64) -> Iterator[Field]:
     """(number, wire type, start, stop) of the first `most` top-level fields of a protobuf.
 
     Raises:
@@ -30,7 +36,7 @@ def fields(data, most=64) -> Iterator[tuple[int, int, int, int]]:
         position = stop
 
 
-def _varint(data, position):
+def _varint(data: Bytes, position: int) -> tuple[int, int]:
     """A base-128 number and the position after it."""
     value = 0
     for i in range(10):
@@ -43,7 +49,7 @@ def _varint(data, position):
     raise ValueError("not a varint")
 
 
-def is_onnx(data) -> bool:
+def is_onnx(data: Bytes) -> bool:
     """Whether this is a ModelProto: top-level fields with the right numbers and types, and a graph.
 
     It is read at the level of the wire format, so that no parser sees anything but models: each
@@ -53,7 +59,7 @@ def is_onnx(data) -> bool:
     # ModelProto: ir_version=1 opset_import=8 producer_name=2 producer_version=3 domain=4
     # model_version=5 doc_string=6 graph=7 metadata_props=14 training_info=20 functions=25
     known = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2}
-    seen = set()
+    seen: set[int] = set()
     try:
         for number, wire, _, _ in fields(data):
             if known.get(number, wire) != wire:
@@ -64,23 +70,22 @@ def is_onnx(data) -> bool:
     return 7 in seen
 
 
-def is_frozen_graph(data) -> bool:
+def is_frozen_graph(data: Bytes) -> bool:
     """Whether this is a GraphDef: nodes in field 1, each with its name first."""
     try:
         number, wire, start, stop = next(fields(data))
-        return (number, wire) == (1, 2) and next(fields(data[start : min(stop, start + 64)]))[
-            :2
-        ] == (1, 2)
+        inner, inner_wire, _, _ = next(fields(data[start : min(stop, start + 64)]))
+        return (number, wire) == (1, 2) == (inner, inner_wire)
     except (ValueError, StopIteration):
         return False
 
 
-def is_saved_model(data) -> bool:
+def is_saved_model(data: Bytes) -> bool:
     """Whether this is a SavedModel: a version in field 1, meta graphs in field 2."""
     return _begins_as_model(data) and not is_core_ml(data)
 
 
-def is_core_ml(data) -> bool:
+def is_core_ml(data: Bytes) -> bool:
     """Whether this is a Core ML Model: a version in field 1, a ModelDescription in field 2.
 
     A SavedModel begins the same way. But its MetaGraphDef has fields 1 to 8 only, and the whole has
@@ -93,16 +98,16 @@ def is_core_ml(data) -> bool:
     return any(n >= 10 for n, *_ in (*_numbers(data, 64), *_numbers(data[start:stop], 64)))
 
 
-def _begins_as_model(data):
+def _begins_as_model(data: Bytes) -> bool:
     return [field[:2] for field in _numbers(data, 2)] == [(1, 0), (2, 2)]
 
 
-def _numbers(data, most):
+def _numbers(data: Bytes, most: int) -> list[Field]:
     """The field numbers up to the end of the data, or up to where it is not a protobuf."""
-    found = []
+    whole = []
     try:
         for field in fields(data, most):
-            found.append(field)
+            whole.append(field)
     except ValueError:
         pass
-    return found
+    return whole
