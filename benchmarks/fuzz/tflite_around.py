@@ -1,6 +1,4 @@
-"""What a .tflite file may hold around a transposed convolution, each a change to a model in the
-object API.
-"""
+"""What may surround a transposed convolution in a .tflite file: changes in the object API."""
 
 import struct
 
@@ -8,7 +6,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from benchmarks.fuzz.case import chance, pick, whole
-from benchmarks.fuzz.tflite_models import Builder, Deconv, change
+from benchmarks.fuzz.tflite_builder import Builder, change
+from benchmarks.fuzz.tflite_models import Deconv
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 
 FLOAT = schema.TensorType.FLOAT32
@@ -104,7 +103,7 @@ def _unary(draft, x, y):
 
 
 def second(draft):
-    """Another transposed convolution behind the first, float32; or beside it, of the same filters."""
+    """A second transposed convolution, float32: after the first, or beside it with its filters."""
     y = int(draft.graph.outputs[0])
     if not draft.is_float(y) or draft.case.dynamic:
         return
@@ -169,13 +168,13 @@ def listed(draft):
 def signature(draft):
     """A signature, whose names are others than the tensors'."""
     graph = draft.graph
-    ports = [
-        [
-            make("TensorMap", name=f"{stem}{i}".encode(), tensorIndex=int(n))
-            for i, n in enumerate(indices)
-        ]
-        for stem, indices in (("in", graph.inputs), ("out", graph.outputs))
-    ]
+
+    def named(stem, indices):
+        names = (f"{stem}{i}".encode() for i in range(len(indices)))
+        pairs = zip(names, map(int, indices), strict=True)
+        return [make("TensorMap", name=name, tensorIndex=index) for name, index in pairs]
+
+    ports = [named("in", graph.inputs), named("out", graph.outputs)]
     key = pick(draft.rng, (b"serving_default", b"main", b"f"))
     draft.told.append("signature")
     draft.model.signatureDefs = [
@@ -184,7 +183,7 @@ def signature(draft):
 
 
 def branched(draft):
-    """The whole graph as one branch of an IF; the other gives its first output's zeros or the same."""
+    """The whole graph as one branch of an IF; the other gives zeros, or the same."""
     model, graph = draft.model, draft.graph
     if draft.case.dynamic or len(graph.outputs) > 1 or len(graph.inputs) > 1:
         return

@@ -10,8 +10,7 @@ _INTEGERS = (schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.
 
 
 def near(data, feed):
-    """How many sums lie so near the border between two steps that kernels may round them to either
-    side.
+    """How many sums lie so near the border between two steps that either side may be right.
 
     TFLite multiplies a sum by 31 bits of the scales' ratio M, rounds, and rounds again when it
     drops the last s bits, where M is between 2**-(s + 1) and 2**-s: what lies within 2**-(s + 1) of
@@ -66,7 +65,7 @@ def _count(steps, border):
 
 
 def _sums(graph, operator, read):
-    """The sums of one operator in steps of its output, float64; and the border's width, by channel."""
+    """The sums of one operator in steps of its output, float64; the border's width by channel."""
     _, w, x, *bias = (int(n) for n in operator.inputs)
     tensors = [graph.tensors[n] for n in (x, w, int(operator.outputs[0]))]
     scales = [t.quantization and t.quantization.scale for t in tensors]

@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.fuzz.case import chance, pick, whole
 from benchmarks.fuzz.edges import bytes_near, edge_array, real_near, whole_near
-from benchmarks.fuzz.tflite_models import pack, unpack
+from benchmarks.fuzz.tflite_builder import pack, unpack
 
 #: How many bits the fields have that are not int32.
 _NARROW = {"type": 8, "padding": 8, "fusedActivationFunction": 8, "deprecatedBuiltinCode": 8}
@@ -40,14 +40,8 @@ def _injure(model, rng):
         buffers = [b for b in model.buffers if b.data is not None and len(b.data) >= 4]
         if buffers:
             buffer = pick(rng, buffers)
-            kind = pick(
-                rng,
-                [
-                    k
-                    for k in ("<f4", "<i4", "i1", "u1")
-                    if len(buffer.data) % np.dtype(k).itemsize == 0
-                ],
-            )
+            size, kinds = len(buffer.data), ("<f4", "<i4", "i1", "u1")
+            kind = pick(rng, [k for k in kinds if size % np.dtype(k).itemsize == 0])
             buffer.data = edge_array(rng, np.array(buffer.data, "u1").view(kind)).view("u1")
             return f"Buffer values at the edge, as {kind}"
     parts = [part for part in _tables(model) if vars(part)]

@@ -5,8 +5,9 @@ import numpy as np
 from benchmarks.fuzz import tflite_around as around
 from benchmarks.fuzz.case import Case, chance, draw_options, generator
 from benchmarks.fuzz.edges import edge_array
+from benchmarks.fuzz.tflite_builder import pack, unpack
 from benchmarks.fuzz.tflite_damage import damage
-from benchmarks.fuzz.tflite_models import deconv_model, pack, unpack
+from benchmarks.fuzz.tflite_models import deconv_model
 
 # Each with how often it is there.
 _STEPS = (

@@ -67,7 +67,7 @@ class TFLiteProgram:
 
     @staticmethod
     def _stored(data, graph, detail):
-        """Whether an input has values of its own; LiteRT takes none from a buffer of another size."""
+        """Whether an input has values of its own; LiteRT ignores a buffer of another size."""
         model = schema.Model.GetRootAs(data)
         buffer = graph.Tensors(detail["index"]).Buffer()
         needed = int(np.prod(detail["shape"], dtype=float)) * np.dtype(detail["dtype"]).itemsize

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..core.layer import Layer
 from ..errors import SplitDeconvError
 from .site import Site
+
+#: A layer, by the columns of `splitdeconv.core.layer.COLUMNS`.
+Row: TypeAlias = dict[str, Any]
 
 
 def row(
@@ -20,7 +23,7 @@ def row(
     dilations: Sequence[int] = (1, 1),
     groups: int = 1,
     **more: Any,
-) -> dict[str, Any]:
+) -> Row:
     """One layer.
 
     Args:
@@ -36,7 +39,7 @@ def row(
     return layer.row()
 
 
-def deconv(site: Site, where: str) -> dict[str, Any]:
+def deconv(site: Site, where: str) -> Row:
     """The row of a transposed convolution found by the converters, convertible or not.
 
     Raises:
@@ -49,9 +52,7 @@ def deconv(site: Site, where: str) -> dict[str, Any]:
     return Layer.from_axes(site.name, axes, site.known_channels, groups=site.groups).row()
 
 
-def dense(
-    name: str, shape: Sequence[int], c_in: int, c_out: int, batch: int, where: str
-) -> dict[str, Any]:
+def dense(name: str, shape: Sequence[int], c_in: int, c_out: int, batch: int, where: str) -> Row:
     """The row of a product with a `c_in` by `c_out` weight matrix; `shape` is that of the input."""
     count = prod(shape)
     if count % (c_in * batch):

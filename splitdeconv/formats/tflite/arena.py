@@ -11,7 +11,10 @@ own memory) and the sharing of memory by the input and output of a RESHAPE. An u
 as one image.
 """
 
+from __future__ import annotations
+
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +22,10 @@ from .flatbuffer.check import BYTES, check
 from .flatbuffer.file import read
 from .flow import contents
 from .graph import operator_name, ports
+
+if TYPE_CHECKING:
+    from ...core.typing import NumpyArray
+    from .flatbuffer.objects import ModelT, SubGraphT, TensorT
 
 # kDefaultTensorAlignment, tensorflow/lite/util.h
 _ALIGNMENT = 64
@@ -38,10 +45,12 @@ def arena_peak(data: bytes) -> int:
     return sum(_peak(*_lives(model, graph)) for graph in model.subgraphs)
 
 
-def _lives(model, graph):
+def _lives(model: ModelT, graph: SubGraphT) -> NumpyArray:
     """First operator, last operator and bytes of every tensor in the arena, in placement order."""
     operators, tensors = graph.operators or (), graph.tensors or ()
-    end, born, died = len(operators), {}, {}
+    end = len(operators)
+    born: dict[int, int] = {}
+    died: dict[int, int] = {}
     fixed = {*ports(graph.inputs), *(i for i, t in enumerate(tensors) if t.isVariable)}
     born |= dict.fromkeys(fixed, 0)
     for position, operator in enumerate(operators):
@@ -49,23 +58,25 @@ def _lives(model, graph):
             # A tensor that is never read is never released.
             born.setdefault(tensor, position)
             died.setdefault(tensor, end)
-        if operator_name(model, operator) == "DEQUANTIZE" and not any(
-            t in born for t in ports(operator.inputs)
-        ):
+        of_constants = not any(tensor in born for tensor in ports(operator.inputs))
+        if of_constants and operator_name(model, operator) == "DEQUANTIZE":
             fixed.update(ports(operator.outputs))
     fixed.update(ports(graph.outputs))
     for position, operator in enumerate(operators):
         died |= {t: position for t in ports(operator.inputs) if t in born}
     died |= {t: end for t in fixed if t in born}
     sizes = {t: _bytes(model, tensors[t]) for t in born}
-    order = sorted(
-        born, key=lambda t: (0, t) if (born[t], died[t]) == (0, end) else (1, -sizes[t], born[t])
-    )
+
+    def place(tensor: int) -> tuple[int, ...]:
+        whole = (born[tensor], died[tensor]) == (0, end)
+        return (0, tensor) if whole else (1, -sizes[tensor], born[tensor])
+
+    order = sorted(born, key=place)
     lives = [(born[t], died[t], sizes[t]) for t in order if sizes[t]]
     return np.array(lives, np.int64).reshape(-1, 3).T
 
 
-def _bytes(model, tensor):
+def _bytes(model: ModelT, tensor: TensorT) -> int:
     """Size of an activation; 0 for constants and for what the interpreter allocates elsewhere."""
     if contents(model, tensor) is not None:
         return 0
@@ -73,7 +84,7 @@ def _bytes(model, tensor):
     return count * BYTES.get(tensor.type, 0)
 
 
-def _peak(born, died, sizes):
+def _peak(born: NumpyArray, died: NumpyArray, sizes: NumpyArray) -> int:
     """Top of the arena after placing every tensor."""
     starts = np.zeros(len(sizes), np.int64)
     for i in range(len(sizes)):

@@ -1,16 +1,24 @@
 """One operator of a .tflite model in isolation: the operators between two of its tensors."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..content import content
 from ..cut import Cut, UncutError
 from ..site import Site
-from .flatbuffer.bounds import make
+from .flatbuffer.bounds import make, schema
 from .flatbuffer.file import read, save, write
 from .flow import contents
 from .graph import ports, producers
+
+if TYPE_CHECKING:
+    from .flatbuffer.objects import ModelT, OperatorT, SubGraphT
+    from .sites import Handle
 
 
 def cut(
@@ -26,8 +34,9 @@ def cut(
     Raises:
         UncutError: the operator cannot be cut out.
     """
-    handle = site.key
-    ends, parts = None, []
+    handle: Handle | None = site.key
+    ends: tuple[bytes | None, bytes | None] | None = None
+    parts: list[bytes | Path] = []
     for name, source in (("original", original), ("converted", converted)):  # one at a time
         model, _ = read(content(source), "the model")
         if handle is None or len(model.subgraphs) <= handle.subgraph:
@@ -35,35 +44,34 @@ def cut(
         if ends is None:
             graph = model.subgraphs[handle.subgraph]
             operator = graph.operators[handle.operator]
-            ends = [
-                graph.tensors[i].name
-                for i in (_begin(model, graph, site), ports(operator.outputs)[0])
-            ]
+            begin, end = _begin(model, graph, site), ports(operator.outputs)[0]
+            ends = graph.tensors[begin].name, graph.tensors[end].name
         file = None if folder is None else folder / f"{name}.tflite"
         parts.append(_subgraph(model, handle.subgraph, *ends, file))
-    return Cut(*parts)
+    return Cut(parts[0], parts[1])
 
 
-def _begin(model, graph, site):
+def _begin(model: ModelT, graph: SubGraphT, site: Site) -> int:
     """The tensor that a part begins with; an output shape from other tensors becomes constant."""
     try:
         return source_of(model, graph, site.key)
     except UncutError:
-        shape = [site.batch, *(axis.n and axis.o for axis in site.axes), site.out_channels]
+        shape = [site.batch, *(axis.n and axis.o for axis in site.known_axes), site.out_channels]
         if site.operator != "TRANSPOSE_CONV" or None in shape:
             raise
         data = np.array(shape, "<i4")
         model.buffers.append(make("Buffer", data=data.view(np.uint8)))
         size, buffer = np.array([len(shape)], "<i4"), len(model.buffers) - 1
-        graph.tensors.append(
-            make("Tensor", name=b"", type=2, shape=size, hasRank=True, buffer=buffer)
-        )  # INT32
+        tensor = make("Tensor", name=b"", shape=size, hasRank=True, buffer=buffer)
+        tensor.type = schema().TensorType.INT32
+        graph.tensors.append(tensor)
         operator = graph.operators[site.key.operator]
         operator.inputs = np.array([len(graph.tensors) - 1, *ports(operator.inputs)[1:]], "<i4")
-        return site.key.x
+        source: int = site.key.x
+        return source
 
 
-def source_of(model, graph, handle) -> int:
+def source_of(model: ModelT, graph: SubGraphT, handle: Handle) -> int:
     """The tensor that a part begins with: the input of the operator.
 
     If a shape is computed from a tensor before the input, it is that tensor.
@@ -83,33 +91,38 @@ def source_of(model, graph, handle) -> int:
         source = ports(maker.inputs)[0]
 
 
-def operators_between(graph, sources, sinks) -> list:
+def operators_between(
+    graph: SubGraphT, sources: Collection[int], sinks: Iterable[int]
+) -> list[OperatorT]:
     """The operators between tensors of a subgraph, in no order, and those that they depend on."""
     makers = producers(graph)
-    needed, wanted = {}, list(sinks)
-    while wanted:
-        tensor = wanted.pop()
+    needed: dict[int, OperatorT] = {}
+    left = list(sinks)
+    while left:
+        tensor = left.pop()
         operator = makers.get(tensor)
         if tensor in sources or operator is None or id(operator) in needed:
             continue
         needed[id(operator)] = operator
-        wanted += [i for i in ports(operator.inputs) if i >= 0]
+        left += [i for i in ports(operator.inputs) if i >= 0]
     return list(needed.values())
 
 
-def _subgraph(model, number, reads, writes, file):
+def _subgraph(
+    model: ModelT, number: int, reads: bytes | None, writes: bytes | None, file: Path | None
+) -> bytes | Path:
     """A model of the operators between the tensors named `reads` and `writes`.
 
     It is written to `file` if one is given, or else returned as bytes.
     """
     graph = model.subgraphs[number]
-    found = [
+    sources, sinks = (
         [i for i, tensor in enumerate(graph.tensors) if tensor.name == name]
         for name in (reads, writes)
-    ]
-    if any(len(indices) != 1 for indices in found):
+    )
+    if len(sources) != 1 or len(sinks) != 1:
         raise UncutError("a tensor name is not unique in the file")
-    (source,), (sink,) = found
+    (source,), (sink,) = sources, sinks
     needed = operators_between(graph, [source], [sink])
     graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")
     graph.operators = [operator for operator in graph.operators if operator in needed]

@@ -6,15 +6,22 @@ or what a delegate that reorders operators has left there. Such a model has no d
 rewritten model could be compared with.
 """
 
+from __future__ import annotations
+
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .flatbuffer.bounds import damaged, schema
 from .flatbuffer.outside import holds
 
+if TYPE_CHECKING:
+    from ...core.typing import NumpyArray
+    from .flatbuffer.objects import ModelT, TensorT
 
-def check_flow(model, number, where) -> None:
+
+def check_flow(model: ModelT, number: int, where: str) -> None:
     """Reject a subgraph that reads an undefined tensor, or writes one that already has a value.
 
     Args:
@@ -26,7 +33,8 @@ def check_flow(model, number, where) -> None:
         SplitDeconvError: names the operator and the tensor.
     """
     graph, name = model.subgraphs[number], f"subgraph {number}"
-    tensors, inputs, made = list(enumerate(graph.tensors or ())), settable(model, number), set()
+    tensors, inputs = list(enumerate(graph.tensors or ())), settable(model, number)
+    made: set[int] = set()
     constants = {i for i, tensor in tensors if contents(model, tensor) is not None}
     # Variables keep their value between runs; a tensor without elements needs no value.
     given = constants | inputs | {i for i, tensor in tensors if tensor.isVariable or _empty(tensor)}
@@ -35,13 +43,12 @@ def check_flow(model, number, where) -> None:
         for tensor in _indices(operator.inputs) - {-1} - given - made:
             raise damaged(where, f"{here}: reads tensor {tensor} before it is written")
         outputs = _indices(operator.outputs)
-        owned = (
+        for taken, what in (
             (constants, "a constant"),
             (inputs, "an input"),
             (made, "which another operator writes"),
-        )
-        for tensors, what in owned:
-            for tensor in outputs & tensors:
+        ):
+            for tensor in outputs & taken:
                 raise damaged(where, f"{here}: writes tensor {tensor}, {what}")
         if len(outputs) < len(operator.outputs if operator.outputs is not None else ()):
             raise damaged(where, f"{here}: writes the same tensor twice")
@@ -50,7 +57,7 @@ def check_flow(model, number, where) -> None:
         raise damaged(where, f"{name}: its output, tensor {tensor}, is never written")
 
 
-def settable(model, number) -> set[int]:
+def settable(model: ModelT, number: int) -> set[int]:
     """Tensors of a subgraph whose value the caller may set, including constants."""
     graph = model.subgraphs[number]
     of_signatures = (
@@ -62,37 +69,37 @@ def settable(model, number) -> set[int]:
     return _indices(graph.inputs).union(of_signatures)
 
 
-def changeable_buffers(model) -> set[int]:
+def changeable_buffers(model: ModelT) -> set[int]:
     """Buffers whose contents may change: those of inputs, operator outputs and variables.
 
     Tensors may share a buffer, and then share memory in the interpreter.
     """
-    found = set()
+    buffers: set[int] = set()
     for number, graph in enumerate(model.subgraphs):
         tensors = graph.tensors or ()
         indices = settable(model, number)
         for operator in graph.operators or ():
             indices |= _indices(operator.outputs)
-        found |= {tensors[i].buffer for i in indices}
-        found |= {tensor.buffer for tensor in tensors if tensor.isVariable}
-    return found
+        buffers |= {tensors[i].buffer for i in indices}
+        buffers |= {tensor.buffer for tensor in tensors if tensor.isVariable}
+    return buffers
 
 
-def contents(model, tensor):
+def contents(model: ModelT, tensor: TensorT) -> NumpyArray | None:
     """The bytes that a file stores for a tensor; None if there are none, as for buffer 0."""
     data = model.buffers[tensor.buffer].data if tensor.buffer else None
     return data if data is not None and len(data) else None
 
 
-def _empty(tensor):
+def _empty(tensor: TensorT) -> bool:
     return tensor.shape is not None and prod(map(int, tensor.shape)) == 0
 
 
-def _indices(ports):
+def _indices(ports: NumpyArray | None) -> set[int]:
     return set() if ports is None else set(np.asarray(ports).tolist())
 
 
-def sets_constants(data) -> bool:
+def sets_constants(data: bytes | NumpyArray) -> bool:
     """Whether a caller of this model, given as bytes, may set a tensor that holds a constant."""
     model = schema().Model.GetRootAs(data)
     graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]

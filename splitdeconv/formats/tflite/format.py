@@ -1,12 +1,24 @@
 """The format of TensorFlow Lite: flatbuffers, run by LiteRT."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..content import content
 from ..format import Format
 from ..graph import Node, alive
+
+if TYPE_CHECKING:
+    from ..content import Bytes
+    from ..cut import Cut
+    from ..format import Model
+    from ..port import Arrays, Runner
+    from ..site import Site
 
 
 class TFLite(Format):
@@ -16,25 +28,32 @@ class TFLite(Format):
     runs_empty = False
     exact_sums = True
 
-    def begins(self, head):
+    def begins(self, head: Bytes) -> bool:
         return head[4:8] == b"TFL3"
 
-    def parse(self, data, path=None):
+    def parse(self, data: Any, path: str | Path | None = None) -> Model:
         from .model import TFLiteModel
 
         return TFLiteModel.parse(content(data), path=path)
 
-    def load(self, model, path=None, kernels="default", native=False, threads=None):
+    def load(
+        self,
+        model: Any,
+        path: str | None = None,
+        kernels: str = "default",
+        native: bool = False,
+        threads: int | None = None,
+    ) -> dict[str, Runner]:
         from .runtime import load
 
         return load(model, kernels, threads)
 
-    def cut(self, original, converted, site, folder=None):
+    def cut(self, original: Any, converted: Any, site: Site, folder: Path | None = None) -> Cut:
         from .cut import cut
 
         return cut(original, converted, site, folder)
 
-    def spoiled(self, model, site):
+    def spoiled(self, model: Any, site: Site) -> bytes:
         """The model with the weights of the operator in another order."""
         from .flatbuffer.file import read, view, write
 
@@ -44,31 +63,40 @@ class TFLite(Format):
         buffer.data = np.ascontiguousarray(view(buffer)[::-1])
         return write(parsed)
 
-    def tables(self, model):
+    def tables(self, model: Any) -> Iterator[tuple[str, int]]:
         from .indices import tables
 
         return tables(model)
 
-    def lengths(self, model):
+    def lengths(self, model: Any) -> Iterator[str]:
         from .indices import lengths
 
         return lengths(model)
 
-    def step_bound(self, data, site):
+    def step_bound(self, data: Any, site: Site) -> Callable[[Any], float] | None:
         from .hybrid import bound_of
 
         return bound_of(site, content(data))
 
-    def keeps_state(self, model, run, fresh, feed, same):
+    def keeps_state(
+        self,
+        model: Any,
+        run: Runner,
+        fresh: Callable[[], Runner],
+        feed: Arrays,
+        same: Callable[[Arrays, Arrays], bool],
+    ) -> bool:
         """Whether variables cause the difference: models with state start equally when reloaded."""
         return same(fresh()(feed), fresh()(feed))
 
-    def layers(self, data, where, path=None, size=None):
+    def layers(
+        self, data: Any, where: str, path: str | Path | None = None, size: int | None = None
+    ) -> list[dict[str, Any]]:
         from .layers import layers
 
         return layers(content(data), where)
 
-    def nodes(self, data):
+    def nodes(self, data: bytes) -> list[Node]:
         from .flatbuffer.check import check
         from .flatbuffer.file import read
         from .graph import constant, operator_name, ports
@@ -94,7 +122,7 @@ class TFLite(Format):
         )
         return [node.renamed(labels) for node in alive(operators, fixed)]
 
-    def arena_peak(self, model):
+    def arena_peak(self, model: Any) -> int:
         from .arena import arena_peak
 
         return arena_peak(content(model))

@@ -17,18 +17,28 @@ google-ai-edge/LiteRT at f6745779):
 * **Its filters have no zero point.** No kernel applies it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from copy import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .flatbuffer.file import read
-from .graph import constant
-from .quantization import scales
+from .graph import stored_values
+from .quantization import known_scales
+
+if TYPE_CHECKING:
+    from ...core.typing import NumpyArray
+    from ..site import Site
+    from .flatbuffer.objects import QuantizationParametersT
+    from .rewrite.move import Pads
 
 DTYPE = "float32x8"
 
 
-def widened(filters, pads):
+def widened(filters: NumpyArray, pads: Pads) -> tuple[NumpyArray, Pads]:
     """Filters with at least two taps, and the pads for them.
 
     Args:
@@ -40,13 +50,13 @@ def widened(filters, pads):
     return np.concatenate([filters, np.zeros_like(filters)], axis=2), longer(pads)
 
 
-def longer(pads):
+def longer(pads: Pads) -> Pads:
     """The pads of a convolution whose filters have been made one tap wider."""
     rows, (before, after) = pads
     return rows, (before, after + 1)
 
 
-def needs_channel(quantization, phases, filters) -> bool:
+def needs_channel(quantization: QuantizationParametersT, phases: int, filters: NumpyArray) -> bool:
     """Whether a convolution needs an extra channel so that its activations are quantized as before.
 
     Args:
@@ -57,34 +67,36 @@ def needs_channel(quantization, phases, filters) -> bool:
     return bool(filters.any()) and len(set(_scales(quantization, phases, filters))) == 1
 
 
-def with_channel(filters) -> np.ndarray:
+def with_channel(filters: NumpyArray) -> NumpyArray:
     """The filters with an extra channel of zeros."""
     return np.concatenate([filters, np.zeros_like(filters[:1])])
 
 
-def with_scale(quantization, phases, filters):
+def with_scale(
+    quantization: QuantizationParametersT, phases: int, filters: NumpyArray
+) -> QuantizationParametersT:
     """The quantization of filters extended by `with_channel`; the extra channel has another scale.
 
     Args:
         quantization: the parameters of the original filters.
         phases, filters: as for `needs_channel`.
     """
-    found = copy(quantization)
+    extended = copy(quantization)
     scale = _scales(quantization, phases, filters)
     other = scale[0] * np.float32(2 if scale[0] < 1 else 0.5)
-    found.scale = np.append(scale, other).astype("<f4")
-    found.zeroPoint = np.zeros(len(found.scale), "<i8")
-    found.quantizedDimension, found.min, found.max = 0, None, None
-    return found
+    extended.scale = np.append(scale, other).astype("<f4")
+    extended.zeroPoint = np.zeros(len(scale) + 1, "<i8")
+    extended.quantizedDimension, extended.min, extended.max = 0, None, None
+    return extended
 
 
-def _scales(quantization, phases, filters):
+def _scales(quantization: QuantizationParametersT, phases: int, filters: NumpyArray) -> NumpyArray:
     """The scale of each channel of a convolution."""
     scale = np.asarray(quantization.scale, np.float32)
     return np.tile(scale, phases) if len(scale) > 1 else np.repeat(scale, len(filters))
 
 
-def bound_of(site, data):
+def bound_of(site: Site, data: bytes) -> Callable[[NumpyArray], float] | None:
     """A bound on the error of a site if its kernel misrounds every activation by one step.
 
     Args:
@@ -98,9 +110,9 @@ def bound_of(site, data):
         return None
     model, _ = read(data, "the model")
     tensor = model.subgraphs[site.key.subgraph].tensors[site.key.stored_weights]
-    taps = np.abs(constant(model, tensor).astype(np.float64)).sum(axis=3)
-    taps *= scales(tensor).astype(np.float64).reshape(-1, 1, 1)
-    down, right = (axis.s for axis in site.axes)
+    taps = np.abs(stored_values(model, tensor).astype(np.float64)).sum(axis=3)
+    taps *= known_scales(tensor).astype(np.float64).reshape(-1, 1, 1)
+    down, right = (axis.s for axis in site.known_axes)
     most = max(
         taps[:, i::down, j::right].sum(axis=(1, 2)).max(initial=0.0)
         for i in range(down)
@@ -109,7 +121,8 @@ def bound_of(site, data):
     return lambda x: most * _step(x)
 
 
-def _step(x):
+def _step(x: NumpyArray) -> float:
     """The largest quantization step of the images in `x`."""
-    low, high = (np.asarray(f(x.reshape(len(x), -1), axis=1), np.float64) for f in (np.min, np.max))
+    images = x.reshape(len(x), -1)
+    low, high = (np.asarray(f(images, axis=1), np.float64) for f in (np.min, np.max))
     return float(((np.maximum(high, 0) - np.minimum(low, 0)) / 255).max(initial=0.0))

@@ -5,8 +5,12 @@ user fixes. Everything else stays as it is: other operators, custom ones and the
 metadata, signatures, quantization.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError
 from ..format import Model
@@ -18,7 +22,8 @@ from .flatbuffer.bounds import schema
 from .flatbuffer.check import builtin, check
 from .flatbuffer.file import read, save, write
 from .graph import operator_name, producers
-from .rewrite.edit import Editor, substitute, sweep, used
+from .rewrite.edit import Editor
+from .rewrite.remove import substitute, sweep, used
 from .rewrite.split import split_site
 from .shapes.fix import fix
 from .shapes.fold import drop
@@ -26,17 +31,22 @@ from .shapes.inputs import advised, entrances
 from .sites import find_sites
 from .uses import Use, uses
 
+if TYPE_CHECKING:
+    from ..content import Bytes
+    from .flatbuffer.objects import ModelT, OperatorT
+    from .sites import Handle
+
 
 class TFLiteModel(Model):
     """A .tflite model in memory, created by `parse`."""
 
-    def __init__(self, model, tail, where):
+    def __init__(self, model: ModelT, tail: bytes, where: str) -> None:
         self._model, self._tail, self._where = model, tail, where
         self._was_fixed = False  # whether there may be unused arithmetic on shapes
-        self._fixed = []  # notes on operators whose image could be resized before
+        self._fixed: list[str] = []  # notes on operators whose image could be resized before
 
     @classmethod
-    def parse(cls, data, *, path=None) -> "TFLiteModel":
+    def parse(cls, data: Bytes, *, path: str | Path | None = None) -> TFLiteModel:
         """Read a model from its bytes as data: nothing is executed, and everything is checked.
 
         Args:
@@ -95,8 +105,12 @@ class TFLiteModel(Model):
                 model at these shapes.
         """
         places = entrances(self._model)
+        given: dict[tuple[int, int], tuple[int, ...]] = {}
         for entrance, shape in zip(places, shapes, strict=True):
-            if shape is not None and None in shape:
+            if shape is None:
+                continue
+            sizes = tuple(n for n in shape if n is not None)
+            if len(sizes) < len(shape):
                 raise SplitDeconvError(
                     "dimensions other than the batch are open",
                     where=f"{self._where}, input {entrance.told.name}",
@@ -104,15 +118,11 @@ class TFLiteModel(Model):
                     got=f"shape {entrance.told.declared}",
                     fix=f"fix all of them with {advice([entrance.told for entrance in places])}",
                 )
-        given = {
-            (e.subgraph, e.tensor): shape
-            for e, shape in zip(places, shapes, strict=True)
-            if shape is not None
-        }
+            given[entrance.subgraph, entrance.tensor] = sizes
         fix(self._model, given, self._where)
         self._was_fixed = True
 
-    def apply(self, decisions: list[Decision]) -> None:
+    def apply(self, decisions: Sequence[Decision]) -> None:
         """Rewrite the sites whose verdict is "convert".
 
         Args:
@@ -121,8 +131,8 @@ class TFLiteModel(Model):
         Raises:
             SplitDeconvError: an interleave has no kernel for the type. The model is then unchanged.
         """
-        wanted = [decision for decision in decisions if decision.verdict == "convert"]
-        for decision in wanted:
+        chosen = [decision for decision in decisions if decision.verdict == "convert"]
+        for decision in chosen:
             if decision.interleave == "depth_to_space" and decision.site.dtype == "int16x8":
                 raise SplitDeconvError(
                     "DEPTH_TO_SPACE has no int16 kernel",
@@ -130,10 +140,11 @@ class TFLiteModel(Model):
                     expected="interleave concat, batch_to_space or transpose",
                     got=decision.interleave,
                 )
-        self._fixed += [_fixed(decision) for decision in wanted if _is_fixed(decision)]
-        before, replacements = used(self._model), {}
-        for decision in wanted:
-            handle = decision.site.key
+        self._fixed += [_fixed(decision) for decision in chosen if _is_fixed(decision)]
+        before = used(self._model)
+        replacements: dict[int, dict[int, list[OperatorT]]] = {}
+        for decision in chosen:
+            handle: Handle = decision.site.key
             replacements.setdefault(handle.subgraph, {})[handle.operator] = self._rewrite(decision)
         for number, of_graph in replacements.items():
             substitute(self._model, self._model.subgraphs[number], of_graph)
@@ -143,23 +154,23 @@ class TFLiteModel(Model):
         if replacements or self._was_fixed:
             sweep(self._model, before)
 
-    def _rewrite(self, decision):
-        site, handle = decision.site, decision.site.key
+    def _rewrite(self, decision: Decision) -> list[OperatorT]:
+        site = decision.site
+        handle: Handle = site.key
         graph = self._model.subgraphs[handle.subgraph]
         makers = producers(graph)
+        pairs = (handle.stored_weights, handle.weights), (handle.stored_bias, handle.bias)
         unpackers = {
             stored: makers[tensor]
-            for stored, tensor in (
-                (handle.stored_weights, handle.weights),
-                (handle.stored_bias, handle.bias),
-            )
-            if stored != tensor
+            for stored, tensor in pairs
+            if stored is not None and tensor is not None and stored != tensor
         }
         # TensorFlow's converter joins the names of all parts of a fused operator: NAME;NAME.
         prefix = site.name.split(";")[0] + "/split"
-        opened = (site.batch is None, *(axis.n is None for axis in site.axes))
+        opened = (site.batch is None, *(axis.n is None for axis in site.known_axes))
         editor = Editor(self._model, graph, prefix, opened)
-        return split_site(editor, site, decision.form, decision.interleave or "concat", unpackers)
+        form, interleave = decision.form or "split", decision.interleave or "concat"
+        return split_site(editor, site, form, interleave, unpackers)
 
     def notes(self) -> tuple[str, ...]:
         """Notes for the user of the converted file."""
@@ -173,7 +184,7 @@ class TFLiteModel(Model):
         """
         return write(self._model, self._tail)
 
-    def write(self, path) -> None:
+    def write(self, path: Path) -> None:
         """Write the result of `serialize` to a file.
 
         Raises:
@@ -182,19 +193,18 @@ class TFLiteModel(Model):
         save(self._model, path, self._tail)
 
 
-def _is_fixed(decision):
+def _is_fixed(decision: Decision) -> bool:
     """Whether an operator is now limited to its image size, unlike the original in LiteRT."""
     site = decision.site
-    reshapes = (
-        decision.interleave in ("concat", "transpose") and max(axis.s for axis in site.axes) > 1
-    )
+    strided = max(axis.s for axis in site.known_axes) > 1
+    reshapes = strided and decision.interleave in ("concat", "transpose")
     # Only XNNPACK follows the input; other kernels, such as int16's, use the shape in the file.
     return reshapes and site.dtype != "int16x8" and site.batch is not None
 
 
-def _fixed(decision):
+def _fixed(decision: Decision) -> str:
     """The note about such an operator for the user."""
-    site, (rows, columns) = decision.site, (axis.n for axis in decision.site.axes)
+    site, (rows, columns) = decision.site, (axis.n for axis in decision.site.known_axes)
     others = " or ".join(name for name in site.interleaves if name.endswith("_to_space"))
     return (
         f"{site.name}: interleave {decision.interleave} fixes its input size at {rows}x{columns}; "

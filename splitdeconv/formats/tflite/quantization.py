@@ -4,9 +4,17 @@ Only integers have them. A file may also attach quantization parameters to float
 to record a range seen in training; no kernel applies these.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from .graph import constant, dimensions, type_name
+from .graph import dimensions, stored_values, type_name
+
+if TYPE_CHECKING:
+    from ...core.typing import NumpyArray
+    from .flatbuffer.objects import ModelT, QuantizationParametersT, TensorT
 
 # xnn_define_convolution_2d rejects larger ones, but may not have been involved in the original.
 _LARGEST_FACTOR = 256
@@ -19,30 +27,35 @@ _RANGES = {
 }
 
 
-def parameters(tensor):
+def parameters(tensor: TensorT) -> QuantizationParametersT | None:
     """The quantization parameters of a tensor; None where it has none or they have no meaning."""
     return tensor.quantization if type_name(tensor) in _RANGES else None
 
 
-def scales(tensor) -> np.ndarray | None:
+def scales(tensor: TensorT) -> NumpyArray | None:
     """The scales of a quantized tensor, one or one per channel; None if it has none."""
-    found = parameters(tensor)
-    if found is None or found.scale is None or not len(found.scale):
-        return None
-    return np.asarray(found.scale, np.float32)
+    quantization = parameters(tensor)
+    stored = None if quantization is None else quantization.scale
+    return None if stored is None or not len(stored) else np.asarray(stored, np.float32)
 
 
-def zero_points(tensor) -> np.ndarray:
+def known_scales(tensor: TensorT) -> NumpyArray:
+    """The scales of a tensor that is already known to have some."""
+    factors = scales(tensor)
+    assert factors is not None
+    return factors
+
+
+def zero_points(tensor: TensorT) -> NumpyArray:
     """The zero points of a tensor, as many as its scales; zero if it has none."""
-    found = parameters(tensor)
-    if found is None or found.zeroPoint is None or not len(found.zeroPoint):
-        return np.zeros(1, np.int64)
-    return np.asarray(found.zeroPoint, np.int64)
+    quantization = parameters(tensor)
+    stored = None if quantization is None else quantization.zeroPoint
+    return np.asarray([0] if stored is None or not len(stored) else stored, np.int64)
 
 
-def real_values(model, tensor) -> np.ndarray:
+def real_values(model: ModelT, tensor: TensorT) -> NumpyArray:
     """The real values of a constant, as float32; several scales belong to axis 0."""
-    values, factors = constant(model, tensor), scales(tensor)
+    values, factors = stored_values(model, tensor), scales(tensor)
     if factors is None:
         return values.astype(np.float32)
     ones = (1,) * (values.ndim - 1)
@@ -51,27 +64,30 @@ def real_values(model, tensor) -> np.ndarray:
         return (shifted * factors.reshape(-1, *ones)).astype(np.float32)
 
 
-def obstacle(x, weights, output, bias=None) -> str | None:
+def obstacle(
+    x: TensorT, weights: TensorT, output: TensorT, bias: TensorT | None = None
+) -> str | None:
     """Why the quantization of a transposed convolution cannot be kept; None if it can.
 
     Args:
         x, weights, output, bias: the tensors, with `bias` None if there is none; weights and bias
             as stored, before any DEQUANTIZE.
     """
-    found = _of_weights(weights)
-    if found is not None or type_name(x) == "FLOAT32":
-        return found
+    problem = _of_weights(weights)
+    if problem is not None or type_name(x) == "FLOAT32":
+        return problem
     for tensor, what in ((x, "input"), (weights, "weights"), (output, "output")):
-        if scales(tensor) is None:
+        factors = scales(tensor)
+        if factors is None:
             return f"its {what} has an integer type but no scale"
-        if not np.isfinite(scales(tensor)).all():
+        if not np.isfinite(factors).all():
             return f"a scale of its {what} is not finite"
-        if (scales(tensor) < 0).any():
+        if np.any(factors < 0):
             return f"a scale of its {what} is negative, which kernels handle differently"
     for tensor, what in ((x, "input"), (output, "output")):
-        points = zero_points(tensor)
-        count = max(len(scales(tensor)), len(points))
-        if count > 1 or parameters(tensor).details is not None:
+        points, quantization = zero_points(tensor), parameters(tensor)
+        count = max(len(known_scales(tensor)), len(points))
+        if count > 1 or (quantization is not None and quantization.details is not None):
             return f"its {what} has {count} scales or zero points; kernels support one"
         if _outside(tensor):
             return f"its {what} has zero point {points[0]}, out of range for {type_name(tensor)}"
@@ -82,45 +98,46 @@ def obstacle(x, weights, output, bias=None) -> str | None:
     if bias is not None and zero_points(bias).any():
         return "its bias has a zero point, which CONV_2D kernels do not support"
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        factor = (scales(x)[0] * scales(weights) / scales(output)[0]).max()
-    if factor >= _LARGEST_FACTOR:
-        return f"its sums are scaled by {factor:.3g}; XNNPACK supports less than 256"
+        factor = known_scales(x)[0] * known_scales(weights) / known_scales(output)[0]
+    if factor.max() >= _LARGEST_FACTOR:
+        return f"its sums are scaled by {factor.max():.3g}; XNNPACK supports less than 256"
     return None
 
 
-def hybrid_obstacle(weights) -> str | None:
+def hybrid_obstacle(weights: TensorT) -> str | None:
     """Why int8 weights with float32 activations cannot be kept; None if they can."""
-    factors, found = scales(weights), parameters(weights)
-    if factors is None:
+    factors, quantization = scales(weights), parameters(weights)
+    if factors is None or quantization is None:
         return "its weights have an integer type but no scale"
     if not (np.isfinite(factors) & (factors >= np.finfo(np.float32).tiny)).all():
         return "a scale of its weights is not finite, not positive, or denormal"
-    if found.quantizedDimension != 0:
-        return f"its weights have scales on axis {found.quantizedDimension}; kernels use axis 0"
+    if (axis := quantization.quantizedDimension) != 0:
+        return f"its weights have scales on axis {axis}; kernels use axis 0"
     if zero_points(weights).any():
         return "its int8 weights have a zero point, which kernels ignore"
     return None
 
 
-def _of_weights(weights):
+def _of_weights(weights: TensorT) -> str | None:
     """The problem with the quantization parameters of the weights, if there is one."""
-    found = parameters(weights)
-    if found is None:
+    quantization = parameters(weights)
+    if quantization is None:
         return None
-    if found.details is not None:
+    if quantization.details is not None:
         return "its weights are quantized in blocks or on several axes"
-    count, axis, factors = dimensions(weights)[0], found.quantizedDimension, scales(weights)
+    count, axis, factors = dimensions(weights)[0], quantization.quantizedDimension, scales(weights)
     lengths = [0 if factors is None else len(factors), len(zero_points(weights))]
     if max(lengths) > 1 and (axis != 0 or not set(lengths) <= {1, count}):
         return f"its weights have {lengths[0]} scales on axis {axis} for {count} output channels"
     if len(set(zero_points(weights).tolist())) > 1:
         return "its weights have several zero points"
     if _outside(weights):
-        return f"its weights have zero point {zero_points(weights)[0]}, out of range for {type_name(weights)}"
+        kind, point = type_name(weights), zero_points(weights)[0]
+        return f"its weights have zero point {point}, out of range for {kind}"
     return None
 
 
-def _outside(tensor):
+def _outside(tensor: TensorT) -> bool:
     """Whether the type cannot represent the value zero, so that padding is impossible."""
     low, high = _RANGES[type_name(tensor)]
     return not low <= zero_points(tensor)[0] <= high

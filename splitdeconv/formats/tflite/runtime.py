@@ -1,18 +1,29 @@
 """A .tflite model in LiteRT."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ...errors import one_line
 from ...extras import require
 from ..content import content
-from ..port import Input, RejectedError, number_type
+from ..port import Input, RejectedError, Runner, number_type
 from .flow import sets_constants
 
+if TYPE_CHECKING:
+    from ..port import Arrays
 
-def load(model: bytes | Path, kernels: str = "default", threads: int | None = None) -> dict:
+#: What LiteRT tells of one input or output: its index, shape, type and so on.
+Detail: TypeAlias = dict[str, Any]
+
+
+def load(
+    model: bytes | Path, kernels: str = "default", threads: int | None = None
+) -> dict[str, Runner]:
     """The entry points of a model: its signatures, or the main subgraph under the name "".
 
     Args:
@@ -38,16 +49,15 @@ def load(model: bytes | Path, kernels: str = "default", threads: int | None = No
         signatures = loaded.get_signature_list()
         if not signatures:
             loaded.allocate_tensors()
-            return {"": _TFLite(loaded)}
-        return {
-            name: _Signature(loaded.get_signature_runner(name), ports)
-            for name, ports in signatures.items()
-        }
+            main = _TFLite(loaded)
+            return {"": Runner(main.inputs, main)}
+        entries = {name: _Signature(loaded.get_signature_runner(name)) for name in signatures}
+        return {name: Runner(entry.inputs, entry) for name, entry in entries.items()}
     except (ValueError, RuntimeError, TypeError) as error:
         raise RejectedError(one_line(error, typed=True)) from None
 
 
-def _source(model):
+def _source(model: bytes | Path) -> dict[str, Any]:
     """The arguments of an interpreter that give the location of a model.
 
     A file is memory-mapped. But if a constant is also an input, setting it writes into the memory
@@ -61,13 +71,13 @@ def _source(model):
 class _TFLite:
     """A model without signatures: its main subgraph."""
 
-    def __init__(self, interpreter):
+    def __init__(self, interpreter: Any) -> None:
         self._interpreter = interpreter
         self._ports = dict(_named(interpreter.get_input_details()))
         self._shapes = {name: tuple(detail["shape"]) for name, detail in self._ports.items()}
         self.inputs = tuple(_input(name, detail) for name, detail in self._ports.items())
 
-    def __call__(self, feed):
+    def __call__(self, feed: Arrays) -> Arrays:
         run = self._interpreter
         try:
             for name, detail in self._ports.items():
@@ -89,20 +99,20 @@ class _TFLite:
 class _Signature:
     """One signature of a TFLite model."""
 
-    def __init__(self, runner, _):
+    def __init__(self, runner: Any) -> None:
         self._runner = runner
         self.inputs = tuple(
             _input(name, detail) for name, detail in runner.get_input_details().items()
         )
 
-    def __call__(self, feed):
+    def __call__(self, feed: Arrays) -> Arrays:
         try:
             return {name: np.array(value) for name, value in self._runner(**feed).items()}
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
             raise RejectedError(one_line(error, typed=True)) from None
 
 
-def _named(details):
+def _named(details: list[Detail]) -> list[tuple[str, Detail]]:
     """Details with their names, numbered if the file repeats a name or has none."""
     names = [detail["name"] for detail in details]
     unique = len(set(names)) == len(names) and all(names)
@@ -112,8 +122,9 @@ def _named(details):
     ]
 
 
-def _input(name, detail):
-    shape = tuple(None if n < 0 else int(n) for n in detail.get("shape_signature", detail["shape"]))
+def _input(name: str, detail: Detail) -> Input:
+    declared = detail["shape_signature" if "shape_signature" in detail else "shape"]
+    shape = tuple(None if n < 0 else int(n) for n in declared)
     if len(shape) == 0 and len(detail["shape"]):
         shape = tuple(int(n) for n in detail["shape"])
     return Input(name, number_type(detail["dtype"]), shape, detail["quantization"][0] != 0)

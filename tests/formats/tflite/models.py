@@ -1,11 +1,10 @@
-"""TFLite files to test with, as benchmarks/fuzz/tflite_models.py makes them: changed, converted and
-run.
-"""
+"""TFLite files for tests, made by benchmarks/fuzz: changed, converted, run."""
 
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from benchmarks.fuzz.tflite_models import Builder, Deconv, change, deconv_model, pack, unpack
+from benchmarks.fuzz.tflite_builder import Builder, change, pack, unpack
+from benchmarks.fuzz.tflite_models import Deconv, deconv_model
 from splitdeconv.formats.input_shapes import wanted
 from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.flatbuffer.bounds import make

@@ -7,9 +7,7 @@ from tests.formats.tflite.models import Builder, Deconv, convert, deconv_model, 
 
 
 def _chain(*sizes, extra=()):
-    """A graph that turns tensors of so many bytes one into the next; `extra` (from, to) lets an
-    operator read more.
-    """
+    """A graph that turns tensors of so many bytes one into the next; `extra` adds (from, to)."""
     builder = Builder()
     tensors = [builder.tensor(f"t{i}", (size,), "u1") for i, size in enumerate(sizes)]
     for i in range(len(sizes) - 1):

@@ -94,9 +94,7 @@ class TestBytes:
         assert time.process_time() - began < 30
 
     def test_parts_that_are_shared_without_end(self):
-        """A hundred thousand tensors that are one and the same: a file that would unfold to many
-        times its size.
-        """
+        """100,000 tensors that are one: a file that would unfold to many times its size."""
         data, count = bytearray(deconv_model(SMALL)), 100_000
         graph = schema.Model.GetRootAs(bytes(data)).Subgraphs(0)
         field, vector = graph._tab.Pos + graph._tab.Offset(4), len(data)

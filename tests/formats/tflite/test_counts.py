@@ -1,4 +1,4 @@
-"""The operations that a report tells are those that the convolutions of the written file execute."""
+"""The operations that a report states are those that the file's convolutions execute."""
 
 from math import prod
 
@@ -14,9 +14,7 @@ FORMS = ("split", "rows", "stacked")
 
 
 def executed(data):
-    """Multiply-accumulates per image of a file's CONV_2D operators that read all channels of the
-    image.
-    """
+    """Multiply-accumulates per image of CONV_2D operators that read all channels of the image."""
     model = unpack(data)
     graph = model.subgraphs[0]
     channels = graph.tensors[graph.inputs[0]].shape[3]

@@ -1,6 +1,4 @@
-"""What surrounds a transposed convolution in a .tflite file: dynamic batches, signatures, other
-operators and bytes.
-"""
+"""What surrounds a transposed convolution in a .tflite file."""
 
 import io
 import struct
@@ -95,9 +93,7 @@ def _fixed_sites(data, batch):
 
 
 def _custom(strides=(2, 2), padding=1, tail=b"", kernel=(2, 2)):
-    """A file with MediaPipe's operator, whose options are padding, stride of the width, stride of
-    the height.
-    """
+    """A file with MediaPipe's operator; options: padding, stride of width, stride of height."""
     builder, rng = Builder(), np.random.default_rng(0)
     weights = builder.constant("weights", rng.standard_normal((2, *kernel, 3)).astype("f4"))
     bias = builder.constant("bias", rng.standard_normal(2).astype("f4"))
@@ -130,9 +126,7 @@ def test_mediapipes_operator_becomes_convolutions_that_every_resolver_knows(
 
 
 def _two_signatures():
-    """Two subgraphs with a signature each: one upsamples float32, the other int8; they share a
-    metadata entry.
-    """
+    """Two subgraphs with a signature each, float32 and int8, that share a metadata entry."""
     first, second = (
         unpack(deconv_model(Deconv(kernel=(4, 4), kind=kind))) for kind in ("float32", "int8")
     )
@@ -163,6 +157,12 @@ def _two_signatures():
     return pack(first)
 
 
+def signed(data, name, x):
+    """The output of one signature."""
+    interpreter = Interpreter(model_content=data, experimental_op_resolver_type=REFERENCE)
+    return interpreter.get_signature_runner(name)(x=x)["y"]
+
+
 def test_subgraphs_signatures_and_metadata():
     original = _two_signatures()
     rewritten = convert(original)
@@ -172,12 +172,7 @@ def test_subgraphs_signatures_and_metadata():
     assert bytes(model.buffers[model.metadata[0].buffer].data) == b"about this model"
     for name, kind in (("real", "float32"), ("whole", "int8")):
         x = Deconv(kernel=(4, 4), kind=kind).input()
-        y, expected = (
-            Interpreter(
-                model_content=data, experimental_op_resolver_type=REFERENCE
-            ).get_signature_runner(name)(x=x)["y"]
-            for data in (rewritten, original)
-        )
+        y, expected = (signed(data, name, x) for data in (rewritten, original))
         np.testing.assert_array_equal(y, expected)
 
 
@@ -286,8 +281,10 @@ def test_no_framework_is_loaded():
         "from splitdeconv.formats.tflite.model import TFLiteModel\n"
         "assert 'ai_edge_litert' not in sys.modules\n"
         "model = TFLiteModel.parse(sys.stdin.buffer.read())\n"
-        "model.apply([Decision(site, 'convert', 'split', 'concat', '') for site in model.sites()])\n"
+        "sites = model.sites()\n"
+        "model.apply([Decision(site, 'convert', 'split', 'concat', '') for site in sites])\n"
         "assert model.serialize()\n"
-        "assert not {'tensorflow', 'keras', 'jax', 'onnx', 'ai_edge_litert.interpreter'} & set(sys.modules)\n"
+        "unwanted = {'tensorflow', 'keras', 'jax', 'onnx', 'ai_edge_litert.interpreter'}\n"
+        "assert not unwanted & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], input=deconv_model(FOUR), check=True, timeout=60)

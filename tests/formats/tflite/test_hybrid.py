@@ -1,6 +1,4 @@
-"""Int8 filters over float32 activations: the same integers are summed on each of LiteRT's families
-of kernels.
-"""
+"""Int8 filters over float32 activations: every family of kernels sums the same integers."""
 
 from itertools import cycle
 
@@ -178,9 +176,7 @@ def test_an_open_batch_is_taken():
 
 
 def test_the_bound_of_one_step_is_what_steps_make():
-    """Against the definition: every activation moved by its step in the worst direction, and no
-    more than that.
-    """
+    """Against the definition: every activation moved by one step in the worst direction."""
     case = HYBRID.with_(cin=2, cout=2, batch=2)
     data, x = deconv_model(case), case.input()
     (site,) = TFLiteModel.parse(data).sites()

@@ -1,6 +1,4 @@
-"""Large TFLite models are written without holding them more often than needed, and operators cut
-without the rest.
-"""
+"""Large TFLite models are written with few copies, and operators are cut without the rest."""
 
 import numpy as np
 import pytest

@@ -21,9 +21,7 @@ def conv(padding=0, strides=(1, 1), dilations=(1, 1), kind="Conv2DOptions", **mo
 
 
 def chain(batch=2, dynamic=False):
-    """A grouped, a dilated and a depthwise convolution, a transposed one, products per pixel and of
-    the whole.
-    """
+    """Grouped, dilated, depthwise, transposed convolutions; products per pixel and of the whole."""
     build = Builder()
 
     def tensor(name, *shape):

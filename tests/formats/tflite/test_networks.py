@@ -98,9 +98,7 @@ def test_the_file_grows_by_operators_only(kind):
 
 
 def test_a_generator_with_exchanged_phases_is_noticed(monkeypatch):
-    """The control: columns the wrong way round in one converter give a picture of the right size,
-    with other values.
-    """
+    """The control: columns exchanged in one converter give the right size with other values."""
     true = Mover.concat
     monkeypatch.setattr(Mover, "concat", lambda self, parts, *to: true(self, parts[::-1], *to))
     original, x = generator("int8"), latents("int8")

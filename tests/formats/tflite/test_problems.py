@@ -165,18 +165,12 @@ def test_a_site_that_cannot_be_converted_says_why(match):
 
 def test_three_dimensions_are_found_and_refused():
     builder = Builder()
-    x, y = (
-        builder.tensor("volume", (1, 2, 2, 2, 1), "f4"),
-        builder.tensor("larger", (1, 4, 4, 4, 1), "f4"),
-    )
+    x = builder.tensor("volume", (1, 2, 2, 2, 1), "f4")
+    y = builder.tensor("larger", (1, 4, 4, 4, 1), "f4")
     shape = builder.constant("shape", np.array([1, 4, 4, 4, 1], "<i4"))
     weights = builder.constant("weights", np.ones((2, 2, 2, 1, 1), "f4"))
-    builder.operator(
-        "CONV_3D_TRANSPOSE",
-        [shape, weights, x],
-        [y],
-        make("Conv3DOptions", strideD=2, strideH=2, strideW=2),
-    )
+    options = make("Conv3DOptions", strideD=2, strideH=2, strideW=2)
+    builder.operator("CONV_3D_TRANSPOSE", [shape, weights, x], [y], options)
     (site,) = TFLiteModel.parse(builder.build([x], [y])).sites()
     assert site.operator == "CONV_3D_TRANSPOSE"
     assert "three dimensions" in site.problem
@@ -189,14 +183,10 @@ def test_the_custom_operators_options_are_read_with_care():
         (b"", "have 0 bytes"),
     ):
         builder = Builder()
-        x, y = (
-            builder.tensor("image", (1, 2, 2, 1), "f4"),
-            builder.tensor("picture", (1, 4, 4, 1), "f4"),
-        )
-        weights, bias = (
-            builder.constant("weights", np.ones((1, 2, 2, 1), "f4")),
-            builder.constant("bias", np.ones(1, "f4")),
-        )
+        x = builder.tensor("image", (1, 2, 2, 1), "f4")
+        y = builder.tensor("picture", (1, 4, 4, 1), "f4")
+        weights = builder.constant("weights", np.ones((1, 2, 2, 1), "f4"))
+        bias = builder.constant("bias", np.ones(1, "f4"))
         builder.operator("Convolution2DTransposeBias", [x, weights, bias], [y], custom=options)
         (site,) = TFLiteModel.parse(builder.build([x], [y])).sites()
         assert match in site.problem

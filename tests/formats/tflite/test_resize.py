@@ -29,9 +29,7 @@ CASE = Deconv(sizes=(5, 4), kernel=(5, 3), strides=(2, 2), cin=3, cout=4)
 
 
 def _resized(data, x):
-    """The output of a model that was loaded first and resized then, as LiteRT's default runtime
-    computes it.
-    """
+    """The output of a model that was first loaded and then resized, by LiteRT's default runtime."""
     interpreter = Interpreter(model_content=data, num_threads=1)
     interpreter.allocate_tensors()
     (port,) = interpreter.get_input_details()
@@ -77,9 +75,7 @@ def test_a_file_of_fixed_size_is_resized(kind, form, interleave):
 
 @pytest.mark.parametrize("part", range(4))
 def test_every_geometry_is_resized(part):
-    """Crops, slices of the input, surplus blocks, strides that differ: all of them count from the
-    ends.
-    """
+    """Crops, slices of the input, surplus blocks, unequal strides: all count from the ends."""
     seen = 0
     for case in CASES[part::4]:
         data = deconv_model(case)
@@ -150,9 +146,7 @@ def test_a_size_that_is_fixed_is_told_before_it_is_written(interleave, here):
 @pytest.mark.parametrize("kind", ["float32", "int8", "int16x8", "uint8", "float16", "float32x8"])
 @pytest.mark.parametrize("dynamic", [True, False])
 def test_an_open_image_is_converted(kind, dynamic, here):
-    """The output's lengths are computed from the input's; all of LiteRT's kernels take both files
-    at every size.
-    """
+    """The output's lengths follow from the input's; all kernels of LiteRT run both files."""
     for padding, kernel, strides in (
         ("SAME", (4, 3), (2, 2)),
         ("VALID", (3, 5), (2, 3)),

@@ -1,5 +1,4 @@
-"""A real trained model: MediaPipe's selfie segmentation, which the plain and the reference
-interpreter refuse.
+"""A trained model, MediaPipe's selfie segmentation, which two of three resolvers refuse.
 
 The file is fetched on first use; without a connection and a filled cache these tests fail and say
 so.

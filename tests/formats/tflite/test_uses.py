@@ -1,6 +1,4 @@
-"""What is left of a file's operators once its transposed convolutions are rewritten, and the types
-they compute in.
-"""
+"""The operators that stay once transposed convolutions are rewritten, and their types."""
 
 import numpy as np
 import pytest

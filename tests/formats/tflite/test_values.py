@@ -1,6 +1,4 @@
-"""The values of rewritten operators, over geometries, types, forms and interleaves, on LiteRT's
-kernels.
-"""
+"""Values of rewritten operators, over geometries, types, forms, interleaves and kernels."""
 
 from itertools import cycle
 from types import SimpleNamespace
@@ -83,9 +81,7 @@ def test_enough_geometries_are_compared_on_xnnpack():
 @pytest.mark.parametrize("kind", ["float32", "float16"])
 @pytest.mark.parametrize("part", range(4))
 def test_floats_are_bit_equal_on_reference_kernels_and_close_on_xnnpack(kind, part):
-    """The reference kernels add the same products in the same order: rows, columns, channels. The
-    others do not.
-    """
+    """Reference kernels add the same products in the same order, by rows, columns and channels."""
     for case, interleaves in TURNS[part::4]:
         case = case.with_(kind=kind)
         x = case.input()
@@ -100,9 +96,7 @@ def test_floats_are_bit_equal_on_reference_kernels_and_close_on_xnnpack(kind, pa
 
 
 def _bound(case, x, original):
-    """What two orders of a float32 sum may differ by (`rounding_bound`), and the rounding of adding
-    the bias, twice.
-    """
+    """A bound for two orders of a float32 sum (`rounding_bound`), plus adding the bias twice."""
     model = unpack(original)
     weights, *bias = (
         constant(model, tensor).astype("f8")

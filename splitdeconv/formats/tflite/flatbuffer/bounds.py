@@ -7,8 +7,10 @@ forwards, so there are no cycles. Shared parts are counted each time they are re
 small file cannot expand into a large one.
 """
 
+from collections.abc import Callable
 from functools import cache
 from struct import Struct
+from typing import Any
 
 from ....errors import SplitDeconvError
 from ....extras import require
@@ -46,7 +48,7 @@ _UNIONS = {
 }
 
 
-def schema():
+def schema() -> Any:
     """The generated schema module.
 
     Raises:
@@ -55,7 +57,7 @@ def schema():
     return require("ai_edge_litert.schema_py_generated", "tflite")
 
 
-def make(table, /, **fields):
+def make(table: str, /, **fields: Any) -> Any:
     """An object of the schema's object API by table name; early constructors take no fields."""
     part = getattr(schema(), f"{table}T")()
     for field, value in fields.items():
@@ -63,7 +65,7 @@ def make(table, /, **fields):
     return part
 
 
-def damaged(where, got):
+def damaged(where: str, got: str) -> SplitDeconvError:
     """The error for bytes that are not a valid model."""
     return SplitDeconvError(
         "the TFLite file is damaged",
@@ -74,7 +76,7 @@ def damaged(where, got):
     )
 
 
-def extent(data, where) -> int:
+def extent(data: bytes, where: str) -> int:
     """Check every table, vector and string that a reader can reach.
 
     Args:
@@ -96,15 +98,15 @@ def extent(data, where) -> int:
 class _Recorder:
     """Replaces a flatbuffers builder and records the last call."""
 
-    def __getattr__(self, method):
-        def record(*arguments):
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        def record(*arguments: Any) -> None:
             self.method, self.arguments = method, arguments
 
         return record
 
 
 @cache
-def _layout(table):
+def _layout(table: str) -> tuple[int, dict[int, tuple[str, int | None]]]:
     """(number of fields, {slot: (field, bytes per element or None)} for offsets) of one table."""
     generated, builder = vars(schema()), _Recorder()
     generated[f"{table}Start"](builder)
@@ -125,7 +127,7 @@ def _layout(table):
 
 
 @cache
-def _union(name):
+def _union(name: str) -> dict[int, str]:
     """The table names of a union, by number."""
     return {
         number: member
@@ -137,31 +139,31 @@ def _union(name):
 class _Walk:
     """One pass over a file, with the remaining budget."""
 
-    def __init__(self, data, where):
+    def __init__(self, data: bytes, where: str) -> None:
         self.data, self.where, self.size = data, where, len(data)
         self.end, self.tables = 0, 0
         # Valid files use less than twice their length.
         self.left = 4 * self.size + (1 << 16)
 
-    def need(self, start, length, path):
+    def need(self, start: int, length: int, path: str) -> None:
         """Reject a range outside the file, and record how much of the file is used."""
         stop = start + length
         if start < 0 or stop > self.size:
             raise damaged(self.where, f"{path}: bytes {start} to {stop} of a file of {self.size}")
         self.end = max(self.end, stop)
 
-    def spend(self, cost, path):
+    def spend(self, cost: int, path: str) -> None:
         """Reject a file that expands to more than a valid file can contain."""
         self.left -= cost
         if self.left < 0:
             raise damaged(self.where, f"{path}: its parts are shared too often")
 
-    def reference(self, position, path):
+    def reference(self, position: int, path: str) -> int:
         """The target of the offset at `position`."""
         self.need(position, 4, path)
         return position + _U32.unpack_from(self.data, position)[0]
 
-    def vector(self, position, width, path):
+    def vector(self, position: int, width: int, path: str) -> tuple[int, int]:
         """Position of the first element and length of the vector at `position`."""
         self.need(position, 4, path)
         (length,) = _U32.unpack_from(self.data, position)
@@ -169,7 +171,7 @@ class _Walk:
         self.spend(length * width, path)
         return position + 4, length
 
-    def table(self, name, position, path):
+    def table(self, name: str, position: int, path: str) -> None:
         """Check the table at `position` and everything it refers to."""
         self.tables += 1
         if self.tables > _MOST_TABLES:
@@ -196,7 +198,7 @@ class _Walk:
                 else:
                     self.vector(target, width or 1, inner)
 
-    def _fields(self, position, path):
+    def _fields(self, position: int, path: str) -> list[int]:
         """Offsets of a table's fields, from its vtable; 0 for absent fields."""
         self.need(position, 4, path)
         vtable = position - _I32.unpack_from(self.data, position)[0]
@@ -214,7 +216,7 @@ class _Walk:
             )
         return fields
 
-    def _children(self, name, target, width, path):
+    def _children(self, name: str, target: int, width: int | None, path: str) -> None:
         if width is None:
             return self.table(name, target, path)
         start, length = self.vector(target, 4, path)
@@ -222,7 +224,7 @@ class _Walk:
             here = f"{path}[{i}]"
             self.table(name, self.reference(start + 4 * i, here), here)
 
-    def _member(self, union, kind, target, path):
+    def _member(self, union: str, kind: int, target: int, path: str) -> None:
         members = _union(union)
         if kind not in members:
             raise SplitDeconvError(

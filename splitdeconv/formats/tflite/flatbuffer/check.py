@@ -1,12 +1,19 @@
 """Check that a TFLite model is consistent: indices in range, possible sizes, constants that fit."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..flow import check_flow, contents
 from .bounds import damaged
+
+if TYPE_CHECKING:
+    from ....core.typing import NumpyArray
+    from .objects import ModelT, OperatorCodeT, OperatorT, SubGraphT, TensorT
 
 # TFLite kernels count elements in an int (RuntimeShape::FlatSize).
 _MOST_ELEMENTS = 2**31
@@ -31,7 +38,7 @@ BYTES = {
 }
 
 
-def check(model, where) -> None:
+def check(model: ModelT, where: str) -> None:
     """Reject an inconsistent model. Only the file has been read; nothing has been executed.
 
     Raises:
@@ -67,12 +74,12 @@ def check(model, where) -> None:
         check_flow(model, number, where)
 
 
-def builtin(code) -> int:
+def builtin(code: OperatorCodeT) -> int:
     """The builtin operator of an operator code; numbers above 127 are in a second field."""
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
-def _check_graph(model, graph, where, name):
+def _check_graph(model: ModelT, graph: SubGraphT, where: str, name: str) -> None:
     tensors = graph.tensors or ()
     for number, tensor in enumerate(tensors):
         _check_tensor(model, tensor, where, f"{name}, tensor {number}")
@@ -89,7 +96,7 @@ def _check_graph(model, graph, where, name):
             _check_index(other, model.subgraphs, where, here, "subgraph")
 
 
-def called(operator) -> Iterator[int]:
+def called(operator: OperatorT) -> Iterator[int]:
     """The subgraphs that an operator's options refer to, such as the branches of an IF."""
     for options in (operator.builtinOptions, operator.builtinOptions2):
         for field, value in () if options is None else vars(options).items():
@@ -99,7 +106,7 @@ def called(operator) -> Iterator[int]:
                 yield int(value)
 
 
-def _check_tensor(model, tensor, where, name):
+def _check_tensor(model: ModelT, tensor: TensorT, where: str, name: str) -> None:
     _check_index(tensor.buffer, model.buffers, where, name, "buffer")
     shape = [] if tensor.shape is None else [int(n) for n in tensor.shape]
     count = prod(shape)
@@ -120,13 +127,15 @@ def _check_tensor(model, tensor, where, name):
         raise damaged(where, f"{name}: {len(data)} bytes for shape {shape} of {size} bytes each")
 
 
-def _check_indices(ports, parts, where, name, least=0):
+def _check_indices(
+    ports: NumpyArray | None, parts: Sized, where: str, name: str, least: int = 0
+) -> None:
     if ports is not None and len(ports):
         ports = np.asarray(ports)
         if ports.min() < least or ports.max() >= len(parts):
             raise damaged(where, f"{name}: tensors {ports.tolist()} of {len(parts)}")
 
 
-def _check_index(index, parts, where, name, kind):
+def _check_index(index: int, parts: Sized, where: str, name: str, kind: str) -> None:
     if not 0 <= index < len(parts):
         raise damaged(where, f"{name}: {kind} {index} of {len(parts)}")

@@ -4,7 +4,11 @@ The object API of the schema does both. It keeps weights as views of the bytes, 
 copied until the model is written.
 """
 
+from __future__ import annotations
+
 import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +16,10 @@ from ....errors import SplitDeconvError
 from ....extras import require
 from .bounds import damaged, extent, schema
 from .outside import bring_inside
+
+if TYPE_CHECKING:
+    from ....core.typing import NumpyArray
+    from .objects import BufferT, ModelT
 
 _IDENTIFIER = b"TFL3"
 # Offsets are 32-bit, and signed ones must reach across the file.
@@ -22,7 +30,7 @@ _END_OF_ZIP = struct.Struct("<4s4H2LH")
 _ZIP_ENTRY = struct.Struct("<4s6H3L5H2L")
 
 
-def read(data: bytes, where: str):
+def read(data: bytes, where: str) -> tuple[ModelT, bytes]:
     """The model in a file, and the bytes that were appended to it.
 
     Args:
@@ -61,7 +69,7 @@ def read(data: bytes, where: str):
     return model, tail if any(tail) else b""
 
 
-def write(model, tail=b"") -> bytes:
+def write(model: ModelT, tail: bytes = b"") -> bytes:
     """The file of a model, followed by the bytes that were appended to the original.
 
     Raises:
@@ -70,13 +78,13 @@ def write(model, tail=b"") -> bytes:
     return b"".join(_parts(model, tail))
 
 
-def save(model, path, tail=b"") -> None:
+def save(model: ModelT, path: str | Path, tail: bytes = b"") -> None:
     """Like `write`, but into the file `path`, which needs one copy less of a large model."""
     with open(path, "wb") as file:
         file.writelines(_parts(model, tail))
 
 
-def _parts(model, tail):
+def _parts(model: ModelT, tail: bytes) -> tuple[bytes | memoryview, ...]:
     constants = sum(0 if b.data is None else len(b.data) for b in model.buffers)
     if constants + (1 << 24) > _MOST_BYTES:
         raise SplitDeconvError(
@@ -95,36 +103,35 @@ def _parts(model, tail):
     return (body, _moved(tail, len(body))) if len(tail) else (body,)
 
 
-def _builder(size):
+def _builder(size: int) -> Any:
     """A builder that aligns byte vectors to 16 bytes, as the schema requires; Python's does not."""
-    base = require("flatbuffers", "tflite").Builder
+    base: Any = require("flatbuffers", "tflite").Builder
 
     class Builder(base):
-        def StartVector(self, elemSize, numElems, alignment):  # noqa: N802
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802
             return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
 
-        def CreateNumpyVector(self, x):  # noqa: N802
+        def CreateNumpyVector(self, x: NumpyArray) -> int:  # noqa: N802
             if x.dtype != np.uint8 or x.nbytes < _LARGE:
                 return super().CreateNumpyVector(x)
             self.StartVector(1, x.size, 1)  # as in the base class, which makes three copies
             self.head -= x.size
-            memoryview(self.Bytes)[self.head : self.head + x.size] = np.ascontiguousarray(x)
+            memoryview(self.Bytes)[self.head : self.head + x.size] = np.ascontiguousarray(x).data
             self.vectorNumElems = x.size
             return self.EndVector()
 
     return Builder(size)
 
 
-def _moved(tail, start):
+def _moved(tail: bytes, start: int) -> bytes:
     """Appended bytes, moved to `start`, with the absolute offsets of a zip archive adjusted.
 
     Layout of the archive: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.12 (entry) and 4.3.16 (end).
     Any other data is kept unchanged.
     """
-    tail = bytearray(tail)
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) < end + _END_OF_ZIP.size:
-        return bytes(tail)
+        return tail
     *head, count, length, old, comment = _END_OF_ZIP.unpack_from(tail, end)
     position, moved = end - length, []
     directory = start + position
@@ -134,19 +141,20 @@ def _moved(tail, start):
             or position + _ZIP_ENTRY.size > end
             or tail[position : position + 4] != b"PK\x01\x02"
         ):
-            return bytes(tail)
+            return tail
         *entry, offset = _ZIP_ENTRY.unpack_from(tail, position)
         moved.append((position, *entry, offset + directory - old))
         position += _ZIP_ENTRY.size + sum(entry[10:13])
-    if any(not 0 <= entry[-1] < 2**32 for entry in moved):
-        return bytes(tail)
-    for entry in moved:
-        _ZIP_ENTRY.pack_into(tail, *entry)
-    _END_OF_ZIP.pack_into(tail, end, *head, count, length, directory, comment)
-    return bytes(tail)
+    if any(not 0 <= fields[-1] < 2**32 for fields in moved):
+        return tail
+    archive = bytearray(tail)
+    for fields in moved:
+        _ZIP_ENTRY.pack_into(archive, *fields)
+    _END_OF_ZIP.pack_into(archive, end, *head, count, length, directory, comment)
+    return bytes(archive)
 
 
-def view(buffer) -> np.ndarray:
+def view(buffer: BufferT) -> NumpyArray:
     """The bytes of a buffer, without copying; empty if it has none."""
     data = buffer.data
     return np.zeros(0, np.uint8) if data is None else np.asarray(data, np.uint8)

@@ -5,15 +5,23 @@ custom operator has these for its options. The interpreter treats offsets 0 and 
 (tflite/core/interpreter_builder.cc).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ....errors import SplitDeconvError
 from .bounds import damaged
 
+if TYPE_CHECKING:
+    from ....core.typing import NumpyArray
+    from .objects import ModelT
+
 _FIRST = 2  # the smallest valid offset
 
 
-def bring_inside(model, data: bytes, end: int, where: str) -> int:
+def bring_inside(model: ModelT, data: bytes, end: int, where: str) -> int:
     """Give parts that are stored outside the flatbuffer their data, as views without copying.
 
     Args:
@@ -54,12 +62,12 @@ def bring_inside(model, data: bytes, end: int, where: str) -> int:
     return end
 
 
-def holds(buffer) -> bool:
+def holds(buffer: Any) -> bool:
     """Whether a `Buffer` of the schema's readers has data, inside the flatbuffer or after it."""
     return bool(buffer.DataLength() or (buffer.Offset() >= _FIRST and buffer.Size()))
 
 
-def _part(data, start, size, what, where):
+def _part(data: bytes, start: int, size: int, what: str, where: str) -> NumpyArray:
     if start + size > len(data):
         raise damaged(where, f"{what}: bytes {start} to {start + size} of a file of {len(data)}")
     return np.frombuffer(data, np.uint8, size, start)

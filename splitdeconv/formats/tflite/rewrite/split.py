@@ -8,21 +8,36 @@ point of the output. `tflite_hybrid` describes what models with int8 filters and
 need.
 """
 
-from copy import copy
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ....core.apply import split_filters
+from ....core.geometry import known
 from ....core.plan import SplitPlan
 from .. import hybrid
 from ..flatbuffer.bounds import make
-from ..graph import constant, type_name
-from ..quantization import parameters, scales, zero_points
 from .join import join
 from .move import Mover
+from .weights import Weights, tiled
+
+if TYPE_CHECKING:
+    from ....core.geometry import Axis
+    from ....core.plan import Convolution
+    from ....core.typing import NumpyArray
+    from ...site import Site
+    from ..flatbuffer.objects import OperatorT
+    from ..sites import Handle
+    from .edit import Editor
+    from .move import Pads, Range
 
 
-def split_site(editor, site, form, interleave, unpackers) -> list:
+def split_site(
+    editor: Editor, site: Site, form: str, interleave: str, unpackers: Mapping[int, OperatorT]
+) -> list[OperatorT]:
     """The operators that compute the output of a site according to a plan.
 
     Args:
@@ -42,22 +57,24 @@ def split_site(editor, site, form, interleave, unpackers) -> list:
 class _Rewrite:
     """The rewriting of one site; methods that compute return the index of a tensor."""
 
-    def __init__(self, editor, site, form, unpackers):
-        self.editor, self.site, self.handle, self.unpackers = editor, site, site.key, unpackers
-        self.plan = SplitPlan(site.axes, 1, form)
+    def __init__(
+        self, editor: Editor, site: Site, form: str, unpackers: Mapping[int, OperatorT]
+    ) -> None:
+        self.editor, self.site = editor, site
+        self.handle: Handle = site.key
+        self.in_channels, self.out_channels = site.known_channels
+        self.plan = SplitPlan(site.known_axes, 1, form)
         self.mover = Mover(editor)
-        x = (site.batch or 1, *map(_length, site.axes), site.in_channels)
-        editor.assume(self.handle.x, x)
-        self.batch = x[0]
-        sizes = zip(x[1:3], self.plan.insertion, self.plan.axis_plans, strict=True)
-        self.blocks = tuple(n * spread + split.surplus for n, spread, split in sizes)
-        tensor = editor.graph.tensors[self.handle.stored_weights]
-        self.kernel = constant(editor.model, tensor)
-        self.zero = zero_points(tensor)[0].astype(self.kernel.dtype)
-        self.fed, self.empties, self.biases = {}, {}, {}
+        self.batch, sizes = site.batch or 1, tuple(map(_length, site.known_axes))
+        editor.assume(self.handle.x, (self.batch, *sizes, self.in_channels))
+        axes = zip(sizes, self.plan.insertion, self.plan.axis_plans, strict=True)
+        self.blocks = tuple(n * spread + split.surplus for n, spread, split in axes)
+        self.weights = Weights(editor, site, unpackers)
+        self.fed: dict[tuple[Pads, Range | None], int] = {}
+        self.empties: dict[int, int] = {}
         self.hybrid = site.dtype == hybrid.DTYPE
 
-    def run(self, interleave):
+    def run(self, interleave: str) -> list[OperatorT]:
         outputs = [
             self.convolution(c, w)
             for c, w in zip(self.plan.convolutions, self.filters(), strict=True)
@@ -67,51 +84,52 @@ class _Rewrite:
 
     # Convolutions
 
-    def filters(self):
+    def filters(self) -> Iterator[NumpyArray | None]:
         """The filters of each convolution, (channels, kh, kw, Cin); None for an empty phase.
 
         Added taps must represent zero: weights with a zero point are shifted by it, modulo 256, and
         back.
         """
-        planes = self.kernel - self.zero if self.zero else self.kernel
+        planes, zero = self.weights.kernel, self.weights.zero
+        planes = planes - zero if zero else planes
         for part in split_filters(self.plan, np.transpose(planes, (1, 2, 0, 3))):
             if part is not None:
                 part = np.transpose(part, (3, 0, 1, 2))
-            yield part + self.zero if part is not None and self.zero else part
+            yield part + zero if part is not None and zero else part
 
-    def convolution(self, convolution, filters):
+    def convolution(self, convolution: Convolution, filters: NumpyArray | None) -> int:
         """One of the plan's convolutions, including bias and activation."""
         phases = len(convolution.phases)
         if filters is None:
             return self.empty(phases)
         label = "_".join(str(p) for p in convolution.phases[0])
-        return self.windowed(
-            self.feed, convolution.pads, filters, phases, convolution.dilations, label
-        )
+        pads, dilations = convolution.pads, convolution.dilations
+        return self.windowed(self.feed, pads, filters, phases, dilations, label)
 
-    def windowed(self, feed, pads, filters, phases, dilations, label):
+    def windowed(
+        self,
+        feed: Callable[[Pads], int],
+        pads: Pads,
+        filters: NumpyArray,
+        phases: int,
+        dilations: Sequence[int],
+        label: str,
+    ) -> int:
         """A convolution of `feed(pads)`; its result is cropped if the input must not be."""
         if self.hybrid:
             filters, pads = hybrid.widened(filters, pads)
         padding = implied(filters.shape[1:3], dilations, pads)
         if not self.hybrid or padding:
-            return self.conv(
-                feed(((0, 0),) * 2 if padding else pads),
-                filters,
-                phases,
-                padding or "VALID",
-                dilations,
-                label,
-            )
+            x = feed(((0, 0),) * 2 if padding else pads)
+            return self.conv(x, filters, phases, padding or "VALID", dilations, label)
         cuts = [(max(-before, 0), max(-after, 0)) for before, after in pads]
-        y = self.conv(
-            feed(_positive(pads)), filters, phases, "VALID", dilations, label, tuple(map(sum, cuts))
-        )
+        x, longer = feed(_positive(pads)), tuple(map(sum, cuts))
+        y = self.conv(x, filters, phases, "VALID", dilations, label, longer)
         n, *sizes, channels = self.editor.shape(y)
         kept = [(before, size - after) for (before, after), size in zip(cuts, sizes, strict=True)]
         return self.mover.slice(y, ((0, n), *kept, (0, channels)), f"phase_{label}_cut")
 
-    def empty(self, phases):
+    def empty(self, phases: int) -> int:
         """Phases without taps: bias, activation and rounding as in the kernel, from a zero filter.
 
         It reads one input channel, and one result serves all such phases. (Zero times infinity is
@@ -120,18 +138,30 @@ class _Rewrite:
         if phases not in self.empties:
             surplus = tuple((0, split.surplus) for split in self.plan.axis_plans)
             x = self.feed(surplus, channels=(0, 1))
-            zeros = np.full((phases * self.site.out_channels, 1, 1, 1), self.zero)
+            zeros = np.full((phases * self.out_channels, 1, 1, 1), self.weights.zero)
             self.empties[phases] = self.conv(x, zeros, phases, "VALID", (1, 1), "empty")
         return self.empties[phases]
 
-    def conv(self, x, filters, phases, padding, dilations, label, longer=(0, 0)):
+    def conv(
+        self,
+        x: int,
+        filters: NumpyArray,
+        phases: int,
+        padding: str,
+        dilations: Sequence[int],
+        label: str,
+        longer: Sequence[int] = (0, 0),
+    ) -> int:
         """CONV_2D with weights stored like the original's; the result may exceed the blocks."""
         editor, schema = self.editor, self.editor.schema
-        stored = parameters(editor.graph.tensors[self.handle.stored_weights])
-        silent = self.hybrid and hybrid.needs_channel(stored, phases, filters)
-        found = hybrid.with_scale(stored, phases, filters) if silent else _tiled(stored, phases)
-        filters = hybrid.with_channel(filters) if silent else filters
-        weights = self.weights(filters, found, label)
+        stored, silent = self.weights.stored, False
+        quantization = tiled(stored, phases)
+        if self.hybrid and stored is not None:
+            silent = hybrid.needs_channel(stored, phases, filters)
+            if silent:
+                quantization = hybrid.with_scale(stored, phases, filters)
+                filters = hybrid.with_channel(filters)
+        weights = self.weights.filters(filters, quantization, label)
         options = make(
             "Conv2DOptions",
             padding=getattr(schema.Padding, padding),
@@ -143,72 +173,23 @@ class _Rewrite:
         )
         sizes = (n + more for n, more in zip(self.blocks, longer, strict=True))
         shape = (self.batch, *sizes, len(filters))
-        inputs, version = [x, weights, self.bias(phases, silent)], None
+        inputs, version = [x, weights, self.weights.bias(phases, silent)], None
         if self.site.dtype == "int16x8" and self.handle.bias_type == schema.TensorType.INT32:
             # From version 8 on, the bias of an int16 convolution is int64 unless the options
             # differ.
             options.quantizedBiasType, version = self.handle.bias_type, 8
         if self.hybrid:
-            version = 5 if len(found.scale) > 1 else 2
+            scale = None if quantization is None else quantization.scale
+            version = 5 if scale is not None and len(scale) > 1 else 2
         y = editor.operator(
             "CONV_2D", inputs, self.handle.output, shape, f"phase_{label}", options, version
         )
         kept = (*((0, n) for n in shape[:3]), (0, len(filters) - silent))
         return self.mover.slice(y, kept, f"phase_{label}_heard")
 
-    def weights(self, filters, quantization, label):
-        stored = self.editor.graph.tensors[self.handle.stored_weights]
-        index = self.editor.constant(filters, f"weights_{label}", stored.type, quantization)
-        return self.unpacked(
-            index, self.handle.stored_weights, self.handle.weights, f"weights_{label}_unpacked"
-        )
-
-    def unpacked(self, index, stored, like, label):
-        """A new constant, followed by its own DEQUANTIZE if the original has one."""
-        if stored not in self.unpackers:
-            return index
-        return self.editor.unpacked(index, self.unpackers[stored], like, label)
-
-    def bias(self, phases, silent=False):
-        """The bias for this many phases, repeated or zero, plus one more zero if `silent`."""
-        if (phases, silent) not in self.biases:
-            self.biases[phases, silent] = self._bias(phases, silent)
-        return self.biases[phases, silent]
-
-    def _bias(self, phases, silent):
-        editor, handle = self.editor, self.handle
-        if handle.bias is None:
-            return self._zero_bias(phases, silent)
-        if phases == 1 and not silent:
-            return handle.bias
-        tensor = editor.graph.tensors[handle.stored_bias]
-        values = constant(editor.model, tensor)
-        values = np.concatenate([np.tile(values, phases), np.zeros(int(silent), values.dtype)])
-        index = editor.constant(values, "bias", tensor.type, _tiled(parameters(tensor), phases))
-        return self.unpacked(index, handle.stored_bias, handle.bias, "bias_unpacked")
-
-    def _zero_bias(self, phases, silent):
-        editor, schema = self.editor, self.editor.schema
-        x, weights = (editor.graph.tensors[i] for i in (self.handle.x, self.handle.stored_weights))
-        count = phases * self.site.out_channels
-        if type_name(x) == "FLOAT32":
-            return editor.constant(
-                np.zeros(count + silent, "<f4"), "bias", schema.TensorType.FLOAT32
-            )
-        wide = type_name(x) == "INT16" and self.handle.bias_type != schema.TensorType.INT32
-        kind = schema.TensorType.INT64 if wide else schema.TensorType.INT32
-        product = scales(x)[0] * scales(weights)
-        product = np.tile(product, phases) if len(product) > 1 else product
-        quantization = make(
-            "QuantizationParameters", scale=product, zeroPoint=np.zeros(len(product), "<i8")
-        )
-        return editor.constant(
-            np.zeros(count, "<i8" if wide else "<i4"), "bias", kind, quantization
-        )
-
     # Inputs of the convolutions
 
-    def feed(self, pads, channels=None):
+    def feed(self, pads: Pads, channels: Range | None = None) -> int:
         """The input, or a range of its channels, with zeros added; negative pads crop it."""
         key = pads, channels
         if key not in self.fed:
@@ -217,7 +198,7 @@ class _Rewrite:
             self.fed[key] = self.mover.pad(x, _positive(pads), "padded")
         return self.fed[key]
 
-    def cut(self, x, pads, batch, channels):
+    def cut(self, x: int, pads: Pads, batch: Range, channels: Range) -> int:
         """The part of a tensor that remains if pads are negative."""
         sizes = self.editor.shape(x)[1:3]
         kept = [(max(-b, 0), n + min(a, 0)) for (b, a), n in zip(pads, sizes, strict=True)]
@@ -227,48 +208,44 @@ class _Rewrite:
 class _ZeroInsertion(_Rewrite):
     """The baseline: the whole kernel on an input with stride - 1 zeros after each row and pixel."""
 
-    def run(self, _):
+    def run(self, _: str) -> list[OperatorT]:
         (convolution,), (filters,) = self.plan.convolutions, self.filters()
-        self.windowed(
-            self.fed_among_zeros, convolution.pads, filters, 1, convolution.dilations, "whole"
-        )
+        assert filters is not None  # the whole kernel
+        pads, dilations = convolution.pads, convolution.dilations
+        self.windowed(self.fed_among_zeros, pads, filters, 1, dilations, "whole")
         return self.editor.finish(self.handle.output)
 
-    def fed_among_zeros(self, pads):
+    def fed_among_zeros(self, pads: Pads) -> int:
         x = self.inserted()
         batch, *_, channels = self.editor.shape(x)
         x = self.cut(x, pads, (0, batch), (0, channels))
         return self.mover.pad(x, _positive(pads), "padded")
 
-    def inserted(self):
-        (rows, columns), channels = (axis.n for axis in self.site.axes), self.site.in_channels
-        x, (down, right), reshape, pad = (
-            self.handle.x,
-            self.plan.insertion,
-            self.mover.reshape,
-            self.mover.pad,
-        )
+    def inserted(self) -> int:
+        (rows, columns), channels = (known(axis.n) for axis in self.plan.axes), self.in_channels
+        x, (down, right) = self.handle.x, self.plan.insertion
+        reshape, pad = self.mover.reshape, self.mover.pad
         if down > 1:
             x = reshape(x, (self.batch, rows, 1, columns * channels), "rows_apart")
-            x = pad(x, [(0, 0), (0, down - 1)], "rows_of_zeros")
+            x = pad(x, ((0, 0), (0, down - 1)), "rows_of_zeros")
             x = reshape(x, (self.batch, rows * down, columns, channels), "rows_inserted")
         if right > 1:
             x = reshape(x, (self.batch * rows * down, columns, 1, channels), "columns_apart")
-            x = pad(x, [(0, 0), (0, right - 1)], "columns_of_zeros")
+            x = pad(x, ((0, 0), (0, right - 1)), "columns_of_zeros")
             x = reshape(x, (self.batch, rows * down, columns * right, channels), "columns_inserted")
         return x
 
 
-def _length(axis):
+def _length(axis: Axis) -> int:
     """The length of an axis; if it is open, one at which no tensor of the rewrite is empty."""
     return axis.n or axis.k_e + abs(axis.p) + abs(axis.tail) + 1
 
 
-def _positive(pads):
+def _positive(pads: Pads) -> Pads:
     return tuple((max(before, 0), max(after, 0)) for before, after in pads)
 
 
-def implied(kernel, dilations, pads):
+def implied(kernel: Sequence[int], dilations: Sequence[int], pads: Pads) -> str | None:
     """The padding mode of CONV_2D that gives the required pads: "VALID", "SAME" or None.
 
     Args:
@@ -281,20 +258,3 @@ def implied(kernel, dilations, pads):
     # SAME at stride 1 pads by the span, with the smaller half at the start.
     halves = tuple((span // 2, span - span // 2) for span in spans)
     return "SAME" if pads == halves else None
-
-
-def _tiled(quantization, phases):
-    """Quantization parameters for stacked phases, with per-channel values repeated."""
-    if (
-        quantization is None
-        or phases == 1
-        or quantization.scale is None
-        or len(quantization.scale) < 2
-    ):
-        return quantization
-    tiled, count = copy(quantization), len(quantization.scale)
-    for field in ("scale", "zeroPoint", "min", "max"):
-        values = getattr(quantization, field)
-        if values is not None and len(values) == count:
-            setattr(tiled, field, np.tile(values, phases))
-    return tiled

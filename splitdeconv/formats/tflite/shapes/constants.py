@@ -1,12 +1,20 @@
 """The constants of a TFLite subgraph: values that the file fixes, whatever the caller does."""
 
-from operator import add, mul, sub
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from operator import add, mul, sub
+from typing import TYPE_CHECKING, Any
 
 from ..flow import changeable_buffers, contents
 from ..graph import constant, dimensions, operator_name, ports, producers, type_name
-from .lengths import Length, bounded, combined
+from .lengths import Length, bounded, combined, known_lengths
+
+if TYPE_CHECKING:
+    from ....core.typing import NumpyArray
+    from ..flatbuffer.objects import ModelT, OperatorT, SubGraphT
+    from ..graph import Dimensions
+    from .lengths import Number
 
 # Converters compute a few numbers in a few steps; malicious files may have no end.
 _MOST_STEPS, _MOST_NUMBERS = 32, 64
@@ -32,35 +40,35 @@ class Constants:
         changeable: the return value of `changeable_buffers` for the model; computed if omitted.
     """
 
-    def __init__(self, model, graph, changeable=None):
+    def __init__(self, model: ModelT, graph: SubGraphT, changeable: set[int] | None = None) -> None:
         self._model, self._graph, self._makers = model, graph, producers(graph)
         self._changeable = changeable_buffers(model) if changeable is None else changeable
-        self._known = {}
+        self._known: dict[int, list[Number] | None] = {}
 
-    def values(self, index) -> np.ndarray | None:
+    def values(self, index: int) -> NumpyArray | None:
         """The values of a constant tensor, as a view of the file; None if it is not constant."""
         tensor = self._graph.tensors[index]
         return None if tensor.buffer in self._changeable else constant(self._model, tensor)
 
-    def changes(self, index) -> bool:
+    def changes(self, index: int) -> bool:
         """Whether a tensor has data in the file that may change, or unpacks such a tensor."""
         tensor = self._graph.tensors[self._packed(index)]
         filled = contents(self._model, tensor) is not None
         return filled and tensor.buffer in self._changeable
 
-    def stored(self, index) -> int | None:
+    def stored(self, index: int) -> int | None:
         """The constant behind a tensor: itself, or the input of its DEQUANTIZE; None if neither."""
         source = self._packed(index)
         return None if self.values(source) is None else source
 
-    def _packed(self, index):
+    def _packed(self, index: int) -> int:
         maker = self._makers.get(index)
         if maker is None or operator_name(self._model, maker) != "DEQUANTIZE":
             return index
         inputs = ports(maker.inputs)
         return inputs[0] if len(inputs) == 1 and inputs[0] >= 0 else index
 
-    def source(self, index) -> list[int | None]:
+    def source(self, index: int) -> Dimensions:
         """The shape of the tensor that a tensor is computed from elementwise; else its own.
 
         The interpreter computes shapes itself and does not compare them with those in the file.
@@ -74,31 +82,33 @@ class Constants:
                 return []
         return dimensions(self._graph.tensors[index])
 
-    def integers(self, index) -> list[int | None] | None:
+    def integers(self, index: int) -> Dimensions | None:
         """The numbers in an integer tensor, as far as they follow from constants and shapes.
 
         Returns:
             A list with None for each open dimension; None if the numbers depend on other values.
         """
-        found = self.lengths(index)
-        return found and [None if isinstance(n, Length) else n for n in found]
+        numbers = self.lengths(index)
+        return None if numbers is None else known_lengths(numbers)
 
-    def lengths(self, index) -> list[int | Length | None] | None:
+    def lengths(self, index: int) -> list[Number] | None:
         """Like `integers`, with a `Length` for a number that follows from one open dimension."""
         return self._integers(index, _MOST_STEPS)
 
-    def origin(self, index, axis) -> tuple[int, int]:
+    def origin(self, index: int, axis: int) -> tuple[int, int]:
         """The (tensor, axis) that determines the length of an axis, traced through operators."""
         for _ in range(_MOST_STEPS):
             maker = self._makers.get(index)
-            inputs = [] if maker is None else ports(maker.inputs)
+            if maker is None:
+                break
+            inputs = ports(maker.inputs)
             kept = self._kept_axis(maker, axis) if inputs and inputs[0] >= 0 else None
             if kept is None:
                 break
             index, axis = inputs[0], kept
         return index, axis
 
-    def _kept_axis(self, operator, axis):
+    def _kept_axis(self, operator: OperatorT, axis: int) -> int | None:
         """The axis of an operator's first input that determines an axis of its output, or None."""
         name = operator_name(self._model, operator)
         if name in _ELEMENTWISE:
@@ -118,17 +128,17 @@ class Constants:
             return kept[axis] if axis < len(kept) else None
         return None
 
-    def _integers(self, index, steps):
+    def _integers(self, index: int, steps: int) -> list[Number] | None:
         """`integers` over at most `steps` operators; each tensor is visited once."""
         if index not in self._known:
             self._known[index] = None
-            found = self._followed(index, steps) if steps and index >= 0 else None
-            if found is not None and len(found) <= _MOST_NUMBERS:
-                exact = all(map(bounded, found))
-                self._known[index] = found if exact else None
+            numbers = self._followed(index, steps) if steps and index >= 0 else None
+            if numbers is not None and len(numbers) <= _MOST_NUMBERS:
+                exact = all(map(bounded, numbers))
+                self._known[index] = numbers if exact else None
         return self._known[index]
 
-    def _followed(self, index, steps):
+    def _followed(self, index: int, steps: int) -> list[Number] | None:
         """The numbers in a tensor, from its own values or from the operator that computes it."""
         tensor, operator = self._graph.tensors[index], self._makers.get(index)
         if type_name(tensor) not in ("INT32", "INT64"):
@@ -136,7 +146,7 @@ class Constants:
         values = self.values(index)
         if values is not None:
             return values.ravel()[: _MOST_NUMBERS + 1].tolist()
-        if operator is None or getattr(operator.builtinOptions, "fusedActivationFunction", 0):
+        if operator is None or getattr(operator.builtinOptions, "fusedActivationFunction", None):
             return None
         name, inputs = operator_name(self._model, operator), ports(operator.inputs)
         if name == "SHAPE" and len(inputs) == 1 and inputs[0] >= 0:
@@ -146,13 +156,18 @@ class Constants:
             sizes = enumerate(dimensions(source))
             return [Length(*self.origin(inputs[0], axis)) if n is None else n for axis, n in sizes]
         used = inputs[:1] if name in _KEEP else inputs
-        operands = [self._integers(i, steps - 1) for i in used]
-        if not operands or None in operands:
+        operands = []
+        for i in used:
+            numbers = self._integers(i, steps - 1)
+            if numbers is None:
+                return None
+            operands.append(numbers)
+        if not operands:
             return None
         return _computed(name, operands, operator.builtinOptions)
 
 
-def _computed(name, operands, options):
+def _computed(name: str, operands: list[list[Number]], options: Any) -> list[Number] | None:
     """The result of an operator of a shape computation; None for other operators."""
     if name in _KEEP:
         return operands[0]
@@ -164,11 +179,14 @@ def _computed(name, operands, options):
     if name in _ARITHMETIC and len(operands) == 2:
         return _combined(_ARITHMETIC[name], *operands)
     if name == "STRIDED_SLICE" and len(operands) == 4:
-        return _sliced(*operands, options)
+        values, *bounds = operands
+        return _sliced(values, bounds, options)
     return None
 
 
-def _combined(function, a, b):
+def _combined(
+    function: Callable[[Any, Any], Any], a: list[Number], b: list[Number]
+) -> list[Number] | None:
     if len(a) == 1 or len(b) == 1:
         a, b = a * len(b), b * len(a)
     if len(a) != len(b):
@@ -176,16 +194,19 @@ def _combined(function, a, b):
     return [combined(function, *pair) for pair in zip(a, b, strict=True)]
 
 
-def _sliced(values, begin, end, step, options):
+def _sliced(values: list[Number], bounds: list[list[Number]], options: Any) -> list[Number] | None:
     """A slice of a vector, by the rules that TensorFlow and Python share."""
-    bounds = (*begin, *end, *step)
-    if len(bounds) != 3 or not all(isinstance(n, int) for n in bounds) or step[0] < 1:
+    numbers = [n for bound in bounds for n in bound if isinstance(n, int)]
+    if len(numbers) != 3 or any(len(bound) != 1 for bound in bounds):
+        return None
+    begin, end, step = numbers
+    if step < 1:
         return None
     if any(getattr(options, field, 0) for field in ("newAxisMask", "ellipsisMask", "offset")):
         return None
-    first = None if getattr(options, "beginMask", 0) & 1 else begin[0]
+    first = None if getattr(options, "beginMask", 0) & 1 else begin
     if getattr(options, "shrinkAxisMask", 0) & 1:
         at = first or 0
         return [values[at]] if -len(values) <= at < len(values) else None
-    last = None if getattr(options, "endMask", 0) & 1 else end[0]
-    return values[first : last : step[0]]
+    last = None if getattr(options, "endMask", 0) & 1 else end
+    return values[first:last:step]

@@ -6,9 +6,12 @@ results are stored in the file (`tflite_fold`). An operator that still has no sh
 values; the tensors after it stay open.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,16 +22,18 @@ from ..flatbuffer.check import builtin, called
 from ..flatbuffer.file import write
 from ..flow import contents
 from ..graph import dimensions, operator_name, ports, type_name
-from .fold import fold
+from .fold import Sizes, fold
 
-Sizes = tuple[int, ...]
+if TYPE_CHECKING:
+    from ..flatbuffer.objects import ModelT, OperatorT, SubGraphT, TensorT
+
 #: MediaPipe's transposed convolution, which LiteRT does not support.
 _MEDIAPIPE = "Convolution2DTransposeBias"
 # These types have no memory to plan.
 _HANDLES = ("RESOURCE", "VARIANT")
 
 
-def fix(model, given: Mapping[tuple[int, int], Sizes], where: str) -> None:
+def fix(model: ModelT, given: Mapping[tuple[int, int], Sizes], where: str) -> None:
     """Fix inputs, in place.
 
     Args:
@@ -54,16 +59,17 @@ class _Graph:
         where: the name of the file in errors.
     """
 
-    def __init__(self, model, number, given, where):
+    def __init__(self, model: ModelT, number: int, given: Mapping[int, Sizes], where: str) -> None:
         self._model, self._graph, self._where = model, model.subgraphs[number], where
         self._number = number
-        inputs = {i: dimensions(self._graph.tensors[i]) for i in ports(self._graph.inputs)} | given
-        self._known = {i: tuple(shape) for i, shape in inputs.items() if None not in shape}
+        inputs = {i: _fixed(self._graph.tensors[i]) for i in ports(self._graph.inputs)}
+        inputs.update(given)
+        self._known = {i: shape for i, shape in inputs.items() if shape is not None}
         self._fed = set(self._known)  # no allocated operator computes these
         self._open = set(inputs) - set(self._known)  # depends on values or open inputs
-        self._entered = set()  # operators whose subgraphs are done
+        self._entered: set[int] = set()  # operators whose subgraphs are done, by `id`
 
-    def settle(self):
+    def settle(self) -> None:
         """Fix every tensor whose shape can be determined."""
         while True:
             self._take_customs()
@@ -80,22 +86,20 @@ class _Graph:
             self._open.update(ports(stuck.outputs))
         self._store()
 
-    def _live(self):
+    def _live(self) -> list[OperatorT]:
         """The operators that LiteRT can allocate, in order; the outputs of all others are open."""
         live, lost = [], set(self._open)
         for operator in self._graph.operators:
             outputs = ports(operator.outputs)
-            custom = (
-                builtin(self._model.operatorCodes[operator.opcodeIndex])
-                == schema().BuiltinOperator.CUSTOM
-            )
+            code = self._model.operatorCodes[operator.opcodeIndex]
+            custom = builtin(code) == schema().BuiltinOperator.CUSTOM
             if custom or lost & {*ports(operator.inputs), *outputs}:
                 lost.update(set(outputs) - self._fed)
             else:
                 live.append(operator)
         return live
 
-    def _take_customs(self):
+    def _take_customs(self) -> bool:
         """Set the shapes of MediaPipe's operators, where only the batch may be open.
 
         Returns:
@@ -104,20 +108,21 @@ class _Graph:
         grown = False
         for operator in self._graph.operators:
             inputs, outputs = ports(operator.inputs), ports(operator.outputs)
-            if (
-                operator_name(self._model, operator) != _MEDIAPIPE
-                or not inputs
-                or len(outputs) != 1
-            ):
+            if operator_name(self._model, operator) != _MEDIAPIPE:
                 continue
-            image, (result,) = dimensions(self._graph.tensors[outputs[0]])[1:], outputs
-            if result not in self._known and inputs[0] in self._known and None not in image:
+            if not inputs or len(outputs) != 1:
+                continue
+            (result,) = outputs
+            shape = dimensions(self._graph.tensors[result])
+            image = [n for n in shape[1:] if n is not None]
+            is_known = len(image) == len(shape[1:])
+            if result not in self._known and inputs[0] in self._known and is_known:
                 self._known[result] = (self._known[inputs[0]][0], *image)
                 self._fed.add(result)
                 grown = True
         return grown
 
-    def _prepare(self, live):
+    def _prepare(self, live: list[OperatorT]) -> OperatorT | None:
         """Get the shapes of operator outputs from LiteRT.
 
         Returns:
@@ -144,7 +149,7 @@ class _Graph:
             self._known.update((i, shapes[i]) for i in made)
         return None
 
-    def _allocated(self, part):
+    def _allocated(self, part: SubGraphT) -> Any:
         litert = require("ai_edge_litert.interpreter", "tflite")
         model = self._model
         # No operator calls the main subgraph, so its index is free.
@@ -171,7 +176,7 @@ class _Graph:
             ) from None
         return interpreter
 
-    def _is_planned(self, interpreter, index, shapes):
+    def _is_planned(self, interpreter: Any, index: int, shapes: Mapping[int, Sizes]) -> bool:
         """Whether memory was planned for a tensor, which is not if its size depends on values."""
         if type_name(self._graph.tensors[index]) in _HANDLES or 0 in shapes[index]:
             return True
@@ -180,7 +185,7 @@ class _Graph:
             return True
         return False
 
-    def _enter(self, live, stuck):
+    def _enter(self, live: list[OperatorT], stuck: OperatorT | None) -> bool:
         """Fix the subgraphs that only these operators call; returns whether there were any.
 
         A branch gets the inputs of its operator, and so does a loop body that keeps their shapes.
@@ -190,8 +195,8 @@ class _Graph:
         )
         for operator in live:
             first = {"IF": 1, "WHILE": 0}.get(operator_name(self._model, operator))
-            shapes = [self._shape(i) for i in ports(operator.inputs)[first:]]
-            if first is not None and id(operator) not in self._entered and None not in shapes:
+            shapes = self._shapes(ports(operator.inputs)[first:])
+            if first is not None and shapes is not None and id(operator) not in self._entered:
                 self._entered.add(id(operator))
                 numbers = set(called(operator)) - {0}
                 if all(places[n] == 1 for n in numbers):
@@ -201,13 +206,20 @@ class _Graph:
                 return False
         return False
 
-    def _shape(self, index):
-        """The shape of a tensor; None if it is unknown."""
-        tensor = self._graph.tensors[index]
-        stored = tuple(dimensions(tensor)) if contents(self._model, tensor) is not None else None
-        return self._known.get(index, stored)
+    def _shapes(self, indices: list[int]) -> list[Sizes] | None:
+        """The shapes of tensors; None if one of them is unknown."""
+        shapes = []
+        for index in indices:
+            tensor = self._graph.tensors[index]
+            if index in self._known:
+                shapes.append(self._known[index])
+            elif contents(self._model, tensor) is not None:
+                shapes.append(tuple(ports(tensor.shape)))
+            else:
+                return None
+        return shapes
 
-    def _settle_called(self, numbers, shapes):
+    def _settle_called(self, numbers: set[int], shapes: list[Sizes]) -> None:
         """Fix subgraphs for their arguments; loops that change shapes stay as they are."""
         before = [
             (part, dict(vars(part))) for graph in self._model.subgraphs for part in _parts(graph)
@@ -221,17 +233,17 @@ class _Graph:
             for part, fields in before:
                 vars(part).update(fields)
 
-    def _keeps_shapes(self, graph, shapes):
+    def _keeps_shapes(self, graph: SubGraphT, shapes: list[Sizes]) -> bool:
         """Whether a subgraph is not a loop body, or returns the shapes that it is given."""
         made = [dimensions(graph.tensors[i]) for i in ports(graph.outputs)]
         body = any(graph is self._model.subgraphs[n] for n in self._bodies())
         return not body or made == [list(shape) for shape in shapes]
 
-    def _bodies(self):
+    def _bodies(self) -> set[int]:
         options = (op.builtinOptions for graph in self._model.subgraphs for op in graph.operators)
         return {part.bodySubgraphIndex for part in options if hasattr(part, "bodySubgraphIndex")}
 
-    def _store(self):
+    def _store(self) -> None:
         """Write the known shapes into the model."""
         for index, shape in self._known.items():
             tensor = self._graph.tensors[index]
@@ -239,6 +251,13 @@ class _Graph:
                 tensor.shape, tensor.shapeSignature = np.array(shape, "<i4"), None
 
 
-def _parts(graph):
+def _fixed(tensor: TensorT) -> Sizes | None:
+    """The shape of a tensor; None if a dimension is open."""
+    shape = dimensions(tensor)
+    sizes = tuple(n for n in shape if n is not None)
+    return sizes if len(sizes) == len(shape) else None
+
+
+def _parts(graph: SubGraphT) -> tuple[TensorT | OperatorT, ...]:
     """The parts of a subgraph that fixing it changes."""
     return (*graph.tensors, *graph.operators)

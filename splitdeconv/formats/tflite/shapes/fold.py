@@ -4,8 +4,11 @@ The results are stored as constants. The interpreter computes them by running th
 others. The operators stay in place until `drop`, because sites are identified by position.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from math import prod
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -15,9 +18,15 @@ from ..flatbuffer.bounds import make
 from ..flatbuffer.check import called
 from ..flatbuffer.file import write
 from ..graph import dimensions, operator_name, ports, type_name
-from ..rewrite.edit import exposed
+from ..rewrite.remove import exposed
 from .constants import Constants
 
+if TYPE_CHECKING:
+    from ....core.typing import NumpyArray
+    from ..flatbuffer.objects import ModelT, OperatorT, SubGraphT, TensorT
+
+#: A shape without open dimensions.
+Sizes: TypeAlias = tuple[int, ...]
 #: Operators used to compute shapes, whose results depend only on their operands.
 _ARITHMETIC = {
     *("STRIDED_SLICE", "SLICE", "PACK", "UNPACK", "CONCATENATION", "SPLIT", "SPLIT_V", "GATHER"),
@@ -34,7 +43,7 @@ _TYPES = {"INT32": "<i4", "INT64": "<i8", "FLOAT32": "<f4", "BOOL": "?"}
 _MOST_NUMBERS = 64
 
 
-def fold(model, graph, known: Mapping[int, tuple[int, ...]]) -> bool:
+def fold(model: ModelT, graph: SubGraphT, known: Mapping[int, Sizes]) -> bool:
     """Compute what follows from known shapes and constants, and make its readers read constants.
 
     Args:
@@ -63,15 +72,16 @@ def fold(model, graph, known: Mapping[int, tuple[int, ...]]) -> bool:
     return True
 
 
-def _derived(model, graph, known):
+def _derived(
+    model: ModelT, graph: SubGraphT, known: Mapping[int, Sizes]
+) -> tuple[dict[int, Sizes], list[OperatorT]]:
     """Tensors that contain a known shape, with it, and the operators that compute from them."""
-    constants, seeds, steps, derived = Constants(model, graph), {}, [], set()
+    constants, steps = Constants(model, graph), []
+    seeds: dict[int, Sizes] = {}
+    derived: set[int] = set()
     for operator in graph.operators:
-        name, inputs, outputs = (
-            operator_name(model, operator),
-            ports(operator.inputs),
-            ports(operator.outputs),
-        )
+        name = operator_name(model, operator)
+        inputs, outputs = ports(operator.inputs), ports(operator.outputs)
         if name == "SHAPE" and inputs and inputs[0] in known:
             seeds[outputs[0]] = known[inputs[0]]
         elif (
@@ -87,15 +97,21 @@ def _derived(model, graph, known):
     return seeds, steps
 
 
-def _is_small(tensor):
-    shape = dimensions(tensor)
-    plain = type_name(tensor) in _TYPES and (
-        tensor.quantization is None or tensor.quantization.scale is None
-    )
-    return plain and None not in shape and prod(shape) <= _MOST_NUMBERS
+def _is_small(tensor: TensorT) -> bool:
+    shape, quantization = dimensions(tensor), tensor.quantization
+    if type_name(tensor) not in _TYPES or None in shape:
+        return False
+    real = quantization is not None and quantization.scale is not None
+    return not real and prod(n or 0 for n in shape) <= _MOST_NUMBERS
 
 
-def _values(model, graph, seeds, steps, wanted):
+def _values(
+    model: ModelT,
+    graph: SubGraphT,
+    seeds: Mapping[int, Sizes],
+    steps: list[OperatorT],
+    wanted: list[int],
+) -> dict[int, NumpyArray]:
     """The values of the tensors `wanted`, by index."""
     values = {i: np.array(shape, _TYPES[type_name(graph.tensors[i])]) for i, shape in seeds.items()}
     left = [i for i in wanted if i not in values]
@@ -144,11 +160,11 @@ def _values(model, graph, seeds, steps, wanted):
         ) from None
 
 
-def _indices(numbers):
+def _indices(numbers: Iterable[int]) -> NumpyArray:
     return np.array(list(numbers), "<i4")
 
 
-def _store(model, graph, index, values):
+def _store(model: ModelT, graph: SubGraphT, index: int, values: NumpyArray) -> int:
     """The index of a new constant that replaces a computed tensor."""
     old = graph.tensors[index]
     data = np.frombuffer(np.ascontiguousarray(values, _TYPES[type_name(old)]).tobytes(), np.uint8)
@@ -168,7 +184,7 @@ def _store(model, graph, index, values):
     return len(graph.tensors) - 1
 
 
-def drop(model, graph) -> None:
+def drop(model: ModelT, graph: SubGraphT) -> None:
     """Remove operators of this arithmetic whose results are not read.
 
     Args:

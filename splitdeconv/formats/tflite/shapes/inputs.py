@@ -1,9 +1,15 @@
 """The inputs of a TFLite model: those of every signature, and those of the main subgraph."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ...input_shapes import ModelInput
 from ..graph import dimensions, ports
+
+if TYPE_CHECKING:
+    from ..flatbuffer.objects import ModelT
 
 #: Problems that fixed inputs may solve: the advice about the first, and the text of the second.
 EXPORT = "export the model with a fixed image size"
@@ -24,7 +30,7 @@ class Entrance:
     tensor: int
 
 
-def entrances(model) -> list[Entrance]:
+def entrances(model: ModelT) -> list[Entrance]:
     """The inputs of a `ModelT`, each once, under the names that the interpreter uses."""
     found: dict[tuple[int, int], ModelInput] = {}
     for signature in model.signatureDefs or ():
@@ -46,7 +52,7 @@ def entrances(model) -> list[Entrance]:
     return [Entrance(told, *place) for place, told in found.items()]
 
 
-def _text(name):
+def _text(name: bytes | None) -> str:
     return (name or b"").decode(errors="replace")
 
 

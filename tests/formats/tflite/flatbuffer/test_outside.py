@@ -1,6 +1,4 @@
-"""Constants behind the flatbuffer, as files that may exceed 2 GB are written: read, rewritten, and
-written inside.
-"""
+"""Constants behind the flatbuffer, as in files above 2 GB: read, rewritten, written inside."""
 
 import numpy as np
 import pytest
@@ -109,12 +107,8 @@ def unrelated():
     s = b.constant("s", np.array([1, 6, 4, 3], "<i4"))
     m = b.constant("m", rng.standard_normal((7, 72), np.float32))
     more = b.constant("more", rng.standard_normal((1, 7), np.float32))
-    b.operator(
-        "TRANSPOSE_CONV",
-        [s, w, x],
-        [y],
-        make("TransposeConvOptions", strideH=2, strideW=2, padding=0),
-    )
+    options = make("TransposeConvOptions", strideH=2, strideW=2, padding=0)
+    b.operator("TRANSPOSE_CONV", [s, w, x], [y], options)
     b.operator("FULLY_CONNECTED", [y, m, -1], [z], make("FullyConnectedOptions"))
     b.operator("ADD", [z, more], [u], make("AddOptions"))
     return b.build([x], [u]), rng.standard_normal((1, 3, 2, 5), np.float32)
@@ -190,12 +184,8 @@ def _custom(options):
     )
     w = b.constant("w", rng.standard_normal((4, 2, 2, 2), np.float32))
     s = b.constant("s", np.array([1, 6, 6, 4], "<i4"))
-    b.operator(
-        "TRANSPOSE_CONV",
-        [s, w, x],
-        [y],
-        make("TransposeConvOptions", strideH=2, strideW=2, padding=1),
-    )
+    layer = make("TransposeConvOptions", strideH=2, strideW=2, padding=1)
+    b.operator("TRANSPOSE_CONV", [s, w, x], [y], layer)
     b.operator("Someones", [y], [z], custom=options)
     return b.build([x], [z])
 
@@ -222,12 +212,8 @@ def test_a_constant_outside_that_a_caller_may_set_is_run_from_memory(tmp_path):
     c = b.constant("c", rng.standard_normal((1, 4, 4, 2), np.float32))
     s = b.constant("s", np.array([1, 4, 4, 2], "<i4"))
     t = b.tensor("t", (1, 4, 4, 2), "f4")
-    b.operator(
-        "TRANSPOSE_CONV",
-        [s, w, x],
-        [t],
-        make("TransposeConvOptions", strideH=2, strideW=2, padding=1),
-    )
+    options = make("TransposeConvOptions", strideH=2, strideW=2, padding=1)
+    b.operator("TRANSPOSE_CONV", [s, w, x], [t], options)
     b.operator("ADD", [t, c], [y], make("AddOptions"))
     path = tmp_path / "model.tflite"
     path.write_bytes(outside(b.build([x, c], [y]), {"c"}))

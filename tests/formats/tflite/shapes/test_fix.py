@@ -1,6 +1,4 @@
-"""TFLite models with open inputs, fixed: values, every shape in the file, what stays open,
-refusals.
-"""
+"""TFLite models with open inputs, fixed: values, shapes, what stays open, refusals."""
 
 import re
 import shlex
@@ -48,9 +46,7 @@ def _assert_settled(data):
 
 
 def _halves(kinds=("FLOOR_DIV",), second=True):
-    """Two transposed convolutions; the height of each is computed by operators that no reader of
-    files follows.
-    """
+    """Two transposed convolutions whose heights are computed by operators that are not followed."""
     builder, rng = Builder(), np.random.default_rng(7)
     x = first = builder.tensor("image", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
     for number, (cin, cout) in enumerate([(3, 4), (4, 2)][: 1 + second]):
@@ -131,9 +127,7 @@ def test_what_is_refused_while_open_converts_with_what_the_refusal_advises():
 
 
 def test_an_output_as_long_as_an_earlier_tensor():
-    """A decoder that asks for the size of what an encoder began with, which its own input does not
-    tell.
-    """
+    """A decoder that asks for the size of an encoder's input, which its own input does not tell."""
     builder = Builder()
     x = builder.tensor("image", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
     half = builder.tensor("half", (1, 1, 1, 3), "f4", dynamic=True, open_image=True)
@@ -270,73 +264,3 @@ def test_mediapipes_operator_hands_on_its_batch():
     tensors = unpack(model.serialize()).subgraphs[0].tensors
     assert [t.shape.tolist() for t in tensors[-2:]] == [[5, 8, 12, 2]] * 2
     assert all(t.shapeSignature is None for t in tensors[-3:])
-
-
-@pytest.fixture(scope="module")
-def loops():
-    """Files with a branch, a loop that keeps its shape and one that doubles it, before a layer."""
-    tf = pytest.importorskip("tensorflow")
-    rng = np.random.default_rng(12)
-    inner, outer = (
-        rng.standard_normal((3, 3, 5, 5)).astype("f4") / 9,
-        rng.standard_normal((4, 3, 6, 5)).astype("f4"),
-    )
-
-    def up(x, filters, stride):
-        sizes = tf.shape(x)
-        shape = tf.stack([sizes[0], sizes[1] * stride, sizes[2] * stride, filters.shape[2]])
-        return tf.nn.conv2d_transpose(x, filters, shape, stride)
-
-    def branch(x, c):
-        return up(
-            tf.cond(c[0] > 0, lambda: up(x, inner, 2), lambda: up(x * 3.0, inner, 2)), outer, 2
-        )
-
-    def loop(stride):
-        def whole(x, c):
-            free = tf.TensorShape((None, None, None, 5))
-            _, y = tf.while_loop(
-                lambda i, _: i < 2, lambda i, y: (i + 1, up(y, inner, stride)), (c[0], x),
-                shape_invariants=(tf.TensorShape(()), free),
-            )  # fmt: skip
-            return up(y, outer, 2)
-
-        return whole
-
-    def file(function):
-        module = tf.Module()
-        specs = [
-            tf.TensorSpec((None, None, None, 5), name="x"),
-            tf.TensorSpec((1,), tf.int32, name="c"),
-        ]
-        module.function = tf.function(function, input_signature=specs)
-        concrete = module.function.get_concrete_function()
-        return tf.lite.TFLiteConverter.from_concrete_functions([concrete], module).convert()
-
-    return {"branch": file(branch), "kept": file(loop(1)), "doubled": file(loop(2))}
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "settled"), [("branch", 4, True), ("kept", 2, True), ("doubled", 8, False)]
-)
-def test_branches_and_loops(loops, name, size, settled):
-    data = loops[name]
-    result = sd.convert(data, input_shape={"serving_default_x:0": (2, 3, 4, 5)})
-    assert result.report.verification
-    assert result.report.notes[0] == "input x is now fixed at 2x3x4x5 (was ?x?x?x5)"
-    graph = unpack(result.model).subgraphs[0]
-    (y,) = (graph.tensors[i] for i in graph.outputs)
-    assert (y.shapeSignature is None) == settled
-    assert not settled or y.shape.tolist() == [2, 3 * size, 4 * size, 6]
-    feeds = {
-        "x": np.random.default_rng(5).standard_normal((2, 3, 4, 5)).astype("f4"),
-        "c": np.zeros(1, "i4"),
-    }
-    ours, theirs = (
-        Interpreter(model_content=model).get_signature_runner("serving_default")(**feeds)[
-            "output_0"
-        ]
-        for model in (data, result.model)
-    )
-    assert ours.shape == (2, 3 * size, 4 * size, 6)
-    np.testing.assert_allclose(theirs, ours, rtol=0, atol=2e-6 * np.abs(ours).max())

@@ -20,10 +20,15 @@ def _signed(model, graph):
         return make("TensorMap", name=name, tensorIndex=int(index))
 
     model.signatureDefs = [
-        make("SignatureDef", inputs=[entry(name, graph.inputs[0])], outputs=[entry(b"y", graph.outputs[0])],
-             signatureKey=name + b"_key", subgraphIndex=0)
+        make(
+            "SignatureDef",
+            inputs=[entry(name, graph.inputs[0])],
+            outputs=[entry(b"y", graph.outputs[0])],
+            signatureKey=name + b"_key",
+            subgraphIndex=0,
+        )
         for name in (b"a", b"b")
-    ]  # fmt: skip
+    ]
 
 
 def test_signatures_name_an_input():
