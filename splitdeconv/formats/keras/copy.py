@@ -1,24 +1,32 @@
 """A complete copy of a Keras model: names, flags, values and compile state."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ...errors import SplitDeconvError, one_line
 from ...extras import require
 
-keras = require("keras", "tensorflow")
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = require("keras", "tensorflow")
 
 #: Modules whose classes Keras finds by itself; other classes belong to the author of a model.
 KNOWN = ("keras.", "splitdeconv.")
 
 
-def layers_of(model):
+def layers_of(model: keras.Model) -> list[keras.Layer]:
     """The model and all layers in it, each once, always in the same order."""
     return list(model._flatten_layers(include_self=True, recursive=True))
 
 
-def copy_of(model, inputs=None):
-    """A copy of a Sequential or functional model: structure, sharing, names, weights, flags,
-    compile state.
+def copy_of(model: keras.Model, inputs: Any = None) -> keras.Model:
+    """A complete copy of a Sequential or functional model.
+
+    It has the same structure, sharing, names, weights, flags and compile state.
 
     Args:
         model: the model.
@@ -50,39 +58,39 @@ def copy_of(model, inputs=None):
             )
         _copy_state(model, clone)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        said = one_line(error, most=400)
+        reason = one_line(error, most=400)
         if inputs is not None:
             raise SplitDeconvError(
                 "Keras cannot build the model for this input shape",
                 where=model.name,
                 expected="sizes that every layer accepts, and layers with a complete get_config()",
-                got=said,
+                got=reason,
                 fix="choose other sizes, or omit the option to keep the input shapes open",
             ) from error
         raise SplitDeconvError(
             "Keras cannot copy the model",
             where=model.name,
             expected="layers, metrics and an optimizer whose get_config() is complete",
-            got=said,
+            got=reason,
             fix="complete get_config() of the custom classes, or save and load the model first",
         ) from error
     return clone
 
 
 @contextmanager
-def _uncompiled(model):
+def _uncompiled(model: keras.Model) -> Iterator[None]:
     """A context in which Keras treats the model, and models in it, as not compiled."""
     compiled = [layer for layer in layers_of(model) if getattr(layer, "compiled", False)]
     try:
-        for one in compiled:
-            one.compiled = False
+        for layer in compiled:
+            layer.compiled = False
         yield
     finally:
-        for one in compiled:
-            one.compiled = True
+        for layer in compiled:
+            layer.compiled = True
 
 
-def _copy_state(model, clone):
+def _copy_state(model: keras.Model, clone: keras.Model) -> None:
     """Copy names, flags, variables, the values that layers derive from them, and compile state."""
     layers = list(zip(layers_of(model), layers_of(clone), strict=True))
     for old, new in layers:
@@ -96,7 +104,7 @@ def _copy_state(model, clone):
         new.assign(old)
     for old, new in layers:
         # Normalization, for example, derives numbers from its variables whenever they are loaded.
-        store = {}
+        store: dict[str, Any] = {}
         old.save_own_variables(store)
         new.load_own_variables(store)
     counterparts = {id(old): new for old, new in variables}
@@ -105,7 +113,9 @@ def _copy_state(model, clone):
             _compile_like(old, new, counterparts)
 
 
-def _compile_like(model, clone, counterparts):
+def _compile_like(
+    model: keras.Model, clone: keras.Model, counterparts: dict[int, keras.Variable]
+) -> None:
     """Compile a copy like its model.
 
     Optimizer and metrics are copied with their state; losses, which have none, are shared. The
@@ -113,7 +123,7 @@ def _compile_like(model, clone, counterparts):
     loss loses its delta in it.
     """
 
-    def again(item):
+    def again(item: Any) -> Any:
         stateful = isinstance(item, keras.optimizers.Optimizer | keras.metrics.Metric)
         return type(item).from_config(item.get_config()) if stateful else item
 

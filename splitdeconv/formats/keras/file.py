@@ -6,17 +6,23 @@ a Lambda layer starts a download. Names are therefore checked first, and version
 other files through HDF5 are rejected.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError
 from ...extras import require
 from .sizes import excess, opened
 
-keras = require("keras", "tensorflow")
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = require("keras", "tensorflow")
 
 #: The first version that loads nothing from outside the file. 3.14.0 reads other HDF5 files through
 #: virtual datasets and links in the weights when memory is short; 3.13.1 (and 3.12.0) any file
@@ -50,7 +56,7 @@ _MOST_ASSETS, _MOST_LEVELS = 10_000, 100
 _LONGEST = 16 << 20
 
 
-def load(data: bytes | Path):
+def load(data: bytes | Path) -> keras.Model:
     """The model in a .keras file.
 
     Args:
@@ -62,9 +68,9 @@ def load(data: bytes | Path):
     """
     _check_version()
     try:
-        said = excess(data)
-        if said:
-            raise _refusal(said)
+        inconsistency = excess(data)
+        if inconsistency:
+            raise _refusal(inconsistency)
         model = _load(data)
     except (MemoryError, SplitDeconvError):
         raise
@@ -80,7 +86,7 @@ def load(data: bytes | Path):
     return model
 
 
-def _check_version():
+def _check_version() -> None:
     numbers = tuple(map(int, re.findall(r"\d+", keras.__version__)[:3]))
     if numbers < OLDEST:
         raise SplitDeconvError(
@@ -93,7 +99,7 @@ def _check_version():
         )
 
 
-def _check_names(config):
+def _check_names(config: bytes) -> None:
     """Reject a configuration that names something in Keras that is not a part of a model."""
     left = [json.loads(config)]
     while left:
@@ -105,7 +111,7 @@ def _check_names(config):
             left += item
 
 
-def _check_name(module, name, config):
+def _check_name(module: object, name: object, config: object) -> None:
     called = name == "function"
     if called:
         name = config
@@ -122,7 +128,7 @@ def _check_name(module, name, config):
         raise _refusal(f"{module}.{name}, which is not a part of a model")
 
 
-def _load(data):
+def _load(data: bytes | Path) -> keras.Model:
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
         # From a folder Keras reads one weight at a time; from a file it may hold all of them twice.
         _unpack(data, folder)
@@ -136,12 +142,12 @@ def _load(data):
             raise
         except Exception as error:
             # Keras quotes the whole configuration before the actual error.
-            said = " ".join(str(error).replace(folder, "the file").split())
-            said = said.rpartition("Exception encountered: ")[2]
-            raise _refusal(f"{type(error).__name__}: {said}") from None
+            text = " ".join(str(error).replace(folder, "the file").split())
+            reason = text.rpartition("Exception encountered: ")[2]
+            raise _refusal(f"{type(error).__name__}: {reason}") from None
 
 
-def _unpack(data, folder):
+def _unpack(data: bytes | Path, folder: str) -> None:
     """Extract only what Keras reads of a file into a folder, with each member under its exact name.
 
     `zipfile` would extract "/config.json" and "../config.json" as "config.json".
@@ -164,12 +170,12 @@ def _unpack(data, folder):
     (Path(folder) / "metadata.json").touch()
 
 
-def _is_plain(name):
+def _is_plain(name: str) -> bool:
     """Whether each part of a path is a plain name."""
     return not {"", ".", ".."} & set(name.removesuffix("/").split("/"))
 
 
-def _refusal(got):
+def _refusal(got: str) -> SplitDeconvError:
     return SplitDeconvError(
         "Keras cannot load the model",
         where="a .keras file",

@@ -1,8 +1,12 @@
 """The format of Keras: models in memory and .keras files, run by Keras itself."""
 
+from __future__ import annotations
+
 import io
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +14,14 @@ from ...extras import require
 from ..cut import Cut
 from ..format import Format
 from ..recognition import archives
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..content import Bytes
+    from ..port import Arrays, Runner
+    from ..site import Site
+    from .model import KerasModel
 
 
 class Keras(Format):
@@ -21,54 +33,62 @@ class Keras(Format):
     runs_files = False
     float_tokens = True
 
-    def begins(self, head):
+    def begins(self, head: Bytes) -> bool:
         return head[:4] == b"PK\x03\x04"
 
-    def holds(self, data):
+    def holds(self, data: Bytes) -> bool:
         """Whether the archive has a configuration and metadata at its top level."""
+        # A mapped file serves as the open file that it is a view of.
+        file: Any = io.BytesIO(data) if isinstance(data, bytes) else data
         try:
-            with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
+            with zipfile.ZipFile(file) as archive:
                 return {"config.json", "metadata.json"} <= set(archive.namelist())
         except archives.BROKEN:
             return False
 
-    def source(self, path):
+    def source(self, path: Path) -> Path:
         return path
 
-    def parse(self, data, path=None):
+    def parse(self, data: Any, path: str | Path | None = None) -> KerasModel:
         from .model import KerasModel
 
         return KerasModel.parse(data, path=path)
 
-    def load(self, model, path=None, kernels="default", native=False, threads=None):
+    def load(
+        self,
+        model: Any,
+        path: str | None = None,
+        kernels: str = "default",
+        native: bool = False,
+        threads: int | None = None,
+    ) -> dict[str, Runner]:
         from .runtime import load
 
         return load(model, native)
 
-    def opened(self, original, converted):
+    def opened(self, original: Any, converted: Any) -> tuple[keras.Model, keras.Model]:
         """Share equal weights between the two models if one was loaded from a file."""
         from .model import share
 
-        models = tuple(self.parse(model).serialize() for model in (original, converted))
+        ours, theirs = (self.parse(model).serialize() for model in (original, converted))
         if isinstance(converted, Path):
-            share(*models)
-        return models
+            share(ours, theirs)
+        return ours, theirs
 
-    def cut(self, original, converted, site, folder=None):
+    def cut(
+        self, original: keras.Model, converted: keras.Model, site: Site, folder: Path | None = None
+    ) -> Cut:
         """The layer in both models, with its input shape."""
         from .copy import layers_of
 
-        layers = [layers_of(model)[site.key] for model in (original, converted)]
-        spatial = tuple(axis.n for axis in site.axes)
-        first = layers[0].data_format == "channels_first"
-        shape = (
-            site.batch,
-            *((site.in_channels, *spatial) if first else (*spatial, site.in_channels)),
-        )
-        parts = [(layer, shape) for layer in layers]
-        return Cut(parts[0], parts[0] if layers[0] is layers[1] else parts[1])
+        old, new = (layers_of(model)[site.key] for model in (original, converted))
+        spatial, channels = tuple(axis.n for axis in site.known_axes), site.in_channels
+        first = old.data_format == "channels_first"
+        image = (channels, *spatial) if first else (*spatial, channels)
+        part = old, (site.batch, *image)
+        return Cut(part, part if new is old else (new, part[1]))
 
-    def tables(self, model):
+    def tables(self, model: Any) -> Iterator[tuple[str, int]]:
         """(input, rows) for every Embedding that reads an input."""
         from .copy import layers_of
 
@@ -80,12 +100,19 @@ class Keras(Format):
                     for tensor in node.input_tensors:
                         yield tensor._keras_history.operation.name, layer.input_dim
 
-    def keeps_state(self, model, run, fresh, feed, same):
+    def keeps_state(
+        self,
+        model: Any,
+        run: Runner,
+        fresh: Callable[[], Runner],
+        feed: Arrays,
+        same: Callable[[Arrays, Arrays], bool],
+    ) -> bool:
         """Whether a run changes a variable, other than those of random generators."""
         if isinstance(model, tuple):  # a single layer
             return False
         values_of = require("keras", "tensorflow").ops.convert_to_numpy
-        kept = [v for v in model.variables if "seed_generator" not in v.path]
+        kept = [variable for variable in model.variables if "seed_generator" not in variable.path]
         before = [np.copy(values_of(variable)) for variable in kept]
         run(feed)
         return any(
@@ -93,19 +120,24 @@ class Keras(Format):
             for old, variable in zip(before, kept, strict=True)
         )
 
-    def result(self, content, folder):
+    def result(self, content: Any, folder: Path | None) -> keras.Model:
         """A `keras.Model`."""
         return self.parse(content).serialize() if isinstance(content, bytes) else content
 
-    def save(self, content, folder, path, overwrite=False):
-        return super().save(
-            content if isinstance(content, bytes) else content.save, folder, path, overwrite
-        )
+    def save(
+        self, content: Any, folder: Path | None, path: str | Path, overwrite: bool = False
+    ) -> Path:
+        file = content if isinstance(content, bytes) else content.save
+        return super().save(file, folder, path, overwrite)
 
-    def layers(self, data, where, path=None, size=None):
+    def layers(
+        self, data: Any, where: str, path: str | Path | None = None, size: int | None = None
+    ) -> list[dict[str, Any]]:
         from ...networks import layer_table
 
-        return layer_table(self.parse(data, path).serialize()).to_dict("records")
+        table = layer_table(self.parse(data, path).serialize())
+        rows: list[dict[str, Any]] = table.to_dict("records")
+        return rows
 
 
 FORMAT = Keras()

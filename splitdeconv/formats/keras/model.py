@@ -7,43 +7,49 @@ are copied first. In a subclassed model, whose code only its author knows, the l
 place.
 """
 
+from __future__ import annotations
+
 import json
 import shutil
 import zipfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import layers as twins
-from ...core.geometry import resolve
 from ...errors import SplitDeconvError
 from ...extras import require
 from ..format import Model
-from ..input_shapes import ModelInput, Shape
-from ..site import Site
+from ..input_shapes import ModelInput
 from . import file as keras_file, unseen
 from .copy import KNOWN, copy_of, layers_of
 from .ops import called_directly, operations_of
+from .sites import TWINS, is_twin, kind_of, site_of
 
-keras = require("keras", "tensorflow")
+if TYPE_CHECKING:
+    import keras
 
-_TWINS = {
-    getattr(keras.layers, f"Conv{rank}DTranspose"): getattr(twins, f"SplitConv{rank}DTranspose")
-    for rank in (1, 2, 3)
-}
+    from ...core.typing import NumpyArray
+    from ..input_shapes import Shape
+    from ..site import Decision, Site
+else:
+    keras = require("keras", "tensorflow")
 
 
 class KerasModel(Model):
     """A Keras model and the places of its transposed convolutions; see `parse`."""
 
-    def __init__(self, model, path=None):
+    def __init__(self, model: keras.Model, path: str | None = None) -> None:
         self._model, self._path = model, path
         self._own = path is not None or not _is_graph(model)  # whether it may be modified
 
     @classmethod
-    def parse(cls, data, *, path=None) -> "KerasModel":
+    def parse(
+        cls, data: keras.Model | bytes | Path, *, path: str | Path | None = None
+    ) -> KerasModel:
         """Wrap a model.
 
         Args:
@@ -66,11 +72,8 @@ class KerasModel(Model):
 
     def sites(self) -> list[Site]:
         """Every built-in transposed convolution, also nested or wrapped; shared layers once."""
-        sites = [
-            _site(index, layer)
-            for index, layer in enumerate(layers_of(self._model))
-            if _kind(layer)
-        ]
+        layers = enumerate(layers_of(self._model))
+        sites = [site_of(index, layer) for index, layer in layers if kind_of(layer)]
         return sites + called_directly(self._model)
 
     def operators(self) -> list[tuple[str, int]]:
@@ -81,14 +84,14 @@ class KerasModel(Model):
             if not list(layer._flatten_layers(include_self=False))
         ]
         return [
-            (f"Split{type(leaf).__name__}" if _is_twin(leaf) else type(leaf).__name__, 1)
+            (f"Split{type(leaf).__name__}" if is_twin(leaf) else type(leaf).__name__, 1)
             for leaf in leaves
         ]
 
     def unseen(self) -> list[str]:
         """Layers and operations that run custom code, except those listed as sites."""
         every = [*layers_of(self._model), *operations_of(self._model)]
-        return unseen.names((one for one in every if not _kind(one)), KNOWN)
+        return unseen.names((one for one in every if not kind_of(one)), KNOWN)
 
     def inputs(self) -> list[ModelInput]:
         """The inputs as a flat list; empty for a model that does not declare them."""
@@ -121,12 +124,10 @@ class KerasModel(Model):
             keras.Input(batch_shape=shape or x.shape, dtype=x.dtype, name=x.name, sparse=x.sparse)
             for x, shape in zip(keras.tree.flatten(struct), shapes, strict=True)
         ]
-        self._model, self._own = (
-            copy_of(self._model, keras.tree.pack_sequence_as(struct, tensors)),
-            True,
-        )
+        inputs = keras.tree.pack_sequence_as(struct, tensors)
+        self._model, self._own = copy_of(self._model, inputs), True
 
-    def apply(self, decisions):
+    def apply(self, decisions: Sequence[Decision]) -> None:
         """Swap the layers whose verdict is "convert"."""
         if not self._own:
             self._model, self._own = copy_of(self._model), True
@@ -134,13 +135,13 @@ class KerasModel(Model):
         for decision in decisions:
             if decision.verdict == "convert":
                 layer = layers[decision.site.key]
-                layer.__class__ = _TWINS[type(layer)]
+                layer.__class__ = TWINS[type(layer)]
                 layer.form, layer.interleave = decision.form, decision.interleave
         for model in (layer for layer in layers if isinstance(layer, keras.Model)):
             # Functions compiled before would still use the old computation.
             model.train_function = model.test_function = model.predict_function = None
 
-    def serialize(self):
+    def serialize(self) -> keras.Model:
         """The model."""
         return self._model
 
@@ -151,13 +152,13 @@ class KerasModel(Model):
     def notes(self) -> tuple[str, ...]:
         """Notes for the user of the converted model."""
         layers = layers_of(self._model)
-        if not any(map(_is_twin, layers)):
+        if not any(map(is_twin, layers)):
             return ()
         authors = [x for x in layers if not type(x).__module__.startswith(KNOWN)]
         holders = {
             type(x).__name__
             for x in authors
-            if any(map(_is_twin, x._flatten_layers(include_self=False)))
+            if any(map(is_twin, x._flatten_layers(include_self=False)))
         }
         loading = "import splitdeconv.layers before keras.saving.load_model loads the saved model"
         again = [
@@ -167,7 +168,7 @@ class KerasModel(Model):
         return (loading, *again)
 
 
-def to_bytes(model, date=None) -> bytes:
+def to_bytes(model: keras.Model, date: str | None = None) -> bytes:
     """The .keras file of a model; see `write`."""
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
         path = Path(folder) / "model"
@@ -175,7 +176,7 @@ def to_bytes(model, date=None) -> bytes:
         return path.read_bytes()
 
 
-def write(model, path, date=None):
+def write(model: keras.Model, path: str | Path, date: str | None = None) -> None:
     """Write the .keras file of a model: equal models give identical bytes.
 
     The weights go from the model to the disk; the file is never held in memory.
@@ -194,33 +195,31 @@ def write(model, path, date=None):
             for name in sorted(members):
                 entry = zipfile.ZipInfo(name)
                 if name == "metadata.json":
-                    archive.writestr(
-                        entry, _dated(members[name].read_bytes(), date or "1980-01-01@00:00:00")
-                    )
+                    metadata = members[name].read_bytes()
+                    archive.writestr(entry, _dated(metadata, date or "1980-01-01@00:00:00"))
                     continue
                 entry.file_size = members[name].stat().st_size
                 with members[name].open("rb") as file, archive.open(entry, "w") as place:
                     shutil.copyfileobj(file, place)
 
 
-def share(model, other):
+def share(model: keras.Model, other: keras.Model) -> None:
     """Let two models share their bitwise equal weights; neither may be trained afterwards."""
     for ours, theirs in zip(model.variables, other.variables, strict=False):
-        if (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype) and np.array_equal(
-            _bits(ours), _bits(theirs)
-        ):
+        same_kind = (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+        if same_kind and np.array_equal(_bits(ours), _bits(theirs)):
             theirs.assign(ours.value)
 
 
-def _bits(variable):
+def _bits(variable: keras.Variable) -> NumpyArray:
     values = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
     return values.view(f"u{values.itemsize}")
 
 
 @contextmanager
-def natively(model):
+def natively(model: keras.Layer) -> Iterator[keras.Layer]:
     """A context in which the model's split layers compute with Keras' own operator."""
-    split = [layer for layer in layers_of(model) if _is_twin(layer)]
+    split = [layer for layer in layers_of(model) if is_twin(layer)]
     forms = [layer.form for layer in split]
     try:
         for layer in split:
@@ -231,80 +230,24 @@ def natively(model):
             layer.form = form
 
 
-def _dated(metadata, date):
+def _dated(metadata: bytes, date: str) -> bytes:
     return json.dumps({**json.loads(metadata), "date_saved": date}).encode()
 
 
-def inputs_of(model):
+def inputs_of(model: keras.Model) -> Any:
     """The symbolic inputs of a model in the structure of its call; None if not declared."""
     if isinstance(model, keras.Sequential):
-        inputs = getattr(
-            model, "inputs", None
-        )  # a model that was never built has no such attribute
+        # A model that was never built has no such attribute.
+        inputs = getattr(model, "inputs", None)
         return inputs and inputs[0]
     return getattr(model, "_inputs_struct", None)
 
 
-def input_names(tensors):
+def input_names(tensors: Sequence[Any]) -> list[str]:
     """Names of symbolic inputs, from their layers: copying a Sequential model renames tensors."""
     return [getattr(getattr(x, "_keras_history", None), "operation", x).name for x in tensors]
 
 
-def _is_graph(model):
+def _is_graph(model: keras.Model) -> bool:
     """Whether the model is only a graph of layers: of Keras' own classes, without custom code."""
     return type(model).__module__.startswith("keras.")
-
-
-def _is_twin(layer):
-    """Whether a layer is already split; twins are subclasses of Keras' layers, with their names."""
-    return isinstance(layer, tuple(_TWINS.values()))
-
-
-def _kind(layer):
-    """The Keras class of a transposed convolution that is to be listed; None for other layers."""
-    return (
-        None if _is_twin(layer) else next((cls for cls in _TWINS if isinstance(layer, cls)), None)
-    )
-
-
-def _site(index, layer):
-    """The report's record of one layer."""
-    shape = _input_shape(layer)
-    channels = None if shape is None else shape[1 if layer.data_format == "channels_first" else -1]
-    problem = axes = None
-    if type(layer) not in _TWINS:
-        problem = f"{type(layer).__name__} is a custom class; only Keras' own computation is known"
-    elif not layer.built or shape is None:
-        problem = "it has no weights yet: build the model, or call it once on data"
-    else:
-        axes = resolve(
-            tuple(shape[2:] if layer.data_format == "channels_first" else shape[1:-1]),
-            layer.kernel_size,
-            layer.strides,
-            layer.padding,
-            output_padding=layer.output_padding,
-            dilations=layer.dilation_rate,
-        )
-    return Site(
-        name=layer.path if getattr(layer, "path", None) else layer.name,
-        operator=_kind(layer).__name__,
-        axes=axes,
-        groups=1,
-        in_channels=channels,
-        out_channels=layer.filters,
-        dtype=layer.compute_dtype,
-        batch=shape[0] if shape else None,
-        problem=problem,
-        key=index,
-    )
-
-
-def _input_shape(layer):
-    """The input shape of a layer, None where it differs between calls; None if not built."""
-    shapes = [tuple(tensor.shape) for node in layer._inbound_nodes for tensor in node.input_tensors]
-    if not shapes and layer.built:
-        built = layer.get_build_config() or {}
-        shapes = [tuple(built["input_shape"])] if built.get("input_shape") else []
-    if not shapes:
-        return None
-    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True))

@@ -1,11 +1,18 @@
 """Operations in the graph of a Keras model that are not layers: `keras.ops` on symbolic tensors."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from ...core.geometry import resolve
 from ...extras import require
 from ..site import Site
 from .copy import layers_of
 
-keras = require("keras", "tensorflow")
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = require("keras", "tensorflow")
 
 _PROBLEM = (
     "keras.ops.conv_transpose is called directly, without a layer that could be swapped: "
@@ -13,14 +20,14 @@ _PROBLEM = (
 )
 
 
-def operations_of(model) -> list[keras.Operation]:
+def operations_of(model: keras.Model) -> list[keras.Operation]:
     """The operations in the graph of a model and its submodels that are not layers; each once."""
     graphs = [layer for layer in layers_of(model) if isinstance(layer, keras.Model)]
-    found = (one for graph in graphs for one in getattr(graph, "operations", ()))
-    return list(dict.fromkeys(one for one in found if not isinstance(one, keras.Layer)))
+    nodes = (node for graph in graphs for node in getattr(graph, "operations", ()))
+    return list(dict.fromkeys(node for node in nodes if not isinstance(node, keras.Layer)))
 
 
-def called_directly(model) -> list[Site]:
+def called_directly(model: keras.Model) -> list[Site]:
     """The transposed convolutions among these, once per call."""
     return [
         _site(operation, node)
@@ -31,7 +38,7 @@ def called_directly(model) -> list[Site]:
     ]
 
 
-def _site(operation, node):
+def _site(operation: keras.Operation, node: Any) -> Site:
     """The report's record of one call."""
     x, kernel = _arguments(*node.arguments.args, **node.arguments.kwargs)
     shape, filters = tuple(x.shape), tuple(kernel.shape)
@@ -58,5 +65,5 @@ def _site(operation, node):
     )
 
 
-def _arguments(inputs, kernel):
+def _arguments(inputs: Any, kernel: Any) -> tuple[Any, Any]:
     return inputs, kernel

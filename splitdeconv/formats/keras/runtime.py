@@ -1,15 +1,28 @@
 """Keras models and single layers, run eagerly, so that compiled functions have no effect."""
 
+from __future__ import annotations
+
 from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ...extras import require
-from ..port import Input, RejectedError, number_type, rejected
+from ..port import Input, RejectedError, Runner, number_type, rejected
 from .model import input_names, inputs_of, natively
 
+if TYPE_CHECKING:
+    import keras
 
-def load(model: object, native: bool = False) -> dict:
+    from ...core.typing import NumpyArray
+    from ..input_shapes import Shape
+    from ..port import Arrays
+
+#: A single layer and the shape of its input, as `cut` returns it.
+Part: TypeAlias = "tuple[keras.Layer, Shape]"
+
+
+def load(model: keras.Model | Part, native: bool = False) -> dict[str, Runner]:
     """The model under the name "", ready to run.
 
     Args:
@@ -19,13 +32,14 @@ def load(model: object, native: bool = False) -> dict:
     Raises:
         RejectedError: the model does not declare its inputs.
     """
-    return {"": (_Layer if isinstance(model, tuple) else _Model)(model, native)}
+    entry = _Layer(model, native) if isinstance(model, tuple) else _Model(model, native)
+    return {"": Runner(entry.inputs, entry)}
 
 
 class _Model:
     """A whole model."""
 
-    def __init__(self, model, native):
+    def __init__(self, model: keras.Model, native: bool) -> None:
         self._model, self._native, self._struct = model, native, inputs_of(model)
         if self._struct is None:
             raise RejectedError("it does not declare its inputs")
@@ -33,7 +47,7 @@ class _Model:
         named = zip(input_names(tensors), tensors, strict=True)
         self.inputs = tuple(Input(name, number_type(x.dtype), tuple(x.shape)) for name, x in named)
 
-    def __call__(self, feed):
+    def __call__(self, feed: Arrays) -> Arrays:
         keras = require("keras", "tensorflow")
         # Keras numbers the names of inputs: in a rebuilt model the same inputs have other names.
         arrays = [
@@ -52,13 +66,12 @@ class _Model:
 class _Layer:
     """One Keras layer, run in isolation."""
 
-    def __init__(self, part, native):
+    def __init__(self, part: Part, native: bool) -> None:
         (self._layer, shape), self._native = part, native
-        self.inputs = (
-            Input("x", number_type(self._layer.compute_dtype) or np.dtype(np.float32), shape),
-        )
+        dtype = number_type(self._layer.compute_dtype) or np.dtype(np.float32)
+        self.inputs = (Input("x", dtype, shape),)
 
-    def __call__(self, feed):
+    def __call__(self, feed: Arrays) -> Arrays:
         try:
             with natively(self._layer) if self._native else nullcontext():
                 y = self._layer(feed["x"])
@@ -67,7 +80,7 @@ class _Layer:
         return {"y": _numpy(y)}
 
 
-def _numpy(tensor):
+def _numpy(tensor: Any) -> NumpyArray:
     """A tensor as a NumPy array; bfloat16, unknown to NumPy, is widened without loss."""
     values = np.asarray(require("keras", "tensorflow").ops.convert_to_numpy(tensor))
     return values.astype(np.float32) if values.dtype.kind == "V" else values

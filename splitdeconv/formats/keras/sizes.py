@@ -6,6 +6,7 @@ A few bytes can declare gigabytes: a highly compressed member, or a dataset with
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import IO, Any
 
 from ...extras import require
 
@@ -42,11 +43,12 @@ def excess(data: bytes | Path) -> str | None:
     return None
 
 
-def _declared(file):
+def _declared(file: IO[bytes]) -> int:
     """Bytes of all datasets in an HDF5 file; links are not followed."""
-    h5py, sizes = require("h5py", "tensorflow"), []
+    h5py = require("h5py", "tensorflow")
+    sizes: list[int] = []
 
-    def visit(_, item):
+    def visit(_: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             sizes.append(item.size * item.dtype.itemsize)
 

@@ -1,12 +1,13 @@
 """Layers of a Keras model whose computation is unknown; see `splitdeconv.formats.unseen`."""
 
 from collections.abc import Iterable
+from typing import Any
 
 #: Keras layers that call functions given by the user.
 _CALLERS = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
 
 
-def names(operations: Iterable[object], known: tuple[str, ...]) -> list[str]:
+def names(operations: Iterable[Any], known: tuple[str, ...]) -> list[str]:
     """The layers and operations of a Keras model that run custom code.
 
     Args:
@@ -20,7 +21,7 @@ def names(operations: Iterable[object], known: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _computes_by_own_code(cls, known):
+def _computes_by_own_code(cls: type, known: tuple[str, ...]) -> bool:
     if cls.__module__.startswith(known):
         return cls.__name__ in _CALLERS
     # A subclass of a Keras class may not change what it computes. Keras' own use TensorFlow's.

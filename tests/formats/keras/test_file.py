@@ -1,7 +1,6 @@
 """A .keras file is data: it calls only parts of models, and reads no other file."""
 
 import io
-import json
 import re
 import tomllib
 import zipfile
@@ -15,6 +14,7 @@ from keras.src.saving import saving_lib
 
 from splitdeconv.formats.keras import file as keras_file
 from splitdeconv.formats.keras.model import KerasModel, to_bytes
+from tests.formats.keras.files import added, function, member, replaced, small, with_lambda
 from tests.formats.keras.models import sequential
 from tests.refusals import refused
 
@@ -22,53 +22,6 @@ ROOT = Path(__file__).resolve().parents[3]
 SECRET = b"TOP-SECRET-LINE\n" * 40
 layers = keras.layers
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own calls of NumPy
-
-
-def replaced(data, **parts):
-    """The .keras file `data` with other members: "config" and "weights"."""
-    names = {"config": "config.json", "weights": "model.weights.h5"}
-    parts = {names[key]: value for key, value in parts.items()}
-    target = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w") as archive:
-        for name in source.namelist():
-            archive.writestr(name, parts.get(name, source.read(name)))
-    return target.getvalue()
-
-
-def member(data, name):
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return archive.read(name)
-
-
-def small():
-    return to_bytes(
-        keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2DTranspose(4, 3), layers.ReLU()])
-    )
-
-
-def with_lambda(**settings):
-    """A file whose last layer is a Lambda of these settings."""
-    data = small()
-    config = json.loads(member(data, "config.json"))
-    layer = config["config"]["layers"][-1]
-    function = {
-        "module": "builtins",
-        "class_name": "function",
-        "config": "relu",
-        "registered_name": "function",
-    }
-    layer |= {"class_name": "Lambda", "module": "keras.layers"}
-    layer["config"] = {
-        "name": "last",
-        "dtype": "float32",
-        "function": function,
-        "arguments": {},
-    } | settings
-    return replaced(data, config=json.dumps(config))
-
-
-def function(module, name):
-    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
 
 
 @pytest.mark.parametrize(
@@ -95,15 +48,6 @@ def test_a_function_that_is_not_a_part_of_a_model_is_not_called(monkeypatch, mod
         with refused("Keras cannot load the model") as caught:
             KerasModel.parse(with_lambda(**{place: reference}))
         assert caught.value.got == f"{module}.{name}, which is not a part of a model"
-
-
-def added(data, members):
-    """The .keras file `data` with further members, of any names."""
-    target = io.BytesIO(data)
-    with zipfile.ZipFile(target, "a") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return target.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -311,15 +255,13 @@ def test_later_versions_are_accepted(monkeypatch, version):
 
 def test_every_declared_floor_of_keras_is_the_one_that_is_checked():
     floor = ".".join(map(str, keras_file.OLDEST))
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
     assert f"keras>={floor}" in extras["tensorflow"]
     for path, spelled in {
         "environment.yml": f"- keras >={floor}",
         "requirements.in": f"keras>={floor}",
         "tests/lowest.txt": f"keras=={floor}",
     }.items():
-        assert re.search(rf"^ *{re.escape(spelled)}\b", (ROOT / path).read_text(), re.MULTILINE), (
-            path
-        )
+        text = (ROOT / path).read_text()
+        assert re.search(rf"^ *{re.escape(spelled)}\b", text, re.MULTILINE), path

@@ -1,4 +1,4 @@
-"""Keras models: the same values, weights, names and flags after conversion, and the same training."""
+"""Keras models keep values, weights, names and flags when converted, and train as before."""
 
 import keras
 import numpy as np
@@ -58,22 +58,8 @@ def test_a_shared_layer_stays_shared():
     shared = new.get_layer("shared")
     assert len(shared._inbound_nodes) == 2
     assert len(new.weights) == len(model.weights)
-    assert [
-        row["name"]
-        for row in KerasModel.parse(model).sites() and sd.inspect(model).to_dict("records")
-    ].count("shared") == 1
-
-
-def test_inspect_tells_the_geometry():
-    frame = sd.inspect(sequential())
-    assert frame["operator"].tolist() == ["Conv2DTranspose"] * 2
-    plans = [sd.plan((6, 5), 5, 2), sd.plan((12, 10), 4, (2, 1), "VALID")]
-    assert frame["geometry"].tolist() == [", ".join(map(str, plan.axes)) for plan in plans]
-    assert frame["useful"].tolist() == [
-        plans[0].macs(3, 8)["useful"],
-        plans[1].macs(8, 2)["useful"],
-    ]
-    assert frame["batch"].isna().all()
+    assert KerasModel.parse(model).sites()
+    assert sd.inspect(model)["name"].tolist().count("shared") == 1
 
 
 @pytest.mark.parametrize(
@@ -116,59 +102,6 @@ def test_other_precisions_are_verified(policy):
         "mixed_bfloat16": "bfloat16",
     }.get(policy, policy)
     assert result.report.verification
-
-
-def trainable(seed):
-    keras.utils.set_random_seed(seed)
-    return sequential(
-        fill=False, optimizer=keras.optimizers.Adam(0.02), loss="mse", metrics=["mae"]
-    )
-
-
-def data(steps):
-    """Images, and what another model of the same structure makes of them."""
-    x = np.random.default_rng(5).standard_normal((steps * 4, 6, 5, 3)).astype("f4")
-    return x, keras.ops.convert_to_numpy(trainable(1)(x))
-
-
-def curve(model, x, y):
-    return [float(model.train_on_batch(x[i : i + 4], y[i : i + 4])[0]) for i in range(0, len(x), 4)]
-
-
-def test_training_continues_as_it_would_have():
-    x, y = data(steps=23)
-    model = trainable(2)
-    curve(model, x[:12], y[:12])  # the optimizer has a state before the conversion
-    new = sd.convert(model).model
-    assert new.compiled
-    assert new.optimizer is not model.optimizer
-    assert int(new.optimizer.iterations) == int(model.optimizer.iterations) == 3
-    for old, copied in zip(model.optimizer.variables, new.optimizer.variables, strict=True):
-        np.testing.assert_array_equal(copied, old)
-    ours, theirs = curve(model, x[12:], y[12:]), curve(new, x[12:], y[12:])
-    assert len(ours) == 20
-    assert ours[-1] < ours[0] / 2
-    # Measured 1e-7 of the loss, the rounding of one step; another hundred times that for other
-    # machines' kernels.
-    np.testing.assert_allclose(theirs, ours, rtol=1e-5)
-
-
-def own_loss(y, z):
-    """A loss of the author's, registered nowhere."""
-    return keras.ops.mean(keras.ops.abs(y - z))
-
-
-def test_what_only_the_author_has_is_kept():
-    class Scale(layers.Layer):
-        def call(self, x):
-            return 3 * x
-
-    x = keras.Input((6, 5, 3))
-    model = keras.Model(x, Scale(name="own")(layers.Conv2DTranspose(2, 3)(x)))
-    model.compile("sgd", own_loss)
-    new = sd.convert(filled(model)).model
-    assert new.loss is own_loss
-    assert type(new.get_layer("own")) is Scale
 
 
 class Decoder(keras.Model):
@@ -232,19 +165,6 @@ def test_a_model_that_has_seen_no_data_is_refused():
     assert "it has no weights yet" in caught.value.got
 
 
-def test_a_subclass_of_its_authors_is_refused():
-    class Blurred(layers.Conv2DTranspose):
-        def call(self, x):
-            return super().call(x) / 2
-
-    model = keras.Sequential([keras.Input((4, 4, 2)), Blurred(3, 3), layers.Conv2DTranspose(2, 3)])
-    frame = sd.inspect(model)
-    assert frame["verdict"].tolist() == ["refuse", "convert"]
-    assert "Blurred is a custom class" in frame["reason"][0]
-    new = sd.convert(filled(model)).model
-    assert [type(layer) for layer in new.layers] == [Blurred, SplitConv2DTranspose]
-
-
 def test_a_model_of_ones_own_class_around_a_graph_keeps_its_class():
     class Own(keras.Model):
         def train_step(self, data):
@@ -254,14 +174,6 @@ def test_a_model_of_ones_own_class_around_a_graph_keeps_its_class():
     model = filled(Own(x, layers.Conv2DTranspose(3, 3, 2)(x)))
     new = sd.convert(model).model
     assert type(new) is Own
-
-
-def test_what_is_split_already_is_no_site():
-    once = sd.convert(sequential()).model
-    again = sd.convert(once)
-    assert again.model is once
-    assert len(sd.inspect(once)) == 0
-    assert KerasModel.parse(once).operators()[1] == ("SplitConv2DTranspose", 1)
 
 
 def test_a_batch_is_fixed():
