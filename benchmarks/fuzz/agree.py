@@ -80,9 +80,7 @@ def compare(load, original, converted, families, rng, definition=None, enter=lam
 
 
 def _results(pairs, feed, finding, enter):
-    """(Family, original, its outputs, those of the converted file) of each family that runs the
-    original.
-    """
+    """(Family, original, its outputs, the other file's) of each family that runs the original."""
     seen = []
     for family, ours, theirs in pairs:
         enter("original")

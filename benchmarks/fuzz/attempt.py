@@ -45,7 +45,8 @@ class Outcome:
     detail: str = ""
 
 
-#: Sums that overflow in one order and not in another; shapes that are declared wrongly and that runtimes may believe.
+#: Sums that overflow in one order and not in another; wrongly declared shapes that runtimes may
+#: believe.
 _OPEN_TO_DOUBT = ("edge filters", "stale value_info")
 #: The first input's shape in what is told of a run with no images.
 _EMPTY = "{'0': (0,"

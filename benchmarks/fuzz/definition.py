@@ -1,6 +1,4 @@
-"""The transposed convolution by its definition, in float64, and how far a float32 sum may be from
-it.
-"""
+"""The transposed convolution by its definition, in float64, and a bound for float32 sums."""
 
 from dataclasses import dataclass
 

@@ -112,14 +112,9 @@ def _path_word(key):
 
 def _places(part):
     """(Holder, key) of every value in a JSON tree."""
-    pairs = (
-        part.items()
-        if isinstance(part, dict)
-        else enumerate(part)
-        if isinstance(part, list)
-        else ()
-    )
-    for key, value in pairs:
+    if not isinstance(part, dict | list):
+        return
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part):
         yield part, key
         yield from _places(value)
 
@@ -239,9 +234,8 @@ def _archive(entries, rng):
         return "nothing left"
     content = entries.pop(name)
     if how == "renamed":
-        entries[
-            pick(rng, ("Config.json", "../config.json", "/config.json", "model.h5", f"a/{name}"))
-        ] = content
+        others = "Config.json", "../config.json", "/config.json", "model.h5", f"a/{name}"
+        entries[pick(rng, others)] = content
     elif how != "removed":
         entries[name] = b"" if how == "emptied" else bytes_near(rng, content)
     return f"archive: {name} {how}"

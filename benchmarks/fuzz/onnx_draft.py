@@ -1,6 +1,4 @@
-"""An ONNX graph while it is being drawn: nodes, stored tensors in all the ways ONNX stores them,
-ports.
-"""
+"""An ONNX graph while it is drawn: nodes, ports, and tensors stored in all the ways of ONNX."""
 
 from dataclasses import dataclass, field
 
@@ -14,9 +12,7 @@ LEAVES = ("initializer", "constant", "overridable", "open", "external", "sparse"
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor in the graph, and what is known of it: channels, and sizes as long as nothing is
-    resized.
-    """
+    """A tensor in the graph with its channels, and its sizes as long as nothing is resized."""
 
     name: str
     channels: int

@@ -41,10 +41,13 @@ def sound(number):
     return Case("onnx", model.SerializeToString(), story, files, (), draw_options(rng), definition)
 
 
+# (Operator set, the IR version that all earlier ones allow.)
+_IR_VERSIONS = ((9, 3), (11, 4), (13, 6), (15, 7), (19, 8), (21, 9))
+
+
 def _ir_version(rng, opset):
-    """One that allows the operator set, as old as may be at times: there initializers are inputs."""
-    least = 3 if opset < 9 else 4 if opset < 11 else 6 if opset < 13 else 7 if opset < 15 else 8
-    least = least if opset < 19 else 9 if opset < 21 else 10
+    """One that allows the operator set, sometimes an old one where initializers are inputs."""
+    least = next((version for end, version in _IR_VERSIONS if opset < end), 10)
     return pick(rng, [least, *range(least, 12)])
 
 
@@ -65,9 +68,7 @@ def _declared(draft, x, batch):
 
 
 def _body(draft, x):
-    """The graph from `x` on; returns the last `Value`, and the `Definition` where there is only the
-    site.
-    """
+    """The graph from `x` on; returns the last `Value`, and a `Definition` if the site is alone."""
     rng = draft.rng
     quantized = draft.opset >= 10 and chance(rng, 0.2)
     if chance(rng, 0.3):
@@ -114,9 +115,7 @@ def _model(draft):
 
 
 def _value_info(draft, model):
-    """What exporters leave: nothing, what can be inferred, or also sizes of the image they traced
-    with.
-    """
+    """What exporters leave: nothing, what can be inferred, or also sizes of a traced image."""
     how = pick(draft.rng, ("none", "none", "inferred", "traced"))
     if how == "none":
         return

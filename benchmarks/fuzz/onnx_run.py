@@ -53,9 +53,7 @@ class OnnxProgram:
         return {name: value for name, value in pairs if isinstance(value, np.ndarray)}
 
     def ties(self, feed):
-        """How many values come to lie on the border between two steps of a quantizer; one where it
-        cannot be seen.
-        """
+        """How many values lie on the border between two steps of a quantizer; one if hidden."""
         count = int(self._inner_quantizers)
         probe, pairs = self._probe
         if probe is None or not pairs:

@@ -85,10 +85,8 @@ def _geometry(rng, sizes, kernel, draft):
         pairs = [(whole(rng, 0, e), whole(rng, 0, e)) for e in spans]
         pairs = [p if sum(p) < f else (0, 0) for p, f in zip(pairs, full, strict=True)]
         attributes["pads"] = [p[0] for p in pairs] + [p[1] for p in pairs]
-        firsts, lengths = (
-            [p[0] for p in pairs],
-            [f - sum(p) for f, p in zip(full, pairs, strict=True)],
-        )
+        firsts = [p[0] for p in pairs]
+        lengths = [f - sum(p) for f, p in zip(full, pairs, strict=True)]
     elif how == "output_shape":
         draft.tell("output_shape")
         lengths = [max(1, f - whole(rng, 0, min(s, f))) for f, s in zip(full, strides, strict=True)]

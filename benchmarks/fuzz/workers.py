@@ -1,6 +1,4 @@
-"""Cases in warm processes of their own, each replaced when it dies or hangs; time and memory of
-each case.
-"""
+"""Cases in warm processes of their own, replaced when they die or hang; time and memory."""
 
 import gc
 import os
@@ -24,9 +22,7 @@ RECYCLED = 500  # cases after which a process is replaced, for runtimes keep wha
 
 @dataclass(frozen=True)
 class Record:
-    """What came of the `number`-th case of a format, in how many seconds and MiB, and where it
-    ended if it died.
-    """
+    """The result of the `number`-th case of a format, its seconds and MiB, and where it died."""
 
     number: int
     outcome: str

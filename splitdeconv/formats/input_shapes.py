@@ -239,7 +239,8 @@ def advice(inputs: Sequence[ModelInput], batch: bool = True) -> str | None:
 
 def _example(shape: Shape) -> str:
     size = _SIZE if shape[1:].count(None) < 3 else _SIZE_OF_VOLUMES
-    return text_of(tuple(n if n is not None else size if i else 1 for i, n in enumerate(shape)))
+    chosen = (1, *[size] * (len(shape) - 1))
+    return text_of(tuple(m if n is None else n for n, m in zip(shape, chosen, strict=False)))
 
 
 def advised(text: str, inputs: Sequence[ModelInput]) -> str:

@@ -1,6 +1,4 @@
-"""Models as graphs: what depends on the inputs is a node, and a conversion's changes are told from
-what it left.
-"""
+"""Models as graphs: nodes depend on the inputs, and a conversion's changes stand out."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,9 +13,7 @@ from tests.formats.tflite.models import Deconv, deconv_model
 
 @pytest.fixture
 def model(rng):
-    """Relu, a transposed convolution whose weights pass through an Identity, Sigmoid; beside it an
-    untouched Neg.
-    """
+    """Relu, a transposed convolution with weights behind an Identity, Sigmoid; an untouched Neg."""
     weights = onnx.numpy_helper.from_array(rng.standard_normal((3, 2, 4, 4), "float32"), "w")
     node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
     nodes = [

@@ -22,9 +22,7 @@ def toy(**changes):
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs the command line with a package installed that brings the format; returns what it
-    printed.
-    """
+    """Run the command line with a package that brings the format; returns what it printed."""
     info = tmp_path / "site" / "toy-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")

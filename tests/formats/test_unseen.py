@@ -1,6 +1,4 @@
-"""Transposed convolutions that are no operator or layer of a format's own, and what nobody can see
-into.
-"""
+"""Transposed convolutions outside a format's own operators, and those that nobody can see."""
 
 import keras
 import numpy as np

@@ -1,5 +1,4 @@
-"""A format of its own: one JSON object with the geometry and the filters of a transposed
-convolution.
+"""A format for tests: one JSON object with the geometry and filters of one operator.
 
 What stands here is all that a format needs. Another package would name `FORMAT` in an entry point.
 """
