@@ -69,11 +69,11 @@ def compare(load, original, converted, families, rng, definition=None, enter=lam
         for family, ours, expected, got in seen:
             slack = _slack(ours, feed, rng, [one[2] for one in seen])
             expected = {name: value for name, value in expected.items() if name in slack}
-            found = _outputs(expected, got, slack, partial(ours.ties, feed))
-            if found.rank in ("differ", "non-finite"):
+            judged = _outputs(expected, got, slack, partial(ours.ties, feed))
+            if judged.rank in ("differ", "non-finite"):
                 shapes = {name: value.shape for name, value in feed.items()}
-                found = Finding(found.rank, f"{found.detail}; {family} kernels, {shapes}")
-            finding = finding.worse(found)
+                judged = Finding(judged.rank, f"{judged.detail}; {family} kernels, {shapes}")
+            finding = finding.worse(judged)
         if seen and definition is not None and len(feed) == 1:
             finding = finding.worse(_by_definition(definition, feed, *seen[-1][2:]))
     return finding
@@ -157,9 +157,9 @@ def _values(name, a, b, slack, ties):
     beyond = off > slack
     if not beyond.any():
         return Finding("same")
-    said = f"{name}: {int(beyond.sum())} of {a.size} values off by up to {off.max():.3g}"
-    said += f", slack {slack:.3g}"
-    return Finding("tie" if _tied(beyond.sum(), off.max(), np.abs(a), ties()) else "differ", said)
+    text = f"{name}: {int(beyond.sum())} of {a.size} values off by up to {off.max():.3g}"
+    text += f", slack {slack:.3g}"
+    return Finding("tie" if _tied(beyond.sum(), off.max(), np.abs(a), ties()) else "differ", text)
 
 
 def _tied(count, largest, values, near):

@@ -88,10 +88,10 @@ def attempt(case, number, enter=lambda stage: None):
             return Outcome("nothing", "; ".join(report["notes"]))
         if refusal is not None or case.kind != "keras" or number % 10 == 0:
             enter("rewrite")
-            plain, said = convert(case, path, verify=False)
+            plain, plain_report = convert(case, path, verify=False)
             if refusal is None and plain != result:
                 return Outcome("differ", "verification changes what is written")
-            result, report = (plain, said) if refusal is not None else (result, report)
+            result, report = (plain, plain_report) if refusal is not None else (result, report)
         enter("compare")
         finding = _compare(case, result, folder, generator(case.kind, number, 2), enter)
         return _judge(case, report, refusal, finding)

@@ -77,7 +77,7 @@ def _configuration(entries, rng):
         or (isinstance(holder, list) and all(isinstance(n, (int, type(None))) for n in holder))
     ]
     holder, key = pick(rng, telling if telling and chance(rng, 0.6) else places)
-    said = f"{name}: {key}"
+    place = f"{name}: {key}"
     what = pick(rng, ("changed", "changed", "changed", "removed", "copied"))
     if what == "removed":
         del holder[key]
@@ -90,7 +90,7 @@ def _configuration(entries, rng):
     else:
         holder[key] = _value(rng, holder[key], [k for _, k in places if isinstance(k, str)])
     entries[name] = json.dumps(config).encode()
-    return f"{said} {what}"
+    return f"{place} {what}"
 
 
 _TELLING = (
@@ -154,13 +154,13 @@ def _weights(entries, rng):
     target = io.BytesIO(entries[name])
     try:
         with h5py.File(target, "r+") as file:
-            found = []
+            paths = []
             file.visititems(
-                lambda path, item: found.append(path) if isinstance(item, h5py.Dataset) else None
+                lambda path, item: paths.append(path) if isinstance(item, h5py.Dataset) else None
             )
-            if not found:
+            if not paths:
                 return "no weights in it"
-            path, how = pick(rng, found), pick(rng, _HOW)
+            path, how = pick(rng, paths), pick(rng, _HOW)
             how(file, path, rng)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError):
         return "weights that could not be opened"

@@ -61,7 +61,7 @@ def _renumbered(data):
             if entry == "config.json":
                 content = re.sub(
                     rb'(?<="shared_object_id": )[0-9]+',
-                    lambda found: b"%d" % numbers.setdefault(found[0], len(numbers)),
+                    lambda match: b"%d" % numbers.setdefault(match[0], len(numbers)),
                     content,
                 )
             archive.writestr(zipfile.ZipInfo(entry), content)

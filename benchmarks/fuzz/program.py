@@ -37,7 +37,7 @@ def feeds(ports, rng, count=3):
     """Inputs to try: a list of mappings by name, more of them where sizes are open."""
     is_open = any(not isinstance(n, int) for port in ports for n in port.shape)
     is_quantized = any(port.quantized or port.dtype.itemsize == 1 for port in ports)
-    found = []
+    drawn = []
     for index in range(6 if is_open else count + is_quantized):
         lengths, feed = {}, {}
         for port in ports:
@@ -45,10 +45,10 @@ def feeds(ports, rng, count=3):
                 continue
             shape = tuple(_length(port, i, index, lengths) for i in range(len(port.shape)))
             if np.prod(shape, dtype=float) > _MOST or any(n < 0 for n in shape):
-                return found
+                return drawn
             feed[port.name] = _values(port, shape, index, rng)
-        found.append(feed)
-    return found
+        drawn.append(feed)
+    return drawn
 
 
 def _length(port, axis, index, lengths):

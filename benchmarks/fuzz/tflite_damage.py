@@ -19,14 +19,14 @@ def damage(case, rng):
     # What cannot be written any more was no injury; the file before it is taken.
     data, done = case.data, []
     for _ in range(pick(rng, (1, 1, 1, 2, 3))):
-        said = _injure(model, rng)
+        injury = _injure(model, rng)
         try:
             with np.errstate(all="ignore"):
                 data = pack(model)
         except Exception:  # flatbuffers' builder raises whatever it meets
             model = unpack(data)
         else:
-            done.append(said)
+            done.append(injury)
     return _injured(case, data, done or ["none that could be written"])
 
 

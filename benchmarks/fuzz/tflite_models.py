@@ -44,9 +44,9 @@ class Deconv:
     def __str__(self):
         sizes = ("x".join(map(str, t)) for t in (self.sizes, self.kernel, self.strides))
         geometry = "-".join(f"{letter}{text}" for letter, text in zip("nks", sizes, strict=True))
-        wanted = "" if self.output is None else "-o" + "x".join(map(str, self.output))
+        output = "" if self.output is None else "-o" + "x".join(map(str, self.output))
         return (
-            f"{geometry}-{self.padding}{wanted}-b{self.batch}-c{self.cin}-{self.cout}-{self.activation}"
+            f"{geometry}-{self.padding}{output}-b{self.batch}-c{self.cin}-{self.cout}-{self.activation}"
             + ("" if self.bias else "-nobias")
         )
 

@@ -64,7 +64,7 @@ class Worker:
                 name = "runtime" if stage == "original" else "hang"
                 return Record(number, name, f"hangs in {stage}", SECONDS, 0.0, stage)
             try:
-                said = self._pipe.recv()
+                message = self._pipe.recv()
             except (EOFError, ConnectionResetError):
                 self._process.join(5)
                 code = self._process.exitcode
@@ -72,9 +72,9 @@ class Worker:
                 seconds = time.monotonic() - start
                 name = "runtime" if stage == "original" else "crash"
                 return Record(number, name, f"exit {code} in {stage}", seconds, 0.0, stage)
-            if isinstance(said, Record):
-                return said
-            stage = said
+            if isinstance(message, Record):
+                return message
+            stage = message
 
     def case(self, number):
         """The case itself."""

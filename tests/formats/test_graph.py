@@ -32,9 +32,9 @@ def model(rng):
 
 
 def test_constants_are_no_nodes(model):
-    found = topology.nodes(model)
-    assert [node.operator for node in found] == ["Relu", "ConvTranspose", "Sigmoid", "Neg", "Exp"]
-    assert found[1] == graph.Node("ConvTranspose", ("a",), ("b",))
+    nodes = topology.nodes(model)
+    assert [node.operator for node in nodes] == ["Relu", "ConvTranspose", "Sigmoid", "Neg", "Exp"]
+    assert nodes[1] == graph.Node("ConvTranspose", ("a",), ("b",))
 
 
 def test_changes_are_shown_with_their_neighbours(model):

@@ -60,10 +60,10 @@ class Renamed(keras.layers.Dense):
 @pytest.mark.parametrize("name", ["edgetpu-custom-op", "DISPATCH_OP", "VendorDeconv"])
 def test_custom_operators_of_tflite_are_named(name):
     report = sd.convert(custom(name)).report
-    said, nothing = report.notes
-    assert is_note(said)
-    assert name in said
-    assert ("compiled from" in said) == (name == "edgetpu-custom-op")
+    text, nothing = report.notes
+    assert is_note(text)
+    assert name in text
+    assert ("compiled from" in text) == (name == "edgetpu-custom-op")
     assert nothing.startswith("the model contains no transposed convolution that can be seen")
     assert any(map(is_note, front.report(custom(name)).notes))
 
@@ -84,15 +84,15 @@ def test_operators_of_tensorflow_are_found_and_refused(name):
     assert "TFLITE_BUILTINS" in caught.value.got
 
 
-@pytest.mark.parametrize(("dilation", "found"), [([2, 1], 1), ([1, 1], 0), (None, 0)])
-def test_dilated_convolutions_of_stablehlo_are_found(dilation, found):
+@pytest.mark.parametrize(("dilation", "count"), [([2, 1], 1), ([1, 1], 0), (None, 0)])
+def test_dilated_convolutions_of_stablehlo_are_found(dilation, count):
     def dilate(_, graph):
         options = make("StablehloConvolutionOptions", lhsDilation=dilation)
         kind = schema.BuiltinOptions2.StablehloConvolutionOptions
         change(graph.operators[0], builtinOptions2=options, builtinOptions2Type=kind)
 
     model = TFLiteModel.parse(edit(custom("x", "STABLEHLO_CONVOLUTION"), dilate))
-    assert [site.operator for site in model.sites()] == ["STABLEHLO_CONVOLUTION"] * found
+    assert [site.operator for site in model.sites()] == ["STABLEHLO_CONVOLUTION"] * count
     assert model.unseen() == []
 
 
@@ -101,9 +101,9 @@ def test_dilated_convolutions_of_stablehlo_are_found(dilation, found):
     [("vendor.ops", "Deconv"), ("com.microsoft", "EPContext"), ("org.pytorch.aten", "ATen")],
 )
 def test_operators_of_unknown_domains_are_named(domain, kind):
-    said, nothing = sd.convert(strange(domain, kind)).report.notes
-    assert is_note(said)
-    assert f"{domain}.{kind}" in said
+    text, nothing = sd.convert(strange(domain, kind)).report.notes
+    assert is_note(text)
+    assert f"{domain}.{kind}" in text
     assert "that can be seen" in nothing
 
 
@@ -159,15 +159,15 @@ def test_layers_of_an_authors_own_code_are_named():
     y = keras.layers.Lambda(lambda v: v + 1, name="plus")(
         Own(name="hidden")(Renamed(3, name="like_dense")(x))
     )
-    said, nothing = sd.convert(keras.Model(x, y)).report.notes
-    assert "Own 'hidden', Lambda 'plus'" in said
-    assert "like_dense" not in said
+    text, nothing = sd.convert(keras.Model(x, y)).report.notes
+    assert "Own 'hidden', Lambda 'plus'" in text
+    assert "like_dense" not in text
     assert "that can be seen" in nothing
     assert not any(map(is_note, sd.convert(sequential(), verify=False).report.notes))
 
 
 def test_many_are_counted():
-    (said,) = note([f"op{i % 10}" for i in range(13)])
-    assert "op0 (2), op1 (2), op2 (2), op3, op4" in said
-    assert said.endswith("and 2 others")
+    (text,) = note([f"op{i % 10}" for i in range(13)])
+    assert "op0 (2), op1 (2), op2 (2), op3, op4" in text
+    assert text.endswith("and 2 others")
     assert note([]) == ()

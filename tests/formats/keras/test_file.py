@@ -99,16 +99,16 @@ def test_folders_of_many_levels_are_refused_or_passed_over(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("config.json", "config.json"), ("model.weights.h5", "no weights")]
+    ("name", "reason"), [("config.json", "config.json"), ("model.weights.h5", "no weights")]
 )
-def test_what_an_archive_lacks_is_said(name, said):
+def test_what_an_archive_lacks_is_said(name, reason):
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(small())) as source, zipfile.ZipFile(target, "w") as archive:
         for other in set(source.namelist()) - {name}:
             archive.writestr(other, source.read(other))
     with refused("Keras cannot load the model") as caught:
         KerasModel.parse(target.getvalue())
-    assert said in caught.value.got
+    assert reason in caught.value.got
 
 
 def test_a_long_configuration_is_refused(monkeypatch):
@@ -139,12 +139,12 @@ def test_assets_are_read_without_the_members_that_say_nothing():
         for name in set(source.namelist()) - {"metadata.json"}:
             archive.writestr(name, source.read(name))
     for file in (data, target.getvalue()):
-        (found,) = (
+        (lookup,) = (
             x
             for x in KerasModel.parse(file).serialize().layers
             if isinstance(x, layers.StringLookup)
         )
-        assert found.get_vocabulary() == ["[UNK]", "a", "b"]
+        assert lookup.get_vocabulary() == ["[UNK]", "a", "b"]
 
 
 def test_functions_of_other_packages_are_not_found():
@@ -186,11 +186,11 @@ def filters_elsewhere(kind, folder):
     with h5py.File(folder / "other.h5", "w") as other:
         other["x"] = np.frombuffer(SECRET[: 4 * 108], "f4").reshape(3, 3, 4, 3)
     with h5py.File(file, "r+") as weights:
-        found = []
+        names = []
         weights.visititems(
-            lambda name, item: found.append(name) if getattr(item, "size", 0) == 108 else None
+            lambda name, item: names.append(name) if getattr(item, "size", 0) == 108 else None
         )
-        (name,) = found
+        (name,) = names
         shape, dtype = weights[name].shape, weights[name].dtype
         del weights[name]
         if kind == "external":
@@ -218,8 +218,8 @@ def test_weights_outside_the_file_are_not_read(tmp_path, monkeypatch, kind, memo
 def test_a_vocabulary_outside_the_file_is_not_read(tmp_path):
     (tmp_path / "secret").write_bytes(b"first\nsecond\n")
     x, words = keras.Input((4, 4, 3)), keras.Input((), dtype="string")
-    found = layers.StringLookup(vocabulary=["a"])(words)
-    data = to_bytes(keras.Model([x, words], [layers.Conv2DTranspose(2, 3)(x), found]))
+    indices = layers.StringLookup(vocabulary=["a"])(words)
+    data = to_bytes(keras.Model([x, words], [layers.Conv2DTranspose(2, 3)(x), indices]))
     config = (
         member(data, "config.json")
         .decode()

@@ -33,9 +33,9 @@ def outside(data, names=None, align=16, tail=b""):
     """The file with the constants of some tensors (all by default) behind its flatbuffer."""
     model = unpack(data)
     tensors = [t for graph in model.subgraphs for t in graph.tensors]
-    wanted = {t.buffer for t in tensors if names is None or t.name.decode() in names} - {0}
+    chosen = {t.buffer for t in tensors if names is None or t.name.decode() in names} - {0}
     held = {
-        i: bytes(model.buffers[i].data) for i in sorted(wanted) if model.buffers[i].data is not None
+        i: bytes(model.buffers[i].data) for i in sorted(chosen) if model.buffers[i].data is not None
     }
     for i, part in held.items():
         model.buffers[i].data, model.buffers[i].offset, model.buffers[i].size = (

@@ -168,8 +168,8 @@ class TestIntegers:
     def test_the_usual_chain(self):
         model = unpack(deconv_model(OPEN))
         graph = model.subgraphs[0]
-        found = Constants(model, graph).integers(_index(graph, "chain/packed"))
-        assert found == [None, 10, 8, 5]
+        numbers = Constants(model, graph).integers(_index(graph, "chain/packed"))
+        assert numbers == [None, 10, 8, 5]
 
     @pytest.mark.parametrize(
         ("options", "bounds", "expected"),
