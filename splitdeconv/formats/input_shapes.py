@@ -167,53 +167,54 @@ def wanted(
 
 def _named(name: str, inputs: Sequence[ModelInput]) -> Sequence[int]:
     """The positions of the inputs with this name; several entry points of a model may share it."""
-    if not name and len({one.name for one in inputs}) == 1:
+    if not name and len({entry.name for entry in inputs}) == 1:
         return range(len(inputs))
-    positions = [i for i, one in enumerate(inputs) if one.name == name and name]
-    positions = positions or [i for i, one in enumerate(inputs) if name in one.others]
+    positions = [i for i, entry in enumerate(inputs) if entry.name == name and name]
+    positions = positions or [i for i, entry in enumerate(inputs) if name in entry.others]
     if not positions:
+        declared = ", ".join(f"{entry.name} ({entry.declared})" for entry in inputs)
         raise SplitDeconvError(
             "the model has no such input" if name else "the input shape must name its input",
             where=_WHERE,
-            expected="one of: "
-            + (", ".join(f"{one.name} ({one.declared})" for one in inputs) or "none, it has none"),
+            expected=f"one of: {declared or 'none, it has none'}",
             got=name or "a shape without a name",
             fix=_paste(advice(inputs)),
         )
     return positions
 
 
-def _check_fit(one: ModelInput, shape: tuple[int, ...]) -> None:
-    if one.shape is None:
+def _check_fit(entry: ModelInput, shape: tuple[int, ...]) -> None:
+    if entry.shape is None:
         return
-    if len(shape) != len(one.shape):
-        problem = f"expected {len(one.shape)} dimensions"
-    elif any(n not in (None, m) for n, m in zip(one.shape, shape, strict=True)):
+    if len(shape) != len(entry.shape):
+        problem = f"expected {len(entry.shape)} dimensions"
+    elif any(n not in (None, m) for n, m in zip(entry.shape, shape, strict=True)):
         problem = "expected the sizes that are fixed in the file"
     else:
         return
     raise SplitDeconvError(
         f"invalid input shape: {problem}",
-        where=f"input {one.name}",
-        expected=f"{one.declared}, as declared in the file"
-        + (", a number for each ?" if one.is_open else ""),
+        where=f"input {entry.name}",
+        expected=f"{entry.declared}, as declared in the file"
+        + (", a number for each ?" if entry.is_open else ""),
         got=text_of(shape),
-        fix=_paste(advice([one], batch=False)) or "omit this input: its shape is already fixed",
+        fix=_paste(advice([entry], batch=False)) or "omit this input: its shape is already fixed",
     )
 
 
 def _with_batch(batch: int, inputs: Sequence[ModelInput]) -> list[Shape | None]:
     """Shapes that fix the batch of every input whose batch is open."""
     shapes = [
-        (batch, *one.shape[1:]) if one.shape and one.shape[0] is None else None for one in inputs
+        (batch, *entry.shape[1:]) if entry.shape and entry.shape[0] is None else None
+        for entry in inputs
     ]
-    firsts = [one.shape[0] for one in inputs if one.shape]
+    firsts = [entry.shape[0] for entry in inputs if entry.shape]
     if firsts and shapes.count(None) == len(shapes) and batch not in firsts:
         raise SplitDeconvError(
             "the batch is already fixed",
             where="static_batch",
             expected=f"an input with an open batch, or one of {batch}",
-            got=f"input(s) of shape {', '.join(one.declared for one in inputs)}",
+            got=f"input(s) of shape {', '.join(entry.declared for entry in inputs)}",
             fix="omit --static-batch, or export the model with another batch size",
         )
     return shapes
@@ -226,7 +227,7 @@ def advice(inputs: Sequence[ModelInput], batch: bool = True) -> str | None:
         inputs: the inputs of the model.
         batch: whether to suggest --static-batch where only the batch is open.
     """
-    opened = {one.name: one.shape for one in inputs if one.shape is not None and one.is_open}
+    opened = {entry.name: entry.shape for entry in inputs if entry.shape and entry.is_open}
     if not opened:
         return None
     if batch and not any(None in shape[1:] for shape in opened.values()):

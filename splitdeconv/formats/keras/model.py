@@ -91,7 +91,7 @@ class KerasModel(Model):
     def unseen(self) -> list[str]:
         """Layers and operations that run custom code, except those listed as sites."""
         every = [*layers_of(self._model), *operations_of(self._model)]
-        return unseen.names((one for one in every if not kind_of(one)), KNOWN)
+        return unseen.names((layer for layer in every if not kind_of(layer)), KNOWN)
 
     def inputs(self) -> list[ModelInput]:
         """The inputs as a flat list; empty for a model that does not declare them."""

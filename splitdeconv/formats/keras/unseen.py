@@ -15,9 +15,9 @@ def names(operations: Iterable[Any], known: tuple[str, ...]) -> list[str]:
         known: prefixes of the modules whose code is known.
     """
     return [
-        f"{type(one).__name__} {one.name!r}"
-        for one in operations
-        if _computes_by_own_code(type(one), known)
+        f"{type(layer).__name__} {layer.name!r}"
+        for layer in operations
+        if _computes_by_own_code(type(layer), known)
     ]
 
 
@@ -25,9 +25,6 @@ def _computes_by_own_code(cls: type, known: tuple[str, ...]) -> bool:
     if cls.__module__.startswith(known):
         return cls.__name__ in _CALLERS
     # A subclass of a Keras class may not change what it computes. Keras' own use TensorFlow's.
-    others = (
-        one
-        for one in cls.__mro__
-        if not one.__module__.startswith((*known, "tensorflow.", "builtins"))
-    )
-    return any({"call", "__call__"} & set(vars(one)) for one in others)
+    trusted = (*known, "tensorflow.", "builtins")
+    others = (base for base in cls.__mro__ if not base.__module__.startswith(trusted))
+    return any({"call", "__call__"} & set(vars(base)) for base in others)

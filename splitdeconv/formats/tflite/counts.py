@@ -1,6 +1,6 @@
 """Multiply-accumulates of a rewritten .tflite operator, where they exceed those of its plan.
 
-Only int8 filters with float32 activations need more (see `tflite_hybrid`): filters with one tap are
+Only int8 filters with float32 activations need more (see `hybrid`): filters with one tap are
 computed twice as wide, windows that do not cover the input run over all of it, and a convolution
 may compute one extra channel that is never read.
 """

@@ -77,10 +77,9 @@ def source_of(model: ModelT, graph: SubGraphT, handle: Handle) -> int:
     If a shape is computed from a tensor before the input, it is that tensor.
     """
     makers, source = producers(graph), handle.x
+    outputs = ports(graph.operators[handle.operator].outputs)
     while True:
-        operators = operators_between(
-            graph, [source], ports(graph.operators[handle.operator].outputs)
-        )
+        operators = operators_between(graph, [source], outputs)
         made = {i for operator in operators for i in ports(operator.outputs)} | {source, -1}
         read = {i for operator in operators for i in ports(operator.inputs)} - made
         if all(contents(model, graph.tensors[i]) is not None for i in read):
@@ -127,13 +126,8 @@ def _subgraph(
     graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")
     graph.operators = [operator for operator in graph.operators if operator in needed]
     model.subgraphs, model.signatureDefs, model.metadata = [graph], None, None
-    used = {
-        i
-        for operator in needed
-        for i in (*ports(operator.inputs), *ports(operator.outputs))
-        if i >= 0
-    }
-    held = {graph.tensors[i].buffer for i in used}
+    ends = ((*ports(operator.inputs), *ports(operator.outputs)) for operator in needed)
+    held = {graph.tensors[i].buffer for indices in ends for i in indices if i >= 0}
     for index, buffer in enumerate(model.buffers):
         if index not in held:
             buffer.data = None

@@ -108,18 +108,15 @@ class TFLite(Format):
         # unique.
         names = [(tensor.name or b"").decode(errors="replace") for tensor in graph.tensors]
         counts = Counter(names)
-        labels = [
-            name if name and counts[name] == 1 else f"{name}:{i}" for i, name in enumerate(names)
-        ]
+        unique = [bool(name) and counts[name] == 1 for name in names]
+        pairs = enumerate(zip(names, unique, strict=True))
+        labels = [name if alone else f"{name}:{i}" for i, (name, alone) in pairs]
         fixed = {i for i, tensor in enumerate(graph.tensors) if constant(model, tensor) is not None}
-        operators = (
-            Node(
-                operator_name(model, op),
-                tuple(i for i in ports(op.inputs) if i >= 0),
-                tuple(ports(op.outputs)),
-            )
-            for op in graph.operators or ()
-        )
+        operators = []
+        for operator in graph.operators:
+            inputs = tuple(i for i in ports(operator.inputs) if i >= 0)
+            outputs = tuple(ports(operator.outputs))
+            operators.append(Node(operator_name(model, operator), inputs, outputs))
         return [node.renamed(labels) for node in alive(operators, fixed)]
 
     def arena_peak(self, model: Any) -> int:

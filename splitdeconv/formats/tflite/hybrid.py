@@ -113,11 +113,8 @@ def bound_of(site: Site, data: bytes) -> Callable[[NumpyArray], float] | None:
     taps = np.abs(stored_values(model, tensor).astype(np.float64)).sum(axis=3)
     taps *= known_scales(tensor).astype(np.float64).reshape(-1, 1, 1)
     down, right = (axis.s for axis in site.known_axes)
-    most = max(
-        taps[:, i::down, j::right].sum(axis=(1, 2)).max(initial=0.0)
-        for i in range(down)
-        for j in range(right)
-    )
+    phases = (taps[:, i::down, j::right] for i in range(down) for j in range(right))
+    most = max(phase.sum(axis=(1, 2)).max(initial=0.0) for phase in phases)
     return lambda x: most * _step(x)
 
 

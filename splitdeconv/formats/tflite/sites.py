@@ -19,12 +19,12 @@ import numpy as np
 from ..finite import describe
 from ..site import Site
 from .flow import changeable_buffers
-from .geometry import NOT_FIXED, ObstacleError, axes_of, requested, tails_of
 from .graph import dimensions, names, operator_name, ports, type_name
 from .hybrid import DTYPE as HYBRID
 from .quantization import hybrid_obstacle, obstacle, real_values
 from .rewrite.join import interleaves
 from .shapes.constants import Constants
+from .shapes.geometry import NOT_FIXED, ObstacleError, axes_of, requested, tails_of
 from .shapes.lengths import known_lengths
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ It uses PAD, CONV_2D and the operators of the interleave, and STRIDED_SLICE wher
 cover the input or the result is cropped. In quantized models the accumulators keep their values:
 every phase has the scales of its output channels, bias and scales are repeated where phases are
 stacked, PAD uses the zero point of the input, and intermediate results have the scale and zero
-point of the output. `tflite_hybrid` describes what models with int8 filters and float32 activations
-need.
+point of the output. The module `hybrid` describes what models with int8 filters and float32
+activations need.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Shapes that a caller fixes, and lengths that are known only at run time."""
+"""Geometry from shapes, shapes that a caller fixes, and lengths known only at run time."""

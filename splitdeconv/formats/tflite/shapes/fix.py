@@ -2,7 +2,7 @@
 
 The interpreter itself infers the shapes: operators are allocated but never run. Where it stops,
 because an operator's shape is computed from other shapes, that computation is done here and its
-results are stored in the file (`tflite_fold`). An operator that still has no shape depends on
+results are stored in the file (see `fold`). An operator that still has no shape depends on
 values; the tensors after it stay open.
 """
 

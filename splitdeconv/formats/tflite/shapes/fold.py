@@ -61,11 +61,11 @@ def fold(model: ModelT, graph: SubGraphT, known: Mapping[int, Sizes]) -> bool:
     outputs = {i for step in steps for i in ports(step.outputs)} | set(seeds)
     inner = {id(step) for step in steps}
     readers = [op for op in graph.operators if id(op) not in inner and not set(called(op))]
-    wanted = sorted({i for op in readers for i in ports(op.inputs)} & outputs)
-    if not wanted:
+    results = sorted({i for op in readers for i in ports(op.inputs)} & outputs)
+    if not results:
         return False
-    values = _values(model, graph, seeds, steps, wanted)
-    stored = {i: _store(model, graph, i, values[i]) for i in wanted}
+    values = _values(model, graph, seeds, steps, results)
+    stored = {i: _store(model, graph, i, values[i]) for i in results}
     for operator in readers:
         if set(stored) & set(ports(operator.inputs)):
             operator.inputs = _indices(stored.get(i, i) for i in ports(operator.inputs))
@@ -85,14 +85,14 @@ def _derived(
         if name == "SHAPE" and inputs and inputs[0] in known:
             seeds[outputs[0]] = known[inputs[0]]
         elif (
-            name not in _ARITHMETIC
-            or not derived & set(inputs)
-            or not all(i in derived or i < 0 or constants.values(i) is not None for i in inputs)
-            or not all(_is_small(graph.tensors[i]) for i in outputs)
+            name in _ARITHMETIC
+            and derived & set(inputs)
+            and all(i in derived or i < 0 or constants.values(i) is not None for i in inputs)
+            and all(_is_small(graph.tensors[i]) for i in outputs)
         ):
-            continue
-        else:
             steps.append(operator)
+        else:
+            continue
         derived.update(outputs)
     return seeds, steps
 
@@ -110,17 +110,16 @@ def _values(
     graph: SubGraphT,
     seeds: Mapping[int, Sizes],
     steps: list[OperatorT],
-    wanted: list[int],
+    results: list[int],
 ) -> dict[int, NumpyArray]:
-    """The values of the tensors `wanted`, by index."""
+    """The values of the tensors `results`, by index."""
     values = {i: np.array(shape, _TYPES[type_name(graph.tensors[i])]) for i, shape in seeds.items()}
-    left = [i for i in wanted if i not in values]
+    left = [i for i in results if i not in values]
     if not left:
         return values
     tensors, buffers = [], [make("Buffer")]
-    read = {i for step in steps for i in ports(step.inputs)} - {
-        i for step in steps for i in ports(step.outputs)
-    }
+    made = {i for step in steps for i in ports(step.outputs)}
+    read = {i for step in steps for i in ports(step.inputs)} - made
     for index, old in enumerate(graph.tensors):
         shape = old.shape if index not in seeds else _indices([len(seeds[index])])
         place = len(buffers) if index in read else 0
@@ -128,13 +127,10 @@ def _values(
             make("Tensor", name=old.name, type=old.type, shape=shape, hasRank=True, buffer=place)
         )
         if place:
-            data = values.get(index)
-            stored = (
-                model.buffers[old.buffer].data
-                if data is None
-                else np.frombuffer(data.tobytes(), np.uint8)
-            )
-            buffers.append(make("Buffer", data=stored))
+            data = model.buffers[old.buffer].data
+            if index in values:
+                data = np.frombuffer(values[index].tobytes(), np.uint8)
+            buffers.append(make("Buffer", data=data))
     part = make(
         "SubGraph", tensors=tensors, operators=steps, inputs=_indices(()), outputs=_indices(left)
     )

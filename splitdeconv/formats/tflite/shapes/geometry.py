@@ -11,15 +11,15 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from ...core.geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
-from ...errors import SplitDeconvError
-from .shapes.inputs import COMPUTED, EXPORT
-from .shapes.lengths import Length
+from ....core.geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
+from ....errors import SplitDeconvError
+from .inputs import COMPUTED, EXPORT
+from .lengths import Length
 
 if TYPE_CHECKING:
-    from .graph import Dimensions
-    from .shapes.constants import Constants
-    from .shapes.lengths import Number
+    from ..graph import Dimensions
+    from .constants import Constants
+    from .lengths import Number
 
 #: Why a part of an operator may change, as the end of a sentence.
 NOT_FIXED = "not fixed: an input or a variable of the model uses the same memory"
