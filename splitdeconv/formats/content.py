@@ -2,10 +2,13 @@
 
 import mmap
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 #: The bytes of a file, read or memory-mapped.
 Bytes: TypeAlias = bytes | mmap.mmap
+#: A model as a format accepts it: bytes, the path of a file, or an object that the format uses. To
+#: a type checker it is anything, because each format narrows it to what it accepts.
+Source: TypeAlias = Any
 
 
 def content(model: bytes | Path) -> bytes:

@@ -4,18 +4,24 @@ That module defines the `FORMAT` object. The rest of the package calls this inte
 checks which format it has. The defaults below suit most formats; a format overrides the others.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import output
-from .content import Bytes
+from .content import Bytes, Source
 from .cut import Cut, UncutError
 from .graph import Node
 from .input_shapes import ModelInput, Shape
 from .port import KERNELS, Arrays, Runner
 from .site import Decision, Site
+
+if TYPE_CHECKING:
+    from ..core.typing import NumpyArray
+    from .row import Row
 
 
 class Model(Protocol):
@@ -79,7 +85,7 @@ class Model(Protocol):
         """
         ...
 
-    def serialize(self) -> Any:
+    def serialize(self) -> Source:
         """The model as bytes, or as the object that the format uses."""
         ...
 
@@ -128,7 +134,7 @@ class Format(Protocol):
         """Whether a file for which `begins` is true is of this format."""
         return True
 
-    def source(self, path: Path) -> Any:
+    def source(self, path: Path) -> Source:
         """What `parse` takes for a file: its bytes, or its path if `parse` reads it itself."""
         return path.read_bytes()
 
@@ -136,7 +142,7 @@ class Format(Protocol):
         """How many bytes a model stores in other files, known before it is fully parsed."""
         return 0
 
-    def parse(self, data: Any, path: str | Path | None = None) -> Model:
+    def parse(self, data: Source, path: str | Path | None = None) -> Model:
         """Read a model as data; nothing in it is executed.
 
         Args:
@@ -150,7 +156,7 @@ class Format(Protocol):
 
     def load(
         self,
-        model: Any,
+        model: Source,
         path: str | None = None,
         kernels: str = KERNELS[0],
         native: bool = False,
@@ -170,11 +176,13 @@ class Format(Protocol):
         """
         ...
 
-    def opened(self, original: Any, converted: Any) -> tuple[Any, Any]:
+    def opened(self, original: Source, converted: Source) -> tuple[Source, Source]:
         """Both models in the representation used for verification."""
         return original, converted
 
-    def cut(self, original: Any, converted: Any, site: Site, folder: Path | None = None) -> Cut:
+    def cut(
+        self, original: Source, converted: Source, site: Site, folder: Path | None = None
+    ) -> Cut:
         """Cut the operator of a site out of both models.
 
         Args:
@@ -187,19 +195,19 @@ class Format(Protocol):
         """
         raise UncutError("operators of this format cannot be run in isolation")
 
-    def spoiled(self, model: Any, site: Site) -> bytes | None:
+    def spoiled(self, model: Source, site: Site) -> bytes | None:
         """The model with one site made to compute something else; None where that is impossible."""
         return None
 
-    def tables(self, model: Any) -> Iterator[tuple[str, int]]:
+    def tables(self, model: Source) -> Iterator[tuple[str, int]]:
         """(input, rows) for every table that an input is an index into."""
         yield from ()
 
-    def lengths(self, model: Any) -> Iterator[str]:
+    def lengths(self, model: Source) -> Iterator[str]:
         """The inputs that hold the number of valid, unpadded steps of other inputs."""
         yield from ()
 
-    def step_bound(self, data: Any, site: Site) -> Callable[[Any], float] | None:
+    def step_bound(self, data: Source, site: Site) -> Callable[[NumpyArray], float] | None:
         """A bound on how far results move if every activation moves by one quantization step.
 
         None if the kernel of the site does not quantize activations.
@@ -208,7 +216,7 @@ class Format(Protocol):
 
     def keeps_state(
         self,
-        model: Any,
+        model: Source,
         run: Runner,
         fresh: Callable[[], Runner],
         feed: Arrays,
@@ -225,7 +233,7 @@ class Format(Protocol):
         """
         return False
 
-    def result(self, content: Any, folder: Path | None) -> Any:
+    def result(self, content: Source, folder: Path | None) -> Source:
         """What the caller gets as the converted model: self-contained bytes, or an object.
 
         Args:
@@ -238,7 +246,7 @@ class Format(Protocol):
         return content
 
     def save(
-        self, content: Any, folder: Path | None, path: str | Path, overwrite: bool = False
+        self, content: Source, folder: Path | None, path: str | Path, overwrite: bool = False
     ) -> Path:
         """Write a model so that it loads from its new location, completely or not at all.
 
@@ -253,8 +261,8 @@ class Format(Protocol):
         return output.write(path, content, overwrite)
 
     def layers(
-        self, data: Any, where: str, path: str | Path | None = None, size: int | None = None
-    ) -> list[dict[str, Any]]:
+        self, data: Source, where: str, path: str | Path | None = None, size: int | None = None
+    ) -> list[Row]:
         """Every layer that multiplies, as rows; keys as in `splitdeconv.networks.table.COLUMNS`.
 
         Args:
@@ -272,6 +280,6 @@ class Format(Protocol):
         """The operators of the main graph, in order; None if this format cannot be drawn."""
         return None
 
-    def arena_peak(self, model: Any) -> int | None:
+    def arena_peak(self, model: Source) -> int | None:
         """Peak size of the interpreter's memory arena in bytes; None if the format has no arena."""
         return None

@@ -18,10 +18,12 @@ from ..recognition import archives
 if TYPE_CHECKING:
     import keras
 
-    from ..content import Bytes
+    from ..content import Bytes, Source
     from ..port import Arrays, Runner
+    from ..row import Row
     from ..site import Site
     from .model import KerasModel
+    from .runtime import Part
 
 
 class Keras(Format):
@@ -49,14 +51,14 @@ class Keras(Format):
     def source(self, path: Path) -> Path:
         return path
 
-    def parse(self, data: Any, path: str | Path | None = None) -> KerasModel:
+    def parse(self, data: keras.Model | bytes | Path, path: str | Path | None = None) -> KerasModel:
         from .model import KerasModel
 
         return KerasModel.parse(data, path=path)
 
     def load(
         self,
-        model: Any,
+        model: keras.Model | Part,
         path: str | None = None,
         kernels: str = "default",
         native: bool = False,
@@ -66,7 +68,7 @@ class Keras(Format):
 
         return load(model, native)
 
-    def opened(self, original: Any, converted: Any) -> tuple[keras.Model, keras.Model]:
+    def opened(self, original: Source, converted: Source) -> tuple[keras.Model, keras.Model]:
         """Share equal weights between the two models if one was loaded from a file."""
         from .model import share
 
@@ -88,7 +90,7 @@ class Keras(Format):
         part = old, (site.batch, *image)
         return Cut(part, part if new is old else (new, part[1]))
 
-    def tables(self, model: Any) -> Iterator[tuple[str, int]]:
+    def tables(self, model: keras.Model | Part) -> Iterator[tuple[str, int]]:
         """(input, rows) for every Embedding that reads an input."""
         from .copy import layers_of
 
@@ -102,7 +104,7 @@ class Keras(Format):
 
     def keeps_state(
         self,
-        model: Any,
+        model: keras.Model | Part,
         run: Runner,
         fresh: Callable[[], Runner],
         feed: Arrays,
@@ -120,23 +122,31 @@ class Keras(Format):
             for old, variable in zip(before, kept, strict=True)
         )
 
-    def result(self, content: Any, folder: Path | None) -> keras.Model:
+    def result(self, content: keras.Model | bytes, folder: Path | None) -> keras.Model:
         """A `keras.Model`."""
         return self.parse(content).serialize() if isinstance(content, bytes) else content
 
     def save(
-        self, content: Any, folder: Path | None, path: str | Path, overwrite: bool = False
+        self,
+        content: keras.Model | bytes,
+        folder: Path | None,
+        path: str | Path,
+        overwrite: bool = False,
     ) -> Path:
         file = content if isinstance(content, bytes) else content.save
         return super().save(file, folder, path, overwrite)
 
     def layers(
-        self, data: Any, where: str, path: str | Path | None = None, size: int | None = None
-    ) -> list[dict[str, Any]]:
+        self,
+        data: bytes | Path,
+        where: str,
+        path: str | Path | None = None,
+        size: int | None = None,
+    ) -> list[Row]:
         from ...networks import layer_table
 
         table = layer_table(self.parse(data, path).serialize())
-        rows: list[dict[str, Any]] = table.to_dict("records")
+        rows: list[Row] = table.to_dict("records")
         return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from ..format import Format
 from ..graph import Node, alive
 
 if TYPE_CHECKING:
+    from ...core.typing import NumpyArray
     from ..content import Bytes
     from ..cut import Cut
     from ..format import Model
     from ..port import Arrays, Runner
+    from ..row import Row
     from ..site import Site
 
 
@@ -31,14 +33,14 @@ class TFLite(Format):
     def begins(self, head: Bytes) -> bool:
         return head[4:8] == b"TFL3"
 
-    def parse(self, data: Any, path: str | Path | None = None) -> Model:
+    def parse(self, data: bytes | Path, path: str | Path | None = None) -> Model:
         from .model import TFLiteModel
 
         return TFLiteModel.parse(content(data), path=path)
 
     def load(
         self,
-        model: Any,
+        model: bytes | Path,
         path: str | None = None,
         kernels: str = "default",
         native: bool = False,
@@ -48,12 +50,18 @@ class TFLite(Format):
 
         return load(model, kernels, threads)
 
-    def cut(self, original: Any, converted: Any, site: Site, folder: Path | None = None) -> Cut:
+    def cut(
+        self,
+        original: bytes | Path,
+        converted: bytes | Path,
+        site: Site,
+        folder: Path | None = None,
+    ) -> Cut:
         from .cut import cut
 
         return cut(original, converted, site, folder)
 
-    def spoiled(self, model: Any, site: Site) -> bytes:
+    def spoiled(self, model: bytes | Path, site: Site) -> bytes:
         """The model with the weights of the operator in another order."""
         from .flatbuffer.file import read, view, write
 
@@ -63,24 +71,24 @@ class TFLite(Format):
         buffer.data = np.ascontiguousarray(view(buffer)[::-1])
         return write(parsed)
 
-    def tables(self, model: Any) -> Iterator[tuple[str, int]]:
+    def tables(self, model: bytes | Path) -> Iterator[tuple[str, int]]:
         from .indices import tables
 
         return tables(model)
 
-    def lengths(self, model: Any) -> Iterator[str]:
+    def lengths(self, model: bytes | Path) -> Iterator[str]:
         from .indices import lengths
 
         return lengths(model)
 
-    def step_bound(self, data: Any, site: Site) -> Callable[[Any], float] | None:
+    def step_bound(self, data: bytes | Path, site: Site) -> Callable[[NumpyArray], float] | None:
         from .hybrid import bound_of
 
         return bound_of(site, content(data))
 
     def keeps_state(
         self,
-        model: Any,
+        model: bytes | Path,
         run: Runner,
         fresh: Callable[[], Runner],
         feed: Arrays,
@@ -90,8 +98,12 @@ class TFLite(Format):
         return same(fresh()(feed), fresh()(feed))
 
     def layers(
-        self, data: Any, where: str, path: str | Path | None = None, size: int | None = None
-    ) -> list[dict[str, Any]]:
+        self,
+        data: bytes | Path,
+        where: str,
+        path: str | Path | None = None,
+        size: int | None = None,
+    ) -> list[Row]:
         from .layers import layers
 
         return layers(content(data), where)
@@ -119,7 +131,7 @@ class TFLite(Format):
             operators.append(Node(operator_name(model, operator), inputs, outputs))
         return [node.renamed(labels) for node in alive(operators, fixed)]
 
-    def arena_peak(self, model: Any) -> int:
+    def arena_peak(self, model: bytes | Path) -> int:
         from .arena import arena_peak
 
         return arena_peak(content(model))
