@@ -17,7 +17,7 @@ from .flow import sets_constants
 if TYPE_CHECKING:
     from ..port import Arrays
 
-#: What LiteRT tells of one input or output: its index, shape, type and so on.
+#: The details of one input or output from LiteRT: index, name, shape, type and so on.
 Detail: TypeAlias = dict[str, Any]
 
 
