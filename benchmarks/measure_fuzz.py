@@ -14,7 +14,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -31,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.fuzz.attempt import BAD  # noqa: E402
 from benchmarks.fuzz.case import FORMATS  # noqa: E402
-from benchmarks.fuzz.workers import SECONDS, Worker  # noqa: E402
+from benchmarks.fuzz.workers import Worker  # noqa: E402
 from splitdeconv.study import measured  # noqa: E402 - found by the line above
 
 MOST = ("longest", "most")  # what rows begin with that hold a maximum
@@ -164,7 +163,6 @@ def _once(case):
             "2",
         ]
         environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(ROOT)}
-        start = time.perf_counter()
         try:
             done = subprocess.run(
                 [*command, *options],
@@ -176,7 +174,6 @@ def _once(case):
             )
         except subprocess.TimeoutExpired:
             return f"BAD: late, over {PATIENCE} s"
-        seconds = time.perf_counter() - start
         unharmed = all((folder / name).read_bytes() == content for name, content in files.items())
         left = {p.name for p in folder.iterdir()} - set(files) - {"tmp", out.name}
         left |= {f"tmp/{p.name}" for p in (folder / "tmp").iterdir()}
@@ -186,9 +183,6 @@ def _once(case):
         good = told and unharmed and not left and (done.returncode == 0) == out.exists()
     if not good or "Traceback" in done.stdout + done.stderr:
         return f"BAD: exit {done.returncode}, left {sorted(left)}, {done.stderr[-300:]}"
-    stopped = "made no progress" in done.stderr  # an endless model, by the converter's own limit
-    if seconds > SECONDS + 10 and not stopped:  # the interpreter and the frameworks have to start
-        return f"BAD: late, {seconds:.0f} s"
     return f"exit {done.returncode}"
 
 

@@ -13,7 +13,9 @@ from benchmarks.fuzz.attempt import Outcome, attempt, draw
 from benchmarks.fuzz.case import FORMATS
 from splitdeconv.limits.sandbox import Limits
 
-SECONDS = 10
+#: Processor time after which a case hangs, so that a busy machine makes none hang; and the wait for
+#: one that takes no processor time, either.
+SECONDS, PATIENCE = 10, 120
 #: As the command line's own child is limited, and for the comparison beside it.
 SPACE = {kind: Limits.of(0, kind == "keras").bytes + (1 << 29) for kind in FORMATS}
 MOST = 2048  # MiB that a case may need
@@ -56,10 +58,11 @@ class Worker:
             self._start()
         self._done += 1
         self._pipe.send(("attempt", number))
-        start, stage = time.monotonic(), "draw"
+        start, begun, stage = time.monotonic(), self._used(), "draw"
         while True:
-            left = SECONDS - (time.monotonic() - start)
-            if not self._pipe.poll(max(0, left)):
+            if not self._pipe.poll(min(SECONDS, 0.5)):
+                if self._used() - begun < SECONDS and time.monotonic() - start < PATIENCE:
+                    continue
                 self._stop()
                 name = "runtime" if stage == "original" else "hang"
                 return Record(number, name, f"hangs in {stage}", SECONDS, 0.0, stage)
@@ -90,6 +93,12 @@ class Worker:
         self._process.start()
         theirs.close()
         self._pipe.recv()  # it is warm
+
+    def _used(self):
+        """Processor time of the process so far, of all its threads."""
+        with open(f"/proc/{self._process.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _stop(self):
         if self._process is not None:
