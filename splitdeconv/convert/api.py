@@ -1,16 +1,29 @@
 """Inspect and convert a model, given as a path, bytes or a `keras.Model`; the format is kept."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import SplitDeconvError
 from ..formats import input_shapes
 from ..formats.registry import format_of, names
+from ..limits.sandbox import Progress
 from . import exchange, job as jobs
-from .exchange import is_keras
+from .exchange import Inputs, ModelFile, is_keras
 from .report import Report
-from .rewrite import Options, examine, rewrite
+from .rewrite import ModelData, Options, examine, rewrite
+
+if TYPE_CHECKING:
+    import keras
+    import pandas
+
+#: Shapes by input name or, for a model with one input, the shape alone.
+InputShape: TypeAlias = Mapping[str, Sequence[int]] | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -25,15 +38,15 @@ class Result:
     """
 
     report: Report
-    content: object
+    content: ModelData
     folder: Path | None = None
 
     @cached_property
-    def model(self):
+    def model(self) -> bytes | keras.Model:
         """The model: self-contained bytes for .tflite and .onnx, a `keras.Model` for Keras."""
         return format_of(self.report.format).result(self.content, self.folder)
 
-    def save(self, path, overwrite=False) -> Path:
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
         """Write the model to a file, completely or not at all.
 
         External tensors of an .onnx model are copied to NAME.data, except those that are already in
@@ -48,10 +61,11 @@ class Result:
                 its suffix belongs to another format.
         """
         _check_suffix(path, self.report.format)
-        return format_of(self.report.format).save(self.content, self.folder, path, overwrite)
+        file_format = format_of(self.report.format)
+        return file_format.save(self.content, self.folder, os.fspath(path), overwrite)
 
 
-def _check_suffix(path, name):
+def _check_suffix(path: str | os.PathLike[str], name: str) -> None:
     """Reject a file name with the suffix of another format, which would mislead readers."""
     suffix = Path(path).suffix.lower()
     if suffix in {f".{other}" for other in names()} - {f".{name}"}:
@@ -64,7 +78,9 @@ def _check_suffix(path, name):
         )
 
 
-def inspect(model, target="generic"):
+def inspect(
+    model: ModelFile | keras.Model, target: str | os.PathLike[str] = "generic"
+) -> pandas.DataFrame:
     """List a model's transposed convolutions, what would happen to each, and why.
 
     Args:
@@ -93,7 +109,13 @@ def inspect(model, target="generic"):
     return report(model, target).frame()
 
 
-def report(model, target="generic", *, timeout=None, memory=None) -> Report:
+def report(
+    model: ModelFile | keras.Model,
+    target: str | os.PathLike[str] = "generic",
+    *,
+    timeout: float | None = None,
+    memory: float | None = None,
+) -> Report:
     """Like `inspect`, with operator counts, the target's objections to the model, and notes."""
     options = Options(target=exchange.target_name(target))
     if is_keras(model):
@@ -104,21 +126,21 @@ def report(model, target="generic", *, timeout=None, memory=None) -> Report:
 
 
 def convert(
-    model,
-    target="generic",
-    form="auto",
-    interleave=None,
-    static_batch=None,
-    layers=None,
-    verify=True,
+    model: ModelFile | keras.Model,
+    target: str | os.PathLike[str] = "generic",
+    form: str = "auto",
+    interleave: str | None = None,
+    static_batch: int | None = None,
+    layers: str | None = None,
+    verify: bool = True,
     *,
-    input_shape=None,
-    samples=8,
-    seed=0,
-    inputs=None,
-    timeout=None,
-    memory=None,
-    progress=None,
+    input_shape: InputShape | None = None,
+    samples: int = 8,
+    seed: int = 0,
+    inputs: Inputs | None = None,
+    timeout: float | None = None,
+    memory: float | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Rewrite every transposed convolution of a model exactly as stride-1 convolutions.
 
@@ -169,9 +191,9 @@ def convert(
     shapes = input_shapes.checked(input_shape)
     options = Options(exchange.target_name(target), form, interleave, layers, static_batch, shapes)
     options.check()
-    proof = {"verify": bool(verify), "samples": samples, "seed": seed}
     if is_keras(model):
-        return Result(*_convert_here(model, options, proof, inputs))
+        return _convert_here(model, options, verify, samples, seed, inputs)
+    proof: dict[str, Any] = {"verify": bool(verify), "samples": samples, "seed": seed}
     with exchange.job(
         "convert", model, timeout, memory, inputs, options=asdict(options), **proof
     ) as job:
@@ -181,16 +203,28 @@ def convert(
         return Result(report, (job.folder / "output").read_bytes(), folder)
 
 
-def _convert_here(model, options, proof, inputs):
+def _convert_here(
+    model: keras.Model,
+    options: Options,
+    verify: bool,
+    samples: int,
+    seed: int,
+    inputs: Inputs | None,
+) -> Result:
     """Convert a Keras model in memory, which is trusted."""
-    wanted = proof.pop("verify")
-    result, report = rewrite("keras", model, options=options)
-    if wanted and (report.converted or options.fixes):
+    converted, report = rewrite("keras", model, options=options)
+    if verify and (report.converted or options.fixes):
         from .verify.compare import compare
 
         verification = compare(
-            "keras", model, result, inputs=inputs, decisions=report.decisions, **proof
+            "keras",
+            model,
+            converted,
+            samples=samples,
+            seed=seed,
+            inputs=inputs,
+            decisions=report.decisions,
         )
         jobs.check(verification, model.name, options.fixes)
         report = report.with_(verification=verification)
-    return report, result
+    return Result(report, converted)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TypeAlias
 
 from ..formats.site import Site
 
 Range = tuple[int | float | None, int | float | None]
+#: A fact about a site; None if it is unknown.
+Fact: TypeAlias = float | bool | None
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,13 @@ class When:
     whole: bool | None = None
     uniform: bool | None = None
 
-    def holds(self, site) -> bool:
+    def holds(self, site: Site) -> bool:
         """Whether `site` is known to meet the conditions; unknown facts do not match."""
         if self.dtypes is not None and site.dtype not in self.dtypes:
             return False
         return all(self.accepts(name, value) for name, value in facts(site).items())
 
-    def accepts(self, name, value) -> bool:
+    def accepts(self, name: str, value: Fact) -> bool:
         """Whether one of the `facts` about a site is within its bounds."""
         bounds = getattr(self, name)
         if bounds is None or isinstance(bounds, bool):
@@ -56,10 +58,10 @@ class When:
         return _within(value, bounds)
 
 
-def facts(site: Site) -> dict[str, Any]:
+def facts(site: Site) -> dict[str, Fact]:
     """The facts about a site that rules can test besides its type; None if unknown."""
     rows, useful = (site.macs()[form] for form in ("rows", "useful"))
-    known: dict[str, Any] = {
+    known: dict[str, Fact] = {
         "rank": None,
         "groups": site.groups,
         "batch": site.batch,
@@ -94,6 +96,6 @@ def facts(site: Site) -> dict[str, Any]:
     return known
 
 
-def _within(value, range_):
+def _within(value: float | None, range_: Range) -> bool:
     low, high = range_
     return value is not None and (low is None or value >= low) and (high is None or value <= high)

@@ -1,17 +1,24 @@
 """Decide what happens to each transposed convolution, and why, from facts on model and target."""
 
 import re
+from collections.abc import Iterable, Sequence
 from sys import maxsize
 
 from ..core.forms import FILE_FORMS, FILE_INTERLEAVES, depth_to_space_fits
 from ..core.plan import SplitPlan, auto_form
 from ..errors import SplitDeconvError, check_choice
-from ..formats.site import Decision
+from ..formats.site import Decision, Site
 from .labels import finds
-from .targets import load_target
+from .targets import Target, load_target
 
 
-def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list[Decision]:
+def decide_all(
+    sites: Iterable[Site],
+    target: Target | str,
+    form: str = "auto",
+    interleave: str | None = None,
+    layers: str | None = None,
+) -> list[Decision]:
     """Decide every site; sites whose name and label do not match the pattern `layers` are left.
 
     Raises:
@@ -30,17 +37,20 @@ def decide_all(sites, target, form="auto", interleave=None, layers=None) -> list
             expected="a regular expression",
             got=f"{layers!r}: {error}",
         ) from None
+    sites = list(sites)
+    selected = finds(pattern, [site.name for site in sites])
+    unselected = f"not selected: its name does not match {layers!r}"
     return [
         decide(site, target, form, interleave)
-        if found
-        else Decision(
-            site, "leave", None, None, f"not selected: its name does not match {layers!r}"
-        )
-        for site, found in zip(sites, finds(pattern, [site.name for site in sites]), strict=True)
+        if matches
+        else Decision(site, "leave", None, None, unselected)
+        for site, matches in zip(sites, selected, strict=True)
     ]
 
 
-def decide(site, target, form="auto", interleave=None) -> Decision:
+def decide(
+    site: Site, target: Target, form: str = "auto", interleave: str | None = None
+) -> Decision:
     """Convert, leave or refuse one site.
 
     Args:
@@ -62,9 +72,9 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
     if interleave is not None and interleave not in possible:
         return Decision(site, "refuse", None, None, _no_interleave(site, interleave, possible))
     if form == "auto":
-        for rule in target.leave:
-            if rule.holds(site):
-                return Decision(site, "leave", None, None, f"{rule.reason} ({rule.source})")
+        for slower in target.leave:
+            if slower.holds(site):
+                return Decision(site, "leave", None, None, f"{slower.reason} ({slower.source})")
     reasons = []
     if form != "auto":
         reasons.append(f"form {form} was requested")
@@ -77,9 +87,8 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
             reasons.append(f"{rule.reason} ({rule.source})")
     if chosen is None:
         if target.unmeasured == "leave":
-            return Decision(
-                site, "leave", None, None, f"{target.beyond(site)}; choose a form to convert it"
-            )
+            reason = f"{target.beyond(site)}; choose a form to convert it"
+            return Decision(site, "leave", None, None, reason)
         # Assume that an unknown number of channels is large.
         chosen = auto_form(site.axes, site.out_channels or maxsize, site.groups)
         measured = any(rule.form for rule in target.prefer)
@@ -92,17 +101,17 @@ def decide(site, target, form="auto", interleave=None) -> Decision:
     return Decision(site, "convert", chosen, interleave or possible[0], "; ".join(reasons))
 
 
-def _is_square(site):
+def _is_square(site: Site) -> bool:
     """Whether a single block size, as DEPTH_TO_SPACE uses, interleaves the axes."""
-    return depth_to_space_fits([axis.s for axis in site.axes])
+    return depth_to_space_fits([axis.s for axis in site.known_axes])
 
 
-def _has_block(site):
+def _has_block(site: Site) -> bool:
     """Whether DEPTH_TO_SPACE can interleave a site."""
     return _is_square(site) and site.dtype != "int16x8"
 
 
-def _no_interleave(site, name, possible):
+def _no_interleave(site: Site, name: str, possible: Sequence[str]) -> str:
     """Why a requested interleave is not possible."""
     others = f"; use interleave {' or '.join(possible)}"
     if name == "depth_to_space" and not _is_square(site):
@@ -111,13 +120,19 @@ def _no_interleave(site, name, possible):
         return f"{name} has no kernel for int16{others}"
     if name == "batch_to_space":
         return f"{name} is only available in .tflite files{others}"
-    return f"{name} needs a height and width known before the model runs (--input-shape fixes them){others}"
+    return (
+        f"{name} needs a height and width known before the model runs (--input-shape fixes them)"
+        f"{others}"
+    )
 
 
-def _account(site, form):
+def _account(site: Site, form: str) -> str:
     """The number of operations that the default form executes, in words."""
     counts = site.macs()
-    if counts["useful"] is None:
+    useful, issued, inserted = (counts[name] for name in ("useful", form, "nzp"))
+    if not useful or issued is None or inserted is None:
         return f"form {form} by the library's default rule"
-    issued, inserted = (counts[name] / counts["useful"] for name in (form, "nzp"))
-    return f"form {form} by default: {issued:.2f} times the useful operations, zero insertion {inserted:.2f} times"
+    return (
+        f"form {form} by default: {issued / useful:.2f} times the useful operations, "
+        f"zero insertion {inserted / useful:.2f} times"
+    )

@@ -14,14 +14,17 @@ import numpy as np
 from ..errors import SplitDeconvError
 from ..formats.recognition.detect import look
 from ..limits import sandbox, temporary
-from .task import Files, Task, verb_of
+from .task import Files, Task, VerbName, verb_of
 
 #: A model as passed by the user: the path of a file, or its bytes.
 ModelFile = str | os.PathLike[str] | bytes | bytearray | memoryview
 #: Inputs as passed by the user: arrays by name, or the path of an .npz file.
 Inputs = Mapping[str, Any] | str | os.PathLike[str]
 
-_INPUTS = "plain arrays by input name, samples stacked along a new first axis, or the path of an .npz file"
+_INPUTS = (
+    "plain arrays by input name, samples stacked along a new first axis, "
+    "or the path of an .npz file"
+)
 _WORKER = f"{__package__}._worker"
 
 
@@ -64,7 +67,7 @@ class Job:
 
 @contextmanager
 def job(
-    verb: str,
+    verb: VerbName,
     model: ModelFile,
     timeout: float | None = None,
     memory: float | None = None,
@@ -77,7 +80,7 @@ def job(
     Only the first bytes of a file are read here; the child reads the rest.
 
     Args:
-        verb: "inspect", "convert", "verify", "time" or "layers".
+        verb: what to do.
         model: path or bytes.
         timeout, memory: limits in seconds and GiB; None to derive them from the size of the file.
         inputs: arrays by name, or the path of an .npz file.

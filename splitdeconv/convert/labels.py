@@ -31,7 +31,7 @@ def labels(names: Sequence[str]) -> list[str]:
     return _numbered(found)
 
 
-def finds(pattern: re.Pattern, names: Sequence[str]) -> list[bool]:
+def finds(pattern: re.Pattern[str], names: Sequence[str]) -> list[bool]:
     """For each layer, whether a regular expression matches its name or its label."""
     both = zip(names, labels(names), strict=True)
     return [any(pattern.search(text) for text in one) for one in both]

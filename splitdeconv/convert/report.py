@@ -1,10 +1,17 @@
 """The results of a conversion: decisions, verification and report, as JSON-serializable records."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ..core.geometry import Axis
 from ..formats.site import COUNTS, Decision, Site
 from .verify.difference import Output
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA_VERSION = 1
 
@@ -30,18 +37,18 @@ class Verification:
     seed: int
     notes: tuple[str, ...] = ()
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.passed
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain, JSON-serializable values."""
         return {**vars(self), "outputs": [output.to_dict() for output in self.outputs]}
 
     @classmethod
-    def from_dict(cls, content) -> "Verification":
+    def from_dict(cls, content: Mapping[str, Any]) -> Verification:
         """Rebuild the verification from the result of `to_dict`."""
         outputs = tuple(map(Output.from_dict, content["outputs"]))
-        return cls(**content | {"outputs": outputs, "notes": tuple(content["notes"])})
+        return cls(**{**content, "outputs": outputs, "notes": tuple(content["notes"])})
 
 
 @dataclass(frozen=True)
@@ -79,15 +86,15 @@ class Report:
         """How many transposed convolutions were rewritten."""
         return self.count("convert")
 
-    def count(self, verdict) -> int:
+    def count(self, verdict: str) -> int:
         """How many decisions have this verdict."""
         return sum(decision.verdict == verdict for decision in self.decisions)
 
-    def rows(self) -> list[dict]:
+    def rows(self) -> list[dict[str, Any]]:
         """One flat record per transposed convolution."""
         return [decision.row() for decision in self.decisions]
 
-    def frame(self):
+    def frame(self) -> pandas.DataFrame:
         """The rows as a pandas DataFrame; counts are integers or missing."""
         import pandas
 
@@ -96,7 +103,7 @@ class Report:
         whole = ("groups", "in_channels", "out_channels", "batch", *COUNTS)
         return frame.astype(dict.fromkeys(whole, "Int64"))
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Everything as plain, JSON-serializable values, with the version of this schema."""
         content = {
             name: value
@@ -119,7 +126,7 @@ class Report:
         }
 
     @classmethod
-    def from_dict(cls, content) -> "Report":
+    def from_dict(cls, content: Mapping[str, Any]) -> Report:
         """Rebuild the report from the result of `to_dict`."""
         content = dict(content)
         verification, layers = content.pop("verification"), content.pop("layers")
@@ -136,12 +143,12 @@ class Report:
             }
         )
 
-    def with_(self, **changes) -> "Report":
+    def with_(self, **changes: Any) -> Report:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
 
-def _decision(layer):
+def _decision(layer: Mapping[str, Any]) -> Decision:
     """Rebuild a decision from one of the layers in the result of `to_dict`."""
     axes = layer["axes"] and tuple(Axis(**axis) for axis in layer["axes"])
     names = (

@@ -3,17 +3,28 @@
 No files, limits or verification are involved.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import SplitDeconvError, check_count
 from ..formats import input_shapes, unseen
+from ..formats.format import Model
 from ..formats.registry import format_of
-from ..formats.site import tally
+from ..formats.site import Decision, Site, tally
 from .decide import decide_all
 from .report import Report
 from .targets import Target, load_target
+
+if TYPE_CHECKING:
+    import keras
+
+#: A model as a format reads and writes it: the bytes or the path of a file, or one in memory.
+ModelData: TypeAlias = "bytes | Path | keras.Model"
 
 
 @dataclass(frozen=True)
@@ -37,11 +48,11 @@ class Options:
         """The target, loaded."""
         return load_target(self.target)
 
-    def decide(self, sites):
+    def decide(self, sites: Iterable[Site]) -> tuple[Decision, ...]:
         """One decision per site."""
         return tuple(decide_all(sites, self.device, self.form, self.interleave, self.layers))
 
-    def check(self):
+    def check(self) -> None:
         """Reject invalid options before any model is read.
 
         Raises:
@@ -68,7 +79,9 @@ class Options:
                 )
 
 
-def examine(kind, data, path=None, options=None):
+def examine(
+    kind: str, data: ModelData, path: str | Path | None = None, options: Options | None = None
+) -> tuple[Model, Report]:
     """Parse a model and decide every transposed convolution in it.
 
     Args:
@@ -110,7 +123,13 @@ def examine(kind, data, path=None, options=None):
     )
 
 
-def rewrite(kind, data, path=None, options=None, into=None):
+def rewrite(
+    kind: str,
+    data: ModelData,
+    path: str | Path | None = None,
+    options: Options | None = None,
+    into: Path | None = None,
+) -> tuple[ModelData, Report]:
     """Rewrite a model as decided.
 
     Args:
@@ -155,7 +174,7 @@ def rewrite(kind, data, path=None, options=None, into=None):
     )
 
 
-def _fix(model, options):
+def _fix(model: Model, options: Options) -> tuple[str, ...]:
     """Fix a model's inputs as requested; return the notes on it."""
     before = model.inputs()
     model.fix(
@@ -164,7 +183,7 @@ def _fix(model, options):
     return input_shapes.told(before, model.inputs())
 
 
-def _result(model, into):
+def _result(model: Model, into: Path | None) -> ModelData:
     """Serialize a model, to the file `into` if one is given."""
     if into is None:
         return model.serialize()
@@ -173,15 +192,16 @@ def _result(model, into):
     return into
 
 
-def nothing_to_do(report) -> str:
+def nothing_to_do(report: Report) -> str:
     """The note on why a model was not changed."""
     if not report.decisions:
         seen = " that can be seen" if any(map(unseen.is_note, report.notes)) else ""
         return f"the model contains no transposed convolution{seen}: nothing to convert"
-    return f"none of the {len(report.decisions)} transposed convolution(s) was converted: see the reasons"
+    count = len(report.decisions)
+    return f"none of the {count} transposed convolution(s) was converted: see the reasons"
 
 
-def _refuse_if_nothing_can_be_done(report):
+def _refuse_if_nothing_can_be_done(report: Report) -> None:
     """Raise an error if every transposed convolution is refused."""
     refused = [decision for decision in report.decisions if decision.verdict == "refuse"]
     if refused and len(refused) == len(report.decisions):
@@ -195,7 +215,7 @@ def _refuse_if_nothing_can_be_done(report):
         )
 
 
-def _notes(target, sites, model):
+def _notes(target: Target, sites: Sequence[Site], model: Model) -> tuple[str, ...]:
     """The target's notes and requirements on the whole model, and the parts not analysed."""
     inputs = model.inputs()
     notes = [
@@ -210,9 +230,10 @@ def _notes(target, sites, model):
         }
     )
     if odd:
-        taken = ", ".join(target.types)
+        supported = ", ".join(target.types)
         notes.append(
-            f"{target.name} supports {taken}; the model computes in {', '.join(odd)} ({target.types_source})"
+            f"{target.name} supports {supported}; the model computes in {', '.join(odd)} "
+            f"({target.types_source})"
         )
     if target.static_shapes is True and any(_is_dynamic(site) for site in sites):
         advice = input_shapes.advice(inputs)
@@ -223,13 +244,13 @@ def _notes(target, sites, model):
     return tuple(notes)
 
 
-def _is_dynamic(site):
+def _is_dynamic(site: Site) -> bool:
     return site.batch is None or (
         site.axes is not None and any(axis.n is None for axis in site.axes)
     )
 
 
-def _size(data, outside=0):
+def _size(data: ModelData, outside: int = 0) -> int | None:
     """The size of a model in bytes, with external data; None for a model in memory."""
     if isinstance(data, Path):
         return data.stat().st_size + outside

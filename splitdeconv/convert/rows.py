@@ -5,12 +5,21 @@ nothing is run. An operator that may multiply but is not supported here raises a
 part of a network's work is silently ignored.
 """
 
+from pathlib import Path
+from typing import Any
+
 from ..errors import SplitDeconvError
 from ..formats.registry import format_of
-from .exchange import job
+from .exchange import ModelFile, job
 
 
-def layer_rows(model, size=None, *, timeout=None, memory=None):
+def layer_rows(
+    model: ModelFile,
+    size: int | None = None,
+    *,
+    timeout: float | None = None,
+    memory: float | None = None,
+) -> list[dict[str, Any]]:
     """The layers of a model that multiply, in the order of the file.
 
     Args:
@@ -31,7 +40,13 @@ def layer_rows(model, size=None, *, timeout=None, memory=None):
         return prepared.run()
 
 
-def read(kind, data, where, path=None, size=None):
+def read(
+    kind: str,
+    data: bytes | Path,
+    where: str,
+    path: str | Path | None = None,
+    size: int | None = None,
+) -> list[dict[str, Any]]:
     """Like `layer_rows`, but in this process and for a known `kind`; `where` is used in errors."""
     file_format = format_of(kind)
     if size is not None and not file_format.sized:

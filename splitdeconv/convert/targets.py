@@ -4,17 +4,23 @@ Every statement in such a file cites its source. "unknown" is a valid value, bec
 assumed about a target.
 """
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ..datafiles import schema
 from ..errors import SplitDeconvError, check_choice, shown
 from ..formats import registry
+from ..formats.site import Site
 from .conditions import When, facts
 
+#: An operator of a model: name, version and, where the format has them, its results' types.
+OperatorUse: TypeAlias = tuple[str, int] | tuple[str, int, Iterable[str]]
 Unknown = Literal["unknown"]
 _WORDS = {
     "rank": "axes:",
@@ -84,7 +90,7 @@ class Leave:
     when: When
     unless: tuple[When, ...] = ()
 
-    def holds(self, site) -> bool:
+    def holds(self, site: Site) -> bool:
         """Whether to leave `site` unchanged."""
         return self.when.holds(site) and not any(when.holds(site) for when in self.unless)
 
@@ -136,9 +142,10 @@ class Target:
         """Whether it reads models of this format."""
         return self.formats == "any" or name in self.formats
 
-    def beyond(self, site) -> str:
+    def beyond(self, site: Site) -> str:
         """Describe in which respects a site lies outside the range of the measurements."""
-        rules, known = [rule.when for rule in (*self.prefer, *self.leave)], facts(site)
+        rules = [*(rule.when for rule in self.prefer), *(rule.when for rule in self.leave)]
+        known = facts(site)
         odd = [
             f"{word} {'unknown' if known[name] is None else known[name]}"
             for name, word in _WORDS.items()
@@ -152,7 +159,7 @@ class Target:
             f" ({', '.join(odd)})" if odd else ""
         )
 
-    def objections(self, operators) -> list[tuple[str, str]]:
+    def objections(self, operators: Iterable[OperatorUse]) -> list[tuple[str, str]]:
         """The operators that the target would refuse.
 
         Args:
@@ -162,38 +169,44 @@ class Target:
             (operator, reason and source) for each operator that is refused, too new or of an
             unsupported type, sorted by name.
         """
-        found = {}
+        reasons: dict[str, str] = {}
         for name, version, *types in operators:
-            entry = self.operators.get(name)
-            if name in self.refused:
-                known = self.refused[name]
-                found[name] = _with_fix(f"{known.reason} ({known.source})", known.fix)
-            elif entry is None and self.others == "refused":
-                found[name] = f"not among the supported operators ({self.others_source})"
-            elif (
-                entry
-                and entry.versions != "unknown"
-                and not entry.versions[0] <= version <= entry.versions[1]
-            ):
-                first, last = entry.versions
-                found[name] = f"version {version}; supported are {first} to {last} ({entry.source})"
-            elif types and (why := self._objection_to_types(entry, types[0])):
-                found.setdefault(name, why)
-        return sorted(found.items())
+            if reason := self._objection(name, version):
+                reasons[name] = reason
+            elif types and (reason := self._objection_to_types(name, types[0])):
+                reasons.setdefault(name, reason)
+        return sorted(reasons.items())
 
-    def _objection_to_types(self, entry, types):
+    def _objection(self, name: str, version: int) -> str | None:
+        """Why an operator of this version is refused; None if it is supported."""
+        if name in self.refused:
+            known = self.refused[name]
+            return _with_fix(f"{known.reason} ({known.source})", known.fix)
+        entry = self.operators.get(name)
+        if entry is None:
+            refused = self.others == "refused"
+            return f"not among the supported operators ({self.others_source})" if refused else None
+        if entry.versions == "unknown":
+            return None
+        first, last = entry.versions
+        if first <= version <= last:
+            return None
+        return f"version {version}; supported are {first} to {last} ({entry.source})"
+
+    def _objection_to_types(self, name: str, types: Iterable[str]) -> str | None:
         """Why an operator with tensors of these types is refused; None if it is supported."""
-        own = entry is not None and entry.tensors != "unknown"
-        taken = entry.tensors if own else self.tensors
-        odd = [] if taken == "unknown" else sorted(set(types) - set(taken))
+        entry = self.operators.get(name)
+        supported, source = self.tensors, self.tensors_source
+        if entry is not None and entry.tensors != "unknown":
+            supported, source = entry.tensors, entry.source
+        odd = [] if supported == "unknown" else sorted(set(types) - set(supported))
         if not odd:
             return None
-        source = entry.source if own else self.tensors_source
-        why = f"tensors of {', '.join(odd)}; supported are {', '.join(taken)} ({source})"
-        return _with_fix(why, entry and entry.fix)
+        why = f"tensors of {', '.join(odd)}; supported are {', '.join(supported)} ({source})"
+        return _with_fix(why, None if entry is None else entry.fix)
 
 
-def _with_fix(why, fix):
+def _with_fix(why: str, fix: str | None) -> str:
     return f"{why}; {fix}" if fix else why
 
 
@@ -206,7 +219,7 @@ def names() -> list[str]:
     )
 
 
-def load_target(name_or_path) -> Target:
+def load_target(name_or_path: str | os.PathLike[str]) -> Target:
     """Load a target by name, or from a user's YAML file.
 
     Args:
@@ -230,16 +243,16 @@ def load_target(name_or_path) -> Target:
 
 
 @cache
-def _shipped(name):
+def _shipped(name: str) -> Target:
     target = schema.read(Target, _folder() / f"{name}.yaml", f"targets/{name}.yaml")
     return _checked(target, f"targets/{name}.yaml")
 
 
-def _folder():
+def _folder() -> Traversable:
     return files(__package__) / "targets"
 
 
-def _checked(target, where):
+def _checked(target: Target, where: str) -> Target:
     """Check that formats are known, and that statements about types and shapes cite a source."""
     for name in () if target.formats == "any" else target.formats:
         check_choice(name, registry.names(), "format", f"{where}, formats")

@@ -8,9 +8,12 @@ a list of rows for "layers" and "time".
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from .rewrite import Options
+
+#: What a child process can be asked to do.
+VerbName: TypeAlias = Literal["inspect", "convert", "verify", "time", "layers"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Files:
 class Inspect:
     """List the transposed convolutions of a model."""
 
-    name: ClassVar[str] = "inspect"
+    name: ClassVar[VerbName] = "inspect"
     options: Options
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +75,7 @@ class Convert:
         samples, seed: number of samples and seed of that comparison.
     """
 
-    name: ClassVar[str] = "convert"
+    name: ClassVar[VerbName] = "convert"
     options: Options
     verify: bool = True
     samples: int = 8
@@ -92,7 +95,7 @@ class Convert:
 class Verify:
     """Compare two models by value."""
 
-    name: ClassVar[str] = "verify"
+    name: ClassVar[VerbName] = "verify"
     samples: int = 8
     seed: int = 0
 
@@ -110,7 +113,7 @@ class Verify:
 class Time:
     """Time two models; for each field see `splitdeconv.convert.timing.time_models`."""
 
-    name: ClassVar[str] = "time"
+    name: ClassVar[VerbName] = "time"
     threads: tuple[int, ...] = (1, 2)
     turns: int = 31
     budget: float = 20.0
@@ -136,7 +139,7 @@ class Layers:
             the model checks whether it does.
     """
 
-    name: ClassVar[str] = "layers"
+    name: ClassVar[VerbName] = "layers"
     size: Any = None
 
     def to_json(self) -> dict[str, Any]:
@@ -149,17 +152,17 @@ class Layers:
         return cls(**content["options"])
 
 
-Verb = Inspect | Convert | Verify | Time | Layers
-_VERBS: dict[str, type[Verb]] = {
+Verb: TypeAlias = Inspect | Convert | Verify | Time | Layers
+_VERBS: dict[VerbName, type[Verb]] = {
     kind.name: kind for kind in (Inspect, Convert, Verify, Time, Layers)
 }
 
 
-def verb_of(name: str, given: Mapping[str, Any]) -> Verb:
+def verb_of(name: VerbName, given: Mapping[str, Any]) -> Verb:
     """The record of a verb.
 
     Args:
-        name: "inspect", "convert", "verify", "time" or "layers".
+        name: the name of the verb.
         given: its fields, as returned by its `to_json`; fields with a default are optional.
     """
     return _VERBS[name].from_json(given)

@@ -1,5 +1,6 @@
 """Time model files against each other in their own runtime on this CPU."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -7,27 +8,29 @@ import pandas as pd
 
 from .. import bench
 from ..errors import SplitDeconvError
-from ..formats.port import RejectedError
+from ..formats.port import Arrays, Input, RejectedError, Runner
 from ..formats.recognition.detect import detect, look
 from ..formats.registry import format_of
+from ..limits.sandbox import Progress
 from . import exchange
+from .exchange import Inputs, ModelFile
 from .verify.inputs import find_recipe, read_inputs
 from .verify.run import load
 from .verify.tables import described
 
 
 def time_files(
-    original,
-    converted,
+    original: ModelFile,
+    converted: ModelFile,
     *,
-    threads=(1, 2),
-    turns=31,
-    budget=20.0,
-    seed=0,
-    inputs=None,
-    timeout=None,
-    memory=None,
-    progress=None,
+    threads: Sequence[int] = (1, 2),
+    turns: int = 31,
+    budget: float = 20.0,
+    seed: int = 0,
+    inputs: Inputs | None = None,
+    timeout: float | None = None,
+    memory: float | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """`time_models` for two untrusted files, in a child process with limits on time and memory.
 
@@ -53,7 +56,7 @@ def time_files(
         return pd.DataFrame(job.run(progress))
 
 
-def check_format(model):
+def check_format(model: ModelFile) -> None:
     """Reject formats that cannot be timed, by their first bytes; the child checks the rest.
 
     Args:
@@ -68,7 +71,14 @@ def check_format(model):
 
 
 def time_models(
-    models, *, paths=None, inputs=None, threads=(1, 2), turns=31, budget=20.0, seed=0
+    models: Mapping[str, bytes],
+    *,
+    paths: Mapping[str, str | None] | None = None,
+    inputs: Inputs | None = None,
+    threads: Sequence[int] = (1, 2),
+    turns: int = 31,
+    budget: float = 20.0,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Time models on the same inputs, in turn: LiteRT for .tflite, ONNX Runtime for .onnx.
 
@@ -122,7 +132,7 @@ def time_models(
     return pd.concat(parts, ignore_index=True)
 
 
-def _common(runs):
+def _common(runs: Mapping[str, Runner]) -> tuple[Input, ...]:
     """The inputs common to all models, with every length fixed that any model fixes.
 
     LiteRT would silently resize a model to the inputs of another, and would not report a missing
@@ -142,19 +152,19 @@ def _common(runs):
                 expected=f"the inputs of {baseline}: {_listed(first.inputs)}",
                 got=_listed(run.inputs),
             )
-        common = {
-            name: replace(
-                port,
-                shape=tuple(n or m for n, m in zip(port.shape, ports[name].shape, strict=True)),
-            )
-            if port.shape and ports[name].shape
-            else replace(port, shape=port.shape or ports[name].shape)
-            for name, port in common.items()
-        }
+        common = {name: _fixed(port, ports[name]) for name, port in common.items()}
     return tuple(common.values())
 
 
-def _alike(one, other):
+def _fixed(one: Input, other: Input) -> Input:
+    """An input with every length fixed that is known of one of two."""
+    shape = one.shape or other.shape
+    if one.shape and other.shape:
+        shape = tuple(n or m for n, m in zip(one.shape, other.shape, strict=True))
+    return replace(one, shape=shape)
+
+
+def _alike(one: Input, other: Input) -> bool:
     """Whether two inputs can be the same array; an empty shape may stand for an unknown rank."""
     lengths = [port.shape for port in (one, other) if port.shape]
     ranks = {len(shape) for shape in lengths}
@@ -164,38 +174,40 @@ def _alike(one, other):
     return fits and one.dtype == other.dtype
 
 
-def _listed(ports):
+def _listed(ports: Sequence[Input]) -> str:
     shapes = {
         port.name: "x".join("?" if n is None else str(n) for n in port.shape or ())
         for port in ports
     }
-    return (
-        ", ".join(
-            f"{port.name} {shapes[port.name]} {port.dtype}".replace("  ", " ") for port in ports
-        )
-        or "none"
-    )
+    listed = (f"{port.name} {shapes[port.name]} {port.dtype}".replace("  ", " ") for port in ports)
+    return ", ".join(listed) or "none"
 
 
-def _sample(run, name, ports, inputs, seed):
+def _sample(
+    run: Runner, name: str, ports: Sequence[Input], inputs: Inputs | None, seed: int
+) -> Arrays:
     """One input for a model, by name."""
     if inputs is not None:
         return read_inputs(inputs, ports)[0]
-    recipe, said = find_recipe(run, ports, seed)
+    recipe, rejection = find_recipe(run, ports, seed)
     if recipe is None:
-        fix = "pass inputs, a dict of arrays by input name"
-        raise SplitDeconvError("no synthetic input suits the model", where=name, got=said, fix=fix)
+        raise SplitDeconvError(
+            "no synthetic input suits the model",
+            where=name,
+            got=rejection,
+            fix="pass inputs, a dict of arrays by input name",
+        )
     return recipe.draw(ports, 0, seed)
 
 
-def _kind(data, where):
+def _kind(data: bytes, where: str) -> str:
     kind = detect(data, where)
     if not format_of(kind).runs_files:
         raise _untimed(where, f"a {kind} model")
     return kind
 
 
-def _untimed(where, got):
+def _untimed(where: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
         "only .tflite and .onnx models can be timed",
         where=where,
@@ -205,7 +217,7 @@ def _untimed(where, got):
     )
 
 
-def _runner(name, data, kind, path, threads):
+def _runner(name: str, data: bytes, kind: str, path: str | None, threads: int) -> Runner:
     try:
         return next(iter(load(format_of(kind), data, path, threads=threads).values()))
     except RejectedError as error:

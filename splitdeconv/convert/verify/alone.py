@@ -1,5 +1,6 @@
 """Run every rewritten operator in isolation, with its own weights, on synthetic inputs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -9,7 +10,7 @@ from ...formats.cut import Cut, UncutError
 from ...formats.site import Site
 from .difference import Output, rounding
 from .entry import Pair, failure
-from .whole import SMALL, compare_whole
+from .whole import SMALL, Comparison, compare_whole
 
 SAMPLES = 3  # per operator
 _UNKNOWN_GROWTH = 8  # of an operator whose strides are unknown: two along each axis of a volume
@@ -28,32 +29,33 @@ class Alone:
     uncut: dict[int, str]
 
 
-def compare_alone(pair, sites) -> Alone:
+def compare_alone(pair: Pair, sites: Iterable[Site]) -> Alone:
     """Compare every rewritten operator in isolation.
 
     Args:
         pair: the whole models.
         sites: the rewritten transposed convolutions of the original.
     """
-    outputs, uncut = [], {}
+    outputs: list[Output] = []
+    uncut: dict[int, str] = {}
     for index, site in enumerate(sites):
         try:
             whole = _compare(pair, site)
         except UncutError as error:
             uncut[index] = f"it cannot be run in isolation: {error}"
             continue
-        found = whole.outputs or (failure(site.name, whole.doubt),)
-        outputs += [replace(output, name=site.name) for output in found]
+        records = whole.outputs or (failure(site.name, whole.doubt or "it has no outputs"),)
+        outputs += [replace(output, name=site.name) for output in records]
     return Alone(tuple(outputs), uncut)
 
 
-def _compare(pair, site):
+def _compare(pair: Pair, site: Site) -> Comparison:
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
         part = cut(pair, site, Path(folder) if pair.size >= SMALL else None)
         return compare_whole(pair_of(part, pair, site), SAMPLES)
 
 
-def pair_of(part, pair, site) -> Pair:
+def pair_of(part: Cut, pair: Pair, site: Site) -> Pair:
     """The `Pair` for a site that was cut out of both models.
 
     Args:
@@ -77,7 +79,7 @@ def pair_of(part, pair, site) -> Pair:
     )
 
 
-def _widened(site):
+def _widened(site: Site) -> Site:
     """The site as computed when narrow float types are widened to float32."""
     return replace(site, dtype="float32") if site.dtype in ("float16", "bfloat16") else site
 
@@ -87,7 +89,7 @@ def cut(pair: Pair, site: Site, folder: Path | None = None) -> Cut:
     return pair.format.cut(pair.original, pair.converted, site, folder)
 
 
-def growth(sites) -> int:
+def growth(sites: Iterable[Site]) -> int:
     """By what factor these sites may make tensors larger than the model's input."""
     return prod(
         _UNKNOWN_GROWTH if site.axes is None else prod(axis.s for axis in site.axes)

@@ -6,26 +6,47 @@ it, because the outputs of a model may hide the effect of an operator. An operat
 cut out must at least affect an output of the model (`reach`).
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError, check_count
+from ...formats.format import Format, Model
+from ...formats.input_shapes import ModelInput
 from ...formats.registry import format_of
+from ...formats.site import Decision, Site
+from ...limits.sandbox import Progress
 from .. import exchange
-from ..exchange import is_keras
+from ..exchange import Inputs, ModelFile, is_keras
 from ..report import Verification
 from .alone import SAMPLES, compare_alone, growth
 from .difference import rounding
 from .entry import Pair, failure
 from .hybrid import HybridSplice
+from .quantized import QuantizedSplice
 from .reach import reaches_output
-from .splice import Splice
 from .whole import compare_whole
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..rewrite import ModelData
 
 
 def verify(
-    original, converted, samples=8, seed=0, inputs=None, *, timeout=None, memory=None, progress=None
-):
+    original: ModelFile | keras.Model,
+    converted: ModelFile | keras.Model,
+    samples: int = 8,
+    seed: int = 0,
+    inputs: Inputs | None = None,
+    *,
+    timeout: float | None = None,
+    memory: float | None = None,
+    progress: Progress | None = None,
+) -> Verification:
     """Compare two models by value: run both on the same inputs and compare every output.
 
     Args:
@@ -56,10 +77,10 @@ def verify(
         >>> bool(sd.verify(model, sd.convert(model).model))
         True
     """
-    keras = [is_keras(model) for model in (original, converted)]
-    if all(keras):
+    in_memory = [is_keras(model) for model in (original, converted)]
+    if all(in_memory):
         return compare("keras", original, converted, samples=samples, seed=seed, inputs=inputs)
-    if any(keras):
+    if any(in_memory):
         raise SplitDeconvError(
             "a keras.Model can only be compared with another keras.Model",
             where="verify",
@@ -75,16 +96,16 @@ def verify(
 
 
 def compare(
-    kind,
-    original,
-    converted,
+    kind: str,
+    original: ModelData,
+    converted: ModelData,
     *,
-    path=None,
-    converted_path=None,
-    samples=8,
-    seed=0,
-    inputs=None,
-    decisions=None,
+    path: str | None = None,
+    converted_path: str | None = None,
+    samples: int = 8,
+    seed: int = 0,
+    inputs: Inputs | None = None,
+    decisions: Sequence[Decision] | None = None,
 ) -> Verification:
     """Like `verify`, but in this process.
 
@@ -100,17 +121,9 @@ def compare(
     file_format = format_of(kind)
     original, converted = file_format.opened(original, converted)
     sites = _rewritten(file_format, original, converted, path, converted_path, decisions)
-    delta = rounding(sites, file_format.exact_sums)
-    pair = Pair(
-        file_format,
-        original,
-        converted,
-        path,
-        converted_path or path,
-        delta,
-        seed,
-        growth=growth([decision.site for decision in decisions] if decisions else sites),
-    )
+    delta, other_path = rounding(sites, file_format.exact_sums), converted_path or path
+    reached = growth([decision.site for decision in decisions] if decisions else sites)
+    pair = Pair(file_format, original, converted, path, other_path, delta, seed, growth=reached)
     if pair.delta and file_format.name in _SPLICES:
         pair = replace(pair, explain=_SPLICES[file_format.name](pair, sites).explain)
     whole = compare_whole(pair, samples, inputs)
@@ -118,9 +131,9 @@ def compare(
         return Verification(False, whole.outputs, "model", whole.samples, seed, whole.notes)
     alone = compare_alone(pair, sites)
     inner = [index for index, site in enumerate(sites) if getattr(site.key, "place", 0)]
-    doubt = whole.doubt or (
-        inner and f"inputs may not reach {len(inner)} operator(s) in branches, loops or functions"
-    )
+    doubt = whole.doubt
+    if inner and not doubt:
+        doubt = f"inputs may not reach {len(inner)} operator(s) in branches, loops or functions"
     unproven = [
         failure(sites[index].name, why)
         for index, why in alone.uncut.items()
@@ -129,27 +142,33 @@ def compare(
     checked = (*alone.outputs, *unproven)
     failed = tuple(output for output in checked if not output.passed)
     ran = len(sites) - len(alone.uncut)
-    notes = (*filter(None, (doubt,)), *whole.notes)
+    notes = whole.notes if not doubt else (doubt, *whole.notes)
     if ran:
         what = "the rewritten operator was" if ran == 1 else f"{ran} rewritten operators were each"
         notes += (f"{what} also run alone, on at least {SAMPLES} inputs",)
     outputs = whole.outputs + (checked if doubt else failed)
-    method = (
-        "model"
-        if outputs == whole.outputs
-        else "model and operators"
-        if whole.outputs
-        else "operators"
-    )
+    method = "model"
+    if outputs != whole.outputs:
+        method = "model and operators" if whole.outputs else "operators"
     passed = bool(outputs) and all(output.passed for output in outputs)
     return Verification(passed, outputs, method, whole.samples or SAMPLES, seed, notes)
 
 
 #: Per format, the class that distinguishes effects of quantizers from errors.
-_SPLICES = {"onnx": Splice, "tflite": HybridSplice}
+_SPLICES: dict[str, type[QuantizedSplice | HybridSplice]] = {
+    "onnx": QuantizedSplice,
+    "tflite": HybridSplice,
+}
 
 
-def _rewritten(format, original, converted, path, converted_path, decisions):
+def _rewritten(
+    format: Format,
+    original: ModelData,
+    converted: ModelData,
+    path: str | None,
+    converted_path: str | None,
+    decisions: Sequence[Decision] | None,
+) -> list[Site]:
     """The sites that occur in only one of the two models."""
     if decisions is not None:
         return [decision.site for decision in decisions if decision.verdict == "convert"]
@@ -157,19 +176,18 @@ def _rewritten(format, original, converted, path, converted_path, decisions):
     _fix_alike(one, other.inputs())
     ours, theirs = map(_sites, (one, other))
     names = [{site.name for site in sites} for sites in (ours, theirs)]
-    return [s for s in ours if s.name not in names[1]] + [
-        s for s in theirs if s.name not in names[0]
-    ]
+    removed = [site for site in ours if site.name not in names[1]]
+    return removed + [site for site in theirs if site.name not in names[0]]
 
 
-def _sites(model):
+def _sites(model: Model) -> list[Site]:
     """The sites of a model that is not used afterwards."""
     sites = model.sites()
     model.let_go()
     return sites
 
 
-def _fix_alike(parsed, inputs):
+def _fix_alike(parsed: Model, inputs: Iterable[ModelInput]) -> None:
     """Fix the inputs of a model to those of another.
 
     Some transposed convolutions can only be analysed if the input shape is fixed.

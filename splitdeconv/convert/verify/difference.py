@@ -24,13 +24,16 @@ every rewritten operator is run in isolation, and may be off by one step.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import inf, prod
+from typing import Any
 
 import numpy as np
 
 from ...core.plan import SplitPlan
+from ...core.typing import NumpyArray
+from ...formats.port import Arrays
 from ...formats.site import Site
 
 _ROUNDOFF = {"float64": 2.0**-53}
@@ -64,23 +67,19 @@ class Output:
     passed: bool
     finding: str
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with null for infinity, which JSON does not support."""
         return {name: None if value == inf else value for name, value in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, content) -> "Output":
+    def from_dict(cls, content: Mapping[str, Any]) -> "Output":
         """Rebuild the record from the result of `to_dict`; JSON turns keys into strings."""
-        gaps = {
-            name: inf if content[name] is None else content[name]
-            for name in ("max_abs", "max_rel", "tolerance")
-        }
-        lsb = content["lsb"]
-        return cls(
-            **content
-            | gaps
-            | {"lsb": lsb if lsb is None else {int(step): n for step, n in lsb.items()}}
-        )
+        fields = dict(content)
+        for name in ("max_abs", "max_rel", "tolerance"):
+            fields[name] = inf if content[name] is None else content[name]
+        if content["lsb"] is not None:
+            fields["lsb"] = {int(step): n for step, n in content["lsb"].items()}
+        return cls(**fields)
 
 
 def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
@@ -109,7 +108,7 @@ def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
     return delta
 
 
-def perturb(feed, delta, seed):
+def perturb(feed: Arrays, delta: float, seed: int) -> Arrays | None:
     """Change every float input by the relative amount `delta`, up or down; None without floats."""
     rng = np.random.default_rng(seed)
     floats = {name for name, values in feed.items() if values.dtype.kind == "f"}
@@ -134,7 +133,7 @@ class Slack:
 NO_SLACK = Slack()
 
 
-def slack(ours, again, tolerance) -> Slack:
+def slack(ours: NumpyArray, again: NumpyArray, tolerance: float) -> Slack:
     """How far an output of the original is from the same output computed in another way."""
     if again.shape != ours.shape:
         return NO_SLACK
@@ -143,7 +142,9 @@ def slack(ours, again, tolerance) -> Slack:
     return Slack(float(gaps.max(initial=0.0)), int((gaps > tolerance).sum()))
 
 
-def measure(name, ours, theirs, tolerance, allowed=NO_SLACK) -> Output:
+def measure(
+    name: str, ours: NumpyArray, theirs: NumpyArray, tolerance: float, allowed: Slack = NO_SLACK
+) -> Output:
     """Compare one output of one sample.
 
     Args:
@@ -153,17 +154,8 @@ def measure(name, ours, theirs, tolerance, allowed=NO_SLACK) -> Output:
         tolerance: the greatest difference that is always accepted.
         allowed: how far two runs of the original differ, which is accepted as well.
     """
-    empty = Output(
-        name,
-        str(ours.dtype),
-        ours.size,
-        0.0,
-        0.0,
-        max(tolerance, allowed.gap),
-        None,
-        True,
-        "identical",
-    )
+    dtype, bound = str(ours.dtype), max(tolerance, allowed.gap)
+    empty = Output(name, dtype, ours.size, 0.0, 0.0, bound, None, True, "identical")
     if theirs.shape != ours.shape or theirs.dtype != ours.dtype:
         was, now = (f"{array.dtype}{list(array.shape)}" for array in (ours, theirs))
         return replace(empty, max_abs=inf, max_rel=inf, passed=False, finding=f"{was} became {now}")
@@ -172,25 +164,25 @@ def measure(name, ours, theirs, tolerance, allowed=NO_SLACK) -> Output:
     numbers = ours[np.isfinite(ours)] if ours.dtype.kind in _NUMBERS else np.zeros(0)
     wide = np.complex128 if ours.dtype.kind == "c" else np.float64
     greatest = float(np.abs(numbers.astype(wide)).max(initial=0.0))
-    found = {
-        "max_abs": gap,
-        "max_rel": gap / greatest if greatest and np.isfinite(gap) else gap,
-        "passed": off == 0 or (gap <= allowed.gap and off <= allowed.count),
-    }
+    relative = gap / greatest if greatest and np.isfinite(gap) else gap
+    lsb: dict[int, int] | None = None
     if ours.dtype.kind in "iub":
         steps, counts = np.unique(gaps, return_counts=True)
-        found["lsb"] = dict(zip(map(int, steps), counts.tolist(), strict=True))
+        lsb = dict(zip(map(int, steps), counts.tolist(), strict=True))
     return replace(
         empty,
-        **found,
-        finding=_words(gap, found["max_rel"], found.get("lsb"), ours.size, numbers.size),
+        max_abs=gap,
+        max_rel=relative,
+        lsb=lsb,
+        passed=off == 0 or (gap <= allowed.gap and off <= allowed.count),
+        finding=_words(gap, relative, lsb, ours.size, numbers.size),
     )
 
 
 _NUMBERS = "fciub"
 
 
-def _gaps(ours, theirs):
+def _gaps(ours: NumpyArray, theirs: NumpyArray) -> NumpyArray:
     """Absolute differences; infinite where only one value is finite or where strings differ."""
     if ours.dtype.kind not in _NUMBERS:
         return np.where(ours == theirs, 0.0, inf)
@@ -204,7 +196,9 @@ def _gaps(ours, theirs):
         return np.where(same, 0.0, np.where(both, np.abs(ours - theirs), inf))
 
 
-def _words(gap, relative, lsb, values, numbers):
+def _words(
+    gap: float, relative: float, lsb: Mapping[int, int] | None, values: int, numbers: int
+) -> str:
     """The finding in words."""
     odd = f"; {values - numbers} values are NaN or infinite" if numbers < values else ""
     if gap == 0:
@@ -216,13 +210,13 @@ def _words(gap, relative, lsb, values, numbers):
     return f"differs by at most {gap:.3g}, {relative:.3g} of the greatest value" + odd
 
 
-def merge(outputs) -> Output:
+def merge(outputs: Sequence[Output]) -> Output:
     """Merge the records of several samples: counts are added, the rest is the worst sample's."""
     worst = max(outputs, key=lambda output: (not output.passed, output.max_abs))
     values = sum(output.values for output in outputs)
     if worst.lsb is None:
         return replace(worst, values=values)
-    lsb = Counter()
+    lsb: Counter[int] = Counter()
     for output in outputs:
         lsb.update(output.lsb or {})
     _, *why = worst.finding.split("; ")

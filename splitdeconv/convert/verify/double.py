@@ -7,16 +7,19 @@ models without quantizers do. This comparison is used for operators in branches,
 functions, whose intermediate values cannot be made model outputs.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from ...core.typing import NumpyArray
 from ...formats.content import content
 from ...formats.onnx.definition import Defined
-from ...formats.port import RejectedError
+from ...formats.port import Arrays, RejectedError
+from ...formats.site import Site
 from .difference import Output, measure, rounding
-from .entry import greatest
+from .entry import Pair, greatest
 
 #: Bound on the median difference from single precision, relative to the greatest value. Quantizer
 #: steps move only a few values; an operator that the evaluator interprets differently moves most.
@@ -33,17 +36,17 @@ class Double:
         sites: the rewritten transposed convolutions of the original.
     """
 
-    def __init__(self, pair, sites):
+    def __init__(self, pair: Pair, sites: Iterable[Site]) -> None:
         self._pair = pair
         self._delta = rounding([replace(site, dtype="float32") for site in sites])
 
     @cached_property
-    def _models(self):
+    def _models(self) -> list[Defined]:
         pair = self._pair
         sources = ((pair.original, pair.path), (pair.converted, pair.converted_path))
         return [Defined(content(model), path, double=True) for model, path in sources]
 
-    def explain(self, feed, record, single) -> Output:
+    def explain(self, feed: Arrays, record: Output, single: NumpyArray) -> Output:
         """Re-evaluate a differing output; it passes if it agrees in double precision.
 
         Args:
@@ -69,7 +72,7 @@ class Double:
         return replace(record, passed=True, tolerance=record.max_abs, finding=finding)
 
 
-def _alike(double, single):
+def _alike(double: NumpyArray, single: NumpyArray) -> bool:
     """Whether the evaluator computes the same as the runtime."""
     if double.shape != single.shape or not single.size or single.dtype.kind not in "fiub":
         return False
@@ -77,5 +80,5 @@ def _alike(double, single):
     return bool(np.median(gaps) <= _ALIKE * np.abs(double).max())
 
 
-def _agrees(record):
+def _agrees(record: Output) -> str:
     return "is identical" if record.max_abs == 0 else record.finding

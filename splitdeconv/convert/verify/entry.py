@@ -1,13 +1,17 @@
 """One entry point of two models, and the rules that decide whether a difference is acceptable."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
+from ...core.typing import NumpyArray
 from ...formats.cut import Grid
 from ...formats.format import Format
 from ...formats.port import KERNELS, Arrays, RejectedError, Runner
@@ -18,6 +22,27 @@ from .steps import forgive_steps
 
 #: The finding for values whose difference is caused by kernels alone.
 ROUNDED = "the plainest kernels agree on every value"
+
+
+class Explain(Protocol):
+    """Re-evaluates a differing output; it passes if quantizers are the only reason."""
+
+    def __call__(
+        self, entry: Entry, feed: Arrays, record: Output, theirs: NumpyArray, bound: float
+    ) -> Output:
+        """The record of the output, changed if quantizers explain the difference.
+
+        Args:
+            entry: both models.
+            feed: the sample.
+            record: the result of comparing the output.
+            theirs: the output of the converted model.
+            bound: how far floating-point rounding may move it.
+
+        Raises:
+            RejectedError: a runtime rejected a part of one of the models.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,8 +67,8 @@ class Pair:
     """
 
     format: Format
-    original: object
-    converted: object
+    original: Any
+    converted: Any
     path: str | None
     converted_path: str | None
     delta: float
@@ -52,8 +77,8 @@ class Pair:
     alone: bool = False
     grid: Grid | None = None
     growth: int = 1
-    explain: Callable | None = None
-    step: Callable | None = None
+    explain: Explain | None = None
+    step: Callable[[NumpyArray], float] | None = None
 
     @property
     def size(self) -> int:
@@ -63,13 +88,13 @@ class Pair:
         outside = 0 if self.alone else allowance.bytes_outside()
         return outside + files + sum(len(model) for model in models if isinstance(model, bytes))
 
-    def load_original(self, kernels="default"):
+    def load_original(self, kernels: str = "default") -> dict[str, Runner]:
         """Entry points of the original; with Keras' own layers if both are the same model."""
         return load(
             self.format, self.original, self.path, kernels, native=self.original is self.converted
         )
 
-    def load_converted(self, kernels="default"):
+    def load_converted(self, kernels: str = "default") -> dict[str, Runner]:
         """Entry points of the converted model."""
         return load(self.format, self.converted, self.converted_path, kernels)
 
@@ -78,37 +103,37 @@ class Pair:
 class Entry:
     """One entry point of both models, with other ways to compute it."""
 
-    ours: Callable
-    theirs: Callable
+    ours: Runner
+    theirs: Runner
     pair: Pair
     name: str
     kernels: str
 
-    def perturbed(self, feed):
+    def perturbed(self, feed: Arrays) -> Arrays:
         """The original's outputs for inputs perturbed as much as the rewritten sums may differ."""
         changed = perturb(feed, self.pair.delta, self.pair.seed) if self.pair.delta else None
         return {} if changed is None else self.ours(changed)
 
-    def elsewhere(self, feed):
+    def elsewhere(self, feed: Arrays) -> list[tuple[Arrays, Arrays]]:
         """An (original, converted) pair of outputs for each of the runtime's other kernels."""
-        return [tuple(run(feed) for run in runs) for runs in self._others]
+        return [(ours(feed), theirs(feed)) for ours, theirs in self._others]
 
     @cached_property
-    def _others(self):
+    def _others(self) -> list[tuple[Runner, Runner]]:
         """Both models, loaded with each of the other kernels that accept both."""
-        found = []
+        runs: list[tuple[Runner, Runner]] = []
         kernels = self.pair.format.kernels
         for other in kernels if self.kernels in kernels else ():
             try:
                 if other != self.kernels:
-                    loaders = (self.pair.load_original, self.pair.load_converted)
-                    found.append(tuple(load(other)[self.name] for load in loaders))
+                    ours = self.pair.load_original(other)[self.name]
+                    runs.append((ours, self.pair.load_converted(other)[self.name]))
             except (RejectedError, KeyError):
                 continue
-        return found
+        return runs
 
 
-def repeats(entry, feed, y):
+def repeats(entry: Entry, feed: Arrays, y: Arrays) -> bool:
     """Whether a second run of the original gives the same outputs up to rounding."""
     again = entry.ours(feed)
     return all(
@@ -124,7 +149,7 @@ def keeps_state(entry: Entry, feed: Arrays) -> bool:
     def fresh() -> Runner:
         return pair.load_original(entry.kernels)[entry.name]
 
-    def same(first, second):
+    def same(first: Arrays, second: Arrays) -> bool:
         return all(
             measure(n, y, second[n], pair.delta * greatest(y)).passed for n, y in first.items()
         )
@@ -132,7 +157,7 @@ def keeps_state(entry: Entry, feed: Arrays) -> bool:
     return pair.format.keeps_state(pair.original, entry.ours, fresh, feed, same)
 
 
-def compare_output(entry, feed, name, value, z):
+def compare_output(entry: Entry, feed: Arrays, name: str, value: NumpyArray, z: Arrays) -> Output:
     """Compare one output of one sample.
 
     A difference beyond the tolerance is compared with differences between runs of the original.
@@ -150,29 +175,35 @@ def compare_output(entry, feed, name, value, z):
     return record
 
 
-def _by_steps(entry, feed, record, value, theirs, bound):
+def _by_steps(
+    entry: Entry, feed: Arrays, record: Output, value: NumpyArray, theirs: NumpyArray, bound: float
+) -> Output:
     """Re-evaluate the record, allowing steps of the quantizer that reads an isolated operator."""
     grid = entry.pair.grid
     return record if grid is None else forgive_steps(record, value, theirs, bound, grid)
 
 
-def _by_quantizers(entry, feed, record, value, theirs, bound):
+def _by_quantizers(
+    entry: Entry, feed: Arrays, record: Output, value: NumpyArray, theirs: NumpyArray, bound: float
+) -> Output:
     """Re-evaluate the record, allowing quantizers to turn rounding into steps."""
     explain = entry.pair.explain
     return record if explain is None else explain(entry, feed, record, theirs, bound)
 
 
-def _by_rounding(entry, feed, record, value, theirs, bound):
+def _by_rounding(
+    entry: Entry, feed: Arrays, record: Output, value: NumpyArray, theirs: NumpyArray, bound: float
+) -> Output:
     """Re-evaluate the record, allowing what a rounding error of its inputs does to the original."""
     again = entry.perturbed(feed).get(record.name)
-    return (
-        record
-        if again is None
-        else measure(record.name, value, theirs, bound, slack(value, again, bound))
-    )
+    if again is None:
+        return record
+    return measure(record.name, value, theirs, bound, slack(value, again, bound))
 
 
-def _by_kernels(entry, feed, record, value, theirs, bound):
+def _by_kernels(
+    entry: Entry, feed: Arrays, record: Output, value: NumpyArray, theirs: NumpyArray, bound: float
+) -> Output:
     """Re-evaluate the record; it passes if only the choice of kernels explains the difference.
 
     Other kernels must then agree on the two models, and must differ from these kernels on the
@@ -184,36 +215,40 @@ def _by_kernels(entry, feed, record, value, theirs, bound):
         for a, b in entry.elsewhere(feed)
         if record.name in a and record.name in b
     ]
+    if entry.kernels == KERNELS[1] or not pairs:
+        return record
     # The plainest kernels come first: a difference there is not caused by the choice of kernels.
-    if (
-        entry.kernels == KERNELS[1]
-        or not pairs
-        or not measure(record.name, *pairs[0], bound).passed
-    ):
+    if not measure(record.name, *pairs[0], bound).passed:
         return record
     own, exact = max(slack(value, ours, bound).gap for ours, _ in pairs), entry.pair.delta == 0
     if record.max_abs <= 2 * own:
-        finding = f"{record.finding}; other kernels agree on both models and differ by up to {own:.3g} on the original"
-        return replace(
-            record, passed=True, tolerance=max(record.tolerance, 2 * own), finding=finding
+        finding = (
+            f"{record.finding}; other kernels agree on both models and differ by up to {own:.3g} "
+            "on the original"
         )
+        tolerance = max(record.tolerance, 2 * own)
+        return replace(record, passed=True, tolerance=tolerance, finding=finding)
     if exact and (not entry.pair.alone or (record.lsb is not None and record.max_abs <= 1)):
-        tolerance = max(record.tolerance, record.max_abs)
-        return replace(
-            record, passed=True, tolerance=tolerance, finding=f"{record.finding}; {ROUNDED}"
-        )
+        tolerance, finding = max(record.tolerance, record.max_abs), f"{record.finding}; {ROUNDED}"
+        return replace(record, passed=True, tolerance=tolerance, finding=finding)
     return record
 
 
-def _by_activations(entry, feed, record, value, theirs, bound):
+def _by_activations(
+    entry: Entry, feed: Arrays, record: Output, value: NumpyArray, theirs: NumpyArray, bound: float
+) -> Output:
     """Re-evaluate the record, allowing kernels to quantize activations to neighbouring steps."""
-    if not within_step(entry, feed, record, bound):
+    step = entry.pair.step
+    if step is None or not within_step(entry, feed, record, bound):
         return record
-    finding = f"{record.finding}; other kernels agree, and one step of the activations has a larger effect"
-    return replace(record, passed=True, tolerance=entry.pair.step(*feed.values()), finding=finding)
+    finding = (
+        f"{record.finding}; other kernels agree, and one step of the activations has a larger "
+        "effect"
+    )
+    return replace(record, passed=True, tolerance=step(*feed.values()), finding=finding)
 
 
-def within_step(entry, feed, record, bound) -> bool:
+def within_step(entry: Entry, feed: Arrays, record: Output, bound: float) -> bool:
     """Whether kernels that quantize activations to neighbouring steps explain a difference.
 
     Args:
@@ -229,12 +264,12 @@ def within_step(entry, feed, record, bound) -> bool:
     return bool(others) and all(measure(name, a[name], b[name], bound).passed for a, b in others)
 
 
-def failure(name, finding) -> Output:
+def failure(name: str, finding: str) -> Output:
     """The record of an output that could not be compared."""
     return Output(name, "", 0, inf, inf, 0.0, None, False, finding)
 
 
-def greatest(value):
+def greatest(value: NumpyArray) -> float:
     """The greatest finite magnitude of floats; 0 for other types, which must be equal."""
     if value.dtype.kind not in "fc":
         return 0.0

@@ -1,16 +1,29 @@
 """Synthetic inputs for a model at one or several sizes, and loading of user inputs."""
 
+from __future__ import annotations
+
 import os
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
+from ...core.typing import NumpyArray
 from ...errors import SplitDeconvError, one_line
-from ...formats.port import RejectedError
+from ...formats.port import Arrays, Input, RejectedError
 
+if TYPE_CHECKING:
+    from numpy.lib.npyio import NpzFile
+
+    from ..exchange import Inputs
+
+#: A model: maps arrays by name to arrays by name, or raises `RejectedError`.
+Run: TypeAlias = Callable[[Arrays], object]
+_T = TypeVar("_T")
 # Lengths to try for dynamic dimensions: 64 suits models that halve an image six times.
 _LENGTHS = (64, 32, 16, 8, 224, 7, 1)
 _BATCHES = (2, 1)
@@ -50,61 +63,62 @@ class Recipe:
     tables: bool = True
     steps: int | None = None
 
-    def draw(self, inputs, index, seed):
+    def draw(self, inputs: Sequence[Input], index: int, seed: int) -> Arrays:
         """The `index`-th sample: arrays by name, reproducible for a given seed."""
         rng = np.random.default_rng([seed, index])
         # Every second sample also replaces defaults, if they are floats.
-        given = [
-            port
-            for port in inputs
-            if not port.default or (index % 2 and port.dtype is not None and port.dtype.kind == "f")
-        ]
+        given = [port for port in inputs if not port.default or (index % 2 and _kind(port) == "f")]
         longest = self._longest(inputs)
         return {port.name: self._values(rng, port, index, longest) for port in given}
 
-    def _values(self, rng, port, index, longest):
-        shape = self.shape(port)
-        kind = port.dtype.kind
+    def _values(
+        self, rng: np.random.Generator, port: Input, index: int, longest: int | None
+    ) -> NumpyArray:
+        dtype, shape = port.dtype, self.shape(port)
+        assert dtype is not None, "a model whose inputs are not numeric has no recipe"
+        values: NumpyArray | float
         if port.lengths and longest:
-            values = rng.integers(1, min(longest, np.iinfo(port.dtype).max) + 1, shape)
+            values = rng.integers(1, min(longest, np.iinfo(dtype).max) + 1, shape)
             values.reshape(-1)[:1] = longest  # at least one sequence is unpadded
         elif self.tables and port.rows:
-            limit = np.iinfo(port.dtype).max if kind in "iu" else port.rows
+            limit = np.iinfo(dtype).max if dtype.kind in "iu" else port.rows
             values = rng.integers(0, min(port.rows, limit + 1), shape)
-        elif kind == "f":
+        elif dtype.kind == "f":
             # Latents and standardized images; images in 0 .. 1; images in -1 .. 1.
-            low, high = ((None, None), (0, 1), (-1, 1))[index % 3]
-            values = rng.standard_normal(shape) if low is None else rng.uniform(low, high, shape)
-        elif kind == "b":
+            low = (None, 0, -1)[index % 3]
+            values = rng.standard_normal(shape) if low is None else rng.uniform(low, 1, shape)
+        elif dtype.kind == "b":
             values = rng.integers(0, 2, shape)
         elif port.quantized:
-            limits = np.iinfo(port.dtype)
+            limits = np.iinfo(dtype)
             values = rng.integers(limits.min, limits.max, shape, endpoint=True)
         else:
             most = self.most if port.rows is None else min(self.most, port.rows - 1)
             values = rng.integers(0, most, shape, endpoint=True)
-        return np.asarray(values).astype(port.dtype)
+        return np.asarray(values).astype(dtype)
 
-    def _longest(self, inputs):
+    def _longest(self, inputs: Sequence[Input]) -> int | None:
         """The greatest value of inputs that hold lengths; None if it does not apply."""
         if self.steps is None:
             return None
         sizes = sorted({self.shape(port)[axis] for port, axis in _stepwise(inputs)})
         return sizes[min(self.steps, len(sizes) - 1)] if sizes else None
 
-    def shape(self, port):
+    def shape(self, port: Input) -> tuple[int, ...]:
         """The concrete shape of an input."""
         return tuple(
             n if n is not None else self.batch if i == 0 else self.length + self.spread * i
             for i, n in enumerate(port.shape or ())
         )
 
-    def numbers(self, inputs):
+    def numbers(self, inputs: Sequence[Input]) -> int:
         """The number of elements of the largest input."""
         return max((prod(self.shape(port)) for port in inputs), default=0)
 
 
-def find_recipe(run, inputs, seed, growth=1):
+def find_recipe(
+    run: Run, inputs: Sequence[Input], seed: int, growth: int = 1
+) -> tuple[Recipe, None] | tuple[None, str]:
     """Find the first recipe whose inputs the model accepts.
 
     Args:
@@ -119,7 +133,7 @@ def find_recipe(run, inputs, seed, growth=1):
     if odd:
         return None, f"input {odd[0]!r} is not numeric"
     dynamic = [i for port in inputs for i, n in enumerate(port.shape or ()) if n is None]
-    counted = any(port.dtype.kind in "iu" and not port.quantized for port in inputs)
+    counted = any(_kind(port) in ("i", "u") and not port.quantized for port in inputs)
     recipes = product(
         _LENGTHS if any(i > 0 for i in dynamic) else _LENGTHS[:1],
         _BATCHES if 0 in dynamic else _BATCHES[:1],
@@ -129,7 +143,7 @@ def find_recipe(run, inputs, seed, growth=1):
         (True, False) if any(port.rows for port in inputs) else (True,),
         (*range(len(_stepwise(inputs))), None) if any(port.lengths for port in inputs) else (None,),
     )
-    said = "it has no inputs"
+    rejection = "it has no inputs"
     tried = [
         Recipe(length, batch, most, tables=tables, steps=steps)
         for length, batch, most, tables, steps in recipes
@@ -139,25 +153,37 @@ def find_recipe(run, inputs, seed, growth=1):
     # Lengths that lead to large tensors come last.
     for recipe in sorted(tried, key=lambda recipe: recipe.numbers(inputs) * growth > _MOST_NUMBERS):
         if (count := recipe.numbers(inputs)) > _TOO_MANY:
-            said = f"its inputs would have {count:,} elements"
+            rejection = f"its inputs would have {count:,} elements"
             continue
         try:
             run(recipe.draw(inputs, 0, seed))
         except RejectedError as error:
-            said = str(error)
+            rejection = str(error)
         else:
             return recipe, None
-    return None, said
+    return None, rejection
 
 
-def _stepwise(inputs):
+def _stepwise(inputs: Sequence[Input]) -> list[tuple[Input, int]]:
     """(input, axis) pairs whose length an input may hold: open axes if any, never the batch."""
     axes = [(p, i) for p in inputs if not p.lengths for i, _ in enumerate(p.shape or ()) if i]
-    opened = [(port, axis) for port, axis in axes if port.shape[axis] is None]
+    opened = [(port, axis) for port, axis in axes if (port.shape or ())[axis] is None]
     return (opened or axes)[:_MOST_AXES]
 
 
-def other_sizes(run, inputs, recipe, seed, growth=1, empty=False) -> list[Recipe]:
+def _kind(port: Input) -> str | None:
+    """NumPy's letter for the kind of type of an input; None if it is not numeric."""
+    return None if port.dtype is None else port.dtype.kind
+
+
+def other_sizes(
+    run: Run,
+    inputs: Sequence[Input],
+    recipe: Recipe,
+    seed: int,
+    growth: int = 1,
+    empty: bool = False,
+) -> list[Recipe]:
     """Recipes for other sizes that a model with open dimensions accepts.
 
     Args:
@@ -168,22 +194,22 @@ def other_sizes(run, inputs, recipe, seed, growth=1, empty=False) -> list[Recipe
     opened = {i for port in inputs for i, n in enumerate(port.shape or ()) if n is None}
     sizes = [replace(recipe, length=n, spread=more) for n, more in _SIZES if opened - {0}]
     batches = [replace(recipe, batch=n) for n in (*_OTHER_BATCHES, *(0,) * empty) if 0 in opened]
-    found = []
-    for wanted, most in ((sizes, _OTHER_SIZES), (batches, len(batches))):
+    accepted = []
+    for candidates, most in ((sizes, _OTHER_SIZES), (batches, len(batches))):
         taken = 0
-        for other in wanted:
+        for other in candidates:
             if taken == most or other.numbers(inputs) * growth > _MOST_NUMBERS:
                 continue
             try:
                 run(other.draw(inputs, 0, seed))
             except RejectedError:
                 continue
-            found.append(other)
+            accepted.append(other)
             taken += 1
-    return found
+    return accepted
 
 
-def read_inputs(given, inputs) -> list[dict]:
+def read_inputs(given: Inputs, inputs: Sequence[Input]) -> list[Arrays]:
     """Read the samples that a user supplies.
 
     Args:
@@ -197,22 +223,18 @@ def read_inputs(given, inputs) -> list[dict]:
     Raises:
         SplitDeconvError: the file cannot be read, or names, lengths, shapes or types do not fit.
     """
-    held = given if isinstance(given, dict) else _in_npz(given, lambda file: file.files)
+    held = list(given) if isinstance(given, Mapping) else _in_npz(given, lambda file: file.files)
     names = [port.name for port in inputs if not port.default or port.name in held]
     inputs = [port for port in inputs if port.name in names]
     if sorted(held) != sorted(names):
         raise _misfit("names", ", ".join(names), ", ".join(map(str, held)) or "none")
-    arrays = given if isinstance(given, dict) else _in_npz(given, dict)
-    arrays = {name: np.asarray(values) for name, values in arrays.items()}
+    values_by_name = given if isinstance(given, Mapping) else _in_npz(given, dict)
+    arrays = {name: np.asarray(values) for name, values in values_by_name.items()}
     for port in inputs:
         values = arrays[port.name]
-        wanted = None if port.shape is None else ("samples", *port.shape)
-        fits = wanted is None or (
-            values.ndim == len(wanted)
-            and all(n in (None, m) for n, m in zip(port.shape, values.shape[1:], strict=True))
-        )
-        if not fits:
-            raise _misfit(f"shape of {port.name!r}", str(wanted), str(values.shape))
+        if port.shape is not None and not _fits((None, *port.shape), values.shape):
+            expected = str(("samples", *port.shape))
+            raise _misfit(f"shape of {port.name!r}", expected, str(values.shape))
         if port.dtype is None or not np.can_cast(values.dtype, port.dtype, "same_kind"):
             raise _misfit(f"type of {port.name!r}", str(port.dtype), str(values.dtype))
     counts = {len(values) for values in arrays.values()}
@@ -229,7 +251,14 @@ def read_inputs(given, inputs) -> list[dict]:
     ]
 
 
-def _in_npz(path, read):
+def _fits(declared: Sequence[int | None], shape: Sequence[int]) -> bool:
+    """Whether a shape has the declared rank and its known lengths."""
+    return len(declared) == len(shape) and all(
+        n in (None, m) for n, m in zip(declared, shape, strict=True)
+    )
+
+
+def _in_npz(path: str | os.PathLike[str], read: Callable[[NpzFile], _T]) -> _T:
     """Apply `read` to an .npz file."""
     try:
         # NumPy assumes that other files are pickles and suggests allowing them.
@@ -244,13 +273,14 @@ def _in_npz(path, read):
     raise SplitDeconvError(
         "the inputs cannot be read",
         where=str(path),
-        expected="an .npz file of plain arrays, one per input, samples stacked along a new first axis",
+        expected="an .npz file of plain arrays, one per input, samples stacked along a new first "
+        "axis",
         got=got,
         fix="numpy.savez('inputs.npz', NAME=array)",
     )
 
 
-def _misfit(what, expected, got):
+def _misfit(what: str, expected: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
         f"the inputs do not fit the model: {what}", where="inputs", expected=expected, got=got
     )

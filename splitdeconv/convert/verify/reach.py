@@ -2,13 +2,16 @@
 
 import numpy as np
 
+from ...core.typing import NumpyArray
 from ...formats.port import RejectedError
+from ...formats.site import Site
+from .entry import Pair
 from .inputs import find_recipe
 from .run import load
 from .tables import described
 
 
-def reaches_output(pair, site) -> bool:
+def reaches_output(pair: Pair, site: Site) -> bool:
     """Whether at least one output of the original changes when the values of a site change.
 
     Args:
@@ -35,5 +38,5 @@ def reaches_output(pair, site) -> bool:
     return False
 
 
-def _floats(array):
+def _floats(array: NumpyArray) -> bool:
     return array.dtype.kind in "fc"

@@ -1,6 +1,5 @@
 """Run models for verification. Every run reports progress to the waiting parent process."""
 
-from pathlib import Path
 from typing import Any
 
 from ...formats.format import Format
@@ -11,7 +10,7 @@ from ...limits import allowance
 def load(
     format: Format,
     model: Any,
-    path: str | Path | None = None,
+    path: str | None = None,
     kernels: str = KERNELS[0],
     native: bool = False,
     threads: int | None = None,

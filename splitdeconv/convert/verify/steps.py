@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...core.typing import NumpyArray
 from ...formats.cut import Grid
 from .difference import Output
 
@@ -18,7 +19,9 @@ from .difference import Output
 _WHOLE, _EACH = 1e-3, 2.0**-22
 
 
-def forgive_steps(record: Output, ours, theirs, tolerance, grid: Grid) -> Output:
+def forgive_steps(
+    record: Output, ours: NumpyArray, theirs: NumpyArray, tolerance: float, grid: Grid
+) -> Output:
     """Re-evaluate the record of one output whose second array is on the grid and the first is not.
 
     Args:

@@ -1,16 +1,24 @@
 """Run two whole models on the same inputs and compare every output."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...formats.port import DEFINITION, KERNELS, RejectedError
+from ...core.typing import NumpyArray
+from ...formats.port import DEFINITION, KERNELS, Arrays, Input, RejectedError, Runner
 from .difference import Output, merge
 from .empty import note as note_on_empty
-from .entry import ROUNDED, Entry, compare_output, failure, keeps_state, repeats
+from .entry import ROUNDED, Entry, Pair, compare_output, failure, keeps_state, repeats
 from .inputs import find_recipe, other_sizes, read_inputs
 from .tables import described
+
+if TYPE_CHECKING:
+    from ..exchange import Inputs
 
 _SECONDS = 120  # for all samples of one entry point
 # If a run with the default kernels takes longer, it is not repeated with the plainest kernels,
@@ -42,7 +50,7 @@ class Comparison:
     doubt: str | None = None
 
 
-def compare_whole(pair, samples, inputs=None) -> Comparison:
+def compare_whole(pair: Pair, samples: int, inputs: Inputs | None = None) -> Comparison:
     """Compare all outputs of all entry points.
 
     Args:
@@ -86,23 +94,25 @@ def compare_whole(pair, samples, inputs=None) -> Comparison:
     )
 
 
-def _compare_entry(entry, samples, inputs):
+def _compare_entry(entry: Entry, samples: int, inputs: Inputs | None) -> Comparison:
     """Compare all outputs of one entry point on as many samples as time allows."""
-    notes = []
     if inputs is not None:
         given = read_inputs(inputs, _ports(entry))
-        feeds, count = iter(given), len(given)
+        drawn = _Feeds(iter(given), len(given))
     else:
-        feeds, count, said = _draw(entry, samples, notes)
-        if feeds is None and _runs_open(entry):
-            return Comparison((failure("", f"{UNFIT}: {said}"),))
-        if feeds is None:
+        try:
+            drawn = _draw(entry, samples)
+        except RejectedError as error:
+            if _runs_open(entry):
+                return Comparison((failure("", f"{UNFIT}: {error}"),))
             return Comparison(
-                doubt=f"the original rejected all synthetic inputs ({said}): operators were run "
+                doubt=f"the original rejected all synthetic inputs ({error}): operators were run "
                 "alone; pass inputs that suit the model with --inputs"
             )
-    records, evidence, start = {}, {}, time.monotonic()
-    for index, feed in enumerate(feeds):
+    records: dict[str, list[Output]] = {}
+    evidence: dict[str, _Evidence] = {}
+    start = time.monotonic()
+    for index, feed in enumerate(drawn.feeds):
         if index and (time.monotonic() - start) * (index + 1) / index > _SECONDS:
             break
         begun = time.monotonic()
@@ -128,22 +138,26 @@ def _compare_entry(entry, samples, inputs):
             for record in _by_plain_kernels(entry, feed):
                 if not record.passed:
                     records.setdefault(record.name, []).append(record)
-    ran = max((len(found.values) for found in evidence.values()), default=0)
-    if ran < count:
-        notes.append(f"only {ran} of {count} samples were run, because the model is slow")
-    doubt = next(
-        (f"output {n!r} {why}" for n in sorted(evidence) if (why := evidence[n].lacks())), None
-    )
-    doubt = doubt and f"{doubt}: operators were run alone as well"
-    rounded = sorted(
-        name for name, found in records.items() if any(ROUNDED in one.finding for one in found)
-    )
-    if rounded:
-        doubt = f"the runtime's kernels round output {rounded[0]!r} differently: operators were run alone as well"
-    return Comparison(tuple(map(merge, records.values())), ran, tuple(notes), doubt)
+    ran = max((shown.samples for shown in evidence.values()), default=0)
+    notes = drawn.notes
+    if ran < drawn.total:
+        notes += (f"only {ran} of {drawn.total} samples were run, because the model is slow",)
+    outputs = tuple(map(merge, records.values()))
+    return Comparison(outputs, ran, notes, _doubt(records, evidence))
 
 
-def _unsteady(entry, feed):
+def _doubt(records: dict[str, list[Output]], evidence: dict[str, _Evidence]) -> str | None:
+    """Why equal outputs are a weak proof; None if they are a proof."""
+    weak = (f"output {n!r} {lack}" for n in sorted(evidence) if (lack := evidence[n].lacks()))
+    why = next(weak, None)
+    for name in sorted(records):
+        if any(ROUNDED in record.finding for record in records[name]):
+            why = f"the runtime's kernels round output {name!r} differently"
+            break
+    return why and f"{why}: operators were run alone as well"
+
+
+def _unsteady(entry: Entry, feed: Arrays) -> str:
     """Why two runs of the original differ, in words."""
     if keeps_state(entry, feed):
         return (
@@ -159,27 +173,28 @@ def _unsteady(entry, feed):
 class _Evidence:
     """Whether the values of an output prove anything: they must be finite and vary by sample."""
 
-    def __init__(self):
-        self.values = []
-        self._first, self._varies, self._finite = {}, False, False
+    def __init__(self) -> None:
+        self.samples = 0
+        self._first: dict[tuple[int, ...], NumpyArray] = {}
+        self._varies, self._finite = False, False
 
-    def add(self, value):
+    def add(self, value: NumpyArray) -> None:
         """Add the output of another sample."""
-        self.values.append(value.shape)
+        self.samples += 1
         numbers = value.dtype.kind in "fciu"
         finite = np.isfinite(value) if numbers else np.ones(value.shape, bool)
         self._finite |= bool(finite.any())
         first = self._first.setdefault(value.shape, value)
         self._varies |= bool((finite & (value != first)).any())
 
-    def lacks(self):
+    def lacks(self) -> str | None:
         """Why the values prove nothing; None if they do."""
         if not self._finite:
             return "is never finite"
         return None if self._varies else "is the same for every sample"
 
 
-def _by_plain_kernels(entry, feed):
+def _by_plain_kernels(entry: Entry, feed: Arrays) -> Iterator[Output]:
     """Records of one sample with the plainest kernels, if those accept both models."""
     pair = entry.pair
     if KERNELS[1] not in pair.format.kernels or entry.kernels in (KERNELS[1], DEFINITION):
@@ -201,7 +216,7 @@ def _by_plain_kernels(entry, feed):
         yield replace(record, finding=f"{record.finding}, with the plainest kernels")
 
 
-def _load(pair):
+def _load(pair: Pair) -> tuple[dict[str, Runner], str]:
     """(entry points, kernels) of the original with the first kernels that accept it.
 
     An isolated ONNX operator can be evaluated by its definition if the runtime has no kernel for
@@ -214,17 +229,17 @@ def _load(pair):
         try:
             return pair.load_original(kernels), kernels
         except RejectedError as error:
-            said = error
-    raise said
+            rejection = error
+    raise rejection
 
 
-def _ports(entry):
+def _ports(entry: Entry) -> list[Input]:
     """The inputs of the original, with the shapes that the conversion fixed, if any."""
     fixed = {(port.name, port.dtype): port for port in entry.theirs.inputs}
     return [fixed.get((port.name, port.dtype), port) for port in entry.ours.inputs]
 
 
-def _runs_open(entry):
+def _runs_open(entry: Entry) -> bool:
     """Whether the original accepts inputs of a shape other than the one the conversion fixed."""
     ports, pair = entry.ours.inputs, entry.pair
     if [port.shape for port in ports] == [port.shape for port in _ports(entry)]:
@@ -235,13 +250,26 @@ def _runs_open(entry):
     return recipe is not None
 
 
-def _draw(entry, samples, notes):
-    """(iterator of synthetic samples, count, None), or (None, 0, why) if all are rejected."""
+class _Feeds(NamedTuple):
+    """The inputs to run, how many there are, and notes on them."""
+
+    feeds: Iterator[Arrays]
+    total: int
+    notes: tuple[str, ...] = ()
+
+
+def _draw(entry: Entry, samples: int) -> _Feeds:
+    """Synthetic inputs that the original accepts.
+
+    Raises:
+        RejectedError: it accepts none.
+    """
     ports = described(entry.pair.format, entry.pair.original, _ports(entry))
     seed, growth = entry.pair.seed, entry.pair.growth
-    recipe, said = find_recipe(entry.ours, ports, seed, growth)
+    recipe, rejection = find_recipe(entry.ours, ports, seed, growth)
     if recipe is None:
-        return None, 0, said
+        raise RejectedError(rejection)
+    notes: tuple[str, ...] = ()
     try:
         entry.ours(recipe.draw(ports, 1, seed))
     except RejectedError:  # other values than the defaults are rejected
@@ -256,11 +284,12 @@ def _draw(entry, samples, notes):
             for port in ports
             if None in (port.shape or ())
         )
-        notes.append(f"open sizes were also run at {', '.join(shapes)}")
+        notes += (f"open sizes were also run at {', '.join(shapes)}",)
     if not (entry.pair.format.runs_empty or entry.pair.alone):
         notes += note_on_empty(entry, ports, recipe, seed)
     plan = [
         *((recipe, index) for index in range(samples)),
         *((other, samples + i) for i, other in enumerate(others)),
     ]
-    return (recipe.draw(ports, index, seed) for recipe, index in plan), len(plan), None
+    feeds = (recipe.draw(ports, index, seed) for recipe, index in plan)
+    return _Feeds(feeds, len(plan), notes)
