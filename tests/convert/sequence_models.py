@@ -1,6 +1,4 @@
-"""ONNX models of sequences with a transposed convolution: what text and speech models take beside
-floats.
-"""
+"""ONNX models of sequences with a transposed convolution, as for text and speech."""
 
 import numpy as np
 import onnx
@@ -21,9 +19,7 @@ def _integer(name, number):
 
 
 def _mask(length):
-    """Nodes that make a mask (batch, 1, length) from `lengths`, over as many steps as the value
-    `length` says.
-    """
+    """Nodes that make a mask (batch, 1, length) from `lengths`; `length` names the step count."""
     return [
         _integer("zero", 0),
         _integer("one", 1),
@@ -43,9 +39,7 @@ def _outputs():
 
 
 def padded(lengths="i8", batch=None, steps=None):
-    """x, and lengths that say how much of it is no padding: a mask by Range and Less over the steps
-    of x.
-    """
+    """x, and lengths that tell its valid steps: a mask by Range and Less over the steps of x."""
     nodes = [
         node("Shape", ["x"], "sizes"),
         _integer("two", 2),
@@ -61,14 +55,14 @@ def padded(lengths="i8", batch=None, steps=None):
 
 
 def longest(batch=None, steps=None):
-    """As `padded`, over as many steps as the greatest length says, which then has to be that of x."""
+    """As `padded`, over as many steps as the greatest length, which must then be that of x."""
     nodes = [node("ReduceMax", ["lengths"], "greatest", keepdims=0), *_mask("greatest")]
     ports = value("x", "f4", [batch, CHANNELS, steps]), value("lengths", "i8", [batch])
     return model(nodes, ports, _outputs(), _weights(2))
 
 
 def attended(mask="i8"):
-    """Tokens, and a mask of zeros and ones that is added to the scores of an attention over them."""
+    """Tokens, and a mask of zeros and ones that is added to the scores of an attention."""
     rng = np.random.default_rng(3)
     nodes = [
         node("Gather", ["table", "input_ids"], "e"),
@@ -96,9 +90,7 @@ def attended(mask="i8"):
 
 
 def spoken():
-    """Tokens with lengths and a speaker, as exporters of speech models write them: lengths mask
-    what is looked up.
-    """
+    """Tokens with lengths and a speaker, as exporters of speech models write them."""
     rng = np.random.default_rng(4)
     nodes = [
         node("Gather", ["table", "input"], "e"),

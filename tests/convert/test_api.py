@@ -33,12 +33,8 @@ def no_deconv():
 def test_inspect_has_a_row_per_transposed_convolution(path):
     (row,) = sd.inspect(path).to_dict("records")
     plan = sd.plan((6, 5), (5, 4), 2)
-    assert (row["name"], row["operator"], row["dtype"], row["groups"]) == (
-        "picture",
-        "TRANSPOSE_CONV",
-        "float32",
-        1,
-    )
+    identity = [row[name] for name in ("name", "operator", "dtype", "groups")]
+    assert identity == ["picture", "TRANSPOSE_CONV", "float32", 1]
     assert {name: row[name] for name in plan.macs(5, 6)} == plan.macs(5, 6)
     assert (row["verdict"], row["form"], row["batch"]) == ("convert", "split", 1)
     assert row["geometry"] == ", ".join(map(str, plan.axes))
@@ -155,17 +151,16 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with refused("the target board does not read tflite models"):
         sd.convert(path, target="board.yaml")
-    rules = "others: refused, types: [int8], types_source: its manual, static_shapes: true, static_source: its manual"
+    rules = (
+        "others: refused, types: [int8], types_source: its manual, static_shapes: true, "
+        "static_source: its manual"
+    )
     text = text.replace("onnx", "tflite").replace("others: unknown", rules)
     (tmp_path / "board.yaml").write_text(text.replace("a letter", "a letter, notes: [beware]"))
     report = sd.convert(deconv_model(CASE.with_(dynamic=True)), target="board.yaml").report
     assert report.target == "board"
-    assert [name for name, _ in report.objections] == [
-        "CONCATENATION",
-        "CONV_2D",
-        "DEPTH_TO_SPACE",
-        "PAD",
-    ]
+    objected = [name for name, _ in report.objections]
+    assert objected == ["CONCATENATION", "CONV_2D", "DEPTH_TO_SPACE", "PAD"]
     assert report.notes == (
         "beware",
         "board supports int8; the model computes in float32 (its manual)",
@@ -174,11 +169,10 @@ def test_a_target_of_ones_own(path, tmp_path, monkeypatch):
 
 
 def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
-    rules = (
-        "static_shapes: true, static_source: its manual, notes: [set the batch (--static-batch 1)]"
+    (tmp_path / "board.yaml").write_text(
+        "{name: board, title: B, formats: [tflite], others: unknown, others_source: a letter, "
+        "static_shapes: true, static_source: its manual, notes: [set the batch (--static-batch 1)]}"
     )
-    text = f"{{name: board, title: B, formats: [tflite], others: unknown, others_source: a letter, {rules}}}"
-    (tmp_path / "board.yaml").write_text(text)
     model = deconv_model(CASE.with_(dynamic=True, open_image=True))
     notes = front.report(model, tmp_path / "board.yaml").notes
     way = f"--input-shape image=1x64x64x{CASE.cin}"
@@ -186,9 +180,8 @@ def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
         f"set the batch ({way})",
         f"board needs fixed shapes (its manual); {way} fixes them",
     )
-    fixed = sd.convert(
-        model, target=tmp_path / "board.yaml", input_shape=(1, 6, 5, CASE.cin)
-    ).report.notes
+    shape = (1, 6, 5, CASE.cin)
+    fixed = sd.convert(model, target=tmp_path / "board.yaml", input_shape=shape).report.notes
     assert fixed == (
         f"input image is now fixed at 1x6x5x{CASE.cin} (was ?x?x?x{CASE.cin})",
         "set the batch (--static-batch 1)",
@@ -198,26 +191,24 @@ def test_notes_advise_what_fixes_everything_that_is_open(tmp_path):
 def test_own_inputs_are_of_the_fixed_shape():
     model = deconv_model(CASE.with_(dynamic=True, open_image=True))
     shapes, right = {"image": (1, 7, 4, CASE.cin)}, np.ones((2, 1, 7, 4, CASE.cin), "f4")
-    assert (
-        sd.convert(model, input_shape=shapes, inputs={"image": right}).report.verification.samples
-        == 2
-    )
+    result = sd.convert(model, input_shape=shapes, inputs={"image": right})
+    assert result.report.verification.samples == 2
     with refused("the inputs do not fit the model: shape of 'image'"):
         sd.convert(model, input_shape=shapes, inputs={"image": right[:, :, :6]})
 
 
 def test_inspect_objects_to_the_rest_of_the_model_only(path, tmp_path):
-    text = "{name: b, title: B, formats: [tflite], others: refused, others_source: a letter, operators: {}}"
-    (tmp_path / "b.yaml").write_text(text)
-    assert front.report(path, tmp_path / "b.yaml").objections == ()
-    assert [name for name, _ in front.report(no_deconv(), tmp_path / "b.yaml").objections] == [
-        "RELU"
-    ]
+    target = tmp_path / "b.yaml"
+    text = (
+        "{name: b, title: B, formats: [tflite], others: refused, others_source: a letter, "
+        "operators: {}}"
+    )
+    target.write_text(text)
+    assert front.report(path, target).objections == ()
+    assert [name for name, _ in front.report(no_deconv(), target).objections] == ["RELU"]
     leaves = text.replace("operators: {}", "leave: [{reason: r, source: s, when: {rank: [2, 2]}}]")
-    (tmp_path / "b.yaml").write_text(leaves)
-    assert [name for name, _ in front.report(path, tmp_path / "b.yaml").objections] == [
-        "TRANSPOSE_CONV"
-    ]
+    target.write_text(leaves)
+    assert [name for name, _ in front.report(path, target).objections] == ["TRANSPOSE_CONV"]
 
 
 def refusing_model():

@@ -1,4 +1,4 @@
-"""What layers are called in short: by their telling part, each by another label, and found by it."""
+"""Labels of layers: the most specific part of a name, unique, and found by a pattern."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Verification: agrees where it must, fails where a value is wrong, and says what it could not do."""
+"""Verification agrees where it must, fails on a wrong value, and reports what it could not do."""
 
 import json
 from dataclasses import replace
@@ -54,10 +54,9 @@ def test_integers_give_a_histogram():
     (output,) = compare("tflite", model, spoiled(tflite_models.convert(model), "i1")).outputs
     assert sum(output.lsb.values()) == output.values
     assert set(output.lsb) > {0}
-    assert (
-        f"{output.values - output.lsb[0]} of {output.values} values differ, by at most {max(output.lsb)} LSB"
-        in (output.finding)
-    )
+    differing, most = output.values - output.lsb[0], max(output.lsb)
+    words = f"{differing} of {output.values} values differ, by at most {most} LSB"
+    assert words in output.finding
 
 
 def test_records_survive_json():
@@ -66,14 +65,6 @@ def test_records_survive_json():
     text = json.dumps(verification.to_dict(), allow_nan=False)
     assert Verification.from_dict(json.loads(text)) == verification
     assert not verification
-
-
-# ---- inputs
-# ---------------------------------------------------------------------------------------------------------
-
-
-# ---- models that are hard to run
-# ------------------------------------------------------------------------------------
 
 
 def test_two_different_models_differ():
@@ -144,8 +135,7 @@ def test_own_inputs_are_plain_arrays_by_name(here, inputs, got):
     assert caught.value.got.startswith(got)
 
 
-# ---- the public function
-# --------------------------------------------------------------------------------------------
+# ---- the public function ----
 
 
 def test_files_are_compared_in_a_child(tmp_path):

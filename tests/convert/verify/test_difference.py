@@ -124,7 +124,7 @@ def test_perturbed_inputs_are_off_by_delta():
 
 
 def test_what_is_not_finite_excuses_nothing():
-    """A value that other kernels make infinite says nothing about how far finite ones may be apart."""
+    """A value that other kernels make infinite is no bound on how far finite values may differ."""
     ours, again = np.array([1.0, 2.0, np.inf]), np.array([1.0, 2.5, 7.0])
     assert slack(ours, again, 0.1) == Slack(0.5, 1)
     theirs = np.array([1.0, 9.0, np.inf])

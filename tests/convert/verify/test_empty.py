@@ -1,6 +1,4 @@
-"""A batch of 0: a note says that a converted .tflite file has lost it only where the runtime says
-so.
-"""
+"""A batch of 0: a note reports that a converted .tflite file lost it only if the runtime agrees."""
 
 import numpy as np
 import pytest
@@ -53,9 +51,7 @@ def test_a_file_of_a_fixed_batch_is_not_tried(here, monkeypatch):
 
 
 def test_what_ends_the_process_is_no_end_of_the_verification(tmp_path):
-    """A file that cannot be run at all stands for an original that fails; for a converted file, it
-    has lost it.
-    """
+    """If no file runs at all, the original fails; if only the converted one fails, it lost it."""
     good, x = deconv_model(CASE), {"image": np.zeros((2, 4, 7, 3), "f4")}
 
     def hostile(model, graph):

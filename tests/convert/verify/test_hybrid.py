@@ -60,8 +60,7 @@ def chain(layers=3, *, opened=False, seed=2):
 
 @pytest.mark.parametrize("opened", [False, True])
 def test_steps_that_later_layers_take_are_no_fault(opened, monkeypatch):
-    """Of an open batch the default runtime computes the original by other kernels than the
-    converted model.
+    """For an open batch, the default runtime uses other kernels for the original.
 
     No inputs that are off by rounding excuse a difference here: what is tested is the other excuse.
     """
@@ -109,9 +108,7 @@ def _bias(model, graph):
 @pytest.mark.parametrize("opened", [False, True])
 @pytest.mark.parametrize("fault", [_filter, _scale, _rest, _bias])
 def test_a_fault_is_not_explained_by_steps(fault, opened):
-    """Negative control: each fault is far smaller than what steps make of the whole model, or hides
-    behind it.
-    """
+    """Negative control: each fault is smaller than the effect of steps, or hidden by it."""
     data = chain(opened=opened)
     assert not compare("tflite", data, edit(convert(data), fault), samples=3)
 

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -18,10 +19,8 @@ PIXELS = Input("pixels", np.dtype("i1"), (1, 50), quantized=True)
 def test_dynamic_lengths_become_small_ones():
     recipe, _ = find_recipe(lambda feed: None, [IMAGE, TOKENS], 0)
     feed = recipe.draw([IMAGE, TOKENS], 0, 0)
-    assert {name: x.shape for name, x in feed.items()} == {
-        "image": (2, 64, 64, 3),
-        "tokens": (1, 64),
-    }
+    shapes = {name: x.shape for name, x in feed.items()}
+    assert shapes == {"image": (2, 64, 64, 3), "tokens": (1, 64)}
     assert {name: x.dtype for name, x in feed.items()} == {"image": np.float32, "tokens": np.int64}
 
 
@@ -194,3 +193,25 @@ def test_inputs_that_no_memory_holds_are_not_drawn():
         None,
         "its inputs would have 4,611,686,018,427,387,904 elements",
     )
+
+
+def test_defaults_of_types_without_numbers_stay():
+    """Such an input has no values to draw; the model runs with its default."""
+    label, gain = Input("label", None, (3,), default=True), Input("gain", np.dtype("f4"), (2,))
+    recipe, rejection = find_recipe(lambda feed: None, [label, gain], 0)
+    assert rejection is None
+    assert [sorted(recipe.draw([label, gain], index, 0)) for index in range(2)] == [["gain"]] * 2
+
+
+def test_arrays_may_come_in_any_mapping():
+    values = np.arange(12.0, dtype="f4").reshape(2, 2, 1, 1, 3)
+    samples = read_inputs(MappingProxyType({"image": values}), [IMAGE])
+    np.testing.assert_array_equal([sample["image"] for sample in samples], values)
+
+
+def test_arrays_without_a_sample_axis_are_refused():
+    scale = Input("scale", np.dtype("f4"), ())
+    (sample,) = read_inputs({"scale": np.array([2.5], "f4")}, [scale])
+    assert sample["scale"] == 2.5
+    with refused("shape of 'scale'"):
+        read_inputs({"scale": np.array(2.5, "f4")}, [scale])

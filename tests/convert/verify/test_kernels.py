@@ -1,6 +1,4 @@
-"""Where a runtime's kernels round apart, integers too: no fault of the conversion, and no excuse
-for one.
-"""
+"""Kernels that round differently, for integers too, are neither a fault nor an excuse."""
 
 from collections import Counter
 
@@ -32,9 +30,7 @@ def test_kernels_that_differ_on_the_original_are_no_fault_of_the_conversion():
 
 @pytest.mark.parametrize("kind", ["int8", "uint8"])
 def test_integers_of_an_unknown_batch_agree_on_every_geometry(kind):
-    """Most round a value apart on XNNPACK, which takes the converted model, and the kernels that
-    the original gets.
-    """
+    """In most cases XNNPACK runs only the converted model, and rounds some value differently."""
     lsb = Counter()
     for index, case in enumerate(CASES[:40]):
         model = deconv_model(case.with_(kind=kind, dynamic=True))
@@ -48,9 +44,7 @@ def test_integers_of_an_unknown_batch_agree_on_every_geometry(kind):
 
 @pytest.fixture
 def faulty(monkeypatch):
-    """Convertors of (original, converted) into the converted one, whose default kernels are off by
-    some steps.
-    """
+    """Converters from (original, converted) to a model whose default kernels are off by steps."""
 
     def fault(converted, steps):
         def odd(kind, model, path=None, kernels="default", **more):

@@ -1,6 +1,4 @@
-"""Inputs that are lengths are told, and get values that go together with the lengths of the other
-inputs.
-"""
+"""Inputs that hold lengths are recognized, and get values that fit the other inputs."""
 
 import numpy as np
 import onnxruntime

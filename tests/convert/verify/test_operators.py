@@ -1,6 +1,4 @@
-"""Verification of .tflite models whose outputs prove nothing: their rewritten operators are run
-alone.
-"""
+""".tflite models whose outputs prove nothing: their rewritten operators are run alone."""
 
 import numpy as np
 import pytest
@@ -42,9 +40,7 @@ def noisy(operator, rename=None):
 
 
 def branching():
-    """A model that takes one of two branches, each with weights of its own: the second if the
-    image's mean is huge.
-    """
+    """A model with two branches, each with its own weights; the second if the mean is huge."""
     builder = Builder()
     x, y, mean = (
         builder.tensor("image", SIZE, "f4"),

@@ -71,9 +71,7 @@ def test_no_sound_model_is_refused(scales):
 
 
 def chaotic():
-    """Steps amplified: with scales that are powers of two many values lie in the middle between
-    two.
-    """
+    """Steps amplified: with scales that are powers of two, many values lie halfway between two."""
     far = [
         node("Mul", ["y", "hundred"], "y1"),
         node("Sin", ["y1"], "y2"),
@@ -84,7 +82,7 @@ def chaotic():
 
 
 def _nudge(model):
-    """Move what the rewritten operator yields by the last bit, as another order of summation does."""
+    """Move the result of the rewritten operator by the last bit, as another order of sums does."""
     index, last = next((i, n) for i, n in enumerate(model.graph.node) if n.output[0] == "c")
     last.output[0] = "before"
     model.graph.initializer.append(numpy_helper.from_array(np.float32(1 + 2.0**-23), "bit"))
@@ -125,9 +123,7 @@ def test_a_fault_is_not_explained_by_steps(fault):
 
 @pytest.mark.parametrize("fault", [None, "Cos"])
 def test_what_lies_between_rewritten_operators_is_compared(fault):
-    """Negative control: another operator there, which hands the second one sound values of another
-    kind.
-    """
+    """Negative control: another operator there hands on sound values of another kind."""
     filters = np.random.default_rng(5).standard_normal((4, 3, 3, 3)).astype("f4")
     between = [
         node("Sin", ["y"], "z"),

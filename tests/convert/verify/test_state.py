@@ -1,6 +1,4 @@
-"""Models of which two runs differ: for they keep state, or for they are random; and what to do
-about it.
-"""
+"""Models whose runs differ, because they keep state or are random, and the advice for each."""
 
 from dataclasses import replace
 from math import inf

@@ -26,9 +26,7 @@ ROWS = 37
 
 
 def tokens_onnx(before=(), name="ids", axis=0, dtype="i8"):
-    """A model that looks up tokens, whose table has ROWS rows along `axis`, and upsamples what it
-    finds.
-    """
+    """A model that looks up tokens in a table of ROWS rows along `axis`, and upsamples them."""
     rng = np.random.default_rng(6)
     table = rng.standard_normal((ROWS, 3) if axis == 0 else (3, ROWS)).astype("f4")
     w = rng.standard_normal((3, 2, 4)).astype("f4")
@@ -136,7 +134,7 @@ def test_an_index_of_few_bits_stays_within_them():
 
 
 def hidden_rows():
-    """A model whose first two rows alone yield nothing but zeros, and its transposed convolution."""
+    """A model whose first two rows yield only zeros, and its transposed convolution."""
     source = onnx.load_model_from_string(tokens_onnx())
     table = next(t for t in source.graph.initializer if t.name == "table")
     values = numpy_helper.to_array(table).copy()
