@@ -5,13 +5,20 @@ reason on stderr; 2 for wrong usage; 128 plus the number of the signal that ende
 output of `--json` carries a schema version, which grows when a key changes its meaning or goes.
 """
 
+from __future__ import annotations
+
 import os
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
 
 from .streams import Interrupted, interruptible, steady
 
+if TYPE_CHECKING:
+    import typer
 
-def __getattr__(name):
+
+def __getattr__(name: str) -> typer.Typer:
     """`app`, loaded when it is asked for: an interruption may come while it is being imported."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -20,7 +27,7 @@ def __getattr__(name):
     return app
 
 
-def main(arguments: list[str] | None = None):
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
     Args:
@@ -38,7 +45,7 @@ def main(arguments: list[str] | None = None):
     sys.exit(code)
 
 
-def _run(arguments, begin):
+def _run(arguments: list[str] | None, begin: Callable[[], None]) -> int:
     """The exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # as quiet as TensorFlow lets itself be made
     try:
@@ -53,7 +60,7 @@ def _run(arguments, begin):
             print_error(error)
         return 1
     except SystemExit as end:
-        return end.code
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Interrupted as end:
         return end.code
     # Faults of the machine, such as too little memory or a failing disk.

@@ -1,10 +1,15 @@
 """A conversion's report and a verification, for a person to read."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 from ..convert.labels import labels
+from ..convert.report import Report, Verification
+from ..formats.site import Decision
 from .show import echo, print_table
 
 
-def print_report(report, done=False):
+def print_report(report: Report, done: bool = False) -> None:
     """What was found and decided and, if `done`, the result of the conversion."""
     if not report.decisions:
         echo(f"{report.format} model: no transposed convolution")
@@ -22,26 +27,17 @@ def print_report(report, done=False):
         echo(f"note: {note}")
 
 
-def print_verification(verification):
+def print_verification(verification: Verification) -> None:
     """The records of a comparison."""
     passed = "passed" if verification else "FAILED"
     echo(f"verification by {verification.method} {passed}, {verification.samples} sample(s):")
-    rows = (
-        (
-            o.name or "(model)",
-            o.dtype,
-            f"{o.values:,}",
-            f"{o.tolerance:.2g}",
-            "yes" if o.passed else "NO",
-            o.finding,
-        )
-        for o in verification.outputs
-    )
-    print_table(
-        ("output", "type", "values", "allowed", "agrees", "finding"),
-        rows,
-        right=("values", "allowed"),
-    )
+    header = ("output", "type", "values", "allowed", "agrees", "finding")
+    rows = []
+    for record in verification.outputs:
+        name, agrees = record.name or "(model)", "yes" if record.passed else "NO"
+        numbers = (f"{record.values:,}", f"{record.tolerance:.2g}")
+        rows.append((name, record.dtype, *numbers, agrees, record.finding))
+    print_table(header, rows, right=("values", "allowed"))
     for record in verification.outputs:
         if record.lsb and set(record.lsb) != {0}:
             counts = ", ".join(f"{step}: {count:,}" for step, count in sorted(record.lsb.items()))
@@ -50,50 +46,39 @@ def print_verification(verification):
         echo(f"note: {note}")
 
 
-def _print_layers(report, shown):
+def _print_layers(report: Report, shown: Sequence[str]) -> None:
     """One row per transposed convolution; operations in millions."""
     numbers = ("useful", "exact", "NZP", "form")
     rows = []
     for decision, row, label in zip(report.decisions, report.rows(), shown, strict=True):
-        counts = (
-            row["useful"],
-            row["exact"],
-            row["nzp"],
-            row[decision.form] if decision.form else None,
-        )
-        rows.append(
-            (
-                label,
-                row["geometry"],
-                _channels(row),
-                row["dtype"],
-                *("" if count is None else f"{count / 1e6:,.3f}" for count in counts),
-                f"{decision.verdict} {decision.form}, {decision.interleave}"
-                if decision.form
-                else decision.verdict,
-            )
-        )
+        own, verdict = None, decision.verdict
+        if decision.form:
+            own = row[decision.form]
+            verdict = f"{verdict} {decision.form}, {decision.interleave}"
+        counts = (row["useful"], row["exact"], row["nzp"], own)
+        millions = ("" if count is None else f"{count / 1e6:,.3f}" for count in counts)
+        rows.append((label, row["geometry"], _channels(row), row["dtype"], *millions, verdict))
     print_table(("layer", "axes", "channels", "type", *numbers, "verdict"), rows, right=numbers)
     echo("useful, exact, NZP, form: millions of multiply-accumulates per image")
 
 
-def _channels(row):
+def _channels(row: Mapping[str, Any]) -> str:
     """The channels of a layer, such as "16 -> 1, 2 groups"."""
     groups = f", {row['groups']} groups" if row["groups"] > 1 else ""
     return f"{row['in_channels'] or '?'} -> {row['out_channels'] or '?'}{groups}"
 
 
-def _print_reasons(decisions, shown):
+def _print_reasons(decisions: Iterable[Decision], shown: Iterable[str]) -> None:
     """Each reason once, with the layers it applies to."""
-    reasons = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     for decision, label in zip(decisions, shown, strict=True):
         reasons.setdefault((decision.verdict, decision.reason), []).append(label)
     for (verdict, reason), names in reasons.items():
-        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        echo(f"{verdict} {shown}: {reason}")
+        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+        echo(f"{verdict} {', '.join(names[:4])}{more}: {reason}")
 
 
-def _print_changes(report):
+def _print_changes(report: Report) -> None:
     """Operators, file size and arena before and after."""
     before, after = report.operators_before, report.operators_after
     changed = (name for name in sorted(before | after) if before.get(name) != after.get(name))

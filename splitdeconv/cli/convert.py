@@ -2,9 +2,10 @@
 
 import os
 import re
-from enum import Enum
+from collections.abc import Hashable, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -18,11 +19,15 @@ from ..formats.input_shapes import LARGEST, parsed
 from .account import print_report, print_verification
 from .show import Json, echo, print_json, print_table, progress
 
-Form = Enum("Form", {name: name for name in ("auto", *FILE_FORMS)}, type=str)
-Interleave = Enum("Interleave", {name: name for name in FILE_INTERLEAVES}, type=str)
+if TYPE_CHECKING:
+    Form: TypeAlias = str
+    Interleave: TypeAlias = str
+else:
+    Form = StrEnum("Form", {name: name for name in ("auto", *FILE_FORMS)})
+    Interleave = StrEnum("Interleave", {name: name for name in FILE_INTERLEAVES})
 
 
-def _pattern(text):
+def _pattern(text: str) -> str:
     """A regular expression; an invalid one is a usage error."""
     try:
         re.compile(text)
@@ -54,7 +59,7 @@ def _inspect(
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
-):
+) -> None:
     """List a model's transposed convolutions, what would happen to each, and why."""
     report = api.report(model, target, timeout=timeout, memory=memory)
     if as_json:
@@ -70,7 +75,7 @@ def _convert(
     target: Target = "generic",
     form: Annotated[
         Form, typer.Option(help="form of the split; auto: the best one for the target")
-    ] = Form.auto,
+    ] = "auto",
     interleave: Annotated[
         Interleave | None, typer.Option(help="how the phases are interleaved")
     ] = None,
@@ -102,7 +107,7 @@ def _convert(
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
-):
+) -> None:
     """Rewrite a model's transposed convolutions as stride-1 convolutions, verified by value."""
     shapes = parsed(input_shape or ())
     output.check(to, overwrite)
@@ -110,8 +115,8 @@ def _convert(
         result = api.convert(
             model,
             target,
-            form.value,
-            interleave and interleave.value,
+            str(form),
+            None if interleave is None else str(interleave),
             static_batch,
             layers,
             verify,
@@ -124,12 +129,8 @@ def _convert(
         )
     names = [decision.site.name for decision in result.report.decisions]
     # Fixing an input is enough reason to write the file.
-    if (
-        layers
-        and static_batch is None
-        and shapes is None
-        and not any(finds(re.compile(layers), names))
-    ):
+    fixes = static_batch is not None or shapes is not None
+    if layers and not fixes and not any(finds(re.compile(layers), names)):
         raise SplitDeconvError(
             "no transposed convolution has a name that matches --layers",
             where=str(model),
@@ -155,7 +156,7 @@ def _verify(
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
-):
+) -> None:
     """Compare every output of two models by value; exit code 1 if they differ."""
     with progress() as stage:
         verification = verify_models(
@@ -173,13 +174,12 @@ def _verify(
         print_verification(verification)
     if not verification:
         first = next((record for record in verification.outputs if not record.passed), None)
+        where, expected, got = "no output", "one output at least", "nothing to compare"
+        if first is not None:
+            where, got = f"output {first.name}", first.finding
+            expected = f"a difference of at most {first.tolerance:.3g}"
         raise SplitDeconvError(
-            "the two models do not compute the same",
-            where=f"output {first.name}" if first else "no output",
-            expected=f"a difference of at most {first.tolerance:.3g}"
-            if first
-            else "one output at least",
-            got=first.finding if first else "nothing to compare",
+            "the two models do not compute the same", where=where, expected=expected, got=got
         )
 
 
@@ -191,45 +191,37 @@ def _bench(
     target: Target = "generic",
     threads: Annotated[
         list[int], typer.Option(min=1, max=_MOST, help="threads, at most as many as cores")
-    ] = (1, 2),
+    ] = [1, 2],  # noqa: B006 - a list of the type that is asked for; it is only read
     turns: Annotated[int, typer.Option(min=1, help="calls of each model, interleaved")] = 31,
     inputs: Inputs = None,
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
-):
+) -> None:
     """Time a model before and after conversion on this CPU, in LiteRT or ONNX Runtime."""
     check_format(model)
     with progress() as stage:
-        if converted is None:
-            limits = {"timeout": timeout, "memory": memory, "progress": stage}
+        limits: dict[str, Any] = {"timeout": timeout, "memory": memory, "progress": stage}
+        other: Path | bytes | None = converted
+        if other is None:
             result = api.convert(model, target, inputs=inputs, **limits)
             if not result.report.converted:
                 raise SplitDeconvError(
                     "there is no second model to compare it with",
                     where=str(model),
-                    expected="a transposed convolution that the target would have converted, or a second model",
+                    expected="a transposed convolution that the target would have converted, or a "
+                    "second model",
                     got=f"none for target {target}",
                     fix="see splitdeconv inspect",
                 )
-            converted = result.model
-        times = time_files(
-            model,
-            converted,
-            threads=threads,
-            turns=turns,
-            inputs=inputs,
-            timeout=timeout,
-            memory=memory,
-            progress=stage,
-        )
-    rows = times[
-        ["form", "threads", "seconds", "speedup", "low", "high", "turns", "inputs"]
-    ].to_dict("records")
+            other = result.model
+        times = time_files(model, other, threads=threads, turns=turns, inputs=inputs, **limits)
+    columns = ["form", "threads", "seconds", "speedup", "low", "high", "turns", "inputs"]
+    rows = times[columns].to_dict("records")
     if as_json:
         return print_json(device=provenance.device(), times=rows)
-    turns = " to ".join(f"{n}" for n in sorted({min(times["turns"]), max(times["turns"])}))
-    echo(f"{provenance.device()}; median of {turns} turns, speedup with its 95 % interval")
+    run = " to ".join(f"{n}" for n in sorted({min(times["turns"]), max(times["turns"])}))
+    echo(f"{provenance.device()}; median of {run} turns, speedup with its 95 % interval")
     echo(f"on {times['inputs'].iloc[0]}")
     shown = (
         (row["form"], f"{row['threads']}", f"{row['seconds'] * 1e3:,.3f}", _speedup(row))
@@ -238,12 +230,10 @@ def _bench(
     print_table(("model", "threads", "ms", "speedup"), shown, ("threads", "ms", "speedup"))
 
 
-def _speedup(row):
-    return (
-        ""
-        if row["form"] == "original"
-        else f"{row['speedup']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-    )
+def _speedup(row: Mapping[Hashable, Any]) -> str:
+    if row["form"] == "original":
+        return ""
+    return f"{row['speedup']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
 VERBS = (_inspect, _convert, _verify, _bench)

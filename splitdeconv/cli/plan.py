@@ -1,26 +1,43 @@
 """The verbs on geometry and networks: plan, networks."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import networks
 from ..core.forms import FORMS
-from ..core.plan import plan
+from ..core.plan import SplitPlan, plan
 from ..errors import shown
 from .show import Json, echo, print_json, print_table
 
+if TYPE_CHECKING:
+    from ..core.typing import Padding
+else:
+    Padding = str
 
-def _lengths(text):
+
+class _Lengths(tuple[Any, ...]):
     """The ints of "16x16"; None for each "?"."""
+
+    def __str__(self) -> str:
+        return "x".join("?" if n is None else f"{n}" for n in self)
+
+
+def _lengths(text: str | _Lengths) -> _Lengths:
+    """The lengths in a text, or the default of an option as it is."""
+    if isinstance(text, _Lengths):
+        return text
     try:
-        return tuple(None if part == "?" else int(part) for part in text.split("x"))
+        return _Lengths(None if part == "?" else int(part) for part in text.split("x"))
     except ValueError:
-        problem = f"invalid lengths {shown(text)}: expected lengths such as 16x16, or 16 for one dimension"
-        raise typer.BadParameter(problem) from None
+        raise typer.BadParameter(
+            f"invalid lengths {shown(text)}: expected lengths such as 16x16, or 16 for one "
+            "dimension"
+        ) from None
 
 
-def _padding(text):
+def _padding(text: str) -> Padding:
     """Same, valid, or the (before, end) pairs of "1:1x1:0"."""
     if text.lower() in ("same", "valid"):
         return text.upper()
@@ -32,37 +49,36 @@ def _padding(text):
         raise typer.BadParameter(problem) from None
 
 
-def _option(example, what, *names, parser=_lengths):
+#: The default of strides and dilations.
+_ONE = _Lengths((1,))
+
+
+def _option(
+    example: str, what: str, *names: str, parser: Callable[[str], object] = _lengths
+) -> Any:
     return typer.Option(*names, parser=parser, metavar=example, help=what)
 
 
 def _plan(
-    input_shape: Annotated[tuple, _option("16x16", "input size; ? if unknown", "--input")],
+    input_shape: Annotated[_Lengths, _option("16x16", "input size; ? if unknown", "--input")],
     kernel: Annotated[
-        tuple, _option("5x5", "kernel size; a single length applies to every dimension")
+        _Lengths, _option("5x5", "kernel size; a single length applies to every dimension")
     ],
-    stride: Annotated[tuple, _option("2x2", "stride")] = "1",
+    stride: Annotated[_Lengths, _option("2x2", "stride")] = _ONE,
     padding: Annotated[
-        str, _option("same", "same, valid, or crops 1:1x1:0", parser=_padding)
+        Padding, _option("same", "same, valid, or crops 1:1x1:0", parser=_padding)
     ] = "same",
-    output: Annotated[tuple | None, _option("32x32", "output size")] = None,
-    output_padding: Annotated[tuple | None, _option("1x1", "extra trailing outputs")] = None,
-    dilation: Annotated[tuple, _option("1x1", "dilation")] = "1",
+    output: Annotated[_Lengths | None, _option("32x32", "output size")] = None,
+    output_padding: Annotated[_Lengths | None, _option("1x1", "extra trailing outputs")] = None,
+    dilation: Annotated[_Lengths, _option("1x1", "dilation")] = _ONE,
     groups: Annotated[int, typer.Option(help="channel groups")] = 1,
     form: Annotated[str, typer.Option(help=" | ".join(FORMS))] = "split",
     as_json: Json = False,
-):
+) -> None:
     """Plan one transposed convolution and print the account."""
+    kernel_size, strides, padded, dilations = map(_one, (kernel, stride, output_padding, dilation))
     result = plan(
-        input_shape,
-        _one(kernel),
-        _one(stride),
-        padding,
-        output,
-        _one(output_padding),
-        _one(dilation),
-        groups,
-        form,
+        input_shape, kernel_size, strides, padding, output, padded, dilations, groups, form
     )
     if not as_json:
         for line in str(result).splitlines():
@@ -87,14 +103,13 @@ def _networks(
         typer.Argument(help="a network, to list its layers; without one, list the networks"),
     ] = None,
     as_json: Json = False,
-):
+) -> None:
     """List the benchmark networks, or the layers of one."""
     if name is None:
         known = networks.titles()
         if as_json:
-            return print_json(
-                networks=[{"name": key, "title": title} for key, title in known.items()]
-            )
+            listed = [{"name": key, "title": title} for key, title in known.items()]
+            return print_json(networks=listed)
         return print_table(("name", "network"), known.items())
     table = networks.layer_table(name)
     if as_json:
@@ -111,27 +126,22 @@ def _networks(
     }
     rows = table.assign(mmac=table["macs"] / 1e6).to_dict("records")
     print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows))
-    total, deconv = (
-        table["macs"].sum() / 1e6,
-        table.loc[table["kind"] == "deconv", "macs"].sum() / 1e6,
-    )
-    echo(
-        f"useful MMAC per image: {total:,.2f}, in deconvolutions {deconv:,.2f} ({deconv / total:.1%})"
-    )
+    total = table["macs"].sum() / 1e6
+    deconv = table.loc[table["kind"] == "deconv", "macs"].sum() / 1e6
+    share = f"in deconvolutions {deconv:,.2f} ({deconv / total:.1%})"
+    echo(f"useful MMAC per image: {total:,.2f}, {share}")
 
 
-def _macs(result):
+def _macs(result: SplitPlan) -> dict[str, int] | None:
     """Counts for one input and one output channel; None where the size is unknown."""
     if None in result.output_shape:
         return None
-    return {
-        name: count // result.groups
-        for name, count in result.macs(result.groups, result.groups).items()
-    }
+    counts = result.macs(result.groups, result.groups)
+    return {name: count // result.groups for name, count in counts.items()}
 
 
-def _one(values):
-    """A single length applies to every dimension."""
+def _one(values: _Lengths | None) -> Any:
+    """A single length, which applies to every dimension, else all of them; `plan` checks them."""
     return values[0] if values is not None and len(values) == 1 else values
 
 

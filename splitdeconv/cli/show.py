@@ -3,22 +3,28 @@
 Names come from untrusted files: characters that could control a terminal are printed as escapes.
 """
 
+from __future__ import annotations
+
 import json
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Timer
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import SplitDeconvError
+
+if TYPE_CHECKING:
+    from ..limits.sandbox import Progress
 
 SCHEMA_VERSION = 1
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
-def visible(text) -> str:
+def visible(text: object) -> str:
     """Text with its control characters, and those that reorder or hide text, escaped."""
     text = str(text)
     if text.isprintable():
@@ -26,66 +32,73 @@ def visible(text) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def echo(text, err=False):
+def echo(text: object, err: bool = False) -> None:
     """One line on stdout, or on stderr."""
     typer.echo(visible(text), err=err)
 
 
-def print_error(error):
+def print_error(error: SplitDeconvError) -> None:
     """An error on stderr, each of its parts on one line."""
     parts = {name: getattr(error, name) for name in ("where", "expected", "got", "fix")}
     shown = {name: None if part is None else visible(part) for name, part in parts.items()}
     typer.echo(f"splitdeconv: {SplitDeconvError(visible(error.problem), **shown)}", err=True)
 
 
-def print_json(**content):
+def print_json(**content: Any) -> None:
     """One object on stdout, with the schema's version."""
     typer.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=1, allow_nan=False))
 
 
-def print_table(header, rows, right=("MMAC",)):
-    """A table on stdout, with the columns in `right` aligned to the right; row by row if the
-    terminal is too narrow.
+def print_table(
+    header: Iterable[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ("MMAC",)
+) -> None:
+    """A table on stdout, or one line per value if the terminal is too narrow for it.
+
+    Args:
+        header: the titles of the columns.
+        rows: as many cells each.
+        right: the titles of the columns to align to the right.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Column, Table
 
-    header, *rows = ([visible(cell) for cell in row] for row in (header, *rows))
+    titles, *lines = ([visible(cell) for cell in row] for row in (tuple(header), *rows))
     console = Console(markup=False, highlight=False, emoji=False)
     # A terminal has a width to fit, and so has a notebook, which cuts off wider lines. A pipe has
     # none.
     if not sys.stdout.isatty():
         console.width = 106 if console.is_jupyter else 120
-    elif _least_width(header, rows) > console.width:
-        for row in rows:
-            console.print(
-                "\n".join(f"{title}: {cell}" for title, cell in zip(header, row, strict=True)),
-                end="\n\n",
-            )
+    elif _least_width(titles, lines) > console.width:
+        for line in lines:
+            values = (f"{title}: {cell}" for title, cell in zip(titles, line, strict=True))
+            console.print("\n".join(values), end="\n\n")
         return
     columns = (
         Column(title, justify="right" if title in right else "left", overflow="fold")
-        for title in header
+        for title in titles
     )
     table = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
 
 
-def _least_width(header, rows):
-    """The width at which a table breaks no word: short columns in full, wrapped ones at their
-    longest word.
-    """
+def _least_width(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The width that shows every column in full, up to 20 characters of it."""
     widths = (max(map(len, column)) for column in zip(header, *rows, strict=True))
     return sum(min(width, 20) + 2 for width in widths)
 
 
 @contextmanager
-def progress(seconds=1.0):
-    """Show the current stage on a terminal once it takes long; yields the function to call with
-    each stage, or None.
+def progress(seconds: float = 1.0) -> Iterator[Progress | None]:
+    """Show the current stage on a terminal once it takes long.
+
+    Args:
+        seconds: how long to wait.
+
+    Yields:
+        The function to call with each stage; None if stderr is not a terminal.
     """
     if not sys.stderr.isatty():
         yield None

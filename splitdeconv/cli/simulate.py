@@ -2,10 +2,11 @@
 
 import re
 import sys
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -18,15 +19,27 @@ from ..dlp.traffic import ZEROS
 from ..errors import SplitDeconvError, shown
 from .show import Json, echo, print_json, print_table
 
-Method, Skip, Dataflow, Zeros = (
-    Enum(name, {value: value for value in values}, type=str)
-    for name, values in (
-        ("Method", METHODS),
-        ("Skip", SKIPS),
-        ("Dataflow", DATAFLOWS),
-        ("Zeros", ZEROS),
+if TYPE_CHECKING:
+    import pandas
+
+    Method: TypeAlias = str
+    Skip: TypeAlias = str
+    Dataflow: TypeAlias = str
+    Zeros: TypeAlias = str
+    _Size: TypeAlias = tuple[int, int]
+    #: The name of an axis, and its values or, by label, the values of several fields.
+    _Axis: TypeAlias = tuple[str, list[Any] | dict[str, dict[str, Any]]]
+else:
+    Method, Skip, Dataflow, Zeros = (
+        StrEnum(name, {value: value for value in values})
+        for name, values in (
+            ("Method", METHODS),
+            ("Skip", SKIPS),
+            ("Dataflow", DATAFLOWS),
+            ("Zeros", ZEROS),
+        )
     )
-)
+    _Size, _Axis = tuple, str  # texts, from which parsers make what is meant
 Processor = Annotated[
     str, typer.Option(help="a processor's name, or a .yaml file that describes one")
 ]
@@ -49,7 +62,7 @@ _TOTALS = ("macs_useful", "compute_cycles", "cycles", "latency_us", "dram_bytes"
 _GAINS = ("speedup", "array_speedup", "energy_saving")
 
 
-def _size(text):
+def _size(text: str) -> tuple[int, int]:
     """The height and width of "224x224"."""
     height, _, width = text.partition("x")
     if not (re.fullmatch("[0-9]{1,9}", height) and re.fullmatch("[0-9]{1,9}", width)):
@@ -59,10 +72,8 @@ def _size(text):
     return int(height), int(width)
 
 
-def _axis(text):
-    """Name and values of "rows=8,16"; of "rows:cols=8:32,16:16" an axis on which several fields
-    change together.
-    """
+def _axis(text: str) -> _Axis:
+    """The axis of "rows=8,16", or of "rows:cols=8:32,16:16", which changes two fields together."""
     name, _, values = text.partition("=")
     fields, labels = name.split(":"), values.split(",")
     try:
@@ -75,8 +86,8 @@ def _axis(text):
     fit = all(len(parts) == len(fields) and None not in parts for parts in settings)
     if not fit or not all(fields) or len(set(labels)) < len(labels) or len(labels) > MOST_LABELS:
         raise typer.BadParameter(
-            f"invalid axis {shown(text)}: expected rows=8,16 or rows:cols=8:32,16:16, with no value twice "
-            f"and at most {MOST_LABELS:,} of them"
+            f"invalid axis {shown(text)}: expected rows=8,16 or rows:cols=8:32,16:16, with no "
+            f"value twice and at most {MOST_LABELS:,} of them"
         )
     if len(fields) == 1:
         return name, [value for (value,) in settings]
@@ -89,14 +100,14 @@ def _simulate(
         str, typer.Argument(help="a network, or a .csv, .tflite, .onnx or .keras file")
     ],
     processor: Processor,
-    method: Annotated[Method, typer.Option(help=_METHOD)] = Method.sd,
-    skip: Annotated[Skip, typer.Option(help=_SKIP)] = Skip.none,
+    method: Annotated[Method, typer.Option(help=_METHOD)] = "sd",
+    skip: Annotated[Skip, typer.Option(help=_SKIP)] = "none",
     dataflow: Dataflows = None,
     batch: Annotated[int, typer.Option(min=1, help="images per run")] = 1,
-    zeros: NzpZeros = Zeros.generated,
+    zeros: NzpZeros = "generated",
     technology: Technology = None,
     size: Annotated[
-        tuple | None,
+        _Size | None,
         typer.Option(
             parser=_size, metavar="224x224", help="image size for an ONNX model with a dynamic one"
         ),
@@ -105,35 +116,35 @@ def _simulate(
         str | None, typer.Option("--network", help="which network of a .csv file with several")
     ] = None,
     as_json: Json = False,
-):
+) -> None:
     """Predict cycles, DRAM traffic and energy of every layer, and the gain over nzp."""
     from ..dlp import compare, load_processor, load_technology, simulate, workload
     from ..dlp.compare import label
 
-    options = {"size": size, "network": of}
     # Checked first, before any framework is loaded.
-    processor, method, skip = load_processor(processor), method.value, skip.value
-    technology = technology and load_technology(technology)
-    table = workload(
-        network, **{name: value for name, value in options.items() if value is not None}
-    )
-    how = {
-        "dataflow": dataflow and dataflow.value,
+    device = load_processor(processor)
+    energies = None if technology is None else load_technology(technology)
+    options = {"size": size, "network": of}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    table = workload(network, **given)
+    chosen, skipped = str(method), str(skip)
+    how: dict[str, Any] = {
+        "dataflow": None if dataflow is None else str(dataflow),
         "batch": batch,
-        "zeros": zeros.value,
-        "technology": technology,
+        "zeros": str(zeros),
+        "technology": energies,
     }
-    layers = simulate(table, processor, method, skip, **how)
+    layers = simulate(table, device, chosen, skipped, **how)
     deconvs = layers[layers["kind"] == "deconv"]
     totals = {"network": layers[list(_TOTALS)].sum().to_dict()}
     gains = {}
     if len(deconvs):
         totals["deconv"] = deconvs[list(_TOTALS)].sum().to_dict()
-        compared = compare({network: table}, processor, [(method, skip)], **how)
-        compared = compared[compared["variant"] == label(method, skip)].set_index("part")
+        compared = compare({network: table}, device, [(chosen, skipped)], **how)
+        compared = compared[compared["variant"] == label(chosen, skipped)].set_index("part")
         gains = {part: compared.loc[part, list(_GAINS)].to_dict() for part in totals}
-    settings = ("processor", "dataflow", "technology", "method", "skip", "batch", "zeros")
-    settings = {name: layers[name].tolist()[0] for name in settings}
+    columns = ("processor", "dataflow", "technology", "method", "skip", "batch", "zeros")
+    settings = {name: layers[name].tolist()[0] for name in columns}
     if as_json:
         rows = layers.to_dict("records")
         return print_json(network=network, **settings, layers=rows, totals=totals, over_nzp=gains)
@@ -143,10 +154,8 @@ def _simulate(
     for part, total in totals.items():
         echo(f"{names[part]}: {_total(total)}")
     for part, gain in gains.items():
-        echo(
-            f"over nzp, {names[part]}: {gain['speedup']:.2f}x faster ({gain['array_speedup']:.2f}x without memory), "
-            f"{gain['energy_saving']:.1%} less energy"
-        )
+        faster = f"{gain['speedup']:.2f}x faster ({gain['array_speedup']:.2f}x without memory)"
+        echo(f"over nzp, {names[part]}: {faster}, {gain['energy_saving']:.1%} less energy")
 
 
 def _sweep(
@@ -155,17 +164,17 @@ def _sweep(
     ],
     processor: Processor,
     axis: Annotated[
-        list[str],
+        list[_Axis],
         typer.Option(
             parser=_axis,
             metavar="FIELD=A,B,...",
             help="a field of the processor, or batch; rows:cols=8:32,16:16 for two",
         ),
     ],
-    method: Annotated[list[Method], typer.Option(help=_METHOD)] = (Method.nzp, Method.sd),
-    skip: Annotated[list[Skip], typer.Option(help=_SKIP)] = (Skip.none,),
+    method: Annotated[list[Method], typer.Option(help=_METHOD)] = ["nzp", "sd"],  # noqa: B006 - only read
+    skip: Annotated[list[Skip], typer.Option(help=_SKIP)] = ["none"],  # noqa: B006 - only read
     dataflow: Dataflows = None,
-    zeros: NzpZeros = Zeros.generated,
+    zeros: NzpZeros = "generated",
     technology: Technology = None,
     scheduler: Annotated[
         str | None, typer.Option(help="address of a dask scheduler; by default threads")
@@ -179,7 +188,7 @@ def _sweep(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace an existing file")
     ] = False,
-):
+) -> None:
     """Simulate networks on every combination of a processor's values; one row per point."""
     from ..dlp import sweep
 
@@ -193,10 +202,10 @@ def _sweep(
             networks,
             processor,
             axes,
-            methods=[m.value for m in method],
-            skips=[s.value for s in skip],
-            dataflow=dataflow and dataflow.value,
-            zeros=zeros.value,
+            methods=list(map(str, method)),
+            skips=list(map(str, skip)),
+            dataflow=None if dataflow is None else str(dataflow),
+            zeros=str(zeros),
             technology=technology,
             scheduler=scheduler,
             progress=update,
@@ -208,7 +217,7 @@ def _sweep(
     echo(f"wrote {to}: {len(points):,} rows")
 
 
-def _print_layers(layers):
+def _print_layers(layers: "pandas.DataFrame") -> None:
     """One row per layer."""
     shown = {
         "layer": "{name}",
@@ -229,7 +238,7 @@ def _print_layers(layers):
     print_table(shown, ([text.format(**row) for text in shown.values()] for row in rows), right)
 
 
-def _total(total):
+def _total(total: Mapping[Hashable, float]) -> str:
     return (
         f"{total['macs_useful'] / 1e6:,.2f} useful MMAC, {total['cycles'] / 1e3:,.1f} kcycles "
         f"({total['compute_cycles'] / 1e3:,.1f} without memory), {total['latency_us']:,.1f} us, "
@@ -238,14 +247,13 @@ def _total(total):
 
 
 @contextmanager
-def _bar():
+def _bar() -> Iterator[Callable[[int, int], None]]:
     """A progress bar on a terminal; yields the function to call with (done, total)."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(
-        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
-    ) as bar:
+    console, hidden = Console(stderr=True), not sys.stderr.isatty()
+    with Progress(console=console, disable=hidden, transient=True) as bar:
         task = bar.add_task("sweep", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -1,8 +1,9 @@
-"""Standard streams and signals of a command: closed, full or abandoned streams and interruptions
-end in an exit code.
+"""Turn closed, full or abandoned standard streams, and interruptions, into an exit code.
 
 It imports next to nothing, for an interruption may come while the rest is being imported.
 """
+
+from __future__ import annotations
 
 import io
 import os
@@ -10,25 +11,31 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
+
+    from typing_extensions import Buffer
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal that ends the command. No `KeyboardInterrupt`: libraries handle that one in their
-    own ways.
+    """A signal that ends the command; libraries handle `KeyboardInterrupt` in their own ways.
 
     Args:
         number: of the signal.
     """
 
-    def __init__(self, number):
+    def __init__(self, number: int) -> None:
         self.code = 128 + number  # the exit code that shells use
         super().__init__(number)
 
 
 @contextmanager
-def interruptible(last=False):
+def interruptible(last: bool = False) -> Iterator[Callable[[], None]]:
     """A block that SIGINT, SIGTERM and SIGHUP end.
 
     At first they end the process at once: nothing has been done, and an exception would surface in
@@ -46,14 +53,14 @@ def interruptible(last=False):
         yield lambda: None  # signals reach only the main thread
         return
 
-    def leave(number, _):
+    def leave(number: int, _: object) -> NoReturn:
         os._exit(128 + number)
 
-    def interrupt(number, _):
+    def interrupt(number: int, _: object) -> NoReturn:
         handle(leave)
         raise Interrupted(number)
 
-    def handle(handler):
+    def handle(handler: Callable[[int, object], NoReturn]) -> None:
         for number in before:
             signal.signal(number, handler)
 
@@ -73,17 +80,17 @@ class _Stream(io.FileIO):
 
     error: OSError | None = None
 
-    def write(self, data):
+    def write(self, data: Buffer) -> int:
         if self.error is None:
             try:
                 return super().write(data)
             except OSError as error:
                 self.error = error
-        return len(data)
+        return memoryview(data).nbytes
 
 
 @contextmanager
-def steady():
+def steady() -> Iterator[Callable[[], OSError | None]]:
     """A block in which standard output and error can be printed to, whatever they are connected to.
 
     Output to a closed stream is discarded, and so is output whose reader has gone, as with ``|
@@ -100,7 +107,7 @@ def steady():
     if sys.stderr is sys.__stderr__:
         _, sys.stderr = _replaced(2, sys.stderr)
 
-    def lost():
+    def lost() -> OSError | None:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
         return None if out is None or isinstance(out.error, BrokenPipeError) else out.error
@@ -114,7 +121,7 @@ def steady():
         sys.stdout, sys.stderr = before
 
 
-def _open_missing():
+def _open_missing() -> None:
     """Open the closed ones of descriptors 0 to 2, or the next open file would take their place."""
     for number in range(3):
         try:
@@ -123,7 +130,7 @@ def _open_missing():
             os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
 
 
-def _replaced(number, stream):
+def _replaced(number: int, stream: TextIO | None) -> tuple[_Stream, TextIO]:
     """(the raw stream, the text stream on it) for one of the process' own."""
     raw = _Stream(number, "w", closefd=False)
     encoding = getattr(stream, "encoding", None) or "utf-8"

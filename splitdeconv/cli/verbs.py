@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 
 
-def _version(requested: bool):
+def _version(requested: bool) -> None:
     if requested:
         echo(__version__)
         raise typer.Exit
@@ -30,7 +30,7 @@ def _main(
             "--version", callback=_version, is_eager=True, help="print the version and exit"
         ),
     ] = False,
-): ...
+) -> None: ...
 
 
 for verb in (*convert.VERBS, *plan.VERBS, *simulate.VERBS):

@@ -6,6 +6,7 @@ seconds.
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,10 +15,8 @@ from typing import Any
 
 from .bounds import Limits
 
-try:
+if sys.platform != "win32":
     import resource
-except ImportError:  # only POSIX has it
-    resource = None
 
 
 class Allowance:
@@ -32,7 +31,7 @@ class Allowance:
         self._folder, self._limits = Path(folder), limits
         self._outside, self._longest, self._told = 0, 0.0, time.monotonic()
         most = limits.grown(None)
-        seconds = int(most.seconds * os.cpu_count()) + 1
+        seconds = int(most.seconds * (os.cpu_count() or 1)) + 1
         _limit("RLIMIT_CPU", seconds, seconds)
         _limit("RLIMIT_CORE", 0, 0)
         _limit("RLIMIT_AS", limits.bytes, most.bytes)
@@ -98,7 +97,7 @@ def watched(run: Callable[..., Any]) -> Callable[..., Any]:
 
 def _limit(name: str, soft: int, hard: int | None = None) -> None:
     """Set a limit and, with `hard`, its later maximum; a tighter existing limit is kept."""
-    if resource is None:
+    if sys.platform == "win32":  # it has no such limits
         return
     which = getattr(resource, name)
     with suppress(ValueError, OSError):

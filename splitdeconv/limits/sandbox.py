@@ -193,5 +193,6 @@ def _failed(what: str, where: str, limits: Limits, got: str) -> SplitDeconvError
         where=where,
         expected=f"a result within {limits}",
         got=got,
-        fix="the file may be damaged or malicious; if you trust it, allow more with --timeout and --memory",
+        fix="the file may be damaged or malicious; if you trust it, allow more with --timeout and "
+        "--memory",
     )

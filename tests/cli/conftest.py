@@ -14,7 +14,7 @@ from tests.cli.files import MODELS
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run the command line in a folder of its own, jobs in this process: exit code, stdout, stderr."""
+    """Run the command line in a new folder, jobs in this process: exit code, stdout, stderr."""
 
     def job(module, order, folder, progress=None):
         task = Task.from_json(json.loads(json.dumps(order.task)))

@@ -1,6 +1,4 @@
-"""bench on the command line: which models are timed, what is printed, and what is refused; no speed
-is asserted.
-"""
+"""bench on the command line: what is timed, printed and refused; no speed is asserted."""
 
 import json
 import os

@@ -1,6 +1,4 @@
-"""inspect, convert and verify on the command line: what they print, exit codes, and every kind of
-bad input.
-"""
+"""inspect, convert and verify on the command line: output, exit codes, and invalid input."""
 
 import json
 import subprocess
@@ -228,13 +226,15 @@ def test_in_a_process_of_its_own(tmp_path):
 def test_a_small_file_converts_without_tensorflow(tmp_path):
     (tmp_path / "up.tflite").write_bytes(MODELS["tflite"])
     code = (
-        "import sys\nfrom splitdeconv.limits import sandbox\nfrom splitdeconv.convert import job, task\n"
-        + (
-            "sandbox.run = lambda _, order, folder, *__: job.run(task.Task.from_json(order.task), folder)\n"
-            "from splitdeconv import cli\n"
-            "try:\n    cli.main(['convert', 'up.tflite', '-o', 'out.tflite'])\n"
-            "except SystemExit:\n    print({'tensorflow', 'keras', 'jax', 'onnx'} & set(sys.modules))\n"
-        )
+        "import sys\nfrom splitdeconv.limits import sandbox\n"
+        "from splitdeconv.convert import job, task\n"
+        "def here(_, order, folder, *__):\n"
+        "    return job.run(task.Task.from_json(order.task), folder)\n"
+        "sandbox.run = here\n"
+        "from splitdeconv import cli\n"
+        "try:\n    cli.main(['convert', 'up.tflite', '-o', 'out.tflite'])\n"
+        "except SystemExit:\n"
+        "    print({'tensorflow', 'keras', 'jax', 'onnx'} & set(sys.modules))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path

@@ -83,7 +83,10 @@ def test_an_interruption_while_everything_is_being_imported(tmp_path):
     (tmp_path / "typer.py").write_text(
         "import time\nprint('importing', flush=True)\ntime.sleep(60)"
     )
-    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from splitdeconv.cli import main; main(['networks'])"
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from splitdeconv.cli import main; main(['networks'])"
+    )
     command = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -128,7 +131,8 @@ def test_the_last_block_leaves_no_handler_to_raise_while_python_ends():
     script = (
         "import signal\nfrom splitdeconv.cli.streams import interruptible\n"
         "with interruptible(last=True) as begin:\n    begin()\n"
-        "assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL\nsignal.raise_signal(signal.SIGINT)"
+        "assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL\n"
+        "signal.raise_signal(signal.SIGINT)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")

@@ -44,8 +44,8 @@ def test_a_simulation_is_a_table_with_reasons_totals_and_the_gain(run, network):
     code, out, err = run("simulate", network, "--processor", "pe_array_32x7", *options)
     assert (code, err) == (0, "")
     assert out.startswith(
-        "processor pe_array_32x7, dataflow output_stationary, technology horowitz_45nm, method rows, skip WA, batch 2, "
-        "zeros generated\n"
+        "processor pe_array_32x7, dataflow output_stationary, technology horowitz_45nm, "
+        "method rows, skip WA, batch 2, zeros generated\n"
     )
     layers = simulate(TABLE, "pe_array_32x7", "rows", "WA", batch=2, technology="horowitz_45nm")
     rows = {
@@ -69,10 +69,8 @@ def test_a_simulation_is_a_table_with_reasons_totals_and_the_gain(run, network):
         assert rows[row.name][7] == row.why.split()[0]
     (total,), (transposed,) = lines(out, "all layers: "), lines(out, "transposed convolutions: ")
     for text, part in ((total, layers), (transposed, layers[layers["kind"] == "deconv"])):
-        assert (
-            f"{part['macs_useful'].sum() / 1e6:,.2f} useful MMAC, {part['cycles'].sum() / 1e3:,.1f} kcycles"
-            in text
-        )
+        assert f"{part['macs_useful'].sum() / 1e6:,.2f} useful MMAC, " in text
+        assert f" useful MMAC, {part['cycles'].sum() / 1e3:,.1f} kcycles" in text
         assert text.endswith(f"{part['energy_pj'].sum() / 1e6:,.2f} uJ")
     gains = compare(
         {"": TABLE}, "pe_array_32x7", [("rows", "WA")], batch=2, technology="horowitz_45nm"

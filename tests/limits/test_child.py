@@ -1,4 +1,4 @@
-"""A child that answers task after task: of any size, in its time, and with a reason where it fails."""
+"""A child answers task after task, of any size, in its time, and with a reason if one fails."""
 
 import json
 import os
@@ -190,8 +190,9 @@ def test_a_child_that_cannot_be_started_is_a_reason(module, monkeypatch):
 def test_environment_and_folder(module, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
-    found = "[sys.flags.optimize, os.environ['A'], os.environ['ORT_DISABLE_TELEMETRY'], os.environ['TMPDIR']]"
-    with Child(module(SERVE.format(found)), {"A": "b"}) as child:
+    names = ["A", "ORT_DISABLE_TELEMETRY", "TMPDIR"]
+    answer = f"[sys.flags.optimize, *(os.environ[name] for name in {names})]"
+    with Child(module(SERVE.format(answer)), {"A": "b"}) as child:
         assert child.folder.parent == tmp_path
         assert child.ask(None, 60) == [0, "b", "1", str(child.folder / "tmp")]
     assert not child.folder.exists()

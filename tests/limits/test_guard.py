@@ -57,6 +57,9 @@ def wait_until(condition, turns=200):
     return False
 
 
+HANDLED = "import signal as s; raise SystemExit(s.getsignal(s.{name}) is not s.{handler})"
+
+
 @pytest.mark.parametrize(
     ("script", "code"),
     [
@@ -65,14 +68,8 @@ def wait_until(condition, turns=200):
         ("import os; os.abort()", -signal.SIGABRT),
         ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL),
         ("import os; os.kill(os.getpid(), 15)", -signal.SIGTERM),
-        (
-            "import signal; raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)",
-            0,
-        ),
-        (
-            "import signal; raise SystemExit(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)",
-            0,
-        ),
+        (HANDLED.format(name="SIGINT", handler="default_int_handler"), 0),
+        (HANDLED.format(name="SIGTERM", handler="SIG_DFL"), 0),
     ],
 )
 def test_it_ends_as_the_command_did(script, code):
@@ -80,13 +77,12 @@ def test_it_ends_as_the_command_did(script, code):
 
 
 def test_the_command_gets_streams_environment_and_folder(tmp_path):
-    script = "import os, sys; print(sys.stdin.read(), os.environ['A'], os.getcwd(), flush=True); os.close(1); input()"
-    pipes = {
-        "stdin": subprocess.PIPE,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.DEVNULL,
-        "text": True,
-    }
+    script = (
+        "import os, sys; print(sys.stdin.read(), os.environ['A'], os.getcwd(), flush=True); "
+        "os.close(1); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    pipes["text"] = True
     with Guarded([sys.executable, "-c", script], cwd=tmp_path, env={"A": "1"}, **pipes) as process:
         process.stdin.write("in")
         process.stdin.close()
@@ -96,7 +92,8 @@ def test_the_command_gets_streams_environment_and_folder(tmp_path):
 
 
 def test_no_descriptor_of_ours_reaches_the_command():
-    script = "import os; raise SystemExit(len(os.listdir('/proc/self/fd')) != 4)"  # one is the listing's own
+    # The fourth is the listing's own.
+    script = "import os; raise SystemExit(len(os.listdir('/proc/self/fd')) != 4)"
     with Path("/dev/null").open() as file:
         os.set_inheritable(file.fileno(), True)
         assert run(script) == 0

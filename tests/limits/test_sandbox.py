@@ -146,7 +146,8 @@ def test_memory_is_limited(child):
             bytearray(2**31)
         except MemoryError:
             import resource
-            cpu, core = resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_CORE)
+            cpu = resource.getrlimit(resource.RLIMIT_CPU)
+            core = resource.getrlimit(resource.RLIMIT_CORE)
             (folder / "result.json").write_text(f'{{"result": [{cpu[0]}, {core[0]}]}}')
         """
     assert child(script) == [5 * os.cpu_count() + 1, 0]
@@ -172,8 +173,9 @@ def test_the_child_runs_as_python_does_by_default(child, monkeypatch):
         monkeypatch.setenv(f"PYTHON{name}", value)
     script = """
         import json, os, tempfile
-        found = [sys.warnoptions, sys.flags.optimize, os.environ["PYTHONHASHSEED"], tempfile.gettempdir()]
-        (folder / "result.json").write_text(json.dumps({"result": found}))
+        flags = [sys.warnoptions, sys.flags.optimize, os.environ["PYTHONHASHSEED"]]
+        result = {"result": [*flags, tempfile.gettempdir()]}
+        (folder / "result.json").write_text(json.dumps(result))
         """
     *flags, temporary = child(script)
     assert flags == [[], 0, "7"]
