@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
 
 from .streams import Interrupted, interruptible, steady
 
+TYPE_CHECKING = False  # as in `streams`
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
     import typer
 
 

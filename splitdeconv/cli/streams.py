@@ -11,11 +11,11 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False  # that of `typing`, which is not imported here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import TextIO
+    from typing import NoReturn, TextIO
 
     from typing_extensions import Buffer
 

@@ -25,10 +25,10 @@ def labels(names: Sequence[str]) -> list[str]:
     Returns:
         As many labels, all of them different.
     """
-    found = _unless_shared([_part(name) for name in names], names)
+    shown = _unless_shared([_part(name) for name in names], names)
     for most in (_SHORT, 2 * _SHORT):
-        found = _replaced(found, partial(_end, most=most))
-    return _numbered(found)
+        shown = _replaced(shown, partial(_end, most=most))
+    return _numbered(shown)
 
 
 def finds(pattern: re.Pattern[str], names: Sequence[str]) -> list[bool]:
@@ -57,13 +57,13 @@ def _replaced(texts: Sequence[str], shorten: Callable[[str], str]) -> list[str]:
 
 def _numbered(texts: Sequence[str]) -> list[str]:
     """Append numbers to texts that are not unique."""
-    counts, taken, found = Counter(texts), set(texts), []
+    counts, taken, shown = Counter(texts), set(texts), []
     for text in texts:
         if counts[text] > 1:
             text = next(new for new in (f"{text} #{n}" for n in count(1)) if new not in taken)
             taken.add(text)
-        found.append(text)
-    return found
+        shown.append(text)
+    return shown
 
 
 def _end(text: str, most: int) -> str:

@@ -94,8 +94,8 @@ class Child:
             return json.loads(line)
         except ValueError:
             self._close()
-            said = line[:400].decode(errors="replace").strip()
-            return {"reason": f"unexpected answer: {said[:80]!r}"}
+            text = line[:400].decode(errors="replace").strip()
+            return {"reason": f"unexpected answer: {text[:80]!r}"}
 
     def _start(self) -> "_Worker":
         variables = environment.variables(self.folder / "tmp") | self._variables
@@ -114,9 +114,9 @@ class Child:
         except subprocess.TimeoutExpired:
             self._close()
             return "the process closed its output but did not end"
-        said = last(worker.errors)
+        output = last(worker.errors)
         self._close()
-        return f"the process {ended(code, said)}"
+        return f"the process {ended(code, output)}"
 
 
 class _Worker:

@@ -130,7 +130,7 @@ def _wait(
 ) -> tuple[int | None, str | None, Limits]:
     """(exit code or None after a timeout, the limit that was exceeded, the final limits)."""
     start = heard = time.monotonic()
-    seen = told = None
+    seen = reported = None
     now = limits = limits.grown(0)
     while True:
         try:
@@ -138,8 +138,8 @@ def _wait(
         except subprocess.TimeoutExpired:
             passed = time.monotonic()
         stage, pulse = _stage(folder), _read(folder / "pulse")
-        if (stage, pulse) != told:
-            told, heard = (stage, pulse), passed
+        if (stage, pulse) != reported:
+            reported, heard = (stage, pulse), passed
             now = limits.grown(*_signs(pulse))
         if progress and stage != seen:
             seen = stage
