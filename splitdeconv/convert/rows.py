@@ -5,6 +5,7 @@ nothing is run. An operator that may multiply but is not supported here raises a
 part of a network's work is silently ignored.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from .exchange import ModelFile, job
 
 def layer_rows(
     model: ModelFile,
-    size: int | None = None,
+    size: Sequence[int] | None = None,
     *,
     timeout: float | None = None,
     memory: float | None = None,
@@ -45,7 +46,7 @@ def read(
     data: bytes | Path,
     where: str,
     path: str | Path | None = None,
-    size: int | None = None,
+    size: Sequence[int] | None = None,
 ) -> list[dict[str, Any]]:
     """Like `layer_rows`, but in this process and for a known `kind`; `where` is used in errors."""
     file_format = format_of(kind)

@@ -261,7 +261,11 @@ class Format(Protocol):
         return output.write(path, content, overwrite)
 
     def layers(
-        self, data: Source, where: str, path: str | Path | None = None, size: int | None = None
+        self,
+        data: Source,
+        where: str,
+        path: str | Path | None = None,
+        size: Sequence[int] | None = None,
     ) -> list[Row]:
         """Every layer that multiplies, as rows; keys as in `splitdeconv.networks.table.COLUMNS`.
 

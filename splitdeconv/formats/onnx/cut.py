@@ -1,6 +1,9 @@
 """One operator of an ONNX model in isolation: the nodes between two values of any of its graphs."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +13,14 @@ from ..content import content
 from ..cut import Cut, Grid, UncutError
 from ..site import Site
 from .graph import scopes
-from .parse import array
 from .shapes.types import known_types
 from .storage.bulk import save
+from .tensors import array
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto
+
+    from .sites import Found
 
 
 def cut(
@@ -20,6 +28,7 @@ def cut(
 ) -> Cut:
     """Cut the operator of a site out of both models.
 
+    Args:
         original, converted: the models.
         site: one of the original's transposed convolutions.
         folder: where to write parts that need no other file; None to keep them in memory.
@@ -32,10 +41,10 @@ def cut(
         _subnet(parse(content(model)), site, None if folder is None else folder / f"{name}.onnx")
         for name, model in (("original", original), ("converted", converted))
     ]
-    return Cut(*parts, grid_behind(site.key))
+    return Cut(parts[0], parts[1], grid_behind(site.key))
 
 
-def _subnet(model, site, file):
+def _subnet(model: ModelProto, site: Site, file: Path | None) -> bytes | Path:
     """A model of the nodes between the input and the output of the site.
 
     It is written to `file` if one is given and no other file is needed, or else returned as bytes.
@@ -43,18 +52,20 @@ def _subnet(model, site, file):
     become inputs.
     """
     helper = require("onnx", "onnx").helper
-    this, found = site.key, scopes(model)
-    if this is None or len(found) <= this.place:
+    this, every = site.key, scopes(model)
+    if this is None or len(every) <= this.place:
         raise UncutError("the converted model does not have it in the same place")
-    scope, sink = found[this.place], this.node.output[0]
+    scope, sink = every[this.place], this.node.output[0]
     source, kind = _source(this)
-    sizes = [axis.n for axis in site.axes]
+    sizes = [axis.n for axis in site.known_axes]
     shape = [site.batch, site.in_channels, *sizes]
     inputs = [helper.make_tensor_value_info(source, kind, shape)]
-    known = known_types(model, found)[this.place]
-    needed, stored, wanted, seen = [], [], [sink], {source, ""}
-    while wanted:
-        name = wanted.pop()
+    known = known_types(model, every)[this.place]
+    needed: list[NodeProto] = []
+    stored: list[TensorProto] = []
+    pending, seen = [sink], {source, ""}
+    while pending:
+        name = pending.pop()
         if name in seen:
             continue
         seen.add(name)
@@ -69,10 +80,10 @@ def _subnet(model, site, file):
         if constant is not None:  # also for Constant nodes, because nodes are copied
             constant.name = name
             stored.append(constant)
-        elif node not in needed:
+        elif node is not None and node not in needed:
             needed.append(node)
-            wanted += node.input
-    ordered = [node for each in found for node in each.graph.node if any(node is n for n in needed)]
+            pending += node.input
+    ordered = [node for each in every for node in each.graph.node if any(node is n for n in needed)]
     y = helper.make_tensor_value_info(sink, this.computes, None)
     graph = helper.make_graph(ordered, "operator", inputs, [y])
     # A function declares the operator sets of its own nodes.
@@ -90,7 +101,7 @@ def _subnet(model, site, file):
     return file
 
 
-def _source(this):
+def _source(this: Found) -> tuple[str, int]:
     """(name, data type) of the value at which the part of a site begins."""
     name = this.node.input[0]
     before = this.scope.producers.get(name)
@@ -103,7 +114,7 @@ def _source(this):
     return before.input[0], tensor.data_type
 
 
-def grid_behind(this) -> Grid | None:
+def grid_behind(this: Found) -> Grid | None:
     """The grid of the QuantizeLinear that alone reads an ONNX site, if its scale is known."""
     scope, name = this.scope, this.node.output[0]
     readers = [node for node in scope.graph.node if name in node.input]

@@ -5,21 +5,33 @@ out of its model is then run by ONNX's reference evaluator, in NumPy, with the t
 convolution as `splitdeconv.core.definition` defines it. Narrow floats are first widened to float32,
 which changes no value, so that both models compute the same numbers in an arithmetic that NumPy
 supports. Whole models are run this way in double precision where single precision proves nothing;
-see `verify_double`.
+see `splitdeconv.convert.verify.double`.
 """
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import TYPE_CHECKING, Any, SupportsInt
 
 import numpy as np
 
 from ...core.definition import conv_transpose
+from ...core.plan import SplitPlan
 from ...extras import require
 from ..port import Input, rejected
 from .geometry import from_onnx
 from .graph import scopes
-from .parse import array, inlined, is_external, tensors_of
 from .shapes.types import declared
+from .tensors import array, inlined, is_external, tensors_of
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+    from onnx.reference.op_run import OpRun
+
+    from ...core.typing import NumpyArray
+    from ..port import Arrays
 
 _FLOAT, _HALF, _DOUBLE, _BFLOAT = 1, 10, 11, 16
 _NARROWER = {_FLOAT: (_HALF, _BFLOAT), _DOUBLE: (_FLOAT, _HALF, _BFLOAT)}
@@ -37,7 +49,7 @@ class Defined:
         RejectedError: the evaluator does not support one of its operators.
     """
 
-    def __init__(self, data: bytes, path: str | None = None, double: bool = False):
+    def __init__(self, data: bytes, path: str | None = None, double: bool = False) -> None:
         onnx = require("onnx", "onnx")
         model = onnx.load_model_from_string(data)
         folder = None if path is None else os.path.dirname(os.path.abspath(path))
@@ -51,7 +63,7 @@ class Defined:
         self.inputs = tuple(_port(value) for value in model.graph.input if value.name not in stored)
         self._outputs = [value.name for value in model.graph.output]
 
-    def __call__(self, feed: dict) -> dict:
+    def __call__(self, feed: Arrays) -> Arrays:
         """The outputs for the inputs `feed`, by name.
 
         Raises:
@@ -63,7 +75,7 @@ class Defined:
             raise rejected(error) from None
 
 
-def _port(value):
+def _port(value: ValueInfoProto) -> Input:
     """A declared input."""
     kind = value.type.tensor_type
     lengths = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
@@ -75,20 +87,24 @@ def _port(value):
 
 
 @cache
-def _transposed():
+def _transposed() -> type[OpRun]:
     """ConvTranspose for the reference evaluator, whose own is slow and does not support groups."""
+    base: Any = require("onnx.reference.op_run", "onnx").OpRun
 
-    class ConvTranspose(require("onnx.reference.op_run", "onnx").OpRun):
-        def _run(self, X, W, B=None, **attributes):
+    class ConvTranspose(base):
+        def _run(
+            self, X: NumpyArray, W: NumpyArray, B: NumpyArray | None = None, **attributes: Any
+        ) -> tuple[NumpyArray]:
             given = {name: value for name, value in attributes.items() if value is not None}
             groups = given.pop("group", 1)
             given.setdefault("kernel_shape", W.shape[2:])
-            plain = {name: _plain(value) for name, value in given.items()}
+            plain: dict[str, Any] = {name: _plain(value) for name, value in given.items()}
             axes = from_onnx(X.shape[2:], **plain)
             spatial = tuple(range(2, X.ndim))
             # Filters (in, out per group, ...) to (..., out per group, in).
+            filters = W.transpose(*spatial, 1, 0)
             y = conv_transpose(
-                X.transpose(0, *spatial, 1), W.transpose(*spatial, 1, 0), _Layer(axes, groups)
+                X.transpose(0, *spatial, 1), filters, SplitPlan(axes, groups, "native")
             )
             y = np.moveaxis(y, -1, 1)
             return (y if B is None else y + B.reshape(-1, *(1,) * len(spatial)),)
@@ -97,11 +113,20 @@ def _transposed():
 
 
 @cache
-def _dequantize():
+def _dequantize() -> type[OpRun]:
     """DequantizeLinear of all versions; the reference evaluator only has versions from 19 on."""
+    base: Any = require("onnx.reference.op_run", "onnx").OpRun
 
-    class DequantizeLinear(require("onnx.reference.op_run", "onnx").OpRun):
-        def _run(self, x, scale, zero=None, axis=1, block_size=0, output_dtype=None):
+    class DequantizeLinear(base):
+        def _run(
+            self,
+            x: NumpyArray,
+            scale: NumpyArray,
+            zero: NumpyArray | None = None,
+            axis: int = 1,
+            block_size: int = 0,
+            output_dtype: int | None = None,
+        ) -> tuple[NumpyArray]:
             steps = x.astype(np.float64)
             if zero is not None:
                 steps = steps - _spread(zero, x.shape, axis, block_size).astype(np.float64)
@@ -111,17 +136,20 @@ def _dequantize():
 
 
 @cache
-def _loop():
+def _loop() -> type[OpRun]:
     """Loop for the reference evaluator, whose own never runs without an initial condition."""
+    base: Any = require("onnx.reference.ops.op_loop", "onnx").Loop
 
-    class Loop(require("onnx.reference.ops.op_loop", "onnx").Loop):
-        def _run(self, M, cond, *states, **more):
+    class Loop(base):
+        def _run(
+            self, M: NumpyArray, cond: NumpyArray | None, *states: Any, **more: Any
+        ) -> tuple[Any, ...]:
             return super()._run(M, np.True_ if cond is None else cond, *states, **more)
 
     return Loop
 
 
-def _spread(values, shape, axis, block):
+def _spread(values: NumpyArray, shape: Sequence[int], axis: int, block: int) -> NumpyArray:
     """Parameters per array, per slice along an axis or per block, shaped for broadcasting."""
     if values.ndim == 0 or values.shape == (1,):
         return values.reshape(())
@@ -130,19 +158,12 @@ def _spread(values, shape, axis, block):
     return values.reshape([-1 if i == axis % len(shape) else 1 for i in range(len(shape))])
 
 
-class _Layer:
-    """The parts of a plan that the definition reads."""
-
-    def __init__(self, axes, groups):
-        self.axes, self.groups = axes, groups
-
-
-def _plain(value):
+def _plain(value: str | int | Iterable[SupportsInt]) -> str | int | tuple[int, ...]:
     """An attribute as Python numbers."""
     return value if isinstance(value, str | int) else tuple(int(n) for n in value)
 
 
-def _widen(model, folder, wide):
+def _widen(model: ModelProto, folder: str | None, wide: int) -> None:
     """Load external tensors into a model, and change all narrower floats to the type `wide`."""
     onnx = require("onnx", "onnx")
     narrow, dtype = _NARROWER[wide], onnx.helper.tensor_dtype_to_np_dtype(wide)

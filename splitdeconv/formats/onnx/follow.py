@@ -15,9 +15,21 @@ quantized one by one, and are computed in float32 as before (a single convolutio
 could recognise as an integer one, also gets unsigned filters).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .weights import cut, stack
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+    from ...core.plan import SplitPlan
+    from ...core.typing import NumpyArray
+    from .graph import Read, Scope, Source
+    from .rewrite.emit import GraphOps
 
 INT8, UINT8 = 3, 2
 _SHIFT = 128
@@ -39,38 +51,44 @@ class Follower:
         unsigned: whether signed bytes are stored as unsigned ones.
     """
 
-    def __init__(self, ops, source, read, groups, rank, unsigned=False):
-        self.ops, self.source, self._read, self._groups, self._rank = (
-            ops,
-            source,
-            read,
-            groups,
-            rank,
-        )
+    def __init__(
+        self,
+        ops: GraphOps,
+        source: Source,
+        read: Read,
+        groups: int,
+        rank: int,
+        unsigned: bool = False,
+    ) -> None:
+        self.ops, self.source, self._read = ops, source, read
+        self._groups, self._rank = groups, rank
         self._shift = _SHIFT if unsigned else 0
 
-    def filters(self, plan):
+    def filters(self, plan: SplitPlan) -> list[str | None]:
         """Values for the filters of each of ``plan.convolutions``, None where a phase is empty."""
         phases = len(plan.convolutions[0].phases)
         zero = stored_zero(self.source, self.ops.scope, self._read)
         stored = self._read(self.source.tensor)
         arrays, shape, kind = cut(plan, stored), stored.shape, stored.dtype
         del stored  # hold large filters only once
+        assert zero is not None, "can_follow refuses filters without a zero"
         if zero.any():
             if len(zero) > 1:
                 zero = stack(np.tile(zero, self._groups), self._groups, phases)
             zero = zero.astype(kind).reshape(-1, *(1 for _ in range(self._rank - 1)))
             real = cut(plan, np.ones(shape, bool))
             arrays = [
-                a if a is None else np.where(r, a, zero) for a, r in zip(arrays, real, strict=True)
+                None if a is None or r is None else np.where(r, a, zero)
+                for a, r in zip(arrays, real, strict=True)
             ]
         return self.parts(arrays, phases)
 
-    def bias(self, phases):
+    def bias(self, phases: int) -> str:
         """The bias value for this number of stacked phases."""
-        return self.parts([stack(self._read(self.source.tensor), self._groups, phases)], phases)[0]
+        stacked = stack(self._read(self.source.tensor), self._groups, phases)
+        return self._part(stacked, f"{self.source.name}_0", phases)
 
-    def parts(self, arrays, phases):
+    def parts(self, arrays: list[NumpyArray | None], phases: int) -> list[str | None]:
         """Values for the parts of the constant, each after a copy of the operators.
 
         Args:
@@ -78,21 +96,19 @@ class Follower:
                 value of None is None.
             phases: how many phases each of them stacks.
         """
-        name, values = self.source.name, []
+        values: list[str | None] = []
         while arrays:
-            array = arrays.pop(0)
-            values.append(
-                None if array is None else self._part(array, f"{name}_{len(values)}", phases)
-            )
+            array, name = arrays.pop(0), f"{self.source.name}_{len(values)}"
+            values.append(None if array is None else self._part(array, name, phases))
         return values
 
-    def _part(self, array, name, phases):
+    def _part(self, array: NumpyArray, name: str, phases: int) -> str:
         value = self.ops.constant(self._shifted(array), name=name, home=self.source.home)
         for node in reversed(self.source.chain):
             value = self._repeat(node, value, phases)
         return value
 
-    def _repeat(self, node, value, phases):
+    def _repeat(self, node: NodeProto, value: str, phases: int) -> str:
         if not is_linear(node):
             return self.ops.repeat(node, [value, *node.input[1:]])
         axis = channel_axis(node, self.ops.scope, self._rank)
@@ -102,14 +118,16 @@ class Follower:
         ]
         return self.ops.repeat(node, [value, *parameters], axis=None if axis is None else 0)
 
-    def _parameter(self, name, node, axis, phases, zero):
+    def _parameter(
+        self, name: str, node: NodeProto, axis: int | None, phases: int, zero: bool
+    ) -> str:
         """A scale or zero point: unchanged, or one per output channel of all groups and phases."""
         shifted = zero and self._shift
         if not name and not shifted:
             return name
         scope = self.ops.scope
         # A missing zero point means zero, with as many channels as the scale.
-        tensor = scope.constant(name or node.input[1])
+        tensor = scope.stored(name or node.input[1])
         if axis is None and not shifted:
             return name
         vector = self._read(tensor)
@@ -123,19 +141,19 @@ class Follower:
         vector = self._shifted(vector) if zero else vector
         return self.ops.constant(vector, name=label, home=scope.home(name or node.input[1]))
 
-    def _shifted(self, array):
+    def _shifted(self, array: NumpyArray) -> NumpyArray:
         """Signed bytes as unsigned ones, if requested."""
         if not self._shift or array.dtype != np.int8:
             return array
         return (array.astype(np.int16) + self._shift).astype(np.uint8)
 
 
-def is_linear(node):
+def is_linear(node: NodeProto) -> bool:
     """Whether a node is a QuantizeLinear or a DequantizeLinear."""
     return node.op_type.endswith("Linear")
 
 
-def can_follow(source, scope, rank, groups, read):
+def can_follow(source: Source, scope: Scope, rank: int, groups: int, read: Read) -> bool:
     """Whether the operators behind a constant can be repeated after its parts.
 
     Their scales must be known and must not belong to blocks, kernel axes or input channels: ONNX
@@ -143,8 +161,9 @@ def can_follow(source, scope, rank, groups, read):
     must represent zero.
     """
     for node in filter(is_linear, source.chain):
-        scales = [scope.constant(name) for name in node.input[1:] if name]
-        if any(tensor is None or len(tensor.dims) > 1 for tensor in scales):
+        named = [scope.constant(name) for name in node.input[1:] if name]
+        scales = [tensor for tensor in named if tensor is not None and len(tensor.dims) < 2]
+        if len(scales) < len(named):
             return False
         if any(a.name == "block_size" and a.i for a in node.attribute):
             return False
@@ -157,20 +176,20 @@ def can_follow(source, scope, rank, groups, read):
     return rank == 1 or stored_zero(source, scope, read) is not None
 
 
-def channel_axis(node, scope, rank):
+def channel_axis(node: NodeProto, scope: Scope, rank: int) -> int | None:
     """The axis whose channels have separate scales, or None if one scale applies to all."""
-    if not is_linear(node) or list(scope.constant(node.input[1]).dims) in ([], [1]):
+    if not is_linear(node) or list(scope.stored(node.input[1]).dims) in ([], [1]):
         return None
     axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
     return axis + rank if axis < 0 else axis
 
 
-def stored_zero(source, scope, read):
+def stored_zero(source: Source, scope: Scope, read: Read) -> NumpyArray | None:
     """The stored number that represents zero, one or one per output channel; None if unknown."""
     zero = np.zeros(1, np.int64)
     for node in filter(is_linear, source.chain):  # from the use back to the constant
         named = len(node.input) > 2 and node.input[2]
-        point = np.atleast_1d(read(scope.constant(node.input[2])) if named else np.zeros(1))
+        point = np.atleast_1d(read(scope.stored(node.input[2])) if named else np.zeros(1))
         point = point.astype(np.int64)
         if node.op_type == "DequantizeLinear":
             if zero.any():
@@ -184,7 +203,7 @@ def stored_zero(source, scope, read):
     return zero if (zero.astype(kind).astype(np.int64) == zero).all() else None
 
 
-def type_behind(source, scope):
+def type_behind(source: Source, scope: Scope) -> int:
     """Data type of a constant where it is used, set by the last operator that changes it."""
     for node in source.chain:
         numbers = {a.name: a.i for a in node.attribute}
@@ -200,7 +219,7 @@ def type_behind(source, scope):
     return source.tensor.data_type
 
 
-def dequantized_type(scope, name):
+def dequantized_type(scope: Scope, name: str) -> int:
     """Data type of the integers that a value was dequantized from; 0 if none."""
     for _ in range(_FAR):
         node = scope.producer(name)
@@ -208,11 +227,14 @@ def dequantized_type(scope, name):
             return 0
         if node.op_type == "DequantizeLinear":
             return _type_of_zero(node, scope)
-        scope, name = scope.home(name), node.input[0]
+        home = scope.home(name)
+        if home is None:
+            return 0
+        scope, name = home, node.input[0]
     return 0
 
 
-def may_saturate(source, scope, read):
+def may_saturate(source: Source, scope: Scope, read: Read) -> bool:
     """Whether two signed bytes of a filter, times the largest unsigned ones, may exceed 16 bits.
 
     Only where this is certain: 8-bit filters behind one DequantizeLinear, or floats behind a
@@ -231,7 +253,7 @@ def may_saturate(source, scope, read):
     return False
 
 
-def _type_of_zero(node, scope):
+def _type_of_zero(node: NodeProto, scope: Scope) -> int:
     """Data type of the integers of a quantizing or dequantizing node."""
     tensor = scope.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
     return UINT8 if tensor is None else tensor.data_type

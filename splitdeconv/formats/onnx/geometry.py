@@ -34,25 +34,39 @@ smaller than the input. ONNX Runtime also rejects, at run time, an output_paddin
 stride; here it may be as large as the dilation, as in the specification and in PyTorch.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from ...core.geometry import Axis, check_phases, effective_kernel
 from ...errors import SplitDeconvError, check_choice, is_integer, shown
+from ...extras import require
+from .ops import FIRST_OPSET
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+    from ..input_shapes import Shape
 
 # No tensor is longer. Larger numbers are mistakes or attacks.
 LONGEST = 2**31 - 1
+_INTS = ("dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides")
+_KNOWN = {*_INTS, "auto_pad", "group"}
 AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
 def from_onnx(
-    input_shape,
-    kernel_shape,
+    input_shape: Sequence[int | None],
+    kernel_shape: Sequence[int],
     *,
-    strides=None,
-    dilations=None,
-    pads=None,
-    auto_pad="NOTSET",
-    output_padding=None,
-    output_shape=None,
-):
+    strides: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    auto_pad: str = "NOTSET",
+    output_padding: Sequence[int] | None = None,
+    output_shape: Sequence[int | None] | None = None,
+) -> tuple[Axis, ...]:
     """Reduce the attributes of an ONNX ConvTranspose to one `Axis` per spatial dimension.
 
     Args:
@@ -99,7 +113,15 @@ def from_onnx(
     return axes
 
 
-def _numbers(values, count, name, *, default=1, least=1, optional=False):
+def _numbers(
+    values: Sequence[int | None] | None,
+    count: int,
+    name: str,
+    *,
+    default: int | None = 1,
+    least: int = 1,
+    optional: bool = False,
+) -> tuple[Any, ...]:
     """`count` numbers of an attribute, or the default for each if the node does not have it."""
     values = (default,) * count if values is None else tuple(values)
     legal = all(optional if v is None else is_integer(v) and least <= v <= LONGEST for v in values)
@@ -114,7 +136,18 @@ def _numbers(values, count, name, *, default=1, least=1, optional=False):
     return values
 
 
-def _axis(index, auto_pad, n, k, s, d, extra, o, before, end):
+def _axis(
+    index: int,
+    auto_pad: str,
+    n: int | None,
+    k: int,
+    s: int,
+    d: int,
+    extra: int,
+    o: int | None,
+    before: int,
+    end: int,
+) -> Axis:
     """The rules of ONNX Runtime for one dimension; see the table above."""
     where = f"spatial dimension {index}: n={n} k={k} s={s} d={d}"
     if extra >= max(s, d):
@@ -158,3 +191,79 @@ def _axis(index, auto_pad, n, k, s, d, extra, o, before, end):
         total = max(span + extra - tail, 0)
         p = total // 2 if auto_pad == "SAME_UPPER" else total - total // 2
     return Axis(n=n, k=k, s=s, d=d, p=p, tail=tail)
+
+
+def geometry(
+    node: NodeProto, opset: int, x: Shape | None, filters: tuple[int, ...], bias: Shape | None
+) -> tuple[tuple[Axis, ...], int]:
+    """The axes and groups of a ConvTranspose.
+
+    Args:
+        node: the NodeProto.
+        opset: version of the default operator set.
+        x, filters, bias: their shapes; open lengths of `x` and `bias` are None, as are unknown
+            shapes.
+
+    Returns:
+        Tuple of `Axis`, and the groups.
+
+    Raises:
+        SplitDeconvError: it cannot be split with these operators.
+    """
+    newest = require("onnx", "onnx").defs.onnx_opset_version()
+    if not FIRST_OPSET <= opset <= newest:
+        raise cannot(
+            "unsupported operator set", f"opset {FIRST_OPSET} to {newest}", f"opset {opset}"
+        )
+    attributes = _attributes(node)
+    groups = attributes.pop("group", 1)
+    if groups < 1 or filters[0] % groups:
+        raise cannot(
+            "invalid group: must divide the input channels",
+            f"a divisor of {filters[0]}",
+            str(groups),
+        )
+    kernel = attributes.setdefault("kernel_shape", filters[2:])
+    if kernel != filters[2:]:
+        raise cannot("kernel_shape does not match the filters", str(filters[2:]), str(kernel))
+    if x and (len(x) != len(filters) or x[1] not in (None, filters[0])):
+        raise cannot(
+            "input does not match the filters",
+            f"{len(filters)} axes, {filters[0]} channels",
+            f"shape {x}",
+        )
+    if bias and (len(bias) != 1 or bias[0] not in (None, filters[1] * groups)):
+        raise cannot(
+            "bias does not match the filters", f"{filters[1] * groups} numbers", f"shape {bias}"
+        )
+    axes = from_onnx(x[2:] if x else (None,) * (len(filters) - 2), **attributes)
+    return axes, groups
+
+
+def cannot(problem: str, expected: str, got: str) -> SplitDeconvError:
+    """The error about a ConvTranspose that cannot be split."""
+    return SplitDeconvError(problem, where="ConvTranspose", expected=expected, got=got)
+
+
+def _attributes(node: NodeProto) -> dict[str, Any]:
+    """The attributes as Python values, under the names that `from_onnx` and ONNX share."""
+    values = {}
+    for attribute in node.attribute:
+        name = attribute.name
+        if attribute.ref_attr_name:
+            raise cannot(
+                f"{name} is a parameter of a function", "a number", attribute.ref_attr_name
+            )
+        if name not in _KNOWN or name in values:
+            raise cannot("unknown or duplicate attribute", ", ".join(sorted(_KNOWN)), repr(name))
+        if name in _INTS and attribute.type == attribute.INTS:
+            values[name] = tuple(attribute.ints)
+        elif name == "auto_pad" and attribute.type == attribute.STRING:
+            values[name] = attribute.s.decode("utf-8", "replace")
+        elif name == "group" and attribute.type == attribute.INT:
+            values[name] = attribute.i
+        else:
+            raise cannot(
+                f"wrong type of attribute {name}", "the type in ONNX", f"type {attribute.type}"
+            )
+    return values

@@ -4,8 +4,28 @@ A model is a tree of graphs (the graphs in the attributes of If, Loop and Scan c
 names), and in addition one scope for each local function.
 """
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableSequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+    from ...core.typing import NumpyArray
+
+    Graph: TypeAlias = GraphProto | FunctionProto
+    #: Reads the values of a stored tensor.
+    Read: TypeAlias = Callable[[TensorProto], NumpyArray]
+
+#: The data type of a value, 0 if unknown, and its shape.
+ValueType: TypeAlias = tuple[int, tuple[int | None, ...] | None]
+#: What is known of the values of a scope, by name.
+Known: TypeAlias = Mapping[str, ValueType]
 
 #: Both denote the default operator domain.
 DEFAULT_DOMAINS = ("", "ai.onnx")
@@ -34,18 +54,19 @@ class Scope:
         repeated: whether this is, or is inside, the body of a Loop or a Scan.
     """
 
-    graph: object
-    parent: "Scope | None"
+    graph: Graph
+    parent: Scope | None
     function: bool
     opset: int
-    overridable: frozenset = frozenset()
+    overridable: frozenset[str] = frozenset()
     repeated: bool = False
-    producers: dict = field(init=False)
-    initializers: dict = field(init=False)
-    inputs: frozenset = field(init=False)
-    prelude: list = field(init=False, default_factory=list)  # nodes to insert before all others
+    producers: dict[str, NodeProto] = field(init=False)
+    initializers: dict[str, TensorProto] = field(init=False)
+    inputs: frozenset[str] = field(init=False)
+    #: Nodes to insert before all others.
+    prelude: list[NodeProto] = field(init=False, default_factory=list)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.producers = {name: node for node in self.graph.node for name in node.output if name}
         self.initializers = {t.name: t for t in getattr(self.graph, "initializer", ())}
         values = [v if isinstance(v, str) else v.name for v in self.graph.input]
@@ -55,21 +76,22 @@ class Scope:
         )
 
     @property
-    def outputs(self):
+    def outputs(self) -> list[str]:
         """Names of the values that it returns."""
         return [v if isinstance(v, str) else v.name for v in self.graph.output]
 
-    def home(self, name):
+    def home(self, name: str) -> Scope | None:
         """The scope that defines `name`, or None."""
-        known = name in self.producers or name in self.initializers or name in self.inputs
-        return self if known else self.parent and self.parent.home(name)
+        if name in self.producers or name in self.initializers or name in self.inputs:
+            return self
+        return None if self.parent is None else self.parent.home(name)
 
-    def producer(self, name):
+    def producer(self, name: str) -> NodeProto | None:
         """The node that computes `name`, or None for an input or initializer."""
         scope = self.home(name)
-        return scope and scope.producers.get(name)
+        return None if scope is None else scope.producers.get(name)
 
-    def constant(self, name):
+    def constant(self, name: str) -> TensorProto | None:
         """The TensorProto of an initializer or of a Constant node; None for anything else."""
         scope = self.home(name)
         if scope is None or name in scope.overridable:
@@ -83,30 +105,36 @@ class Scope:
             )
         return None
 
+    def stored(self, name: str) -> TensorProto:
+        """Like `constant`, for a value that is known to be one."""
+        tensor = self.constant(name)
+        assert tensor is not None, f"{name!r} is not a constant"
+        return tensor
+
 
 @dataclass(frozen=True)
 class Source:
     """A constant and the elementwise operators between it and its use, the last operator first."""
 
     name: str
-    tensor: object
+    tensor: TensorProto
     home: Scope
-    chain: tuple
+    chain: tuple[NodeProto, ...]
 
 
-def scopes(model):
+def scopes(model: ModelProto) -> list[Scope]:
     """All scopes of a model, each graph before the graphs inside it; always in the same order."""
     version = _opset(model)
     inputs = {v.name for v in model.graph.input}
     # Up to IR version 3 every initializer is listed as an input, but is a constant nevertheless.
     open_ = {t.name for t in model.graph.initializer} & inputs if model.ir_version >= 4 else set()
-    found = _inside(Scope(model.graph, None, False, version, frozenset(open_ | trained(model))))
+    every = _inside(Scope(model.graph, None, False, version, frozenset(open_ | trained(model))))
     for function in model.functions:
-        found += _inside(Scope(function, None, True, _opset(function)))
-    return found
+        every += _inside(Scope(function, None, True, _opset(function)))
+    return every
 
 
-def trained(model):
+def trained(model: ModelProto) -> set[str]:
     """Names that the model's training information reads or updates, which are not constants."""
     names = set()
     for info in model.training_info:
@@ -117,7 +145,7 @@ def trained(model):
     return names
 
 
-def subgraphs(node):
+def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
     """The graphs in the attributes of a node."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
@@ -125,31 +153,31 @@ def subgraphs(node):
         yield from attribute.graphs
 
 
-def trace(scope, name):
+def trace(scope: Scope, name: str) -> Source | None:
     """The `Source` of a value; None if it is computed in another way or is an input."""
-    chain = []
+    chain: list[NodeProto] = []
     while (tensor := scope.constant(name)) is None:
         node = scope.producer(name)
-        if (
-            node is None
-            or (node.domain, node.op_type) not in _ELEMENTWISE
-            or name != node.output[0]
-            or len(chain) > 9
-        ):
+        if node is None or (node.domain, node.op_type) not in _ELEMENTWISE:
             return None
-        if not all(node.input[:2]) or len(node.input) < (
-            2 if node.op_type.endswith("Linear") else 1
-        ):
+        if name != node.output[0] or len(chain) > 9:
+            return None
+        least = 2 if node.op_type.endswith("Linear") else 1
+        if not all(node.input[:2]) or len(node.input) < least:
             return None
         chain.append(node)
-        scope, name = scope.home(name), node.input[0]
-    return Source(name, tensor, scope.home(name), tuple(chain))
+        home, name = scope.home(name), node.input[0]
+        if home is None:
+            return None
+        scope = home
+    home = scope.home(name)
+    return None if home is None else Source(name, tensor, home, tuple(chain))
 
 
-def uses(found):
+def uses(every: Iterable[Scope]) -> Counter[str]:
     """The number of times that each name is read, over a list of scopes."""
-    count = Counter()
-    for scope in found:
+    count: Counter[str] = Counter()
+    for scope in every:
         count.update(name for node in scope.graph.node for name in node.input)
         count.update(scope.outputs)
         for annotation in getattr(scope.graph, "quantization_annotation", ()):
@@ -157,51 +185,50 @@ def uses(found):
     return count
 
 
-def sweep(model, names):
+def sweep(model: ModelProto, names: Collection[str]) -> None:
     """Remove those of `names` that are now unused: initializers, nodes, inputs and metadata."""
     while True:
-        found = scopes(model)
-        count = uses(found)
+        every = scopes(model)
+        count = uses(every)
         count.update(trained(model))
-        gone = set()
-        for scope in found:
+        gone: set[str] = set()
+        for scope in every:
             dead = [
-                n
-                for n in scope.graph.node
-                if n.output and all(o in names and not count[o] for o in n.output)
+                node
+                for node in scope.graph.node
+                if node.output and all(name in names and not count[name] for name in node.output)
             ]
             for node in dead:
                 gone.update(node.output)
                 scope.graph.node.remove(node)
-            unused = {
-                name for name in scope.initializers if name in names and not count[name]
-            } - scope.overridable
+            unread = {name for name in scope.initializers if name in names and not count[name]}
+            unused = unread - scope.overridable
             gone |= unused
             for values in (scope.graph.initializer, scope.graph.input) if unused else ():
                 _drop(values, unused, "name")
         if not gone:
             return
-        for scope in found:
+        for scope in every:
             for values, key in (("value_info", "name"), ("quantization_annotation", "tensor_name")):
                 _drop(getattr(scope.graph, values, []), gone, key)
 
 
-def _drop(values, names, key):
+def _drop(values: MutableSequence[Any], names: Collection[str], key: str) -> None:
     """Remove the messages of a repeated field whose `key` is in `names`."""
     for index in reversed([i for i, value in enumerate(values) if getattr(value, key) in names]):
         del values[index]
 
 
-def _inside(scope):
-    found = [scope]
+def _inside(scope: Scope) -> list[Scope]:
+    every = [scope]
     for node in scope.graph.node:
         repeated = scope.repeated or node.op_type in ("Loop", "Scan")
         for graph in subgraphs(node):
             given = {t.name for t in graph.initializer} & {v.name for v in graph.input}
             inner = Scope(graph, scope, scope.function, scope.opset, frozenset(given), repeated)
-            found += _inside(inner)
-    return found
+            every += _inside(inner)
+    return every
 
 
-def _opset(holder):
+def _opset(holder: ModelProto | FunctionProto) -> int:
     return next((o.version for o in holder.opset_import if o.domain in DEFAULT_DOMAINS), 0)

@@ -1,13 +1,20 @@
 """What the integer inputs of an ONNX model represent: indices into a table, or lengths."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...extras import require
 from ..content import content
 from ..lengths import Words, counted
 from .graph import scopes, trace
-from .parse import array, is_external
+from .tensors import array, is_external
+
+if TYPE_CHECKING:
+    from ...core.typing import NumpyArray
+    from .graph import Scope
 
 # Operators that pass integers on unchanged, except for shape and type.
 _HAND_ON = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
@@ -44,7 +51,7 @@ def lengths(model: bytes | Path) -> Iterator[str]:
     """The inputs that represent lengths."""
     for scope in scopes(require("onnx", "onnx").load_model_from_string(content(model))):
 
-        def values(name, scope=scope):
+        def values(name: str, scope: Scope = scope) -> NumpyArray | None:
             tensor = scope.constant(name)
             return None if tensor is None or is_external(tensor) else array(tensor, None)
 

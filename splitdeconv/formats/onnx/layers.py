@@ -1,6 +1,10 @@
 """The layers of an ONNX model that multiply."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ...errors import SplitDeconvError
 from ...extras import require
@@ -9,6 +13,13 @@ from .graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .parse import parse
 from .shapes.types import known_types
 from .sites import find
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+    from ..input_shapes import Shape
+    from ..site import Site
+    from .graph import Known
 
 # The input that holds the weights of an operator, and the axis of a matrix that counts the inputs.
 _CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}
@@ -19,7 +30,7 @@ _KNOWN = "Conv, ConvTranspose, Gemm, and MatMul with a constant matrix"
 _DOMAINS = (*DEFAULT_DOMAINS, "ai.onnx.ml", "com.microsoft")
 
 
-def layers(data, where, size=None) -> list[dict]:
+def layers(data: bytes, where: str, size: Sequence[int] | None = None) -> list[dict[str, Any]]:
     """The rows of an .onnx file; see `splitdeconv.convert.rows`.
 
     Args:
@@ -31,10 +42,10 @@ def layers(data, where, size=None) -> list[dict]:
     if model.functions:
         model = require("onnx.inliner", "onnx").inline_local_functions(model)
     batch = _fix(model, size, where)
-    found = scopes(model)
-    types = known_types(model, found)
-    main, known = found[0], types[0]
-    sites = iter([site for this, site in find(found, types) if this.scope is main])
+    every = scopes(model)
+    types = known_types(model, every)
+    main, known = every[0], types[0]
+    sites = iter([site for this, site in find(every, types) if this.scope is main])
     fixed, rows = set(main.initializers), []
     for node in main.graph.node:
         transposed = (
@@ -58,7 +69,7 @@ def layers(data, where, size=None) -> list[dict]:
     return rows
 
 
-def _fix(model, size, where):
+def _fix(model: ModelProto, size: Sequence[int] | None, where: str) -> int:
     """Fix open lengths of the inputs: the batch to 1, the image to `size`. Returns the batch."""
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = [v.type.tensor_type.shape.dim for v in model.graph.input if v.name not in stored]
@@ -88,11 +99,11 @@ def _fix(model, size, where):
     return next((dims[0].dim_value for dims in inputs if dims), 1)
 
 
-def _is_length(value):
+def _is_length(value: object) -> bool:
     return isinstance(value, int) and value > 0
 
 
-def _all(graph):
+def _all(graph: GraphProto) -> Iterator[NodeProto]:
     """The nodes of a graph and of the graphs inside it."""
     for node in graph.node:
         yield node
@@ -100,11 +111,13 @@ def _all(graph):
             yield from _all(inner)
 
 
-def _multiplies(node):
+def _multiplies(node: NodeProto) -> bool:
     return node.domain not in _DOMAINS or bool(_OTHERS.search(node.op_type))
 
 
-def _row(node, known, site, fixed, batch, where):
+def _row(
+    node: NodeProto, known: Known, site: Site | None, fixed: Collection[str], batch: int, where: str
+) -> dict[str, Any]:
     """The row of one operator; `site` is the converter's record of a transposed convolution."""
     name, kind = node.name or "".join(node.output[:1]), node.op_type
     if site:
@@ -113,30 +126,40 @@ def _row(node, known, site, fixed, batch, where):
     at = (_CONVOLUTIONS | _MATRICES).get(kind)
     if at is None or node.domain not in _DOMAINS or len(node.input) <= at or not node.output:
         raise refusal(name, where, f"{node.domain}.{kind}" if node.domain else kind, _KNOWN)
-    x, weights, y = (
-        known.get(n, (0, None))[1] for n in (node.input[0], node.input[at], node.output[0])
-    )
-    if not x or not weights or None in (*x, *weights) or 0 in (*x, *weights):
+    x, weights = (_sizes(known, node.input[i]) for i in (0, at))
+    if not x or not weights:
+        first, second = (known.get(node.input[i], (0, None))[1] for i in (0, at))
         fix = "; pass the image size (size=), or fix the input shapes of the model"
-        raise refusal(
-            name, where, f"input {x}, weights {weights}", f"sizes known before the model runs{fix}"
-        )
-    attributes = {
-        a.name: require("onnx.helper", "onnx").get_attribute_value(a) for a in node.attribute
-    }
+        expected = f"sizes known before the model runs{fix}"
+        raise refusal(name, where, f"input {first}, weights {second}", expected)
+    value_of = require("onnx.helper", "onnx").get_attribute_value
+    attributes = {attribute.name: value_of(attribute) for attribute in node.attribute}
     if kind in _CONVOLUTIONS:
         images(x, batch, name, where)
-        found = _conv(name, x, weights, y, attributes)
+        y = known.get(node.output[0], (0, None))[1]
+        result = _conv(name, x, weights, y, attributes)
     else:
-        found = _matrix(name, x, weights, attributes, batch, where, node.input[at] in fixed)
-    if found is None:
-        raise refusal(
-            name, where, f"{kind} of {x} and {weights}, {attributes or 'no attributes'}", _KNOWN
-        )
-    return found
+        result = _matrix(name, x, weights, attributes, batch, where, node.input[at] in fixed)
+    if result is None:
+        got = f"{kind} of {x} and {weights}, {attributes or 'no attributes'}"
+        raise refusal(name, where, got, _KNOWN)
+    return result
 
 
-def _conv(name, x, weights, y, attributes):
+def _sizes(known: Known, name: str) -> tuple[int, ...]:
+    """The shape of a value; empty unless all of its lengths are known and positive."""
+    shape = known.get(name, (0, None))[1] or ()
+    lengths = tuple(length for length in shape if length)
+    return lengths if len(lengths) == len(shape) else ()
+
+
+def _conv(
+    name: str,
+    x: Sequence[int],
+    weights: Sequence[int],
+    y: Shape | None,
+    attributes: Mapping[str, Any],
+) -> dict[str, Any] | None:
     """The row of a convolution; None unless it has one or two axes."""
     rank, groups = len(x) - 2, attributes.get("group", 1)
     if rank not in (1, 2) or len(weights) != len(x) or groups < 1 or x[1] != weights[1] * groups:
@@ -164,7 +187,15 @@ def _conv(name, x, weights, y, attributes):
     )
 
 
-def _matrix(name, x, weights, attributes, batch, where, fixed):
+def _matrix(
+    name: str,
+    x: Sequence[int],
+    weights: Sequence[int],
+    attributes: Mapping[str, Any],
+    batch: int,
+    where: str,
+    fixed: bool,
+) -> dict[str, Any] | None:
     """The row of a product with a weight matrix; None for any other product."""
     turned = attributes.get("transB", 0)
     if not fixed or len(weights) != 2 or attributes.get("transA", 0):

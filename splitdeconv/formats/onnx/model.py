@@ -13,17 +13,21 @@ shape is known.
 DequantizeLinear. If the only reader of a transposed convolution is a QuantizeLinear, and its bias
 is quantized as well, each of its convolutions is followed by the same QuantizeLinear and its
 inverse, so that a runtime can compute all of them with integers. The exception, signed filters that
-could saturate, is explained in `onnx_follow`. Quantizing twice with one scale changes nothing. But
+could saturate, is explained in `follow`. Quantizing twice with one scale changes nothing. But
 an integer convolution sums exactly, whereas ONNX Runtime computes the original ConvTranspose in
 float32, so a value halfway between two steps may be rounded either way.
 
 *External data* is only read from files inside the model's folder, and only when it is needed. What
 `OnnxModel.serialize` returns is self-contained, up to protobuf's limit of 2 GiB; what
-`OnnxModel.write` writes still refers to large tensors that have not changed (see `onnx_outside`).
+`OnnxModel.write` writes still refers to large tensors that have not changed; see `storage.outside`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError
 from ..content import content
@@ -31,13 +35,23 @@ from ..format import Model
 from ..input_shapes import ModelInput, Shape
 from . import unseen
 from .graph import DEFAULT_DOMAINS, scopes, subgraphs
-from .parse import LARGEST, all_tensors, array, inlined, is_external, locate, parse
+from .parse import parse
 from .rewrite.replace import rewrite
 from .shapes.fix import fix, inputs_of
 from .shapes.types import known_types, withdraw
 from .sites import find, find_foreign
 from .storage.bulk import light, save
 from .storage.outside import staying
+from .tensors import LARGEST, all_tensors, array, inlined, is_external, locate
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, TensorProto
+
+    from ...core.typing import NumpyArray
+    from ..site import Decision, Site
+    from .graph import Known, Scope
+    from .sites import Found
+    from .tensors import Place
 
 _SHOWN = 3  # files listed in a note
 
@@ -45,18 +59,28 @@ _SHOWN = 3  # files listed in a note
 class OnnxModel(Model):
     """An ONNX model in memory, created by `parse`."""
 
-    def __init__(self, model, data, folder):
-        self._model, self._data, self._folder = model, data, folder
-        self._scopes, self._types, self._found = [], [], []
-        self._held, self._before = [], []  # for `let_go`
+    def __init__(self, model: ModelProto, data: bytes | Path, folder: Path | None) -> None:
+        self._model, self._folder = model, folder
+        self._data: bytes | Path | None = data  # None once the model has changed
+        self._scopes: list[Scope] = []
+        self._types: list[Known] = []
+        self._found: list[Found] = []
+        self._held: list[Found] = []  # for `let_go`, as are the next
+        self._before: list[Scope] = []
         #: Bytes that the model stores in other files, as far as these can be read.
         self.bytes_outside = _total(self._located())
         self.refers = bool(self._outside())
         #: How many of these bytes the last written model still stores there.
-        self.bytes_kept, self._files = 0, ()
+        self.bytes_kept = 0
+        self._files: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, data, *, path=None):
+    def parse(
+        cls,
+        data: bytes | bytearray | memoryview | Path | ModelProto,
+        *,
+        path: str | Path | None = None,
+    ) -> OnnxModel:
         """Read a model without executing it or loading anything else.
 
         Args:
@@ -67,14 +91,18 @@ class OnnxModel(Model):
         Raises:
             SplitDeconvError: it is not a valid model.
         """
+        source: bytes | Path
         if isinstance(data, bytearray | memoryview):
-            data = bytes(data)
-        elif not isinstance(data, bytes | Path):
-            data = data.SerializeToString(deterministic=True)
+            source = bytes(data)
+        elif isinstance(data, bytes | Path):
+            source = data
+        else:
+            source = data.SerializeToString(deterministic=True)
         where = str(path) if path is not None else "the model"
-        return cls(parse(content(data), where), data, None if path is None else Path(path).parent)
+        folder = None if path is None else Path(path).parent
+        return cls(parse(content(source), where), source, folder)
 
-    def sites(self):
+    def sites(self) -> list[Site]:
         """The transposed convolutions, in the order of the graphs, as `Site` records."""
         self._scopes = scopes(self._model)
         self._types = known_types(self._model, self._scopes)
@@ -84,29 +112,20 @@ class OnnxModel(Model):
         functions = {(function.domain, function.name) for function in self._model.functions}
         return [site for _, site in pairs] + find_foreign(self._scopes, functions)
 
-    def operators(self):
+    def operators(self) -> list[tuple[str, int]]:
         """Every operator of the model and its functions, with the version of its operator set."""
-        operators = []
-        for holder, graph in (
-            (self._model, self._model.graph),
-            *((f, f) for f in self._model.functions),
-        ):
+        operators: list[tuple[str, int]] = []
+        holders = [(self._model, self._model.graph), *((f, f) for f in self._model.functions)]
+        for holder, graph in holders:
             versions = {o.domain: o.version for o in holder.opset_import}
             stack = [graph]
             while stack:
                 for node in stack.pop().node:
                     plain = node.domain in DEFAULT_DOMAINS
-                    version = next(
-                        (
-                            versions[d]
-                            for d in (node.domain, *DEFAULT_DOMAINS * plain)
-                            if d in versions
-                        ),
-                        1,
-                    )
-                    operators.append(
-                        (node.op_type if plain else f"{node.domain}.{node.op_type}", version)
-                    )
+                    domains = DEFAULT_DOMAINS if plain else ()
+                    known = (versions[d] for d in (node.domain, *domains) if d in versions)
+                    name = node.op_type if plain else f"{node.domain}.{node.op_type}"
+                    operators.append((name, next(known, 1)))
                     stack.extend(subgraphs(node))
         return operators
 
@@ -130,7 +149,7 @@ class OnnxModel(Model):
         fix(self._model, shapes)
         self._data = None
 
-    def apply(self, decisions):
+    def apply(self, decisions: Sequence[Decision]) -> None:
         """Rewrite, in memory, the sites whose verdict is "convert".
 
         Args:
@@ -145,20 +164,17 @@ class OnnxModel(Model):
                 raise SplitDeconvError(
                     "this ConvTranspose cannot be rewritten",
                     where=decision.site.name,
-                    expected="a decision about the latest sites() of this model, and a site without a problem",
+                    expected="a decision about the latest sites() of this model, and a site "
+                    "without a problem",
                     got=decision.site.problem or "another site",
                 )
         if chosen:
             withdraw(self._scopes, self._types)
-            rewrite(
-                self._model,
-                self._scopes,
-                [(d.site.key, d.form, d.interleave) for d in chosen],
-                self._folder,
-            )
+            changes = [(d.site.key, d.form or "", d.interleave or "") for d in chosen]
+            rewrite(self._model, self._scopes, changes, self._folder)
             self._data, self._scopes, self._types, self._found = None, [], [], []
 
-    def let_go(self):
+    def let_go(self) -> None:
         """Reduce what the sites refer to: a light copy of the model as it was when they were found.
 
         After this, `apply` does not accept them any more.
@@ -171,7 +187,7 @@ class OnnxModel(Model):
             this.scope, this.weights, this.bias = scope, None, None
         self._scopes, self._types, self._found, self._held = [], [], [], []
 
-    def serialize(self):
+    def serialize(self) -> bytes:
         """The model as one file with external data inside; the original bytes if nothing changed.
 
         Raises:
@@ -187,7 +203,7 @@ class OnnxModel(Model):
         self._data = None
         return self._model.SerializeToString(deterministic=True)
 
-    def write(self, path):
+    def write(self, path: Path) -> None:
         """Write the model to a file; the model must not be used afterwards.
 
         No stored tensor is held in memory twice, and the model loses those of its main graph. Large
@@ -201,11 +217,8 @@ class OnnxModel(Model):
                 GiB.
         """
         kept = staying(self._model, self._folder)
-        found = [locate(tensor, self._folder) for tensor in kept]
-        self.bytes_kept, self._files = (
-            _total(found),
-            tuple(sorted({_location(tensor) for tensor in kept})),
-        )
+        self.bytes_kept = _total(locate(tensor, self._folder) for tensor in kept)
+        self._files = tuple(sorted({_location(tensor) for tensor in kept}))
         stays = {id(tensor) for tensor in kept}
         outside = [tensor for tensor in self._outside() if id(tensor) not in stays]
         if self._data is not None and not outside:
@@ -213,9 +226,8 @@ class OnnxModel(Model):
             return
         stored = list(self._model.graph.initializer)
         del self._model.graph.initializer[:]
-        self._check_size(
-            outside, self._model.ByteSize() + sum(tensor.ByteSize() for tensor in stored)
-        )
+        held = self._model.ByteSize() + sum(tensor.ByteSize() for tensor in stored)
+        self._check_size(outside, held)
         brought = {id(tensor) for tensor in outside}
         for tensor in self._outside():
             if id(tensor) in brought:
@@ -226,48 +238,50 @@ class OnnxModel(Model):
             path,
         )
 
-    def _check_size(self, outside, held):
+    def _check_size(self, outside: Iterable[TensorProto], held: int) -> None:
         """Reject a file whose size, including the tensors outside, would be too large."""
-        size = held + sum(locate(tensor, self._folder)[2] for tensor in outside)
+        size = held + sum(locate(tensor, self._folder).size for tensor in outside)
         if size > LARGEST:
+            way_out = "there is nothing to convert in it: use it as it is"
+            if self._data is None:
+                way_out = "convert fewer layers, or choose the form split, which adds no weights"
             raise SplitDeconvError(
                 "the model is too large for one file",
                 where="OnnxModel.serialize",
                 expected=f"up to {LARGEST} bytes, external data included",
                 got=f"{size} bytes",
-                fix="convert fewer layers, or choose the form split, which adds no weights"
-                if self._data is None
-                else "there is nothing to convert in it: use it as it is",
+                fix=way_out,
             )
 
-    def notes(self):
+    def notes(self) -> tuple[str, ...]:
         """Notes for the user of the converted file."""
         if self.bytes_kept:
-            files = ", ".join(self._files[:_SHOWN]) + ", ..." * (len(self._files) > _SHOWN)
+            shown = [*self._files[:_SHOWN], *(["..."] if len(self._files) > _SHOWN else [])]
             return (
-                f"{self.bytes_kept:,} bytes stay in other files ({files}): the result refers to them if "
-                "it is saved in the folder of the original; saved anywhere else, it gets a copy of them",
+                f"{self.bytes_kept:,} bytes stay in other files ({', '.join(shown)}): the result "
+                "refers to them if it is saved in the folder of the original; saved anywhere else, "
+                "it gets a copy of them",
             )
         return ("data from the model's other files is now inside it",) if self.bytes_outside else ()
 
-    def _outside(self):
+    def _outside(self) -> list[TensorProto]:
         """The tensors that are stored in other files."""
         return [tensor for tensor in all_tensors(self._model) if is_external(tensor)]
 
-    def _located(self):
+    def _located(self) -> Iterator[Place]:
         """Their locations, without those that cannot be read; these are rejected when needed."""
         for tensor in self._outside():
             with suppress(SplitDeconvError):
                 yield locate(tensor, self._folder)
 
-    def _read(self, tensor):
+    def _read(self, tensor: TensorProto) -> NumpyArray:
         return array(tensor, self._folder)
 
 
-def _total(places):
+def _total(places: Iterable[Place]) -> int:
     """Bytes in other files; tensors at the same location count once."""
     return sum({(path, start): size for path, start, size in places}.values())
 
 
-def _location(tensor):
+def _location(tensor: TensorProto) -> str:
     return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")

@@ -5,12 +5,21 @@ A subclass decides where the nodes go: into a protobuf graph
 (`splitdeconv.formats.onnx.rewrite.rule`).
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
 
 from ...extras import require
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ...core.typing import NumpyArray
 
 #: The end value for a Slice up to the end, as recommended by the ONNX specification.
 TO_THE_END = 2**63 - 1
@@ -27,7 +36,11 @@ class Scaled:
     div: int = 1
 
 
-class Ops(ABC):
+#: A value in the graph: whatever a subclass of `Ops` represents it by.
+Value = TypeVar("Value")
+
+
+class Ops(ABC, Generic[Value]):
     """Emits operators; values are whatever the subclass returns for them.
 
     Args:
@@ -35,58 +48,82 @@ class Ops(ABC):
         may_be_empty: whether values may have no elements at run time, as with a batch of 0.
     """
 
-    def __init__(self, opset, may_be_empty=True):
+    def __init__(self, opset: int, may_be_empty: bool = True) -> None:
         self.opset, self.may_be_empty = opset, may_be_empty
 
+    @overload
+    def emit(
+        self,
+        kind: str,
+        inputs: Sequence[Value],
+        *,
+        outputs: Literal[1] = 1,
+        domain: str = "",
+        **attributes: Any,
+    ) -> Value: ...
+
+    @overload
+    def emit(
+        self,
+        kind: str,
+        inputs: Sequence[Value],
+        *,
+        outputs: int,
+        domain: str = "",
+        **attributes: Any,
+    ) -> list[Value]: ...
+
     @abstractmethod
-    def emit(self, kind, inputs, *, outputs=1, domain="", **attributes):
+    def emit(
+        self,
+        kind: str,
+        inputs: Sequence[Value],
+        *,
+        outputs: int = 1,
+        domain: str = "",
+        **attributes: Any,
+    ) -> Value | list[Value]:
         """Add a node; returns its output, or a list of outputs if `outputs` is not 1."""
 
     @abstractmethod
-    def constant(self, array, hint="constant"):
+    def constant(self, array: NumpyArray, hint: str = "constant") -> Value:
         """A constant in the model."""
 
-    def integers(self, values, hint):
+    def integers(self, values: Sequence[int], hint: str) -> Value:
         """A constant vector of int64."""
         return self.constant(np.array(values, np.int64), hint)
 
-    def concat(self, values, axis):
+    def concat(self, values: Sequence[Value], axis: int) -> Value:
         """Concatenate along an axis; a single value is returned as it is."""
         return values[0] if len(values) == 1 else self.emit("Concat", values, axis=axis)
 
-    def split(self, value, parts, axis):
+    def split(self, value: Value, parts: int, axis: int) -> list[Value]:
         """Split into equal parts along an axis."""
         if parts == 1:
             return [value]
-        attributes = {"num_outputs": parts} if self.opset >= 18 else {}
+        attributes: dict[str, Any] = {"num_outputs": parts} if self.opset >= 18 else {}
         return self.emit("Split", [value], outputs=parts, axis=axis, **attributes)
 
-    def transpose(self, value, order):
+    def transpose(self, value: Value, order: Iterable[int]) -> Value:
         """Permute the axes."""
         return self.emit("Transpose", [value], perm=list(order))
 
-    def gather(self, value, indices, axis):
+    def gather(self, value: Value, indices: Sequence[int], axis: int) -> Value:
         """Select positions along an axis."""
         return self.emit("Gather", [value, self.integers(indices, "indices")], axis=axis)
 
-    def slice(self, value, ranges):
+    def slice(self, value: Value, ranges: Mapping[int, tuple[int, int]]) -> Value:
         """Crop by ``{axis: (start, end)}``, the numbers of elements to remove at both ends."""
         axes = sorted(ranges)
         starts = [ranges[axis][0] for axis in axes]
         ends = [-ranges[axis][1] or TO_THE_END for axis in axes]
         if self.opset < 10:
             return self.emit("Slice", [value], axes=axes, starts=starts, ends=ends)
-        names = ("starts", "ends", "axes")
-        return self.emit(
-            "Slice",
-            [
-                value,
-                *(self.integers(v, n) for v, n in zip((starts, ends, axes), names, strict=True)),
-            ],
-        )
+        named = (("starts", starts), ("ends", ends), ("axes", axes))
+        return self.emit("Slice", [value, *(self.integers(v, name) for name, v in named)])
 
-    def expand(self, value, like, dtype):
-        """Broadcast a value of NumPy type `dtype` over the axes of `like`; its values are ignored."""
+    def expand(self, value: Value, like: Value, dtype: npt.DTypeLike) -> Value:
+        """Broadcast a value of NumPy type `dtype` over the axes of `like`, whatever that holds."""
         if self.opset >= 8:
             return self.emit("Expand", [value, self.emit("Shape", [like])])
         # Nothing is greater than itself, not even NaN: this gives zeros of the required shape.
@@ -94,14 +131,14 @@ class Ops(ABC):
         zeros = self.emit("Cast", [self.emit("Greater", [like, like])], to=kind)
         return self.emit("Add", [zeros, value])
 
-    def pad(self, value, pads):
+    def pad(self, value: Value, pads: Sequence[tuple[int, int]]) -> Value:
         """Pad each axis with ``(before, after)`` zeros."""
         flat = [before for before, _ in pads] + [after for _, after in pads]
         if self.opset < 11:
             return self.emit("Pad", [value], pads=flat)
         return self.emit("Pad", [value, self.integers(flat, "pads")])
 
-    def reshape(self, value, dims):
+    def reshape(self, value: Value, dims: Sequence[int | Scaled]) -> Value:
         """The same elements in another shape.
 
         Args:
@@ -119,13 +156,14 @@ class Ops(ABC):
         if unknown and -1 not in dims and not self.may_be_empty:
             dims[unknown.pop()] = -1
         if not unknown:
-            return self.emit("Reshape", [value, self.integers(dims, "shape")])
+            lengths = [d for d in dims if not isinstance(d, Scaled)]
+            return self.emit("Reshape", [value, self.integers(lengths, "shape")])
         scaled = [d if isinstance(d, Scaled) else None for d in dims]
         shape = self.gather(self.emit("Shape", [value]), [d.index if d else 0 for d in scaled], 0)
         steps = (
             ("Mul", [d.mul if d else 0 for d in scaled]),
             ("Div", [d.div if d else 1 for d in scaled]),
-            ("Add", [0 if d else length for d, length in zip(scaled, dims, strict=True)]),
+            ("Add", [0 if isinstance(d, Scaled) else d for d in dims]),
         )
         for kind, operand in steps:
             if kind == "Mul" or set(operand) != {int(kind == "Div")}:

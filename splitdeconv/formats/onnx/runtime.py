@@ -1,14 +1,22 @@
 """An ONNX model in ONNX Runtime on the CPU."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...extras import require
 from ...limits import allowance
-from ..port import Input, number_type, rejected
+from ..port import Input, Runner, number_type, rejected
 from .storage.outside import refers
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, NodeArg
+
+    from ..port import Arrays
 
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 _LARGE = 1 << 30  # bytes in other files above which no second copy is made
@@ -19,7 +27,7 @@ def load(
     path: str | None = None,
     kernels: str = "default",
     threads: int | None = None,
-) -> dict:
+) -> dict[str, Runner]:
     """The model under the name "", ready to run.
 
     Args:
@@ -49,21 +57,21 @@ def load(
             "session.model_external_initializers_file_folder_path", folder
         )
     try:
-        return {
-            "": _Session(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))
-        }
+        opened = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
         raise rejected(error) from None
+    session = _Session(opened)
+    return {"": Runner(session.inputs, session)}
 
 
-def _source(model, path):
+def _source(model: bytes | Path, path: str | None) -> tuple[bytes | str, str | None]:
     """The argument for ONNX Runtime, and the folder where it looks for the model's other files.
 
     For a file that it reads itself it looks beside that file; the folder is only needed for bytes.
     """
-    folder = path and os.path.dirname(os.path.abspath(path))
+    folder = None if path is None else os.path.dirname(os.path.abspath(path))
     if isinstance(model, Path):
-        elsewhere = path and os.path.realpath(folder) != os.path.realpath(model.parent)
+        elsewhere = folder and os.path.realpath(folder) != os.path.realpath(model.parent)
         if not elsewhere or not refers(data := model.read_bytes()):
             return str(model), None
         model = data
@@ -73,7 +81,7 @@ def _source(model, path):
 class _Session:
     """A session that is called with arrays by name."""
 
-    def __init__(self, session):
+    def __init__(self, session: InferenceSession) -> None:
         self._session = session
         self.inputs = tuple(
             Input(port.name, dtype, _shape(port), dtype in _BYTES, default)
@@ -84,7 +92,7 @@ class _Session:
             for port, dtype in ((port, _type_of(port.type)) for port in ports)
         )
 
-    def __call__(self, feed):
+    def __call__(self, feed: Arrays) -> Arrays:
         try:
             values = self._session.run(None, feed)
         except Exception as error:  # as above
@@ -97,11 +105,11 @@ class _Session:
         }
 
 
-def _shape(port):
+def _shape(port: NodeArg) -> tuple[int | None, ...]:
     return tuple(n if isinstance(n, int) else None for n in port.shape or ())
 
 
-def _type_of(text):
+def _type_of(text: str) -> np.dtype[Any] | None:
     names = {"float": "float32", "double": "float64"}
     inner = text[7:-1] if text.startswith("tensor(") else None
     return None if inner in (None, "string") else number_type(names.get(inner, inner))

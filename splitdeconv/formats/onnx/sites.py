@@ -1,21 +1,27 @@
 """What an ONNX model contains of each transposed convolution, and why one cannot be converted."""
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import SplitDeconvError
-from ...extras import require
 from ..finite import describe
 from ..site import Site
 from .follow import can_follow, is_linear, type_behind
-from .geometry import from_onnx
+from .geometry import cannot, geometry
 from .graph import DEFAULT_DOMAINS, Source, trace
-from .ops import FIRST_OPSET
 from .unseen import MICROSOFT
 
-_INTS = ("dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides")
-_KNOWN = {*_INTS, "auto_pad", "group"}
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+    from ...core.geometry import Axis
+    from .graph import Known, Read, Scope, ValueType
+
 # With channels first, "concat" needs one Reshape per phase along the last axis, and "transpose" two
 # in total. But with more than one axis its Transpose has six or eight dimensions, which is slow.
 _ALONG_ONE, _ALONG_MORE = ("transpose", "concat"), ("concat", "depth_to_space", "transpose")
@@ -27,19 +33,20 @@ _LARGEST = {
     11: float(np.finfo(np.float64).max),
     16: 255 * 2.0**120,
 }
+_SIZED = "output_shape only holds for the declared input size, as does the result"
 _READABLE = {**_FLOATS, 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32"}
 
 
 @dataclass(eq=False)
 class Found:
-    """A ConvTranspose node and what is needed to replace it; fields may be None after a `problem`."""
+    """A ConvTranspose node and what is needed to replace it, as far as there is no `problem`."""
 
-    scope: object
+    scope: Scope
     place: int  # index of the scope in the model, the same in the converted model
-    node: object
-    axes: tuple | None = None
+    node: NodeProto
+    axes: tuple[Axis, ...] = ()
     groups: int = 1
-    shape: tuple | None = None  # of the filters
+    shape: tuple[int, ...] = ()  # of the filters
     weights: Source | None = None  # None: cut in the graph
     bias: Source | None = None  # None: no bias, or stacked in the graph
     computes: int = 0  # data type of the sums
@@ -47,16 +54,18 @@ class Found:
     problem: str | None = None
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The name of the node, or of its output."""
         return self.node.name or self.node.output[0]
 
 
-def find(found, types, read=None):
+def find(
+    every: Sequence[Scope], types: Sequence[Known], read: Read | None = None
+) -> list[tuple[Found, Site]]:
     """A `Found` for every ConvTranspose node.
 
     Args:
-        found: the scopes.
+        every: the scopes.
         types: for each scope, ``name -> (data type, shape)``, as far as they are known.
         read: ``tensor -> array`` for stored tensors; raises if an external one cannot be read. None
             to determine only the geometry.
@@ -66,17 +75,17 @@ def find(found, types, read=None):
     """
     return [
         _look(scope, place, node, known, read)
-        for place, (scope, known) in enumerate(zip(found, types, strict=True))
+        for place, (scope, known) in enumerate(zip(every, types, strict=True))
         for node in scope.graph.node
         if node.op_type == "ConvTranspose" and node.domain in DEFAULT_DOMAINS and node.output
     ]
 
 
-def find_foreign(found, defined) -> list[Site]:
+def find_foreign(every: Iterable[Scope], defined: Collection[tuple[str, str]]) -> list[Site]:
     """Transposed convolutions of other domains, such as a runtime's, which are not convertible.
 
     Args:
-        found: the scopes.
+        every: the scopes.
         defined: (domain, name) of the model's own functions, which are scopes themselves.
     """
     return [
@@ -91,7 +100,7 @@ def find_foreign(found, defined) -> list[Site]:
             batch=None,
             problem=f"an operator of {node.domain}, not of ONNX: {_way_around(node)}",
         )
-        for scope in found
+        for scope in every
         for node in scope.graph.node
         if "ConvTranspose" in node.op_type
         and node.domain not in DEFAULT_DOMAINS
@@ -100,7 +109,7 @@ def find_foreign(found, defined) -> list[Site]:
     ]
 
 
-def _way_around(node):
+def _way_around(node: NodeProto) -> str:
     """How to get a file with the standard ONNX operator."""
     if node.op_type == "ConvTransposeWithDynamicPads":  # by tf2onnx, on request
         return "export the model without --extra_opset com.microsoft:1 (tf2onnx)"
@@ -109,13 +118,15 @@ def _way_around(node):
     return "export the model with the ONNX operator ConvTranspose, or convert its source model"
 
 
-def _look(scope, place, node, known, read):
+def _look(
+    scope: Scope, place: int, node: NodeProto, known: Known, read: Read | None
+) -> tuple[Found, Site]:
     this = Found(scope, place, node)
     batch = cin = cout = None
     stored = 0
     try:
         if len(node.input) < 2 or not all(node.input[:2]):
-            raise _cannot("missing input or filters", "two or three inputs", str(list(node.input)))
+            raise cannot("missing input or filters", "two or three inputs", str(list(node.input)))
         data_type, x = _lookup(scope, known, node.input[0])
         batch = this.batch = x[0] if x else None
         source = _take_weights(this, known)
@@ -139,29 +150,24 @@ def _look(scope, place, node, known, read):
         this.problem = in_words(error)
     dtype = _READABLE.get(stored or this.computes, "unknown")
     sized = any(attribute.name == "output_shape" for attribute in node.attribute)
-    bound = (
-        "output_shape only holds for the declared input size, as does the result" if sized else None
-    )
     site = Site(
-        this.name,
-        "ConvTranspose",
-        this.axes,
-        this.groups,
-        cin,
-        cout,
-        dtype,
-        batch,
-        this.problem,
-        this,
+        name=this.name,
+        operator="ConvTranspose",
+        axes=this.axes or None,
+        groups=this.groups,
+        in_channels=cin,
+        out_channels=cout,
+        dtype=dtype,
+        batch=batch,
+        problem=this.problem,
+        key=this,
+        interleaves=_ALONG_ONE if len(this.axes) == 1 else _ALONG_MORE,
+        bound=_SIZED if sized else None,
     )
-    return this, replace(
-        site,
-        bound=bound,
-        interleaves=_ALONG_ONE if this.axes and len(this.axes) == 1 else _ALONG_MORE,
-    )
+    return this, site
 
 
-def in_words(error):
+def in_words(error: SplitDeconvError) -> str:
     """An error as one line of text."""
     details = [
         f"{label} {text}"
@@ -171,129 +177,57 @@ def in_words(error):
     return ": ".join([error.problem, ", ".join(details)]) if details else error.problem
 
 
-def geometry(node, opset, x, filters, bias):
-    """The axes and groups of a ConvTranspose.
-
-    Args:
-        node: the NodeProto.
-        opset: version of the default operator set.
-        x, filters, bias: their shapes; open lengths of `x` and `bias` are None, as are unknown
-            shapes.
-
-    Returns:
-        Tuple of `Axis`, and the groups.
-
-    Raises:
-        SplitDeconvError: it cannot be split with these operators.
-    """
-    newest = require("onnx", "onnx").defs.onnx_opset_version()
-    if not FIRST_OPSET <= opset <= newest:
-        raise _cannot(
-            "unsupported operator set", f"opset {FIRST_OPSET} to {newest}", f"opset {opset}"
-        )
-    attributes = _attributes(node)
-    groups = attributes.pop("group", 1)
-    if groups < 1 or filters[0] % groups:
-        raise _cannot(
-            "invalid group: must divide the input channels",
-            f"a divisor of {filters[0]}",
-            str(groups),
-        )
-    kernel = attributes.setdefault("kernel_shape", filters[2:])
-    if kernel != filters[2:]:
-        raise _cannot("kernel_shape does not match the filters", str(filters[2:]), str(kernel))
-    if x and (len(x) != len(filters) or x[1] not in (None, filters[0])):
-        raise _cannot(
-            "input does not match the filters",
-            f"{len(filters)} axes, {filters[0]} channels",
-            f"shape {x}",
-        )
-    if bias and (len(bias) != 1 or bias[0] not in (None, filters[1] * groups)):
-        raise _cannot(
-            "bias does not match the filters", f"{filters[1] * groups} numbers", f"shape {bias}"
-        )
-    axes = from_onnx(x[2:] if x else (None,) * (len(filters) - 2), **attributes)
-    return axes, groups
-
-
-def _cannot(problem, expected, got):
-    return SplitDeconvError(problem, where="ConvTranspose", expected=expected, got=got)
-
-
-def _attributes(node):
-    """The attributes as Python values, under the names that `from_onnx` and ONNX share."""
-    values = {}
-    for attribute in node.attribute:
-        name = attribute.name
-        if attribute.ref_attr_name:
-            raise _cannot(
-                f"{name} is a parameter of a function", "a number", attribute.ref_attr_name
-            )
-        if name not in _KNOWN or name in values:
-            raise _cannot("unknown or duplicate attribute", ", ".join(sorted(_KNOWN)), repr(name))
-        if name in _INTS and attribute.type == attribute.INTS:
-            values[name] = tuple(attribute.ints)
-        elif name == "auto_pad" and attribute.type == attribute.STRING:
-            values[name] = attribute.s.decode("utf-8", "replace")
-        elif name == "group" and attribute.type == attribute.INT:
-            values[name] = attribute.i
-        else:
-            raise _cannot(
-                f"wrong type of attribute {name}", "the type in ONNX", f"type {attribute.type}"
-            )
-    return values
-
-
-def _take_weights(this, known):
+def _take_weights(this: Found, known: Known) -> Source | None:
     """Record shape and type of the filters; returns their `Source`, None if not constant."""
     scope, node = this.scope, this.node
     source = trace(scope, node.input[1])
     this.computes, shape = _lookup(scope, known, node.input[1])
     if source:
         this.computes, shape = type_behind(source, scope), tuple(source.tensor.dims)
-    if shape is None or None in shape or len(shape) < 3 or not all(shape):
+    lengths = tuple(length for length in shape or () if length)
+    if shape is None or len(shape) < 3 or len(lengths) < len(shape):
         fix = "; inline the functions first, with onnx.inliner" if scope.function else ""
-        raise _cannot(f"the shape of its filters is unknown{fix}", "known lengths", str(shape))
-    this.shape = shape
+        raise cannot(f"the shape of its filters is unknown{fix}", "known lengths", str(shape))
+    this.shape = lengths
     return source
 
 
-def _is_followed(this, source, rank, read):
+def _is_followed(this: Found, source: Source, rank: int, read: Read) -> bool:
     """Whether a constant is cut in its stored form, with its operators repeated on the parts."""
     return source.tensor.data_type in _READABLE and can_follow(
         source, this.scope, rank, this.groups, read
     )
 
 
-def _refuse_overflow(this, source, read):
+def _refuse_overflow(this: Found, source: Source, read: Read) -> None:
     """Reject filters for which the sums of the convolutions may differ from the original's."""
     expected = "finite filters whose sums cannot overflow"
     for node in filter(is_linear, source.chain):
         scale = this.scope.constant(node.input[1])
         if scale is not None and not np.isfinite(read(scale).astype(np.float64)).all():
-            raise _cannot("the scales of its filters contain NaN or infinity", expected, "")
+            raise cannot("the scales of its filters contain NaN or infinity", expected, "")
     if source.tensor.data_type in _FLOATS:
         with np.errstate(over="ignore"):
             filters = read(source.tensor)
-            said = describe(filters, channels=1, largest=_LARGEST.get(this.computes, np.inf))
-        if said:
-            raise _cannot(said, expected, "")
+            fault = describe(filters, channels=1, largest=_LARGEST.get(this.computes, np.inf))
+        if fault:
+            raise cannot(fault, expected, "")
 
 
-def _check_function(this):
+def _check_function(this: Found) -> None:
     """Checks that only concern protobuf graphs: the type of zeros, and constants in functions."""
     if this.computes not in _FLOATS:
         known = ", ".join(_FLOATS.values())
-        raise _cannot(
+        raise cannot(
             "ONNX does not define this operator for that type", known, f"type {this.computes}"
         )
     if this.scope.opset < 9 and this.scope.function:
-        raise _cannot(
+        raise cannot(
             "constants in functions must be floats", "opset 9 or later", f"opset {this.scope.opset}"
         )
 
 
-def _lookup(scope, known, name):
+def _lookup(scope: Scope, known: Known, name: str) -> ValueType:
     """(data type, shape) of a value; (0, None) if nothing is known."""
     tensor = scope.constant(name)
     if tensor is not None:

@@ -1,19 +1,29 @@
 """Filters and bias of a planned transposed convolution, cut in NumPy or by nodes of the graph.
 
 ONNX stores the filters as ``(Cin, Cout // groups, *kernel)``; a convolution needs
-``(M, Cin // groups, *taps)``, where M counts (group, phase, output channel). `onnx_follow` uses
+``(M, Cin // groups, *taps)``, where M counts (group, phase, output channel). `follow` uses
 this for constants that are followed by other operators.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...core.apply import split_filters
 
+if TYPE_CHECKING:
+    from ...core.plan import Convolution, SplitPlan
+    from ...core.typing import NumpyArray
+    from .ops import Ops, Value
+
 #: Numbers in a block of filters.
 _BLOCK = 1 << 22
 
 
-def cut(plan, filters):
+def cut(plan: SplitPlan, filters: NumpyArray) -> list[NumpyArray | None]:
     """The filters of each of ``plan.convolutions``, None for empty phases.
 
     `filters` is an array ``(Cin, Cout // groups, *kernel)``. Large filters are cut a few input
@@ -21,25 +31,29 @@ def cut(plan, filters):
     """
     rank, cin = len(plan.axes), len(filters)
     step = cin if plan.groups > 1 else max(1, _BLOCK * cin // max(1, filters.size))
-    whole = [None] * len(plan.convolutions)
+    whole: list[NumpyArray | None] = [None] * len(plan.convolutions)
     for start in range(0, cin, step):
         block = filters[start : start + step].transpose(*range(2, rank + 2), 1, 0)
         for i, part in enumerate(split_filters(plan, block)):
             if part is None:
                 continue
             part = part.transpose(rank + 1, rank, *range(rank))
-            if whole[i] is None:
-                whole[i] = np.empty((len(part), cin // plan.groups, *part.shape[2:]), part.dtype)
-            whole[i][:, start : start + step] = part
+            held = whole[i]
+            if held is None:
+                shape = (len(part), cin // plan.groups, *part.shape[2:])
+                whole[i] = held = np.empty(shape, part.dtype)
+            held[:, start : start + step] = part
     return whole
 
 
-def stack(vector, groups, phases):
+def stack(vector: NumpyArray, groups: int, phases: int) -> NumpyArray:
     """A vector per output channel ``(Cout,)`` as one per (group, phase, output channel)."""
     return np.tile(vector.reshape(groups, 1, -1), (1, phases, 1)).reshape(-1)
 
 
-def cut_in_graph(ops, plan, filters, shape):
+def cut_in_graph(
+    ops: Ops[Value], plan: SplitPlan, filters: Value, shape: Sequence[int]
+) -> list[Value | None]:
     """`cut` for filters that are only known at run time: a value of static `shape`."""
     rank, groups = len(plan.axes), plan.groups
     cin, cout = shape[0] // groups, shape[1]
@@ -65,7 +79,14 @@ def cut_in_graph(ops, plan, filters, shape):
     ]
 
 
-def _pick(ops, planes, convolution, plan, channels, held):
+def _pick(
+    ops: Ops[Value],
+    planes: Value,
+    convolution: Convolution,
+    plan: SplitPlan,
+    channels: tuple[int, int],
+    held: Sequence[int],
+) -> Value:
     """The taps of every phase of one convolution, with the phases before the output channels.
 
     Args:
@@ -91,7 +112,7 @@ def _pick(ops, planes, convolution, plan, channels, held):
     )
 
 
-def stack_in_graph(ops, bias, groups, phases, channels):
+def stack_in_graph(ops: Ops[Value], bias: Value, groups: int, phases: int, channels: int) -> Value:
     """`stack` for a value of the graph with `channels` output channels."""
     if phases == 1:
         return bias

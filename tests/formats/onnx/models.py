@@ -1,6 +1,4 @@
-"""Hand-made ONNX models, and the two runs every test compares: the original's and the converted
-one's.
-"""
+"""Hand-made ONNX models, and runs of the original and of the converted model."""
 
 import numpy as np
 import onnx
@@ -36,9 +34,7 @@ def model(
 
 
 def single(x, w, bias=None, *, shape=None, opset=17, ir_version=8, **attributes):
-    """A model of one ConvTranspose "up" with stored weights; `shape` is what it declares of its
-    input.
-    """
+    """A model of one ConvTranspose "up" with stored weights; `shape` is declared of its input."""
     up = helper.make_node(
         "ConvTranspose", ["x", "w"] + ["b"] * (bias is not None), ["y"], name="up", **attributes
     )

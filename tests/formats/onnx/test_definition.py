@@ -1,6 +1,4 @@
-"""ONNX models of types for which ONNX Runtime's CPU has no ConvTranspose: operators run by
-definition.
-"""
+"""Operators of types that ONNX Runtime's CPU does not support are run by their definition."""
 
 import ml_dtypes
 import numpy as np

@@ -1,4 +1,4 @@
-"""Constants that are cut as they are stored: zeros, types and signs behind any chain of operators."""
+"""Constants that are cut in their stored form: zeros, types and signs behind any operators."""
 
 import numpy as np
 import pytest
@@ -174,8 +174,8 @@ def test_filters_whose_sums_are_not_finite_are_refused(bad):
     w[1, 2, 1, :2] = bad
     assert "its filters" in problem(_up([], {"w": w}))
     halves = w.astype("f2") if bad < 3e38 or np.isnan(bad) else np.full(w.shape, 6e4, "f2")
-    assert "its filters" in problem(_up([node("Cast", ["w0"], "w", to=10), node("Cast", ["x"], "h", to=10)],
-                                        {"w0": halves.astype("f4")}, x="h"))  # fmt: skip
+    casts = [node("Cast", ["w0"], "w", to=10), node("Cast", ["x"], "h", to=10)]
+    assert "its filters" in problem(_up(casts, {"w0": halves.astype("f4")}, x="h"))
     scale = {"w0": np.ones((4, 3, 3, 5), "i1"), "s": np.float32(np.inf)}
     assert "scales of its filters" in problem(
         _up([node("DequantizeLinear", ["w0", "s"], "w")], scale)

@@ -1,6 +1,4 @@
-"""ONNX' padding dialect: what ONNX Runtime computes decides, and other readings of the same
-attributes are shown.
-"""
+"""ONNX' padding dialect: what ONNX Runtime computes, and how other readings differ from it."""
 
 import random
 

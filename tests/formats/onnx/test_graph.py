@@ -94,9 +94,7 @@ def test_branches_of_an_old_model():
 
 
 def _loop(weights="outer"):
-    """x is doubled in size and subsampled again, three times; the filters come from outside,
-    inside, or are carried.
-    """
+    """x is doubled and subsampled three times; the filters are outside, inside, or carried."""
     nodes = [
         _node("Identity", ["go"], ["go_on"]),
         _up(["state", "w", "b"], "big"),

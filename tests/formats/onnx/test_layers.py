@@ -1,6 +1,4 @@
-"""The layers of ONNX models: sizes, padding and products as the nodes say them, and what has no
-row.
-"""
+"""The layers of ONNX models: sizes, padding and products of the nodes, and nodes without a row."""
 
 import numpy as np
 import onnx
@@ -21,9 +19,7 @@ SIDES = ("h", "w")
 
 
 def of_table(table):
-    """Each row as a node with an input of its own; weights are inputs too, so that no numbers are
-    needed.
-    """
+    """Each row as a node with its own input; weights are inputs too, so no numbers are needed."""
     nodes, inputs, outputs = [], [], []
     for index, row in enumerate(table.itertuples(index=False)):
         x, w, y = (f"{name}{index}" for name in "xwy")
@@ -65,9 +61,7 @@ def test_a_network_has_the_table_of_its_model(name):
 
 
 def chain(batch):
-    """Dense, reshape, a grouped and dilated convolution, a transposed one; no sizes are declared
-    between them.
-    """
+    """Dense, Reshape, a grouped and dilated convolution, a transposed one; no sizes in between."""
     rng = np.random.default_rng(0)
     weights = {
         "a": rng.standard_normal((5, 6 * 4 * 3)).astype("f4"),

@@ -63,12 +63,8 @@ def test_two_in_a_row_and_an_output_in_between(form):
 def test_sites_tell_what_the_model_says():
     first, second = OnnxModel.parse(_chain()[0]).sites()
     assert (first.name, second.name) == ("mid", "up2")
-    assert (first.operator, first.dtype, first.groups, first.batch) == (
-        "ConvTranspose",
-        "float32",
-        1,
-        None,
-    )
+    identity = (first.operator, first.dtype, first.groups, first.batch)
+    assert identity == ("ConvTranspose", "float32", 1, None)
     assert (second.in_channels, second.out_channels) == (3, 2)
     assert second.axes == from_onnx((8, 10), (2, 4), strides=(2, 3), output_shape=(16, 30))
     assert second.problem is None
@@ -78,12 +74,8 @@ def test_only_what_was_decided_is_converted():
     source, x = _chain()
     parsed = OnnxModel.parse(source)
     first, second = parsed.sites()
-    parsed.apply(
-        [
-            Decision(first, "leave", None, None, ""),
-            Decision(second, "convert", "split", "concat", ""),
-        ]
-    )
+    leave = Decision(first, "leave", None, None, "")
+    parsed.apply([leave, Decision(second, "convert", "split", "concat", "")])
     result = onnx.load_model_from_string(parsed.serialize())
     assert kinds(result)[:2] == ["ConvTranspose", "Relu"]
     assert kinds(result).count("ConvTranspose") == 1
@@ -110,8 +102,8 @@ def test_operators_with_their_versions():
     parsed = OnnxModel.parse(_chain()[0])
     assert parsed.operators() == [("ConvTranspose", 17), ("Relu", 17), ("ConvTranspose", 17)]
     custom = helper.make_node("Mish", ["y"], ["z"], domain="com.example")
-    source = model([_chain()[0].graph.node[1], custom], [value("mid", "f", [1])], [value("z", "f", [1])],
-                   domains=["com.example"])  # fmt: skip
+    relu, ports = _chain()[0].graph.node[1], [[value(n, "f", [1])] for n in ("mid", "z")]
+    source = model([relu, custom], *ports, domains=["com.example"])
     source.graph.node[1].input[0] = "act"
     assert OnnxModel.parse(source).operators() == [("Relu", 17), ("com.example.Mish", 1)]
 
@@ -123,14 +115,8 @@ def test_what_is_no_transposed_convolution_stays():
     source.graph.value_info.append(value("act", "f", ["batch", 3, 8, 10]))
     source.graph.doc_string = "about the graph"
     result = convert(source)
-    for name in (
-        "producer_name",
-        "doc_string",
-        "model_version",
-        "metadata_props",
-        "opset_import",
-        "ir_version",
-    ):
+    kept = ("producer_name", "doc_string", "model_version", "metadata_props", "opset_import")
+    for name in (*kept, "ir_version"):
         assert getattr(result, name) == getattr(source, name)
     assert list(result.graph.value_info) == list(source.graph.value_info)
     assert (result.graph.input, result.graph.output) == (source.graph.input, source.graph.output)
@@ -140,9 +126,8 @@ def test_what_is_no_transposed_convolution_stays():
 
 def test_the_same_bytes_every_time_and_untouched_bytes_if_nothing_is_done():
     data = _chain()[0].SerializeToString()
-    assert convert(data).SerializeToString(deterministic=True) == convert(data).SerializeToString(
-        deterministic=True
-    )
+    first, second = (convert(data).SerializeToString(deterministic=True) for _ in range(2))
+    assert first == second
     untouched = OnnxModel.parse(data)
     untouched.apply([Decision(site, "leave", None, None, "") for site in untouched.sites()])
     assert untouched.serialize() is data
@@ -174,9 +159,7 @@ def test_names_that_are_taken_already():
 
 
 def test_declared_lengths_that_contradict_onnx_runtime_are_corrected():
-    """Shape inference adds output_padding to SAME's n*s, so exporters may declare it; ONNX Runtime
-    computes n*s.
-    """
+    """Shape inference adds output_padding to SAME's n*s; ONNX Runtime computes n*s."""
     x, w, _ = arrays(0, (4,), (5,), 1, (2, 3))
     source = single(x, w, strides=[2], auto_pad="SAME_UPPER", output_padding=[1])
     source.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 9

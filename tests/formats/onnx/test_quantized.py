@@ -36,9 +36,7 @@ def _model(nodes, stored, inputs=(), **how):
 
 
 def _quantized(rng, *, activation="uint8", weights="int8", axis=1, groups=1, opset=17, domain=""):
-    """DequantizeLinear around a ConvTranspose, as quantizers write it. Scales are no round numbers,
-    as real ones.
-    """
+    """DequantizeLinear around a ConvTranspose, as quantizers write it, with realistic scales."""
     shape = (4, 3, 5, 4)
     channels = {None: (), 0: (4,), 1: (3,)}[axis]
     scale = rng.uniform(0.002, 0.02, channels).astype("f")
@@ -75,8 +73,9 @@ def _quantized(rng, *, activation="uint8", weights="int8", axis=1, groups=1, ops
         node("QuantizeLinear", ["y_f", "y_scale", "y_zero"], "y_q", domain=domain),
         node("DequantizeLinear", ["y_q", "y_scale", "y_zero"], "y", domain=domain),
     ]
-    source = model(nodes, [value("x", "f", [None, 4, 5, 4])], [value("y_q", activation, [None] * 4)], stored,
-                   opset=opset, domains=[domain] * bool(domain))  # fmt: skip
+    ports = [value("x", "f", [None, 4, 5, 4])], [value("y_q", activation, [None] * 4)]
+    domains = [domain] if domain else []
+    source = model(nodes, *ports, stored, opset=opset, domains=domains)
     return source, rng.uniform(-5, 5, (8, 4, 5, 4)).astype("f")
 
 
@@ -96,9 +95,7 @@ def _steps(source, converted, x):
 @pytest.mark.parametrize("axis", [1, None])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_quantized_models_keep_their_scales(form, weights, axis, groups):
-    """Integer sums are exact, the original's float32 sums are not: one step at most, next to a half
-    step only.
-    """
+    """Integer sums are exact, the original's are float32: at most one step, next to a half step."""
     rng = np.random.default_rng(5)
     for activation in ("uint8", "int8"):
         source, x = _quantized(
@@ -148,9 +145,7 @@ def test_onnx_runtime_computes_a_quantized_model_in_integers(form, tmp_path):
 
 
 def test_quantizing_twice_changes_nothing():
-    """Every convolution is followed by the output's QuantizeLinear and its inverse; the original
-    pair stays.
-    """
+    """Each convolution is followed by the output's QuantizeLinear and its inverse."""
     source, _ = _quantized(np.random.default_rng(5))
     converted = convert(source)
     quantizers = [n for n in converted.graph.node if n.op_type == "QuantizeLinear"]
@@ -223,9 +218,7 @@ def test_scales_that_cannot_follow_stay_in_front_of_the_cut(form, what):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_fake_quantized_float_weights(form):
-    """QuantizeLinear and DequantizeLinear behind float weights, as training with quantization
-    leaves them.
-    """
+    """QuantizeLinear and DequantizeLinear behind float weights, as training leaves them."""
     scale, zero = np.array([0.5, 1, 2], "f"), np.zeros(3, "i1")
     nodes = [
         node("QuantizeLinear", ["w", "scale", "zero"], "w_q", axis=-3),

@@ -1,5 +1,4 @@
-"""The text detector of PP-OCR, as its users run it: the same boxes on a rendered page before and
-after.
+"""The text detector of PP-OCR in use: equal boxes on a rendered page before and after.
 
 The model is fetched on first use; without a connection and a filled cache this fails and says so.
 """
@@ -27,7 +26,7 @@ SIZE = (288, 416)
 
 @pytest.fixture(scope="module")
 def page():
-    """A page of text as the detector wants it: (1, 3, height, width), multiples of 32, in [-1, 1]."""
+    """A page of text as the detector needs it: (1, 3, height, width), in [-1, 1]."""
     figure = Figure(figsize=(SIZE[1] / 100, SIZE[0] / 100), dpi=100)
     for index, line in enumerate(LINES):
         figure.text(0.05 + 0.04 * index, 0.85 - 0.18 * index, line, fontsize=12 + 2 * (index % 3))
@@ -38,9 +37,7 @@ def page():
 
 
 def _boxes(probabilities):
-    """Connected regions above 0.3, the threshold in the package's configuration, as (top, left,
-    bottom, right).
-    """
+    """Connected regions above the package's threshold, 0.3, as (top, left, bottom, right)."""
     return [region.bbox for region in measure.regionprops(measure.label(probabilities[0, 0] > 0.3))]
 
 

@@ -1,4 +1,4 @@
-"""Where filters and bias come from: constants of every kind, shared ones, and values of the graph."""
+"""Sources of filters and bias: constants of every kind, shared ones, values of the graph."""
 
 import numpy as np
 import pytest
@@ -132,9 +132,7 @@ def test_computed_weights_of_unknown_shape_are_refused():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_initializers_a_caller_may_override(form):
-    """From IR version 4 on an initializer that is an input is a default: overriding it has to work
-    as before.
-    """
+    """From IR version 4 on, an initializer that is an input is a default and can be overridden."""
     source = single(X, W, BIAS, **UP)
     source.graph.input.extend([value("w", "f", W.shape), value("b", "f", BIAS.shape)])
     converted = same(source, form, {"x": X})

@@ -1,6 +1,10 @@
 """Nodes and constants for a protobuf graph, with unique names."""
 
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
 from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,12 +12,19 @@ from ....extras import require
 from ..graph import subgraphs
 from ..ops import Ops
 
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto
+
+    from ....core.typing import NumpyArray
+    from ..graph import Scope
+
 
 class Names:
     """Generates names that no value and no node of a model has."""
 
-    def __init__(self, model):
-        self._used, self._last = set(), {}
+    def __init__(self, model: ModelProto) -> None:
+        self._used: set[str] = set()
+        self._last: dict[str, int] = {}
         stack = [model.graph, *model.functions]
         while stack:
             graph = stack.pop()
@@ -26,7 +37,7 @@ class Names:
                 self._used.update((node.name, *node.input, *node.output))
                 stack.extend(subgraphs(node))
 
-    def fresh(self, wish):
+    def fresh(self, wish: str) -> str:
         """`wish`, or `wish` with the first number that makes it unique."""
         name = wish
         while name in self._used:
@@ -36,7 +47,7 @@ class Names:
         return name
 
 
-class GraphOps(Ops):
+class GraphOps(Ops[str]):
     """Collects the nodes that replace one node; constants are added at once, equal ones only once.
 
     Args:
@@ -49,13 +60,30 @@ class GraphOps(Ops):
         may_be_empty: as for `Ops`.
     """
 
-    def __init__(self, scope, names, prefix, constants, ir_version, may_be_empty=True):
+    def __init__(
+        self,
+        scope: Scope,
+        names: Names,
+        prefix: str,
+        constants: dict[tuple[Hashable, ...], str],
+        ir_version: int,
+        may_be_empty: bool = True,
+    ) -> None:
         super().__init__(scope.opset, may_be_empty)
-        self.scope, self.prefix, self.nodes = scope, prefix, []
+        self.scope, self.prefix = scope, prefix
+        self.nodes: list[NodeProto] = []
         self._names, self._constants, self._listed = names, constants, ir_version < 4
         self._onnx = require("onnx", "onnx")
 
-    def emit(self, kind, inputs, *, outputs=1, domain="", **attributes):
+    def emit(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        *,
+        outputs: int = 1,
+        domain: str = "",
+        **attributes: Any,
+    ) -> Any:
         """Add a node; see `Ops.emit`."""
         name = self._names.fresh(f"{self.prefix}_{kind.lower()}")
         results = (
@@ -68,7 +96,7 @@ class GraphOps(Ops):
         )
         return name if outputs == 1 else results
 
-    def repeat(self, node, inputs, axis=None):
+    def repeat(self, node: NodeProto, inputs: Sequence[str], axis: int | None = None) -> str:
         """The same node on other inputs, with all its attributes except the axis."""
         name = self.emit(node.op_type, inputs, domain=node.domain)
         copy = self.nodes[-1]
@@ -77,7 +105,14 @@ class GraphOps(Ops):
             copy.attribute.append(self._onnx.helper.make_attribute("axis", axis))
         return name
 
-    def constant(self, array, hint="constant", *, name=None, home=None):
+    def constant(
+        self,
+        array: NumpyArray,
+        hint: str = "constant",
+        *,
+        name: str | None = None,
+        home: Scope | None = None,
+    ) -> str:
         """A constant; see `Ops.constant`.
 
         Args:
@@ -90,7 +125,7 @@ class GraphOps(Ops):
         while self._listed and home.parent:
             home = home.parent
         array = np.ascontiguousarray(array).reshape(array.shape)
-        digest = blake2b(array.reshape(-1).view(np.uint8)).digest()
+        digest = blake2b(array.reshape(-1).view(np.uint8).data).digest()
         key = (id(home), str(array.dtype), array.shape, digest)
         if key not in self._constants:
             name = self._names.fresh(name or f"{self.prefix}_{hint}")
@@ -99,7 +134,7 @@ class GraphOps(Ops):
             self._store(tensor, home)
         return self._constants[key]
 
-    def _store(self, tensor, home):
+    def _store(self, tensor: TensorProto, home: Scope) -> None:
         if home.function:  # functions have neither initializers nor typed inputs
             node = self._onnx.helper.make_node(
                 "Constant", [], [tensor.name], name=tensor.name, value=tensor
@@ -113,7 +148,7 @@ class GraphOps(Ops):
             )
             home.graph.input.append(value)
 
-    def finish(self, value, name):
+    def finish(self, value: str, name: str) -> list[NodeProto]:
         """The collected nodes, with `value` renamed to `name`."""
         self.nodes[-1].output[:] = [
             name if output == value else output for output in self.nodes[-1].output

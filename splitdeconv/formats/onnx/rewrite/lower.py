@@ -13,17 +13,41 @@ with one axis; otherwise the lengths are computed from the value's Shape, which 
 constants if the sizes are fixed.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from itertools import product
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ....core.forms import check_depth_to_space
 from ..ops import Scaled
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ....core.plan import Convolution, SplitPlan
+    from ..ops import Ops, Value
+
+    #: How an input is cut: the zeros added to each axis, and the elements removed from some.
+    _Key: TypeAlias = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, tuple[int, int]], ...]]
+    _Pads: TypeAlias = list[tuple[int, int]]
+
 
 def lower(
-    ops, plan, interleave, x, filters, bias, channels, dtype, *, quantize=None, requantize=None
-):
+    ops: Ops[Value],
+    plan: SplitPlan,
+    interleave: str,
+    x: Value,
+    filters: Sequence[Value | None],
+    bias: Callable[[int], Value] | None,
+    channels: int,
+    dtype: npt.DTypeLike,
+    *,
+    quantize: Callable[[Value], Value] | None = None,
+    requantize: Callable[[Value], Value] | None = None,
+) -> Value:
     """Emit a planned transposed convolution.
 
     Args:
@@ -52,25 +76,36 @@ def lower(
     if plan.fixed:
         # Another length would give numbers, but wrong ones: this makes the runtime reject it.
         x = ops.reshape(x, [0, 0, *[1] * len(plan.axes)])
-    inputs = {}
-    blocks = [
-        w and _convolve(ops, plan, c, _cut(ops, plan, c, x, inputs, requantize), w, bias)
-        for c, w in zip(plan.convolutions, filters, strict=True)
-    ]
+    inputs: dict[_Key, Value] = {}
+    blocks: list[Value | None] = []
+    for convolution, weights in zip(plan.convolutions, filters, strict=True):
+        block = None
+        if weights is not None:
+            part = _cut(ops, plan, convolution, x, inputs, requantize)
+            block = _convolve(ops, plan, convolution, part, weights, bias)
+        blocks.append(block)
     if quantize is not None:
-        blocks = [y and quantize(y) for y in blocks]
-    blocks = _fill_empty(ops, plan, blocks, bias, channels, dtype)
-    join = {
+        blocks = [None if y is None else quantize(y) for y in blocks]
+    filled = _fill_empty(ops, plan, blocks, bias, channels, dtype)
+    joins: dict[str, Callable[[Ops[Value], SplitPlan, Sequence[Value], int], Value]] = {
         "concat": _join_by_concat,
         "depth_to_space": _join_by_space,
         "transpose": _join_by_transpose,
-    }[interleave]
-    y = blocks[0] if max(plan.phase_counts) == 1 else join(ops, plan, blocks, channels)
+    }
+    join = joins[interleave]
+    y = filled[0] if max(plan.phase_counts) == 1 else join(ops, plan, filled, channels)
     crop = {axis + 2: pair for axis, pair in enumerate(plan.crop) if any(pair)}
     return ops.slice(y, crop) if crop else y
 
 
-def _cut(ops, plan, convolution, x, made, requantize):
+def _cut(
+    ops: Ops[Value],
+    plan: SplitPlan,
+    convolution: Convolution,
+    x: Value,
+    made: dict[_Key, Value],
+    requantize: Callable[[Value], Value] | None,
+) -> tuple[Value, _Pads]:
     """The input as one convolution reads it, sliced where its window does not cover it all.
 
     Also returns the pads that remain. The input may be as short as a slice, so slicing is only
@@ -98,7 +133,14 @@ def _cut(ops, plan, convolution, x, made, requantize):
     return made[key], pads
 
 
-def _convolve(ops, plan, convolution, cut, filters, bias):
+def _convolve(
+    ops: Ops[Value],
+    plan: SplitPlan,
+    convolution: Convolution,
+    cut: tuple[Value, _Pads],
+    filters: Value,
+    bias: Callable[[int], Value] | None,
+) -> Value:
     """One Conv with all attributes given; its channels are ordered by (phase, output channel)."""
     x, pads = cut
     phases = len(convolution.phases)
@@ -118,11 +160,18 @@ def _convolve(ops, plan, convolution, cut, filters, bias):
     return ops.concat([part for phase in range(phases) for part in parts[phase::phases]], 1)
 
 
-def _fill_empty(ops, plan, blocks, bias, channels, dtype):
+def _fill_empty(
+    ops: Ops[Value],
+    plan: SplitPlan,
+    blocks: Sequence[Value | None],
+    bias: Callable[[int], Value] | None,
+    channels: int,
+    dtype: npt.DTypeLike,
+) -> list[Value]:
     """The bias, or zeros, for phases without taps: as large as the others, finite for any input."""
-    if all(block is not None for block in blocks):
-        return blocks
-    like = next(block for block in blocks if block is not None)
+    present = [block for block in blocks if block is not None]
+    if len(present) == len(blocks):
+        return present
     ones = [1] * len(plan.axes)
     if bias is None:
         value = ops.constant(np.zeros((1, 1, *ones), dtype), "zero")
@@ -130,15 +179,15 @@ def _fill_empty(ops, plan, blocks, bias, channels, dtype):
         value = ops.concat(
             [ops.reshape(bias(1), [1, channels, *ones])] * len(plan.convolutions[0].phases), 1
         )
-    fill = ops.expand(value, like, dtype)
+    fill = ops.expand(value, present[0], dtype)
     return [fill if block is None else block for block in blocks]
 
 
-def _join_by_concat(ops, plan, blocks, _):
+def _join_by_concat(ops: Ops[Value], plan: SplitPlan, blocks: Sequence[Value], _: int) -> Value:
     """Interleave with Concat and one Reshape; see the module docstring."""
     *outer, inner = plan.phase_counts
     rank = len(plan.phase_counts)
-    columns = {}
+    columns: dict[tuple[int, ...], dict[tuple[int, ...], Value]] = {}
     for convolution, block in zip(plan.convolutions, blocks, strict=True):
         leads = list(product(*(window.phases for window in convolution.windows[:-1])))
         parts = zip(leads, ops.split(block, len(leads), 1), strict=True)
@@ -146,10 +195,9 @@ def _join_by_concat(ops, plan, blocks, _):
     values = []
     for phases, rows in columns.items():
         for axis in reversed(range(rank - 1)):
-            leads = product(*map(range, outer[:axis]))
             rows = {
                 lead: ops.concat([rows[*lead, r] for r in range(outer[axis])], axis + 3)
-                for lead in leads
+                for lead in product(*map(range, outer[:axis]))
             }
         values += ops.split(rows[()], len(phases), 1)
     if inner > 1:
@@ -159,12 +207,14 @@ def _join_by_concat(ops, plan, blocks, _):
     return ops.reshape(y, [0, 0, *(Scaled(i, s, held) for i, (s, held) in enumerate(scales, 2))])
 
 
-def _join_by_space(ops, plan, blocks, _):
+def _join_by_space(ops: Ops[Value], plan: SplitPlan, blocks: Sequence[Value], _: int) -> Value:
     """Interleave with DepthToSpace in its first mode, where the phase varies slowest."""
     return ops.emit("DepthToSpace", [ops.concat(blocks, 1)], blocksize=plan.phase_counts[0])
 
 
-def _join_by_transpose(ops, plan, blocks, channels):
+def _join_by_transpose(
+    ops: Ops[Value], plan: SplitPlan, blocks: Sequence[Value], channels: int
+) -> Value:
     """Interleave with one Transpose of rank 2 + 2 * spatial."""
     strides = plan.phase_counts
     rank = len(strides)

@@ -1,7 +1,12 @@
 """Replace ConvTranspose nodes by the output of `lower`, and remove what is then unused."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,17 +15,29 @@ from ....errors import SplitDeconvError
 from ....extras import require
 from ..follow import INT8, UINT8, Follower, dequantized_type, may_saturate
 from ..graph import sweep, uses
-from ..parse import array
 from ..shapes.types import declared
+from ..tensors import array
 from ..weights import cut_in_graph, stack_in_graph
 from .emit import GraphOps, Names
 from .lower import lower
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto
+
+    from ....core.typing import NumpyArray
+    from ..graph import Read, Scope
+    from ..sites import Found
 
 #: Filters with up to this many numbers may be extended as far as a form requires.
 MOST_FILTERS = 2**26
 
 
-def rewrite(model, every, chosen, folder):
+def rewrite(
+    model: ModelProto,
+    every: Sequence[Scope],
+    chosen: Iterable[tuple[Found, str, str]],
+    folder: str | Path | None,
+) -> None:
     """Rewrite some sites of a model in place.
 
     Args:
@@ -32,9 +49,10 @@ def rewrite(model, every, chosen, folder):
     Raises:
         SplitDeconvError: an interleave is not possible, or external data cannot be read.
     """
-    names, constants, count = Names(model), {}, uses(every)
-    replaced = {scope: {} for scope in every}
-    unused = set()
+    names, count = Names(model), uses(every)
+    constants: dict[tuple[Hashable, ...], str] = {}
+    replaced: dict[Scope, dict[str, list[NodeProto]]] = {scope: {} for scope in every}
+    unused: set[str] = set()
     for this, form, interleave in chosen:
         ops = GraphOps(
             this.scope, names, this.name, constants, model.ir_version, this.batch is None
@@ -56,14 +74,21 @@ def rewrite(model, every, chosen, folder):
     sweep(model, unused)
 
 
-def _emit(ops, this, plan, interleave, folder, count):
+def _emit(
+    ops: GraphOps,
+    this: Found,
+    plan: SplitPlan,
+    interleave: str,
+    folder: str | Path | None,
+    count: Mapping[str, int],
+) -> str:
     """The nodes for one site; returns the value that replaces its output."""
     onnx = require("onnx", "onnx")
     groups, rank = plan.groups, len(this.shape)
     channels = this.shape[1] * groups
     _check_growth(this, plan)
 
-    def read(tensor):
+    def read(tensor: TensorProto) -> NumpyArray:
         return array(tensor, folder)
 
     quantized = True
@@ -78,7 +103,7 @@ def _emit(ops, this, plan, interleave, folder, count):
         filters = Follower(ops, this.weights, read, groups, rank, unsigned).filters(plan)
 
     @cache
-    def bias(phases):
+    def bias(phases: int) -> str:
         if phases == 1:
             return this.node.input[2]
         if this.bias is None:
@@ -103,7 +128,7 @@ def _emit(ops, this, plan, interleave, folder, count):
     )
 
 
-def _check_growth(this, plan):
+def _check_growth(this: Found, plan: SplitPlan) -> None:
     """Reject forms that would extend the filters excessively, as a large dilation could."""
     before = prod(this.shape)
     after = sum(prod(c.kernel_size) * len(c.phases) for c in plan.convolutions) * prod(
@@ -119,7 +144,9 @@ def _check_growth(this, plan):
         )
 
 
-def _quantizer(ops, this, plan, count, read):
+def _quantizer(
+    ops: GraphOps, this: Found, plan: SplitPlan, count: Mapping[str, int], read: Read
+) -> Callable[[str], str] | None:
     """A function that rounds the result of each convolution like the QuantizeLinear after them.
 
     None if there is no such QuantizeLinear. This is only done if input, filters and bias are also
@@ -134,17 +161,18 @@ def _quantizer(ops, this, plan, count, read):
     )
     inner = this.weights.chain[0] if this.weights and this.weights.chain else None
     before = scope.producer(this.node.input[0])
-    if reader is None or count[output] > 1 or output in scope.outputs:
+    if reader is None or inner is None or count[output] > 1 or output in scope.outputs:
         return None
     sources = [inner, before]
     if len(this.node.input) > 2 and this.node.input[2]:
         sources.append(scope.producer(this.node.input[2]))
     if any(node is None or node.op_type != "DequantizeLinear" for node in sources):
         return None
-    scales = [scope.constant(name) for name in reader.input[1:] if name]
-    if any(scale is None or list(scale.dims) not in ([], [1]) for scale in scales):
+    named = [scope.constant(name) for name in reader.input[1:] if name]
+    scales = [scale for scale in named if scale is not None and list(scale.dims) in ([], [1])]
+    if len(scales) < len(named):
         return None
-    zeros = [read(scope.constant(name)) for name in inner.input[2:] if name]
+    zeros = [read(scope.stored(name)) for name in inner.input[2:] if name]
     if (
         any(np.ptp(zero.astype(int)) for zero in zeros)
         or len(plan.convolutions) + max(plan.phase_counts) == 2
@@ -156,18 +184,18 @@ def _quantizer(ops, this, plan, count, read):
     # A Constant node may be located between here and the reader, too late for the new nodes.
     produced = {name for name in reader.input[1:] if name in scope.producers}
     parameters = [
-        ops.constant(read(scope.constant(name)), name=f"{name}_again") if name in produced else name
+        ops.constant(read(scope.stored(name)), name=f"{name}_again") if name in produced else name
         for name in reader.input[1:]
     ]
 
-    def quantize(value):
+    def quantize(value: str) -> str:
         steps = ops.repeat(reader, [value, *parameters])
         return ops.emit("DequantizeLinear", [steps, *parameters], domain=reader.domain)
 
     return quantize
 
 
-def _requantizer(ops, this):
+def _requantizer(ops: GraphOps, this: Found) -> Callable[[str], str] | None:
     """A function that quantizes a slice of the input and dequantizes it again, to the same values.
 
     None if the input is not dequantized. ONNX Runtime moves quantizers over a Slice by itself. From
@@ -178,18 +206,18 @@ def _requantizer(ops, this):
     if node is None or node.op_type != "DequantizeLinear" or ops.opset < 21:
         return None
     home, parameters = this.scope.home(node.output[0]), node.input[1:]
-    scales = [home.constant(name) for name in parameters]
+    scales = [None if home is None else home.constant(name) for name in parameters]
     if len(parameters) < 2 or any(t is None or list(t.dims) not in ([], [1]) for t in scales):
         return None
 
-    def requantize(value):
+    def requantize(value: str) -> str:
         steps = ops.emit("QuantizeLinear", [value, *parameters], domain=node.domain)
         return ops.emit("DequantizeLinear", [steps, *parameters], domain=node.domain)
 
     return requantize
 
 
-def _feeding(this):
+def _feeding(this: Found) -> set[str]:
     """Names that only the filters and the bias may need."""
     names = set(this.node.input[1:])
     for source in filter(None, (this.weights, this.bias)):
@@ -198,7 +226,7 @@ def _feeding(this):
     return names
 
 
-def _declare(this):
+def _declare(this: Found) -> None:
     """Correct declared output lengths to those of ONNX Runtime, which the result will have.
 
     The rank is declared where it was inferred before: inference stops at a Reshape to computed

@@ -7,19 +7,34 @@ Constant filters are cut in NumPy, others in the graph. Scales of quantized filt
 cut. To cut them as well, and for everything else that whole files need, use `splitdeconv.convert`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ....core.forms import FILE_FORMS, INTERLEAVES, check_depth_to_space
 from ....core.plan import SplitPlan, auto_form
 from ....errors import SplitDeconvError, check_choice
 from ....extras import require
+from ..geometry import geometry
 from ..ops import Ops
-from ..sites import geometry, in_words
+from ..sites import in_words
 from ..weights import cut, cut_in_graph, stack, stack_in_graph
 from .lower import lower
 
+if TYPE_CHECKING:
+    from onnx_ir import Node, Value
+    from onnxscript.rewriter import MatchResult, RewriteRule
 
-def split_conv_transpose_rule(form="auto", interleave="concat"):
+    from ....core.typing import NumpyArray
+    from ...input_shapes import Shape
+
+
+def split_conv_transpose_rule(form: str = "auto", interleave: str = "concat") -> RewriteRule:
     """A rewrite rule that replaces every convertible ConvTranspose by stride-1 convolutions.
 
     It sees one node at a time. Another rule that needs the ConvTranspose (to fuse a
@@ -40,35 +55,35 @@ def split_conv_transpose_rule(form="auto", interleave="concat"):
     check_choice(interleave, INTERLEAVES, "interleave")
     ir, pattern = require("onnx_ir", "onnx"), require("onnxscript.rewriter.pattern", "onnx")
 
-    def find(op, x, w):
+    def find(op: Any, x: Value, w: Value) -> Value:
         return op.ConvTranspose(
             x, w, _allow_other_inputs=True, _allow_other_attributes=True, _outputs=["y"]
         )
 
-    def check(context, x, w, y):
+    def check(context: Any, x: Value, w: Value, y: Value) -> MatchResult | bool:
         try:
-            _plan(ir, y.producer(), _opset(context), form, interleave)
+            _plan(ir, _node(y), _opset(context), form, interleave)
         except SplitDeconvError as error:
             return pattern.MatchResult().fail(in_words(error), y)
-        found[y.producer()] = _opset(context)
+        opsets[_node(y)] = _opset(context)
         return True
 
-    def replace(op, x, w, y):
-        node = y.producer()
-        opset = found.pop(node)
+    def replace(op: Any, x: Value, w: Value, y: Value) -> Value:
+        node = _node(y)
+        opset = opsets.pop(node)
         plan, shape = _plan(ir, node, opset, form, interleave)
         batch = _shape(node.inputs[0])
         return _lower(
             TapeOps(op, ir, opset, not batch or batch[0] is None), plan, interleave, node, shape
         )
 
-    found = {}
+    opsets: dict[Node, int] = {}
     return pattern.RewriteRule(
         find, replace, check, name=f"SplitConvTranspose({form}, {interleave})"
     )
 
 
-class TapeOps(Ops):
+class TapeOps(Ops["Value"]):
     """Emits onto the tape of a rewrite rule; constants become nodes, which functions allow too.
 
     Args:
@@ -78,16 +93,25 @@ class TapeOps(Ops):
         may_be_empty: as for `Ops`.
     """
 
-    def __init__(self, tape, ir, opset, may_be_empty=True):
+    def __init__(self, tape: Any, ir: ModuleType, opset: int, may_be_empty: bool = True) -> None:
         super().__init__(opset, may_be_empty)
-        self._tape, self._ir, self._constants = tape, ir, {}
+        self._tape, self._ir = tape, ir
+        self._constants: dict[tuple[Hashable, ...], Value] = {}
 
-    def emit(self, kind, inputs, *, outputs=1, domain="", **attributes):
+    def emit(
+        self,
+        kind: str,
+        inputs: Sequence[Value],
+        *,
+        outputs: int = 1,
+        domain: str = "",
+        **attributes: Any,
+    ) -> Any:
         """Add a node; see `Ops.emit`."""
         result = getattr(self._tape, kind)(*inputs, _outputs=outputs, _domain=domain, **attributes)
         return result if outputs == 1 else list(result)
 
-    def constant(self, array, hint="constant"):
+    def constant(self, array: NumpyArray, hint: str = "constant") -> Value:
         """A Constant node, shared by equal arrays; see `Ops.constant`."""
         array = np.ascontiguousarray(array)
         key = (str(array.dtype), array.shape, array.tobytes())
@@ -96,7 +120,7 @@ class TapeOps(Ops):
         return self._constants[key]
 
 
-def _opset(context):
+def _opset(context: Any) -> int:
     """The version of the default operator set at the match; subgraphs use the model's."""
     for holder in (context.graph_or_function, context.model):
         for domain in ("", "ai.onnx"):
@@ -105,35 +129,39 @@ def _opset(context):
     return 0
 
 
-def _plan(ir, node, opset, form, interleave):
+def _plan(
+    ir: ModuleType, node: Node, opset: int, form: str, interleave: str
+) -> tuple[SplitPlan, tuple[int, ...]]:
     """The plan for a node and the shape of its filters."""
-    shapes = [_shape(value) for value in (*node.inputs, None)[:3]]
-    filters = shapes[1]
-    if filters is None or None in filters or len(filters) < 3 or not all(filters):
+    x, w, bias = _inputs(node)
+    declared = _shape(w)
+    filters = tuple(length for length in declared or () if length)
+    if declared is None or len(declared) < 3 or len(filters) < len(declared):
         raise SplitDeconvError(
             "the shape of its filters is unknown",
             where=node.name,
             expected="known lengths",
-            got=str(filters),
+            got=str(declared),
         )
-    if node.inputs[0].dtype is None and node.inputs[1].dtype is None:
+    if x.dtype is None and w.dtype is None:
         raise SplitDeconvError(
             "the type it computes in is unknown",
             where=node.name,
             expected="a typed input",
             got="none",
         )
-    axes, groups = geometry(ir.serde.serialize_node(node), opset, shapes[0], filters, shapes[2])
+    axes, groups = geometry(ir.serde.serialize_node(node), opset, _shape(x), filters, _shape(bias))
     if interleave == "depth_to_space":
-        check_depth_to_space([axis.s for axis in axes], node.name)
+        check_depth_to_space([axis.s for axis in axes], node.name or node.op_type)
     form = auto_form(axes, filters[1] * groups, groups) if form == "auto" else form
     return SplitPlan(axes, groups, form), filters
 
 
-def _lower(ops, plan, interleave, node, shape):
+def _lower(
+    ops: TapeOps, plan: SplitPlan, interleave: str, node: Node, shape: tuple[int, ...]
+) -> Value:
     """The value that replaces the output of the node."""
-    x, w, *rest = node.inputs
-    bias = rest[0] if rest else None
+    x, w, bias = _inputs(node)
     channels = shape[1] * plan.groups
     stored = _constant(w)
     if stored is None:
@@ -141,28 +169,45 @@ def _lower(ops, plan, interleave, node, shape):
     else:
         filters = [part if part is None else ops.constant(part) for part in cut(plan, stored)]
 
-    def stacked(phases):
-        values = _constant(bias)
-        if phases == 1:
-            return bias
-        if values is None:
-            return stack_in_graph(ops, bias, plan.groups, phases, channels)
-        return ops.constant(stack(values, plan.groups, phases))
-
-    dtype = (w.dtype or x.dtype).numpy()
-    return lower(
-        ops, plan, interleave, x, filters, stacked if bias is not None else None, channels, dtype
-    )
+    stacked = None if bias is None else partial(_stacked, ops, plan, bias, channels)
+    kind = w.dtype or x.dtype
+    assert kind is not None, "a plan needs a type"
+    return lower(ops, plan, interleave, x, filters, stacked, channels, kind.numpy())
 
 
-def _shape(value):
+def _stacked(ops: TapeOps, plan: SplitPlan, bias: Value, channels: int, phases: int) -> Value:
+    """The bias of this number of stacked phases."""
+    values = _constant(bias)
+    if phases == 1:
+        return bias
+    if values is None:
+        return stack_in_graph(ops, bias, plan.groups, phases, channels)
+    return ops.constant(stack(values, plan.groups, phases))
+
+
+def _node(value: Value) -> Node:
+    """The node that computes a value."""
+    node = value.producer()
+    assert node is not None, "the pattern ends in a node"
+    return node
+
+
+def _inputs(node: Node) -> tuple[Value, Value, Value | None]:
+    """The input, the filters and the bias of a node that matched."""
+    x, w, bias = (*node.inputs, None)[:3]
+    assert x is not None, "the pattern has an input"
+    assert w is not None, "the pattern has filters"
+    return x, w, bias
+
+
+def _shape(value: Value | None) -> Shape | None:
     """Lengths of a value, None where open; None if its shape is unknown or there is no value."""
     if value is None or value.shape is None:
         return None
     return tuple(length if isinstance(length, int) else None for length in value.shape)
 
 
-def _constant(value):
+def _constant(value: Value | None) -> NumpyArray | None:
     """The array of a value that cannot be overridden, or None."""
     if value is None or value.const_value is None or value.is_graph_input():
         return None

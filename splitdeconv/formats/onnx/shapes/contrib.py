@@ -8,10 +8,21 @@ outputs and attributes follow the schemas of onnxruntime 1.32.0
 (onnxruntime/docs/ContribOperators.md).
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ....extras import require
 from ..graph import DEFAULT_DOMAINS, scopes
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+    from ..graph import Scope
+
+    #: Makes the nodes that replace one; None where it stays.
+    Build: TypeAlias = Callable[[Scope, NodeProto], list[NodeProto] | None]
 
 _MICROSOFT, _BLOCKED = "com.microsoft", "com.microsoft.nchwc"
 #: Attributes that do not affect shapes, or that ONNX operators do not have.
@@ -53,7 +64,7 @@ _LIKE_BLOCKED = {
 _FLOAT, _UINT8, _INT64 = 1, 2, 7
 
 
-def stand_in(model) -> None:
+def stand_in(model: ModelProto) -> None:
     """Replace every known operator in all graphs and functions of a copy of a model."""
     # Inner graphs come first, because a replaced node is written anew.
     for scope in reversed(scopes(model)):
@@ -70,7 +81,7 @@ def stand_in(model) -> None:
                     scope.graph.node.insert(index, one)
 
 
-def _builder(node) -> Callable | None:
+def _builder(node: NodeProto) -> Build | None:
     """The function that makes the replacement of a node; None if the node stays."""
     kind = node.op_type
     if node.domain == _MICROSOFT:
@@ -99,17 +110,17 @@ def _builder(node) -> Callable | None:
     )
 
 
-def _make(kind, inputs, outputs, **attributes):
+def _make(kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> NodeProto:
     return require("onnx", "onnx").helper.make_node(kind, inputs, outputs, **attributes)
 
 
-def _like_input(_, node):
+def _like_input(_: Scope, node: NodeProto) -> list[NodeProto]:
     places = _LIKE_INPUT.get(node.op_type, (0,)) if not _number(node, "channels_last") else ()
     outputs = [node.output[i] for i in places if i < len(node.output) and node.output[i]]
     return [_make("Identity", node.input[:1], [name]) for name in outputs]
 
 
-def _like_another(_, node):
+def _like_another(_: Scope, node: NodeProto) -> list[NodeProto] | None:
     """One ONNX operator, between two Transposes if the original has its channels last."""
     blocked, last = (
         node.domain == _BLOCKED,
@@ -132,7 +143,7 @@ def _like_another(_, node):
     return [there, other, _make("Transpose", names[1:], [output], perm=[0, 2, 3, 1])]
 
 
-def _convolved(scope, node):
+def _convolved(scope: Scope, node: NodeProto) -> list[NodeProto] | None:
     """A convolution whose result may have another type than its input."""
     inner = type(node)()
     inner.CopyFrom(node)
@@ -141,18 +152,19 @@ def _convolved(scope, node):
     if cast is None:
         return None
     cast[0].input[0] = inner.output[0]
-    return [*_like_another(scope, inner), *cast]
+    other = _like_another(scope, inner)
+    return None if other is None else [*other, *cast]
 
 
-def _quantized(scope, node):
+def _quantized(scope: Scope, node: NodeProto) -> list[NodeProto] | None:
     return _cast(scope, node, 2, _UINT8)
 
 
-def _dequantized(scope, node):
+def _dequantized(scope: Scope, node: NodeProto) -> list[NodeProto] | None:
     return _cast(scope, node, 1, _FLOAT)
 
 
-def _cast(scope, node, place, otherwise):
+def _cast(scope: Scope, node: NodeProto, place: int, otherwise: int) -> list[NodeProto] | None:
     """The first input, cast to the type of the one at `place`; None if that is not a constant."""
     kind = otherwise
     if place < len(node.input) and node.input[place]:
@@ -163,12 +175,12 @@ def _cast(scope, node, place, otherwise):
     return [_make("Cast", node.input[:1], node.output[:1], to=kind)]
 
 
-def _concatenated(_, node):
+def _concatenated(_: Scope, node: NodeProto) -> list[NodeProto]:
     """Scale and zero point of the output come first, then each value with its own."""
     return [_make("Concat", node.input[2::3], node.output[:1], axis=_number(node, "axis"))]
 
 
-def _cut(scope, node):
+def _cut(scope: Scope, node: NodeProto) -> list[NodeProto] | None:
     """As many channels as before they were divided into blocks."""
     channels = _number(node, "channels")
     if _number(node, "channels_last") or not channels:
@@ -186,5 +198,5 @@ def _cut(scope, node):
     return [*constants, _make("Slice", [node.input[0], *names], node.output[:1])]
 
 
-def _number(node, name) -> int:
+def _number(node: NodeProto, name: str) -> int:
     return next((a.i for a in node.attribute if a.name == name), 0)

@@ -4,28 +4,34 @@ A symbol means the same length everywhere: once an input fixes it, it is fixed i
 Shapes found by shape inference then replace the declared ones.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ....errors import SplitDeconvError
 from ...input_shapes import ModelInput, Shape, text_of
 from ..graph import scopes
 from .types import contradiction, declared, known_types, length, restate, withdraw
 
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
 # Some exporters write these instead of a symbol.
 _NO_SYMBOLS = ("", "?")
 
 
-def inputs_of(model) -> list[ModelInput]:
+def inputs_of(model: ModelProto) -> list[ModelInput]:
     """The inputs of a ModelProto; those with a stored value have its shape and are left out."""
-    found = []
+    inputs = []
     for value in _given(model):
         kind = value.type.tensor_type
         known = value.type.HasField("tensor_type") and kind.HasField("shape")
-        found.append(ModelInput(value.name, tuple(map(length, kind.shape.dim)) if known else None))
-    return found
+        inputs.append(ModelInput(value.name, tuple(map(length, kind.shape.dim)) if known else None))
+    return inputs
 
 
-def fix(model, shapes: Sequence[Shape | None]) -> None:
+def fix(model: ModelProto, shapes: Sequence[Shape | None]) -> None:
     """Fix inputs, in place.
 
     Args:
@@ -37,42 +43,43 @@ def fix(model, shapes: Sequence[Shape | None]) -> None:
         SplitDeconvError: a symbol gets two sizes, an input is not a tensor, or an operator rejects
             the sizes.
     """
-    values, symbols = _given(model), {}
+    values = _given(model)
+    symbols: dict[str, tuple[int, str]] = {}
     for value, shape in zip(values, shapes, strict=True):
         if shape is not None:
             _learn(value, shape, symbols)
-    found, odd = scopes(model), contradiction(model)
+    every, odd = scopes(model), contradiction(model)
     # Once every input is fixed, declared shapes are trusted where inference stops, so no stale ones
     # may be left.
-    withdraw(found, known_types(model, found))
+    withdraw(every, known_types(model, every))
     for value, shape in zip(values, shapes, strict=True):
         if shape is not None:
             _set(value, shape)
-    for scope in found:
+    for scope in every:
         for value in declared(scope.graph):
             for dim in value.type.tensor_type.shape.dim:
                 if dim.dim_param in symbols:
                     dim.dim_value = symbols[dim.dim_param][0]
-    said = contradiction(model)
-    if said and not odd:
+    conflict = contradiction(model)
+    if conflict and not odd:
         raise SplitDeconvError(
             "ONNX shape inference cannot give the model this input shape",
             where=", ".join(
                 f"input {v.name} of {text_of(s)}" for v, s in zip(values, shapes, strict=True) if s
             ),
             expected="sizes that every operator of the model accepts",
-            got=said,
+            got=conflict,
             fix="choose other sizes, or omit the option to keep the input shapes open",
         )
-    restate(found, known_types(model, found))
+    restate(every, known_types(model, every))
 
 
-def _given(model):
+def _given(model: ModelProto) -> list[ValueInfoProto]:
     stored = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in stored]
 
 
-def _learn(value, shape, symbols):
+def _learn(value: ValueInfoProto, shape: Shape, symbols: dict[str, tuple[int, str]]) -> None:
     """Record the size of each symbol of an input, with the name of the input."""
     if not value.type.HasField("tensor_type"):
         raise SplitDeconvError(
@@ -96,7 +103,7 @@ def _learn(value, shape, symbols):
             )
 
 
-def _set(value, shape):
+def _set(value: ValueInfoProto, shape: Shape) -> None:
     kind = value.type.tensor_type
     if not kind.HasField("shape"):
         kind.shape.SetInParent()

@@ -5,17 +5,27 @@ smaller output. ONNX Runtime computes what `splitdeconv.formats.onnx.geometry` d
 this, all shapes that follow would be inferred wrongly.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from ....core.geometry import effective_kernel
 from ....errors import SplitDeconvError
 from ....extras import require
 from ..geometry import from_onnx
 from ..graph import DEFAULT_DOMAINS, trace
 
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+    from ..graph import Scope
+
 #: A domain that inference does not know.
 _UNKNOWN = "splitdeconv.unknown"
 
 
-def spell_out(scope):
+def spell_out(scope: Scope) -> None:
     """Replace SAME by explicit pads in every ConvTranspose of a scope of a copy."""
     for node in scope.graph.node:
         if node.op_type != "ConvTranspose" or node.domain not in DEFAULT_DOMAINS:
@@ -26,9 +36,11 @@ def spell_out(scope):
             _spell_out(scope, node, values)
 
 
-def _spell_out(scope, node, values):
+def _spell_out(scope: Scope, node: NodeProto, values: Mapping[str, Any]) -> None:
     source = trace(scope, node.input[1]) if len(node.input) > 1 else None
-    kernel = values.get("kernel_shape") or (source and list(source.tensor.dims)[2:])
+    kernel = values.get("kernel_shape") or []
+    if not kernel and source is not None:
+        kernel = list(source.tensor.dims)[2:]
     names = ("strides", "dilations", "output_padding", "auto_pad")
     given = {name: values[name] for name in names if name in values}
     try:

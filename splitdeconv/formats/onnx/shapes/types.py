@@ -6,27 +6,36 @@ trusted where inference stops (at an operator that neither ONNX nor `contrib` kn
 every input has a fixed shape.
 """
 
+from __future__ import annotations
+
 from collections import ChainMap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ....errors import one_line
 from ....extras import require
 from ..graph import scopes
-from ..parse import tensors_of
 from ..storage.bulk import light
+from ..tensors import tensors_of
 from .contrib import stand_in
 from .same import spell_out
 
+if TYPE_CHECKING:
+    from onnx import ModelProto, TensorShapeProto, ValueInfoProto
 
-def known_types(model, found):
-    """For each of the scopes `found` in `model`, ``name -> (data type, shape)``.
+    from ..graph import Graph, Known, Scope, ValueType
+
+
+def known_types(model: ModelProto, every: Sequence[Scope]) -> list[Known]:
+    """For each of the scopes `every` in `model`, ``name -> (data type, shape)``.
 
     Open lengths are None, and so are shapes that are entirely unknown.
     """
     fixed = _has_fixed_inputs(model)
-    by_graph = {}
-    for scope, inferred in zip(found, scopes(_inferred(model)), strict=True):
+    by_graph: dict[Scope, ChainMap[str, ValueType]] = {}
+    for scope, inferred in zip(every, scopes(_inferred(model)), strict=True):
         trusted = fixed and not scope.repeated and not scope.function
-        known = {}
+        known: dict[str, ValueType] = {}
         for value in declared(scope.graph):
             kind, shape = _type_of(value)
             known[value.name] = kind, (shape if trusted else None)
@@ -37,20 +46,20 @@ def known_types(model, found):
         stored = (t for t in scope.initializers.values() if t.name not in _defaults(scope))
         known |= {t.name: (t.data_type, tuple(t.dims)) for t in stored}
         by_graph[scope] = ChainMap(known, by_graph[scope.parent] if scope.parent else {})
-    return [by_graph[scope] for scope in found]
+    return [by_graph[scope] for scope in every]
 
 
-def withdraw(found, types):
+def withdraw(every: Sequence[Scope], types: Sequence[Known]) -> None:
     """Remove declared lengths of inner values that inference does not confirm.
 
     ONNX Runtime's optimizer replaces Shape operators by declared lengths, and rewritten models may
     have more Shape operators.
 
     Args:
-        found: scopes of a model.
+        every: scopes of a model.
         types: the return value of `known_types` for them.
     """
-    for scope, known in zip(found, types, strict=True):
+    for scope, known in zip(every, types, strict=True):
         read = {name for node in scope.graph.node for name in node.input}
         for value in declared(scope.graph)[_inputs(scope) :]:
             if value.name in scope.outputs and value.name not in read:
@@ -62,7 +71,7 @@ def withdraw(found, types):
                     dim.ClearField("dim_value")
 
 
-def contradiction(model) -> str | None:
+def contradiction(model: ModelProto) -> str | None:
     """The contradiction that strict shape inference reports for a model; None if there is none."""
     onnx = require("onnx", "onnx")
     try:
@@ -72,17 +81,17 @@ def contradiction(model) -> str | None:
     return None
 
 
-def restate(found, types):
+def restate(every: Sequence[Scope], types: Sequence[Known]) -> None:
     """Declare the inferred shapes of inner values.
 
     Where inference has no result, the declaration is removed, except for outputs of the model that
     nothing in it reads.
 
     Args:
-        found: scopes of a model.
+        every: scopes of a model.
         types: the return value of `known_types` for them.
     """
-    for scope, known in zip(found, types, strict=True):
+    for scope, known in zip(every, types, strict=True):
         for value in declared(scope.graph)[_inputs(scope) :]:
             shape, kind = known[value.name][1], value.type.tensor_type
             if shape is None or not kind.HasField("shape"):
@@ -93,22 +102,22 @@ def restate(found, types):
             for dim, n in zip(kind.shape.dim, shape, strict=True):
                 if n is not None:
                     dim.dim_value = n
-    withdraw(found, types)
+    withdraw(every, types)
 
 
-def declared(graph):
+def declared(graph: Graph) -> list[ValueInfoProto]:
     """The typed values that a graph or function declares."""
     values = (*graph.input, *graph.output, *getattr(graph, "value_info", ()))
     return [value for value in values if not isinstance(value, str)]
 
 
-def _has_fixed_inputs(model):
+def _has_fixed_inputs(model: ModelProto) -> bool:
     stored = {t.name for t in model.graph.initializer}
     shapes = [_type_of(value)[1] for value in model.graph.input if value.name not in stored]
     return all(shape is not None and None not in shape for shape in shapes)
 
 
-def _type_of(value):
+def _type_of(value: ValueInfoProto) -> ValueType:
     """The declared (data type, shape) of a value."""
     kind = value.type.tensor_type
     if not kind.HasField("shape"):
@@ -116,12 +125,12 @@ def _type_of(value):
     return kind.elem_type, tuple(length(dim) for dim in kind.shape.dim)
 
 
-def length(dim) -> int | None:
+def length(dim: TensorShapeProto.Dimension) -> int | None:
     """The declared length of a dimension; None if it is open."""
     return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None
 
 
-def _inferred(model):
+def _inferred(model: ModelProto) -> ModelProto:
     """A copy with shapes inferred only from the inputs of the main graph, without large constants.
 
     If inference fails, the copy has no inferred shapes.
@@ -133,7 +142,7 @@ def _inferred(model):
         return copy
 
 
-def _bare(model):
+def _bare(model: ModelProto) -> ModelProto:
     """A copy that only declares the shapes of the main graph's inputs, without large constants."""
     copy = light(model)
     stand_in(copy)
@@ -151,7 +160,7 @@ def _bare(model):
     return copy
 
 
-def _forget(scope):
+def _forget(scope: Scope) -> None:
     """Remove what may not hold: declared shapes, and defaults that a caller may replace."""
     for value in declared(scope.graph)[_inputs(scope) :]:
         if value.type.HasField("tensor_type"):
@@ -161,11 +170,11 @@ def _forget(scope):
             del scope.graph.initializer[index]
 
 
-def _inputs(scope):
+def _inputs(scope: Scope) -> int:
     """The number of declared values that are main graph inputs, whose shapes a runtime enforces."""
     return len(scope.graph.input) if scope.parent is None and not scope.function else 0
 
 
-def _defaults(scope):
+def _defaults(scope: Scope) -> frozenset[str]:
     """The initializers that are only defaults of inputs, which may have other shapes."""
     return scope.overridable & scope.inputs

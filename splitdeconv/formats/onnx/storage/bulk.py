@@ -6,10 +6,19 @@ a message is only freed with the whole message. Models are therefore copied with
 constants, and written one stored tensor at a time.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ...recognition.wire import fields
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+    from onnx import AttributeProto, ModelProto, TensorProto
 
 #: Number of elements up to which a tensor is not large: shapes, scales and the like.
 SMALL = 1024
@@ -18,14 +27,14 @@ _GRAPH, _INITIALIZER = 7, 5
 _HOLDERS = {"ModelProto", "GraphProto", "FunctionProto", "NodeProto", "AttributeProto"}
 
 
-def light(model):
+def light(model: ModelProto) -> ModelProto:
     """A copy of a model whose large tensors have a name, a type and a shape, but no values."""
     copy = type(model)()
     _copy(model, copy)
     return copy
 
 
-def _copy(source, target):
+def _copy(source: Message, target: Message) -> None:
     kind = source.DESCRIPTOR.name
     if kind == "TensorProto" and prod(source.dims) > SMALL and not source.external_data:
         target.name, target.data_type = source.name, source.data_type
@@ -44,13 +53,13 @@ def _copy(source, target):
                 _copy(value, getattr(target, field.name))
 
 
-def _holds(attribute):
+def _holds(attribute: AttributeProto) -> bool:
     return (
         attribute.HasField("t") or attribute.HasField("g") or attribute.tensors or attribute.graphs
     )
 
 
-def _copy_plain(target, name, value):
+def _copy_plain(target: Message, name: str, value: Any) -> None:
     """A field of numbers, text or bytes, single or repeated."""
     # Names have been checked; documentation that is not valid text does not matter.
     with suppress(UnicodeDecodeError):
@@ -60,7 +69,7 @@ def _copy_plain(target, name, value):
             setattr(target, name, value)
 
 
-def save(model, tensors, path):
+def save(model: ModelProto, tensors: Callable[[], Iterable[TensorProto]], path: str | Path) -> None:
     """Write a model to a file, byte for byte as protobuf would write it.
 
     Args:
@@ -84,7 +93,7 @@ def save(model, tensors, path):
         file.writelines((graph[here:], rest[stop:]))
 
 
-def _places(data):
+def _places(data: memoryview) -> Iterator[tuple[int, int, int, int]]:
     """The fields of a message: number, start of the key, start and end of the value."""
     key = 0
     for number, _, start, stop in fields(data, len(data)):
@@ -92,7 +101,7 @@ def _places(data):
         key = stop
 
 
-def _head(number, length):
+def _head(number: int, length: int) -> bytes:
     """Key and length of a bytes field."""
     head = bytearray([number << 3 | 2])
     while length > 127:

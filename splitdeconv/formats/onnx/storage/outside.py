@@ -1,16 +1,22 @@
 """ONNX models with large tensors in external files: find out which of them stay there."""
 
+from __future__ import annotations
+
 import mmap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..graph import scopes
-from ..parse import is_external, locate
+from ..tensors import is_external, locate
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, TensorProto
 
 #: Size up to which a tensor is moved inside, the default threshold of `onnx.save_model`.
 SMALL = 1024
 
 
-def staying(model, folder) -> list:
+def staying(model: ModelProto, folder: str | Path | None) -> list[TensorProto]:
     """The tensors that stay in external files when a model is written: large dense initializers.
 
     Args:
@@ -19,13 +25,12 @@ def staying(model, folder) -> list:
 
     Raises:
         SplitDeconvError: one of the tensors cannot be read.
-        SplitDeconvError: one of the tensors cannot be read.
     """
-    stored = (
-        tensor for scope in scopes(model) for tensor in getattr(scope.graph, "initializer", ())
-    )
     return [
-        tensor for tensor in stored if is_external(tensor) and locate(tensor, folder)[2] > SMALL
+        tensor
+        for scope in scopes(model)
+        for tensor in getattr(scope.graph, "initializer", ())
+        if is_external(tensor) and locate(tensor, folder).size > SMALL
     ]
 
 

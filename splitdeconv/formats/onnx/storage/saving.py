@@ -5,23 +5,34 @@ that lead out of it. A result keeps its references where they lead to the same f
 it is saved with a copy of the tensors in one file of its own, named after it.
 """
 
+from __future__ import annotations
+
 import errno
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .... import output
 from ....errors import SplitDeconvError
 from ....extras import require
 from ..model import OnnxModel
-from ..parse import LARGEST, locate
+from ..tensors import LARGEST, locate
 from .outside import refers, staying
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from onnx import TensorProto
+
+    from ..tensors import Place
 
 #: Alignment of tensors in a file: pages, which runtimes can map.
 _PAGE = 4096
 _CHUNK = 1 << 22
 
 
-def completed(data: bytes, folder) -> bytes:
+def completed(data: bytes, folder: str | Path) -> bytes:
     """A model with all its data inside.
 
     Args:
@@ -45,7 +56,7 @@ def completed(data: bytes, folder) -> bytes:
     return model.serialize()
 
 
-def save(data: bytes, folder, path, overwrite=False) -> Path:
+def save(data: bytes, folder: str | Path, path: str | Path, overwrite: bool = False) -> Path:
     """Write a model so that it loads from its new location; copy external tensors only if needed.
 
     Args:
@@ -78,13 +89,14 @@ def save(data: bytes, folder, path, overwrite=False) -> Path:
         raise
 
 
-def _move(tensors, folder, beside):
+def _move(tensors: Iterable[TensorProto], folder: Path, beside: Path) -> dict[Place, int]:
     """Make tensors refer to their location as seen from a new folder, or to the file `beside`.
 
     Returns:
         The contents of that file: the position in it by (file, offset, bytes).
     """
-    places, end = {}, 0
+    places: dict[Place, int] = {}
+    end = 0
     for tensor in tensors:
         part = locate(tensor, folder)
         source, offset, size = part
@@ -110,7 +122,7 @@ def _move(tensors, folder, beside):
     return places
 
 
-def _fill(path, places):
+def _fill(path: str | Path, places: Mapping[Place, int]) -> None:
     """Copy parts of files into one file, a few megabytes at a time; holes stay holes."""
     with open(path, "wb") as target:
         for (source, start, size), place in places.items():
@@ -124,7 +136,7 @@ def _fill(path, places):
             target.truncate(max(place + size, target.seek(0, os.SEEK_END)))
 
 
-def _stretches(file, start, stop):
+def _stretches(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """(begin, end) of the stored parts of a file range; all of it if holes are not reported."""
     if not hasattr(os, "SEEK_DATA"):
         yield start, stop

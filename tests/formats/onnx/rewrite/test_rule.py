@@ -54,9 +54,7 @@ def test_the_same_operators_as_the_converter(form):
 
 
 def test_after_a_fused_batch_normalization():
-    """onnxscript folds the normalization into the filters first; then nothing but convolutions is
-    left.
-    """
+    """onnxscript folds the normalization into the filters first; only convolutions are left."""
     nodes = [
         helper.make_node("ConvTranspose", ["x", "w"], ["u"], name="up", **UP),
         helper.make_node("BatchNormalization", ["u", "gamma", "beta", "mean", "variance"], ["n"]),
@@ -115,10 +113,12 @@ def test_weights_that_are_inputs(groups, form):
 
 
 def test_in_branches_and_functions():
-    then = helper.make_graph([helper.make_node("ConvTranspose", ["x", "w"], ["t"], **UP)], "then", [],
-                             [value("t", "f", [None] * 4)])  # fmt: skip
-    other = helper.make_graph([helper.make_node("Local", ["x"], ["e"], domain="local")], "other", [],
-                              [value("e", "f", [None] * 4)])  # fmt: skip
+    up = helper.make_node("ConvTranspose", ["x", "w"], ["t"], **UP)
+    local = helper.make_node("Local", ["x"], ["e"], domain="local")
+    then, other = (
+        helper.make_graph([node], name, [], [value(node.output[0], "f", [None] * 4)])
+        for node, name in ((up, "then"), (local, "other"))
+    )
     body = [
         helper.make_node("Constant", [], ["weights"], value=tensor("weights", W)),
         helper.make_node("ConvTranspose", ["in", "weights"], ["out"], **UP),

@@ -1,4 +1,4 @@
-"""Shapes behind operators of ONNX Runtime's own: what inference tells is what the runtime computes."""
+"""Behind operators of ONNX Runtime, inference finds the shapes that the runtime computes."""
 
 import numpy as np
 import onnx
@@ -180,9 +180,7 @@ def test_what_is_not_known_stays_unknown():
 
 
 def chain(rng):
-    """Conv, Relu, ConvTranspose, then quantizers of 16 bits around a second ConvTranspose; all of
-    it static.
-    """
+    """Conv, Relu, ConvTranspose, and 16-bit quantizers around a second ConvTranspose; static."""
     nodes = [
         helper.make_node("Conv", ["x", "v"], ["a"], pads=[0, 1, 2, 1]),
         helper.make_node("Relu", ["a"], ["r"]),

@@ -1,6 +1,4 @@
-"""ONNX models with open inputs, fixed: values, symbols, what the file says of other values,
-refusals.
-"""
+"""ONNX models with open inputs, fixed: values, symbols, declared shapes of others, refusals."""
 
 import numpy as np
 import onnx
@@ -26,9 +24,7 @@ def _shapes(source):
 
 
 def _two_inputs(rng, x=("n", 3, "h", "w"), z=("n", 5, 1, 1)):
-    """y = ConvTranspose(Relu(x)) + z, with a shape for the inner value that holds for one size
-    only.
-    """
+    """y = ConvTranspose(Relu(x)) + z; the inner value's declared shape holds for one size only."""
     nodes = [
         helper.make_node("Relu", ["x"], ["r"]),
         helper.make_node(
@@ -38,10 +34,9 @@ def _two_inputs(rng, x=("n", 3, "h", "w"), z=("n", 5, 1, 1)):
     ]
     weights = {"w": rng.standard_normal((3, 5, 4, 3)).astype("f4")}
     inner = [value("c", "f4", [1, 5, 96, 63]), value("r", "f4", ["n", 3, "h", "w"])]
-    return model(
-        nodes, [value("x", "f4", x), value("z", "f4", z)], [value("y", "f4", ["n", 5, "p", "q"])], weights,
-        value_info=inner,
-    ).SerializeToString()  # fmt: skip
+    inputs, outputs = [value("x", "f4", x), value("z", "f4", z)], ["n", 5, "p", "q"]
+    source = model(nodes, inputs, [value("y", "f4", outputs)], weights, value_info=inner)
+    return source.SerializeToString()
 
 
 def test_values_at_the_fixed_shape():

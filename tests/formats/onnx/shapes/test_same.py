@@ -1,6 +1,4 @@
-"""Sizes behind SAME padding, which ONNX' shape inference tells otherwise than ONNX Runtime computes
-them.
-"""
+"""Sizes behind SAME padding, for which ONNX' shape inference differs from ONNX Runtime."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,4 @@
-"""Large constants: models are copied without them, and written one by one as protobuf writes the
-whole.
-"""
+"""Large constants: models are copied without them, and written as protobuf writes the whole."""
 
 import numpy as np
 import onnx
@@ -20,7 +18,7 @@ from ..models import model, single, value
 
 
 def large(seed=0):
-    """A model of two stored tensors, one of them large, and much that may follow them in the file."""
+    """A model of two stored tensors, one of them large, and of much that may follow them."""
     rng = np.random.default_rng(seed)
     w = rng.standard_normal((16, 16, 5, 5)).astype(np.float32)
     made = single(np.zeros((1, 16, 6, 5), np.float32), w, np.ones(16, np.float32), strides=[2, 2])

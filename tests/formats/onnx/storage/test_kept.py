@@ -1,6 +1,4 @@
-"""Large tensors of an ONNX model that lie in other files: they stay there, and what is written
-loads where it lies.
-"""
+"""Large tensors in other files stay there, and a written model loads where it lies."""
 
 import os
 import subprocess
@@ -39,9 +37,7 @@ def refer(name, shape, location, offset, length):
 
 
 def network(folder, seed=0):
-    """A model whose tensors lie in three files, two of them in folders: its path, a run of it, an
-    input.
-    """
+    """A model with tensors in three files, two of them in folders: its path, a run, an input."""
     rng = np.random.default_rng(seed)
     table, dense = (
         rng.standard_normal((50, 24), np.float32),
@@ -107,7 +103,8 @@ def test_in_the_same_folder_nothing_is_copied(kept):
     assert report.verification.method == "model"
     assert report.bytes_after == out.stat().st_size + kept.table.nbytes + kept.dense.nbytes
     assert report.notes[-1].startswith(
-        f"{kept.table.nbytes + kept.dense.nbytes:,} bytes stay in other files (data/embeddings/table.bin, weights.bin)"
+        f"{kept.table.nbytes + kept.dense.nbytes:,} bytes stay in other files "
+        "(data/embeddings/table.bin, weights.bin)"
     )
     assert bool(sd.verify(kept.path, out))
 

@@ -43,7 +43,7 @@ def test_bytes_before_count_all_files(path):
 
 @pytest.fixture
 def plain(tmp_path):
-    """A model without a transposed convolution: its path, its output and what it is computed from."""
+    """A model without a transposed convolution: its path, its output, and its parts."""
     w = np.arange(12, dtype="f4").reshape(3, 4)
     source = model(
         [node("MatMul", "xw", "y")],
