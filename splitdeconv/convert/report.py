@@ -105,24 +105,13 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain, JSON-serializable values, with the version of this schema."""
-        content = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in ("decisions", "verification")
-        }
+        content = dict(vars(self))
+        decisions, verification = content.pop("decisions"), content.pop("verification")
         return {
             "schema_version": SCHEMA_VERSION,
             **content,
-            "layers": [
-                d.row()
-                | {
-                    "axes": d.site.axes and [asdict(a) for a in d.site.axes],
-                    "problem": d.site.problem,
-                    "bound": d.site.bound,
-                }
-                for d in self.decisions
-            ],
-            "verification": None if self.verification is None else self.verification.to_dict(),
+            "layers": [_layer(decision) for decision in decisions],
+            "verification": None if verification is None else verification.to_dict(),
         }
 
     @classmethod
@@ -137,9 +126,7 @@ class Report:
                 "decisions": tuple(map(_decision, layers)),
                 "objections": tuple(map(tuple, content["objections"])),
                 "notes": tuple(content["notes"]),
-                "verification": None
-                if verification is None
-                else Verification.from_dict(verification),
+                "verification": verification and Verification.from_dict(verification),
             }
         )
 
@@ -148,20 +135,18 @@ class Report:
         return replace(self, **changes)
 
 
+def _layer(decision: Decision) -> dict[str, Any]:
+    """A decision as plain values."""
+    site = decision.site
+    axes = None if site.axes is None else [asdict(axis) for axis in site.axes]
+    return decision.row() | {"axes": axes, "problem": site.problem, "bound": site.bound}
+
+
 def _decision(layer: Mapping[str, Any]) -> Decision:
     """Rebuild a decision from one of the layers in the result of `to_dict`."""
     axes = layer["axes"] and tuple(Axis(**axis) for axis in layer["axes"])
-    names = (
-        "name",
-        "operator",
-        "groups",
-        "in_channels",
-        "out_channels",
-        "dtype",
-        "batch",
-        "problem",
-        "bound",
-    )
+    numbers = ("groups", "in_channels", "out_channels", "batch")
+    names = ("name", "operator", "dtype", "problem", "bound", *numbers)
     counts = {name: layer[name] for name in COUNTS}
     site = Site(axes=axes, counts=counts, **{name: layer[name] for name in names})
     return Decision(site, *(layer[name] for name in ("verdict", "form", "interleave", "reason")))

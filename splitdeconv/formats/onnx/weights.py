@@ -61,22 +61,20 @@ def cut_in_graph(
     lead = int(groups > 1)
     if groups > 1:
         filters = ops.reshape(filters, [groups, cin, cout, *kernel])
-    planes = ops.transpose(
-        filters, (*range(lead), lead + 1, lead, *range(lead + 2, lead + 2 + rank))
-    )
-    padded = any(
-        None in taps for split in plan.axis_plans for w in split.windows for taps in w.taps
-    )
+    kernel_axes = range(lead + 2, lead + 2 + rank)
+    planes = ops.transpose(filters, (*range(lead), lead + 1, lead, *kernel_axes))
+    windows = (window for split in plan.axis_plans for window in split.windows)
+    padded = any(None in taps for window in windows for taps in window.taps)
     if padded:
         # A tap of None selects the plane of zeros added at the end of each kernel axis.
         planes = ops.pad(planes, [(0, 0)] * (lead + 2) + [(0, 1)] * rank)
     held = [k + padded for k in kernel]
-    return [
-        None
-        if 0 in convolution.kernel_size
-        else _pick(ops, planes, convolution, plan, (cin, cout), held)
-        for convolution in plan.convolutions
-    ]
+    parts: list[Value | None] = []
+    for convolution in plan.convolutions:
+        empty = 0 in convolution.kernel_size
+        part = None if empty else _pick(ops, planes, convolution, plan, (cin, cout), held)
+        parts.append(part)
+    return parts
 
 
 def _pick(
@@ -96,20 +94,17 @@ def _pick(
     parts = []
     for phase in np.ndindex(*(len(w.phases) for w in convolution.windows)):
         part = planes
-        for i, (r, window, axis) in enumerate(
-            zip(phase, convolution.windows, plan.axes, strict=True)
-        ):
+        sides = zip(phase, convolution.windows, plan.axes, strict=True)
+        for i, (r, window, axis) in enumerate(sides):
             taps = [axis.k if tap is None else tap for tap in window.taps[r]]
             if taps != list(range(held[i])):
                 part = ops.gather(part, taps, lead + 2 + i)
         parts.append(part)
     value = ops.concat(parts, lead)
+    if not lead:
+        return value
     cin, cout = channels
-    return (
-        ops.reshape(value, [plan.groups * len(parts) * cout, cin, *convolution.kernel_size])
-        if lead
-        else value
-    )
+    return ops.reshape(value, [plan.groups * len(parts) * cout, cin, *convolution.kernel_size])
 
 
 def stack_in_graph(ops: Ops[Value], bias: Value, groups: int, phases: int, channels: int) -> Value:

@@ -85,29 +85,21 @@ def _builder(node: NodeProto) -> Build | None:
     """The function that makes the replacement of a node; None if the node stays."""
     kind = node.op_type
     if node.domain == _MICROSOFT:
-        own = {
+        own: dict[str, Build] = {
             "DequantizeLinear": _dequantized,
             "QLinearConcat": _concatenated,
             "QLinearConv": _convolved,
             "QuantizeLinear": _quantized,
         }
-        like = {
-            **dict.fromkeys(_LIKE_INPUT, _like_input),
-            **dict.fromkeys(_LIKE_ANOTHER, _like_another),
-        }
+        like: dict[str, Build] = dict.fromkeys(_LIKE_INPUT, _like_input)
+        like |= dict.fromkeys(_LIKE_ANOTHER, _like_another)
         return (like | own).get(kind)
     if node.domain == _BLOCKED:
-        return (
-            _like_another
-            if kind in _LIKE_BLOCKED
-            else {"ReorderInput": _like_input, "ReorderOutput": _cut}.get(kind)
-        )
+        reorder: dict[str, Build] = {"ReorderInput": _like_input, "ReorderOutput": _cut}
+        return _like_another if kind in _LIKE_BLOCKED else reorder.get(kind)
     # ONNX Runtime defines this one in the ONNX domain.
-    return (
-        _like_input
-        if kind == "SimplifiedLayerNormalization" and node.domain in DEFAULT_DOMAINS
-        else None
-    )
+    simplified = kind == "SimplifiedLayerNormalization" and node.domain in DEFAULT_DOMAINS
+    return _like_input if simplified else None
 
 
 def _make(kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> NodeProto:
@@ -122,19 +114,15 @@ def _like_input(_: Scope, node: NodeProto) -> list[NodeProto]:
 
 def _like_another(_: Scope, node: NodeProto) -> list[NodeProto] | None:
     """One ONNX operator, between two Transposes if the original has its channels last."""
-    blocked, last = (
-        node.domain == _BLOCKED,
-        bool(_number(node, "channels_last")) or node.op_type.startswith("Nhwc"),
-    )
+    blocked = node.domain == _BLOCKED
+    last = bool(_number(node, "channels_last")) or node.op_type.startswith("Nhwc")
     kind, places = (_LIKE_BLOCKED if blocked else _LIKE_ANOTHER)[node.op_type]
     inputs, output = [node.input[i] if i < len(node.input) else "" for i in places], node.output[0]
     if blocked and last:
         return None
-    names = (
-        [f"splitdeconv.{end}/{output}" for end in ("first", "last")]
-        if last
-        else [inputs[0], output]
-    )
+    names = [inputs[0], output]
+    if last:
+        names = [f"splitdeconv.{end}/{output}" for end in ("first", "last")]
     other = _make(kind, [names[0], *inputs[1:]], [names[1]])
     other.attribute.extend(a for a in node.attribute if a.name not in _OWN)
     if not last:

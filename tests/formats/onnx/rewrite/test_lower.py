@@ -12,13 +12,7 @@ from splitdeconv.convert.decide import decide_all
 from splitdeconv.core.definition import conv_transpose, rounding_bound
 from splitdeconv.formats.onnx.model import OnnxModel
 from tests.formats.onnx.models import arrays, convert, kinds, run, single
-from tests.formats.onnx.rewrite.cases import (
-    FORMS,
-    INTERLEAVES,
-    OPSETS,
-    definition,
-    draw_case,
-)
+from tests.formats.onnx.rewrite.cases import FORMS, INTERLEAVES, OPSETS, definition, draw_case
 
 
 @pytest.mark.parametrize("part", range(8))

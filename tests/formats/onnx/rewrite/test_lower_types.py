@@ -9,10 +9,7 @@ from onnx.reference import ReferenceEvaluator
 from splitdeconv.core.definition import conv_transpose
 from splitdeconv.formats.onnx.geometry import from_onnx
 from tests.formats.onnx.models import arrays, convert, run, single
-from tests.formats.onnx.rewrite.cases import (
-    FORMS,
-    definition,
-)
+from tests.formats.onnx.rewrite.cases import FORMS, definition
 
 
 @pytest.mark.parametrize("form", FORMS)
