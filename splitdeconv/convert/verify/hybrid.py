@@ -165,7 +165,7 @@ def _named(graph: SubGraphT, indices: Sequence[int]) -> dict[str, int]:
     }
 
 
-def _index(graph: SubGraphT, name: bytes) -> int:
+def _index(graph: SubGraphT, name: bytes | None) -> int:
     """The index of the tensor with this name."""
     indices = [i for i, tensor in enumerate(graph.tensors) if tensor.name == name]
     if len(indices) != 1:
