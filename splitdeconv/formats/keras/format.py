@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +141,7 @@ class Keras(Format):
         data: bytes | Path,
         where: str,
         path: str | Path | None = None,
-        size: int | None = None,
+        size: Sequence[int] | None = None,
     ) -> list[Row]:
         from ...networks import layer_table
 

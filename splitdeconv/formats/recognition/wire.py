@@ -9,7 +9,7 @@ from ..content import Bytes
 Field: TypeAlias = tuple[int, int, int, int]
 
 
-def fields(data: Bytes, most: int = 64) -> Iterator[Field]:
+def fields(data: Bytes | memoryview, most: int = 64) -> Iterator[Field]:
     """(number, wire type, start, stop) of the first `most` top-level fields of a protobuf.
 
     Raises:
@@ -36,7 +36,7 @@ def fields(data: Bytes, most: int = 64) -> Iterator[Field]:
         position = stop
 
 
-def _varint(data: Bytes, position: int) -> tuple[int, int]:
+def _varint(data: Bytes | memoryview, position: int) -> tuple[int, int]:
     """A base-128 number and the position after it."""
     value = 0
     for i in range(10):
@@ -49,7 +49,7 @@ def _varint(data: Bytes, position: int) -> tuple[int, int]:
     raise ValueError("not a varint")
 
 
-def is_onnx(data: Bytes) -> bool:
+def is_onnx(data: Bytes | memoryview) -> bool:
     """Whether this is a ModelProto: top-level fields with the right numbers and types, and a graph.
 
     It is read at the level of the wire format, so that no parser sees anything but models: each
@@ -70,7 +70,7 @@ def is_onnx(data: Bytes) -> bool:
     return 7 in seen
 
 
-def is_frozen_graph(data: Bytes) -> bool:
+def is_frozen_graph(data: Bytes | memoryview) -> bool:
     """Whether this is a GraphDef: nodes in field 1, each with its name first."""
     try:
         number, wire, start, stop = next(fields(data))
@@ -80,12 +80,12 @@ def is_frozen_graph(data: Bytes) -> bool:
         return False
 
 
-def is_saved_model(data: Bytes) -> bool:
+def is_saved_model(data: Bytes | memoryview) -> bool:
     """Whether this is a SavedModel: a version in field 1, meta graphs in field 2."""
     return _begins_as_model(data) and not is_core_ml(data)
 
 
-def is_core_ml(data: Bytes) -> bool:
+def is_core_ml(data: Bytes | memoryview) -> bool:
     """Whether this is a Core ML Model: a version in field 1, a ModelDescription in field 2.
 
     A SavedModel begins the same way. But its MetaGraphDef has fields 1 to 8 only, and the whole has
@@ -98,11 +98,11 @@ def is_core_ml(data: Bytes) -> bool:
     return any(n >= 10 for n, *_ in (*_numbers(data, 64), *_numbers(data[start:stop], 64)))
 
 
-def _begins_as_model(data: Bytes) -> bool:
+def _begins_as_model(data: Bytes | memoryview) -> bool:
     return [field[:2] for field in _numbers(data, 2)] == [(1, 0), (2, 2)]
 
 
-def _numbers(data: Bytes, most: int) -> list[Field]:
+def _numbers(data: Bytes | memoryview, most: int) -> list[Field]:
     """The field numbers up to the end of the data, or up to where it is not a protobuf."""
     whole = []
     try:

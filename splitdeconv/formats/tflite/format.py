@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,7 @@ class TFLite(Format):
         data: bytes | Path,
         where: str,
         path: str | Path | None = None,
-        size: int | None = None,
+        size: Sequence[int] | None = None,
     ) -> list[Row]:
         from .layers import layers
 
