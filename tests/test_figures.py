@@ -185,6 +185,7 @@ def write_several(folder, writer):
     plt.close(fig)
 
 
+@pytest.mark.slow
 def test_concurrent_writers_keep_every_row(tmp_path):
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         for done in [pool.submit(write_several, tmp_path, writer) for writer in range(3)]:

@@ -171,6 +171,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_tracing_says_nothing_of_autograph(tmp_path):
     # A file and a process of its own: AutoGraph reads sources, and complains of each function once.
     script = tmp_path / "traced.py"

@@ -87,6 +87,7 @@ print(sd.__file__, sd.__version__, versions()["splitdeconv"], sd.plan((4, 4), 3,
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("project", "expected"),
     [

@@ -53,6 +53,7 @@ def processes(mark):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_ends_all_of_it(tmp_path, number):
     (tmp_path / "endless.onnx").write_bytes(endless())

@@ -56,6 +56,7 @@ def test_what_is_no_model(run, tmp_path, verb, name):
         assert listing(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODELS)
 def test_truncation_at_any_byte(run, tmp_path, kind):
     data = MODELS[kind]

@@ -34,6 +34,7 @@ def shell(tmp_path):
     return shell
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirect", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_nobody_who_reads_is_no_failure(shell, tmp_path, redirect):
     code, _, err = shell(f"splitdeconv convert up.tflite -o out.tflite {redirect}")
@@ -41,6 +42,7 @@ def test_nobody_who_reads_is_no_failure(shell, tmp_path, redirect):
     assert (tmp_path / "out.tflite").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -57,6 +59,7 @@ def test_a_reader_that_has_gone_is_no_failure(shell, command, code):
     assert bool(err) == bool(code)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line(shell, tmp_path):
     code, _, err = shell("splitdeconv convert up.tflite -o out.tflite > /dev/full")
     assert (code, err) == (

@@ -45,6 +45,7 @@ def kinds(values):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("form", ["split", "nzp"])
 def test_those_of_the_input_spread_as_natively_in_split_and_nzp(rng, form, rank):
@@ -59,6 +60,7 @@ def test_those_of_the_input_spread_as_natively_in_split_and_nzp(rng, form, rank)
             np.testing.assert_array_equal(kinds(ours), kinds(native), err_msg=str(case))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["rows", "stacked", "paper"])
 def test_in_other_forms_those_of_the_input_spread_at_least_as_far(rng, form):
     further = 0

@@ -171,6 +171,7 @@ def test_progress_is_told_of_every_task():
     assert sorted(told) == [(number, 6) for number in range(1, 7)]
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_loses_nothing():
     axes = {"rows": range(8, 24, 2), "dram_gb_s": range(1, 7)}
     expected = sweep(TABLES, "pe_array_16x16", axes, skips=("none", "WA"))

@@ -38,6 +38,7 @@ def test_a_name_is_its_network_s_table():
 
 # Keras 3.15 hands TensorFlow's variables to np.array, which NumPy 2 dislikes; it concerns only how
 # saving copies them
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
@@ -51,6 +52,7 @@ def test_a_keras_model_and_its_file(csv):
     pd.testing.assert_frame_equal(workload(csv(to_bytes(model), "model.keras")), table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), [("dcgan", {}), ("fst", {"size": 32})], ids=str)
 def test_an_exported_network_has_the_table_of_its_model(name, options):
     model = build(name, "native", seed=None, **options)

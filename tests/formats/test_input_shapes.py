@@ -142,6 +142,7 @@ def _advised(model, target):
     return {"input_shape": parsed(words[1::2])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target", ["edge_tpu", "ethos_u55", "ethos_u65", "ethos_u85", "tflite_gpu"]
 )

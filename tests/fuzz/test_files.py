@@ -31,6 +31,7 @@ def test_a_number_is_always_the_same_file(kind):
     assert len({file.data for file in files}) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_sound_files_run_and_injured_ones_are_injured(kind, tmp_path):
     module, loader = (

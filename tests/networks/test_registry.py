@@ -133,6 +133,7 @@ def test_without_a_seed_all_kernels_are_zero():
     )
 
 
+@pytest.mark.slow
 def test_weights_do_not_depend_on_the_backend():
     import keras
 

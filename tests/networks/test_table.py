@@ -17,6 +17,7 @@ def table(layers, shape):
     return networks.layer_table(keras.Sequential([keras.Input(shape), *layers]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", networks.names())
 def test_a_row_fixes_its_geometry(name):
     rows = networks.layer_table(name)
@@ -35,6 +36,7 @@ def test_a_row_fixes_its_geometry(name):
         assert plan.macs(row.c_in, row.c_out)["useful"] == row.macs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", networks.names())
 def test_every_form_has_the_same_table_and_layers_of_its_form(name):
     options = {"width": 8, "size": 8} if name.startswith("fcn") else {}

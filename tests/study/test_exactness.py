@@ -8,6 +8,7 @@ import splitdeconv as sd
 from splitdeconv.study import exactness
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("library", "count"), [("tensorflow", 25), ("numpy", 150), ("jax", 3)])
 def test_every_form_is_exact_and_the_control_is_not(library, count):
     double = jax.config.jax_enable_x64

@@ -148,6 +148,7 @@ def shown(found):
     )
 
 
+@pytest.mark.slow
 def test_widgets_show_the_choice_and_follow_it():
     found = explorer.explore(size=8, in_channels=6, out_channels=5)
     assert list(found.controls) == list(explorer.INITIAL)

@@ -13,6 +13,7 @@ def table():
     return summary.summary()
 
 
+@pytest.mark.slow
 def test_one_row_for_each_processor_network_batch_and_type(table):
     assert not table.duplicated(["processor", "network", "batch", "dtype"]).any()
     assert set(table["kind"]) == set(summary.KINDS)

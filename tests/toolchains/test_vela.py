@@ -42,6 +42,7 @@ def native():
     return exported()
 
 
+@pytest.mark.slow
 @needs_vela
 def test_what_is_all_on_the_npu_is_complete_and_its_cycles_add_up(native):
     split = convert(native, target="ethos_u55", form="split", verify=False).model
@@ -68,6 +69,7 @@ def test_what_is_all_on_the_npu_is_complete_and_its_cycles_add_up(native):
     assert row["macs"] >= 5 * 4 * 9 * 8 * 6
 
 
+@pytest.mark.slow
 @needs_vela
 def test_a_total_that_hides_the_cpu_is_flagged(native):
     models = {

@@ -20,6 +20,7 @@ def takes(data, x):
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interleave", ["concat", "depth_to_space", "batch_to_space"])
 @pytest.mark.parametrize(
     "kind", ["float32", "int8", "int16x8", "float32x8", "quantized int8", "quantized int16x8"]

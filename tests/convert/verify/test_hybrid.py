@@ -58,6 +58,7 @@ def chain(layers=3, *, opened=False, seed=2):
     return builder.build([start], [x])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", [False, True])
 def test_steps_that_later_layers_take_are_no_fault(opened, monkeypatch):
     """For an open batch, the default runtime uses other kernels for the original.
@@ -105,6 +106,7 @@ def _bias(model, graph):
     model.buffers[tensor.buffer].data = values.view("u1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", [False, True])
 @pytest.mark.parametrize("fault", [_filter, _scale, _rest, _bias])
 def test_a_fault_is_not_explained_by_steps(fault, opened):

@@ -28,6 +28,7 @@ def test_kernels_that_differ_on_the_original_are_no_fault_of_the_conversion():
     assert not compare("tflite", model, spoiled(tflite_models.convert(model), "i1"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["int8", "uint8"])
 def test_integers_of_an_unknown_batch_agree_on_every_geometry(kind):
     """In most cases XNNPACK runs only the converted model, and rounds some value differently."""

@@ -115,6 +115,7 @@ def _spoil_zero_point(model):
     last.input[2] = "off"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [_spoil_filter, _spoil_rest, _spoil_zero_point])
 def test_a_fault_is_not_explained_by_steps(fault):
     """Negative control: one filter off by one, another operator behind it, another zero point."""

@@ -35,6 +35,7 @@ def test_the_way_of_loading_that_is_told_works_in_a_new_process(tmp_path):
     assert b"SplitConv2DTranspose" in codes[1].stderr
 
 
+@pytest.mark.slow
 def test_a_file_comes_back_as_a_file(tmp_path):
     model = sequential(optimizer="adam", loss="mse")
     model.save(tmp_path / "in.keras")

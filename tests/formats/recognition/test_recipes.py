@@ -46,6 +46,7 @@ def assert_leads_on(fix, monkeypatch):
 
 
 # The libraries' own warnings, about old formats and old interpreters, are not under test.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_recipe_for_an_h5_file_works(keras_model, monkeypatch):
     Path("a folder").mkdir()
@@ -55,6 +56,7 @@ def test_the_recipe_for_an_h5_file_works(keras_model, monkeypatch):
     assert_leads_on(caught.value.fix, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_recipe_for_an_h5_file_takes_what_old_initializers_were_given(keras_model, monkeypatch):
     import h5py
@@ -75,6 +77,7 @@ def test_the_recipe_for_an_h5_file_takes_what_old_initializers_were_given(keras_
     assert_leads_on(caught.value.fix, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_code_of_the_recipe_for_keras_1_and_2_runs(keras_model, monkeypatch):
     # Here with the Keras that TensorFlow brings: TF_USE_LEGACY_KERAS makes it the older one, if
@@ -103,6 +106,7 @@ def save_recent(model, name):
     Path("temporary.weights.h5").rename(name)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("save", "name", "renamed"),
@@ -154,6 +158,7 @@ def test_the_recipe_for_packed_files_works(tmp_path, monkeypatch):
         Path("split.onnx").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("given", ["a saved one", "a saved one/saved_model.pb"])
 def test_the_recipe_for_a_saved_model_works(keras_model, monkeypatch, given):

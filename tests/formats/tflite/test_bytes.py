@@ -62,6 +62,7 @@ class TestBytes:
             with refused("file is damaged|newer schema"):
                 attempt(source.randbytes(4) + b"TFL3" + source.randbytes(source.randrange(400)))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["int8", "float16"])
     def test_flipped_bytes(self, kind):
         """Whatever a byte becomes, the file converts or is refused."""
@@ -76,6 +77,7 @@ class TestBytes:
                 refusals += 1
         assert len(data) / 30 < refusals < len(data) / 3
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("word", ["ffffffff", "ffffff7f", "00000000"])
     def test_absurd_words_are_refused_quickly_in_small_memory(self, word):
         """Offsets, lengths, dimensions, indices: every word of the file in turn."""

@@ -47,6 +47,7 @@ def agree(y, expected):
     return np.abs(y - expected).max(initial=0) <= 1e-5 * max(1, np.abs(expected).max(initial=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernels", ["optimized", "reference"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("form", ["split", "nzp"])

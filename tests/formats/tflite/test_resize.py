@@ -118,6 +118,7 @@ def test_batch_to_space_gives_the_values(kind, form, kernels):
             assert steps <= (0 if kernels is REFERENCE or kind == "int16x8" else 1)
 
 
+@pytest.mark.slow
 def test_what_converts_by_default_is_resized(here):
     """Of strides that are one, and that are not."""
     for case in (
@@ -133,6 +134,7 @@ def test_what_converts_by_default_is_resized(here):
             assert _agrees(case, data, result.model, batch, sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interleave", ["concat", "transpose"])
 def test_a_size_that_is_fixed_is_told_before_it_is_written(interleave, here):
     (note,) = sd.convert(deconv_model(CASE), interleave=interleave).report.notes

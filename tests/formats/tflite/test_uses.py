@@ -43,6 +43,7 @@ def test_what_something_else_reads_as_well_stays():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_inspect_names_no_refusal_that_the_conversion_takes_away(target, here):
     data = deconv_model(CASE.with_(dynamic=True, kind="int8"))
@@ -85,6 +86,7 @@ def test_types_are_those_of_what_is_no_constant():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["ethos_u55", "ethos_u65", "ethos_u85", "edge_tpu"])
 def test_a_quantizer_of_float_inputs_is_named_with_the_way_out(target, here):
     for data, names in (

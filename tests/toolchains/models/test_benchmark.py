@@ -62,6 +62,7 @@ def test_labels_are_each_class_in_turn():
     assert (labels.sum(1) == 1).all()
 
 
+@pytest.mark.slow
 def test_auto_is_the_targets_choice():
     layers = dict(models.layers("sngan", count=2))
     assert list(layers) == ["deconv1", "deconv2", "deconv3"]
@@ -75,6 +76,7 @@ def test_auto_is_the_targets_choice():
         models.rewritten(data, "paper")
 
 
+@pytest.mark.slow
 def test_layers_compute_what_they_do_in_the_network(rng):
     network = networks.build("sngan", "native", seed=0)
     layer = network.get_layer("deconv3")
@@ -116,6 +118,7 @@ def test_typical_inputs_have_the_networks_shape_and_range(name, low, high):
     assert all((x.sum(axis=1) == 1).all() for x in inputs[1:])
 
 
+@pytest.mark.slow
 def test_float_files_hold_the_same_layers():
     floats, integers = (
         dict(models.layers("sngan", dtype=dtype, count=1)) for dtype in models.DTYPES[::-1]

@@ -108,6 +108,7 @@ def test_many_layers_of_elu_stay_themselves_in_int8():
     assert np.corrcoef(found.ravel(), model(samples()[:1]).numpy().ravel())[0, 1] > 0.98
 
 
+@pytest.mark.slow
 def test_style_transfer_stays_itself_in_int8():
     options = {"size": 64, "blocks": 1}
     model = networks.build("fst", "native", seed=0, **options)

@@ -147,6 +147,7 @@ def kept_sparse(folder, where, location):
     return folder / "model.onnx"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("where", ["initializer", "node", "training"])
 def test_no_tensor_stays_outside(tmp_path, where):
