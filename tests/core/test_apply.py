@@ -64,7 +64,15 @@ def _run(case, x, w, form, interleave):
     )
 
 
-@pytest.mark.parametrize(("index", "case"), list(enumerate(CASES)), ids=map(str, CASES))
+# Every third case in `make test`; `make test-all` runs all of them.
+@pytest.mark.parametrize(
+    ("index", "case"),
+    [
+        pytest.param(index, case, marks=[pytest.mark.slow] if index % 3 else [])
+        for index, case in enumerate(CASES)
+    ],
+    ids=map(str, CASES),
+)
 def test_exact(index, case):
     """Every form equals the definition and tf.nn in float64, and the definition bit for bit on
     float32 integers.
