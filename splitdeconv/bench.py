@@ -1,5 +1,4 @@
-"""Time functions against each other on this machine: interleaved, repeated, as ratios with
-bootstrap intervals.
+"""Time functions against each other: interleaved, repeated, as ratios with bootstrap intervals.
 
 A machine's speed drifts, so functions are called in turn and compared within a turn; the reported
 number is the median of the paired ratios. Each turn starts with a different function (A B C, B C A,
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from . import bootstrap
 from .core.typing import ArrayLike
 from .errors import SplitDeconvError
 from .extras import require
@@ -68,22 +68,19 @@ def summarize(
     Args:
         times: what `interleaved` returned.
         baseline: name of the function to divide by.
-        confidence: of the percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13),
-            over turns.
+        confidence: of the bootstrap interval, over turns.
         resamples: bootstrap resamples.
         seed: of the resampling.
 
     Returns:
         DataFrame, one row per name in order of first call: seconds (median), speedup (median over
-        turns of baseline time
-        / time), low and high (its interval), turns.
+            turns of baseline time / time), low and high (its interval), turns.
 
     Raises:
         SplitDeconvError: the baseline was not timed.
     """
-    table = times.pivot(index="turn", columns="name", values="seconds")[
-        list(dict.fromkeys(times["name"]))
-    ]
+    names = list(dict.fromkeys(times["name"]))
+    table = times.pivot(index="turn", columns="name", values="seconds")[names]
     if baseline not in table:
         raise SplitDeconvError(
             "the baseline was not timed",
@@ -92,9 +89,9 @@ def summarize(
             got=repr(baseline),
         )
     ratios = table[[baseline]].to_numpy() / table.to_numpy()
-    draws = np.random.default_rng(seed).integers(0, len(ratios), (resamples, len(ratios)))
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(np.median(ratios[draws], axis=1), [tail, 100 - tail], axis=0)
+    low, high = bootstrap.interval(
+        ratios, np.median, confidence=confidence, resamples=resamples, seed=seed
+    )
     return pd.DataFrame(
         {
             "name": table.columns,

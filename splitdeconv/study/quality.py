@@ -5,6 +5,7 @@ smaller images.
 import numpy as np
 import pandas as pd
 
+from .. import bootstrap
 from ..errors import SplitDeconvError
 from ..extras import require
 
@@ -115,8 +116,7 @@ def _part(images, at, height, width):
 
 
 def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataFrame:
-    """Means over images, with percentile bootstrap intervals over images (Efron and Tibshirani
-    1993, chapter 13).
+    """Means over images, with bootstrap intervals over images.
 
     Args:
         table: rows of `scores`, with further columns.
@@ -127,22 +127,21 @@ def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataF
 
     Returns:
         DataFrame, one row per group: images; ssim, ssim_global and psnr, each with _low and _high;
-        changed. ``psnr`` is
-        that of the mean square error over all images, infinite where no value differs.
+            changed. ``psnr`` is that of the mean square error over all images, infinite where no
+            value differs.
     """
     rows = []
     for group, part in table.groupby(by, sort=False):
-        draws = np.random.default_rng(seed).integers(0, len(part), (resamples, len(part)))
         row = dict(zip(by, group, strict=True)) | {"images": len(part)}
         for name in ("ssim", "ssim_global", "psnr"):
             values = part[name].to_numpy()
             # Decibels are averaged as the quantity behind them, the mean square error over 255
             # squared.
             values = 10 ** (-values / 10) if name == "psnr" else values
-            tail = 50 * (1 - confidence)
-            three = np.array(
-                [values.mean(), *np.percentile(values[draws].mean(axis=1), [tail, 100 - tail])]
+            ends = bootstrap.interval(
+                values, np.mean, confidence=confidence, resamples=resamples, seed=seed
             )
+            three = np.array([values.mean(), *ends])
             if name == "psnr":
                 with np.errstate(divide="ignore"):
                     three = -10 * np.log10(three[[0, 2, 1]])
