@@ -182,7 +182,7 @@ def _used_by_others():
 
 
 def report(table):
-    """What the goals name: means over layers, the median and the worst."""
+    """Print means over layers, the median and the worst."""
     print(gains.summary(cpu.costs(table), cost="cost").round(2).to_string(index=False))
     every = pd.concat([cpu.costs(table), gains.best(cpu.costs(table), cost="cost")])
     print("with the best form of each layer")

@@ -18,17 +18,12 @@ from rich.progress import track
 
 from splitdeconv import networks
 from splitdeconv.means import geometric_mean
-from splitdeconv.study import measured
+from splitdeconv.study import gains, measured
 from splitdeconv.toolchains import libtpu
 
 NAME = "libtpu"
-GOAL = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
-CHAINS = (
-    "dcgan",
-    "sngan",
-    "gpgan",
-    "fst",
-)  # one transposed convolution after the other, nothing else between
+# One transposed convolution after the other, nothing else between.
+CHAINS = ("dcgan", "sngan", "gpgan", "fst")
 BATCHES, DTYPES = (1, 64, 8), ("bfloat16", "float32")
 STEP = 6  # programs between two writings of the table
 APART = (("apart", "concat"),)
@@ -38,11 +33,11 @@ def main(generations):
     """Compile what the table lacks, keep it after every few programs, print what it amounts to."""
     reason = libtpu.available()
     unknown = set(generations).difference(libtpu.GENERATIONS)
-    if reason or unknown:
-        sys.exit(
-            reason
-            or f"unknown generation: {', '.join(sorted(unknown))}; known: {', '.join(libtpu.GENERATIONS)}"
-        )
+    if unknown:
+        known = ", ".join(libtpu.GENERATIONS)
+        reason = reason or f"unknown generation: {', '.join(sorted(unknown))}; known: {known}"
+    if reason:
+        sys.exit(reason)
     names = networks.names()
     layers = [layer for name in names for layer in libtpu.layers(name)]
     wholes, chains = [libtpu.whole(name) for name in names], [libtpu.chain(name) for name in CHAINS]
@@ -79,7 +74,7 @@ def main(generations):
 
 def _urgency(case):
     """What is read most comes first."""
-    where = DTYPES.index(case["dtype"]), case["batch"] == 8, case["network"] not in GOAL
+    where = DTYPES.index(case["dtype"]), case["batch"] == 8, case["network"] not in gains.NETWORKS
     whole = case["kind"] == "network"
     return (
         *where,
@@ -90,8 +85,10 @@ def _urgency(case):
 
 
 def report(table):
-    """Geometric means over the layers that the goal names, and the worst of them."""
-    layers = table[table["network"].isin(GOAL) & ~table["layer"].isin(["chain", "whole network"])]
+    """Geometric means over the layers of `gains.NETWORKS`, and the worst of them."""
+    layers = table[
+        table["network"].isin(gains.NETWORKS) & ~table["layer"].isin(["chain", "whole network"])
+    ]
     won = libtpu.best(layers)
     groups = won.groupby(["generation", "dtype", "batch"])[["speedup", "over_nzp"]]
     means = groups.agg([geometric_mean, "median", "min"])

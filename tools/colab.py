@@ -34,18 +34,19 @@ EXTRAS = {
     "15_summary": "tflite",
 }
 CELL = """\
-# On Colab this fetches the package and installs it beside what is there; elsewhere it does nothing.
+# On Colab this installs the package, without telemetry; elsewhere it does nothing.
 import os
 import subprocess
 import sys
 
 if "google.colab" in sys.modules and not os.path.isdir("../splitdeconv"):
-    os.environ.update({variables})  # no library reports to its maker
+    os.environ.update({variables})
     address, extras = "{address}", "{extras}"
     folder = os.path.abspath("checkout")
     if not os.path.isdir(folder):  # it outlives a restart of the runtime
         subprocess.run(["git", "clone", "--quiet", "--depth=1", address, folder], check=True)
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", folder + extras], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "-e", folder + extras]
+    subprocess.run(pip, check=True)
     sys.path.insert(0, folder)
     os.chdir(os.path.join(folder, "notebooks"))"""
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({url})"
@@ -55,9 +56,8 @@ ID = "colab"
 
 def address(root=ROOT) -> str:
     """Where the repository is published: `Repository` of pyproject.toml."""
-    return tomllib.loads((Path(root) / "pyproject.toml").read_text())["project"]["urls"][
-        "Repository"
-    ]
+    project = tomllib.loads((Path(root) / "pyproject.toml").read_text())["project"]
+    return project["urls"]["Repository"]
 
 
 def cell(name, where) -> str:

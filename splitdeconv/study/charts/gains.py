@@ -1,4 +1,4 @@
-"""Charts of compilers' estimates: gains layer by layer, means and goals, verdicts on operators."""
+"""Charts of compilers' estimates: gains layer by layer, their means, verdicts on operators."""
 
 from textwrap import fill, shorten
 
@@ -78,12 +78,11 @@ def by_layer(table, *, baseline="native", titles=None):
 
 
 def means(table, summary, *, titles=None, also=None, most=30):
-    """The gains of one form as dots, their geometric mean, median and worst, and the goals.
+    """The gains of one form as dots, their geometric mean, median and worst.
 
     Args:
         table: of `splitdeconv.study.gains.by_form`, of that form, with a column ``baseline``.
-        summary: of `splitdeconv.study.gains.summary`, with a column ``goal`` (NaN where there is
-            none); each row is one row of the figure.
+        summary: of `splitdeconv.study.gains.summary`; each row is one row of the figure.
         titles: dict of configuration to its name in the figure.
         also: (column of the summary, its name): another mean, as a hollow diamond.
         most: where the axis ends; gains beyond are written there.
@@ -102,15 +101,8 @@ def means(table, summary, *, titles=None, also=None, most=30):
         heights = y + jitter.uniform(-0.16, 0.16, len(inside))
         ax.scatter(inside, heights, s=14, color="0.7", label="a layer", zorder=1)
         text = ", ".join(f"{gain:,.0f}" for gain in beyond) + " \u25b8" if beyond else ""
-        ax.annotate(
-            text,
-            (0.995, y),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            ha="right",
-            fontsize=8.5,
-            color="0.45",
-        )
+        look = {"ha": "right", "fontsize": 8.5, "color": "0.45"}
+        ax.annotate(text, (0.995, y), xycoords=("axes fraction", "data"), va="center", **look)
         ax.scatter(row.mean, y, s=75, marker="D", label="geometric mean", **at)
         if also is not None:
             hollow = {"facecolors": "white", "edgecolors": COLOURS["split"], "zorder": 2}
@@ -118,16 +110,6 @@ def means(table, summary, *, titles=None, also=None, most=30):
         ax.scatter(row.median, y, s=150, marker="|", lw=2, label="median", **at)
         ax.scatter(row.worst, y, s=40, marker="x", label="worst layer", **at | {"color": "0.2"})
         text = f"{row.mean:.2f}" if np.isfinite(row.mean) else "no layer"
-        if np.isfinite(row.goal):
-            ax.plot(
-                [row.goal] * 2,
-                [y - 0.36, y + 0.36],
-                color=COLOURS["nzp"],
-                lw=2.4,
-                label="goal for the mean",
-            )
-            if np.isfinite(row.mean):
-                text += f" of {row.goal:.1f}: {'reached' if row.mean >= row.goal else 'missed'}"
         ax.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=10)
     labels = [
         f"{titles.get(c, c)} over {b}"
