@@ -42,7 +42,8 @@ def main(millions):
             sweep(tables, name, axes, methods=METHODS, skips=SKIPS)
         seconds, busy = time.perf_counter() - start, time.process_time() - busy
         print(
-            f"{name}: {runs:,} layers on processors in {seconds:.2f} s, {busy:.2f} s of the processor's; "
+            f"{name}: {runs:,} layers on processors in {seconds:.2f} s, "
+            f"{busy:.2f} s of the processor's; "
             f"{busy / runs * 1e6:.2f} s per million"
         )
     # KiB on Linux.

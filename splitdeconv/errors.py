@@ -104,7 +104,7 @@ class _Shown(reprlib.Repr):
         self.maxstring = self.maxother = _LONGEST_VALUE
 
     def repr_int(self, x: int, level: int) -> str:
-        """Digits, or their number in bits: Python refuses to write integers of thousands of digits."""
+        """Digits, or their number in bits: Python refuses to write integers of many digits."""
         return repr(x) if x.bit_length() <= 128 else f"an integer of {x.bit_length()} bits"
 
 

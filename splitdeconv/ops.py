@@ -111,7 +111,7 @@ def conv2d_transpose(
         >>> import splitdeconv as sd
         >>> x = np.arange(4, dtype="float32").reshape(1, 2, 2, 1)
         >>> filters = np.ones((3, 3, 1, 1), "float32")
-        >>> y = sd.conv2d_transpose(x, filters, [1, 4, 4, 1], strides=2)  # as tf.nn.conv2d_transpose
+        >>> y = sd.conv2d_transpose(x, filters, [1, 4, 4, 1], strides=2)  # as tf.nn's
         >>> print(y.numpy()[0, :, :, 0])
         [[0. 0. 1. 1.]
          [0. 0. 1. 1.]

@@ -13,7 +13,7 @@ import sys
 #: Environment variables for every process that loads one of these libraries.
 VARIABLES: dict[str, str] = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime
-    "ENABLE_RUNTIME_UPTIME_TELEMETRY": "0",  # libtpu; TensorFlow and JAX set it to 1 unless it is set
+    "ENABLE_RUNTIME_UPTIME_TELEMETRY": "0",  # libtpu; unless set, TensorFlow and JAX set it to 1
 }
 # Packages that only report and that no variable disables. OpenVINO tries to import this one and
 # works without it.

@@ -40,7 +40,7 @@ def installed(package: str) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on, as far as they are installed."""
+    """Versions of Python and of those packages that results depend on and that are installed."""
     packages = {package: installed(package) for package in _PACKAGES}
     own = {"python": platform.python_version(), "splitdeconv": version()}
     return own | {package: number for package, number in packages.items() if number is not None}

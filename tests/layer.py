@@ -1,10 +1,13 @@
-"""One layer per rank with nothing symmetric about it, for tests of everything around the geometry."""
+"""One layer per rank with nothing symmetric about it, to test what is around the geometry."""
 
 import numpy as np
 
 import splitdeconv as sd
 from splitdeconv.core.definition import conv_transpose
-from splitdeconv.core.forms import COMPUTED_FORMS as FORMS  # noqa: F401 - for the tests that use this module
+from splitdeconv.core.forms import COMPUTED_FORMS
+
+#: As the tests that use this module call them.
+FORMS = COMPUTED_FORMS
 
 FIRST = {1: "NCW", 2: "NCHW", 3: "NCDHW"}
 LAST = {1: "NWC", 2: "NHWC", 3: "NDHWC"}

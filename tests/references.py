@@ -79,7 +79,7 @@ def xla(case, x, w):
 
 
 def _rule(case):
-    """How tf.nn is to pad: by its own rule where it takes the output size, else whole with a crop."""
+    """How tf.nn is to pad: by its own rule where it takes the output size, else with a crop."""
     values = list(zip(case.sizes, case.strides, case.kernel, case.outputs, strict=True))
     # TensorFlow 2.21's conv3d, the gradient here, reads one input too early in float64 where SAME
     # would pad by -2.

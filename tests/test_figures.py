@@ -245,13 +245,11 @@ def test_missing_extra_is_named(monkeypatch, absent):
 
 
 def test_importing_figures_loads_no_matplotlib():
-    code = "import sys, splitdeconv.figures; print({'matplotlib', 'seaborn', 'tensorflow'} & set(sys.modules))"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout
-        == "set()\n"
-    )
+    code = "import sys, splitdeconv.figures; "
+    code += "print({'matplotlib', 'seaborn', 'tensorflow'} & set(sys.modules))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_style_sets_colours_and_spines():

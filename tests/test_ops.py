@@ -98,7 +98,7 @@ def test_positional_arguments_are_those_of_tf_nn():
 
 
 def test_data_of_any_kind():
-    """NumPy, lists, variables and TensorFlow give TensorFlow; JAX gives JAX, filters of any kind."""
+    """NumPy, lists, variables and TensorFlow give TensorFlow; JAX gives JAX."""
     x, w = data(2, np.float32)
     expected = np.asarray(sd.conv2d_transpose(tf.constant(x), tf.constant(w), None, 2))
     for source, filters in product(

@@ -31,7 +31,8 @@ import json, sys, time
 start = time.perf_counter()
 import splitdeconv
 seconds = time.perf_counter() - start
-print(json.dumps({"seconds": seconds, "modules": sorted({name.partition(".")[0] for name in sys.modules})}))
+modules = sorted({name.partition(".")[0] for name in sys.modules})
+print(json.dumps({"seconds": seconds, "modules": modules}))
 """
 
 
@@ -67,7 +68,8 @@ def test_every_public_name_is_there(name):
 
 def test_functions_are_not_hidden_by_the_modules_they_live_in():
     modules = "splitdeconv.core.plan, splitdeconv.core.apply, splitdeconv.convert"
-    code = f"import {modules}, splitdeconv as sd; print(callable(sd.plan), callable(sd.apply), callable(sd.convert))"
+    code = f"import {modules}, splitdeconv as sd; "
+    code += "print(callable(sd.plan), callable(sd.apply), callable(sd.convert))"
     assert child(code) == "True True True\n"
 
 

@@ -27,7 +27,8 @@ ARM = "processor\t: 0\nBogoMIPS\t: 50.00\nCPU part\t: 0xd0c\n"
     [
         (
             FULL,
-            "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz (family 6, model 106, stepping 6), 3 logical cores",
+            "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz (family 6, model 106, stepping 6), "
+            "3 logical cores",
         ),
         (HIDDEN, "AMD EPYC (family 25, model 17), 3 logical cores"),
         (ARM, "aarch64, 3 logical cores"),

@@ -39,7 +39,8 @@ def main(arguments=None) -> int:
         print(f"FAILED {problem}", file=sys.stderr)
     if not wrong:
         print(
-            f"{count} figures in figures/, each as PDF, PNG and CSV, with its origin in figures/manifest.json"
+            f"{count} figures in figures/, each as PDF, PNG and CSV, "
+            "with its origin in figures/manifest.json"
         )
     return bool(wrong)
 
@@ -74,9 +75,8 @@ def undocumented(root=Path()) -> list[str]:
             names = {template.format_map(values) for values in parameters}
             named |= names
             if not names & made.keys():
-                wrong.append(
-                    f"figure {template}: named in notebooks/README.md, but no run of {notebook} makes it"
-                )
+                problem = f"named in notebooks/README.md, but no run of {notebook} makes it"
+                wrong.append(f"figure {template}: {problem}")
     wrong += [
         f"figure {name}: shown in {document}, but no run makes it"
         for name, document in docs.linked_figures(root).items()
@@ -117,7 +117,8 @@ def outdated(root=Path(), *, quick=False) -> list[str]:
     """
     made = {name: Path(root) / "figures" / f"{name}.png" for name in promised(root, quick=quick)}
     return [
-        f"figure {path.stem}: docs/{path.name} is not what figures/{path.name} shows; if that is right, copy it"
+        f"figure {path.stem}: docs/{path.name} is not what figures/{path.name} shows; "
+        "if that is right, copy it"
         for path in _kept(root)
         if path.stem in made and made[path.stem].is_file() and not _alike(path, made[path.stem])
     ]

@@ -38,7 +38,7 @@ def notebook_table(root=Path()) -> dict[str, dict[str, str]]:
 
 
 def figure_names(row) -> list[str]:
-    """The figures that a row of the table names; in a name, {network} stands for a run's parameter."""
+    """The figures that a row of the table names; {network} stands for a run's parameter."""
     return re.findall(r"`([^`]+)`", row["figures"])
 
 

@@ -199,7 +199,7 @@ class Place:
         say(self.run, f"cell {self.number}/{self.total}: {self.line}")
 
     def failure(self, error, kept, log):
-        """The message: which cell of which notebook, its first line, the error, and where to look."""
+        """The message: which cell of which notebook, its first line, the error, where to look."""
         if isinstance(error, papermill.PapermillExecutionError):
             reason, trace = f"{error.ename}: {error.evalue}", "\n".join(error.traceback)
         else:
@@ -208,7 +208,8 @@ class Place:
                 "".join(log.splitlines(keepends=True)[-20:]),
             )
         return (
-            f"{trace}\nFAILED {self.run.name}: notebooks/{self.run.notebook.name}, cell {self.number}: {self.line}\n"
+            f"{trace}\nFAILED {self.run.name}: notebooks/{self.run.notebook.name}, "
+            f"cell {self.number}: {self.line}\n"
             f"  {reason}\n  executed so far: {os.path.relpath(kept)}"
         )
 

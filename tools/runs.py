@@ -158,9 +158,10 @@ def _keys(path):
     for key in keys.keys() & {"minutes", "quick_minutes"}:
         _refuse_unless(keys[key] is not True and keys[key] > 0, path, f"{key} is {keys[key]!r}")
     for key in MAKE_READS:
-        wanted, found = _words(keys.get(key, [])), _words_by_make(text, key)
-        problem = f"{key} must stand on one line in plain words, for make reads {found} there, not {wanted}"
-        _refuse_unless(found == wanted, path, problem)
+        words, by_make = _words(keys.get(key, [])), _words_by_make(text, key)
+        problem = f"for make reads {by_make} there, not {words}"
+        problem = f"{key} must stand on one line in plain words, {problem}"
+        _refuse_unless(by_make == words, path, problem)
     return keys
 
 

@@ -27,7 +27,8 @@ def picture(formula) -> str:
     mathtext.math_to_image(text, svg, prop=font, dpi=72, format="svg")
     style = f"height:{height / SIZE:.3f}em;vertical-align:{-depth / SIZE:.3f}em"
     data = base64.b64encode(svg.getvalue()).decode()
-    return f'<img class="math" alt="{html.escape(formula)}" style="{style}" src="data:image/svg+xml;base64,{data}">'
+    source = f"data:image/svg+xml;base64,{data}"
+    return f'<img class="math" alt="{html.escape(formula)}" style="{style}" src="{source}">'
 
 
 def inline(writer, node):

@@ -104,8 +104,7 @@ def usage() -> str:
     return "\n".join(page)
 
 
-# ---- notebooks
-# ------------------------------------------------------------------------------------------------------
+# ---- notebooks ---------------------------------------------------------------------------------
 
 
 def runs_of(path, root) -> list[runs.Run]:
@@ -168,8 +167,7 @@ def toctree(names, *, hidden=True) -> str:
     return "\n".join(["```{toctree}", *([":hidden:"] if hidden else []), "", *names, "```", ""])
 
 
-# ---- gallery
-# --------------------------------------------------------------------------------------------------------
+# ---- gallery -----------------------------------------------------------------------------------
 
 
 def gallery(folder, source):
@@ -196,7 +194,8 @@ def gallery(folder, source):
             else row["notebook"]
         )
         figures.append(
-            f"```{{figure}} /thumbnails/{row['name']}.png\n:target: notebooks/{page}.html\n:alt: {row['name']}\n\n"
+            f"```{{figure}} /thumbnails/{row['name']}.png\n"
+            f":target: notebooks/{page}.html\n:alt: {row['name']}\n\n"
             f"{row['caption']} [{page}](/notebooks/{page}.ipynb)\n```\n"
         )
     empty = "There are no figures here yet: `make reproduce` makes them.\n"

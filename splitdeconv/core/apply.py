@@ -114,7 +114,7 @@ def split_filters(plan: SplitPlan, filters: Array) -> tuple[Array | None, ...]:
 def _pick_taps(
     xp: Backend, planes: Array, convolution: Convolution, plan: SplitPlan
 ) -> Array | None:
-    """Filters of one convolution: its taps per axis, the phases moved next to the output channels."""
+    """Filters of one convolution: its taps per axis, phases next to the output channels."""
     if 0 in convolution.kernel_size:
         return None
     rank = len(plan.axes)
@@ -248,7 +248,8 @@ def _check(plan: SplitPlan, x: Array, filters: Array, interleave: str) -> None:
         raise SplitDeconvError(
             "the filters do not fit the plan",
             where=where,
-            expected=f"shape {(*kernel, 'out_channels // groups', 'in_channels')}, no length 0 or unknown",
+            expected=f"shape {(*kernel, 'out_channels // groups', 'in_channels')}, "
+            "no length 0 or unknown",
             got=f"shape {filters.shape}",
         )
     lengths, channels = backends.static_shape(x), known(shape[-1])
@@ -259,7 +260,8 @@ def _check(plan: SplitPlan, x: Array, filters: Array, interleave: str) -> None:
         raise SplitDeconvError(
             "the input does not fit the plan and its filters",
             where=where,
-            expected=f"shape {('batch', *(a.n for a in plan.axes), channels)}, channels in {plan.groups} group(s)",
+            expected=f"shape {('batch', *(a.n for a in plan.axes), channels)}, "
+            f"channels in {plan.groups} group(s)",
             got=f"shape {x.shape}",
         )
 

@@ -6,15 +6,17 @@ transposed convolution with *different* filters and a *different* crop. `approxi
 so that anything that runs a plan can run the conversion. With ``K = ceil(k/s)`` taps per phase and
 ``e = s*K - k`` zeros that extend a kernel:
 
-=================  ============================  =============  ==============================================
+=================  ============================  =============  =================================
 method             filters                       outputs        equal to the operator it replaces
-=================  ============================  =============  ==============================================
+=================  ============================  =============  =================================
 ``shi``            ``e`` zeros behind            interior only  inside the border, always
 ``shi_truncated``  first ``s*floor(k/s)`` taps   interior only  inside the border, if s divides k
-``chang``          ``e`` zeros in front          all            if s divides k; else ``e`` outputs late
-``wrong_side``     short phases one input late   all            if s divides k, or k < s: all phases then are
-                                                                equally long, or empty
-=================  ============================  =============  ==============================================
+``chang``          ``e`` zeros in front          all            if s divides k; else ``e``
+                                                                outputs late
+``wrong_side``     short phases one input late   all            if s divides k, or k < s: all
+                                                                phases then are equally long, or
+                                                                empty
+=================  ============================  =============  =================================
 
 **Sources, and what is not known.** Shi et al. (arXiv 1609.07009) show a transposed convolution of
 kernel ``s*K`` to be a convolution of ``K`` taps with ``s`` times the channels per axis, whose

@@ -93,9 +93,8 @@ def _convolution_lines(plan: Planned, most: int = 16) -> list[str]:
     zeros = ""
     if max(plan.insertion) > 1:
         zeros = f" over the input with {'x'.join(map(str, plan.insertion))} zero insertion"
-    lines = [
-        f"  {prod(plan.phase_counts)} output phase(s) from {len(convolutions)} stride-1 convolution(s){zeros}:"
-    ]
+    phases, count = prod(plan.phase_counts), len(convolutions)
+    lines = [f"  {phases} output phase(s) from {count} stride-1 convolution(s){zeros}:"]
     for convolution in convolutions[:most]:
         size = "x".join(map(str, convolution.kernel_size))
         if 0 in convolution.kernel_size:

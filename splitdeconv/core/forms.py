@@ -18,7 +18,7 @@ FILE_INTERLEAVES = ("concat", "depth_to_space", "batch_to_space", "transpose")
 
 
 def depth_to_space_fits(strides: Sequence[int]) -> bool:
-    """Whether the operator DEPTH_TO_SPACE, which has one block size for two axes, can interleave."""
+    """Whether DEPTH_TO_SPACE, which has one block size for two axes, can interleave."""
     return len(strides) == 2 and len(set(strides)) == 1
 
 

@@ -93,7 +93,8 @@ def read_output_shape(
         raise SplitDeconvError(
             "invalid output shape",
             where="output_shape",
-            expected=f"{rank + 2} lengths, batch and channels included, as list or tensor of integers; or None",
+            expected=f"{rank + 2} lengths, batch and channels included, "
+            "as list or tensor of integers; or None",
             got=shown(output_shape),
         )
     if None not in (known[0], sizes[0]) and known[0] != sizes[0]:

@@ -8,13 +8,15 @@ many leading outputs are cropped. A transposed convolution along one axis is the
 
 Frameworks differ only in how they arrive at ``p`` and ``o``; with ``k_e = d*(k - 1) + 1``:
 
-=============  ==================================  =====================================================
+=============  ==================================  ==============================================
 dialect        p                                   o
-=============  ==================================  =====================================================
+=============  ==================================  ==============================================
 SAME           max((n-1)*s + k_e - o, 0) // 2      n*s, or any of (n-1)*s + 1 .. n*s
-VALID          0                                   n*s + max(k_e - s, 0), or (n-1)*s + k_e .. n*s + k_e - 1
-(before, end)  before                              (n-1)*s + k_e - before - end, and up to s - 1 more
-=============  ==================================  =====================================================
+VALID          0                                   n*s + max(k_e - s, 0),
+                                                   or (n-1)*s + k_e .. n*s + k_e - 1
+(before, end)  before                              (n-1)*s + k_e - before - end,
+                                                   and up to s - 1 more
+=============  ==================================  ==============================================
 
 ``output_padding`` is Keras' under SAME and VALID (``o = (n-1)*s + k_e % 2 + output_padding``,
 ``(n-1)*s + k_e + output_padding``), PyTorch's and ONNX' with explicit pads (it lengthens ``o``).
@@ -28,8 +30,8 @@ from ..errors import SplitDeconvError, shown
 from .arguments import LARGEST, padding_rules, per_axis
 from .typing import OptionalPerAxis, Padding, PerAxis
 
-#: Phases of all axes together, and positions under one axis' kernel. A plan has as many convolutions and taps; the
-#: largest known layers have 1,024 phases and 4,096 taps.
+#: Phases of all axes together, and positions under one axis' kernel. A plan has as many
+#: convolutions and taps; the largest known layers have 1,024 phases and 4,096 taps.
 MOST_PHASES, LONGEST_KERNEL = 4096, 65536
 
 

@@ -54,7 +54,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class AxisPlan:
-    """The split of one axis: its alignment ``a`` and the windows that together cover every phase."""
+    """The split of one axis: its alignment ``a``, and the windows that cover every phase."""
 
     axis: Axis
     alignment: int

@@ -140,7 +140,7 @@ def sensitivity(table) -> pd.DataFrame:
         >>> import splitdeconv as sd
         >>> table = sd.dlp.compare(["dcgan"], "pe_array_32x7", [("sd", "WA")])
         >>> bands = sd.dlp.sensitivity(table)
-        >>> bands = bands[(bands.variant == "sd-WA") & (bands.part == "deconv") & (bands.energy_part == "dram")]
+        >>> bands = bands.query("variant == 'sd-WA' and part == 'deconv' and energy_part == 'dram'")
         >>> print(bands[["end", "energy_saving"]].round(2).to_string(index=False))
          end  energy_saving
          low           0.50
@@ -190,7 +190,8 @@ def speedup(
     Example:
         >>> import splitdeconv as sd
         >>> table = sd.networks.layer_table("dcgan")
-        >>> float(round(sd.dlp.speedup(table, sd.dlp.load_processor("pe_array_32x7"), "sd", skip="WA"), 2))
+        >>> processor = sd.dlp.load_processor("pe_array_32x7")
+        >>> float(round(sd.dlp.speedup(table, processor, "sd", skip="WA"), 2))
         3.89
     """
     table = _transposed(table, "speedup")

@@ -3,13 +3,16 @@
 With ``P`` output pixels of the whole batch, ``T`` taps and an array of ``R`` rows and ``C``
 columns, nothing skipped:
 
-===================  ===============================================================================================
+===================  ==========================================================
 dataflow             cycles of one convolution
-===================  ===============================================================================================
-output stationary    ``ceil(P/R) * ceil(Cout/C) * (T*Cin + R + C - 2) - 1``; rows are pixels, columns output channels
-weight stationary    ``ceil(T*Cin/R) * ceil(Cout/C) * (P + 2*R + C - 2) - 1``; rows are filter rows
-dot product          ``ceil(Cin/R) * ceil(Cout/C) * P * T``; rows are the multipliers of a unit, columns the units
-===================  ===============================================================================================
+===================  ==========================================================
+output stationary    ``ceil(P/R) * ceil(Cout/C) * (T*Cin + R + C - 2) - 1``
+weight stationary    ``ceil(T*Cin/R) * ceil(Cout/C) * (P + 2*R + C - 2) - 1``
+dot product          ``ceil(Cin/R) * ceil(Cout/C) * P * T``
+===================  ==========================================================
+
+Rows are pixels, filter rows, and the multipliers of a unit, in this order; columns are output
+channels, in a dot-product array its units.
 
 The first two include fill and drain and are the cycles of SCALE-Sim 3.0.0 (Samajdar et al., arXiv
 1811.02883). They apply to arrays of more than one multiplier; without fill and drain, the 1 is not
@@ -173,7 +176,8 @@ def check_run(processor, skip, dataflow=None):
         )
     if flow == "weight_stationary" and "A" in skip:
         raise SplitDeconvError(
-            "a weight-stationary array cannot skip activations: its rows hold taps whose zeros do not coincide",
+            "a weight-stationary array cannot skip activations: "
+            "its rows hold taps whose zeros do not coincide",
             where=where,
             expected="skip 'none' or 'W', or another dataflow",
             got=f"skip {skip!r}",

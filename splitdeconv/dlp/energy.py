@@ -1,9 +1,9 @@
 """Energy of a network on a processor: multiplications, registers, buffers, DRAM and leakage.
 
-``E = N_mac*e_mac + N_register*e_register + sum over buffers of N*e(size) + N_dram*e_dram + P_leakage*time``,
-each event at the cost that a technology profile gives it, per access of so many bits. The
-uncertainty of the profile is a band: each part, and so the total, lies between `low` and `high`
-times its value.
+``E = N_mac*e_mac + N_register*e_register + sum of N*e(size) + N_dram*e_dram + P_leakage*time``,
+where the sum is over the buffers. Each event is counted at the cost that a technology profile gives
+it, per access of so many bits. The uncertainty of the profile is a band: each part, and so the
+total, lies between `low` and `high` times its value.
 
 Registers, per multiplication: in a systolic array each operand is written into its element and read
 there, the sum is read and written; weight stationary, the weight is only read. In a dot-product

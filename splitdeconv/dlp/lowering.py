@@ -1,18 +1,21 @@
 """Layers into the convolutions that a processor runs: the only module that knows what a method
 executes.
 
-====================  ==================================================================================================
+====================  ============================================================================
 method                a transposed convolution becomes
-====================  ==================================================================================================
-``nzp``               one convolution over the zero-inserted input: the baseline of Xu et al., arXiv 1907.01773
-``sd``                s^2 convolutions, one per output phase, each zero-extended to ceil(k/s) taps in its own window
+====================  ============================================================================
+``nzp``               one convolution over the zero-inserted input: the baseline of Xu et al.,
+                      arXiv 1907.01773
+``sd``                s^2 convolutions, one per output phase, each zero-extended to ceil(k/s) taps
+                      in its own window
 ``sd_trimmed``        the same with real taps only
 ``rows``              s convolutions, the column phases stacked on the output channels
-``stacked``           one convolution, all phases stacked on the output channels, on a map of one element, too, for
-                      which `splitdeconv.plan` has a plan without padding
-``paper``             s^2 convolutions of ceil(k/s) taps that share the window of the paper, and a crop
+``stacked``           one convolution, all phases stacked on the output channels, on a map of one
+                      element, too, for which `splitdeconv.plan` has a plan without padding
+``paper``             s^2 convolutions of ceil(k/s) taps that share the window of the paper, and a
+                      crop
 ``native``            as ``nzp``, on a processor that generates the zeros on the fly
-====================  ==================================================================================================
+====================  ============================================================================
 
 FCN-Engine, a processor with its own dataflow for transposed convolutions, is not modelled, because
 neither a description of that dataflow nor its published figures were available.
@@ -135,12 +138,13 @@ def _convolutions(row, method):
         or row.c_in % row.groups
         or row.c_out % row.groups
     ):
+        got = ", ".join(f"{n}={v}" for n, v in zip(_SIZES, sizes, strict=True))
         raise SplitDeconvError(
             "a layer cannot be lowered",
             where=f"layer {row.name}",
-            expected="kind conv, deconv or dense, sizes of at least 1, and groups that divide the channels",
-            got=f"kind {row.kind}, "
-            + ", ".join(f"{n}={v}" for n, v in zip(_SIZES, sizes, strict=True)),
+            expected="kind conv, deconv or dense, sizes of at least 1, "
+            "and groups that divide the channels",
+            got=f"kind {row.kind}, {got}",
         )
     axes = _phases if row.kind == "deconv" else _plain
     height, width = axes(row, "h", method), axes(row, "w", method)

@@ -170,9 +170,8 @@ def processors() -> list[str]:
 
     Example:
         >>> import splitdeconv as sd
-        >>> sd.dlp.processors()
-        ['dot_product_16x16', 'edge_tpu_like', 'eyeriss_like', 'pe_array_16x16', 'pe_array_32x7',
-        'tpu_v5e_like']
+        >>> sd.dlp.processors()[:4]
+        ['dot_product_16x16', 'edge_tpu_like', 'eyeriss_like', 'pe_array_16x16']
     """
     return _names("processors")
 

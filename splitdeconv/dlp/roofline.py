@@ -42,7 +42,8 @@ def roofline(
         >>> import splitdeconv as sd
         >>> points = sd.dlp.roofline("dcgan", "pe_array_32x7")
         >>> sd_rows = points[(points.method == "sd") & (points.kind == "deconv")]
-        >>> print(sd_rows[["layer", "achieved_before", "achieved", "bound_by"]].round(1).to_string(index=False))
+        >>> columns = ["layer", "achieved_before", "achieved", "bound_by"]
+        >>> print(sd_rows[columns].round(1).to_string(index=False))
           layer  achieved_before  achieved    bound_by
         deconv1             53.6     147.3     compute
         deconv2             50.6     137.8     compute

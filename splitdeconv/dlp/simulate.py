@@ -137,4 +137,7 @@ def _why(row, processor):
         )
     busy = row.macs_issued / (processor.peak * row.compute_cycles)
     filling = row.fill_cycles / row.compute_cycles
-    return f"multipliers busy {busy:.0%} of the array's cycles, {filling:.0%} fill and drain, the rest idle lanes"
+    return (
+        f"multipliers busy {busy:.0%} of the array's cycles, {filling:.0%} fill and drain, "
+        "the rest idle lanes"
+    )

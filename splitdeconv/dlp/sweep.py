@@ -159,8 +159,10 @@ def _check_size(axes, inner, tables, ways, chunk):
                 "the sweep is too large",
                 where="sweep",
                 expected=f"at most {most:,} {name}",
-                got=f"{count:,}: {processors:,} processors, {len(tables):,} networks, {ways:,} methods and skips",
-                fix="sweep parts of the axes one after the other, or in larger chunks where the tasks are too many",
+                got=f"{count:,}: {processors:,} processors, {len(tables):,} networks, "
+                f"{ways:,} methods and skips",
+                fix="sweep parts of the axes one after the other, "
+                "or in larger chunks where the tasks are too many",
             )
 
 

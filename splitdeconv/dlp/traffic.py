@@ -4,12 +4,13 @@
 ``B`` images, ``i`` and ``w`` the words that half the input and weight buffers hold, and ``[x]`` the
 ceiling:
 
-==================  ===============================================  ================================================
-loop order          input is read                                    filters are read
-==================  ===============================================  ================================================
-filters outermost   ``B*I``, ``[W/w]`` times unless ``B*I <= i``     once
-strips outermost    ``B*(I + (S - 1)*halo)``                         once if ``W <= w``, else ``B*S`` times
-==================  ===============================================  ================================================
+==================  ============================================  ================================
+loop order          input is read                                 filters are read
+==================  ============================================  ================================
+filters outermost   ``B*I``, ``[W/w]`` times unless ``B*I <= i``  once
+strips outermost    ``B*(I + (S - 1)*halo)``                      once if ``W <= w``, else ``B*S``
+                                                                  times
+==================  ============================================  ================================
 
 ``S`` strips of output rows, the longest whose input rows fit into ``i``; ``halo`` are the
 ``k - stride`` rows that two neighbours share, padding rows at the map's edge included. Where not
@@ -29,13 +30,15 @@ so that they are in no memory at all.
 **Buffers**, per convolution, with ``P`` pixels, ``T`` taps, and the array's rows ``R`` and columns
 ``C``:
 
-===================  ======================  ======================  =================================================
-dataflow             input reads             weight reads            output accesses
-===================  ======================  ======================  =================================================
-output stationary    ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout*[P/R]``    ``P*Cout`` written
-weight stationary    ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout``          ``P*Cout*[T*Cin/R]`` sums, all but one read again
-dot product          ``P*T*Cin*[Cout/C]``    ``T*Cin*Cout*[P/q]``    ``P*Cout`` written; q pixels share latched weights
-===================  ======================  ======================  =================================================
+=================  ====================  ====================  ===================================
+dataflow           input reads           weight reads          output accesses
+=================  ====================  ====================  ===================================
+output stationary  ``P*T*Cin*[Cout/C]``  ``T*Cin*Cout*[P/R]``  ``P*Cout`` written
+weight stationary  ``P*T*Cin*[Cout/C]``  ``T*Cin*Cout``        ``P*Cout*[T*Cin/R]`` sums, all but
+                                                               one read again
+dot product        ``P*T*Cin*[Cout/C]``  ``T*Cin*Cout*[P/q]``  ``P*Cout`` written; q pixels share
+                                                               latched weights
+=================  ====================  ====================  ===================================
 
 The first two are SCALE-Sim's counters; of a sum, it counts the writes alone. Skipping reduces reads
 in proportion to the multiplications issued; zeros that are generated are not read. Every byte from

@@ -22,7 +22,10 @@ from .layer_table import complete
 _ALIASES = {"layer": ("name",), "stride": ("stride_h", "stride_w"), "mac": ("macs",), "source": ()}
 _MOST_COLUMNS = 100
 _TIMES = re.compile(r"(.*\S)\s+\((\d{1,4})x\)")
-_EXPECTED = "the name of a network, a keras.Model, a table of layers, or a .csv, .tflite, .onnx or .keras file"
+_EXPECTED = (
+    "the name of a network, a keras.Model, a table of layers, "
+    "or a .csv, .tflite, .onnx or .keras file"
+)
 
 
 def workload(source, **options) -> pd.DataFrame:

@@ -85,7 +85,10 @@ def _reason(beyond: pd.DataFrame, rest: float) -> str:
     if beyond.empty:
         return "none: reproduced to the last published digit"
     layers = ", ".join(f"{row.name_} ({row.kind}, {row.macs / 1e6:.2f} M)" for row in _rows(beyond))
-    return f"the published sum leaves out {layers}, which a working network needs; the rest is reproduced"
+    return (
+        f"the published sum leaves out {layers}, which a working network needs; "
+        "the rest is reproduced"
+    )
 
 
 def _rows(table: pd.DataFrame) -> Iterator[Any]:

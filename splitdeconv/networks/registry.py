@@ -37,7 +37,10 @@ class Network:
 
 WHERE = "splitdeconv.networks"
 DTYPES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
-FCN = "no count is published; layers and sizes are those of the authors' Caffe definition for a 500x500 image"
+FCN = (
+    "no count is published; layers and sizes are those of the authors' Caffe definition "
+    "for a 500x500 image"
+)
 
 NETWORKS = {
     "dcgan": Network("dcgan", "DCGAN"),
@@ -45,21 +48,22 @@ NETWORKS = {
     "artgan": Network(
         "artgan",
         "ArtGAN",
-        remark="the published generator's layers are not documented; this is the 64x64 generator of arXiv 1702.03410 "
-        "as public reimplementations have it, the nearest documented architecture",
+        remark="the published generator's layers are not documented; this is the 64x64 generator "
+        "of arXiv 1702.03410 as public reimplementations have it, the nearest documented "
+        "architecture",
     ),
     "gpgan": Network("gpgan", "GP-GAN", unpublished=("project",)),
     "mde": Network(
         "mde",
         "MDE",
-        remark="the published encoder and skip connections are not documented; these are the VGG variant of monodepth "
-        "(arXiv 1609.03677), whose up-convolutions are the published ones",
+        remark="the published encoder and skip connections are not documented; these are the VGG "
+        "variant of monodepth (arXiv 1609.03677), whose up-convolutions are the published ones",
     ),
     "fst": Network(
         "fst",
         "FST",
-        remark="the published total is not reproduced: the documented 256x256 network of Johnson et al., whose "
-        "deconvolutions are the published ones, needs far fewer operations",
+        remark="the published total is not reproduced: the documented 256x256 network of Johnson "
+        "et al., whose deconvolutions are the published ones, needs far fewer operations",
     ),
     "fcn32s": Network("fcn", "FCN-32s", remark=FCN),
     "fcn16s": Network("fcn", "FCN-16s", remark=FCN),

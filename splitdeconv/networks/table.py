@@ -110,7 +110,8 @@ def _layer(
         raise SplitDeconvError(
             "a layer is not of a kind this table describes",
             where=name,
-            expected="1-D and 2-D convolutions and transposed convolutions, SAME or VALID, and dense layers",
+            expected="1-D and 2-D convolutions and transposed convolutions, SAME or VALID, "
+            "and dense layers",
             got=f"{type(layer).__name__} {padding}".strip() + f", input shape {tuple(in_shape)}",
         )
     channels = 1 if getattr(layer, "data_format", None) == "channels_first" else -1

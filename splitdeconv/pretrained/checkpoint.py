@@ -20,10 +20,8 @@ from ..errors import SplitDeconvError, shorten
 from .pickles import Storage, Tensor, parse
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-MAX_BYTES = (
-    1 << 30
-    # of the file, and of all storages and arrays together: members and views may overlap and multiply
-)
+# Of the file, and of all storages and arrays together: members and views may overlap and multiply.
+MAX_BYTES = 1 << 30
 MAX_LEAVES = 100_000  # tensors and values, and members of an archive
 MAX_DEPTH = 16
 # what zipfile raises on damaged archives; NotImplementedError (a RuntimeError) for versions and

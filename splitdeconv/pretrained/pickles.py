@@ -236,7 +236,8 @@ class _Machine:
 
     def refusal(self, got, expected="nested dictionaries of tensors, as torch.save writes them"):
         return SplitDeconvError(
-            "the checkpoint contains something other than tensors; it was rejected and nothing in it was executed",
+            "the checkpoint contains something other than tensors; "
+            "it was rejected and nothing in it was executed",
             where=self.where,
             expected=expected,
             got=shorten(got, 200),

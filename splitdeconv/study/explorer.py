@@ -294,18 +294,20 @@ def _words(table, planned, choice):
         )
         for letter, side in (("n", "in"), ("o", "out"))
     )
-    saved = f"{abs(chosen['energy_saving']):.1%} {'less' if chosen['energy_saving'] >= 0 else 'more'} energy"
+    saving = chosen["energy_saving"]
+    saved = f"{abs(saving):.1%} {'less' if saving >= 0 else 'more'} energy"
     by_library = ", which the library chooses" if choice["form"] == "auto" else ""
     facts = {
         " &rarr; ".join(shapes): f"form <b>{name}</b>{by_library}",
         "multiply-accumulates": f"<b>{chosen['macs']:,}</b>; by zero insertion {base['macs']:,}; "
         f"useful {chosen['useful']:,}",
-        "predicted": f"<b>{chosen['speedup']:.2f} times</b> the speed of zero insertion, <b>{saved}</b>",
-        escape(
-            processor.title
-        ): f"{chosen['latency_us']:,.1f} us, bound by {chosen['bound_by']}: {chosen['why']}",
+        "predicted": f"<b>{chosen['speedup']:.2f} times</b> the speed of zero insertion, "
+        f"<b>{saved}</b>",
+        escape(processor.title): f"{chosen['latency_us']:,.1f} us, "
+        f"bound by {chosen['bound_by']}: {chosen['why']}",
     }
-    return f"<table style='line-height:1.5'>{''.join(_ROW.format(*fact) for fact in facts.items())}</table>"
+    rows = "".join(_ROW.format(*fact) for fact in facts.items())
+    return f"<table style='line-height:1.5'>{rows}</table>"
 
 
 def _refusal(error):

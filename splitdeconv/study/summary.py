@@ -163,7 +163,8 @@ def runtimes() -> pd.DataFrame:
         for (runtime, dtype, version, threads), part in cpu.costs(table).groupby(
             ["runtime", "dtype", "version", "threads"], sort=False
         ):
-            source = f"data/measured/cpu_runtimes.csv: {version}, {part['device'].iloc[0]}, {part['date'].iloc[0]}"
+            device, date = part["device"].iloc[0], part["date"].iloc[0]
+            source = f"data/measured/cpu_runtimes.csv: {version}, {device}, {date}"
             title = _TITLES[runtime] + (f", {threads} threads" if threads > 1 else "")
             sums = _sums(part.assign(configuration=title), "seconds")
             rows.append(sums.assign(kind="measured", batch=1, dtype=dtype, source=source))

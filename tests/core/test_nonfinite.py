@@ -1,4 +1,4 @@
-"""How NaN and infinity spread, beside TensorFlow's own operator: what README promises and what not."""
+"""How NaN and infinity spread, beside TensorFlow's own operator: what README promises."""
 
 import itertools
 

@@ -264,9 +264,9 @@ def test_unknown_form(form):
 
 
 ODD = st.sampled_from(
-    [None, 0, -1, 1, 3, 2**70, True, 1.5, float("nan"), float("inf"), 1j, "SAME", "2", b"2", (), [], {}, {1, 2},
-     object(), np.int64(2), np.uint8(0), np.float32(2), np.bool_(True), np.array(2), np.array([2, 2]), range(2),
-     sd.plan]
+    [None, 0, -1, 1, 3, 2**70, True, 1.5, float("nan"), float("inf"), 1j, "SAME", "2", b"2",
+     (), [], {}, {1, 2}, object(), np.int64(2), np.uint8(0), np.float32(2), np.bool_(True),
+     np.array(2), np.array([2, 2]), range(2), sd.plan]
 )  # fmt: skip
 ANYTHING = st.one_of(
     ODD, st.lists(st.one_of(ODD, st.tuples(ODD, ODD)), max_size=4), st.tuples(ODD, ODD)

@@ -1,4 +1,4 @@
-"""The subset of YAML that data files are read in: its values, what is outside it, and its limits."""
+"""The subset of YAML that data files are read in: its values, its limits, what is outside."""
 
 import random
 

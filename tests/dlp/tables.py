@@ -1,4 +1,4 @@
-"""Tables of layers to test with, without building a model, and arrays that are nobody's processor."""
+"""Tables of layers to test with, without a model, and arrays that are nobody's processor."""
 
 from types import SimpleNamespace
 
@@ -53,7 +53,7 @@ def layer(
     groups=1,
     before=(0, 0),
 ):
-    """A row of a table; `before` is what a deconvolution crops at the start, or a convolution pads."""
+    """A row of a table; `before`: what a deconvolution crops first, or a convolution pads."""
     row = {
         "name": "layer",
         "kind": kind,

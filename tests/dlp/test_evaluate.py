@@ -30,7 +30,7 @@ def of(case):
 
 
 def runs():
-    """Any processor that comes along, gated or not, in one of its dataflows, and what it may skip."""
+    """Any processor, gated or not, in one of its dataflows, and what it may skip."""
     found = []
     for name in processors():
         processor = load_processor(name)

@@ -289,6 +289,7 @@ def test_a_scheduler_that_is_not_there(address):
 
 
 def test_without_dask_it_is_told_what_to_install():
-    code = "import sys; sys.modules['xarray'] = None\nfrom splitdeconv.dlp import sweep\nsweep({}, 'pe_array_32x7', {})"
+    code = "import sys; sys.modules['xarray'] = None\n"
+    code += "from splitdeconv.dlp import sweep\nsweep({}, 'pe_array_32x7', {})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "pip install 'splitdeconv[sweep]'" in done.stderr

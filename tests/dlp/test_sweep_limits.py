@@ -1,4 +1,4 @@
-"""Sweeps that would fill the memory or run for hours: refused before anything is built or computed."""
+"""Sweeps that would fill the memory or run for hours: refused before anything is built."""
 
 import sys
 

@@ -167,7 +167,8 @@ import sys
 from splitdeconv.dlp.workload import workload
 assert len(workload({str(csv(CSV + UP))!r})) == 1
 assert len(workload({str(model)!r})) == 1
-print([name for name in ("tensorflow", "keras", "jax", "onnx", "flatbuffers", "ai_edge_litert") if name in sys.modules])
+libraries = {{"tensorflow", "keras", "jax", "onnx", "flatbuffers", "ai_edge_litert"}}
+print(sorted(libraries & set(sys.modules)))
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -33,7 +33,8 @@ def test_names_and_titles():
 
 def test_names_and_published_tables_load_no_framework():
     code = (
-        "import sys; from splitdeconv import networks; networks.names(); light = 'pandas' not in sys.modules;"
+        "import sys; from splitdeconv import networks; networks.names();"
+        "light = 'pandas' not in sys.modules;"
         "networks.published(); networks.published_layers();"
         "print(light, {'keras', 'tensorflow', 'jax'} & set(sys.modules))"
     )
@@ -138,7 +139,8 @@ def test_weights_do_not_depend_on_the_backend():
     import keras
 
     code = (
-        "import hashlib; from splitdeconv import networks; model = networks.build('sngan', 'native', seed=3);"
+        "import hashlib; from splitdeconv import networks;"
+        "model = networks.build('sngan', 'native', seed=3);"
         "import keras; print(keras.backend.backend(),"
         "hashlib.sha256(b''.join(w.tobytes() for w in model.get_weights())).hexdigest())"
     )

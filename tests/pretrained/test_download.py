@@ -197,7 +197,8 @@ def test_several_at_once_download_once(index, monkeypatch):
 
 def test_two_processes_at_once_download_once(index):
     code = "from splitdeconv.pretrained import registry, fetch\n"
-    code += f"from splitdeconv.pretrained.registry import Entry\nregistry._entries = lambda: {registry._entries()!r}\n"
+    code += "from splitdeconv.pretrained.registry import Entry\n"
+    code += f"registry._entries = lambda: {registry._entries()!r}\n"
     code += "print(fetch('demo').read_bytes() == b'weights ' * 1000)"
     both = [
         subprocess.Popen(

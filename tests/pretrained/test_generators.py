@@ -184,7 +184,7 @@ def test_the_same_kernels_written_as_5x5(dcgan_state, latent):
 
 
 def test_what_the_conversions_make_of_a_kernel_of_3(cyclegan_state, photographs):
-    """Of the layers alone: what normalises whole maps makes the rest of the image another one, too."""
+    """Of the layers alone: what normalises whole maps changes the rest of the image, too."""
     x = np.random.default_rng(8).normal(size=(1, 4, 4, 5))
     models = {
         f: generators.cyclegan(cyclegan_state, f, "float64", size=16) for f in ("native", *METHODS)

@@ -79,7 +79,8 @@ def test_no_framework_is_loaded_for_names_samples_and_the_reader():
     code = """
 import sys
 from splitdeconv import pretrained
-pretrained.names(), pretrained.samples("face_dcgan", 1), pretrained.cached("face_dcgan"), pretrained.read_checkpoint
+pretrained.names(), pretrained.samples("face_dcgan", 1)
+pretrained.cached("face_dcgan"), pretrained.read_checkpoint
 import splitdeconv.pretrained.__main__
 loaded = {"keras", "tensorflow", "jax", "torch", "skimage"} & set(sys.modules)
 assert not loaded, loaded

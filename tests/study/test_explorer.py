@@ -173,10 +173,8 @@ def test_widgets_show_the_choice_and_follow_it():
         numbers = [f"{counts[key]:,}" for key in (row["form"], "nzp", "useful")]
         assert re.findall(r"[\d,]{2,}", words.partition("multiply-accumulates")[2])[:3] == numbers
         assert f"{row['speedup']:.2f} times" in words
-        assert (
-            f"{abs(row['energy_saving']):.1%} {'less' if row['energy_saving'] >= 0 else 'more'} energy"
-            in words
-        )
+        saving = row["energy_saving"]
+        assert f"{abs(saving):.1%} {'less' if saving >= 0 else 'more'} energy" in words
         assert f"{row['latency_us']:,.1f} us, bound by {row['bound_by']}" in words
         assert ("which the library chooses" in words) == (choice["form"] == "auto")
         assert details.strip() == str(replace(plan, form=row["form"]))

@@ -1,4 +1,4 @@
-"""Every row of the summary is the quotient of recorded sums, and no loss or missing cost is hidden."""
+"""Every row of the summary is the quotient of recorded sums; no loss or gap is hidden."""
 
 import numpy as np
 import pandas as pd

@@ -32,7 +32,8 @@ def writing(folder, summary, layers):
     """A stand-in that writes these tables."""
     (folder / "summary").write_text(summary)
     (folder / "layers").write_text(layers)
-    copies = f'cp {folder}/summary "$to/model_summary_x.csv"; cp {folder}/layers "$to/model_per-layer.csv"'
+    copies = f'cp {folder}/summary "$to/model_summary_x.csv"; '
+    copies += f'cp {folder}/layers "$to/model_per-layer.csv"'
     known = f'test "${{part#--output-dir=}}" = "$part" || {{ to="${{part#*=}}"; {copies}; }}'
     return executable(folder / "vela", f"for part; do {known}; done\necho 5.2.0")
 
@@ -159,7 +160,8 @@ def test_an_unknown_configuration_is_refused():
             "Vela ended with code 1: \ufffd no",
         ),
         (
-            'test "$1" = --version && echo 5.2.0 || { yes "a long report" | head -c 2000000; echo; echo bad; exit 1; }',
+            'test "$1" = --version && echo 5.2.0 || '
+            '{ yes "a long report" | head -c 2000000; echo; echo bad; exit 1; }',
             "Vela ended with code 1: bad",
         ),
     ],
@@ -174,7 +176,7 @@ def test_what_goes_wrong_is_a_reason_in_the_table(tmp_path, script, reason):
 
 @pytest.mark.parametrize("wait", ["sleep 60; true", "sleep 60 & wait"])
 def test_nothing_that_was_started_outlives_its_time(tmp_path, wait):
-    """The program's own children are ended with it: the file that they would write is not written."""
+    """The program's own children are ended with it: the file that they would write is absent."""
     late = f"(sleep 1; touch {tmp_path}/late) & {wait}"
     script = f'test "$1" = --version && echo 5.2.0 || {{ {late}; }}'
     start = time.monotonic()
@@ -260,8 +262,9 @@ def test_words_are_words_whatever_they_look_like(tmp_path):
 
 
 def test_every_column_of_the_summary_has_its_place(tmp_path):
-    header = "sram_memory_used,dram_memory_used,off_chip_flash_memory_used,cycles_npu,cycles_sram_access,"
-    header += "cycles_dram_access,cycles_on_chip_flash_access,cycles_off_chip_flash_access,cycles_total,nn_macs"
+    header = "sram_memory_used,dram_memory_used,off_chip_flash_memory_used,cycles_npu,"
+    header += "cycles_sram_access,cycles_dram_access,cycles_on_chip_flash_access,"
+    header += "cycles_off_chip_flash_access,cycles_total,nn_macs"
     summary = f"{header}\n{','.join(map(str, range(1, 11)))}\n"
     found = vela.estimate(
         {"a": b""}, ["ethos_u65"], vela=writing(tmp_path, summary, layer("NPU"))

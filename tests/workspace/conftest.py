@@ -49,7 +49,7 @@ class Checkout:
         (self.root / path).touch()
 
     def notebook(self, name, *cells, parameters="quick = False\nseed = 0", figures="-"):
-        """Write a notebook with these code cells behind its parameters, and its row of the table."""
+        """Write a notebook with these code cells after its parameters, and its table row."""
         tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
         code = [nbformat.v4.new_code_cell(cell) for cell in cells]
         kernel = {
@@ -72,7 +72,8 @@ class Checkout:
             "HOME": str(self.root / "home"),
             "JUPYTER_PATH": str(self.root / "jupyter"),
             "MPLBACKEND": "TkAgg",
-            "MPLCONFIGDIR": matplotlib.get_cachedir(),  # else every new home indexes the fonts again
+            # Else every new home indexes the fonts again.
+            "MPLCONFIGDIR": matplotlib.get_cachedir(),
         }
         environment |= options.pop("set", {})
         options = {

@@ -121,7 +121,8 @@ def test_a_figure_kept_in_docs_looks_like_the_one_that_was_made(reproduced, caps
     made, kept = (reproduced.root / folder / "bench_dcgan.png" for folder in ("figures", "docs"))
     kept.parent.mkdir()
     wrong = [
-        "figure bench_dcgan: docs/bench_dcgan.png is not what figures/bench_dcgan.png shows; if that is right, copy it"
+        "figure bench_dcgan: docs/bench_dcgan.png is not what figures/bench_dcgan.png shows; "
+        "if that is right, copy it"
     ]
     picture = Image.new("RGB", (1920, 960), "white")
     ImageDraw.Draw(picture).rectangle((500, 300, 900, 600), fill="steelblue")

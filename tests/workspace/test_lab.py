@@ -45,7 +45,8 @@ STATE = """() => {
     const panel = window.jupyterapp?.shell.currentWidget;
     const kernel = panel?.context?.sessionContext?.session?.kernel;
     if (!kernel) return null;
-    return {path: panel.context.path, status: kernel.status, ...panel.content.model.sharedModel.toJSON()};
+    const notebook = panel.content.model.sharedModel.toJSON();
+    return {path: panel.context.path, status: kernel.status, ...notebook};
 }"""
 DONE = f"""() => {{
     const state = ({STATE})();
@@ -56,7 +57,8 @@ DONE = f"""() => {{
 # Scrolls to the top, and tells where the last cell ends, counted from the top of the window.
 BOTTOM = """() => {
     document.querySelectorAll(".jp-WindowedPanel-outer").forEach(node => node.scrollTop = 0);
-    return Math.max(...[...document.querySelectorAll(".jp-Cell")].map(cell => cell.getBoundingClientRect().bottom));
+    const cells = [...document.querySelectorAll(".jp-Cell")];
+    return Math.max(...cells.map(cell => cell.getBoundingClientRect().bottom));
 }"""
 # Every picture on display: whether it was decoded to something, and is laid out as something.
 PICTURES = """() => [...document.querySelectorAll(".jp-OutputArea img")].map(
@@ -65,7 +67,7 @@ PICTURES = """() => [...document.querySelectorAll(".jp-OutputArea img")].map(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The address of `make lab` in a copy of this checkout, as notebooks that run are written to."""
+    """The address of `make lab` in a copy of this checkout: notebooks that run are written to."""
     folder = tmp_path_factory.mktemp("lab")
     copy = folder / "a checkout"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))

@@ -324,7 +324,8 @@ def test_a_dead_kernel_and_an_interrupt_leave_no_target(checkout):
 
 
 def test_cells_keep_what_python_prints_and_not_what_a_library_writes_to_the_error_stream(checkout):
-    code = "import os, sys\nos.write(2, b'greetings\\n')\nprint('said')\nprint('warned', file=sys.stderr)"
+    code = "import os, sys\nos.write(2, b'greetings\\n')\n"
+    code += "print('said')\nprint('warned', file=sys.stderr)"
     checkout.notebook("talks", code)
     checkout.write("params/talks.yaml", "notebook: talks\nminutes: 1\n")
     result = checkout.make("build/executed/talks.ipynb")
@@ -339,7 +340,8 @@ def test_a_timed_run_has_the_machine_alone(checkout):
     checkout.notebook("timed", TIMED, parameters="quick = False\nname = ''")
     names = {"first": False, "second": True, "third": False}
     for name, exclusive in names.items():
-        text = f"notebook: timed\nminutes: 1\nexclusive: {str(exclusive).lower()}\nparameters: {{name: {name}}}\n"
+        text = f"notebook: timed\nminutes: 1\nexclusive: {str(exclusive).lower()}\n"
+        text += f"parameters: {{name: {name}}}\n"
         checkout.write(f"params/{name}.yaml", text)
     result = checkout.make("-j3", *(f"build/executed/{name}.ipynb" for name in names))
     assert result.returncode == 0, result.stderr
@@ -352,7 +354,8 @@ def test_a_timed_run_has_the_machine_alone(checkout):
 
 
 def test_runs_that_time_nothing_share_the_machine(tmp_path):
-    code = "from tools.machine import hold\nwith hold(alone={}, waiting=lambda: print('waits', flush=True)): {}"
+    code = "from tools.machine import hold\n"
+    code += "with hold(alone={}, waiting=lambda: print('waits', flush=True)): {}"
     command = [sys.executable, "-c"]
     options = {
         "cwd": tmp_path,

@@ -49,9 +49,10 @@ def test_the_simulators_are_pinned_as_asked():
 
 @pytest.fixture
 def asked(checkout):
-    """A function that runs a target with a Python that only notes its arguments, and returns them."""
+    """A function that runs a target with a Python that notes its arguments, and returns them."""
     log = checkout.root / "log"
-    python = '#!/bin/bash\necho "$*" >> "{log}"\ncase "$*" in "-m venv"*) mkdir -p "${{@: -1}}/bin"; \\\n'
+    python = '#!/bin/bash\necho "$*" >> "{log}"\n'
+    python += 'case "$*" in "-m venv"*) mkdir -p "${{@: -1}}/bin"; \\\n'
     python += 'cp "$0" "${{@: -1}}/bin/python";; esac\n'
     checkout.write("bin/python", python.format(log=log))
     (checkout.root / "bin" / "python").chmod(0o755)

@@ -18,8 +18,12 @@ WRONG = {
     "notebook: [one\n": "not YAML: ",
     "notebook: one\nminutes: 2026-13-01\n": "not YAML: month must be in 1..12",
     "notebook: one\nminutes: 1\ninputs: [3]\n": "make reads ['3'] there, not [3]",
-    "notebook: one\nminutes: 1\ninputs: [/data/a.csv]\n": "inputs: /data/a.csv is not within the repository",
-    "notebook: one\nminutes: 1\nfigures:\n  - a\n": "figures must stand on one line in plain words, for make reads []",
+    "notebook: one\nminutes: 1\ninputs: [/data/a.csv]\n": (
+        "inputs: /data/a.csv is not within the repository"
+    ),
+    "notebook: one\nminutes: 1\nfigures:\n  - a\n": (
+        "figures must stand on one line in plain words, for make reads []"
+    ),
     "notebook: one\nminutes: 1\nfigures: [a,\n  b]\n": "make reads ['a'] there, not ['a', 'b']",
     "notebook: one\nminutes: 1\nfigures: [a b]\n": "make reads ['a', 'b'] there, not ['a b']",
     "notebook: one\nminutes: 1\nquick: yes\n": "make reads ['yes'] there, not ['true']",
@@ -27,7 +31,9 @@ WRONG = {
     "notebook: two\nminutes: 1\n": "there is no notebooks/two.ipynb",
     "notebook: one\nminutes: 1\nparameters: {sed: 1}\n": "declares no parameter sed",
     "notebook: one\nminutes: 1\nparameters: {quick: true}\n": "quick is set by make, not here",
-    "notebook: one\nminutes: 1\nparameters: {seed: 2026-01-01}\n": "parameters must be plain values",
+    "notebook: one\nminutes: 1\nparameters: {seed: 2026-01-01}\n": (
+        "parameters must be plain values"
+    ),
     "notebook: one\nminutes: 1\ninputs: [data/*.csv]\n": "nothing is called data/*.csv",
 }
 

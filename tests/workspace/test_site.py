@@ -43,7 +43,7 @@ def notebook(path, title, *outputs):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A checkout with two notebooks: one executed, one of two runs, neither executed; and a figure."""
+    """A checkout with a figure and two notebooks: one executed, one of two runs, not executed."""
     root = tmp_path_factory.mktemp("site") / "a checkout"
     # The reference of one module stands for all, which take long; small pictures stand for those of
     # the README.
@@ -66,7 +66,8 @@ def checkout(tmp_path_factory):
     # What the README leads to.
     for name in re.findall(r"\]\(notebooks/(\w+)\.ipynb\)", (ROOT / "README.md").read_text()):
         notebook(root / "notebooks" / f"{name}.ipynb", name)
-    table = "# Notebooks\n\n| notebook |\n|---|\n| [01_first](01_first.ipynb), [02_second](02_second.ipynb) |\n"
+    table = "# Notebooks\n\n| notebook |\n|---|\n"
+    table += "| [01_first](01_first.ipynb), [02_second](02_second.ipynb) |\n"
     (root / "notebooks" / "README.md").write_text(table)
     (root / "params").mkdir()
     for name, which in (

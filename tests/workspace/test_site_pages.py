@@ -87,7 +87,7 @@ def test_a_page_says_how_its_notebook_was_executed(tmp_path):
 
 
 def given(tags=()):
-    """A notebook as executed: heading and badge, a cell for Colab, parameters, cells with `tags`."""
+    """A notebook as executed: heading, badge, a cell for Colab, parameters, cells with `tags`."""
     badge = "[![Open in Colab](https://example.org/badge.svg)](https://example.org/open)"
     cells = [
         nbformat.v4.new_markdown_cell(f"# Title\n\n{badge}\n"),

@@ -23,7 +23,8 @@ from splitdeconv.study import measured
 
 from . import agreement
 
-#: The one of data/reference; and one with strided and wide convolutions, and kernels that the stride does not divide.
+#: The one of data/reference; and one with strided and wide convolutions, and kernels that the
+#: stride does not divide.
 NETWORKS = {"dcgan": {}, "fst": {"size": 32}}
 METHODS = ("nzp", "sd")
 PROCESSORS = ("pe_array_16x16", "pe_array_32x7")

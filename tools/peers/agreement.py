@@ -1,4 +1,4 @@
-"""Our numbers beside those of SCALE-Sim and ZigZag, on the convolutions that were exported to them."""
+"""Our numbers beside those of SCALE-Sim and ZigZag, on the convolutions exported to them."""
 
 import numpy as np
 

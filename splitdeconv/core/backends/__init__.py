@@ -64,7 +64,8 @@ def tensor(value: ArrayLike) -> Array:
     jax = require("jax", "jax")
     if np.asarray(value).dtype == np.float64 and not jax.config.jax_enable_x64:
         raise SplitDeconvError(
-            "invalid input: JAX, which computes where TensorFlow is missing, would round it to float32",
+            "invalid input: JAX, which computes where TensorFlow is missing, "
+            "would round it to float32",
             where="backends.tensor",
             expected="float32, or JAX set to keep float64",
             got="float64",
@@ -104,7 +105,7 @@ def stay_on_cpu() -> None:
 
 
 def static_shape(array: Array) -> tuple[int | None, ...]:
-    """Lengths of all axes as far as they are known statically; empty if not even the rank is known."""
+    """Lengths of all axes as far as they are known statically; empty if the rank is unknown."""
     return () if getattr(array.shape, "rank", 0) is None else tuple(array.shape)
 
 

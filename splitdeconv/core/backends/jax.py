@@ -63,7 +63,7 @@ def eager() -> bool:
 
 
 def conv(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
-    """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
+    """Correlate ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``, stride 1."""
     return lax.conv_general_dilated(
         x,
         w,

@@ -67,7 +67,7 @@ def eager() -> bool:
 def conv(
     x: NumpyArray, w: NumpyArray, pads: Pads, dilations: Sequence[int], groups: int
 ) -> NumpyArray:
-    """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
+    """Correlate ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``, stride 1."""
     rank = len(pads)
     x = pad(x, [(0, 0), *pads, (0, 0)])
     lengths = [

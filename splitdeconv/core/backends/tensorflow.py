@@ -26,7 +26,8 @@ transpose, zeros_like, scope, as_tensor = (
 )
 
 _LATE = (
-    "output_shape is not the default: a size that is only known when it runs must be what input and padding give; "
+    "output_shape is not the default: a size that is only known when it runs must be "
+    "what input and padding give; "
     "for another one pass known lengths, of an input whose size is known"
 )
 
@@ -114,7 +115,7 @@ def depth_to_space(x: Array, s: int) -> Array:
 
 
 def conv(x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
-    """Stride-1 cross-correlation of ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``."""
+    """Correlate ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``, stride 1."""
     if max(dilations) > 1:
         return _dilated(x, w, pads, dilations, groups)
     if groups > 1:
@@ -143,7 +144,7 @@ def _convolve(x: Array, w: Array, pads: Pads) -> Array:
 
 
 def eager() -> bool:
-    """Whether operations run eagerly, in which case TensorFlow handles constants faster than NumPy."""
+    """Whether operations run eagerly: TensorFlow then handles constants faster than NumPy."""
     return tf.executing_eagerly()
 
 

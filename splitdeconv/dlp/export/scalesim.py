@@ -11,7 +11,10 @@ then differ.
 from ...errors import SplitDeconvError
 
 _DATAFLOWS = {"output_stationary": "os", "weight_stationary": "ws"}
-_TOPOLOGY = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
+_TOPOLOGY = (
+    "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, "
+    "Channels, Num Filter, Strides,"
+)
 # With CALC, SCALE-Sim derives the bandwidth from the array's demand, so it never stalls. Offsets
 # are addresses, far apart.
 _CONFIGURATION = """\

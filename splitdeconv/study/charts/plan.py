@@ -118,10 +118,9 @@ def windows(plan, axis=0):
         spread = (tap.phase - (geometry.s - 1) / 2) * 0.36 * geometry.s / max(geometry.s - 1, 1)
         end = (tap.input + 0.5) * geometry.s + spread
         ax.plot([end, tap.output + 0.5], [0.42, 2.58], color=colours[tap.phase], lw=2)
-        ax.annotate(
-            f"w[{tap.tap}]", (end + (tap.output + 0.5 - end) * 0.28, 1.02), ha="center", va="center", fontsize=8.5,
-            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": colours[tap.phase], "lw": 0.8},
-        )  # fmt: skip
+        place = (end + (tap.output + 0.5 - end) * 0.28, 1.02)
+        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": colours[tap.phase], "lw": 0.8}
+        ax.annotate(f"w[{tap.tap}]", place, ha="center", va="center", fontsize=8.5, bbox=box)
     ax.set(
         xlim=(reach[0] * geometry.s - 0.3, max(reach[1] + 1, geometry.n) * geometry.s + 0.3),
         ylim=(-0.7, 3.7),

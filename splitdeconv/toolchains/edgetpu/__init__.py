@@ -37,8 +37,9 @@ _CHECKED = ["operator", "version", "count", "verdict", "reason"]
 
 def available(compiler: str | None = None) -> str | None:
     """Why nothing can be compiled here, as one sentence, or None if it can."""
-    if which(compiler or COMPILER) is None:
-        return f"{compiler or COMPILER} is not on PATH: see coral.ai/docs/edgetpu/compiler (x86-64 Linux only)"
+    program = compiler or COMPILER
+    if which(program) is None:
+        return f"{program} is not on PATH: see coral.ai/docs/edgetpu/compiler (x86-64 Linux only)"
     return None
 
 

@@ -77,7 +77,8 @@ def available(generation: str | None = None) -> str | None:
         return f"{' and '.join(missing)} not installed: pip install 'splitdeconv[tpu]'"
     numbers = tuple(map(int, re.findall(r"\d+", installed("jax"))[:2]))  # also parses 0.10rc1
     if numbers < _OLDEST_JAX:
-        return f"jax {installed('jax')} is too old: {'.'.join(map(str, _OLDEST_JAX))} or later is required"
+        oldest = ".".join(map(str, _OLDEST_JAX))
+        return f"jax {installed('jax')} is too old: {oldest} or later is required"
     return None
 
 

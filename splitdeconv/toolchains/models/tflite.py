@@ -51,7 +51,8 @@ def export(model, *, batch=1, calibration=None) -> bytes:
         raise SplitDeconvError(
             "the model cannot be exported",
             where="models.tflite.export",
-            expected=f"the same number of calibration samples, at least 1, for {len(model.inputs)} input(s)",
+            expected="the same number of calibration samples, at least 1, "
+            f"for {len(model.inputs)} input(s)",
             got=" and ".join(map(str, counts)) or "none",
             fix="pass one array of typical values per input, all of the same length",
         )

@@ -41,7 +41,7 @@ def _integers(*shape):
 
 
 def _same(other, name, x, *arguments):
-    """`name` of both backends on x and the same further arguments; arrays among them are converted."""
+    """`name` of both backends on x and the same further arguments, arrays converted."""
     converted = [other.array(a) if isinstance(a, np.ndarray) else a for a in (x, *arguments)]
     found = getattr(other.module, name)(*converted)
     expected = getattr(reference, name)(x, *arguments)

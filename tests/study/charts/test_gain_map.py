@@ -1,4 +1,4 @@
-"""The map shows every gain in its cell, losses in the other colour, and says what its marks mean."""
+"""The map shows every gain in its cell, losses in the other colour, and what its marks mean."""
 
 import matplotlib.colors
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the targets of CPU runtimes say of data/measured/cpu_runtimes.csv is what that table says."""
+"""What the targets of CPU runtimes quote from data/measured/cpu_runtimes.csv stands in it."""
 
 import re
 
@@ -22,7 +22,7 @@ def chosen(runtime, dtype, threads, form=""):
 
 
 def said(target, *beginnings):
-    """Numbers after each of the beginnings, which stand in this order in one of the target's notes."""
+    """Numbers after each beginning; the beginnings stand in this order in one of the notes."""
     (note,) = (
         note for note in load_target(target).notes if all(text in note for text in beginnings)
     )

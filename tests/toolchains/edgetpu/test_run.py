@@ -90,7 +90,7 @@ def test_a_model_that_fails_at_the_first_run_is_a_reason(native):
     ],
 )
 def test_a_device_that_is_unplugged_is_a_reason(tmp_path, monkeypatch, native, then, reason):
-    """The stand-in answers the first task and is lost at the second; the third finds a new process."""
+    """The stand-in answers the first task and is lost at the second; the third has a new one."""
     (tmp_path / "unplugged_tpu.py").write_text(
         "import json, os, pathlib, sys, time\n"
         f"count = pathlib.Path({str(tmp_path)!r}, 'count')\n"

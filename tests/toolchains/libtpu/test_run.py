@@ -274,6 +274,7 @@ def test_compiling_leaves_no_file_behind():
 
 STAND_IN = """
 import json, os, signal, sys, time
+copy = {"name": "a", "opcode": "copy", "shape": "", "bytes": 1, "cycles": 7, "kind": "other"}
 for line in sys.stdin:
     (case,) = json.loads(line)
     if case["batch"] == 1: sys.exit("out of memory, says the compiler")
@@ -286,7 +287,7 @@ for line in sys.stdin:
     elif case["batch"] == 9: print("[]")
     elif case["batch"] == 10: print("[[], []]")
     elif case["batch"] == 11: print('{"cycles": 1}')
-    else: print(json.dumps([[{"name": "a", "opcode": "copy", "shape": "", "bytes": 1, "cycles": 7, "kind": "other"}]]))
+    else: print(json.dumps([[copy]]))
     sys.stdout.flush()
 """
 

@@ -1,4 +1,4 @@
-"""Exported networks compute what Keras computes, in every form; other layers are refused by name."""
+"""Exported networks compute what Keras computes, in every form; other layers are refused."""
 
 import keras
 import numpy as np
