@@ -13,8 +13,8 @@ import typer
 from .. import output
 from ..datafiles import plain_yaml
 from ..dlp.cycles import DATAFLOWS, SKIPS
+from ..dlp.design_space.axes import MOST_LABELS
 from ..dlp.lowering import METHODS
-from ..dlp.sweep_axes import MOST_LABELS
 from ..dlp.traffic import ZEROS
 from ..errors import SplitDeconvError, shown
 from .show import Json, echo, print_json, print_table

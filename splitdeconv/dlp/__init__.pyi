@@ -5,6 +5,7 @@ from .compare import (
     sensitivity as sensitivity,
     speedup as speedup,
 )
+from .design_space.sweep import sweep as sweep
 from .export.convolutions import convolutions as convolutions, export as export
 from .lowering import METHODS as METHODS
 from .pareto import pareto as pareto
@@ -18,5 +19,4 @@ from .processor import (
 )
 from .roofline import roof as roof, roofline as roofline
 from .simulate import simulate as simulate
-from .sweep import sweep as sweep
 from .workload import workload as workload

@@ -1,19 +1,26 @@
-"""Methods side by side on one processor: what each network's transposed convolutions gain over zero
-insertion.
+"""Methods side by side on one processor: what each network gains over zero insertion.
 
 `compare` simulates cycles, traffic and energy; `speedup` and `mac_limit` count the array's work
 alone.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
 import numpy as np
 import pandas as pd
 
 from ..errors import SplitDeconvError
+from .checks import PARTS
 from .cycles import check_run, compute_cycles, real_macs
 from .lowering import lower
-from .processor import PARTS, load_processor, load_technology
+from .machine import Counts, MultiplierArray
+from .processor import Processor, ProcessorLike, load_processor, load_technology
 from .simulate import simulate
-from .workload import workload
+from .workload import NetworkLike, workload
+
+#: A method, and the zeros that hardware skips in it.
+Variant: TypeAlias = tuple[str, str]
 
 #: Pairs worth comparing: methods, and the zeros that hardware skips in them.
 VARIANTS = (
@@ -37,25 +44,21 @@ BASELINE = ("nzp", "none")
 PUBLISHED = {"speedup": (2.41, 4.34), "energy_saving": (0.277, 0.545)}
 _SETTING = ("processor", "technology", "dataflow", "zeros", "method", "skip")
 _SUMS = (
-    "macs_useful",
-    "macs_issued",
-    "compute_cycles",
-    "dram_cycles",
-    "cycles",
-    "latency_us",
+    *("macs_useful", "macs_issued", "compute_cycles", "dram_cycles", "cycles", "latency_us"),
     "dram_bytes",
-    "energy_mac_pj",
-    "energy_register_pj",
-    "energy_buffer_pj",
-    "energy_dram_pj",
-    "energy_leakage_pj",
-    "energy_pj",
-    "energy_low_pj",
-    "energy_high_pj",
+    *(f"energy_{part}_pj" for part in PARTS),
+    *("energy_pj", "energy_low_pj", "energy_high_pj"),
 )
 
 
-def compare(networks, processor, variants=None, *, dataflow=None, **options) -> pd.DataFrame:
+def compare(
+    networks: Iterable[str] | Mapping[str, NetworkLike],
+    processor: ProcessorLike,
+    variants: Iterable[Variant] | None = None,
+    *,
+    dataflow: str | None = None,
+    **options: Any,
+) -> pd.DataFrame:
     """Cycles and energy of networks by method, and the gain over the baseline.
 
     Args:
@@ -69,10 +72,9 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
     Returns:
         DataFrame, one row per network, variant and part: ``network``, ``processor``,
             ``technology``, ``dataflow``, ``zeros``, ``method``, ``skip``, ``variant`` (both in a
-            word), ``part`` ("deconv": the transposed convolutions;
-        "network": all layers), sums of `simulate`'s columns, ``speedup`` and ``array_speedup``
-        (cycles with and without stalls, baseline over variant) and ``energy_saving`` (1 - variant
-        over baseline).
+            word), ``part`` ("deconv": the transposed convolutions; "network": all layers), sums of
+            `simulate`'s columns, ``speedup`` and ``array_speedup`` (cycles with and without stalls,
+            baseline over variant) and ``energy_saving`` (1 - variant over baseline).
 
     Raises:
         SplitDeconvError: as `simulate`; no networks, or one without transposed convolutions; a
@@ -88,25 +90,22 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
         2   sd-WA   deconv     3.89           0.35
         3   sd-WA  network     2.85           0.25
     """
-    processor = load_processor(processor)
-    networks = networks if isinstance(networks, dict) else {name: name for name in networks}
+    machine = load_processor(processor)
+    sources = networks if isinstance(networks, dict) else {name: name for name in networks}
     if variants is None:
-        variants = [variant for variant in VARIANTS if _allowed(processor, *variant, dataflow)]
-    if not networks:
+        variants = [variant for variant in VARIANTS if _allowed(machine, *variant, dataflow)]
+    if not sources:
         raise SplitDeconvError(
             "there is nothing to compare", where="compare", expected="a network", got="none"
         )
     parts = []
-    for name, source in networks.items():
+    for name, source in sources.items():
         table = workload(source)
         _transposed(table, f"compare, network {name}")
         for method, skip in dict.fromkeys((BASELINE, *variants)):
-            layers = simulate(table, processor, method, skip, dataflow, **options)
-            variant = {
-                "network": name,
-                **layers.loc[0, list(_SETTING)],
-                "variant": label(method, skip),
-            }
+            layers = simulate(table, machine, method, skip, dataflow, **options)
+            variant = {"network": name, **layers.loc[0, list(_SETTING)]}
+            variant["variant"] = label(method, skip)
             deconvs = layers[layers["kind"] == "deconv"]
             for part, rows in {"deconv": deconvs, "network": layers}.items():
                 parts.append({**variant, "part": part, **rows[list(_SUMS)].sum()})
@@ -119,14 +118,13 @@ def compare(networks, processor, variants=None, *, dataflow=None, **options) -> 
     return result
 
 
-def label(method, skip) -> str:
+def label(method: str, skip: str) -> str:
     """A method and its skipping as one label, as in the paper: "SD-WA"."""
     return method + (f"-{skip}" if skip != "none" else "")
 
 
-def sensitivity(table) -> pd.DataFrame:
-    """The energy saving if one part of the energy is at the lower or upper end of its technology's
-    band.
+def sensitivity(table: pd.DataFrame) -> pd.DataFrame:
+    """The energy saving if one part of the energy is at an end of its technology's band.
 
     Args:
         table: of `compare`.
@@ -150,7 +148,7 @@ def sensitivity(table) -> pd.DataFrame:
     columns = [f"energy_{name}_pj" for name in PARTS]
     base = table[table["variant"] == label(*BASELINE)].set_index(keys)[columns]
     base = base.loc[list(table[keys].itertuples(index=False, name=None))].to_numpy()
-    found = []
+    tables = []
     for end in ("low", "high"):
         bands = table["technology"].map(lambda name, end=end: getattr(load_technology(name), end))
         for index, name in enumerate(PARTS):
@@ -158,22 +156,21 @@ def sensitivity(table) -> pd.DataFrame:
             factors[:, index] = [band[name] for band in bands]
             saving = 1 - (table[columns].to_numpy() * factors).sum(1) / (base * factors).sum(1)
             changed = {"energy_part": name, "end": end, "energy_saving": saving}
-            found.append(table[[*keys, "variant"]].assign(**changed))
-    return pd.concat(found, ignore_index=True)
+            tables.append(table[[*keys, "variant"]].assign(**changed))
+    return pd.concat(tables, ignore_index=True)
 
 
 def speedup(
-    table,
-    processor,
-    method,
-    skip="none",
-    dataflow=None,
-    batch=1,
-    baseline="nzp",
-    baseline_skip="none",
-):
-    """Cycles of the baseline over cycles of the method, in the transposed convolutions alone,
-    without memory.
+    table: pd.DataFrame,
+    processor: MultiplierArray,
+    method: str,
+    skip: str = "none",
+    dataflow: str | None = None,
+    batch: Counts = 1,
+    baseline: str = "nzp",
+    baseline_skip: str = "none",
+) -> Any:
+    """Cycles of the baseline over those of the method, transposed convolutions alone, no memory.
 
     Args:
         table: a table of layers, as `splitdeconv.networks.layer_table` returns it.
@@ -203,11 +200,10 @@ def speedup(
     return before / after
 
 
-def mac_limit(table):
-    """Multiplications of zero insertion over those that touch two real operands: what skipping
-    every zero would bring.
+def mac_limit(table: pd.DataFrame) -> float:
+    """Multiplications of zero insertion over real ones: what skipping every zero would bring.
 
-    Arguments and errors as for `speedup`.
+    Real ones touch two real operands. Arguments and errors as for `speedup`.
 
     Example:
         >>> import splitdeconv as sd
@@ -215,13 +211,10 @@ def mac_limit(table):
         4.47
     """
     work = lower(_transposed(table, "speedup"), "nzp")
-    issued = (
-        work.out_h * work.out_w * work.taps_h * work.taps_w * work.c_in * work.c_out * work.groups
-    )
-    return issued.sum() / real_macs(work).sum()
+    return work.macs.sum() / real_macs(work).sum()
 
 
-def _transposed(table, where):
+def _transposed(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """The transposed convolutions of a table; none is a refusal."""
     chosen = table[table["kind"] == "deconv"]
     if chosen.empty:
@@ -234,7 +227,7 @@ def _transposed(table, where):
     return chosen
 
 
-def _allowed(processor, method, skip, dataflow):
+def _allowed(processor: Processor, method: str, skip: str, dataflow: str | None) -> bool:
     if method == "native" and processor.native is None:
         return False
     try:

@@ -33,16 +33,24 @@ that have it. Either depends on one size of the array, which is what makes sweep
 distinct sizes, one table per convolution, looked up for each processor.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
+from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError, check_choice
-from .masks import channel_tiles, pixel_tiles
+from .lowering import Work
+from .machine import Counts, MultiplierArray
+from .masks import Axes, channel_tiles, pixel_tiles
 
 DATAFLOWS = ("output_stationary", "weight_stationary", "dot_product")
 SKIPS = ("none", "A", "W", "WA")
 
 
-def output_stationary(pixels, taps, c_in, c_out, rows, cols):
+def output_stationary(
+    pixels: Counts, taps: Counts, c_in: Counts, c_out: Counts, rows: Counts, cols: Counts
+) -> NumpyArray:
     """Cycles of an output-stationary systolic array that skips nothing; arguments broadcast.
 
     Args:
@@ -52,21 +60,23 @@ def output_stationary(pixels, taps, c_in, c_out, rows, cols):
         rows, cols: the array's pixels and output channels.
     """
     tiles = _ceil(pixels, rows) * _ceil(c_out, cols)
-    return _output_stationary(tiles, tiles * taps, c_in, rows, cols)
+    return tiles * taps * c_in + _in_turn(tiles, rows + cols - 2)
 
 
-def weight_stationary(pixels, taps, c_in, c_out, rows, cols):
-    """Cycles of a weight-stationary systolic array that skips nothing; arguments as for
-    `output_stationary`.
+def weight_stationary(
+    pixels: Counts, taps: Counts, c_in: Counts, c_out: Counts, rows: Counts, cols: Counts
+) -> NumpyArray:
+    """Cycles of a weight-stationary systolic array that skips nothing; as `output_stationary`.
 
     Here `rows` are filter rows, the products of taps and input channels.
     """
-    return _weight_stationary(
-        _ceil(np.multiply(taps, c_in), rows) * _ceil(c_out, cols), pixels, rows, cols
-    )
+    tiles = _ceil(np.multiply(taps, c_in), rows) * _ceil(c_out, cols)
+    return _in_turn(tiles, pixels + 2 * rows + cols - 2)
 
 
-def dot_product(pixels, taps, c_in, c_out, rows, cols):
+def dot_product(
+    pixels: Counts, taps: Counts, c_in: Counts, c_out: Counts, rows: Counts, cols: Counts
+) -> NumpyArray:
     """Cycles of a dot-product array that skips nothing; arguments as for `output_stationary`.
 
     Here `rows` are the input channels that a unit multiplies at a time, `cols` the units.
@@ -74,7 +84,13 @@ def dot_product(pixels, taps, c_in, c_out, rows, cols):
     return _ceil(c_in, rows) * _ceil(c_out, cols) * pixels * taps
 
 
-def compute_cycles(work, processor, skip="none", dataflow=None, batch=1):
+def compute_cycles(
+    work: Work,
+    processor: MultiplierArray,
+    skip: str = "none",
+    dataflow: str | None = None,
+    batch: Counts = 1,
+) -> NumpyArray:
     """Cycles of the array, with fill and drain and without stalls for memory.
 
     Args:
@@ -92,67 +108,70 @@ def compute_cycles(work, processor, skip="none", dataflow=None, batch=1):
         SplitDeconvError: the processor does not have that dataflow or skipping mode.
     """
     flow = check_run(processor, skip, dataflow)
-    rows, cols, batch = (
-        np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch)
-    )
+    rows, cols, batch = _whole(processor.rows, processor.cols, batch)
     pixels = work.out_h * work.out_w * batch
     if flow == "weight_stationary":
-        cycles = _weight_stationary(weight_tiles(work, rows, cols, skip), pixels, rows, cols)
+        cycles = _in_turn(weight_tiles(work, rows, cols, skip), pixels + 2 * rows + cols - 2)
     elif flow == "output_stationary":
+        tiles = _ceil(pixels, rows) * _ceil(work.c_out, cols)
         steps = issued(work, rows, cols, batch, skip, "tiles")
-        cycles = _output_stationary(
-            _ceil(pixels, rows) * _ceil(work.c_out, cols), steps, work.c_in, rows, cols
-        )
+        cycles = steps * work.c_in + _in_turn(tiles, rows + cols - 2)
     else:
         cycles = _ceil(work.c_in, rows) * issued(work, 1, cols, batch, skip, "tiles")
     return work.groups * cycles
 
 
-def issued_macs(work, processor, skip="none", dataflow=None, batch=1):
+def issued_macs(
+    work: Work,
+    processor: MultiplierArray,
+    skip: str = "none",
+    dataflow: str | None = None,
+    batch: Counts = 1,
+) -> NumpyArray:
     """Multiplications that receive operands: the occupied lanes of every step that is not skipped.
 
     Arguments, shape and errors as for `compute_cycles`.
     """
     flow = check_run(processor, skip, dataflow)
-    # Only a tile of pixels keeps idle lanes: the other dataflows decide pixel by pixel, or skip no
-    # activations.
+    # Only a tile of pixels keeps idle lanes: others decide by pixel, or skip no activations.
     size = processor.rows if flow == "output_stationary" else 1
     lanes = issued(work, size, processor.cols, batch, skip, "lanes")
     shape = np.broadcast_shapes(lanes.shape, np.shape(processor.rows), np.shape(processor.cols))
     return np.broadcast_to(work.c_in * work.groups * lanes, shape)
 
 
-def real_macs(work, batch=1):
-    """Multiplications of a real activation and a real weight, which no skipping can remove. Shape
-    as for `batch`.
-    """
+def real_macs(work: Work, batch: Counts = 1) -> NumpyArray:
+    """Multiplications of a real activation and a real weight, which no skipping can remove."""
     pairs = np.array([h.real * w.real for h, w in work.axes], dtype=np.int64)
-    phases = np.array([len(h.weights) * len(w.weights) for h, w in work.axes])
+    phases = np.array([h.phases * w.phases for h, w in work.axes])
     return batch * work.groups * work.c_in * (work.c_out // phases) * pairs
 
 
-def fill_cycles(work, processor, skip="none", dataflow=None, batch=1):
+def fill_cycles(
+    work: Work,
+    processor: MultiplierArray,
+    skip: str = "none",
+    dataflow: str | None = None,
+    batch: Counts = 1,
+) -> NumpyArray:
     """Cycles of `compute_cycles` in which the array is only filled or drained.
 
     Arguments, shape and errors as for `compute_cycles`; a dot-product array has none.
     """
     flow = check_run(processor, skip, dataflow)
-    rows, cols, batch = (
-        np.asarray(value, dtype=np.int64) for value in (processor.rows, processor.cols, batch)
-    )
     if flow == "dot_product":
         return np.zeros_like(work.groups)
+    rows, cols, batch = _whole(processor.rows, processor.cols, batch)
     if flow == "output_stationary":
-        tiles, length = (
-            _ceil(work.out_h * work.out_w * batch, rows) * _ceil(work.c_out, cols),
-            rows + cols - 2,
-        )
+        length = rows + cols - 2
+        tiles = _ceil(work.out_h * work.out_w * batch, rows) * _ceil(work.c_out, cols)
     else:
-        tiles, length = weight_tiles(work, rows, cols, skip), 2 * rows + cols - 2
-    return work.groups * np.maximum(tiles * length - 1, 0)
+        length = 2 * rows + cols - 2
+        tiles = weight_tiles(work, rows, cols, skip)
+    return work.groups * _in_turn(tiles, length)
 
 
-def check_run(processor, skip, dataflow=None):
+def check_run(processor: MultiplierArray, skip: str, dataflow: str | None = None) -> str:
     """The dataflow to run, after a check that the processor supports it.
 
     Args:
@@ -185,7 +204,9 @@ def check_run(processor, skip, dataflow=None):
     return flow
 
 
-def issued(work, size, cols, batch, skip, unit):
+def issued(
+    work: Work, size: Counts, cols: Counts, batch: Counts, skip: str, unit: str
+) -> NumpyArray:
     """Steps per input channel, or the lanes occupied in them.
 
     Args:
@@ -202,12 +223,13 @@ def issued(work, size, cols, batch, skip, unit):
     """
     if skip == "none":
         pixels, taps = work.out_h * work.out_w * batch, work.taps_h * work.taps_w
-        pairs = (
-            -(-pixels // size) * -(-work.c_out // cols) if unit == "tiles" else pixels * work.c_out
-        )
-        return pairs * taps
+        if unit == "tiles":
+            return _ceil(pixels, size) * _ceil(work.c_out, cols) * taps
+        return pixels * work.c_out * taps
 
-    def table(entry, sizes, batches, widths):
+    def table(
+        entry: int, sizes: Sequence[int], batches: Sequence[int], widths: Sequence[int]
+    ) -> NumpyArray:
         axes, c_out = work.axes[entry], int(work.c_out[entry])
         needed = np.array([[_needed(axes, r, b, skip, unit) for b in batches] for r in sizes])
         kept = np.array([_kept(axes, c_out, c, skip, unit) for c in widths])
@@ -216,36 +238,37 @@ def issued(work, size, cols, batch, skip, unit):
     return _looked_up(work, table, size, batch, cols)
 
 
-def weight_tiles(work, rows, cols, skip):
-    """Tiles of filter rows and output channels that a weight-stationary array holds one after the
-    other.
+def weight_tiles(work: Work, rows: Counts, cols: Counts, skip: str) -> NumpyArray:
+    """Tiles of filter rows and output channels that a weight-stationary array holds in turn.
 
     Arguments and result as for `issued`; `rows` are filter rows, and `skip` is "none" or "W".
     """
     if skip == "none":
-        return -(-work.taps_h * work.taps_w * work.c_in // rows) * -(-work.c_out // cols)
+        return _ceil(work.taps_h * work.taps_w * work.c_in, rows) * _ceil(work.c_out, cols)
 
-    def table(entry, sizes, widths):
+    def table(entry: int, sizes: Sequence[int], widths: Sequence[int]) -> NumpyArray:
         axes, c_in, c_out = work.axes[entry], int(work.c_in[entry]), int(work.c_out[entry])
-        kinds = [channel_tiles(*axes, _per_phase(axes, c_out), c) for c in widths]
+        channels = c_out // (axes[0].phases * axes[1].phases)
+        kinds = [channel_tiles(*axes, channels, c) for c in widths]
         return np.array([[-(-k.masks.sum(1) * c_in // r) @ k.tiles for k in kinds] for r in sizes])
 
     return _looked_up(work, table, rows, cols)
 
 
-def _output_stationary(tiles, steps, c_in, rows, cols):
-    return steps * c_in + np.maximum(tiles * (rows + cols - 2) - 1, 0)
+def _in_turn(tiles: NumpyArray, length: Counts) -> NumpyArray:
+    """Cycles of tiles of that length each; an array of one multiplier may have none."""
+    return np.maximum(tiles * length - 1, 0)
 
 
-def _weight_stationary(tiles, pixels, rows, cols):
-    return np.maximum(tiles * (pixels + 2 * rows + cols - 2) - 1, 0)
+def _whole(*values: Counts) -> list[NumpyArray]:
+    return [np.asarray(value, dtype=np.int64) for value in values]
 
 
-def _ceil(value, size):
+def _ceil(value: Counts, size: Counts) -> NumpyArray:
     return -(-np.asarray(value) // size)
 
 
-def _needed(axes, size, batch, skip, unit):
+def _needed(axes: Axes, size: int, batch: int, skip: str, unit: str) -> NumpyArray:
     """For each tap the tiles of pixels, or their pixels, that are not skipped."""
     if "A" in skip:
         counted = pixel_tiles(*axes, size, batch)
@@ -254,27 +277,23 @@ def _needed(axes, size, batch, skip, unit):
     return np.full(axes[0].taps * axes[1].taps, -(-pixels // size) if unit == "tiles" else pixels)
 
 
-def _kept(axes, c_out, size, skip, unit):
+def _kept(axes: Axes, c_out: int, size: int, skip: str, unit: str) -> NumpyArray:
     """For each tap the tiles of channels, or their channels, that are not skipped."""
     if "W" in skip:
-        kinds = channel_tiles(*axes, _per_phase(axes, c_out), size)
+        kinds = channel_tiles(*axes, c_out // (axes[0].phases * axes[1].phases), size)
         return (kinds.tiles if unit == "tiles" else kinds.channels) @ kinds.masks
     return np.full(axes[0].taps * axes[1].taps, -(-c_out // size) if unit == "tiles" else c_out)
 
 
-def _per_phase(axes, c_out):
-    return c_out // (len(axes[0].weights) * len(axes[1].weights))
-
-
-def _looked_up(work, table, *settings):
+def _looked_up(work: Work, table: Callable[..., NumpyArray], *settings: Counts) -> NumpyArray:
     """``table(entry, *distinct values)`` for each convolution, at the settings."""
-    settings = [np.atleast_1d(np.asarray(values, dtype=np.int64)) for values in settings]
-    distinct, places = [], []
-    for values in settings:
-        found, place = np.unique(values, return_inverse=True)
-        distinct.append(found.tolist())
+    distinct, places = list[Any](), list[Any]()
+    for values in map(np.atleast_1d, _whole(*settings)):
+        different, place = np.unique(values, return_inverse=True)
+        distinct.append(different.tolist())
         places.append(place.reshape(values.shape))
-    counts = np.empty(np.broadcast_shapes(*(p.shape for p in places), (len(work),)), dtype=np.int64)
+    shape = np.broadcast_shapes(*(place.shape for place in places), (len(work),))
+    counts: NumpyArray = np.empty(shape, dtype=np.int64)
     for entry in range(len(work)):
         at = tuple(place[..., entry if place.shape[-1] > 1 else 0] for place in places)
         counts[..., entry] = table(entry, *distinct)[at]

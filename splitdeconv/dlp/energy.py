@@ -10,13 +10,20 @@ there, the sum is read and written; weight stationary, the weight is only read. 
 array both operands are read, and the sum of a unit once for all its multipliers.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError
-from .processor import PARTS
+from .checks import PARTS
+from .machine import Machine, Numbers
+from .processor import Technology
 
 
-def energy(counts, processor, technology, flow):
+def energy(
+    counts: Mapping[str, NumpyArray], processor: Machine, technology: Technology, flow: str
+) -> dict[str, NumpyArray]:
     """Energy in pJ, by part.
 
     Args:
@@ -28,7 +35,7 @@ def energy(counts, processor, technology, flow):
         flow: the dataflow.
 
     Returns:
-        dict of arrays (..., L) by `splitdeconv.dlp.processor.PARTS`.
+        dict of arrays (..., L) by `splitdeconv.dlp.checks.PARTS`.
 
     Raises:
         SplitDeconvError: the technology has no multiplication of that word length.
@@ -61,27 +68,25 @@ def energy(counts, processor, technology, flow):
     }
 
 
-def band(parts, technology):
+def band(parts: Mapping[str, NumpyArray], technology: Technology) -> tuple[NumpyArray, NumpyArray]:
     """The least and the greatest total that the technology's band allows, pJ."""
-    return tuple(
-        sum(parts[name] * getattr(technology, side)[name] for name in PARTS)
-        for side in ("low", "high")
+    low, high = (
+        sum((parts[name] * factors[name] for name in PARTS), np.zeros(()))
+        for factors in (technology.low, technology.high)
     )
+    return low, high
 
 
-def register_bits(processor, flow):
+def register_bits(processor: Machine, flow: str) -> Numbers:
     """Bits of registers read and written per multiplication."""
     if flow == "dot_product":
         return 2 * processor.word_bits + 2 * processor.accumulator_bits / processor.rows
-    return (
-        4 if flow == "output_stationary" else 3
-    ) * processor.word_bits + 2 * processor.accumulator_bits
+    words = 4 if flow == "output_stationary" else 3
+    return words * processor.word_bits + 2 * processor.accumulator_bits
 
 
-def sram_pj(technology, kib):
-    """Energy of a 64-bit access to a memory of `kib` KiB: log-log linear interpolation and
-    extrapolation.
-    """
+def sram_pj(technology: Technology, kib: Numbers) -> NumpyArray:
+    """Energy of a 64-bit access to a memory of `kib` KiB, on straight lines in the logarithms."""
     sizes, values = np.log(np.array(technology.sram_pj, dtype=float)).T
     at = np.log(np.asarray(kib, dtype=float))
     segment = np.clip(np.searchsorted(sizes, at) - 1, 0, len(sizes) - 2)

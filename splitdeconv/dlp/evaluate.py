@@ -1,27 +1,32 @@
-"""The whole model on arrays: cycles, traffic, latency and energy of L layers on K processors at
-once.
-"""
+"""The whole model on arrays: cycles, traffic and energy of L layers on K processors at once."""
+
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError
 from . import cycles as array
+from .checks import PARTS
 from .energy import band, energy
-from .processor import PARTS, load_technology
+from .lowering import Work
+from .machine import Counts, Machine
+from .processor import TechnologyLike, load_technology
 from .traffic import buffer_words, dram_bytes, stores_zeros
 
 
 def evaluate(
-    work,
-    table,
-    processor,
-    method,
-    skip="none",
-    dataflow=None,
-    batch=1,
-    zeros="generated",
-    technology=None,
-) -> dict:
+    work: Work,
+    table: pd.DataFrame,
+    processor: Machine,
+    method: str,
+    skip: str = "none",
+    dataflow: str | None = None,
+    batch: Counts = 1,
+    zeros: str = "generated",
+    technology: TechnologyLike | None = None,
+) -> dict[str, NumpyArray]:
     """Every predicted quantity of each layer.
 
     Args:
@@ -44,23 +49,14 @@ def evaluate(
     """
     flow = array.check_run(processor, skip, dataflow)
     _check_count(work, batch)
-    technology = load_technology(technology or processor.technology)
+    profile = load_technology(technology or processor.technology)
     issued = array.issued_macs(work, processor, skip, flow, batch)
-    dense = (
-        work.out_h
-        * work.out_w
-        * batch
-        * work.taps_h
-        * work.taps_w
-        * work.c_in
-        * work.c_out
-        * work.groups
-    )
+    dense = work.macs * batch
     run = array.compute_cycles(work, processor, skip, flow, batch)
     words = buffer_words(work, processor, flow, issued / dense, batch, stores_zeros(method, zeros))
     layer = work.per_layer
     moved = dram_bytes(work, table, processor, method, batch, zeros)
-    result = {
+    result: dict[str, Any] = {
         "macs_useful": table["macs"].to_numpy() * batch,
         "macs_real": layer(array.real_macs(work, batch)),
         "macs_issued": layer(issued),
@@ -79,40 +75,29 @@ def evaluate(
     result["latency_us"] = result["cycles"] / processor.clock_mhz
     result["utilisation"] = result["macs_issued"] / (result["cycles"] * processor.peak)
     word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
-    through = {
-        "input": "dram_input_bytes",
-        "weight": "dram_weight_bytes",
-        "output": "dram_output_bytes",
+    buffers = {
+        name: layer(words[name]) * word + result[f"dram_{name}_bytes"]
+        for name in ("input", "weight", "output")
     }
-    buffers = {name: layer(words[name]) * word + result[column] for name, column in through.items()}
     # Data that is reordered in a separate pass also goes through a buffer.
-    buffers["output"] = (
-        buffers["output"] + layer(words["sums"]) * sum_ + result["dram_interleave_bytes"]
-    )
+    apart = layer(words["sums"]) * sum_ + result["dram_interleave_bytes"]
+    buffers["output"] = buffers["output"] + apart
     result["buffer_bytes"] = sum(buffers.values())
     counts = {f"buffer_{name}": value for name, value in buffers.items()}
     counts |= {"dram": result["dram_bytes"], "us": result["latency_us"]}
     counts["active"] = result["macs_issued"] - result["macs_gated"]
-    parts = energy(counts, processor, technology, flow)
+    parts = energy(counts, processor, profile, flow)
     result |= {f"energy_{name}_pj": parts[name] for name in PARTS}
     result["energy_pj"] = sum(parts[name] for name in PARTS)
-    result["energy_low_pj"], result["energy_high_pj"] = band(parts, technology)
+    result["energy_low_pj"], result["energy_high_pj"] = band(parts, profile)
     return result
 
 
-def _check_count(work, batch):
+def _check_count(work: Work, batch: Counts) -> None:
     """Reject counts beyond 64-bit integers."""
-    sizes = (
-        work.out_h,
-        work.out_w,
-        work.taps_h,
-        work.taps_w,
-        work.c_in,
-        work.c_out,
-        work.groups,
-        work.times,
-    )
-    most = float(np.max(batch)) * np.prod(np.array(sizes, dtype=float), axis=0).max()
+    sizes = (work.out_h, work.out_w, work.taps_h, work.taps_w, work.c_in, work.c_out)
+    counts = np.array([*sizes, work.groups, work.times], dtype=float)
+    most = float(np.max(batch)) * np.prod(counts, axis=0).max()
     if most > 2**62:
         raise SplitDeconvError(
             "the batch is out of range",

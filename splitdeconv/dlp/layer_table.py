@@ -1,5 +1,4 @@
-"""Rows of sizes into a table of layers: missing values follow from the others, given values are
-checked.
+"""Rows of sizes into a table of layers: missing values are computed, given values are checked.
 
 The columns are those of `splitdeconv.core.layer`. Each layer needs name, kind, in_h, in_w, c_in and
 c_out; kernel, strides, dilations and groups are 1 where they are missing; outputs and
@@ -8,7 +7,9 @@ multiply-accumulates are computed. The padding of a layer is required: as `paddi
 convolution crops. The numbers take precedence.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import pandas as pd
 
@@ -28,7 +29,7 @@ _LONGEST, _MOST_MACS = 2**24, 2**53
 MOST_LAYERS, MOST_OUTPUTS, MOST_TAPS, MOST_CHANNELS, MOST_PAIRS = 10_000, 2**26, 2**16, 2**22, 2**24
 
 
-def complete(rows, where) -> pd.DataFrame:
+def complete(rows: Iterable[Mapping[str, Any]], where: str) -> pd.DataFrame:
     """A whole table of layers.
 
     Args:
@@ -65,14 +66,13 @@ def complete(rows, where) -> pd.DataFrame:
 class _Row:
     """One row: reads values by column, and knows where it is."""
 
-    def __init__(self, row, number, where):
+    def __init__(self, row: Mapping[str, Any], number: int, where: str) -> None:
         self.values = {key: value for key, value in row.items() if not _is_missing(value)}
-        name = self.values.get("name")
-        self.where = f"{where}, row {number}" + (
-            f" ({shorten(name, 80)})" if name is not None else ""
-        )
+        self.where = f"{where}, row {number}"
+        if "name" in self.values:
+            self.where += f" ({shorten(self.values['name'], 80)})"
 
-    def completed(self):
+    def completed(self) -> Layer:
         """The whole row, as a `Layer`."""
         for column in NEEDED:
             if column not in self.values:
@@ -100,7 +100,7 @@ class _Row:
         self.check_size(layer)
         return layer
 
-    def check_size(self, layer):
+    def check_size(self, layer: Layer) -> None:
         """Refuse a layer whose masks would not fit into memory."""
         phases = layer.stride_h * layer.stride_w if layer.kind == "deconv" else 1
         sizes = {
@@ -120,18 +120,17 @@ class _Row:
                     f"{product:,}",
                 )
 
-    def dense(self, row):
+    def dense(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """A dense layer: as many positions out as in."""
         for column in _ONES:
             if row[column] != 1:
                 raise self.refused("a dense layer has no window", column, 1, row[column])
         for side in "hw":
             self.agree(f"out_{side}", row[f"in_{side}"])
-        return {"padding": "", "out_h": row["in_h"], "out_w": row["in_w"]} | dict.fromkeys(
-            _CROPS, 0
-        )
+        outputs = {"padding": "", "out_h": row["in_h"], "out_w": row["in_w"]}
+        return outputs | dict.fromkeys(_CROPS, 0)
 
-    def conv(self, row):
+    def conv(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and padding of a convolution."""
         word, explicit = self.padding(), self.explicit()
         outputs, same, valid = {}, [], []
@@ -154,10 +153,10 @@ class _Row:
                     span,
                 )
             self.agree(f"out_{side}", outputs[side][2])
-        found = [outputs["h"], outputs["w"]]
+        sides = [outputs["h"], outputs["w"]]
         # The outputs determine the padding at the end: padding that no window reaches has no
         # effect.
-        ends = [(before, o) for before, _, o in found]
+        ends = [(before, o) for before, _, o in sides]
         words = [
             name
             for name, by in (("SAME", same), ("VALID", valid))
@@ -165,10 +164,10 @@ class _Row:
         ]
         if word not in words:
             word = next(iter(words), "EXPLICIT")
-        crops = [(b, e) for b, e, _ in found] if word == "EXPLICIT" else [(0, 0)] * 2
-        return {"padding": word, **_pairs("out", [o for *_, o in found]), **_crops(crops)}
+        crops = [(b, e) for b, e, _ in sides] if word == "EXPLICIT" else [(0, 0)] * 2
+        return {"padding": word, **_pairs("out", [o for *_, o in sides]), **_crops(crops)}
 
-    def deconv(self, row):
+    def deconv(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and crops of a transposed convolution."""
         word = self.padding()
         pair = {
@@ -195,21 +194,19 @@ class _Row:
         crops = [(a.p, a.end) for a in axes]
         return {
             "padding": word or "EXPLICIT",
-            **_pairs("out", [a.o for a in axes]),
+            **_pairs("out", [axis.o for axis in axes if axis.o is not None]),
             **_crops(crops),
         }
 
-    def crop(self, row, side):
+    def crop(self, row: Mapping[str, Any], side: str) -> tuple[int, int]:
         """The crops at both ends; a missing end follows from the output's length."""
         before, outputs = self.number(f"before_{side}", 0, 0), self.number(f"out_{side}", None)
-        full = (row[f"in_{side}"] - 1) * row[f"stride_{side}"] + effective_kernel(
-            row[f"k_{side}"], row[f"dilation_{side}"]
-        )
-        return before, self.number(
-            f"end_{side}", 0 if outputs is None else max(full - before - outputs, 0), 0
-        )
+        span = effective_kernel(row[f"k_{side}"], row[f"dilation_{side}"])
+        full = (row[f"in_{side}"] - 1) * row[f"stride_{side}"] + span
+        missing = 0 if outputs is None else max(full - before - outputs, 0)
+        return before, self.number(f"end_{side}", missing, 0)
 
-    def padding(self):
+    def padding(self) -> str:
         """The padding as a word, which is required if there are no numbers."""
         word = str(self.values.get("padding", "")).upper()
         check_choice(word, PADDINGS, "padding", f"{self.where}, column padding")
@@ -222,51 +219,49 @@ class _Row:
             )
         return word
 
-    def explicit(self):
-        """Whether the padding is given in numbers; in rows with a word they are zeros without
-        meaning.
-        """
+    def explicit(self) -> bool:
+        """Whether the padding is given in numbers; beside a word, zeros mean nothing."""
         given = [column for column in _CROPS if column in self.values]
         if self.values["kind"] == "deconv" or self.values.get("padding") not in ("SAME", "VALID"):
             return bool(given)
         return any(self.number(column, 0, 0) for column in given)
 
-    def number(self, column, missing=0, least=1, most=_LONGEST):
+    def number(self, column: str, missing: Any = 0, least: int = 1, most: int = _LONGEST) -> Any:
         """A whole number; `missing` if the cell is empty."""
         if column not in self.values:
             return missing
         value = self.values[column]
         try:
-            found = int(value)
-            whole = not isinstance(value, bool) and (isinstance(value, str) or found == value)
+            number = int(value)
+            whole = not isinstance(value, bool) and (isinstance(value, str) or number == value)
         except (TypeError, ValueError, OverflowError):
             whole = False
-        if not whole or not least <= found <= most:
+        if not whole or not least <= number <= most:
             raise self.refused(
                 "value out of range", column, f"a whole number from {least} to {most}", shown(value)
             )
-        return found
+        return number
 
-    def agree(self, column, computed):
+    def agree(self, column: str, computed: int) -> None:
         """Reject a given value that differs from the expected one."""
         given = self.number(column, computed, 0, _MOST_MACS)
         if given != computed:
             raise self.refused("a value contradicts the rest of its row", column, computed, given)
 
-    def refused(self, problem, column, expected, got):
+    def refused(self, problem: str, column: str, expected: object, got: object) -> SplitDeconvError:
         """The error of one cell."""
         return SplitDeconvError(
             problem, where=f"{self.where}, column {column}", expected=str(expected), got=str(got)
         )
 
 
-def _is_missing(value):
+def _is_missing(value: object) -> bool:
     return value is None or value == "" or value != value  # NaN differs from itself
 
 
-def _pairs(name, values):
+def _pairs(name: str, values: Sequence[int]) -> dict[str, int]:
     return {f"{name}_h": values[0], f"{name}_w": values[1]}
 
 
-def _crops(pairs):
+def _crops(pairs: Sequence[tuple[int, int]]) -> dict[str, int]:
     return _pairs("before", [b for b, _ in pairs]) | _pairs("end", [e for _, e in pairs])

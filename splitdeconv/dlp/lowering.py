@@ -1,5 +1,4 @@
-"""Layers into the convolutions that a processor runs: the only module that knows what a method
-executes.
+"""Layers into the convolutions that a processor runs: what each method executes.
 
 ====================  ============================================================================
 method                a transposed convolution becomes
@@ -25,14 +24,18 @@ nothing and are left out; their outputs are the bias.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..core.geometry import Axis
 from ..core.phases import plan_axis
+from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError, check_choice
-from .masks import AxisMask
+from .masks import Axes, AxisMask
 
 METHODS = ("nzp", "sd", "sd_trimmed", "rows", "stacked", "paper", "native")
 _FORMS = {"sd": "extended", "sd_trimmed": "split"}
@@ -42,8 +45,9 @@ _SIZES = ("c_in", "c_out", "groups", *(f"{name}_{side}" for name in _LENGTHS for
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """The distinct convolutions of a network under one method: arrays of int64, shape (M,), sorted
-    by layer.
+    """The distinct convolutions of a network under one method, sorted by layer.
+
+    Sizes are arrays of int64, shape (M,).
 
     Args:
         layer: row of the table it belongs to.
@@ -58,33 +62,39 @@ class Work:
         axes: for each entry the `AxisMask` of height and width.
     """
 
-    layer: np.ndarray
-    times: np.ndarray
-    out_h: np.ndarray
-    out_w: np.ndarray
-    taps_h: np.ndarray
-    taps_w: np.ndarray
-    stride_h: np.ndarray
-    stride_w: np.ndarray
-    dilation_h: np.ndarray
-    dilation_w: np.ndarray
-    in_h: np.ndarray
-    in_w: np.ndarray
-    c_in: np.ndarray
-    c_out: np.ndarray
-    groups: np.ndarray
-    axes: tuple[tuple[AxisMask, AxisMask], ...]
+    layer: NumpyArray
+    times: NumpyArray
+    out_h: NumpyArray
+    out_w: NumpyArray
+    taps_h: NumpyArray
+    taps_w: NumpyArray
+    stride_h: NumpyArray
+    stride_w: NumpyArray
+    dilation_h: NumpyArray
+    dilation_w: NumpyArray
+    in_h: NumpyArray
+    in_w: NumpyArray
+    c_in: NumpyArray
+    c_out: NumpyArray
+    groups: NumpyArray
+    axes: tuple[Axes, ...]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.axes)
 
-    def per_layer(self, values) -> np.ndarray:
+    @property
+    def macs(self) -> NumpyArray:
+        """Multiplications of each convolution for one image, those of zeros included."""
+        filters = self.taps_h * self.taps_w * self.c_in * self.c_out
+        return self.out_h * self.out_w * filters * self.groups
+
+    def per_layer(self, values: NumpyArray) -> NumpyArray:
         """Sums of `values`, shape (..., M) and per convolution, over each layer's: (..., L)."""
         first = np.flatnonzero(np.diff(self.layer, prepend=-1))
         return np.add.reduceat(values * self.times, first, axis=-1)
 
 
-def lower(table, method) -> Work:
+def lower(table: pd.DataFrame, method: str) -> Work:
     """The convolutions that a network's layers become.
 
     Args:
@@ -111,12 +121,11 @@ def lower(table, method) -> Work:
     return _work(entries)
 
 
-def _work(entries):
+def _work(entries: Iterable[tuple[Any, ...]]) -> Work:
     layer, times, c_in, c_out, groups, *axes = zip(*entries, strict=True)
-    fields = {"layer": layer, "times": times, "c_in": c_in, "groups": groups}
-    fields["c_out"] = [
-        c * len(h.weights) * len(w.weights) for c, h, w in zip(c_out, *axes, strict=True)
-    ]
+    fields: dict[str, Sequence[int]] = {"layer": layer, "times": times}
+    fields |= {"c_in": c_in, "groups": groups}
+    fields["c_out"] = [c * h.phases * w.phases for c, h, w in zip(c_out, *axes, strict=True)]
     for side, masks in zip("hw", axes, strict=True):
         fields |= {
             f"out_{side}": [mask.outputs for mask in masks],
@@ -129,7 +138,7 @@ def _work(entries):
     return Work(**arrays, axes=tuple(zip(*axes, strict=True)))
 
 
-def _convolutions(row, method):
+def _convolutions(row: Any, method: str) -> dict[Axes, int]:
     """Each pair of axis masks that a layer runs, with its number."""
     sizes = [getattr(row, name) for name in _SIZES]
     if (
@@ -151,11 +160,11 @@ def _convolutions(row, method):
     return {(h, w): m * n for h, m in height.items() for w, n in width.items()}
 
 
-def _geometry(row, side):
+def _geometry(row: Any, side: str) -> list[int]:
     return [int(getattr(row, f"{name}_{side}")) for name in (*_LENGTHS, "before")]
 
 
-def _plain(row, side, _):
+def _plain(row: Any, side: str, _: str) -> Mapping[AxisMask, int]:
     """A layer as it is."""
     n, o, k, s, d, before = _geometry(row, side)
     if row.padding == "SAME":
@@ -163,26 +172,17 @@ def _plain(row, side, _):
     return {AxisMask(o, s, -before, d, n, 1, ((True,) * k,)): 1}
 
 
-def _phases(row, side, method):
-    """The distinct windows of a transposed convolution along an axis, with the number of phases
-    that share each.
-    """
+def _phases(row: Any, side: str, method: str) -> Mapping[AxisMask, int]:
+    """The distinct windows of a transposed convolution along an axis, and the phases of each."""
     n, o, k, s, d, before = _geometry(row, side)
-    split = plan_axis(
-        Axis(n, k, s, d, before, o - n * s), _FORMS.get(method, method), last=side == "w"
-    )
+    axis = Axis(n, k, s, d, before, o - n * s)
+    split = plan_axis(axis, _FORMS.get(method, method), last=side == "w")
     insertion = s if method in ("nzp", "native") else 1
+    assert split.axis.n is not None  # the sizes of a table are known
     outputs = split.axis.n + split.surplus
-    return Counter(
-        AxisMask(
-            outputs,
-            1,
-            w.start,
-            w.dilation,
-            n,
-            insertion,
-            tuple(tuple(t is not None for t in p) for p in w.taps),
-        )
-        for w in split.windows
-        if w.length
-    )
+    masks: Counter[AxisMask] = Counter()
+    for window in split.windows:
+        if window.length:
+            real = tuple(tuple(tap is not None for tap in taps) for taps in window.taps)
+            masks[AxisMask(outputs, 1, window.start, window.dilation, n, insertion, real)] += 1
+    return masks

@@ -6,19 +6,23 @@ extended. Both are separable: real means real along both axes. Tiles of an array
 run of outputs in row-major order spans rows and images.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
 from math import gcd
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
+
+from ..core.typing import NumpyArray
 
 
 @dataclass(frozen=True)
 class AxisMask:
-    """One axis of a convolution. Output ``b`` at tap ``m`` reads position
-    ``b*stride + start + m*dilation``.
+    """One axis of a convolution.
+
+    Output ``b`` at tap ``m`` reads position ``b*stride + start + m*dilation``.
 
     Args:
         outputs: outputs along the axis.
@@ -46,12 +50,17 @@ class AxisMask:
         return len(self.weights[0])
 
     @property
+    def phases(self) -> int:
+        """Output phases along the axis, side by side on the channels."""
+        return len(self.weights)
+
+    @property
     def extent(self) -> int:
         """Length of the map that is convolved: inserted zeros included, padding not."""
         return (self.inputs - 1) * self.insertion + 1
 
     @cached_property
-    def activations(self) -> np.ndarray:
+    def activations(self) -> NumpyArray:
         """Whether an output's tap reads a real input: (outputs, taps), bool."""
         position = (
             np.arange(self.outputs)[:, None] * self.stride
@@ -66,32 +75,41 @@ class AxisMask:
         return int((self.activations.sum(0) * np.array(self.weights)).sum())
 
 
+#: The height and the width of a convolution.
+Axes: TypeAlias = tuple[AxisMask, AxisMask]
+
+
 class PixelTiles(NamedTuple):
     """Where tiles of output pixels read anything: per tap, row-major, shape (taps_h * taps_w,)."""
 
-    tiles: np.ndarray
+    tiles: NumpyArray
     """Tiles in which at least one pixel's tap reads a real input."""
-    pixels: np.ndarray
+    pixels: NumpyArray
     """Pixels in those tiles."""
 
 
 class ChannelTiles(NamedTuple):
-    """The kinds of tiles of output channels: a tap is real if it is in any phase that has a channel
-    in the tile.
+    """The kinds of tiles of output channels.
+
+    A tap is real if it is in any phase that has a channel in the tile.
     """
 
-    masks: np.ndarray
+    masks: NumpyArray
     """Real taps of each kind, row-major: (kinds, taps_h * taps_w), bool."""
-    tiles: np.ndarray
+    tiles: NumpyArray
     """Tiles of each kind: (kinds,)."""
-    channels: np.ndarray
+    channels: NumpyArray
     """Channels in them: (kinds,)."""
+
+
+_Counts = TypeVar("_Counts", PixelTiles, ChannelTiles)
+#: What rectangles need along height and width: (tiles, taps) each.
+_Rectangles: TypeAlias = tuple[NumpyArray, NumpyArray]
 
 
 @lru_cache(maxsize=8192)
 def pixel_tiles(height: AxisMask, width: AxisMask, size: int, batch: int = 1) -> PixelTiles:
-    """Cut a batch of output maps into tiles of `size` consecutive pixels, and count for each tap
-    where it is needed.
+    """Cut a batch of output maps into tiles of pixels, and count for each tap where it is needed.
 
     Args:
         height, width: the convolution's axes.
@@ -118,10 +136,10 @@ def pixel_tiles(height: AxisMask, width: AxisMask, size: int, batch: int = 1) ->
     return _frozen(PixelTiles(tiles, pixels))
 
 
-def _tiles(height, width, size, images):
-    """Tiles per tap over `images`, and by how many pixels a last, smaller tile falls short, at the
-    taps it needs.
-    """
+def _tiles(
+    height: AxisMask, width: AxisMask, size: int, images: int
+) -> tuple[NumpyArray, NumpyArray]:
+    """Tiles per tap over `images`, and the pixels that a last tile lacks at the taps it needs."""
     total = images * height.outputs * width.outputs
     count, taps = -(-total // size), height.taps * width.taps
     tiles = np.zeros(taps, np.int64)
@@ -134,9 +152,12 @@ def _tiles(height, width, size, images):
     return tiles, (count * size - total) * _count(_parts(height, width, last, np.array([total])))
 
 
-def _parts(height, width, start, stop):
-    """The tiles ``start .. stop - 1`` as up to three rectangles each: the rest of a row, whole
-    rows, a row's beginning.
+def _parts(
+    height: AxisMask, width: AxisMask, start: NumpyArray, stop: NumpyArray
+) -> list[_Rectangles]:
+    """The tiles ``start .. stop - 1`` as up to three rectangles each.
+
+    They are the rest of a row, whole rows, and a row's beginning.
 
     Returns:
         Pairs of what is needed along height and width: float32 of (tiles, taps); a rectangle that
@@ -161,11 +182,12 @@ def _parts(height, width, start, stop):
     return [(a.astype(np.float32), b.astype(np.float32)) for a, b in parts]
 
 
-def _count(parts):
-    """Tiles per tap that any of the rectangles needs, by inclusion-exclusion: matrix products
-    instead of a 3-D mask.
+def _count(parts: Sequence[_Rectangles]) -> NumpyArray:
+    """Tiles per tap that any of the rectangles needs.
+
+    Inclusion-exclusion takes matrix products instead of a 3-D mask.
     """
-    total = 0
+    total: NumpyArray = np.zeros(1)
     for number in range(1, len(parts) + 1):
         for chosen in combinations(parts, number):
             rows, columns = (np.prod(side, axis=0) for side in zip(*chosen, strict=True))
@@ -195,7 +217,7 @@ def channel_tiles(height: AxisMask, width: AxisMask, channels: int, size: int) -
     return _frozen(ChannelTiles(seen[last + 1] - seen[first] > 0, np.bincount(which), widths))
 
 
-def _frozen(counts):
+def _frozen(counts: _Counts) -> _Counts:
     """The arrays are shared by all callers of the cache."""
     for array in counts:
         array.flags.writeable = False

@@ -1,13 +1,14 @@
 """The points of a design space that no other point beats."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ..errors import check_choice
 
 
-def pareto(table, columns, by=()) -> pd.DataFrame:
-    """The Pareto front: rows than which no other row is better in one column and at least as good
-    in the other.
+def pareto(table: pd.DataFrame, columns: Sequence[str], by: Sequence[str] = ()) -> pd.DataFrame:
+    """The Pareto front: rows that no other row beats in one column and equals in the other.
 
     Args:
         table: a DataFrame.
@@ -31,12 +32,8 @@ def pareto(table, columns, by=()) -> pd.DataFrame:
     for name in (*by, first, second):
         check_choice(name, tuple(table.columns), "column", "pareto")
     ordered = table.sort_values([*by, first, second], kind="stable")
-    groups = (
-        ordered.groupby(list(by), sort=False, observed=True) if by else ordered.groupby(lambda _: 0)
-    )
-    least = groups[second].cummin()
+    keys = [ordered[name] for name in by] or (lambda _: 0)
+    least = ordered[second].groupby(keys, sort=False, observed=True).cummin()
     # A row is on the front if it lowers the minimum so far.
-    before = least.groupby(
-        [ordered[name] for name in by] or (lambda _: 0), sort=False, observed=True
-    ).shift()
+    before = least.groupby(keys, sort=False, observed=True).shift()
     return ordered[before.isna() | (ordered[second] < before)]

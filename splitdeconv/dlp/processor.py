@@ -5,17 +5,17 @@ Every number in such a file has its origin in `origins`, under the number's key;
 memory" or "assumed" where no source could be checked.
 """
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from ..datafiles import schema
-from ..errors import SplitDeconvError, shorten, shown
+from ..errors import SplitDeconvError, shown
+from .checks import check_processor, check_technology
 
 Dataflow = Literal["output_stationary", "weight_stationary", "dot_product"]
 Skip = Literal["none", "A", "W", "WA"]
@@ -81,7 +81,7 @@ class Processor:
     origins: dict[str, str]
 
     @property
-    def peak(self):
+    def peak(self) -> int:
         """Multiply-accumulates per cycle."""
         return self.rows * self.cols
 
@@ -124,13 +124,13 @@ class Technology:
     origins: dict[str, str]
 
 
-# Beyond any real machine; results computed from it stay within 64 bits.
-_MOST = 1e9
-#: The parts of the energy.
-PARTS = ("mac", "register", "buffer", "dram", "leakage")
+#: What a processor or a technology is given as: a name, the path of a file, or a record.
+ProcessorLike: TypeAlias = str | Path | Processor
+TechnologyLike: TypeAlias = str | Path | Technology
+_Record = TypeVar("_Record", Processor, Technology)
 
 
-def load_processor(source) -> Processor:
+def load_processor(source: ProcessorLike) -> Processor:
     """A processor by name, from a YAML file, or as it is.
 
     Args:
@@ -148,11 +148,24 @@ def load_processor(source) -> Processor:
         (32, 7, 800.0)
     """
     if isinstance(source, Processor):
-        return _checked_processor(_rebuilt(source), source.name)
-    return _checked_processor(_load(Processor, source, "processor"), str(source))
+        processor, where = _rebuilt(source), source.name
+    else:
+        processor, where = _load(Processor, source, "processor"), str(source)
+    check_processor(processor, where)
+    try:
+        load_technology(processor.technology)
+    except SplitDeconvError as error:
+        raise SplitDeconvError(
+            f"a data file does not fit: technology: {error.problem}",
+            where=where,
+            expected=error.expected,
+            got=error.got,
+            fix=error.fix,
+        ) from None
+    return processor
 
 
-def load_technology(source) -> Technology:
+def load_technology(source: TechnologyLike) -> Technology:
     """An energy profile; as `load_processor`.
 
     Example:
@@ -161,8 +174,11 @@ def load_technology(source) -> Technology:
         40
     """
     if isinstance(source, Technology):
-        return _checked_technology(_rebuilt(source), source.name)
-    return _checked_technology(_load(Technology, source, "technology"), str(source))
+        technology, where = _rebuilt(source), source.name
+    else:
+        technology, where = _load(Technology, source, "technology"), str(source)
+    check_technology(technology, where)
+    return technology
 
 
 def processors() -> list[str]:
@@ -188,7 +204,7 @@ def technologies() -> list[str]:
 
 
 @cache
-def _names(folder):
+def _names(folder: str) -> list[str]:
     return sorted(
         entry.name[:-5]
         for entry in (files(__package__) / folder).iterdir()
@@ -196,10 +212,10 @@ def _names(folder):
     )
 
 
-def _load(cls, source, kind):
+def _load(cls: type[_Record], source: str | Path, kind: str) -> _Record:
     folder = {"processor": "processors", "technology": "technologies"}[kind]
     if isinstance(source, str) and source in _names(folder):
-        return _shipped(cls, folder, source)
+        return _shipped(cls, folder, source)  # type: ignore[arg-type]  # of a class, not a record
     if isinstance(source, str | Path) and Path(source).is_file():
         return schema.read(cls, Path(source))
     raise SplitDeconvError(
@@ -210,18 +226,13 @@ def _load(cls, source, kind):
     )
 
 
-def _rebuilt(record):
-    """A record made in Python, its types checked as if it came from a file; NumPy's numbers become
-    Python's.
-    """
-    return schema.build(
-        type(record),
-        {name: _plain(value) for name, value in vars(record).items()},
-        str(record.name),
-    )
+def _rebuilt(record: _Record) -> _Record:
+    """A record made in Python, checked as one from a file; NumPy's numbers become Python's."""
+    plain = {name: _plain(value) for name, value in vars(record).items()}
+    return schema.build(type(record), plain, str(record.name))
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -230,136 +241,6 @@ def _plain(value):
 
 
 @cache
-def _shipped(cls, folder, name):
-    return schema.read(
-        cls, files(__package__) / folder / f"{name}.yaml", where=f"{folder}/{name}.yaml"
-    )
-
-
-def _checked_processor(processor, where):
-    allowed = (
-        ("dot_product",)
-        if processor.array == "dot_product"
-        else ("output_stationary", "weight_stationary")
-    )
-    for index, flow in enumerate(processor.dataflows):
-        _require(flow in allowed, f"dataflows.{index}", where, f"one of {', '.join(allowed)}", flow)
-    _require(processor.dataflows, "dataflows", where, "at least one", "none")
-    _require(
-        "none" in processor.skipping,
-        "skipping",
-        where,
-        "'none' among them",
-        list(processor.skipping),
-    )
-    _numbers(processor, where)
-    try:
-        load_technology(processor.technology)
-    except SplitDeconvError as error:
-        raise SplitDeconvError(
-            f"a data file does not fit: technology: {error.problem}",
-            where=where,
-            expected=error.expected,
-            got=error.got,
-            fix=error.fix,
-        ) from None
-    return processor
-
-
-def _checked_technology(technology, where):
-    _numbers(technology, where)
-    for name in ("low", "high"):
-        band = getattr(technology, name)
-        _require(
-            set(band) == set(PARTS), name, where, f"exactly {', '.join(PARTS)}", ", ".join(band)
-        )
-    for part in PARTS:
-        _require(
-            0 <= technology.low[part] <= 1, f"low.{part}", where, "0 to 1", technology.low[part]
-        )
-        _require(
-            1 <= technology.high[part] < math.inf,
-            f"high.{part}",
-            where,
-            "1 or more",
-            technology.high[part],
-        )
-    sizes = [size for size, _ in technology.sram_pj]
-    _require(
-        len(sizes) > 1 and sizes == sorted(set(sizes)),
-        "sram_pj",
-        where,
-        "two ascending sizes or more",
-        sizes,
-    )
-    for index, pair in enumerate(technology.sram_pj):
-        _require(
-            all(0 < value < math.inf for value in pair),
-            f"sram_pj.{index}",
-            where,
-            "positive numbers",
-            pair,
-        )
-    _require(technology.mac_pj, "mac_pj", where, "at least one word length", "none")
-    for bits, value in technology.mac_pj.items():
-        _require(
-            bits.isdigit() and 0 < value < math.inf,
-            f"mac_pj.{bits}",
-            where,
-            "bits, and a positive number",
-            value,
-        )
-    return technology
-
-
-def _numbers(record, where):
-    """Every number is positive and finite (leakage may be 0), and every quantity other than a
-    default has an origin.
-    """
-    apart = ("dataflows", "skipping", "origins")
-    values = {
-        field.name: getattr(record, field.name)
-        for field in fields(record)
-        if field.name not in apart
-    }
-    defaults = {field.name: field.default for field in fields(record)}
-    quantities = {
-        name: value for name, value in values.items() if not isinstance(value, str | bool | None)
-    }
-    for name, value in quantities.items():
-        if name.startswith("leakage"):
-            _require(
-                0 <= value <= _MOST,
-                name,
-                where,
-                f"a positive number of at most {_MOST:g}, or 0",
-                value,
-            )
-        elif isinstance(value, int | float):
-            _require(
-                1 / _MOST <= value <= _MOST,
-                name,
-                where,
-                f"a positive number, 1/{_MOST:g} to {_MOST:g}",
-                value,
-            )
-        sourced = record.origins.get(name) or value == defaults[name]
-        _require(sourced, f"origins.{name}", where, "where the number comes from", "nothing")
-    for name in record.origins:
-        _require(
-            name in quantities,
-            f"origins.{name}",
-            where,
-            f"one of {', '.join(quantities)}",
-            "an unknown key",
-        )
-
-
-def _require(condition, path, where, expected, got):
-    if not condition:
-        raise SplitDeconvError(
-            f"a data file does not fit: {path}",
-            where=where,
-            expected=expected,
-            got=shorten(got, 300) if isinstance(got, str) else shown(got),
-        )
+def _shipped(cls: Any, folder: str, name: str) -> Any:
+    file = f"{name}.yaml"
+    return schema.read(cls, files(__package__) / folder / file, where=f"{folder}/{file}")

@@ -1,5 +1,4 @@
-"""The roofline of a processor: what its multipliers and its DRAM allow each layer, and what the
-layer achieves.
+"""The roofline of a processor: what its array and DRAM allow each layer, and what it achieves.
 
 With ``peak`` multiply-accumulates and ``b`` bytes of DRAM per cycle, a layer of ``x`` useful
 multiply-accumulates per byte can achieve ``min(peak, x*b)`` useful ones per cycle (Williams et al.,
@@ -8,14 +7,23 @@ multiplied zero lowers the achieved rate but not the roof, and a method that avo
 layers up.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import pandas as pd
 
-from .processor import load_processor
+from .compare import Variant
+from .processor import ProcessorLike, load_processor
 from .simulate import simulate
+from .workload import NetworkLike
 
 
 def roofline(
-    network, processor, variants=(("sd", "none"),), baseline=("nzp", "none"), **options
+    network: NetworkLike,
+    processor: ProcessorLike,
+    variants: Iterable[Variant] = (("sd", "none"),),
+    baseline: Variant = ("nzp", "none"),
+    **options: Any,
 ) -> pd.DataFrame:
     """Each layer in the roofline, before and after.
 
@@ -49,36 +57,29 @@ def roofline(
         deconv2             50.6     137.8     compute
         deconv3             23.5      62.6 utilisation
     """
-    processor = load_processor(processor)
-    peak, bandwidth = roof(processor)
-    pairs = dict.fromkeys([tuple(baseline), *map(tuple, variants)])
-    runs = [simulate(network, processor, method, skip, **options) for method, skip in pairs]
+    machine = load_processor(processor)
+    peak, bandwidth = roof(machine)
+    pairs = dict.fromkeys((method, skip) for method, skip in (baseline, *variants))
+    runs = [simulate(network, machine, method, skip, **options) for method, skip in pairs]
     before = runs[0][["operational_intensity", "achieved"]].add_suffix("_before")
     points = pd.concat([pd.concat([run, before], axis=1) for run in runs], ignore_index=True)
     points["attainable"] = (points["operational_intensity"] * bandwidth).clip(upper=peak)
     points["share"] = points["achieved"] / points["attainable"]
     points = points.rename(columns={"name": "layer"})
-    columns = [
-        "layer",
-        "kind",
-        "processor",
-        "method",
-        "skip",
-        "operational_intensity",
-        "attainable",
-        "achieved",
-    ]
-    return points[[*columns, "share", "bound_by", *before.columns]]
+    columns = ["layer", "kind", "processor", "method", "skip", "operational_intensity"]
+    columns += ["attainable", "achieved", "share", "bound_by"]
+    return points[[*columns, *before.columns]]
 
 
-def roof(processor):
-    """(multiply-accumulates per cycle, bytes of DRAM per cycle): the two lines; they meet at peak
-    over bandwidth.
+def roof(processor: ProcessorLike) -> tuple[int, float]:
+    """The two lines: (multiply-accumulates per cycle, bytes of DRAM per cycle).
+
+    They meet where a layer has peak over bandwidth multiply-accumulates per byte.
 
     Example:
         >>> import splitdeconv as sd
         >>> sd.dlp.roof(sd.dlp.load_processor("pe_array_32x7"))
         (224, 16.0)
     """
-    processor = load_processor(processor)
-    return processor.peak, processor.dram_gb_s * 1e3 / processor.clock_mhz
+    machine = load_processor(processor)
+    return machine.peak, machine.dram_gb_s * 1e3 / machine.clock_mhz

@@ -1,29 +1,38 @@
 """A network on a processor, layer by layer, as a tidy table with the bound of every layer."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError, check_count
 from .cycles import check_run
 from .evaluate import evaluate
 from .lowering import lower
-from .processor import load_processor, load_technology
-from .workload import workload
+from .processor import (
+    Processor,
+    ProcessorLike,
+    TechnologyLike,
+    load_processor,
+    load_technology,
+)
+from .workload import NetworkLike, workload
 
 #: What binds a layer: multiplications, DRAM, filling and draining the array, or lanes left idle.
 BOUNDS = ("compute", "bandwidth", "fill", "utilisation")
 
 
 def simulate(
-    network,
-    processor,
-    method="sd",
-    skip="none",
-    dataflow=None,
-    batch=1,
-    zeros="generated",
-    technology=None,
-    **options,
+    network: NetworkLike,
+    processor: ProcessorLike,
+    method: str = "sd",
+    skip: str = "none",
+    dataflow: str | None = None,
+    batch: int = 1,
+    zeros: str = "generated",
+    technology: TechnologyLike | None = None,
+    **options: Any,
 ) -> pd.DataFrame:
     """Predict cycles, traffic and energy of every layer of a network.
 
@@ -72,34 +81,32 @@ def simulate(
         2  deconv2  deconv          267836      compute
         3  deconv3  deconv           54972  utilisation
     """
-    processor = load_processor(processor)
-    check_native(processor, method)
-    flow = check_run(processor, skip, dataflow)
+    machine = load_processor(processor)
+    check_native(machine, method)
+    flow = check_run(machine, skip, dataflow)
     batch = check_count(batch, "batch", "simulate")
-    technology = load_technology(technology or processor.technology)
+    profile = load_technology(technology or machine.technology)
     table = workload(network, **options)
-    numbers = evaluate(
-        lower(table, method), table, processor, method, skip, flow, batch, zeros, technology
-    )
-    rows = pd.DataFrame(
-        {name: np.broadcast_to(values, len(table)) for name, values in numbers.items()}
-    )
+    work = lower(table, method)
+    numbers = evaluate(work, table, machine, method, skip, flow, batch, zeros, profile)
+    columns = {name: np.broadcast_to(values, len(table)) for name, values in numbers.items()}
+    rows = pd.DataFrame(columns)
     rows["operational_intensity"] = rows["macs_useful"] / rows["dram_bytes"]
     rows["achieved"] = rows["macs_useful"] / rows["cycles"]
-    rows["bound_by"] = _bounds(rows, processor)
-    rows["why"] = [_why(row, processor) for row in rows.itertuples()]
-    said = {
+    rows["bound_by"] = _bounds(rows, machine)
+    rows["why"] = [_why(row, machine) for row in rows.itertuples()]
+    settings: dict[str, Any] = {
         "method": method,
         "skip": skip,
-        "processor": processor.name,
+        "processor": machine.name,
         "dataflow": flow,
-        "batch": batch,
     }
-    said |= {"zeros": zeros, "technology": technology.name}
-    return pd.concat([table[["name", "kind"]].reset_index(drop=True).assign(**said), rows], axis=1)
+    settings |= {"batch": batch, "zeros": zeros, "technology": profile.name}
+    names = table[["name", "kind"]].reset_index(drop=True)
+    return pd.concat([names.assign(**settings), rows], axis=1)
 
 
-def check_native(processor, method):
+def check_native(processor: Processor, method: str) -> None:
     """Refuse "native" on a processor that cannot run transposed convolutions."""
     if method == "native" and processor.native is None:
         raise SplitDeconvError(
@@ -110,7 +117,7 @@ def check_native(processor, method):
         )
 
 
-def _bounds(rows, processor):
+def _bounds(rows: pd.DataFrame, processor: Processor) -> NumpyArray:
     """The cause of most of a layer's cycles."""
     ideal = rows["macs_issued"] / processor.peak
     idle = rows["compute_cycles"] - rows["fill_cycles"] - ideal
@@ -125,7 +132,7 @@ def _bounds(rows, processor):
     )
 
 
-def _why(row, processor):
+def _why(row: Any, processor: Processor) -> str:
     """The bound in words."""
     if row.bound_by == "bandwidth":
         names = ("input", "weight", "output", "interleave")

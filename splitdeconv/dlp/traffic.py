@@ -48,25 +48,26 @@ or to DRAM passes a buffer once more.
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 
+from ..core.typing import NumpyArray
 from ..errors import check_choice
+from .lowering import Work
+from .machine import Counts, Machine, Numbers
 
 ZEROS = ("generated", "stored")
-_SIZES = (
-    "layer",
-    "out_h",
-    "out_w",
-    "taps_h",
-    "taps_w",
-    "stride_h",
-    "dilation_h",
-    "c_in",
-    "c_out",
-    "groups",
-)
+_LENGTHS = ("out_h", "out_w", "taps_h", "taps_w", "stride_h", "dilation_h")
+_SIZES = ("layer", *_LENGTHS, "c_in", "c_out", "groups")
 
 
-def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
+def dram_bytes(
+    work: Work,
+    table: pd.DataFrame,
+    processor: Machine,
+    method: str,
+    batch: Counts = 1,
+    zeros: str = "generated",
+) -> dict[str, NumpyArray]:
     """Bytes from and to DRAM, per layer.
 
     Args:
@@ -90,10 +91,8 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
     i, w = (
         kib * 1024 / 2 / word for kib in (processor.input_buffer_kib, processor.weight_buffer_kib)
     )
-    by_filters, by_strips = (
-        _filters_outermost(sizes, batch, i, w),
-        _strips_outermost(sizes, batch, i, w),
-    )
+    by_filters = _filters_outermost(sizes, batch, i, w)
+    by_strips = _strips_outermost(sizes, batch, i, w)
     pick = sum(by_filters) <= sum(by_strips)
     apart = [
         _per_layer(sizes, np.where(pick, a, b)) for a, b in zip(by_filters, by_strips, strict=True)
@@ -101,9 +100,8 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
     together = _image_by_image(sizes, batch, i, w)
     pick = sum(together) < sum(apart)
     inputs, weights = (np.where(pick, a, b) for a, b in zip(together, apart, strict=True))
-    outputs = (
-        _column(table, "out_h") * _column(table, "out_w") * _column(table, "c_out") * batch * word
-    )
+    pixels = _column(table, "out_h") * _column(table, "out_w")
+    outputs = pixels * _column(table, "c_out") * batch * word
     moved = _interleave(table, processor, method, batch, outputs)
     if stored:
         original = _column(table, "in_h") * _column(table, "in_w") * _column(table, "c_in")
@@ -119,13 +117,20 @@ def dram_bytes(work, table, processor, method, batch=1, zeros="generated"):
     return {name: np.broadcast_to(part, shape) for name, part in parts.items()}
 
 
-def stores_zeros(method, zeros) -> bool:
+def stores_zeros(method: str, zeros: str) -> bool:
     """Whether the inserted zeros are stored in memory."""
     check_choice(zeros, ZEROS, "zeros")
     return zeros == "stored" and method == "nzp"
 
 
-def buffer_words(work, processor, flow, kept=1.0, batch=1, stored=True):
+def buffer_words(
+    work: Work,
+    processor: Machine,
+    flow: str,
+    kept: Numbers = 1.0,
+    batch: Counts = 1,
+    stored: bool = True,
+) -> dict[str, NumpyArray]:
     """Accesses of the buffers by the array, per convolution run once.
 
     Args:
@@ -150,36 +155,29 @@ def buffer_words(work, processor, flow, kept=1.0, batch=1, stored=True):
         # The last fold's sums are the results.
         sums = 2 * outputs * (folds - 1)
     else:
-        filters = filters * np.ceil(
-            pixels / (processor.rows if flow == "output_stationary" else processor.stripe_pixels)
-        )
+        kept_for = processor.rows if flow == "output_stationary" else processor.stripe_pixels
+        filters = filters * np.ceil(pixels / kept_for)
     reads = inputs * kept if stored else inputs * np.where(*_generated(work), kept)
     return {"input": reads, "weight": filters * kept, "output": outputs, "sums": sums * kept}
 
 
-def _generated(work):
+def _generated(work: Work) -> tuple[NumpyArray, NumpyArray]:
     """Which convolutions have inserted zeros, and their share of activations that are real."""
     inserted = [max(side.insertion for side in pair) > 1 for pair in work.axes]
     real = [np.prod([side.activations.mean() for side in pair]) for pair in work.axes]
     return np.array(inserted), np.array(real)
 
 
-def _distinct(work, stored):
-    """The convolutions that differ in size, with the quantities that the loop orders need;
-    positions do not matter.
-    """
-    real = [[side.inputs for side in pair] for pair in work.axes]
+def _distinct(work: Work, stored: bool) -> SimpleNamespace:
+    """The convolutions that differ in size, whatever their positions, for the loop orders."""
     spread = [[1 if stored else side.insertion for side in pair] for pair in work.axes]
-    extent = (
-        np.array([[side.extent for side in pair] for pair in work.axes])
-        if stored
-        else np.array(real)
-    )
-    fields = np.stack([*(getattr(work, name) for name in _SIZES), *extent.T, *np.array(spread).T])
-    found, place = np.unique(fields, axis=1, return_inverse=True)
+    extent = [[side.extent if stored else side.inputs for side in pair] for pair in work.axes]
+    columns = [getattr(work, name) for name in _SIZES]
+    fields = np.stack([*columns, *np.array(extent).T, *np.array(spread).T])
+    different, place = np.unique(fields, axis=1, return_inverse=True)
     names = (*_SIZES, "rows", "columns", "spread_h", "spread_w")
-    sizes = SimpleNamespace(**dict(zip(names, found.astype(float), strict=True)))
-    sizes.layer = found[0]
+    sizes = SimpleNamespace(**dict(zip(names, different.astype(float), strict=True)))
+    sizes.layer = different[0]
     sizes.times = np.bincount(place.ravel(), weights=work.times)
     sizes.row = sizes.columns * sizes.c_in
     sizes.image = sizes.rows * sizes.row
@@ -192,64 +190,65 @@ def _distinct(work, stored):
     return sizes
 
 
-def _filters_outermost(sizes, batch, i, w):
+def _filters_outermost(
+    sizes: SimpleNamespace, batch: Counts, i: Numbers, w: Numbers
+) -> tuple[NumpyArray, NumpyArray]:
     once = sizes.image + np.where(sizes.held * sizes.row <= i, 0, (sizes.out_h - 1) * sizes.halo)
     passes = np.where(sizes.image * batch <= i, 1, np.ceil(sizes.filters / w))
     return once * batch * passes * sizes.groups, sizes.filters * sizes.groups
 
 
-def _strips_outermost(sizes, batch, i, w):
+def _strips_outermost(
+    sizes: SimpleNamespace, batch: Counts, i: Numbers, w: Numbers
+) -> tuple[NumpyArray, NumpyArray]:
     strips = _strips(sizes, i)
     passes = np.where(sizes.held * sizes.row <= i, 1, np.ceil(sizes.filters / w))
     inputs = (sizes.image + (strips - 1) * sizes.halo) * batch * passes
-    return inputs * sizes.groups, sizes.filters * np.where(
-        sizes.filters <= w, 1, strips * batch
-    ) * sizes.groups
+    times = np.where(sizes.filters <= w, 1, strips * batch)
+    return inputs * sizes.groups, sizes.filters * times * sizes.groups
 
 
-def _strips(sizes, i):
+def _strips(sizes: SimpleNamespace, i: Numbers) -> NumpyArray:
     rows = np.floor((np.floor(i / sizes.row) * sizes.spread_h - sizes.reach) / sizes.stride_h) + 1
     return np.where(sizes.image <= i, 1, np.ceil(sizes.out_h / np.maximum(rows, 1)))
 
 
-def _image_by_image(sizes, batch, i, w):
-    """Input and filters of a layer whose image stays in the buffer for all its convolutions;
-    infinite if it cannot.
-    """
+def _image_by_image(
+    sizes: SimpleNamespace, batch: Counts, i: Numbers, w: Numbers
+) -> tuple[NumpyArray, NumpyArray]:
+    """Input and filters of a layer whose image stays in the buffer; infinite if it cannot."""
     first = np.flatnonzero(np.diff(sizes.layer, prepend=-1))
     image = (sizes.image * sizes.groups)[first]
     filters = _per_layer(sizes, sizes.filters * sizes.groups)
-    return np.where(image <= i, image * batch, np.inf), filters * np.where(
-        (filters <= w) | (image * batch <= i), 1, batch
-    )
+    times = np.where((filters <= w) | (image * batch <= i), 1, batch)
+    return np.where(image <= i, image * batch, np.inf), filters * times
 
 
-def _interleave(table, processor, method, batch, outputs):
+def _interleave(
+    table: pd.DataFrame, processor: Machine, method: str, batch: Counts, outputs: NumpyArray
+) -> NumpyArray:
     """Bytes, beyond the output itself, that interleaving its pixels takes."""
     parts = np.where(_split(table) & (method not in ("nzp", "native")), 1.0, 0.0)
     piece = _column(table, "c_out") * (processor.word_bits / 8)
     # The phases of a row are written together if they are stacked or if there is only one.
-    scattered = np.where(
-        (_column(table, "stride_w") > 1) & (method not in ("rows", "stacked")), 1.0, 0.0
-    )
+    together = (_column(table, "stride_w") <= 1) | (method in ("rows", "stacked"))
+    scattered = np.where(together, 0.0, 1.0)
     bursts = np.ceil(piece / processor.burst_bytes) * processor.burst_bytes
     again = 2 * outputs
-    extra = (
-        np.minimum(outputs / piece * (bursts - piece) * scattered, again)
-        if processor.strided_writes
-        else again
-    )
+    extra = again
+    if processor.strided_writes:
+        extra = np.minimum(outputs / piece * (bursts - piece) * scattered, again)
     return parts * np.where(outputs <= processor.output_buffer_kib * 1024 / 2, 0, extra)
 
 
-def _split(table):
+def _split(table: pd.DataFrame) -> NumpyArray:
     return ((table["kind"] == "deconv") & (table["stride_h"] * table["stride_w"] > 1)).to_numpy()
 
 
-def _column(table, name):
+def _column(table: pd.DataFrame, name: str) -> NumpyArray:
     return table[name].to_numpy(dtype=float)
 
 
-def _per_layer(sizes, values):
+def _per_layer(sizes: SimpleNamespace, values: NumpyArray) -> NumpyArray:
     first = np.flatnonzero(np.diff(sizes.layer, prepend=-1))
     return np.add.reduceat(np.asarray(values * sizes.times), first, axis=-1)

@@ -1,5 +1,4 @@
-"""Any network as one table of layers: from its name, a Keras model, a model file, a CSV file or a
-table.
+"""Any network as one table of layers: from its name, a Keras model, a file, or a table.
 
 A CSV file has the columns of `splitdeconv.dlp.layer_table`, or those of the published tables in
 `networks/reference/`: `layer` for name, `stride` for both strides, `mac` for macs, a column
@@ -11,13 +10,21 @@ import csv
 import io
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
 from ..datafiles.textfile import read_text
 from ..errors import SplitDeconvError, shorten, shown
 from .layer_table import complete
+
+if TYPE_CHECKING:
+    import keras
+
+#: What a network is given as.
+NetworkLike: TypeAlias = "str | os.PathLike[str] | bytes | pd.DataFrame | keras.Model"
 
 _ALIASES = {"layer": ("name",), "stride": ("stride_h", "stride_w"), "mac": ("macs",), "source": ()}
 _MOST_COLUMNS = 100
@@ -28,7 +35,7 @@ _EXPECTED = (
 )
 
 
-def workload(source, **options) -> pd.DataFrame:
+def workload(source: NetworkLike, **options: Any) -> pd.DataFrame:
     """The layers of a network that have multiplications, in order of execution.
 
     Args:
@@ -71,11 +78,9 @@ def workload(source, **options) -> pd.DataFrame:
                 expected=expected,
                 got=shown(str(source)),
             )
-        return (
-            _csv(path, options)
-            if path.suffix.lower() == ".csv"
-            else _model(path, options, str(path))
-        )
+        if path.suffix.lower() == ".csv":
+            return _csv(path, options)
+        return _model(path, options, str(path))
     from ..convert.exchange import is_keras
 
     if is_keras(source):
@@ -86,26 +91,27 @@ def workload(source, **options) -> pd.DataFrame:
     )
 
 
-def _model(source, options, where):
-    """The table of a model file. Its reader, and with it any framework, is loaded in a child
-    process.
-    """
+def _model(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    options: Mapping[str, Any],
+    where: str,
+) -> pd.DataFrame:
+    """The table of a model file, whose reader, with any framework, is in a child process."""
     from ..convert.rows import layer_rows
 
     _allow(options, ("size",), where)
     return complete(layer_rows(source, **options), where)
 
 
-def _csv(path, options):
+def _csv(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
     """The table of a CSV file."""
     _allow(options, ("network",), str(path))
     text = read_text(path, str(path), "the table")
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         columns = reader.fieldnames or []
-        _check_columns(
-            columns, str(path)
-        )  # before the rows, each of which is as long as the header
+        # Before the rows, each of which is as long as the header.
+        _check_columns(columns, str(path))
         rows = list(reader)
     except csv.Error as error:
         raise SplitDeconvError(
@@ -116,20 +122,19 @@ def _csv(path, options):
         ) from None
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
-            cells = (
-                len(row) - (None in row) - list(row.values()).count(None) + len(row.get(None) or ())
-            )
-            where, expected = (
-                f"{path}, row {number}",
-                f"{len(columns)} values, as there are columns",
-            )
+            # Cells beyond the last column are a list under None; cells that are missing are None.
+            beyond: Any = row.get(None) or ()
+            cells = len(row) - (None in row) - list(row.values()).count(None) + len(beyond)
             raise SplitDeconvError(
-                "a row has the wrong length", where=where, expected=expected, got=f"{cells} values"
+                "a row has the wrong length",
+                where=f"{path}, row {number}",
+                expected=f"{len(columns)} values, as there are columns",
+                got=f"{cells} values",
             )
     return complete(_renamed(_chosen(rows, columns, path, **options)), str(path))
 
 
-def _check_columns(columns, where):
+def _check_columns(columns: Sequence[str], where: str) -> None:
     """Refuse duplicate columns, and more than any table of layers has."""
     if len(columns) > _MOST_COLUMNS:
         raise SplitDeconvError(
@@ -145,27 +150,26 @@ def _check_columns(columns, where):
             )
 
 
-def _chosen(rows, columns, path, network=None):
+def _chosen(
+    rows: Iterable[dict[str, Any]], columns: Sequence[str], path: Path, network: str | None = None
+) -> Iterator[dict[str, Any]]:
     """The rows of one network, without the column that names it."""
-    found = list(dict.fromkeys(row["network"] for row in rows)) if "network" in columns else []
-    if network is None and len(found) < 2:
-        network = found[0] if found else None
-    elif network not in found:
-        known = shorten(", ".join(found), 300)
+    known = list(dict.fromkeys(row["network"] for row in rows)) if "network" in columns else []
+    if network is None and len(known) < 2:
+        network = known[0] if known else None
+    elif network not in known:
+        expected = "no network, for a table without that column"
+        if known:
+            expected = f"network= one of {shorten(', '.join(known), 300)}"
         raise SplitDeconvError(
-            "ambiguous network",
-            where=str(path),
-            expected=f"network= one of {known}"
-            if found
-            else "no network, for a table without that column",
-            got=shown(network),
+            "ambiguous network", where=str(path), expected=expected, got=shown(network)
         )
     for row in rows:
         if row.pop("network", None) == network:
             yield row
 
 
-def _renamed(rows):
+def _renamed(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Rows with the columns of a layer table; a layer that runs several times has several rows."""
     for row in rows:
         named = {
@@ -179,7 +183,7 @@ def _renamed(rows):
             yield from ({**named, "name": f"{name} {index}"} for index in range(1, times + 1))
 
 
-def _allow(options, known, what):
+def _allow(options: Mapping[str, Any], known: Sequence[str], what: str) -> None:
     """Reject options that would be silently ignored."""
     for option in options:
         if option not in known:

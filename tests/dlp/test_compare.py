@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from splitdeconv.dlp import compare, load_technology, sensitivity, simulate
+from splitdeconv.dlp.checks import PARTS
 from splitdeconv.dlp.compare import VARIANTS, label
-from splitdeconv.dlp.processor import PARTS
 from tests.refusals import refused
 
 COLUMNS = [

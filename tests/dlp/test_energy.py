@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from splitdeconv.dlp import load_processor, load_technology
+from splitdeconv.dlp.checks import PARTS
 from splitdeconv.dlp.energy import band, energy, register_bits, sram_pj
 from splitdeconv.dlp.evaluate import evaluate
 from splitdeconv.dlp.lowering import lower
-from splitdeconv.dlp.processor import PARTS
 from tests.dlp.tables import layer, table
 from tests.refusals import refused
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from splitdeconv.dlp import load_processor, load_technology, processors
+from splitdeconv.dlp.checks import PARTS
 from splitdeconv.dlp.cycles import compute_cycles
 from splitdeconv.dlp.evaluate import evaluate
 from splitdeconv.dlp.lowering import METHODS, lower
-from splitdeconv.dlp.processor import PARTS
 from splitdeconv.dlp.traffic import ZEROS
 from tests.dlp.tables import layer, networks, of_case, planar, table
 from tests.refusals import refused

@@ -56,7 +56,7 @@ def found(folder, package):
         ("from . import study", "splitdeconv.ops", False, True),
         ("def f():\n    import splitdeconv.study.charts", "splitdeconv.ops", False, True),
         ("import_module('splitdeconv.study')", "splitdeconv.ops", False, True),
-        ("from . import study", "splitdeconv.dlp.sweep", False, False),
+        ("from . import study", "splitdeconv.dlp.roofline", False, False),
         ("from splitdeconv import studying", "splitdeconv.ops", False, False),
     ],
 )

@@ -1,7 +1,9 @@
 """A network as input of other simulators: each convolution of a method, with how often it runs.
+
 None of these formats can express skipping; the export is what an array without skipping runs.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -11,8 +13,8 @@ from ...atomic import replacing
 from ...errors import SplitDeconvError, check_choice, check_count
 from ..cycles import check_run
 from ..lowering import lower
-from ..processor import load_processor
-from ..workload import workload
+from ..processor import ProcessorLike, TechnologyLike, load_processor
+from ..workload import NetworkLike, workload
 from .scalesim import scalesim
 from .zigzag import zigzag
 
@@ -21,7 +23,7 @@ _LENGTHS = ("out", "taps", "stride", "dilation", "in")
 _FIELDS = (*(f"{name}_{side}" for name in _LENGTHS for side in "hw"), "c_in", "c_out")
 
 
-def convolutions(network, method="sd") -> pd.DataFrame:
+def convolutions(network: NetworkLike, method: str = "sd") -> pd.DataFrame:
     """Every distinct convolution that a network runs under a method.
 
     Args:
@@ -52,11 +54,8 @@ def convolutions(network, method="sd") -> pd.DataFrame:
     rows = pd.DataFrame({"row": work.layer, **{field: getattr(work, field) for field in _FIELDS}})
     # Phases that differ only in their zeros are identical unless zeros are skipped.
     times = (work.times * work.groups).tolist()
-    rows = (
-        rows.assign(times=times)
-        .groupby(["row", *_FIELDS], sort=False, as_index=False)["times"]
-        .sum()
-    )
+    groups = rows.assign(times=times).groupby(["row", *_FIELDS], sort=False, as_index=False)
+    rows = groups["times"].sum()
     layers = table.iloc[rows.pop("row")]
     named = [_named(index, name) for index, name in enumerate(layers["name"])]
     known = {"name": named, "layer": layers["name"].to_numpy(), "kind": layers["kind"].to_numpy()}
@@ -64,14 +63,14 @@ def convolutions(network, method="sd") -> pd.DataFrame:
 
 
 def export(
-    network,
-    processor,
-    folder,
-    format="scalesim",
-    method="sd",
-    dataflow=None,
-    batch=1,
-    technology=None,
+    network: NetworkLike,
+    processor: ProcessorLike,
+    folder: str | os.PathLike[str],
+    format: str = "scalesim",
+    method: str = "sd",
+    dataflow: str | None = None,
+    batch: int = 1,
+    technology: TechnologyLike | None = None,
 ) -> pd.DataFrame:
     """Write a network, as a processor runs it, in the format of another simulator.
 
@@ -104,31 +103,29 @@ def export(
         ['convolutions.csv', 'layout.csv', 'scale.cfg', 'topology.csv']
     """
     check_choice(format, tuple(FORMATS), "format", "export")
-    processor = load_processor(processor)
-    flow = check_run(processor, "none", dataflow)
+    machine = load_processor(processor)
+    flow = check_run(machine, "none", dataflow)
     batch = check_count(batch, "batch", "export")
     rows = convolutions(network, method)
-    files = FORMATS[format](rows, processor, flow, batch, technology)
+    files = FORMATS[format](rows, machine, flow, batch, technology)
     files["convolutions.csv"] = rows.to_csv(index=False, lineterminator="\n")
-    folder = Path(folder)
+    target = Path(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         expected = "a folder, or the name of one that can be created"
         raise SplitDeconvError(
             "the folder cannot be created",
             where="export",
             expected=expected,
-            got=f"{folder}: {error.strerror}",
+            got=f"{target}: {error.strerror}",
         ) from None
     for name, text in files.items():
-        with replacing(folder / name) as part:
+        with replacing(target / name) as part:
             part.write_text(text, encoding="utf-8")
     return rows
 
 
-def _named(index, name):
-    """A name of small letters, digits and underscores: SCALE-Sim takes one with "DP" in it for a
-    depthwise layer.
-    """
+def _named(index: int, name: str) -> str:
+    """A name without capitals: SCALE-Sim takes one with "DP" in it for a depthwise layer."""
     return f"c{index}_" + re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -1,5 +1,4 @@
-"""SCALE-Sim 3.0.0 (Samajdar et al., arXiv 1811.02883): a topology of convolutions, and a
-configuration of the array.
+"""SCALE-Sim 3.0.0 (Samajdar et al., arXiv 1811.02883): a topology, and a configuration.
 
 Its convolutions are unpadded, undilated and of one stride for both axes, over a single image. The
 export keeps the outputs, taps and channels, on which the cycles and the counters of buffer accesses
@@ -8,7 +7,12 @@ one with two different strides, is written with adjacent taps and stride 1; only
 then differ.
 """
 
+from typing import Any
+
+import pandas as pd
+
 from ...errors import SplitDeconvError
+from ..processor import Processor, TechnologyLike
 
 _DATAFLOWS = {"output_stationary": "os", "weight_stationary": "ws"}
 _TOPOLOGY = (
@@ -53,7 +57,13 @@ SparsitySupport = false
 """
 
 
-def scalesim(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str]:
+def scalesim(
+    rows: pd.DataFrame,
+    processor: Processor,
+    dataflow: str,
+    batch: int = 1,
+    technology: TechnologyLike | None = None,
+) -> dict[str, str]:
     """The files of SCALE-Sim.
 
     Args:
@@ -82,14 +92,14 @@ def scalesim(rows, processor, dataflow, batch=1, technology=None) -> dict[str, s
     lines = [_TOPOLOGY, *(_line(row, batch) for row in rows.itertuples(index=False))]
     buffers = (processor.input_buffer_kib, processor.weight_buffer_kib, processor.output_buffer_kib)
     ifmap, filters, ofmap = (max(1, int(kib * 8 / processor.word_bits)) for kib in buffers)
-    sizes = {
-        "rows": processor.rows,
-        "cols": processor.cols,
-        "ifmap": ifmap,
-        "filters": filters,
-        "ofmap": ofmap,
-    }
-    configuration = _CONFIGURATION.format(**sizes, dataflow=_DATAFLOWS[dataflow])
+    configuration = _CONFIGURATION.format(
+        rows=processor.rows,
+        cols=processor.cols,
+        ifmap=ifmap,
+        filters=filters,
+        ofmap=ofmap,
+        dataflow=_DATAFLOWS[dataflow],
+    )
     return {
         "topology.csv": "\n".join(lines) + "\n",
         "layout.csv": "Layer name,\n",
@@ -97,12 +107,10 @@ def scalesim(rows, processor, dataflow, batch=1, technology=None) -> dict[str, s
     }
 
 
-def _line(row, batch):
+def _line(row: Any, batch: int) -> str:
     plain = row.stride_h == row.stride_w and row.dilation_h == row.dilation_w == 1
     stride = row.stride_h if plain else 1
-    height, width = (
-        (row.out_h * batch - 1) * stride + row.taps_h,
-        (row.out_w - 1) * stride + row.taps_w,
-    )
+    height = (row.out_h * batch - 1) * stride + row.taps_h
+    width = (row.out_w - 1) * stride + row.taps_w
     fields = (row.name, height, width, row.taps_h, row.taps_w, row.c_in, row.c_out, stride)
     return ", ".join(map(str, fields)) + ","

@@ -1,5 +1,4 @@
-"""ZigZag 3.9.1 (Mei et al., IEEE TC 70(8), 2021): a workload, an accelerator, and where each loop
-is unrolled.
+"""ZigZag 3.9.1 (Mei et al., IEEE TC 70(8), 2021): a workload, an accelerator, and a mapping.
 
 ZigZag searches the order of the loops. The unrolling over the array is fixed here, so that the
 array is the same: output stationary, a rectangle of output pixels over the rows and output channels
@@ -9,13 +8,20 @@ weight-stationary array are channels of one tap, ours any products of taps and c
 layer's sizes make these equal, the cycles without stalls are equal too.
 """
 
+from collections.abc import Sequence
 from math import ceil
+from typing import Any, TypeAlias
 
+import pandas as pd
 import yaml
 
 from ...errors import check_choice
 from ..energy import sram_pj
-from ..processor import load_technology
+from ..machine import Numbers
+from ..processor import Processor, Technology, TechnologyLike, load_technology
+
+#: A mapping of a YAML file.
+_Entry: TypeAlias = dict[str, Any]
 
 _LINKS = {"I": "I1", "W": "I2", "O": "O"}
 _EQUATION = "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]"
@@ -27,7 +33,13 @@ _DRAM_BITS = 10**12
 _LOOPS = ("B", "K", "C", "OY", "OX", "FY", "FX")
 
 
-def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str]:
+def zigzag(
+    rows: pd.DataFrame,
+    processor: Processor,
+    dataflow: str,
+    batch: int = 1,
+    technology: TechnologyLike | None = None,
+) -> dict[str, str]:
     """The files of ZigZag.
 
     Args:
@@ -45,12 +57,12 @@ def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str
         SplitDeconvError: an unknown technology, or one without a multiplier of the processor's
             words.
     """
-    technology = load_technology(technology or processor.technology)
+    profile = load_technology(technology or processor.technology)
     layers = list(rows.itertuples(index=False))
     mapping = [_mapping(row.name, row, processor, dataflow) for row in layers]
     files = {
         "workload.yaml": [_layer(index, row, processor, batch) for index, row in enumerate(layers)],
-        "accelerator.yaml": _accelerator(processor, technology),
+        "accelerator.yaml": _accelerator(processor, profile),
         # ZigZag requires a default mapping, although every layer here has its own.
         "mapping.yaml": [*mapping, {**mapping[0], "name": "default"}],
     }
@@ -62,14 +74,12 @@ def zigzag(rows, processor, dataflow, batch=1, technology=None) -> dict[str, str
 class _Dumper(yaml.SafeDumper):
     """Without anchors, for the parts that occur more than once."""
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 
-def _layer(index, row, processor, batch):
-    """A convolution. Its source is itself, so that it is independent and no data stay on chip from
-    the previous one.
-    """
+def _layer(index: int, row: Any, processor: Processor, batch: int) -> _Entry:
+    """A convolution, whose source is itself: no data of the previous one stay on chip."""
     sizes = (batch, row.c_out, row.c_in, row.out_h, row.out_w, row.taps_h, row.taps_w)
     return {
         "id": index,
@@ -92,7 +102,7 @@ def _layer(index, row, processor, batch):
     }
 
 
-def _mapping(name, row, processor, dataflow):
+def _mapping(name: str, row: Any, processor: Processor, dataflow: str) -> _Entry:
     """The loops of a convolution that are unrolled over the array."""
     if dataflow == "output_stationary":
         width, height = rectangle(int(row.out_h), int(row.out_w), int(processor.rows))
@@ -107,18 +117,14 @@ def _mapping(name, row, processor, dataflow):
     }
 
 
-def rectangle(height, width, pixels):
-    """(width, height) of the tile of at most `pixels` that covers a map in the fewest tiles; the
-    widest of these.
-    """
+def rectangle(height: int, width: int, pixels: int) -> tuple[int, int]:
+    """The widest (width, height) of at most `pixels` that covers a map in the fewest tiles."""
     shapes = [(w, min(height, pixels // w)) for w in range(1, min(width, pixels) + 1)]
     return min(reversed(shapes), key=lambda shape: ceil(width / shape[0]) * ceil(height / shape[1]))
 
 
-def _accelerator(processor, technology):
-    """Registers beside each multiplier, a buffer per operand, DRAM. A dot product's units keep one
-    sum for all rows.
-    """
+def _accelerator(processor: Processor, technology: Technology) -> _Entry:
+    """Registers, a buffer per operand, DRAM; a dot product's units keep one sum for all rows."""
     words = str(processor.word_bits)
     check_choice(words, tuple(technology.mac_pj), "word length", f"technology {technology.name}")
     bits = {"I1": processor.word_bits, "I2": processor.word_bits, "O": processor.accumulator_bits}
@@ -135,27 +141,19 @@ def _accelerator(processor, technology):
         ports, cost = _ports(operand, bits[operand]), technology.register_pj / 8
         memories[f"register_{operand}"] = _memory([operand], bits[operand], cost, ports, shared)
     for operand in _WAYS:
-        ports, cost = _ports(operand, bits[operand] * wide), sram_pj(technology, kib[operand]) / 64
-        memories[f"buffer_{operand}"] = _memory(
-            [operand], kib[operand] * 8192, cost, ports, ["D1", "D2"]
-        )
+        ports = _ports(operand, bits[operand] * wide)
+        cost = float(sram_pj(technology, kib[operand])) / 64
+        size = kib[operand] * 8192
+        memories[f"buffer_{operand}"] = _memory([operand], size, cost, ports, ["D1", "D2"])
     bandwidth = max(1, int(processor.dram_gb_s * 8000 / processor.clock_mhz))
-    port = {
-        "name": "rw_port_1",
-        "type": "read_write",
-        "bandwidth_min": bandwidth,
-        "bandwidth_max": bandwidth,
-    }
+    port: _Entry = {"name": "rw_port_1", "type": "read_write"}
+    port |= {"bandwidth_min": bandwidth, "bandwidth_max": bandwidth}
     port["allocation"] = [f"{operand}, {way}" for operand, ways in _WAYS.items() for way in ways]
-    memories["dram"] = _memory(
-        list(_WAYS), _DRAM_BITS, technology.dram_pj / 64, [port], ["D1", "D2"]
-    )
+    cost = technology.dram_pj / 64
+    memories["dram"] = _memory(list(_WAYS), _DRAM_BITS, cost, [port], ["D1", "D2"])
     sizes = [int(processor.rows), int(processor.cols)]
-    multipliers = {
-        "unit_energy": technology.mac_pj[words],
-        "unit_area": 1.0,
-        "dimensions": ["D1", "D2"],
-    }
+    multipliers: _Entry = {"unit_energy": technology.mac_pj[words], "unit_area": 1.0}
+    multipliers |= {"dimensions": ["D1", "D2"]}
     return {
         "name": processor.name,
         "memories": memories,
@@ -163,7 +161,13 @@ def _accelerator(processor, technology):
     }
 
 
-def _memory(operands, bits, cost, ports, served):
+def _memory(
+    operands: Sequence[str],
+    bits: float,
+    cost: Numbers,
+    ports: Sequence[_Entry],
+    served: Sequence[str],
+) -> _Entry:
     """A memory; `cost` is per bit, and an access is as wide as its ports."""
     access = float(cost * ports[0]["bandwidth_max"])
     costs = {"r_cost": access, "w_cost": access, "area": 0.0, "latency": 1}
@@ -176,7 +180,7 @@ def _memory(operands, bits, cost, ports, served):
     }
 
 
-def _ports(operand, width):
+def _ports(operand: str, width: int) -> list[_Entry]:
     """A port to read and one to write."""
     ports = []
     for kind, directions in _DIRECTIONS.items():

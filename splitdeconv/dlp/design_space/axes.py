@@ -1,21 +1,27 @@
 """The axes of a sweep: the fields that each label sets, checked before anything is computed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite, prod
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..datafiles import schema
-from ..errors import SplitDeconvError, check_count, shorten, shown
-from .processor import Processor, load_processor
+from ...core.typing import NumpyArray
+from ...datafiles import schema
+from ...errors import SplitDeconvError, check_count, shorten, shown
+from ..processor import Processor, load_processor
 
 #: Dimensions that every sweep has besides the axes.
 DIMS = ("network", "method", "skip", "part")
 #: Limits on the labels of one axis and on their product over all axes: each is a processor to
 #: check.
 MOST_LABELS, MOST_PROCESSORS = 10_000, 1_000_000
+#: A coordinate of an axis, the fields that one sets, and axes as a user gives them.
+Label: TypeAlias = str | float
+Setting: TypeAlias = Mapping[str, Any]
+Axes: TypeAlias = Mapping[str, Iterable[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +35,15 @@ class Axis:
     """
 
     name: str
-    labels: list
-    settings: list
+    labels: list[Label]
+    settings: Sequence[Setting]
 
     @property
-    def fields(self) -> set:
+    def fields(self) -> set[str]:
         """Names of all fields that any label sets."""
         return {field for setting in self.settings for field in setting}
 
-    def columns(self, processor, batch) -> dict:
+    def columns(self, processor: Processor, batch: int) -> dict[str, NumpyArray]:
         """Values of each field along the axis; the processor's where a label does not set it."""
         usual = vars(processor) | {"batch": batch}
         return {
@@ -46,7 +52,7 @@ class Axis:
         }
 
 
-def read_axes(axes, processor) -> list[Axis]:
+def read_axes(axes: Axes, processor: Processor) -> list[Axis]:
     """The axes of `splitdeconv.dlp.sweep`, each of whose labels gives a valid processor.
 
     Raises:
@@ -69,12 +75,12 @@ def read_axes(axes, processor) -> list[Axis]:
             got=" x ".join(f"{len(axis.labels):,}" for axis in read[:20]) + f" = {count:,}",
             fix="sweep parts of the axes one after the other",
         )
-    found: list[Axis] = []
+    checked: list[Axis] = []
     for axis in read:
         name, where = axis.name, f"sweep, axis {shorten(axis.name, 80)}"
         for setting in axis.settings:
             variant(processor, setting, where)
-        for other in found:
+        for other in checked:
             for field in sorted(axis.fields & other.fields):
                 raise SplitDeconvError(
                     "two axes set the same value",
@@ -82,26 +88,23 @@ def read_axes(axes, processor) -> list[Axis]:
                     expected="each field in one axis",
                     got=f"{field} in both",
                 )
-        found.append(axis)
-    return found
+        checked.append(axis)
+    return checked
 
 
-def variant(processor, fields, where="sweep"):
-    """The processor with some fields replaced, checked as its file is, and the batch, 1 if none is
-    given.
-    """
-    fields = dict(fields)
+def variant(processor: Processor, setting: Setting, where: str = "sweep") -> tuple[Processor, int]:
+    """The processor with some fields replaced, checked as its file is, and the batch or 1."""
+    fields = dict(setting)
     swept = {*vars(processor), "batch"} - {"origins", "name", "title"}
     for name in fields:
         if name not in swept:
-            expected = "a field that changes what is computed, or batch: " + ", ".join(
-                sorted(swept)
-            )
+            known = ", ".join(sorted(swept))
+            expected = f"a field that changes what is computed, or batch: {known}"
             raise SplitDeconvError(
                 f"unknown axis {shown(name, 80)}", where=where, expected=expected, got=shown(name)
             )
     batch = check_count(fields.pop("batch", 1), "batch", where)
-    data = {
+    data: dict[str, Any] = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in (vars(processor) | fields).items()
     }
@@ -119,9 +122,9 @@ def variant(processor, fields, where="sweep"):
         ) from None
 
 
-def distinct(values, where) -> list:
+def distinct(given: Iterable[Any], where: str) -> list[Any]:
     """A list of one or more values without duplicates; NumPy's scalars become Python's."""
-    values = [_plain(value) for value in islice(values, MOST_LABELS + 1)]
+    values = [_plain(value) for value in islice(given, MOST_LABELS + 1)]
     if len(values) > MOST_LABELS:
         expected = f"at most {MOST_LABELS:,} values"
         raise SplitDeconvError("too many labels", where=where, expected=expected, got=shown(values))
@@ -133,11 +136,11 @@ def distinct(values, where) -> list:
     return values
 
 
-def _is_label(value):
+def _is_label(value: object) -> bool:
     return isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
 
 
-def _axis(name, values):
+def _axis(name: str, values: Iterable[Any]) -> Axis:
     """An axis whose labels are valid; the values that they set are not checked yet."""
     where = f"sweep, axis {shorten(name, 80)}"
     if name in (*DIMS, "variable"):
@@ -153,11 +156,9 @@ def _axis(name, values):
             "an axis does not fit", where=where, expected=expected, got=shown(values)
         )
     labels = distinct(values, where)
-    settings = (
-        list(values.values())
-        if isinstance(values, Mapping)
-        else [{name: label} for label in labels]
-    )
+    settings = [{name: label} for label in labels]
+    if isinstance(values, Mapping):
+        settings = list(values.values())
     for label, setting in zip(labels, settings, strict=True):
         if not isinstance(setting, Mapping):
             raise SplitDeconvError(
@@ -170,5 +171,5 @@ def _axis(name, values):
     return Axis(name, labels, settings)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value

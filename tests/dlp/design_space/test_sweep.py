@@ -14,7 +14,7 @@ import pytest
 import xarray
 
 from splitdeconv.dlp import load_processor, simulate, sweep
-from splitdeconv.dlp.sweep import VARIABLES
+from splitdeconv.dlp.design_space.jobs import VARIABLES
 from tests.dlp.tables import layer, networks, table
 from tests.refusals import refused
 

@@ -5,14 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from splitdeconv.dlp import sweep, sweep_axes
+from splitdeconv.dlp import sweep
+from splitdeconv.dlp.design_space import axes as sweep_axes, jobs
 from tests.dlp.tables import networks
 from tests.refusals import refused
 
 SMALL = {"DCGAN": networks("DCGAN")}
-MODULE = sys.modules[
-    "splitdeconv.dlp.sweep"
-]  # the package's attribute of that name is the function
+MODULE = sys.modules["splitdeconv.dlp.design_space.sweep"]
 NOTHING = {str(label): {} for label in range(10)}
 
 
@@ -20,7 +19,7 @@ NOTHING = {str(label): {} for label in range(10)}
 def untouched(monkeypatch):
     """No processor is made and no layer lowered."""
     monkeypatch.setattr(sweep_axes, "variant", lambda *_: pytest.fail("a processor was made"))
-    monkeypatch.setattr(MODULE, "lower", lambda *_: pytest.fail("a layer was lowered"))
+    monkeypatch.setattr(jobs, "lower", lambda *_: pytest.fail("a layer was lowered"))
 
 
 @pytest.mark.usefixtures("untouched")
@@ -65,7 +64,7 @@ def test_absurd_values(field, value):
 )
 def test_what_the_axes_multiply_is_counted_before_layers_are(name, axes, chunk, monkeypatch):
     monkeypatch.setattr(sweep_axes, "variant", lambda *_: None)
-    monkeypatch.setattr(MODULE, "lower", lambda *_: pytest.fail("a layer was lowered"))
+    monkeypatch.setattr(jobs, "lower", lambda *_: pytest.fail("a layer was lowered"))
     monkeypatch.setattr(MODULE, "MOST_TASKS", 100)
     tables = SMALL if name != "layers" else {"long": networks("FST").iloc[[0] * 60]}
     with refused(rf"the sweep is too large\n(.|\n)* {name}\n"):
@@ -81,5 +80,5 @@ def test_what_the_axes_multiply_is_counted_before_layers_are(name, axes, chunk, 
 def test_points_are_taken_in_parts_where_their_tables_would_be_large(monkeypatch):
     axes = {"all": {str(n): {"rows": n, "cols": n + 1, "batch": n} for n in range(1, 6)}}
     whole = sweep(SMALL, "pe_array_32x7", axes, skips=("none", "WA"))
-    monkeypatch.setattr(MODULE, "_MOST_CELLS", 20)
+    monkeypatch.setattr(jobs, "_MOST_CELLS", 20)
     assert sweep(SMALL, "pe_array_32x7", axes, skips=("none", "WA")).identical(whole)

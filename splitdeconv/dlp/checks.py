@@ -1,0 +1,106 @@
+"""What the values of a processor or technology must be, beyond their types."""
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..errors import SplitDeconvError, shorten, shown
+
+if TYPE_CHECKING:
+    from .processor import Processor, Technology
+
+#: The parts of the energy.
+PARTS = ("mac", "register", "buffer", "dram", "leakage")
+# Beyond any real machine; results computed from it stay within 64 bits.
+_MOST = 1e9
+#: Refuses the value at a dotted path unless a condition holds: (condition, path, expected, got).
+_Require: TypeAlias = Callable[[object, str, str, object], None]
+
+
+def check_processor(processor: "Processor", where: str) -> None:
+    """Refuse dataflows that the array does not have, numbers out of range, and missing origins.
+
+    Args:
+        processor: what was read.
+        where: the name of the file or record in an error.
+
+    Raises:
+        SplitDeconvError: a value that does not fit, by its dotted path.
+    """
+    require = partial(_require, where)
+    allowed: tuple[str, ...] = ("output_stationary", "weight_stationary")
+    if processor.array == "dot_product":
+        allowed = ("dot_product",)
+    for index, flow in enumerate(processor.dataflows):
+        require(flow in allowed, f"dataflows.{index}", f"one of {', '.join(allowed)}", flow)
+    require(processor.dataflows, "dataflows", "at least one", "none")
+    skipping = list(processor.skipping)
+    require("none" in skipping, "skipping", "'none' among them", skipping)
+    _check_numbers(processor, require)
+
+
+def check_technology(technology: "Technology", where: str) -> None:
+    """Refuse energies out of range, bands that do not cover them, and missing origins.
+
+    Args:
+        technology: what was read.
+        where: the name of the file or record in an error.
+
+    Raises:
+        SplitDeconvError: a value that does not fit, by its dotted path.
+    """
+    require = partial(_require, where)
+    _check_numbers(technology, require)
+    low, high = technology.low, technology.high
+    for name, band in (("low", low), ("high", high)):
+        require(set(band) == set(PARTS), name, f"exactly {', '.join(PARTS)}", ", ".join(band))
+    for part in PARTS:
+        require(0 <= low[part] <= 1, f"low.{part}", "0 to 1", low[part])
+        require(1 <= high[part] < math.inf, f"high.{part}", "1 or more", high[part])
+    sizes = [size for size, _ in technology.sram_pj]
+    ascending = len(sizes) > 1 and sizes == sorted(set(sizes))
+    require(ascending, "sram_pj", "two ascending sizes or more", sizes)
+    for index, pair in enumerate(technology.sram_pj):
+        positive = all(0 < value < math.inf for value in pair)
+        require(positive, f"sram_pj.{index}", "positive numbers", pair)
+    require(technology.mac_pj, "mac_pj", "at least one word length", "none")
+    for bits, value in technology.mac_pj.items():
+        fits = bits.isdigit() and 0 < value < math.inf
+        require(fits, f"mac_pj.{bits}", "bits, and a positive number", value)
+
+
+def _check_numbers(record: "Processor | Technology", require: _Require) -> None:
+    """Every number is positive and finite (leakage may be 0) and, other than a default, sourced."""
+    values: dict[str, Any] = {
+        field.name: getattr(record, field.name)
+        for field in fields(record)
+        if field.name not in ("dataflows", "skipping", "origins")
+    }
+    defaults = {field.name: field.default for field in fields(record)}
+    quantities = {
+        name: value for name, value in values.items() if not isinstance(value, str | bool | None)
+    }
+    for name, value in quantities.items():
+        if name.startswith("leakage"):
+            expected = f"a positive number of at most {_MOST:g}, or 0"
+            require(0 <= value <= _MOST, name, expected, value)
+        elif isinstance(value, int | float):
+            expected = f"a positive number, 1/{_MOST:g} to {_MOST:g}"
+            require(1 / _MOST <= value <= _MOST, name, expected, value)
+        sourced = record.origins.get(name) or value == defaults[name]
+        require(sourced, f"origins.{name}", "where the number comes from", "nothing")
+    for name in record.origins:
+        expected = f"one of {', '.join(quantities)}"
+        require(name in quantities, f"origins.{name}", expected, "an unknown key")
+
+
+def _require(where: str, condition: object, path: str, expected: str, got: object) -> None:
+    if not condition:
+        raise SplitDeconvError(
+            f"a data file does not fit: {path}",
+            where=where,
+            expected=expected,
+            got=shorten(got, 300) if isinstance(got, str) else shown(got),
+        )
