@@ -1,5 +1,4 @@
-"""Real trained generators: fetched once, read without executing anything, rebuilt in Keras with any
-form.
+"""Real trained generators: fetched once, nothing executed, rebuilt in Keras in any form.
 
 Importing this loads no framework; `load` needs Keras, `samples` of photographs scikit-image.
 """

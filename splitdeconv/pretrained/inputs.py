@@ -3,23 +3,20 @@
 import numpy as np
 
 from ..core.arguments import positive
+from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError, shown
 from ..extras import require
 from .registry import generator
 
 LATENTS = 100
-PHOTOGRAPHS = (
-    "astronaut",
-    "coffee",
-    "chelsea",
-    "rocket",
-)  # photographs inside scikit-image's wheel: no download
+# Photographs inside scikit-image's wheel: no download.
+PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 SIZE = 256
 #: Numbers drawn in one call, 512 MiB in float64.
 MOST_VALUES = 2**26
 
 
-def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
+def samples(name: str, count: int = 8, seed: int = 0) -> NumpyArray:
     """Inputs for the generator `name`.
 
     Args:
@@ -44,9 +41,10 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
     """
     known = generator(name)
     count = positive(count, "count")
-    most = MOST_VALUES // (
-        3 * SIZE**2 if known.architecture == "cyclegan" else LATENTS + len(known.classes)
-    )
+    values = LATENTS + len(known.classes)
+    if known.architecture == "cyclegan":
+        values = 3 * SIZE**2
+    most = MOST_VALUES // values
     if count > most:
         raise SplitDeconvError(
             "too many samples", where="count", expected=f"at most {most:,}", got=shown(count)
@@ -64,9 +62,8 @@ def samples(name: str, count: int = 8, seed: int = 0) -> np.ndarray:
     return np.concatenate([latents, one_hot], axis=1).astype("float32")
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] as 8-bit: 127.5 * (x + 1) in float64, rounded to nearest (ties to even),
-    clipped to 0..255.
+def to_uint8(images: NumpyArray) -> NumpyArray:
+    """Images in [-1, 1] as 8-bit: 127.5 * (x + 1) in float64, rounded to even, in 0..255.
 
     Example:
         >>> import numpy as np
@@ -77,18 +74,15 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(images, "float64") + 1) * 127.5), 0, 255).astype("uint8")
 
 
-def _photograph(index, random):
+def _photograph(index: int, random: np.random.Generator) -> NumpyArray:
     data, transform = (require(f"skimage.{part}", "notebooks") for part in ("data", "transform"))
     image = getattr(data, PHOTOGRAPHS[index % len(PHOTOGRAPHS)])()
     closeness, down, right = random.random(3)
     side = min(image.shape[:2])
     if index >= len(PHOTOGRAPHS):
         side = round(side * (0.5 + 0.5 * closeness))
-    top, left = (
-        round((length - side) * part)
-        for length, part in zip(image.shape[:2], (down, right), strict=True)
-    )
+    height, width = image.shape[:2]
+    top, left = round((height - side) * down), round((width - side) * right)
     crop = image[top : top + side, left : left + side] / 255.0
-    return (transform.resize(crop, (SIZE, SIZE), order=1, anti_aliasing=True) * 2 - 1).astype(
-        "float32"
-    )
+    resized = transform.resize(crop, (SIZE, SIZE), order=1, anti_aliasing=True)
+    return (resized * 2 - 1).astype("float32")

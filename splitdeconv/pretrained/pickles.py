@@ -10,13 +10,12 @@ executes nothing either, decodes opcodes and their arguments.
 import pickletools
 import warnings
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..errors import SplitDeconvError, shorten
 
-MAX_STEPS = (
-    100_000  # the largest generator here takes 3,500; bounds time and memory of a forged stream
-)
+# The largest generator here takes 3,500; this bounds time and memory of a forged stream.
+MAX_STEPS = 100_000
 MAX_KEY = 2**31  # integers below it differ in their hashes, larger ones may all have the same
 MAX_AXES = 32
 MAX_ELEMENTS = 2**40
@@ -36,9 +35,8 @@ STORAGES = {
 }
 _REBUILDERS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")
 _ALLOWED = {("collections", "OrderedDict")}
-_ALLOWED |= {("torch", name) for name in STORAGES} | {
-    ("torch._utils", name) for name in _REBUILDERS
-}
+_ALLOWED |= {("torch", name) for name in STORAGES}
+_ALLOWED |= {("torch._utils", name) for name in _REBUILDERS}
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,9 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A strided view of a storage; offset and strides count elements. Checked where the storage's
-    bytes are known.
+    """A strided view of a storage; offset and strides count elements.
+
+    It is checked where the storage's bytes are known.
     """
 
     storage: Storage
@@ -70,12 +69,11 @@ class Tensor:
     strides: tuple[int, ...]
 
 
-def parse(stream: BinaryIO, where: str):
-    """The object that the pickle at the stream's position describes; the stream then is after its
-    last byte.
+def parse(stream: BinaryIO, where: str) -> Any:
+    """The object that the pickle at the stream's position describes.
 
     Args:
-        stream: an in-memory binary stream.
+        stream: an in-memory binary stream; it is left after the pickle's last byte.
         where: how an error message names the file.
 
     Returns:
@@ -94,9 +92,8 @@ def parse(stream: BinaryIO, where: str):
                 if opcode.name == "STOP":
                     break
                 if step >= MAX_STEPS:
-                    raise machine.refusal(
-                        "a pickle that is too long", f"at most {MAX_STEPS:,} operations"
-                    )
+                    most = f"at most {MAX_STEPS:,} operations"
+                    raise machine.refusal("a pickle that is too long", most)
                 machine.step(opcode.name, argument)
         return machine.pop()
     except SplitDeconvError:
@@ -113,24 +110,21 @@ def parse(stream: BinaryIO, where: str):
 class _Machine:
     """Stack, marks and memo of one pickle."""
 
-    def __init__(self, where):
-        self.where, self.stack, self.marks, self.memo = where, [], [], {}
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
 
-    def step(self, operation, argument):
+    def step(self, operation: str, argument: Any) -> None:
         """Carry out one operation; any operation not listed here is refused."""
         push, pop = self.stack.append, self.pop
         match operation:
             case "PROTO" | "FRAME":
                 pass
-            case (
-                "BININT"
-                | "BININT1"
-                | "BININT2"
-                | "LONG1"
-                | "BINFLOAT"
-                | "BINUNICODE"
-                | "SHORT_BINUNICODE"
-            ):
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT":
+                push(argument)
+            case "BINUNICODE" | "SHORT_BINUNICODE":
                 push(argument)
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 push({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[operation])
@@ -169,47 +163,42 @@ class _Machine:
             case _:
                 raise self.refusal(f"the pickle operation {operation}")
 
-    def pop(self):
+    def pop(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise IndexError("the stack is empty")
         return self.stack.pop()
 
-    def pop_mark(self):
+    def pop_mark(self) -> list[Any]:
         start = self.marks.pop()
         values = self.stack[start:]
         del self.stack[start:]
         return values
 
-    def top(self, kind):
+    def top(self, kind: type) -> Any:
         """The list or dictionary on top of the stack, to be added to."""
         if not isinstance(self.stack[-1], kind):
             raise self.refusal(f"a {_kind(self.stack[-1])} that is filled like a {kind.__name__}")
         return self.stack[-1]
 
-    def set_items(self, target, flat):
+    def set_items(self, target: dict[Any, Any], flat: list[Any]) -> None:
         for key, value in zip(flat[::2], flat[1::2], strict=True):
-            if type(key) not in (
-                str,
-                int,
-            ):  # not least because hashing nested tuples can take for ever
+            # Not least because hashing nested tuples can take for ever.
+            if type(key) not in (str, int):
                 raise self.refusal(f"a dictionary key that is a {_kind(key)}")
             if type(key) is int and not -MAX_KEY <= key < MAX_KEY:
-                raise self.refusal(
-                    f"a dictionary key of {key.bit_length()} bits", "integer keys of 32 bits"
-                )
+                got = f"a dictionary key of {key.bit_length()} bits"
+                raise self.refusal(got, "integer keys of 32 bits")
             target[key] = value
 
-    def symbol(self, module, name):
+    def symbol(self, module: object, name: object) -> Symbol:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise self.refusal("a global whose name is not text")
         if (module, name) not in _ALLOWED:
             raise self.refusal(f"the global {module}.{name}")
         return Symbol(module, name)
 
-    def storage(self, identity):
-        """A persistent id: ("storage", storage class, key, device, number of elements), in old
-        files then None.
-        """
+    def storage(self, identity: object) -> Storage:
+        """A persistent id: ("storage", class, key, device, elements), in old files then None."""
         match identity:
             case ("storage", Symbol("torch", name), str(key), str(), int(numel)) | (
                 ("storage", Symbol("torch", name), str(key), str(), int(numel), None)
@@ -217,24 +206,24 @@ class _Machine:
                 return Storage(key, STORAGES[name], int(numel))
         raise self.refusal("a persistent id that names no tensor storage")
 
-    def call(self, function, arguments):
+    def call(self, function: object, arguments: object) -> Any:
         match function, arguments:
             case Symbol(name="OrderedDict"), ():
                 return {}
             case Symbol(name="_rebuild_parameter"), (Tensor() as tensor, bool(), dict()):
                 return tensor
-            case Symbol(name="_rebuild_tensor"), (Storage() as storage, *view) if _is_view(view):
-                return Tensor(storage, *view)
-            case Symbol(name="_rebuild_tensor_v2"), (
-                Storage() as storage,
-                *view,
-                bool(),
-                dict(),
-            ) if _is_view(view):
-                return Tensor(storage, *view)
+            case (Symbol(name="_rebuild_tensor"), (Storage() as storage, *parts)) | (
+                Symbol(name="_rebuild_tensor_v2"),
+                (Storage() as storage, *parts, bool(), dict()),
+            ):
+                view = _view(parts)
+                if view is not None:
+                    return Tensor(storage, *view)
         raise self.refusal(f"a call of {_kind(function)} with arguments no tensor is made of")
 
-    def refusal(self, got, expected="nested dictionaries of tensors, as torch.save writes them"):
+    def refusal(
+        self, got: str, expected: str = "nested dictionaries of tensors, as torch.save writes them"
+    ) -> SplitDeconvError:
         return SplitDeconvError(
             "the checkpoint contains something other than tensors; "
             "it was rejected and nothing in it was executed",
@@ -245,18 +234,17 @@ class _Machine:
         )
 
 
-def _is_view(view):
-    """Offset, shape and strides in elements, all within the limits."""
-    match view:
-        case (offset, tuple() as shape, tuple() as strides) if (
+def _view(parts: object) -> tuple[int, tuple[int, ...], tuple[int, ...]] | None:
+    """Offset, shape and strides in elements; None if they are not within the limits."""
+    match parts:
+        case (int() as offset, tuple() as shape, tuple() as strides) if (
             len(shape) == len(strides) <= MAX_AXES
         ):
-            return all(
-                type(size) is int and 0 <= size < MAX_ELEMENTS
-                for size in (offset, *shape, *strides)
-            )
-    return False
+            sizes = (offset, *shape, *strides)
+            if all(type(size) is int and 0 <= size < MAX_ELEMENTS for size in sizes):
+                return offset, shape, strides
+    return None
 
 
-def _kind(value):
+def _kind(value: object) -> str:
     return f"{value.module}.{value.name}" if isinstance(value, Symbol) else type(value).__name__

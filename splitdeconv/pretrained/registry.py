@@ -1,6 +1,4 @@
-"""The files that can be fetched, their sources and their checksums: `registry.yaml` as typed
-entries.
-"""
+"""The files that can be fetched, their sources and checksums: `registry.yaml`, typed."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -255,26 +255,6 @@ def test_a_wheel_for_another_platform_is_fetched_where_the_registry_names_it(ind
     assert fetch("demo").read_bytes() == WEIGHTS
 
 
-def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.delenv("SPLITDECONV_DATA", raising=False)
-    checkout = tmp_path / "checkout"
-    (checkout / "splitdeconv" / "pretrained").mkdir(parents=True)
-    monkeypatch.setattr(
-        download, "__file__", str(checkout / "splitdeconv" / "pretrained" / "download.py")
-    )
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "splitdeconv"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "splitdeconv"
-    (checkout / "data").mkdir()
-    (checkout / "data" / "README.md").write_text("")
-    (checkout / "pyproject.toml").write_text("")
-    assert cache_folder() == checkout / "data" / "cache"
-    monkeypatch.setenv("SPLITDECONV_DATA", str(tmp_path / "mine"))
-    assert cache_folder() == tmp_path / "mine"
-
-
 def test_the_registry_is_complete():
     assert set(registry.names()) < set(registry.files())
     for name in registry.files():
