@@ -156,30 +156,28 @@ def estimate(
         SplitDeconvError: a configuration is unknown, or the timeout is invalid.
     """
     check_seconds(timeout, "timeout", "vela.estimate")
-    rows, known, (found, reason) = [], {}, _version_or_reason(vela)
+    rows: list[dict[str, Any]] = []
+    known: dict[tuple[bytes, str], dict[str, Any]] = {}
+    version, reason = _version_or_reason(vela)
     for name in configurations:
         check_choice(name, CONFIGURATIONS, "configuration", "vela.estimate")
     for form, model in models.items():
         for name in configurations:
             chosen = CONFIGURATIONS[name]
-            row = {"form": form, "configuration": name, "accelerator": chosen.accelerator}
-            row |= {
-                "system": chosen.system,
-                "memory": chosen.memory,
-                "vela": found,
-                "complete": False,
-            }
+            row: dict[str, Any] = {"form": form, "configuration": name}
+            row["accelerator"] = chosen.accelerator
+            row |= {"system": chosen.system, "memory": chosen.memory}
+            row |= {"vela": version, "complete": False}
             try:
                 if reason is not None:
                     raise _unavailable(reason)
-                data = model
-                if isinstance(model, Mapping):
-                    data = model.get(name, "no file was given for this configuration")
-                data = compiler.given(data, "vela.estimate, models")
+                own = model
+                if isinstance(own, Mapping):
+                    own = own.get(name, "no file was given for this configuration")
+                data = compiler.given(own, "vela.estimate, models")
                 if (data, name) not in known:
-                    known[data, name] = _facts(
-                        *compile_model(data, name, timeout=timeout, vela=vela)
-                    )
+                    made = compile_model(data, name, timeout=timeout, vela=vela)
+                    known[data, name] = _facts(*made)
                 row |= known[data, name]
             except SplitDeconvError as error:
                 row["skipped"] = error.problem
@@ -221,7 +219,7 @@ def compile_model(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(model)
-        command = [
+        command: list[str | Path] = [
             path_of_vela,
             path,
             f"--accelerator-config={chosen.accelerator}",

@@ -15,7 +15,8 @@ import pandas as pd
 from ... import bench
 from ...errors import check_choice, check_count, check_seconds
 from ...limits.child import Child
-from . import litert, onnxruntime, openvino, package as cpu_package
+from ...provenance import installed
+from . import litert, onnxruntime, openvino
 from .interface import Runtime
 
 RUNTIMES: dict[str, Runtime] = {"litert": litert, "onnxruntime": onnxruntime, "openvino": openvino}
@@ -34,7 +35,7 @@ def version(runtime: str) -> str:
     """
     check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.version")
     package = RUNTIMES[runtime].PACKAGE
-    return f"{package} {cpu_package.installed(package) or '(not installed)'}"
+    return f"{package} {installed(package) or '(not installed)'}"
 
 
 def measure(
@@ -78,7 +79,8 @@ def measure(
     timeout = check_seconds(timeout, "timeout", "cpu.measure")
     reason = RUNTIMES[runtime].available()
     absent = {form: given for form, given in models.items() if isinstance(given, str)}
-    first, rows = {}, []
+    first: dict[bytes | str, str] = {}
+    rows = []
     for form, data in models.items():
         first.setdefault(data, form)
     with Child(runner) as child:
@@ -86,14 +88,15 @@ def measure(
         files = {form: child.folder / f"{place}.model" for place, form in enumerate(kept)}
         module = RUNTIMES[runtime].__name__.rpartition(".")[2]
         task = {"module": module, "budget": budget, "seed": seed}
-        for form, path in files.items():
-            path.write_bytes(models[form])
+        for data, form in first.items():
+            if isinstance(data, bytes) and form in files:
+                files[form].write_bytes(data)
         for count in threads:
             asked = task | {"threads": count}
             timed = partial(_timed, child, asked, files, turns, timeout, seed, models)
             times = _skipped(files, reason) if reason else timed()
             for form, data in models.items():
-                row = _skipped([form], data)[form] if form in absent else times[first[data]]
+                row = _skipped([form], absent[form])[form] if form in absent else times[first[data]]
                 rows.append({"form": form, "threads": count, "version": version(runtime), **row})
     return pd.DataFrame(rows)
 
@@ -109,7 +112,8 @@ def _timed(
 ) -> dict[str, dict[str, Any]]:
     """The columns of a row, by form. Each form is first run alone, so a crash costs no other."""
     limit = timeout + task["budget"]
-    rows, running = {}, {}
+    rows: dict[str, dict[str, Any]] = {}
+    running: dict[str, str] = {}
     for form, path in files.items():
         told = child.ask({**task, "files": {form: str(path)}, "turns": 0}, limit)
         reason = _unanswered(told, [form]) or told["told"][form].get("reason")
@@ -131,9 +135,8 @@ def _timed(
     if calls.empty:
         return rows
     based = baseline in set(calls["name"])
-    summary = bench.summarize(
-        calls, baseline=baseline if based else calls["name"][0], seed=seed
-    ).set_index("name")
+    reference = baseline if based else calls["name"][0]
+    summary = bench.summarize(calls, baseline=reference, seed=seed).set_index("name")
     for form, row in summary.iterrows():
         rows[form] |= {**row, "complete": True}
         if not based:
@@ -152,9 +155,8 @@ def _unanswered(told: Any, forms: Iterable[str]) -> str | None:
         return told["reason"]
     try:
         facts = {form: dict(told["told"][form]) for form in forms}
-        known = all(
-            name in facts and turn >= 0 and seconds > 0 for turn, name, seconds in told["calls"]
-        )
+        calls = told["calls"]
+        known = all(name in facts and turn >= 0 and seconds > 0 for turn, name, seconds in calls)
     except (KeyError, TypeError, ValueError):
         known = False
     return None if known else f"unexpected answer: {str(told)[:80]}"
@@ -171,9 +173,8 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
         native, as the median over paired turns, which drifts less than a quotient of medians.
     """
     counted = [f", {count} thread{'s' if count > 1 else ''}" for count in table["threads"]]
-    return table.assign(
-        configuration=table["runtime"] + " " + table["dtype"] + counted, cost=1 / table["speedup"]
-    )
+    configuration = table["runtime"] + " " + table["dtype"] + counted
+    return table.assign(configuration=configuration, cost=1 / table["speedup"])
 
 
 def ceilings(table: pd.DataFrame) -> pd.DataFrame:
@@ -191,8 +192,7 @@ def ceilings(table: pd.DataFrame) -> pd.DataFrame:
         the greatest rate of any form of any layer in that configuration, and ``ceiling``, the ratio
         of ``peak`` to ``rate``.
     """
-    rated = table[table["complete"].eq(True)].assign(
-        rate=lambda rows: rows["macs"] / rows["seconds"]
-    )
+    timed = table[table["complete"].eq(True)]
+    rated = timed.assign(rate=timed["macs"] / timed["seconds"])
     rated["peak"] = rated.groupby("configuration")["rate"].transform("max")
     return rated[rated["form"] == "native"].assign(ceiling=lambda rows: rows["peak"] / rows["rate"])

@@ -1,6 +1,7 @@
 """Run models in a runtime on this CPU, in a process that may crash or hang; see `cpu.measure`."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -8,34 +9,33 @@ from typing import Any
 import numpy as np
 
 from ... import bench
+from ...core.typing import NumpyArray
 from ...limits.loop import serve
 
 
 def answer(task: Mapping[str, Any]) -> dict[str, Any]:
     """The timed calls, and each form's difference from the first one, or a reason."""
     runtime = import_module(f"{__package__}.{task['module']}")
-    loaded = {
-        form: runtime.load(
-            Path(path).read_bytes(), task["threads"], lambda *port: draw(task["seed"], *port)
-        )
-        for form, path in task["files"].items()
-    }
-    wanted, told = None, {}
+    loaded = {}
+    for form, path in task["files"].items():
+        data = Path(path).read_bytes()
+        loaded[form] = runtime.load(data, task["threads"], partial(draw, task["seed"]))
+    first: list[NumpyArray] | None = None
+    told: dict[str, dict[str, Any]] = {}
     for form, (run, outputs) in loaded.items():
         run()
-        found = [np.array(values) for values in outputs()]
-        wanted = found if wanted is None else wanted
-        told[form] = compare(found, wanted)
+        results = [np.array(values) for values in outputs()]
+        first = results if first is None else first
+        told[form] = compare(results, first)
     functions = {form: run for form, (run, _) in loaded.items() if "reason" not in told[form]}
     calls = []
     if functions and task["turns"]:
-        calls = bench.interleaved(
-            functions, turns=task["turns"], budget=task["budget"]
-        ).values.tolist()
+        times = bench.interleaved(functions, turns=task["turns"], budget=task["budget"])
+        calls = times.values.tolist()
     return {"told": told, "calls": calls}
 
 
-def draw(seed: int, place: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def draw(seed: int, place: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NumpyArray:
     """Draw an input: standard normal floats, or integers from the full range of the type."""
     rng = np.random.default_rng([seed, place])
     if dtype.kind in "iu":
@@ -44,16 +44,16 @@ def draw(seed: int, place: int, shape: tuple[int, ...], dtype: np.dtype) -> np.n
     return rng.standard_normal(shape).astype(dtype)
 
 
-def compare(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> dict[str, Any]:
+def compare(results: Sequence[NumpyArray], first: Sequence[NumpyArray]) -> dict[str, Any]:
     """The largest difference, or a reason why there is none.
 
     It is in steps for integers, and relative to the largest value for floats.
     """
-    shapes = [[list(values.shape) for values in outputs] for outputs in (found, wanted)]
+    shapes = [[list(values.shape) for values in outputs] for outputs in (results, first)]
     if shapes[0] != shapes[1]:
         return {"reason": f"invalid output: shapes {shapes[0]}, but the first form has {shapes[1]}"}
     error = 0.0
-    for values, right in zip(found, wanted, strict=True):
+    for values, right in zip(results, first, strict=True):
         if not np.isfinite(values).all():
             return {"reason": "invalid output: some values are not finite"}
         difference = np.abs(values.astype("float64") - right).max(initial=0)

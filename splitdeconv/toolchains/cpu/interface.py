@@ -1,21 +1,24 @@
 """The interface of each runtime's module."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from ...core.typing import NumpyArray
+
 #: Function from position, shape and NumPy type to the values of an input.
-Draw = Callable[[int, tuple[int, ...], np.dtype], np.ndarray]
+Draw: TypeAlias = Callable[[int, tuple[int, ...], np.dtype[Any]], NumpyArray]
 #: Runs a model; the result is ignored.
-Run = Callable[[], Any]
+Run: TypeAlias = Callable[[], Any]
 #: Returns the outputs of a run.
-Outputs = Callable[[], list[np.ndarray]]
+Outputs: TypeAlias = Callable[[], list[NumpyArray]]
 
 
 class Runtime(Protocol):
     """A runtime: its package name, the extra that installs it, and the oldest usable version."""
 
+    __name__: str
     PACKAGE: str
     EXTRA: str
     OLDEST: tuple[int, int]
@@ -24,4 +27,16 @@ class Runtime(Protocol):
         """Why nothing can be run here, as one sentence, or None if it can."""
 
     def load(self, data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
-        """Load a file so that it is ready to run on fixed inputs."""
+        """Load a file so that it is ready to run on fixed inputs.
+
+        Args:
+            data: bytes of the file.
+            threads: number of threads for the kernels.
+            draw: function from position, shape and NumPy type to the values of an input.
+
+        Returns:
+            (a function that runs the model, one that returns the outputs of a run).
+
+        Raises:
+            SplitDeconvError: the runtime is missing or rejected the file.
+        """

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import SplitDeconvError, one_line
+from ...errors import SplitDeconvError
 from ...extras import require
 from ...formats.tflite.arena import arena_peak
 from . import package
@@ -43,7 +43,7 @@ def describe(data: bytes) -> dict[str, Any]:
         pieces = [op for op in listed if op["op_name"] == "DELEGATE"]
         plain = {op["index"]: op for op in listed if op["op_name"] != "DELEGATE"}
         makers = {int(tensor): index for index, op in plain.items() for tensor in op["outputs"]}
-        inside = set().union(*(_between(piece, plain, makers) for piece in pieces))
+        inside = set[int]().union(*(_between(piece, plain, makers) for piece in pieces))
     except (AttributeError, KeyError, TypeError) as error:
         raise SplitDeconvError(
             "LiteRT's list of operators has an unknown format",
@@ -64,55 +64,33 @@ def describe(data: bytes) -> dict[str, Any]:
 
 
 def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
-    """Load a file for fixed inputs.
-
-    Args:
-        data: bytes of a .tflite.
-        threads: number of threads for the kernels.
-        draw: function from position, shape and NumPy type to the values of an input.
-
-    Returns:
-        (a function without arguments that runs the model, a function that returns the outputs of
-        that run).
-
-    Raises:
-        SplitDeconvError: LiteRT is missing or rejected the file.
-    """
+    """Load a .tflite for fixed inputs; as `Runtime.load`."""
     interpreter = _interpreter(data, threads)
     for place, port in enumerate(interpreter.get_input_details()):
-        interpreter.set_tensor(
-            port["index"], draw(place, tuple(port["shape"]), np.dtype(port["dtype"]))
-        )
+        values = draw(place, tuple(port["shape"]), np.dtype(port["dtype"]))
+        interpreter.set_tensor(port["index"], values)
     sinks = [port["index"] for port in interpreter.get_output_details()]
     return interpreter.invoke, lambda: [interpreter.get_tensor(sink) for sink in sinks]
 
 
 def _interpreter(data: bytes, threads: int) -> Any:
-    interpreter = require("ai_edge_litert.interpreter", EXTRA).Interpreter
-    try:
-        made = interpreter(model_content=data, num_threads=threads)
-        made.allocate_tensors()
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise SplitDeconvError(
-            f"LiteRT rejected the model: {one_line(error, most=200)}",
-            where="cpu.litert",
-            expected="a .tflite model that LiteRT runs on this CPU",
-            got=type(error).__name__,
-            fix="choose another runtime, or a version of LiteRT that supports the operators",
-        ) from None
-    return made
+    library = require("ai_edge_litert.interpreter", EXTRA)
+    with package.rejections("LiteRT", "cpu.litert", "a .tflite"):
+        interpreter = library.Interpreter(model_content=data, num_threads=threads)
+        interpreter.allocate_tensors()
+    return interpreter
 
 
 def _between(
     piece: Mapping[str, Any], plain: Mapping[int, Mapping[str, Any]], makers: Mapping[int, int]
 ) -> set[int]:
     """The operators between the outputs and the inputs of a delegate."""
-    border, found = set(map(int, piece["inputs"])), set()
-    wanted = [int(tensor) for tensor in piece["outputs"]]
-    while wanted:
-        tensor = wanted.pop()
+    border, inside = set(map(int, piece["inputs"])), set[int]()
+    waiting = [int(tensor) for tensor in piece["outputs"]]
+    while waiting:
+        tensor = waiting.pop()
         index = makers.get(tensor)
-        if tensor not in border and index is not None and index not in found:
-            found.add(index)
-            wanted += [int(source) for source in plain[index]["inputs"]]
-    return found
+        if tensor not in border and index is not None and index not in inside:
+            inside.add(index)
+            waiting += [int(source) for source in plain[index]["inputs"]]
+    return inside

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from ...errors import SplitDeconvError, one_line
+from ...errors import SplitDeconvError
 from ...extras import require
 from . import package
 from .interface import Draw, Outputs, Run
@@ -19,35 +19,14 @@ def available() -> str | None:
 
 
 def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
-    """Load a file for fixed inputs.
-
-    Args:
-        data: bytes of an .onnx file with fixed shapes.
-        threads: number of threads for the kernels.
-        draw: function from position, shape and NumPy type to the values of an input.
-
-    Returns:
-        (a function without arguments that runs the model, a function that runs it and returns its
-        outputs).
-
-    Raises:
-        SplitDeconvError: ONNX Runtime is missing or rejected the file, or a shape or type is not
-            fixed.
-    """
+    """Load an .onnx for fixed inputs; as `Runtime.load`. Shapes and types must be fixed."""
     runtime = require("onnxruntime", EXTRA)
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
-    try:
+    # Its exceptions have no other common base class.
+    with package.rejections("ONNX Runtime", "cpu.onnxruntime", "an .onnx", (Exception,)):
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no other common base class
-        raise SplitDeconvError(
-            f"ONNX Runtime rejected the model: {one_line(error, most=200)}",
-            where="cpu.onnxruntime",
-            expected="an .onnx model that ONNX Runtime runs on this CPU",
-            got=type(error).__name__,
-            fix="choose another runtime, or a version of ONNX Runtime that supports the operators",
-        ) from None
     feed = {}
     for place, port in enumerate(session.get_inputs()):
         if port.type not in _TYPES or not all(isinstance(n, int) for n in port.shape):

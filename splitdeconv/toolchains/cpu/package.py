@@ -1,7 +1,10 @@
-"""Check whether a runtime's package is installed and recent enough."""
+"""What the runtimes have in common: a package that may be missing, and models that they reject."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from ...errors import SplitDeconvError, one_line
 from ...provenance import installed
 
 
@@ -13,12 +16,42 @@ def reason(package: str, extra: str, oldest: tuple[int, int]) -> str | None:
         extra: the extra of this package that installs it.
         oldest: (major, minor) of the oldest usable version.
     """
-    found = installed(package)
-    if found is None:
+    version = installed(package)
+    if version is None:
         return f"{package} is not installed: pip install 'splitdeconv[{extra}]'"
-    numbers = re.match(r"(\d+)\.(\d+)", found)
+    numbers = re.match(r"(\d+)\.(\d+)", version)
     if numbers is None:
-        return f"{package}: invalid version {found!r}, expected MAJOR.MINOR"
+        return f"{package}: invalid version {version!r}, expected MAJOR.MINOR"
     if tuple(map(int, numbers.groups())) < oldest:
-        return f"{package} {found} is too old, {'.'.join(map(str, oldest))} or later is required"
+        return f"{package} {version} is too old, {'.'.join(map(str, oldest))} or later is required"
     return None
+
+
+@contextmanager
+def rejections(
+    runtime: str,
+    where: str,
+    kind: str,
+    errors: tuple[type[Exception], ...] = (RuntimeError, ValueError, TypeError),
+) -> Iterator[None]:
+    """Explain the error with which a runtime rejects a model.
+
+    Args:
+        runtime: its name.
+        where: of the error.
+        kind: of file that it reads, with an article.
+        errors: what it raises.
+
+    Raises:
+        SplitDeconvError: the block raised one of these errors.
+    """
+    try:
+        yield
+    except errors as error:
+        raise SplitDeconvError(
+            f"{runtime} rejected the model: {one_line(error, most=200)}",
+            where=where,
+            expected=f"{kind} model that {runtime} runs on this CPU",
+            got=type(error).__name__,
+            fix=f"choose another runtime, or a version of {runtime} that supports the operators",
+        ) from None

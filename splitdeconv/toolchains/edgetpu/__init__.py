@@ -8,7 +8,7 @@ split deconvolution.
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -16,14 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...convert.targets import Target, load_target
 from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
-from ...formats.tflite.flatbuffer import check as tflite_check
-from ...formats.tflite.flatbuffer.file import read
-from ...formats.tflite.graph import operator_name, ports, type_name
 from ...limits.child import Child
 from .. import compiler as vendor
 from .log import COMPILER, TOTALS, failure, parse
+from .operators import check as check, checks as checks, operators_of
 
 DELEGATE = "libedgetpu.so.1"
 REFERENCE = Path(__file__).parent / "reference"
@@ -32,7 +29,6 @@ PUBLISHED = ("published_edge_tpu", "published_ncs2", "published_conv_efficiency_
 _RUNNER = f"{__package__}.child"
 #: The operator that replaces all mapped operators in a compiled file.
 MAPPED_OPERATOR = "edgetpu-custom-op"
-_CHECKED = ["operator", "version", "count", "verdict", "reason"]
 
 
 def available(compiler: str | None = None) -> str | None:
@@ -41,76 +37,6 @@ def available(compiler: str | None = None) -> str | None:
     if which(program) is None:
         return f"{program} is not on PATH: see coral.ai/docs/edgetpu/compiler (x86-64 Linux only)"
     return None
-
-
-def check(model: bytes, target: str | Target = "edge_tpu") -> pd.DataFrame:
-    """Compare the operators of a .tflite file with a target profile, without a compiler.
-
-    Args:
-        model: the bytes of the file.
-        target: as for `splitdeconv.convert`.
-
-    Returns:
-        One row per operator and version: ``operator, version, count, verdict`` ("taken", "refused"
-        or "unknown") and ``reason`` with its source; for "taken", including the limits in the
-        profile, which are not checked. Operators on floats have separate rows, and are refused if
-        all types in the profile are integers.
-
-    Raises:
-        SplitDeconvError: the file is not a valid .tflite file, or the target is unknown.
-    """
-    profile = load_target(target) if isinstance(target, str) else target
-    rows = []
-    whole = profile.types != "unknown" and not any("float" in kind for kind in profile.types)
-    for (name, version, floats), count in sorted(Counter(_operators(model)).items()):
-        entry, objections = profile.operators.get(name), profile.objections([(name, version)])
-        if floats and whole:
-            taken = ", ".join(profile.types)
-            verdict, reason = (
-                "refused",
-                f"on {floats}; supported are {taken} ({profile.types_source})",
-            )
-        elif objections:
-            verdict, reason = "refused", objections[0][1]
-        elif entry is not None:
-            known = entry.versions != "unknown"
-            limits = "" if entry.limits == "unknown" else f"; {entry.limits}"
-            verdict = "taken"
-            reason = (
-                "in a supported version" if known else "listed, versions unknown"
-            ) + f"{limits} ({entry.source})"
-        else:
-            verdict = "taken" if profile.others == "taken" else "unknown"
-            reason = f"not in the profile ({profile.others_source})"
-        rows.append((name, version, count, verdict, reason))
-    return pd.DataFrame(rows, columns=_CHECKED)
-
-
-def checks(models: Mapping[str, bytes | str], target: str | Target = "edge_tpu") -> pd.DataFrame:
-    """`check` several files; a file that cannot be read only affects its own row.
-
-    Args:
-        models: dict from form to the bytes of a .tflite, or to the reason why there is none, as
-            str.
-        target: as for `check`.
-
-    Returns:
-        The rows of `check` with the leading column ``form``, and ``skipped``: why a file has no
-        rows.
-
-    Raises:
-        SplitDeconvError: the target is unknown.
-    """
-    profile = load_target(target) if isinstance(target, str) else target
-    tables = []
-    for form, model in models.items():
-        try:
-            found = check(vendor.given(model, "models"), profile).assign(skipped=None)
-        except SplitDeconvError as error:
-            found = pd.DataFrame([{"skipped": error.problem}])
-        tables.append(found.assign(form=form))
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    return table.reindex(columns=["form", *_CHECKED, "skipped"])
 
 
 def compile_model(
@@ -131,9 +57,10 @@ def compile_model(
             unknown; or the timeout is invalid.
     """
     check_seconds(timeout, "timeout", "edgetpu.compile_model")
-    if (reason := available(compiler)) is not None:
+    path_of_compiler = which(compiler or COMPILER)
+    if path_of_compiler is None:
         raise SplitDeconvError(
-            reason,
+            available(compiler) or "there is no compiler",
             where="edgetpu.compile_model",
             expected="the compiler, version 16.0",
             got="no such program",
@@ -142,7 +69,7 @@ def compile_model(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(model)
-        command = [which(compiler or COMPILER), "-s", "-o", folder, path]
+        command = [path_of_compiler, "-s", "-o", folder, str(path)]
         done = vendor.run(COMPILER, command, timeout, folder)
         text = f"{done.printed}\n{done.errors}"
         if done.code:
@@ -184,10 +111,8 @@ def compiled(
             made = compile_model(data, timeout=timeout, compiler=compiler)
             files[form], totals, operators = made
             left = operators[~operators["mapped"]]
-            reasons = [
-                f"{name} {count}: {status}"
-                for name, count, _, status in left.itertuples(index=False)
-            ]
+            kept = left.itertuples(index=False)
+            reasons = [f"{name} {count}: {status}" for name, count, _, status in kept]
             if totals["unmapped"] is None:
                 reasons.append("the compiler does not report where every operator runs")
             row |= totals | {
@@ -197,9 +122,8 @@ def compiled(
         except SplitDeconvError as error:
             row["skipped"] = error.problem
         rows.append(row)
-    return pd.DataFrame(
-        rows, columns=["form", "complete", "reasons", "skipped", "compiler", *TOTALS]
-    ), files
+    columns = ["form", "complete", "reasons", "skipped", "compiler", *TOTALS]
+    return pd.DataFrame(rows, columns=columns), files
 
 
 def run(
@@ -234,10 +158,14 @@ def run(
     turns = check_count(turns, "number of turns", "edgetpu.run")
     rounds = check_count(rounds, "number of rounds", "edgetpu.run")
     timeout = check_seconds(timeout, "timeout", "edgetpu.run")
-    times, reasons, on_cpu = {form: [] for form in models}, {}, dict.fromkeys(models, "")
+    times: dict[str, list[float]] = {form: [] for form in models}
+    reasons: dict[str, str] = {}
+    on_cpu = dict.fromkeys(models, "")
+    contents: dict[str, bytes] = {}
     for form, model in models.items():
         try:
-            operators = Counter(name for name, *_ in _operators(vendor.given(model, "models")))
+            contents[form] = vendor.given(model, "models")
+            operators = Counter(name for name, *_ in operators_of(contents[form]))
             mapped = operators.pop(MAPPED_OPERATOR, 0) if delegate is not None else 0
             on_cpu[form] = ", ".join(f"{name} {count}" for name, count in sorted(operators.items()))
             if delegate is not None and not mapped:
@@ -247,11 +175,11 @@ def run(
         except SplitDeconvError as error:
             reasons[form] = error.problem
     with Child(_RUNNER) as child:
-        for index, (form, model) in enumerate(list(models.items()) * rounds):
+        for index, form in enumerate(list(models) * rounds):
             if form in reasons:
                 continue
             path = child.folder / f"{index % len(models)}.tflite"
-            path.write_bytes(model)
+            path.write_bytes(contents[form])
             task = {"model": str(path), "delegate": delegate, "turns": turns, "seed": seed}
             told = child.ask(task, timeout)
             try:
@@ -259,12 +187,11 @@ def run(
             except (KeyError, TypeError, ValueError):
                 unknown = f"unexpected answer: {str(told)[:80]}"
                 reasons[form] = told.get("reason", unknown) if isinstance(told, dict) else unknown
+    medians = {form: np.nan if form in reasons else np.median(times[form]) for form in models}
     return pd.DataFrame(
         {
             "form": list(models),
-            "seconds": [
-                np.nan if form in reasons else float(np.median(times[form])) for form in models
-            ],
+            "seconds": [float(median) for median in medians.values()],
             "turns": [len(times[form]) for form in models],
             "on_cpu": list(on_cpu.values()),
             "skipped": [reasons.get(form) for form in models],
@@ -289,27 +216,3 @@ def published(name: str = "published_edge_tpu", folder: str | Path = REFERENCE) 
         return pd.DataFrame()
     source = path.read_text().splitlines()[0].removeprefix("# source: ")
     return pd.read_csv(path, comment="#").assign(origin="replayed", source=source)
-
-
-def _operators(data: bytes | bytearray | memoryview) -> Iterator[tuple[str, int, str]]:
-    """(name, version, float types) of every operator in a file."""
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise SplitDeconvError(
-            "invalid model: expected the contents of a file",
-            where="the TFLite model",
-            expected="bytes",
-            got=type(data).__name__,
-            fix="read them, for example with pathlib.Path(path).read_bytes()",
-        )
-    model, _ = read(bytes(data), "the TFLite model")
-    tflite_check.check(model, "the TFLite model")
-    for graph in model.subgraphs:
-        for operator in graph.operators or ():
-            touched = (*ports(operator.inputs), *ports(operator.outputs))
-            kinds = {type_name(graph.tensors[place]) for place in touched if place >= 0}
-            version = model.operatorCodes[operator.opcodeIndex].version
-            yield (
-                operator_name(model, operator),
-                version,
-                ", ".join(sorted(k for k in kinds if "FLOAT" in k)),
-            )

@@ -9,17 +9,25 @@ happen in a child process with a suitable environment.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 from ...core.forms import FORMS, INTERLEAVES
 from ...core.layer import Layer
-from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
+from ...errors import check_choice, check_count, check_seconds
 from ...limits.child import Child
 from ...networks.counts import reason_to_skip
 from ...provenance import installed
 from . import hlo
+from .costs import (
+    HERE as HERE,
+    KEY as KEY,
+    best as best,
+    charged as charged,
+    cheapest as cheapest,
+    timed as timed,
+)
 from .subjects import chain as chain, layers as layers, whole as whole
 
 #: The name of each generation's topology in libtpu; a program is compiled for one of its cores.
@@ -31,8 +39,6 @@ GENERATIONS = {
     "v5p": "v5p:2x2x1",
     "v6e": "v6e:2x2",
 }
-#: Time on the first device that JAX finds, instead of compiling for a generation.
-HERE = "here"
 #: Forms and interleaves. In JAX, depth_to_space is the same program as transpose.
 VARIANTS = (
     ("native", "concat"),
@@ -43,8 +49,6 @@ VARIANTS = (
     ("stacked", "depth_to_space"),
 )
 DTYPES = ("bfloat16", "float32")
-#: The columns that identify a case.
-KEY = ["network", "layer", "generation", "batch", "dtype", "form", "interleave"]
 
 # Environment for libtpu without a TPU: ignore the lock of another process, write no compiler log,
 # and reduce the log of the driver that looks for a TPU to the minimum, because it cannot be
@@ -59,26 +63,26 @@ _WITHOUT_TPU = {
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_WORKER_ID": "0",
 }
+#: Numbered cases that the child answers together.
+Task: TypeAlias = list[tuple[int, Mapping[str, Any]]]
 _CHILD = f"{__package__}.child"
 _QUIET = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
 _TIMES = ("device", "seconds", "speedup", "low", "high", "turns")
-_OLDEST_JAX = (
-    0,
-    7,
-)  # the first in which a program can choose the layouts of its arguments with `Format`
+# The first in which a program can choose the layouts of its arguments with `Format`.
+_OLDEST_JAX = (0, 7)
 
 
 def available(generation: str | None = None) -> str | None:
     """Why nothing can be compiled (or, for generation `HERE`, timed) here; None if it can."""
-    missing = [
-        name for name in ("jax", *(["libtpu"] if generation != HERE else [])) if not installed(name)
-    ]
+    needed = ["jax"] if generation == HERE else ["jax", "libtpu"]
+    found = {name: installed(name) for name in needed}
+    missing = [name for name, version in found.items() if not version]
     if missing:
         return f"{' and '.join(missing)} not installed: pip install 'splitdeconv[tpu]'"
-    numbers = tuple(map(int, re.findall(r"\d+", installed("jax"))[:2]))  # also parses 0.10rc1
+    numbers = tuple(map(int, re.findall(r"\d+", found["jax"] or "")[:2]))  # also parses 0.10rc1
     if numbers < _OLDEST_JAX:
         oldest = ".".join(map(str, _OLDEST_JAX))
-        return f"jax {installed('jax')} is too old: {oldest} or later is required"
+        return f"jax {found['jax']} is too old: {oldest} or later is required"
     return None
 
 
@@ -145,7 +149,7 @@ def measure(
     timeout: float = 300,
     turns: int = 15,
     budget: float = 10.0,
-    progress: Callable[[list], Iterable] | None = None,
+    progress: Callable[[list[Task]], Iterable[Task]] | None = None,
 ) -> pd.DataFrame:
     """Compile every case for its generation, or time it here.
 
@@ -177,107 +181,22 @@ def measure(
     tasks = _tasks([(index, case) for index, case in enumerate(cases) if index not in found])
     with Child(_CHILD, _QUIET | _WITHOUT_TPU) as compiling, Child(_CHILD, _QUIET) as timing:
         for task in progress(tasks) if progress else tasks:
-            timed = task[0][1]["topology"] is None
+            is_timed = task[0][1]["topology"] is None
             asked = [{**case, "turns": turns, "budget": budget} for _, case in task]
-            answer = (timing if timed else compiling).ask(asked, timeout)
+            answer = (timing if is_timed else compiling).ask(asked, timeout)
             for (index, _), told in zip(task, _understood(answer, len(task)), strict=True):
-                found[index] = _rows(told, timed, detail)
-    rows = [
-        {
-            **{name: case[name] for name in KEY},
-            **row,
-            "compiler": compiler(),
-            "reason": row.get("reason"),
-        }
-        for index, case in enumerate(cases)
-        for row in found[index]
-    ]
-    kinds = {case["topology"] is None for case in cases} or {False}
-    compiled, timed = hlo.COLUMNS if detail else hlo.TOTALS, _TIMES
-    numbers = [*(compiled if False in kinds else ()), *(timed if True in kinds else ())]
+                found[index] = _rows(told, is_timed, detail)
+    rows = []
+    for index, case in enumerate(cases):
+        key = {name: case[name] for name in KEY} | {"compiler": compiler()}
+        rows += [{**key, **row, "reason": row.get("reason")} for row in found[index]]
+    here = {case["topology"] is None for case in cases} or {False}
+    numbers: list[str] = []
+    if False in here:
+        numbers += hlo.COLUMNS if detail else hlo.TOTALS
+    if True in here:
+        numbers += _TIMES
     return pd.DataFrame(rows, columns=[*KEY, *numbers, "compiler", "reason"])
-
-
-def charged(table: pd.DataFrame) -> pd.Series:
-    """Cycles with a charge for operations without an estimate, so that no gain depends on them.
-
-    Every byte that an operation without an estimate writes is charged at the rate of the slowest
-    estimated copy (of 64 KiB or more) in any form of the same layer and configuration. If there is
-    none, the median rate of the table's other programs of that generation and type is used. If
-    there is none either, the cost is unknown (NaN).
-
-    Asynchronous copies, mainly of filters, have no estimate in any form, including native. They are
-    not charged, because they run in parallel with the computation. With many filters and a batch
-    of 1, they may take longer than everything else.
-
-    Args:
-        table: compiled rows of `measure` with several forms of each layer, which are needed for
-            the rates.
-    """
-    rates = table.groupby(KEY[:-2])["slowest"].transform("max")
-    rates = rates.fillna(rates.groupby([table["generation"], table["dtype"]]).transform("median"))
-    # If every program was estimated completely, no rate is needed, and it may be missing.
-    return table["cycles"] + table["unestimated_bytes"] * rates.where(
-        table["unestimated_bytes"] > 0, 0
-    )
-
-
-def best(table: pd.DataFrame) -> pd.DataFrame:
-    """The best variant per layer and configuration: fewest `charged` cycles, or shortest time.
-
-    Args:
-        table: rows of `measure`, all compiled or all timed.
-
-    Returns:
-        DataFrame with one row per layer and configuration that has a program: `KEY`, its ``cost``,
-        ``speedup`` over native, which is never below 1 because native is among the choices,
-        ``over_nzp`` (both NaN if the baseline has no cost), and ``unknown``: forms that were
-        compiled but have no cost, because there is no rate for the charge.
-
-    Raises:
-        SplitDeconvError: some rows were compiled and others timed.
-    """
-    seconds, table = timed(table), table[table["reason"].isna()]
-    table = table.assign(cost=table["seconds"] if seconds else charged(table))
-    where = KEY[:-2]
-    chosen = cheapest(table[table["form"] != "nzp"], where, "cost").set_index(where)
-    costs = table.pivot_table(index=where, columns="form", values="cost", aggfunc="min")
-    costs = costs.reindex(index=chosen.index, columns=["native", "nzp"])
-    silent = (
-        table[table["cost"].isna()]
-        .groupby(where)["form"]
-        .agg(lambda forms: ", ".join(dict.fromkeys(forms)))
-    )
-    chosen["speedup"] = costs["native"] / chosen["cost"]
-    chosen["over_nzp"] = costs["nzp"] / chosen["cost"]
-    chosen["unknown"] = silent.reindex(chosen.index).fillna("")
-    return chosen.reset_index()[[*KEY, "cost", "speedup", "over_nzp", "unknown"]]
-
-
-def cheapest(table: pd.DataFrame, where: list[str], cost: str) -> pd.DataFrame:
-    """The row of lowest cost for each combination of the columns `where`, in the table's order.
-
-    If no row has a cost, the first one is returned.
-    """
-    return table.sort_values(cost, kind="stable").drop_duplicates(where).sort_index()
-
-
-def timed(table: pd.DataFrame) -> bool:
-    """Whether a table of `measure` was timed rather than compiled.
-
-    Raises:
-        SplitDeconvError: it has rows of both kinds, but seconds and cycles cannot be compared.
-    """
-    here = table["generation"] == HERE
-    if here.any() and not here.all():
-        raise SplitDeconvError(
-            "seconds and estimated cycles cannot be compared",
-            where="column generation",
-            expected=f"all rows {HERE!r}, or none",
-            got=", ".join(map(str, dict.fromkeys(table["generation"]))),
-            fix="time them separately",
-        )
-    return bool(here.any())
 
 
 def _hopeless(case: Mapping[str, Any]) -> str | None:
@@ -289,14 +208,13 @@ def _hopeless(case: Mapping[str, Any]) -> str | None:
     return reason
 
 
-def _tasks(cases: list[tuple[int, Mapping[str, Any]]]) -> list[list[tuple[int, Mapping[str, Any]]]]:
+def _tasks(cases: Task) -> list[Task]:
     """Group numbered cases into tasks for a child: one to compile, or all forms of one to time."""
-    tasks = {}
+    tasks: dict[object, Task] = {}
     for index, case in cases:
-        key = json.dumps(
-            {name: value for name, value in case.items() if name not in ("form", "interleave")}
-        )
-        tasks.setdefault(index if case["topology"] else key, []).append((index, case))
+        alike = {name: value for name, value in case.items() if name not in ("form", "interleave")}
+        key = index if case["topology"] else json.dumps(alike)
+        tasks.setdefault(key, []).append((index, case))
     return list(tasks.values())
 
 
@@ -312,9 +230,9 @@ def _understood(answer: Any, count: int) -> list[Any]:
     return answer if known else [{"reason": f"unexpected answer: {str(answer)[:80]}"}] * count
 
 
-def _rows(answer: Any, timed: bool, detail: bool) -> list[dict[str, Any]]:
+def _rows(answer: Any, is_timed: bool, detail: bool) -> list[dict[str, Any]]:
     """The rows of one case, from the answer of the child."""
-    if timed or isinstance(answer, dict):
+    if is_timed or isinstance(answer, dict):
         return [answer]
     table = pd.DataFrame(answer, columns=list(hlo.COLUMNS))
     return table.to_dict("records") if detail else [hlo.summary(table)]

@@ -7,6 +7,7 @@ estimates is only a lower bound.
 """
 
 import re
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -46,7 +47,7 @@ _ARRAY = re.compile(r"\b([a-z]+\d*[a-z0-9]*)\[([\d,]*)\]")
 _ESTIMATE = re.compile(r'"estimated_cycles":"(\d+)"')
 
 
-def operations(text) -> pd.DataFrame:
+def operations(text: str) -> pd.DataFrame:
     """The operations of a program's entry computation, in order of execution.
 
     Args:
@@ -127,28 +128,24 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _kind(match, line, bodies):
+def _kind(match: re.Match[str], line: str, bodies: Mapping[str, str]) -> str:
     if match["opcode"].endswith(("-start", "-done", "-update")):
         return "asynchronous"
     called = re.search(r"calls=%?([\w.-]+)", line)
     inside = bodies.get(called[1], "") if called else ""
-    return (
-        "convolution" if match["opcode"] == "convolution" or " convolution(" in inside else "other"
-    )
+    convolves = match["opcode"] == "convolution" or " convolution(" in inside
+    return "convolution" if convolves else "other"
 
 
-def _bytes(shape):
+def _bytes(shape: str) -> int:
     """Bytes of an array, or of all arrays in a tuple."""
-    return (
-        sum(
-            _bits(name) * prod(int(n) for n in sizes.split(",") if n)
-            for name, sizes in _ARRAY.findall(shape)
-        )
-        // 8
-    )
+    bits = 0
+    for name, sizes in _ARRAY.findall(shape):
+        bits += _bits(name) * prod(int(n) for n in sizes.split(",") if n)
+    return bits // 8
 
 
-def _bits(name):
+def _bits(name: str) -> int:
     """Bits of an element; 0 for types without a size, such as a token."""
     size = re.search(r"\d+", name)
     return _BITS.get(name) or (int(size[0]) if size else 0)

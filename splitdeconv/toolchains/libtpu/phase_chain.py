@@ -12,16 +12,25 @@ interleaves between the layers. In return, every pair of phases uses the whole w
 consists mostly of zeros.
 """
 
+from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
 
 from ...core import backends
-from ...core.geometry import MOST_PHASES
+from ...core.backends.interface import Backend
+from ...core.geometry import MOST_PHASES, Axis
+from ...core.plan import SplitPlan
+from ...core.typing import Array, NumpyArray
 from ...errors import SplitDeconvError, shown
 
 
-def stay_apart(plans, x, weights, activation):
+def stay_apart(
+    plans: Sequence[SplitPlan],
+    x: Array,
+    weights: Sequence[tuple[Array, Array]],
+    activation: Callable[[Array], Array],
+) -> Array:
     """Compute a chain of 2-D transposed convolutions, each followed by a bias and an activation.
 
     Args:
@@ -38,7 +47,8 @@ def stay_apart(plans, x, weights, activation):
     Raises:
         SplitDeconvError: a plan is not supported, or plans, weights and input do not fit together.
     """
-    xp, phases = backends.of(x), (1, 1)
+    xp = backends.of(x)
+    phases: tuple[int, ...] = (1, 1)
     _check(plans, xp.shape(x), [[xp.shape(part) for part in pair] for pair in weights])
     for plan, (filters, bias) in zip(plans, weights, strict=True):
         windows = [_window(axis, count) for axis, count in zip(plan.axes, phases, strict=True)]
@@ -52,7 +62,7 @@ def stay_apart(plans, x, weights, activation):
     return xp.reshape(x, (batch, height * phases[0], width * phases[1], channels // prod(phases)))
 
 
-def _window(axis, phases):
+def _window(axis: Axis, phases: int) -> tuple[int, NumpyArray]:
     """The first block read, relative to the output block, and the taps.
 
     The taps are indexed by position, input phase and output phase.
@@ -66,34 +76,28 @@ def _window(axis, phases):
     return int(first), np.where((taps >= 0) & (taps < axis.k), taps, axis.k)
 
 
-def _filters(xp, filters, windows):
+def _filters(xp: Backend, filters: Array, windows: Sequence[tuple[int, NumpyArray]]) -> Array:
     """The convolution's filters (*window, phases * in_channels, phases' * out_channels)."""
     planes = xp.transpose(xp.pad(filters, [(0, 1), (0, 1), (0, 0), (0, 0)]), (0, 1, 3, 2))
     for axis, (_, taps) in enumerate(windows):
-        planes = xp.take(
-            planes, taps.tolist(), 3 * axis
-        )  # one axis becomes position, input phase, output phase
-    shape = xp.shape(planes)
-    y, r, R, x, c, C, cin, cout = shape
-    return xp.reshape(
-        xp.transpose(planes, (0, 3, 1, 4, 6, 2, 5, 7)), (y, x, r * c * cin, R * C * cout)
-    )
+        # One axis becomes position, input phase, output phase.
+        planes = xp.take(planes, taps.tolist(), 3 * axis)
+    y, r, R, x, c, C, cin, cout = xp.shape(planes)
+    planes = xp.transpose(planes, (0, 3, 1, 4, 6, 2, 5, 7))
+    return xp.reshape(planes, (y, x, r * c * cin, R * C * cout))
 
 
-def _check(plans, shape, weights):
-    _expect(
-        "as many plans as pairs of weights, at least one",
-        (len(plans), len(weights)),
-        0 < len(plans) == len(weights),
-    )
+def _check(
+    plans: Sequence[SplitPlan], shape: Sequence[int], weights: Sequence[Sequence[Sequence[int]]]
+) -> None:
+    counts = len(plans), len(weights)
+    _expect("as many plans as pairs of weights, at least one", counts, 0 < counts[0] == counts[1])
     _expect("an input (batch, height, width, in_channels)", shape, len(shape) == 4)
-    _, *size, channels = shape
+    _, *lengths, channels = shape
+    size: Sequence[int | None] = lengths
     for plan, pair in zip(plans, weights, strict=True):
-        if (
-            len(plan.axes) != 2
-            or plan.groups != 1
-            or any(axis.d != 1 or axis.tail for axis in plan.axes)
-        ):
+        plain = all(axis.d == 1 and not axis.tail for axis in plan.axes)
+        if len(plan.axes) != 2 or plan.groups != 1 or not plain:
             raise SplitDeconvError(
                 "the phases of this transposed convolution cannot be kept separate",
                 where="phase_chain.stay_apart",
@@ -101,19 +105,18 @@ def _check(plans, shape, weights):
                 got=f"axes {plan.axes}, {plan.groups} group(s)",
                 fix="apply it by itself (splitdeconv.apply)",
             )
-        wanted = [axis.n for axis in plan.axes]
-        _expect(f"an image of {wanted}, as planned", size, list(size) == wanted)
-        kernel, found = tuple(axis.k for axis in plan.axes), [tuple(part) for part in pair]
-        fits = len(found) == 2 and found[0] == (*kernel, *found[1], channels)
-        _expect(
-            f"filters {(*kernel, 'out_channels', channels)} and a bias (out_channels,)", found, fits
-        )
-        size, (channels,) = plan.output_shape, found[1]
+        planned = [axis.n for axis in plan.axes]
+        _expect(f"an image of {planned}, as planned", size, list(size) == planned)
+        kernel, given = tuple(axis.k for axis in plan.axes), [tuple(part) for part in pair]
+        fits = len(given) == 2 and given[0] == (*kernel, *given[1], channels)
+        filters = (*kernel, "out_channels", channels)
+        _expect(f"filters {filters} and a bias (out_channels,)", given, fits)
+        size, (channels,) = plan.output_shape, given[1]
     phases = prod(axis.s for plan in plans for axis in plan.axes)
     _expect(f"at most {MOST_PHASES} phases at the end", phases, phases <= MOST_PHASES)
 
 
-def _expect(expected, got, fits):
+def _expect(expected: str, got: object, fits: bool) -> None:
     if not fits:
         raise SplitDeconvError(
             "the layers do not form a chain",

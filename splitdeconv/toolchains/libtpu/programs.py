@@ -6,7 +6,7 @@ libtpu needs without a TPU. See `libtpu.measure` for the contents of a case.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +23,16 @@ from ...errors import SplitDeconvError, explain
 from . import hlo
 
 #: A result of `libtpu.cases`.
-Case = Mapping[str, Any]
+Case: TypeAlias = Mapping[str, Any]
+#: A function of weights and inputs, and the shapes of both.
+Program: TypeAlias = tuple[Callable[..., Any], Any, Any]
 
 
 def estimate(case: Case) -> list[dict[str, Any]]:
     """The operations of one case's ahead-of-time compiled program, as records."""
     compute, shapes = folded(*program(case))[1:]
-    return hlo.operations(_compiled(compute, shapes, _device(case["topology"])).as_text()).to_dict(
-        "records"
-    )
+    compiled = _compiled(compute, shapes, _device(case["topology"]))
+    return hlo.operations(compiled.as_text()).to_dict("records")
 
 
 def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
@@ -40,7 +41,9 @@ def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
     A form that cannot be compiled or run has a reason and does not affect the others. There are no
     speedups without a native form.
     """
-    device, runs, answers = jax.devices()[0], {}, {}
+    device = jax.devices()[0]
+    runs: dict[Any, Callable[[], Any]] = {}
+    answers: dict[int, dict[str, Any]] = {}
     for index, case in enumerate(cases):
         try:
             run = _loaded(case, device)
@@ -57,13 +60,12 @@ def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
             table[["speedup", "low", "high"]] = np.nan
         name = f"{device.platform} {device.device_kind}"
         rows = table.drop(columns="name").to_dict("records")
-        answers |= {
-            index: {"device": name, **row} for index, row in zip(table["name"], rows, strict=True)
-        }
+        for index, row in zip(table["name"], rows, strict=True):
+            answers[index] = {"device": name, **row}
     return [answers[index] for index in range(len(cases))]
 
 
-def _loaded(case, device):
+def _loaded(case: Case, device: Any) -> Callable[[], Any]:
     """A case's program on a device: a function without arguments that waits for its result."""
     function, weights, x = program(case)
     prepare, compute, shapes = folded(function, weights, x)
@@ -71,9 +73,8 @@ def _loaded(case, device):
     count = len(jax.tree.leaves(weights))
     arguments = [*jax.jit(prepare)(*values[:count]), *values[count:]]
     compiled = _compiled(compute, shapes, device)
-    arguments = [
-        jax.device_put(a, f) for a, f in zip(arguments, compiled.input_formats[0], strict=True)
-    ]
+    formats = compiled.input_formats[0]
+    arguments = [jax.device_put(a, f) for a, f in zip(arguments, formats, strict=True)]
     return lambda: jax.block_until_ready(compiled(*arguments))
 
 
@@ -98,56 +99,58 @@ def folded(
     jaxpr, count = closed.jaxpr, len(jax.tree.leaves(weights))
     fixed, moving = set(jaxpr.invars[:count]), set(jaxpr.invars[count:])
     # Equations that depend on neither go into both, where they are constants and not arguments.
-    early, late = [], []
+    early, late = list[Any](), list[Any]()
     for equation in jaxpr.eqns:
         inputs = {v for v in equation.invars if not isinstance(v, Literal)}
         depends = moving if inputs & moving else fixed if inputs & fixed else set()
         depends.update(equation.outvars)
-        for part in [late] * (depends is not fixed) + [early] * (depends is not moving):
-            part.append(equation)
+        if depends is not fixed:
+            late.append(equation)
+        if depends is not moving:
+            early.append(equation)
     used = [v for equation in late for v in equation.invars] + jaxpr.outvars
     constants = list(dict.fromkeys(v for v in used if not isinstance(v, Literal) and v in fixed))
 
-    def part(invars, equations, outvars):
-        return jaxpr_as_fun(
-            ClosedJaxpr(
-                jaxpr.replace(invars=invars, outvars=outvars, eqns=equations), closed.consts
-            )
-        )
+    def part(
+        invars: Sequence[Any], equations: Sequence[Any], outvars: Sequence[Any]
+    ) -> Callable[..., Any]:
+        program = jaxpr.replace(invars=invars, outvars=outvars, eqns=equations)
+        return jaxpr_as_fun(ClosedJaxpr(program, closed.consts))
 
     invars = constants + jaxpr.invars[count:]
     shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in invars]
     return part(jaxpr.invars[:count], early, constants), part(invars, late, jaxpr.outvars), shapes
 
 
-def program(case: Case) -> tuple[Callable[..., Any], Any, Any]:
+def program(case: Case) -> Program:
     """A case's function of weights and inputs, and their shapes."""
     return {"layer": _layer, "network": _network, "chain": _chain}[case["kind"]](case)
 
 
-def _layer(case):
+def _layer(case: Case) -> Program:
     (layer,), dtype = case["layers"], jnp.dtype(case["dtype"])
     planned = Layer.from_row(layer).plan(case["form"])
     filters = (layer["k_h"], layer["k_w"], layer["c_out"] // layer["groups"], layer["c_in"])
+    image = (case["batch"], layer["in_h"], layer["in_w"], layer["c_in"])
     return (
         lambda w, x: apply(planned, x, w, interleave=case["interleave"]),
         jax.ShapeDtypeStruct(filters, dtype),
-        jax.ShapeDtypeStruct((case["batch"], layer["in_h"], layer["in_w"], layer["c_in"]), dtype),
+        jax.ShapeDtypeStruct(image, dtype),
     )
 
 
-def _network(case):
+def _network(case: Case) -> Program:
     """A benchmark network by name, or the model in a .keras file."""
     from ...convert import convert
     from ...networks import build, names
 
-    known, form, options = case["model"] in names(), case["form"], {}
+    known, form = case["model"] in names(), case["form"]
+    options: dict[str, Any] = {}
     if form == "auto":
         options["target"] = case["target"]
     if known:
-        model = build(
-            case["model"], "native" if form == "auto" else form, seed=None, dtype=case["dtype"]
-        )
+        deconv = "native" if form == "auto" else form
+        model = build(case["model"], deconv, seed=None, dtype=case["dtype"])
     elif form != "nzp":
         from ...formats.keras.model import KerasModel
 
@@ -177,23 +180,20 @@ def _network(case):
             got=f"inputs {shapes}",
             fix="save the model with inputs of fixed size",
         )
-    inputs = [
+    inputs: Any = [
         jax.ShapeDtypeStruct((case["batch"], *x.shape[1:]), jnp.dtype(x.dtype))
         for x in model.inputs
     ]
+    inputs = inputs if len(inputs) > 1 else inputs[0]
     weights = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in _variables(model)]
-    return (
-        lambda w, x: model.stateless_call(*w, x, training=False)[0],
-        weights,
-        inputs if len(inputs) > 1 else inputs[0],
-    )
+    return lambda w, x: model.stateless_call(*w, x, training=False)[0], weights, inputs
 
 
-def _variables(model):
+def _variables(model: Any) -> tuple[list[Any], list[Any]]:
     return model.trainable_variables, model.non_trainable_variables
 
 
-def _chain(case):
+def _chain(case: Case) -> Program:
     """A chain of only the transposed convolutions of a network, each followed by bias and ReLU."""
     from .phase_chain import stay_apart
 
@@ -206,16 +206,14 @@ def _chain(case):
         for a in layers
     ]
 
-    def apart(weights, x):
-        return stay_apart(
-            [Layer.from_row(a).plan("stacked") for a in layers], x, weights, jax.nn.relu
-        )
+    def apart(weights: Any, x: Any) -> Any:
+        plans = [Layer.from_row(row).plan("stacked") for row in layers]
+        return stay_apart(plans, x, weights, jax.nn.relu)
 
-    def each(weights, x):
-        for a, (w, b) in zip(layers, weights, strict=True):
-            x = jax.nn.relu(
-                apply(Layer.from_row(a).plan(case["form"]), x, w, interleave=case["interleave"]) + b
-            )
+    def each(weights: Any, x: Any) -> Any:
+        for row, (w, b) in zip(layers, weights, strict=True):
+            planned = Layer.from_row(row).plan(case["form"])
+            x = jax.nn.relu(apply(planned, x, w, interleave=case["interleave"]) + b)
         return x
 
     shape = (case["batch"], layers[0]["in_h"], layers[0]["in_w"], layers[0]["c_in"])
@@ -223,16 +221,16 @@ def _chain(case):
 
 
 @cache
-def _device(topology):
+def _device(topology: str) -> Any:
     return topologies.get_topology_desc(platform="tpu", topology_name=topology).devices[0]
 
 
-def _compiled(function, shapes, device):
+def _compiled(function: Callable[..., Any], shapes: Sequence[Any], device: Any) -> Any:
     """The program for one device in its preferred layouts, which a network would use as well."""
     free = Format(Layout.AUTO, SingleDeviceSharding(device))
     return jax.jit(function, in_shardings=free, out_shardings=free).lower(*shapes).compile()
 
 
-def _values(shape, seed):
+def _values(shape: Any, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     return jnp.asarray(rng.standard_normal(shape.shape, "float32"), shape.dtype)

@@ -5,16 +5,23 @@ others. Only the native model is exported. Every form, and the baseline with zer
 by rewriting that file, so that integer weights, scales and zero points are the same in all of them.
 """
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ... import networks, pretrained
 from ...convert.decide import decide_all
 from ...core.forms import FILE_FORMS
+from ...core.typing import NumpyArray
 from ...errors import check_choice
 from ...extras import require
 from ...formats.site import Decision
 from ...formats.tflite.model import TFLiteModel
 from . import tflite
+
+if TYPE_CHECKING:
+    import keras
 
 FORMS = ("native", "nzp", *FILE_FORMS)
 DTYPES = ("int8", "float32")
@@ -25,7 +32,7 @@ DTYPES = ("int8", "float32")
 VGG_MEANS = np.array([123.68, 116.779, 103.939], "float32")
 
 
-def _less_means(pixels):
+def _less_means(pixels: NumpyArray) -> NumpyArray:
     return (pixels + 1) * 127.5 - VGG_MEANS
 
 
@@ -40,7 +47,9 @@ _RANGES = {
 }
 
 
-def typical_inputs(name, model, count=4, seed=0):
+def typical_inputs(
+    name: str, model: "keras.Model", count: int = 4, seed: int = 0
+) -> list[NumpyArray]:
     """Inputs for calibrating a benchmark network.
 
     Args:
@@ -60,20 +69,18 @@ def typical_inputs(name, model, count=4, seed=0):
         resize = require("skimage.transform", "notebooks").resize
         shape = tuple(model.inputs[0].shape[1:])
         photographs = pretrained.samples("vintage_cyclegan", count, seed)
-        pixels = np.stack(
-            [resize(photograph, shape, order=1, anti_aliasing=True) for photograph in photographs]
-        )
-        return [_RANGES[name](pixels).astype("float32")]
+        resized = [resize(image, shape, order=1, anti_aliasing=True) for image in photographs]
+        return [_RANGES[name](np.stack(resized)).astype("float32")]
     rng = np.random.default_rng(seed)
     latent, *labels = (x.shape[-1] for x in model.inputs)
     latents = rng.standard_normal((count, latent)).astype("float32")
-    return [
-        latents,
-        *(np.eye(classes, dtype="float32")[np.arange(count) % classes] for classes in labels),
-    ]
+    one_hot = [np.eye(n, dtype="float32")[np.arange(count) % n] for n in labels]
+    return [latents, *one_hot]
 
 
-def network(name, *, dtype="int8", count=4, seed=0, **options) -> bytes:
+def network(
+    name: str, *, dtype: str = "int8", count: int = 4, seed: int = 0, **options: Any
+) -> bytes:
     """Export a whole benchmark network with native transposed convolutions as .tflite.
 
     Args:
@@ -90,12 +97,13 @@ def network(name, *, dtype="int8", count=4, seed=0, **options) -> bytes:
     model = networks.build(name, "native", seed=seed, **options)
     if dtype == "float32":
         return tflite.export(model)
-    return tflite.full_int8(
-        tflite.export(model, calibration=typical_inputs(name, model, count, seed))
-    )
+    calibration = typical_inputs(name, model, count, seed)
+    return tflite.full_int8(tflite.export(model, calibration=calibration))
 
 
-def layers(name, *, dtype="int8", count=4, seed=0, **options):
+def layers(
+    name: str, *, dtype: str = "int8", count: int = 4, seed: int = 0, **options: Any
+) -> Iterator[tuple[str, bytes]]:
     """Export each transposed convolution of a network in isolation, with its own weights.
 
     It is calibrated with the values that reach it in the network.
@@ -109,33 +117,32 @@ def layers(name, *, dtype="int8", count=4, seed=0, **options):
     check_choice(dtype, DTYPES, "element type", "models.layers")
     keras = require("keras", "tensorflow")
     model = networks.build(name, "native", seed=seed, **options)
-    found = alone(model)
+    singles = alone(model)
     if dtype == "float32":
-        yield from ((layer, tflite.export(single)) for layer, single in found)
+        yield from ((layer, tflite.export(single)) for layer, single in singles)
         return
-    inputs = [model.get_layer(layer).input for layer, _ in found]
+    inputs = [model.get_layer(layer).input for layer, _ in singles]
     reaching = keras.Model(model.inputs, inputs)(typical_inputs(name, model, count, seed))
-    for (layer, single), samples in zip(
-        found, reaching if isinstance(reaching, list) else [reaching], strict=True
-    ):
+    reaching = reaching if isinstance(reaching, list) else [reaching]
+    for (layer, single), samples in zip(singles, reaching, strict=True):
         yield layer, tflite.full_int8(tflite.export(single, calibration=samples.numpy()))
 
 
-def alone(model):
+def alone(model: "keras.Model") -> list[tuple[str, "keras.Model"]]:
     """(name, single-layer Keras model with its weights) of each native transposed convolution."""
     keras = require("keras", "tensorflow")
-    found = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
     singles = []
-    for layer in found:
-        single = keras.Sequential(
-            [keras.Input(layer.input.shape[1:]), type(layer).from_config(layer.get_config())]
-        )
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Conv2DTranspose):
+            continue
+        copy = type(layer).from_config(layer.get_config())
+        single = keras.Sequential([keras.Input(layer.input.shape[1:]), copy])
         single.set_weights(layer.get_weights())
         singles.append((layer.name, single))
     return singles
 
 
-def rewritten(native, form, target="generic"):
+def rewritten(native: bytes, form: str, target: str = "generic") -> tuple[bytes, list[str]]:
     """Rewrite a native file in another form, in this process, because the file is trusted.
 
     Args:
@@ -155,13 +162,11 @@ def rewritten(native, form, target="generic"):
     sites = model.sites()
     if form in ("native", "nzp"):
         verdict = "leave" if form == "native" else "convert"
-        decisions = [
-            Decision(site, verdict, form, None, "a baseline")
-            for site in sites
-            if site.problem is None
-        ]
+        sites = [site for site in sites if site.problem is None]
+        decisions = [Decision(site, verdict, form, None, "a baseline") for site in sites]
     else:
         decisions = decide_all(sites, target, form)
     model.apply(decisions)
-    kept = [decision.form if decision.verdict == "convert" else "native" for decision in decisions]
-    return (model.serialize() if set(kept) != {"native"} else native), kept
+    kept = [decision.form if decision.verdict == "convert" else None for decision in decisions]
+    forms = [form or "native" for form in kept]
+    return (model.serialize() if set(forms) != {"native"} else native), forms

@@ -4,13 +4,21 @@ Transposed convolutions are padded explicitly, as in PyTorch's exports, or repla
 zero-insertion baseline. `splitdeconv.convert` splits them.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ...convert import convert
+from ...core.geometry import Axis
 from ...core.plan import plan
+from ...core.typing import NumpyArray
 from ...errors import SplitDeconvError, check_choice
 from ...extras import require
 from .benchmark import FORMS, alone
+
+if TYPE_CHECKING:
+    import keras
 
 _OPSET, _IR = 17, 8  # the newest opset that all supported runtimes implement as far as used here
 _ACTIVATIONS = {
@@ -20,10 +28,11 @@ _ACTIVATIONS = {
     "elu": "Elu",
     "leaky_relu": "LeakyRelu",
 }
+_AUTO_PADS = {"same": "SAME_UPPER", "valid": "VALID"}
 _TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
-def rewritten(model, form, target="generic"):
+def rewritten(model: "keras.Model", form: str, target: str = "generic") -> tuple[bytes, list[str]]:
     """Export a Keras model as .onnx in a given form.
 
     Args:
@@ -44,12 +53,12 @@ def rewritten(model, form, target="generic"):
     if form in ("native", "nzp"):
         return data, [form] * len(alone(model))
     done = convert(data, target=target, form=form, verify=False)
-    return done.model, [
-        d.form if d.verdict == "convert" else "native" for d in done.report.decisions
-    ]
+    decisions = done.report.decisions
+    kept = [decision.form if decision.verdict == "convert" else None for decision in decisions]
+    return done.model, [form or "native" for form in kept]
 
 
-def export(model, form="native") -> bytes:
+def export(model: "keras.Model", form: str = "native") -> bytes:
     """Export a Keras model as .onnx.
 
     Args:
@@ -70,12 +79,15 @@ def export(model, form="native") -> bytes:
 class _Graph:
     """Nodes and constants, added layer by layer; tensors are named with numbers."""
 
-    def __init__(self, model, form):
+    def __init__(self, model: "keras.Model", form: str) -> None:
         self._model, self._form = model, form
         self._onnx = require("onnx", "onnx")
-        self._nodes, self._stored, self._names = [], [], {}
+        self._nodes: list[Any] = []
+        self._stored: list[Any] = []
+        self._names: dict[int, str] = {}
 
-    def build(self):
+    def build(self) -> bytes:
+        """The bytes of the file."""
         for x in self._model.inputs:
             self._names[id(x)] = f"x{len(self._names)}"
         ports = [self._port(self._names[id(x)], x) for x in self._model.inputs]
@@ -83,120 +95,95 @@ class _Graph:
             inputs = layer.input if isinstance(layer.input, list) else [layer.input]
             if type(layer).__name__ != "InputLayer":
                 make = getattr(self, f"_{type(layer).__name__.lower()}", None)
-                if (
-                    make is None
-                    or getattr(layer, "data_format", "channels_last") != "channels_last"
-                ):
+                layout = getattr(layer, "data_format", "channels_last")
+                if make is None or layout != "channels_last":
                     raise _unknown(layer)
                 self._names[id(layer.output)] = make(layer, *(self._names[id(x)] for x in inputs))
-        sinks = []
+        sinks, helper = [], self._onnx.helper
         for i, y in enumerate(self._model.outputs):
-            self._nodes.append(
-                self._onnx.helper.make_node("Identity", [self._names[id(y)]], [f"y{i}"])
-            )
+            self._nodes.append(helper.make_node("Identity", [self._names[id(y)]], [f"y{i}"]))
             sinks.append(self._port(f"y{i}", y))
-        helper = self._onnx.helper
         graph = helper.make_graph(self._nodes, self._model.name, ports, sinks, self._stored)
-        made = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR
-        )
-        return made.SerializeToString()
+        opsets = [helper.make_opsetid("", _OPSET)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR).SerializeToString()
 
-    def _port(self, name, tensor):
+    def _port(self, name: str, tensor: Any) -> Any:
         shape = [1, *tensor.shape[1:]]
         shape = [shape[i] for i in _TO_CHANNELS_FIRST] if len(shape) == 4 else shape
         return self._onnx.helper.make_tensor_value_info(name, self._onnx.TensorProto.FLOAT, shape)
 
-    def _emit(self, kind, *inputs, **attributes):
+    def _emit(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"{kind.lower()}_{len(self._nodes)}"
-        self._nodes.append(
-            self._onnx.helper.make_node(kind, inputs, [name], name=name, **attributes)
-        )
+        node = self._onnx.helper.make_node(kind, inputs, [name], name=name, **attributes)
+        self._nodes.append(node)
         return name
 
-    def _constant(self, values, dtype="float32"):
+    def _constant(self, values: Any, dtype: str = "float32") -> str:
         name = f"constant_{len(self._stored)}"
-        stored = self._onnx.numpy_helper.from_array(
-            np.ascontiguousarray(np.asarray(values, dtype)), name
-        )
-        self._stored.append(stored)
+        array = np.ascontiguousarray(np.asarray(values, dtype))
+        self._stored.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
-    def _reshape(self, layer, x):
+    def _reshape(self, layer: Any, x: str) -> str:
         shape = [1, *layer.output.shape[1:]]
         y = self._emit("Reshape", x, self._constant(shape, "int64"))
         return self._emit("Transpose", y, perm=_TO_CHANNELS_FIRST) if len(shape) == 4 else y
 
-    def _flatten(self, layer, x):
+    def _flatten(self, layer: Any, x: str) -> str:
         return self._emit("Flatten", self._emit("Transpose", x, perm=_TO_CHANNELS_LAST))
 
-    def _dense(self, layer, x):
-        return self._activated(
-            layer, self._emit("Gemm", x, self._constant(layer.kernel), *self._bias(layer))
-        )
+    def _dense(self, layer: Any, x: str) -> str:
+        y = self._emit("Gemm", x, self._constant(layer.kernel), *self._bias(layer))
+        return self._activated(layer, y)
 
-    def _conv2d(self, layer, x):
+    def _conv2d(self, layer: Any, x: str) -> str:
         kernel = self._constant(np.transpose(layer.kernel, (3, 2, 0, 1)))
-        settings = {
-            "strides": layer.strides,
-            "dilations": layer.dilation_rate,
-            "group": layer.groups,
-        }
-        padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
-        return self._activated(
-            layer, self._emit("Conv", x, kernel, *self._bias(layer), auto_pad=padding, **settings)
-        )
+        settings = {"strides": layer.strides, "dilations": layer.dilation_rate}
+        settings |= {"group": layer.groups, "auto_pad": _AUTO_PADS[layer.padding]}
+        y = self._emit("Conv", x, kernel, *self._bias(layer), **settings)
+        return self._activated(layer, y)
 
-    def _conv2dtranspose(self, layer, x):
-        size, settings = layer.input.shape[1:3], {"dilations": layer.dilation_rate}
-        axes = plan(
-            tuple(size), layer.kernel_size, layer.strides, layer.padding.upper(), **settings
-        ).axes
+    def _conv2dtranspose(self, layer: Any, x: str) -> str:
+        size, padding = tuple(layer.input.shape[1:3]), layer.padding.upper()
+        options = {"dilations": layer.dilation_rate}
+        axes = plan(size, layer.kernel_size, layer.strides, padding, **options).axes
         if any(a.d > 1 for a in axes):
             raise _unknown(layer)
         make = self._inserted if self._form == "nzp" else self._transposed
         return self._activated(layer, make(x, np.asarray(layer.kernel), self._bias(layer), axes))
 
-    def _transposed(self, x, kernel, bias, axes):
-        after = [(a.n - 1) * a.s + a.k - a.p - a.o for a in axes]
+    def _transposed(self, x: str, kernel: NumpyArray, bias: list[str], axes: Sequence[Axis]) -> str:
+        after = [a.end for a in axes]
         pads = [max(a.p, 0) for a in axes] + [max(spare, 0) for spare in after]
-        settings = {
-            "strides": [a.s for a in axes],
-            "output_padding": [max(-spare, 0) for spare in after],
-        }
-        return self._emit(
-            "ConvTranspose",
-            x,
-            self._constant(kernel.transpose(3, 2, 0, 1)),
-            *bias,
-            pads=pads,
-            **settings,
-        )
+        settings = {"pads": pads, "strides": [a.s for a in axes]}
+        settings["output_padding"] = [max(-spare, 0) for spare in after]
+        filters = self._constant(kernel.transpose(3, 2, 0, 1))
+        return self._emit("ConvTranspose", x, filters, *bias, **settings)
 
-    def _inserted(self, x, kernel, bias, axes):
+    def _inserted(self, x: str, kernel: NumpyArray, bias: list[str], axes: Sequence[Axis]) -> str:
         """Insert zeros with Pad and Reshape, then convolve with the mirrored filter."""
-        (h, w), channels = axes, kernel.shape[3]
-        apart = self._emit("Reshape", x, self._constant([1, channels, h.n, 1, w.n, 1], "int64"))
-        zeros = self._constant([0] * 9 + [h.s - 1, 0, w.s - 1], "int64")
-        whole = self._constant([1, channels, h.n * h.s, w.n * w.s], "int64")
+        (height, width), channels = axes, kernel.shape[3]
+        n_h, n_w = (axis.n or 0 for axis in axes)  # a Keras model here has fixed sizes
+        apart = self._emit("Reshape", x, self._constant([1, channels, n_h, 1, n_w, 1], "int64"))
+        zeros = self._constant([0] * 9 + [height.s - 1, 0, width.s - 1], "int64")
+        sizes = [n_h * height.s, n_w * width.s]
+        whole = self._constant([1, channels, *sizes], "int64")
         x = self._emit("Reshape", self._emit("Pad", apart, zeros), whole)
-        after = [a.o + a.p - a.n * a.s for a in axes]
+        after = [a.tail + a.p for a in axes]
         if min(after) < 0:  # zeros that no output reads
-            ends = [a.n * a.s + min(spare, 0) for a, spare in zip(axes, after, strict=True)]
-            x = self._emit(
-                "Slice", x, *(self._constant(v, "int64") for v in ([0, 0], ends, [2, 3]))
-            )
+            ends = [size + min(spare, 0) for size, spare in zip(sizes, after, strict=True)]
+            x = self._slice(x, [0, 0], ends)
         mirrored = self._constant(kernel[::-1, ::-1].transpose(2, 3, 0, 1))
         pads = [a.k - 1 - a.p for a in axes] + [max(spare, 0) for spare in after]
         return self._emit("Conv", x, mirrored, *bias, pads=pads)
 
-    def _bias(self, layer):
+    def _bias(self, layer: Any) -> list[str]:
         return [self._constant(layer.bias)] if layer.use_bias else []
 
-    def _activation(self, layer, x):
+    def _activation(self, layer: Any, x: str) -> str:
         return self._activated(layer, x)
 
-    def _activated(self, layer, x):
+    def _activated(self, layer: Any, x: str) -> str:
         name = layer.activation.__name__
         if name == "linear":
             return x
@@ -204,61 +191,58 @@ class _Graph:
             raise _unknown(layer)
         return self._emit(_ACTIVATIONS[name], x, **({"alpha": 0.2} if name == "leaky_relu" else {}))
 
-    def _batchnormalization(self, layer, x):
+    def _batchnormalization(self, layer: Any, x: str) -> str:
         values = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
-        return self._emit(
-            "BatchNormalization", x, *map(self._constant, values), epsilon=layer.epsilon
-        )
+        constants = map(self._constant, values)
+        return self._emit("BatchNormalization", x, *constants, epsilon=layer.epsilon)
 
-    def _groupnormalization(self, layer, x):
+    def _groupnormalization(self, layer: Any, x: str) -> str:
         if layer.groups not in (-1, layer.input.shape[-1]):
             raise _unknown(layer)
         values = map(self._constant, (layer.gamma, layer.beta))
         return self._emit("InstanceNormalization", x, *values, epsilon=layer.epsilon)
 
-    def _rescaling(self, layer, x):
-        return self._emit(
-            "Add", self._emit("Mul", x, self._constant(layer.scale)), self._constant(layer.offset)
-        )
+    def _rescaling(self, layer: Any, x: str) -> str:
+        scaled = self._emit("Mul", x, self._constant(layer.scale))
+        return self._emit("Add", scaled, self._constant(layer.offset))
 
-    def _upsampling2d(self, layer, x):
+    def _upsampling2d(self, layer: Any, x: str) -> str:
         if layer.interpolation != "nearest":
             raise _unknown(layer)
         settings = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        return self._emit(
-            "Resize", x, "", self._constant([1, 1, *layer.size]), mode="nearest", **settings
-        )
+        scales = self._constant([1, 1, *layer.size])
+        return self._emit("Resize", x, "", scales, mode="nearest", **settings)
 
-    def _maxpooling2d(self, layer, x):
-        padding = {"same": "SAME_UPPER", "valid": "VALID"}[layer.padding]
-        return self._emit(
-            "MaxPool", x, kernel_shape=layer.pool_size, strides=layer.strides, auto_pad=padding
-        )
+    def _maxpooling2d(self, layer: Any, x: str) -> str:
+        settings = {"kernel_shape": layer.pool_size, "strides": layer.strides}
+        return self._emit("MaxPool", x, auto_pad=_AUTO_PADS[layer.padding], **settings)
 
-    def _zeropadding2d(self, layer, x):
+    def _zeropadding2d(self, layer: Any, x: str) -> str:
         (top, bottom), (left, right) = layer.padding
         return self._emit("Pad", x, self._constant([0, 0, top, left, 0, 0, bottom, right], "int64"))
 
-    def _cropping2d(self, layer, x):
+    def _cropping2d(self, layer: Any, x: str) -> str:
         starts = [before for before, _ in layer.cropping]
-        ends = [
-            n - after for n, (_, after) in zip(layer.input.shape[1:3], layer.cropping, strict=True)
-        ]
-        return self._emit(
-            "Slice", x, *(self._constant(values, "int64") for values in (starts, ends, [2, 3]))
-        )
+        sizes = layer.input.shape[1:3]
+        ends = [n - after for n, (_, after) in zip(sizes, layer.cropping, strict=True)]
+        return self._slice(x, starts, ends)
 
-    def _concatenate(self, layer, *parts):
+    def _slice(self, x: str, starts: list[int], ends: list[int]) -> str:
+        """The part of an image between two corners."""
+        places = (self._constant(values, "int64") for values in (starts, ends, [2, 3]))
+        return self._emit("Slice", x, *places)
+
+    def _concatenate(self, layer: Any, *parts: str) -> str:
         return self._emit("Concat", *parts, axis=1)
 
-    def _add(self, layer, *parts):
+    def _add(self, layer: Any, *parts: str) -> str:
         return self._emit("Sum", *parts)
 
-    def _dropout(self, layer, x):
+    def _dropout(self, layer: Any, x: str) -> str:
         return x
 
 
-def _unknown(layer):
+def _unknown(layer: Any) -> SplitDeconvError:
     return SplitDeconvError(
         "this layer cannot be exported to ONNX",
         where=layer.name,

@@ -8,11 +8,13 @@ and instance normalisation needs neither SQUARE nor NEG.
 import keras
 from keras import ops
 
+from ...core.typing import Array
+
 
 class ELU(keras.layers.ELU):
     """Keras' layer, computed with `elu`."""
 
-    def call(self, inputs):
+    def call(self, inputs: Array) -> Array:
         """(..., channels) to the same shape."""
         return elu(inputs, self.alpha)
 
@@ -20,7 +22,7 @@ class ELU(keras.layers.ELU):
 class GroupNormalization(keras.layers.GroupNormalization):
     """Keras' layer, computed with `instance_norm` if every channel is a group."""
 
-    def call(self, inputs):
+    def call(self, inputs: Array) -> Array:
         """(batch, ..., channels) to the same shape."""
         if self.axis not in (-1, len(inputs.shape) - 1) or self.groups != inputs.shape[-1]:
             return super().call(inputs)
@@ -30,7 +32,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
 _LAYERS = {keras.layers.ELU: ELU, keras.layers.GroupNormalization: GroupNormalization}
 
 
-def quantizable(model):
+def quantizable(model: keras.Model) -> keras.Model:
     """Replace ELU activations and instance normalisation with operators that have int8 kernels.
 
     Args:
@@ -46,7 +48,7 @@ def quantizable(model):
     return copy
 
 
-def elu(x, alpha=1.0):
+def elu(x: Array, alpha: float = 1.0) -> Array:
     """ELU: x above 0, alpha (exp(x) - 1) elsewhere.
 
     See Clevert et al., arXiv 1511.07289, equation 15.
@@ -61,7 +63,7 @@ def elu(x, alpha=1.0):
     return ops.relu(x) + (below if alpha == 1 else alpha * below)
 
 
-def instance_norm(x, gamma, beta, epsilon):
+def instance_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
     """Normalise each channel of each image to zero mean and unit variance.
 
     See Ulyanov et al., arXiv 1607.08022, equation 4.
@@ -73,17 +75,17 @@ def instance_norm(x, gamma, beta, epsilon):
     """
     axes = tuple(range(1, len(x.shape) - 1))
     less = x - ops.mean(x, axis=axes, keepdims=True)
-    found = less * ops.rsqrt(ops.mean(less * less, axis=axes, keepdims=True) + epsilon)
-    found = found if gamma is None else found * gamma
-    return found if beta is None else found + beta
+    normal = less * ops.rsqrt(ops.mean(less * less, axis=axes, keepdims=True) + epsilon)
+    normal = normal if gamma is None else normal * gamma
+    return normal if beta is None else normal + beta
 
 
-def _clone(layer):
+def _clone(layer: keras.layers.Layer) -> keras.layers.Layer:
     copy = _LAYERS.get(type(layer), type(layer)).from_config(layer.get_config())
     if _is_elu(layer):
         copy.activation = elu
     return copy
 
 
-def _is_elu(layer):
+def _is_elu(layer: keras.layers.Layer) -> bool:
     return getattr(layer, "activation", None) is keras.activations.elu

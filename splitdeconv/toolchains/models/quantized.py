@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from splitdeconv.errors import SplitDeconvError
-from splitdeconv.extras import require
+from ...core.typing import NumpyArray
+from ...errors import SplitDeconvError
+from ...extras import require
 
 
-def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def run_int8(data: bytes, inputs: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     """Run a full int8 generator image by image, with LiteRT's default kernels on one thread.
 
     Args:
@@ -25,15 +26,14 @@ def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
     interpreter.allocate_tensors()
     ports = [*interpreter.get_input_details(), *interpreter.get_output_details()]
-    found = ", ".join(
-        f"{np.dtype(port['dtype'])} {tuple(map(int, port['shape']))}" for port in ports
-    )
-    if len(ports) != 2 or {np.dtype(port["dtype"]) for port in ports} != {np.dtype("int8")}:
+    kinds = [(np.dtype(port["dtype"]), tuple(map(int, port["shape"]))) for port in ports]
+    described = ", ".join(f"{kind} {shape}" for kind, shape in kinds)
+    if len(ports) != 2 or {kind for kind, _ in kinds} != {np.dtype("int8")}:
         raise SplitDeconvError(
             "invalid generator: expected a full int8 file",
             where="run_int8",
             expected="one int8 input and one int8 output",
-            got=found,
+            got=described,
             fix="export it with calibration samples",
         )
     source, sink = ports
@@ -41,17 +41,17 @@ def run_int8(data: bytes, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise SplitDeconvError(
             "the inputs do not fit the file",
             where="run_int8",
-            expected=found,
+            expected=described,
             got=f"shape {inputs.shape}",
             fix="pass images of the size that the file expects",
         )
     scale, zero = source["quantization"]
     quantized = np.clip(np.rint(inputs / scale) + zero, -128, 127).astype("int8")
-    outputs = []
+    results = []
     for image in quantized:
         interpreter.set_tensor(source["index"], image[None])
         interpreter.invoke()
-        outputs.append(interpreter.get_tensor(sink["index"])[0])
-    outputs = np.stack(outputs)
+        results.append(interpreter.get_tensor(sink["index"])[0])
+    outputs = np.stack(results)
     scale, zero = sink["quantization"]
     return outputs, ((outputs.astype("int32") - zero) * scale).astype("float32")

@@ -1,12 +1,19 @@
 """Export Keras models as .tflite files for LiteRT (formerly TensorFlow Lite)."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from ...core.typing import NumpyArray
 from ...errors import SplitDeconvError
 from ...extras import require
 from ...formats.tflite.flatbuffer.check import check
 from ...formats.tflite.flatbuffer.file import read
 from ...formats.tflite.graph import operator_name, ports, type_name
+
+if TYPE_CHECKING:
+    import keras
 
 
 def available() -> str | None:
@@ -18,7 +25,12 @@ def available() -> str | None:
     return None
 
 
-def export(model, *, batch=1, calibration=None) -> bytes:
+def export(
+    model: "keras.Model",
+    *,
+    batch: int = 1,
+    calibration: NumpyArray | Sequence[NumpyArray] | None = None,
+) -> bytes:
     """Export a Keras model as a .tflite file with a fixed batch and constant weights.
 
     A dynamic batch would leave shape arithmetic in the file that accelerators refuse
@@ -40,23 +52,10 @@ def export(model, *, batch=1, calibration=None) -> bytes:
         SplitDeconvError: TensorFlow is missing, or the typical inputs do not match the model's.
     """
     tf = require("tensorflow", "tensorflow")
-    freeze = require(
-        "tensorflow.python.framework.convert_to_constants", "tensorflow"
-    ).convert_variables_to_constants_v2
-    calibration = calibration if isinstance(calibration, list | None) else [calibration]
-    counts = [] if calibration is None else [len(samples) for samples in calibration]
-    if calibration is not None and (
-        len(counts) != len(model.inputs) or not counts[0] or len(set(counts)) > 1
-    ):
-        raise SplitDeconvError(
-            "the model cannot be exported",
-            where="models.tflite.export",
-            expected="the same number of calibration samples, at least 1, "
-            f"for {len(model.inputs)} input(s)",
-            got=" and ".join(map(str, counts)) or "none",
-            fix="pass one array of typical values per input, all of the same length",
-        )
-    if calibration is not None:
+    constants = require("tensorflow.python.framework.convert_to_constants", "tensorflow")
+    typical: Any = calibration if isinstance(calibration, list | None) else [calibration]
+    if typical is not None:
+        _check_calibration(model, typical)
         from .quantizable import quantizable  # it needs Keras
 
         model = quantizable(model)
@@ -64,11 +63,11 @@ def export(model, *, batch=1, calibration=None) -> bytes:
     function = tf.function(
         lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), autograph=False
     )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [freeze(function.get_concrete_function(*signature))]
-    )
-    if calibration is not None:
-        samples = list(zip(*(np.asarray(one, "float32") for one in calibration), strict=True))
+    traced = function.get_concrete_function(*signature)
+    frozen = constants.convert_variables_to_constants_v2(traced)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    if typical is not None:
+        samples = list(zip(*(np.asarray(one, "float32") for one in typical), strict=True))
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: (
             [np.repeat(x[None], batch, 0) for x in one] for one in samples
@@ -78,7 +77,20 @@ def export(model, *, batch=1, calibration=None) -> bytes:
     return converter.convert()
 
 
-def full_int8(data) -> bytes:
+def _check_calibration(model: "keras.Model", calibration: Sequence[NumpyArray]) -> None:
+    counts = [len(samples) for samples in calibration]
+    if len(counts) != len(model.inputs) or not counts[0] or len(set(counts)) > 1:
+        raise SplitDeconvError(
+            "the model cannot be exported",
+            where="models.tflite.export",
+            expected="the same number of calibration samples, at least 1, "
+            f"for {len(model.inputs)} input(s)",
+            got=" and ".join(map(str, counts)) or "none",
+            fix="pass one array of typical values per input, all of the same length",
+        )
+
+
+def full_int8(data: bytes) -> bytes:
     """Return the file if it is full int8: int8 inputs and outputs, and no operator on floats.
 
     Args:
@@ -93,9 +105,8 @@ def full_int8(data) -> bytes:
     main = model.subgraphs[0]
     for tensor in (main.tensors[place] for place in (*ports(main.inputs), *ports(main.outputs))):
         if type_name(tensor) != "INT8":
-            raise _not_full(
-                f"the port {(tensor.name or b'').decode(errors='replace')} is {type_name(tensor)}"
-            )
+            name = (tensor.name or b"").decode(errors="replace")
+            raise _not_full(f"the port {name} is {type_name(tensor)}")
     for graph in model.subgraphs:
         for operator in graph.operators or ():
             touched = (*ports(operator.inputs), *ports(operator.outputs))
@@ -105,7 +116,7 @@ def full_int8(data) -> bytes:
     return data
 
 
-def _not_full(got):
+def _not_full(got: str) -> SplitDeconvError:
     return SplitDeconvError(
         "the model is not full int8",
         where="models.tflite.full_int8",

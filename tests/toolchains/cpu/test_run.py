@@ -6,44 +6,28 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
-from ai_edge_litert.interpreter import Interpreter
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.study import gains
 from splitdeconv.toolchains import cpu
 from splitdeconv.toolchains.cpu import (
-    child as _cpu_child,
     litert as litert_run,
     onnxruntime as ort,
     package as cpu_package,
 )
-from splitdeconv.toolchains.models import benchmark as models, onnx as onnx_export, tflite as litert
+from splitdeconv.toolchains.models import onnx as onnx_export, tflite as litert
+from tests.toolchains.cpu.deconv import layer
 from tests.toolchains.needs import needs
 
 needs_openvino = needs("openvino")
 FEW = {"threads": (1,), "turns": 3, "budget": 1.0}
-
-
-def layer(channels=4):
-    keras.utils.set_random_seed(0)
-    made = keras.layers.Conv2DTranspose(channels, 5, 2, "same", bias_initializer="random_normal")
-    return keras.Sequential([keras.Input((6, 5, 3)), made])
-
-
 ANSWERS = """
 import json, sys
 for line in sys.stdin:
     forms = json.loads(line)["files"]
     print(json.dumps({{"told": dict.fromkeys(forms, {told}), "calls": {calls}}}), flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def files():
-    native = litert.export(layer())
-    return {form: models.rewritten(native, form)[0] for form in ("native", "nzp", "split")}
 
 
 def test_litert_runs_every_form_and_equal_files_once(files):
@@ -230,41 +214,6 @@ def test_an_unknown_runtime_is_refused():
         cpu.version("tensorrt")
 
 
-def test_what_is_delegated_is_found_between_the_delegates_borders(files):
-    native, split = (litert_run.describe(files[form]) for form in ("native", "split"))
-    assert (native["ops"], native["delegated"], native["delegates"], native["left"]) == (
-        1,
-        1,
-        1,
-        "",
-    )
-    assert split["ops"] == split["delegated"] > 5
-    assert split["bytes"] == len(files["split"])
-    assert split["arena"] > native["arena"] >= 4 * (6 * 5 * 3 + 12 * 10 * 4)
-
-
-def test_what_xnnpack_leaves_is_named():
-    keras.utils.set_random_seed(0)
-    stride = keras.Sequential(
-        [keras.Input((6, 6, 3)), keras.layers.Conv2DTranspose(2, 16, 8, "valid")]
-    )
-    split = models.rewritten(litert.export(stride), "split")[0]
-    found = litert_run.describe(split)
-    # A row joins eight phases: more than XNNPACK's concatenation takes.
-    assert found["left"] == f"CONCATENATION {found['ops'] - found['delegated']}"
-    assert found["delegates"] == 2
-    interpreter = Interpreter(model_content=split, num_threads=1)
-    interpreter.allocate_tensors()
-    listed = interpreter._get_ops_details()
-    assert len(listed) == found["ops"] + found["delegates"]
-
-
-def test_operators_told_otherwise_are_refused(files, monkeypatch):
-    monkeypatch.setattr(Interpreter, "_get_ops_details", lambda self: [{"name": "CONV_2D"}])
-    with pytest.raises(SplitDeconvError, match="list of operators has an unknown format"):
-        litert_run.describe(files["native"])
-
-
 def test_costs_are_paired_ratios(files):
     found = cpu.measure("litert", files, **FEW).assign(
         network="dcgan", layer="a", runtime="litert", dtype="float32"
@@ -273,60 +222,6 @@ def test_costs_are_paired_ratios(files):
     assert set(priced["configuration"]) == {"litert float32, 1 thread"}
     (gain,) = gains.gains(priced, form="split", cost="cost")["gain"]
     assert gain == pytest.approx(found.set_index("form").loc["split", "speedup"], rel=1e-12)
-
-
-def test_costs_are_the_ratios_of_the_turns_not_of_the_medians():
-    keys = {
-        "network": "dcgan",
-        "layer": "a",
-        "runtime": "ort",
-        "dtype": "float32",
-        "threads": 1,
-        "complete": True,
-    }
-    rows = [
-        {"form": "native", "seconds": 4.0, "speedup": 1.0},
-        {"form": "split", "seconds": 2.0, "speedup": 3.0},
-    ]
-    (gain,) = gains.gains(cpu.costs(pd.DataFrame(rows).assign(**keys)), form="split", cost="cost")[
-        "gain"
-    ]
-    assert gain == pytest.approx(3, rel=1e-15)
-
-
-def test_integers_differ_by_steps_and_floats_by_the_largest_value():
-    integers, floats = np.array([-100, 50, 7], "int8"), np.array([-100, 50, 7], "float32")
-    for values, error in ((integers, 3.0), (floats, 0.03)):
-        assert _cpu_child.compare([values + values.dtype.type(3)], [values]) == {
-            "error": pytest.approx(error)
-        }
-    assert _cpu_child.compare([np.array([127], "int8")], [np.array([-128], "int8")]) == {
-        "error": 255.0
-    }
-
-
-def test_integer_inputs_reach_both_ends_of_their_type():
-    drawn = _cpu_child.draw(0, 1, (40, 100), np.dtype("int8"))
-    assert (drawn.dtype, drawn.min(), drawn.max()) == ("int8", -128, 127)
-    assert (drawn == _cpu_child.draw(0, 1, (40, 100), np.dtype("int8"))).all()
-    assert (drawn != _cpu_child.draw(0, 2, (40, 100), np.dtype("int8"))).any()
-
-
-def test_the_ceiling_is_every_layer_at_the_greatest_rate():
-    keys = {"configuration": "a", "complete": True}
-    rows = [
-        ("x", "native", 100, 2.0),
-        ("x", "split", 100, 0.5),
-        ("y", "native", 300, 1.0),
-        ("y", "split", 300, 3.0),
-    ]
-    columns = ["layer", "form", "macs", "seconds"]
-    table = pd.DataFrame([dict(zip(columns, row, strict=True)) | keys for row in rows])
-    other = table.assign(configuration="b", seconds=table["seconds"] / 2)
-    broken = table.tail(1).assign(seconds=1e-9, complete=False)
-    found = cpu.ceilings(pd.concat([table, other, broken])).set_index(["configuration", "layer"])
-    assert found["peak"].tolist() == [300, 300, 600, 600]
-    assert found["ceiling"].tolist() == [6, 1, 6, 1]
 
 
 def test_a_dynamic_input_is_a_reason():
