@@ -115,18 +115,18 @@ def _version_or_reason(vela: str | None) -> tuple[str | None, str | None]:
     if which(path) is None:
         return None, f"invalid path of Vela {path!r}: expected an executable program"
     try:
-        said = program.run([path, "--version"], 60).printed
+        printed = program.run([path, "--version"], 60).printed
     except (OSError, subprocess.TimeoutExpired):
-        said = ""
-    found = re.search(r"^\s*(\d{1,4}(?:\.\d{1,4})+)", said)
-    if found is None:
+        printed = ""
+    number = re.search(r"^\s*(\d{1,4}(?:\.\d{1,4})+)", printed)
+    if number is None:
         return None, "Vela does not report its version when called with --version"
-    if tuple(map(int, found[1].split(".")[:2])) < _OLDEST:
+    version, reason = number[1], None
+    if tuple(map(int, version.split(".")[:2])) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
-        return found[
-            1
-        ], f"Vela {found[1]} is too old, {oldest} or later is required: pip install -U ethos-u-vela"
-    return found[1], None
+        reason = f"Vela {version} is too old, {oldest} or later is required"
+        reason += ": pip install -U ethos-u-vela"
+    return version, reason
 
 
 def estimate(
@@ -247,12 +247,12 @@ def _unavailable(reason: str) -> SplitDeconvError:
 
 def _table(folder: str, pattern: str, columns: Mapping[str, str]) -> pd.DataFrame:
     """Read a table that Vela wrote, rename its columns, and check its numbers."""
-    found = sorted(Path(folder).glob(pattern))
-    if not found:
+    paths = sorted(Path(folder).glob(pattern))
+    if not paths:
         raise _unknown(f"Vela wrote no file {pattern}", pattern, "a table", "no file")
     try:
         # Read as text, because a tensor may be named None or 7, and a column may be empty.
-        table = pd.read_csv(found[-1], dtype=str, keep_default_na=False)
+        table = pd.read_csv(paths[-1], dtype=str, keep_default_na=False)
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         problem = f"Vela's file {pattern} is not a table"
         raise _unknown(problem, pattern, "comma-separated values", str(error)) from None

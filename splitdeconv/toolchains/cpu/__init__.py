@@ -115,23 +115,23 @@ def _timed(
     rows: dict[str, dict[str, Any]] = {}
     running: dict[str, str] = {}
     for form, path in files.items():
-        told = child.ask({**task, "files": {form: str(path)}, "turns": 0}, limit)
-        reason = _unanswered(told, [form]) or told["told"][form].get("reason")
+        answer = child.ask({**task, "files": {form: str(path)}, "turns": 0}, limit)
+        reason = _unanswered(answer, [form]) or answer["told"][form].get("reason")
         rows |= _skipped([form], reason)
         if reason is None:
             running[form] = str(path)
     if not running:
         return rows
-    told = child.ask({**task, "files": running, "turns": turns}, limit)
-    reason = _unanswered(told, running)
+    answer = child.ask({**task, "files": running, "turns": turns}, limit)
+    reason = _unanswered(answer, running)
     if reason is not None:
         return rows | _skipped(running, reason)
     baseline = next(iter(models))
     for form in running:
-        rows[form]["skipped"] = told["told"][form].get("reason")
+        rows[form]["skipped"] = answer["told"][form].get("reason")
         if baseline in running:  # otherwise all were compared with another form
-            rows[form]["error"] = told["told"][form].get("error")
-    calls = pd.DataFrame(told["calls"], columns=["turn", "name", "seconds"])
+            rows[form]["error"] = answer["told"][form].get("error")
+    calls = pd.DataFrame(answer["calls"], columns=["turn", "name", "seconds"])
     if calls.empty:
         return rows
     based = baseline in set(calls["name"])

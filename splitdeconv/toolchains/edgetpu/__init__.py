@@ -181,12 +181,14 @@ def run(
             path = child.folder / f"{index % len(models)}.tflite"
             path.write_bytes(contents[form])
             task = {"model": str(path), "delegate": delegate, "turns": turns, "seed": seed}
-            told = child.ask(task, timeout)
+            answer = child.ask(task, timeout)
             try:
-                times[form] += [float(second) for second in told["seconds"]]
+                times[form] += [float(second) for second in answer["seconds"]]
             except (KeyError, TypeError, ValueError):
-                unknown = f"unexpected answer: {str(told)[:80]}"
-                reasons[form] = told.get("reason", unknown) if isinstance(told, dict) else unknown
+                unknown = f"unexpected answer: {str(answer)[:80]}"
+                reasons[form] = (
+                    answer.get("reason", unknown) if isinstance(answer, dict) else unknown
+                )
     medians = {form: np.nan if form in reasons else np.median(times[form]) for form in models}
     return pd.DataFrame(
         {

@@ -61,8 +61,8 @@ def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
             got=lines[-1] if lines else "nothing",
             fix="compile the file by hand to see all messages; version 16.0 is supported",
         )
-    found = {name: re.search(pattern, text) for name, pattern in TOTALS.items()}
-    totals = {name: match and _number(*match.groups()) for name, match in found.items()}
+    matches = {name: re.search(pattern, text) for name, pattern in TOTALS.items()}
+    totals = {name: match and _number(*match.groups()) for name, match in matches.items()}
     header = _HEADER.search(text)
     rows = (
         [(*row, said.rstrip()) for *row, said in _ROW.findall(text, header.end())] if header else []
@@ -83,8 +83,8 @@ def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
 
 def failure(text: str) -> str | None:
     """The compiler's error message in `text`, or None."""
-    found = (re.search(failure, text, re.MULTILINE) for failure in _FAILURES)
-    return next((f"{COMPILER}: {match[1].strip()}" for match in found if match), None)
+    matches = (re.search(failure, text, re.MULTILINE) for failure in _FAILURES)
+    return next((f"{COMPILER}: {match[1].strip()}" for match in matches if match), None)
 
 
 def _number(value: str, unit: str | None = None) -> int:

@@ -75,14 +75,14 @@ _OLDEST_JAX = (0, 7)
 def available(generation: str | None = None) -> str | None:
     """Why nothing can be compiled (or, for generation `HERE`, timed) here; None if it can."""
     needed = ["jax"] if generation == HERE else ["jax", "libtpu"]
-    found = {name: installed(name) for name in needed}
-    missing = [name for name, version in found.items() if not version]
+    versions = {name: installed(name) for name in needed}
+    missing = [name for name, version in versions.items() if not version]
     if missing:
         return f"{' and '.join(missing)} not installed: pip install 'splitdeconv[tpu]'"
-    numbers = tuple(map(int, re.findall(r"\d+", found["jax"] or "")[:2]))  # also parses 0.10rc1
+    numbers = tuple(map(int, re.findall(r"\d+", versions["jax"] or "")[:2]))  # also parses 0.10rc1
     if numbers < _OLDEST_JAX:
         oldest = ".".join(map(str, _OLDEST_JAX))
-        return f"jax {found['jax']} is too old: {oldest} or later is required"
+        return f"jax {versions['jax']} is too old: {oldest} or later is required"
     return None
 
 
@@ -177,19 +177,19 @@ def measure(
     timeout = check_seconds(timeout, "timeout", "libtpu.measure")
     budget = check_seconds(budget, "budget", "libtpu.measure")
     reasons = [_hopeless(case) for case in cases]
-    found = {index: [{"reason": reason}] for index, reason in enumerate(reasons) if reason}
-    tasks = _tasks([(index, case) for index, case in enumerate(cases) if index not in found])
+    results = {index: [{"reason": reason}] for index, reason in enumerate(reasons) if reason}
+    tasks = _tasks([(index, case) for index, case in enumerate(cases) if index not in results])
     with Child(_CHILD, _QUIET | _WITHOUT_TPU) as compiling, Child(_CHILD, _QUIET) as timing:
         for task in progress(tasks) if progress else tasks:
             is_timed = task[0][1]["topology"] is None
             asked = [{**case, "turns": turns, "budget": budget} for _, case in task]
             answer = (timing if is_timed else compiling).ask(asked, timeout)
             for (index, _), told in zip(task, _understood(answer, len(task)), strict=True):
-                found[index] = _rows(told, is_timed, detail)
+                results[index] = _rows(told, is_timed, detail)
     rows = []
     for index, case in enumerate(cases):
         key = {name: case[name] for name in KEY} | {"compiler": compiler()}
-        rows += [{**key, **row, "reason": row.get("reason")} for row in found[index]]
+        rows += [{**key, **row, "reason": row.get("reason")} for row in results[index]]
     here = {case["topology"] is None for case in cases} or {False}
     numbers: list[str] = []
     if False in here:
