@@ -1,8 +1,11 @@
-"""Compare the operator with its definition on random geometries, and show that the comparison can
-fail.
+"""Compare the operator with its definition on random geometries; the comparison can fail.
+
+That is shown by a control: a definition whose filter is shifted.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +15,14 @@ from ..core.backends import double_precision
 from ..core.definition import conv_transpose, rounding_bound
 from ..core.forms import COMPUTED_FORMS
 from ..core.plan import plan
+from ..core.typing import Array, NumpyArray, Padding
 from ..errors import SplitDeconvError
 from ..extras import default_library, require
 
 
-def survey(count, *, seed=0, forms=COMPUTED_FORMS, library=None):
+def survey(
+    count: int, *, seed: int = 0, forms: Iterable[str] = COMPUTED_FORMS, library: str | None = None
+) -> pd.DataFrame:
     """Run random transposed convolutions in float64 and compare each value with the definition.
 
     Args:
@@ -29,11 +35,10 @@ def survey(count, *, seed=0, forms=COMPUTED_FORMS, library=None):
 
     Returns:
         DataFrame, one row per geometry and form: the geometry; convolutions run; ``error``, the
-        largest difference;
-        ``bound``, the most that rounding allows (`splitdeconv.core.definition.rounding_bound`);
-        ``ratio``, the largest error over its own bound, exact up to 1; ``control``, the same ratio
-        when the definition gets a filter shifted by one tap (None if there is only one tap, or none
-        that an input reaches).
+            largest difference; ``bound``, the most that rounding allows
+            (`splitdeconv.core.definition.rounding_bound`); ``ratio``, the largest error over its
+            own bound, exact up to 1; ``control``, the same ratio when the definition gets a filter
+            shifted by one tap (None if there is only one tap, or none that an input reaches).
 
     Raises:
         SplitDeconvError: the library is not installed or not known.
@@ -43,7 +48,9 @@ def survey(count, *, seed=0, forms=COMPUTED_FORMS, library=None):
         return _survey(count, seed, forms, convert)
 
 
-def _survey(count, seed, forms, convert):
+def _survey(
+    count: int, seed: int, forms: Iterable[str], convert: Callable[[NumpyArray], Array]
+) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = []
     for case in range(count):
@@ -55,6 +62,7 @@ def _survey(count, seed, forms, convert):
         expected = conv_transpose(x, filters, planned)
         bound = rounding_bound(x, filters, planned, np.finfo(x.dtype).eps / 2)
         wrong = conv_transpose(x, np.roll(filters, 1, int(np.argmax(kernel))), planned)
+        told_apart = max(kernel) > 1 and bound.any()
         for form in forms:
             shaped = plan(**geometry, groups=groups, form=form)
             y = np.asarray(apply(shaped, convert(x), convert(filters)))
@@ -70,15 +78,13 @@ def _survey(count, seed, forms, convert):
                     "error": np.abs(y - expected).max(),
                     "bound": bound.max(),
                     "ratio": _ratio(y - expected, bound),
-                    "control": _ratio(y - wrong, bound)
-                    if max(kernel) > 1 and bound.any()
-                    else None,
+                    "control": _ratio(y - wrong, bound) if told_apart else None,
                 }
             )
     return pd.DataFrame(rows)
 
 
-def random_geometry(rng):
+def random_geometry(rng: np.random.Generator) -> tuple[dict[str, Any], int]:
     """Arguments of `plan` for a random legal geometry, and its groups.
 
     Args:
@@ -91,8 +97,8 @@ def random_geometry(rng):
         rank = int(rng.choice([1, 2, 2, 2, 3]))
         most = 3 if rank == 3 else 5
         pads = [tuple(int(v) for v in rng.integers(0, 3, 2)) for _ in range(rank)]
-        paddings = "SAME", "VALID", pads
-        geometry = {
+        paddings: tuple[Padding, ...] = "SAME", "VALID", pads
+        geometry: dict[str, Any] = {
             "input_shape": _ints(rng, 1, most + 2, rank),
             "kernel_size": _ints(rng, 1, most + 3, rank),
             "strides": _ints(rng, 1, most, rank),
@@ -106,22 +112,19 @@ def random_geometry(rng):
         return geometry, int(rng.choice([1, 1, 1, 2]))
 
 
-def _ints(rng, least, most, count):
+def _ints(rng: np.random.Generator, least: int, most: int, count: int) -> tuple[int, ...]:
     return tuple(int(v) for v in rng.integers(least, most + 1, count))
 
 
-def _ratio(difference, bound):
-    """Largest difference divided by its bound. Where nothing is summed, bound and difference must
-    both be zero.
-    """
+def _ratio(difference: NumpyArray, bound: NumpyArray) -> float:
+    """Largest difference over its bound; where nothing is summed, both must be zero."""
     difference = np.abs(difference)
-    return np.divide(
-        difference, bound, out=np.where(difference > 0, np.inf, 0.0), where=bound > 0
-    ).max()
+    ratios = np.where(difference > 0, np.inf, 0.0)
+    return np.divide(difference, bound, out=ratios, where=bound > 0).max()
 
 
 @contextmanager
-def _arrays_of(library):
+def _arrays_of(library: str) -> Iterator[Callable[[NumpyArray], Array]]:
     """The function that makes a library's arrays, in double precision."""
     if library == "tensorflow":
         yield require("tensorflow", "tensorflow").constant

@@ -1,6 +1,6 @@
-"""How many times fewer cycles a form takes than a baseline, by layer and on average, losses
-included.
-"""
+"""How many times fewer cycles a form takes than a baseline, by layer and on average."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,9 @@ _BOUNDS = {
 }
 
 
-def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFrame:
+def gains(
+    table: pd.DataFrame, *, form: str = "auto", baseline: str = "native", cost: str = "cycles"
+) -> pd.DataFrame:
     """The gain of one form over a baseline.
 
     Args:
@@ -80,7 +82,7 @@ def gains(table, *, form="auto", baseline="native", cost="cycles") -> pd.DataFra
     return joined.assign(gain=gain, note=note).reset_index()[[*_KEY, "gain", "note"]]
 
 
-def by_form(table, *, baseline="native", cost="cycles") -> pd.DataFrame:
+def by_form(table: pd.DataFrame, *, baseline: str = "native", cost: str = "cycles") -> pd.DataFrame:
     """`gains` of every form but the baseline.
 
     Returns:
@@ -95,21 +97,26 @@ def by_form(table, *, baseline="native", cost="cycles") -> pd.DataFrame:
         name: {value: i for i, value in enumerate(dict.fromkeys(table[name]))}
         for name in (*_KEY, "form")
     }
-    return pd.concat(tables).sort_values(
-        [*_KEY, "form"], key=lambda c: c.map(order[c.name]), ignore_index=True
-    )
+    every = pd.concat(tables)
+    keys = [*_KEY, "form"]
+    return every.sort_values(keys, key=lambda c: c.map(order[c.name]), ignore_index=True)
 
 
-def bound(table) -> pd.Series:
+def bound(table: pd.DataFrame) -> pd.Series:
     """What each row waits for: the accelerator part with most cycles, NaN if all are zero."""
     parts = [column for column in _BOUNDS if column in table]
-    counted = (
-        table[parts].astype("float64").dropna(how="all")
-    )  # what was not compiled waits for nothing
+    # What was not compiled waits for nothing.
+    counted = table[parts].astype("float64").dropna(how="all")
     return counted.idxmax(axis=1).map(_BOUNDS).reindex(table.index).rename("bound")
 
 
-def by_bound(table, *, form="auto", baseline="native", networks=NETWORKS) -> pd.DataFrame:
+def by_bound(
+    table: pd.DataFrame,
+    *,
+    form: str = "auto",
+    baseline: str = "native",
+    networks: Sequence[str] = NETWORKS,
+) -> pd.DataFrame:
     """Gains over the transposed convolutions of some networks, grouped by what the form waits for.
 
     Returns:
@@ -127,7 +134,12 @@ def by_bound(table, *, form="auto", baseline="native", networks=NETWORKS) -> pd.
 
 
 def summary(
-    table, *, form="auto", baselines=("native", "nzp"), networks=NETWORKS, cost="cycles"
+    table: pd.DataFrame,
+    *,
+    form: str = "auto",
+    baselines: Sequence[str] = ("native", "nzp"),
+    networks: Sequence[str] = NETWORKS,
+    cost: str = "cycles",
 ) -> pd.DataFrame:
     """Geometric mean, median and worst gain over the transposed convolutions of some networks.
 
@@ -140,16 +152,13 @@ def summary(
 
     Returns:
         One row per configuration and baseline: ``layers`` that have a gain, ``mean`` (geometric),
-        ``median``, ``worst``,
-        ``worst_layer``, ``rescued``: layers that only the form runs on the accelerator, which
-        cannot be part of a mean, ``lost``: layers that the form does not run there, and
-        ``unknown``: layers whose baseline has no cost for another reason.
+            ``median``, ``worst``, ``worst_layer``, ``rescued``: layers that only the form runs on
+            the accelerator, which cannot be part of a mean, ``lost``: layers that the form does not
+            run there, and ``unknown``: layers whose baseline has no cost for another reason.
     """
     layers = table[table["network"].isin(networks) & (table["layer"] != WHOLE)]
-    able, rows = (
-        layers[(layers["form"] == form) & layers["complete"].eq(True)].set_index(_KEY).index,
-        [],
-    )
+    able = layers[(layers["form"] == form) & layers["complete"].eq(True)].set_index(_KEY).index
+    rows = []
     for baseline in baselines:
         for configuration, part in gains(layers, form=form, baseline=baseline, cost=cost).groupby(
             "configuration", sort=False
@@ -175,7 +184,11 @@ def summary(
     return pd.DataFrame(rows, columns=list(_SUMMARY))
 
 
-def best(table, forms=("native", "split", "rows", "stacked"), cost="cycles") -> pd.DataFrame:
+def best(
+    table: pd.DataFrame,
+    forms: Sequence[str] = ("native", "split", "rows", "stacked"),
+    cost: str = "cycles",
+) -> pd.DataFrame:
     """The form of least cost for each network, layer and configuration: a perfect choice.
 
     Returns:
@@ -186,5 +199,5 @@ def best(table, forms=("native", "split", "rows", "stacked"), cost="cycles") -> 
     return least.assign(best=least["form"], form="best")
 
 
-def _alone(form):
+def _alone(form: str) -> str:
     return f"{form} does not run on the accelerator alone"

@@ -1,6 +1,4 @@
-"""The published layers of the benchmark networks as layer tables, so that no network has to be
-built.
-"""
+"""The published layers of the benchmark networks as layer tables; no network is built."""
 
 import pandas as pd
 
@@ -10,8 +8,7 @@ from ..networks.gap import published_layers
 
 
 def layer_table(network: str) -> pd.DataFrame:
-    """The published layers of a network, whose kernels and strides are square and whose padding is
-    SAME.
+    """The published layers of a network, all of square kernels and strides, and SAME.
 
     Args:
         network: as `splitdeconv.networks.published_layers` names it, for instance ``"DCGAN"``.
@@ -29,14 +26,10 @@ def layer_table(network: str) -> pd.DataFrame:
             "groups": 1,
             "padding": row.padding,
         }
-        before: tuple[int, ...] = (
-            0,
-            0,
-        )  # a dense layer or a convolution: its padding is not published
+        before = 0, 0  # a dense layer or a convolution: its padding is not published
         if row.kind == "deconv":
-            before = tuple(
-                axis.p for axis in plan((row.in_h, row.in_w), (row.k_h, row.k_w), row.stride).axes
-            )
+            height, width = plan((row.in_h, row.in_w), (row.k_h, row.k_w), row.stride).axes
+            before = height.p, width.p
         pairs = {
             "in": (row.in_h, row.in_w),
             "k": (row.k_h, row.k_w),
@@ -45,7 +38,7 @@ def layer_table(network: str) -> pd.DataFrame:
             "out": (row.out_h, row.out_w),
             "before": before,
         }
-        for column, (height, width) in pairs.items():
-            record |= {f"{column}_h": height, f"{column}_w": width}
+        for column, (along_h, along_w) in pairs.items():
+            record |= {f"{column}_h": along_h, f"{column}_w": along_w}
         rows.append(record)
     return pd.DataFrame(rows, columns=COLUMNS)

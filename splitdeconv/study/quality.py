@@ -1,11 +1,13 @@
-"""How similar images are: SSIM and PSNR of each, means with intervals, and the best crop for
-smaller images.
-"""
+"""How similar images are: SSIM and PSNR of each, means with intervals, crops of larger images."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .. import bootstrap
+from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError
 from ..extras import require
 
@@ -30,7 +32,7 @@ _SSIM = {
 }
 
 
-def scores(images, reference) -> pd.DataFrame:
+def scores(images: NumpyArray, reference: NumpyArray) -> pd.DataFrame:
     """Each image against its reference.
 
     Args:
@@ -40,10 +42,10 @@ def scores(images, reference) -> pd.DataFrame:
 
     Returns:
         DataFrame, one row per image: ``ssim`` (Wang et al. 2004, by scikit-image); ``ssim_global``,
-        the same formula over
-        the whole image as one window, which is what the published code of Xu et al. computes
-        (warmthless/split-deconvolution, utils/utils.py); ``psnr`` in dB (by scikit-image), infinite
-        where nothing differs; ``changed``, the share of 8-bit values that differ.
+            the same formula over the whole image as one window, which is what the published code of
+            Xu et al. computes (warmthless/split-deconvolution, utils/utils.py); ``psnr`` in dB (by
+            scikit-image), infinite where nothing differs; ``changed``, the share of 8-bit values
+            that differ.
 
     Raises:
         SplitDeconvError: images of different types, counts or channels, larger than the reference,
@@ -70,10 +72,8 @@ def scores(images, reference) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _global(a, b):
-    """SSIM of one window, the whole image in all its channels; constants as in Wang et al. 2004,
-    equation 13.
-    """
+def _global(a: NumpyArray, b: NumpyArray) -> float:
+    """SSIM of the whole image as one window; constants as in Wang et al. 2004, equation 13."""
     a, b = a.astype("float64"), b.astype("float64")
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     luminance = (2 * a.mean() * b.mean() + c1) / (a.mean() ** 2 + b.mean() ** 2 + c1)
@@ -81,7 +81,7 @@ def _global(a, b):
     return luminance * (2 * covariance + c2) / (a.var() + b.var() + c2)
 
 
-def favouring_crop(images, reference, most=32) -> tuple[int, int]:
+def favouring_crop(images: NumpyArray, reference: NumpyArray, most: int = 32) -> tuple[int, int]:
     """The crop of larger images that smaller ones resemble most, the same for all of them.
 
     Args:
@@ -94,28 +94,34 @@ def favouring_crop(images, reference, most=32) -> tuple[int, int]:
     Raises:
         SplitDeconvError: as for `scores`.
     """
-    fits = images.ndim == reference.ndim == 4 and len(images) == len(reference) and len(images)
-    fits = (
-        fits
-        and images.dtype == reference.dtype == np.uint8
-        and images.shape[3] == reference.shape[3]
-    )
+    fits = images.ndim == reference.ndim == 4 and len(images) == len(reference) > 0
+    fits = fits and images.dtype == reference.dtype == np.uint8
+    fits = fits and images.shape[3] == reference.shape[3]
     if not fits or any(a > b for a, b in zip(images.shape[1:3], reference.shape[1:3], strict=True)):
         raise _misfit("as many 8-bit images, no larger, with as many channels", images, reference)
     _, height, width, _ = images.shape
     small, large = images[:most].astype("float32"), reference[:most].astype("float32")
     places = np.ndindex(reference.shape[1] - height + 1, reference.shape[2] - width + 1)
-    return min(
-        places,
-        key=lambda at: np.square(_part(large, at, height, width) - small).mean(dtype="float64"),
-    )
+
+    def difference(at: tuple[int, ...]) -> float:
+        return np.square(_part(large, at, height, width) - small).mean(dtype="float64")
+
+    top, left = min(places, key=difference)
+    return top, left
 
 
-def _part(images, at, height, width):
+def _part(images: NumpyArray, at: tuple[int, ...], height: int, width: int) -> NumpyArray:
     return images[:, at[0] : at[0] + height, at[1] : at[1] + width]
 
 
-def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataFrame:
+def summarize(
+    table: pd.DataFrame,
+    by: Sequence[str],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Means over images, with bootstrap intervals over images.
 
     Args:
@@ -132,7 +138,7 @@ def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataF
     """
     rows = []
     for group, part in table.groupby(by, sort=False):
-        row = dict(zip(by, group, strict=True)) | {"images": len(part)}
+        row: dict[str, Any] = dict(zip(by, group, strict=True)) | {"images": len(part)}
         for name in ("ssim", "ssim_global", "psnr"):
             values = part[name].to_numpy()
             # Decibels are averaged as the quantity behind them, the mean square error over 255
@@ -150,7 +156,7 @@ def summarize(table, by, *, confidence=0.95, resamples=2000, seed=0) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def _misfit(expected, images, reference):
+def _misfit(expected: str, images: NumpyArray, reference: NumpyArray) -> SplitDeconvError:
     return SplitDeconvError(
         "the images cannot be compared",
         where="quality",

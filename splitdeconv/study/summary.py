@@ -4,6 +4,9 @@ Four kinds of evidence, never mixed in one row: this package's processor model, 
 vendors' compilers, times measured, and what others published.
 """
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -40,7 +43,9 @@ _TPU = {"batch": (1, 64), "dtype": ("bfloat16",)}
 _PUBLISHED = {"Edge TPU (authors)": "published_edge_tpu", "Intel NCS2 (authors)": "published_ncs2"}
 
 
-def summary(names=None, processors=None) -> pd.DataFrame:
+def summary(
+    names: Iterable[str] | None = None, processors: Iterable[str] | None = None
+) -> pd.DataFrame:
     """Every processor and network with evidence.
 
     Args:
@@ -57,27 +62,19 @@ def summary(names=None, processors=None) -> pd.DataFrame:
         (NaN). ``network_...`` are the same gains of the network as one program. ``kind`` is one of
         `KINDS`; ``source`` names the evidence.
     """
-    names = list(names or networks.names())
-    parts = [
-        modelled(names, processors),
-        ethos_u(),
-        cloud_tpu(),
-        accelerators(),
-        runtimes(),
-        published(),
-    ]
+    chosen = list(names or networks.names())
+    parts = [modelled(chosen, processors), ethos_u(), cloud_tpu(), accelerators()]
+    parts += [runtimes(), published()]
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    table = table[table["network"].isin(names)].reindex(columns=[*COLUMNS, "part"])
+    table = table[table["network"].isin(chosen)].reindex(columns=[*COLUMNS, "part"])
     table[_GAINS] = table[_GAINS].astype(float)
     whole = table[table["part"] == "network"].set_index(_WHERE)[_GAINS].add_prefix("network_")
     layers = table[table["part"] == "deconv"].drop(columns=["part", *whole])
     return layers.join(whole, on=_WHERE)[list(COLUMNS)].reset_index(drop=True)
 
 
-def modelled(names, processors=None) -> pd.DataFrame:
-    """Rows of `summary` by the processor model: split deconvolution with and without zeros skipped,
-    over plain NZP.
-    """
+def modelled(names: Sequence[str], processors: Iterable[str] | None = None) -> pd.DataFrame:
+    """Rows of `summary` by the processor model: SD with and without zeros skipped, over NZP."""
     rows = []
     for processor in processors or _MODELLED:
         best = _MODELLED.get(processor, "none")
@@ -113,9 +110,7 @@ def ethos_u() -> pd.DataFrame:
 
 
 def cloud_tpu() -> pd.DataFrame:
-    """Rows of `summary` by Google's compiler, charged for what it does not estimate, for the cases
-    in `_TPU`.
-    """
+    """Rows of `summary` by Google's compiler, charged for what it does not estimate."""
     table = measured.read("libtpu")
     if table.empty:
         return table
@@ -137,9 +132,7 @@ def cloud_tpu() -> pd.DataFrame:
 
 
 def accelerators() -> pd.DataFrame:
-    """Rows of `summary` by times on GPUs and TPUs, if benchmarks/measure_accelerator.py recorded
-    any.
-    """
+    """Rows of `summary` by times on GPUs and TPUs, where any were recorded."""
     table, rows = measured.read("accelerators"), []
     if table.empty:
         return table
@@ -154,9 +147,7 @@ def accelerators() -> pd.DataFrame:
 
 
 def runtimes() -> pd.DataFrame:
-    """Rows of `summary` by times on a CPU: on one thread, which the rules are fitted to, and on
-    more where timed.
-    """
+    """Rows of `summary` by times on a CPU: on one thread, as the rules assume, and on more."""
     rows = []
     table = measured.read("cpu_runtimes")
     if len(table):
@@ -172,9 +163,7 @@ def runtimes() -> pd.DataFrame:
 
 
 def published() -> pd.DataFrame:
-    """Rows of `summary` that the paper's authors measured, replayed, for the generators as they
-    divided them.
-    """
+    """Rows of `summary` that the paper's authors measured, replayed, as they divided networks."""
     names, rows = {title: name for name, title in networks.titles().items()}, []
     for processor, name in _PUBLISHED.items():
         table = edgetpu.published(name)
@@ -182,29 +171,19 @@ def published() -> pd.DataFrame:
             continue
         table = table[table["network"].isin(names)]
         over = {f"over_{side}": table.get(f"speedup_{side}_over_sd") for side in ("nzp", "native")}
-        series = (
-            table["artifact"].map({"tflite": ", not compiled"}).fillna("")
-            if "artifact" in table
-            else ""
-        )
-        rows.append(
-            pd.DataFrame(
-                over
-                | {"network": table["network"].map(names), "source": "replayed: " + table["source"]}
-            ).assign(
-                kind="published",
-                processor=processor + series,
-                batch=1,
-                part="deconv",
-                forms="split",
-            )
-        )
+        series: Any = ""
+        if "artifact" in table:
+            series = table["artifact"].map({"tflite": ", not compiled"}).fillna("")
+        origin = {"kind": "published", "processor": processor + series, "batch": 1}
+        origin |= {"network": table["network"].map(names), "source": "replayed: " + table["source"]}
+        rows.append(pd.DataFrame(over).assign(**origin, part="deconv", forms="split"))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
-def cells(table, prefix="") -> pd.DataFrame:
-    """`summary` as `splitdeconv.study.charts.gain_map` draws it: processors by networks, over
-    native and over NZP.
+def cells(table: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
+    """`summary` as `splitdeconv.study.charts.gain_map` draws it: processors by networks.
+
+    There is a panel for the gains over native, and one for those over NZP.
 
     Args:
         table: of `summary`.
@@ -218,39 +197,31 @@ def cells(table, prefix="") -> pd.DataFrame:
     missing = {side: (table[f"{side}_missing"] > 0) & (prefix == "") for side in ("native", "nzp")}
     place = {"group": table["kind"], "row": _rows(table), "column": table["network"]}
     sides = {
-        "over native": {
-            "gain": table[over_native],
-            "mark": np.where(missing["native"], "\u2020", ""),
-        },
-        "over zero insertion (NZP)": {
-            "gain": table[over_nzp],
-            "mark": np.where(missing["nzp"], "\u2021", ""),
-        },
+        "over native": (over_native, np.where(missing["native"], "\u2020", "")),
+        "over zero insertion (NZP)": (over_nzp, np.where(missing["nzp"], "\u2021", "")),
     }
     order = {kind: index for index, kind in enumerate(KINDS)}
+    framed = table.assign(**place, framed=splits)
     panels = [
-        table.assign(**place, **side, panel=panel, framed=splits) for panel, side in sides.items()
+        framed.assign(gain=table[gain], mark=mark, panel=panel)
+        for panel, (gain, mark) in sides.items()
     ]
     drawn = pd.concat(panels)
     drawn["framed"] &= drawn["gain"].notna() | (drawn["mark"] != "")  # no frame without a value
-    return drawn.sort_values(
-        "kind", key=lambda kinds: kinds.map(order), kind="stable", ignore_index=True
-    )
+    drawn = drawn.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
+    return drawn.reset_index(drop=True)
 
 
-def _sums(table, cost):
-    """Costs of layers summed by network: the best split form of each, native, NZP and the chosen
-    form.
-    """
+def _sums(table: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """Costs of layers summed by network: native, NZP, the best split form and the chosen one."""
     key = ["configuration", "network"]
     # One row per layer, one column per form: its cost, the least where it was measured twice.
     able = table[table["complete"].eq(True)]
     costs = able.pivot_table(index=[*key, "layer"], columns="form", values=cost, aggfunc="min")
     # Layers without any cost stay, as rows of NaN, so that their sums are NaN too.
     every = table[[*key, "layer"]].drop_duplicates()
-    costs = costs.reindex(pd.MultiIndex.from_frame(every)).reindex(
-        columns=["native", "nzp", "auto", *_SPLIT]
-    )
+    costs = costs.reindex(pd.MultiIndex.from_frame(every))
+    costs = costs.reindex(columns=["native", "nzp", "auto", *_SPLIT])
     # A target may choose an interleave that no other row has. A layer that it leaves costs as much
     # as native.
     costs["chosen"] = costs["auto"].where(costs["auto"] != costs["native"])
@@ -281,9 +252,8 @@ def _sums(table, cost):
     return pd.DataFrame(rows)
 
 
-def means(table) -> pd.DataFrame:
-    """`summary` with one line per row of `cells`: geometric means over networks, and the smallest
-    value.
+def means(table: pd.DataFrame) -> pd.DataFrame:
+    """`summary` by row of `cells`: geometric means over networks, and the smallest value.
 
     Returns:
         DataFrame indexed by ``kind`` and ``row`` with the columns (gain, "mean") and (gain,
@@ -294,13 +264,12 @@ def means(table) -> pd.DataFrame:
     return rows.agg([geometric_mean, "min"]).rename(columns=names, level=1)
 
 
-def _rows(table):
+def _rows(table: pd.DataFrame) -> pd.Series:
     """The name of each row: the processor, with batch and type if it has several."""
     several = {
         name: table.groupby("processor")[name].transform("nunique") > 1
         for name in ("batch", "dtype")
     }
-    row = table["processor"] + np.where(
-        several["batch"], ", batch " + table["batch"].astype(str), ""
-    )
+    batches = ", batch " + table["batch"].astype(str)
+    row = table["processor"] + np.where(several["batch"], batches, "")
     return row + np.where(several["dtype"], ", " + table["dtype"].fillna(""), "")

@@ -1,6 +1,4 @@
-"""Gains on Cloud TPU: every layer's best split form over the native operator, and what the targets
-choose.
-"""
+"""Gains on Cloud TPU: every layer's best split form over native, and what the targets choose."""
 
 from dataclasses import replace
 from functools import cache
@@ -27,9 +25,8 @@ NOTES = {
 _WHERE = libtpu.KEY[:-2]  # all but form and interleave
 
 
-def costs(table, target=None) -> pd.DataFrame:
-    """The rows that `splitdeconv.study.gains` compares: programs with a cost, and the target's
-    choice among them.
+def costs(table: pd.DataFrame, target: str | None = None) -> pd.DataFrame:
+    """The rows that `splitdeconv.study.gains` compares: programs, and the target's choice of them.
 
     Args:
         table: of `splitdeconv.toolchains.libtpu.measure`: all compiled, or all timed.
@@ -38,11 +35,11 @@ def costs(table, target=None) -> pd.DataFrame:
 
     Returns:
         Its rows without those that have a reason, and with ``configuration``, ``complete``,
-        ``charged``: cycles as
-        `splitdeconv.toolchains.libtpu.charged`, ``raw``: the sum of the compiler's estimates as it
-        is (both are seconds where the table was timed), and ``bound``: whether raw is only a lower
-        bound. Each layer of a benchmark network has one more row, of form "auto": a copy of the
-        chosen row, which may be native. ``chosen`` is its form.
+            ``charged``: cycles as `splitdeconv.toolchains.libtpu.charged`, ``raw``: the sum of the
+            compiler's estimates as it is (both are seconds where the table was timed), and
+            ``bound``: whether raw is only a lower bound. Each layer of a benchmark network has one
+            more row, of form "auto": a copy of the chosen row, which may be native. ``chosen`` is
+            its form.
 
     Raises:
         SplitDeconvError: some rows were compiled and others timed, or a layer that its benchmark
@@ -52,9 +49,8 @@ def costs(table, target=None) -> pd.DataFrame:
     if timed:
         table = table.assign(charged=table["seconds"], raw=table["seconds"], bound=False)
     else:
-        table = table.assign(
-            charged=libtpu.charged(table), raw=table["cycles"], bound=table["lower_bound"].eq(True)
-        )
+        bound = table["lower_bound"].eq(True)
+        table = table.assign(charged=libtpu.charged(table), raw=table["cycles"], bound=bound)
     table["configuration"] = [
         name_of(*row) for row in table[["generation", "batch", "dtype"]].itertuples(index=False)
     ]
@@ -70,9 +66,8 @@ def costs(table, target=None) -> pd.DataFrame:
     return pd.concat([table, auto.assign(form="auto")], ignore_index=True)
 
 
-def absent(table) -> pd.DataFrame:
-    """The rows that `costs` leaves out, in the columns of `splitdeconv.study.gains`: forms with a
-    reason and no program.
+def absent(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that `costs` leaves out, as `splitdeconv.study.gains` has them.
 
     Args:
         table: as for `costs`.
@@ -90,12 +85,12 @@ def absent(table) -> pd.DataFrame:
     return rows.assign(configuration=names, complete=False, skipped=rows["reason"])
 
 
-def name_of(generation, batch, dtype="bfloat16") -> str:
+def name_of(generation: str, batch: int, dtype: str = "bfloat16") -> str:
     """A configuration in words, such as "v5e, batch 1"."""
     return f"{generation}, batch {batch}" + ("" if dtype == "bfloat16" else f", {dtype}")
 
 
-def wins(costs) -> pd.DataFrame:
+def wins(costs: pd.DataFrame) -> pd.DataFrame:
     """Native against the best split form of every layer and configuration, losses included.
 
     Args:
@@ -103,11 +98,11 @@ def wins(costs) -> pd.DataFrame:
 
     Returns:
         One row per layer and configuration with both: ``gain``, native's charged cost over the best
-        split form's (NaN where one cannot be
-        charged); ``gain_raw``, the same of the raw sums, each with its own best form; ``form`` and
-        ``interleave`` of the charged one; ``bound``: whether native's or this form's sum is a lower
-        bound, so that the raw gain may be too high or too low; ``auto``: the form that the target
-        chooses, and ``auto_gain`` over native (NaN and missing where nothing was chosen).
+            split form's (NaN where one cannot be charged); ``gain_raw``, the same of the raw sums,
+            each with its own best form; ``form`` and ``interleave`` of the charged one; ``bound``:
+            whether native's or this form's sum is a lower bound, so that the raw gain may be too
+            high or too low; ``auto``: the form that the target chooses, and ``auto_gain`` over
+            native (NaN and missing where nothing was chosen).
     """
     layers = costs[~costs["layer"].isin([WHOLE, CHAIN])]
     key = [*_WHERE, "configuration"]
@@ -128,9 +123,8 @@ def wins(costs) -> pd.DataFrame:
     return compared[native["raw"].notna()].reset_index()
 
 
-def standing(wins) -> pd.DataFrame:
-    """How many layers the split forms win in each configuration, by charged and by raw sums, and by
-    how much.
+def standing(wins: pd.DataFrame) -> pd.DataFrame:
+    """How many layers the split forms win in each configuration, and by how much.
 
     Args:
         wins: of `wins`.
@@ -156,10 +150,8 @@ def standing(wins) -> pd.DataFrame:
     ).reset_index()
 
 
-def cells(wins) -> pd.DataFrame:
-    """`wins` as `splitdeconv.study.charts.gain_map` draws them: a panel per batch, a column per
-    generation.
-    """
+def cells(wins: pd.DataFrame) -> pd.DataFrame:
+    """`wins` as `splitdeconv.study.charts.gain_map` draws them, a panel per batch."""
     order = {name: place for place, name in enumerate(libtpu.GENERATIONS)}
     panel = "batch " + wins["batch"].astype(str)
     drawn = wins.assign(
@@ -173,27 +165,25 @@ def cells(wins) -> pd.DataFrame:
     return drawn.sort_values("generation", key=lambda names: names.map(order), kind="stable")
 
 
-def interleaved(costs) -> pd.DataFrame:
-    """The rows with one interleave for each form, the cheaper one as charged, so that every form
-    has one row.
-    """
+def interleaved(costs: pd.DataFrame) -> pd.DataFrame:
+    """The rows with one interleave for each form, the cheaper one as charged."""
     key = [*_WHERE, "form"]
     return libtpu.cheapest(costs, key, "charged")
 
 
-def _choice(where, target):
+def _choice(where: tuple[str, str, str, int, str], target: str | None) -> tuple[str, str]:
     """The (form, interleave) that a target chooses for a layer of a benchmark network."""
     network, layer, generation, batch, dtype = where
     site = replace(_site(network, layer), dtype=dtype, batch=batch)
     decision = decide(site, load_target(target or f"tpu_{generation}"))
-    if decision.verdict != "convert":
+    if decision.verdict != "convert" or decision.form is None:
         return "native", "concat"
     # On JAX transpose is the same program as depth_to_space.
     return decision.form, "concat" if decision.interleave == "concat" else "depth_to_space"
 
 
 @cache
-def _site(network, layer):
+def _site(network: str, layer: str) -> Site:
     """A layer of a benchmark network as `splitdeconv.convert` sees it."""
     rows = {row.name: row for row in layers(network) if row.kind == "deconv"}
     if layer not in rows:

@@ -11,7 +11,7 @@ import pytest
 import splitdeconv as sd
 from splitdeconv import extras
 from splitdeconv.dlp import simulate
-from splitdeconv.study import explorer
+from splitdeconv.study import account as one_layer, explorer
 from tests.refusals import refused
 
 matplotlib.use("Agg")
@@ -92,7 +92,7 @@ def test_the_account_is_that_of_plan_and_processor_model():
 def test_every_padding_reaches_the_processor_model_as_it_is(kernel, stride, padding):
     choice = explorer.INITIAL | {"size": 7, "kernel": kernel, "stride": stride, "padding": padding}
     table = explorer.account(**choice).set_index("form")
-    network = explorer._layer(sd.plan((7, 7), kernel, stride, padding), 128, 64)
+    network = one_layer._layer(sd.plan((7, 7), kernel, stride, padding), 128, 64)
     for form, method in explorer.METHODS.items():
         assert (
             simulate(network, choice["processor"], method).loc[0, "macs_dense"]

@@ -1,16 +1,27 @@
 """A picture of what a conversion did to a model: removed and added operators, side by side."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 import numpy as np
 import pandas as pd
 
+from ...core.typing import NumpyArray
 from ...extras import require
 from ...figures import COLOURS
 from ...formats import graph, topology
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def before_after(original, converted, *, context=1, most=40):
-    """The changed operators of a model before and after a conversion, with their neighbours in
-    grey.
+#: Operators of one side, each with whether it is on that side only.
+Side: TypeAlias = Sequence[tuple[graph.Node, bool]]
+
+
+def before_after(
+    original: bytes, converted: bytes, *, context: int = 1, most: int = 40
+) -> tuple["Figure", pd.DataFrame]:
+    """The changed operators of a model before and after a conversion, and their neighbours.
 
     Args:
         original, converted: bytes of the two model files.
@@ -26,43 +37,22 @@ def before_after(original, converted, *, context=1, most=40):
     networkx, plt = require("networkx", "notebooks"), require("matplotlib.pyplot", "notebooks")
     drawn = [_layers(networkx, side[:most]) for side in sides]
     depth = 1 + max((layer for layers in drawn for layer in layers.values()), default=0)
-    fig, axes = plt.subplots(
-        1, 2, figsize=(11, 0.9 + 0.62 * depth), layout="constrained", width_ratios=_widths(drawn)
-    )
+    size = (11, 0.9 + 0.62 * depth)
+    fig, axes = plt.subplots(1, 2, figsize=size, layout="constrained", width_ratios=_widths(drawn))
     rows = []
-    for ax, side, layers, title, colour in zip(
-        axes, sides, drawn, ("before", "after"), (COLOURS["nzp"], COLOURS["split"]), strict=True
-    ):
+    titles = {"before": COLOURS["nzp"], "after": COLOURS["split"]}
+    for ax, side, layers, title in zip(axes, sides, drawn, titles, strict=True):
         places = _places(layers)
+        arrow = {"arrowstyle": "-|>", "color": "0.5", "lw": 0.9}
         for i, j in _edges(side[:most]):
-            ax.annotate(
-                "",
-                places[j],
-                places[i],
-                arrowprops={"arrowstyle": "-|>", "color": "0.5", "lw": 0.9},
-                zorder=1,
-            )
+            ax.annotate("", places[j], places[i], arrowprops=arrow, zorder=1)
         for i, (node, fresh) in enumerate(side[:most]):
-            box = {
-                "boxstyle": "round,pad=0.3",
-                "fc": colour if fresh else "0.9",
-                "ec": "0.4",
-                "lw": 0.7,
-            }
-            ink = "white" if fresh else "0.25"
-            ax.text(
-                *places[i],
-                node.operator,
-                ha="center",
-                va="center",
-                fontsize=7.5,
-                color=ink,
-                bbox=box,
-                zorder=2,
-            )
-            rows.append(
-                {"side": title, "operator": node.operator, "depth": layers[i], "changed": fresh}
-            )
+            box = {"boxstyle": "round,pad=0.3", "ec": "0.4", "lw": 0.7}
+            box["fc"] = titles[title] if fresh else "0.9"
+            look = {"fontsize": 7.5, "color": "white" if fresh else "0.25", "zorder": 2}
+            ax.text(*places[i], node.operator, ha="center", va="center", bbox=box, **look)
+            row = {"side": title, "operator": node.operator, "depth": layers[i], "changed": fresh}
+            rows.append(row)
         width = max((abs(x) for x, _ in places.values()), default=0) + 0.6
         ax.set(xlim=(-width, width), ylim=(0.5 - depth, 0.5), xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
@@ -71,7 +61,7 @@ def before_after(original, converted, *, context=1, most=40):
     return fig, pd.DataFrame(rows, columns=["side", "operator", "depth", "changed"])
 
 
-def _edges(side):
+def _edges(side: Side) -> list[tuple[int, int]]:
     """Pairs of positions: the second reads what the first writes."""
     writers = {name: i for i, (node, _) in enumerate(side) for name in node.outputs}
     return [
@@ -82,7 +72,7 @@ def _edges(side):
     ]
 
 
-def _layers(networkx, side):
+def _layers(networkx: Any, side: Side) -> dict[int, int]:
     """The longest way from a start to each operator: its row in the picture."""
     graph = networkx.DiGraph(_edges(side))
     graph.add_nodes_from(range(len(side)))
@@ -91,7 +81,7 @@ def _layers(networkx, side):
     }
 
 
-def _places(layers):
+def _places(layers: Mapping[int, int]) -> dict[int, tuple[float, float]]:
     """(x, y) of each operator: rows from top to bottom, centred."""
     rows = pd.Series(layers, dtype=int).sort_index().groupby(layers.get).groups
     return {
@@ -101,10 +91,10 @@ def _places(layers):
     }
 
 
-def _spread(count):
+def _spread(count: int) -> NumpyArray:
     return np.arange(count) - (count - 1) / 2
 
 
-def _widths(drawn):
+def _widths(drawn: Sequence[Mapping[int, int]]) -> list[int]:
     """Widths of the sides, by their widest row."""
     return [max([2, *pd.Series(layers, dtype=int).value_counts()]) for layers in drawn]

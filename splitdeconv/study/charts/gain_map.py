@@ -1,17 +1,31 @@
 """A map of gains by cell, in which losses are as visible as wins."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import pandas as pd
 
 from ...extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _END = 16  # where the colours end, to both sides
 _TICKS = {1 / 16: "1/16", 0.25: "1/4", 0.5: "1/2", 1: "1", 2: "2", 4: "4", 16: "16"}
 _CELL = 0.62, 0.27  # inches
 
 
-def gain_map(table, *, label, columns=None, titles=None, notes=None):
-    """A cell for each gain: purple wins, orange loses, white is even; grey where there is no
-    number.
+def gain_map(
+    table: pd.DataFrame,
+    *,
+    label: str,
+    columns: Mapping[Any, str] | None = None,
+    titles: Mapping[Any, str] | None = None,
+    notes: Mapping[str, str] | None = None,
+) -> "Figure":
+    """A cell for each gain: purple wins, orange loses, white is even, grey has no number.
 
     Args:
         table: one row per cell: ``group`` and ``row`` (groups are separated), ``column``,
@@ -30,9 +44,8 @@ def gain_map(table, *, label, columns=None, titles=None, notes=None):
     titles = titles or {value: value for value in dict.fromkeys(table["panel"])}
     columns = columns or {value: value for value in dict.fromkeys(table["column"])}
     rows = list(dict.fromkeys(zip(table["group"], table["row"], strict=True)))
-    width = (
-        _CELL[0] * len(columns) * len(titles) + 0.075 * max(len(_title(row)) for row in rows) + 1.6
-    )
+    longest = max(len(_title(row)) for row in rows)
+    width = _CELL[0] * len(columns) * len(titles) + 0.075 * longest + 1.6
     size = max(width, 6.5), max(_CELL[1] * len(rows), 1.2) + 1.9
     fig, axes = plt.subplots(
         1, len(titles), figsize=size, layout="constrained", sharey=True, squeeze=False
@@ -71,7 +84,9 @@ def gain_map(table, *, label, columns=None, titles=None, notes=None):
     return fig
 
 
-def _write(ax, place, cell, colour):
+def _write(
+    ax: "Axes", place: tuple[int, int], cell: Any, colour: tuple[float, float, float, float]
+) -> None:
     """The number in its cell, dark on light shades and light on dark ones, and the frame."""
     red, green, blue, _ = colour
     dark = np.isfinite(cell.gain) and 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
@@ -82,17 +97,16 @@ def _write(ax, place, cell, colour):
     if getattr(cell, "framed", False):
         frame = {"fill": False, "ec": "0.05", "lw": 1.6, "zorder": 3}
         corner = place[0] - 0.46, place[1] - 0.44
-        ax.add_patch(
-            require("matplotlib.patches", "notebooks").Rectangle(corner, 0.92, 0.88, **frame)
-        )
+        patches = require("matplotlib.patches", "notebooks")
+        ax.add_patch(patches.Rectangle(corner, 0.92, 0.88, **frame))
 
 
-def _number(gain):
+def _number(gain: float) -> str:
     """A gain in two significant digits."""
     if gain >= 9.95:
         return f"{gain:.0f}"
     return f"{gain:.1f}" if gain >= 1.95 else f"{gain:.2f}"
 
 
-def _title(row):
+def _title(row: tuple[str, str]) -> str:
     return " ".join(row) if row[0] != row[1] else row[1]

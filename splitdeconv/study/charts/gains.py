@@ -1,11 +1,18 @@
 """Charts of compilers' estimates: gains layer by layer, their means, verdicts on operators."""
 
+from collections.abc import Mapping, Sequence
 from textwrap import fill, shorten
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from ...extras import require
 from ...figures import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MARKERS = {"native": "^", "nzp": "v", "split": "o", "rows": "s", "stacked": "D"}
 _NOTE = {
@@ -20,9 +27,12 @@ _DECADES = (0.01, 0.1, 1, 10, 100, 1000, 10000)
 VERDICTS = {"taken": "#B7D7EA", "unknown": "#F7E8B0", "refused": "#E9A583", "no file": "#E4E4E4"}
 
 
-def by_layer(table, *, baseline="native", titles=None):
-    """The gain of each form over a baseline for each layer, one panel per configuration; left of
-    the line is a loss.
+def by_layer(
+    table: pd.DataFrame, *, baseline: str = "native", titles: Mapping[str, str] | None = None
+) -> "Figure":
+    """The gain of each form over a baseline for each layer, one panel per configuration.
+
+    Left of the line is a loss.
 
     The dark line is what the target's rules choose. If a form or the baseline does not run on the
     accelerator alone, it has no gain and the panel says so, because a total that hides the CPU's
@@ -50,20 +60,17 @@ def by_layer(table, *, baseline="native", titles=None):
         panel = table[table["configuration"] == name].assign(y=lambda t: _places(t, layers))
         auto = panel[panel["form"] == "auto"]
         ends = auto["y"] - 0.42, auto["y"] + 0.42
-        ax.vlines(
-            auto["gain"], *ends, color="0.1", lw=1.8, label="chosen for the target (auto)", zorder=2
-        )
+        look = {"color": "0.1", "lw": 1.8, "label": "chosen for the target (auto)"}
+        ax.vlines(auto["gain"], *ends, zorder=2, **look)
         for form in forms:
             rows = panel[panel["form"] == form]
             look = {"marker": _MARKERS[form], "color": COLOURS[form], "label": form}
-            ax.scatter(
-                rows["gain"], rows["y"] + aside[form], s=20, zorder=3, linewidths=0.8, **look
-            )
+            look |= {"s": 20, "zorder": 3, "linewidths": 0.8}
+            ax.scatter(rows["gain"], rows["y"] + aside[form], **look)
         for row in auto[auto["gain"].isna()].itertuples():
             text = shorten(row.note, 58, placeholder=" ...")
-            ax.annotate(
-                text, (0.03, row.y), xycoords=("axes fraction", "data"), va="center", **_NOTE
-            ).set_in_layout(False)
+            place = {"xycoords": ("axes fraction", "data"), "va": "center"}
+            ax.annotate(text, (0.03, row.y), **place, **_NOTE).set_in_layout(False)
         ax.axvline(1, color=COLOURS[baseline], lw=1.2, zorder=1)
         for y in (y for y in range(1, len(layers)) if layers[y][0] != layers[y - 1][0]):
             ax.axhline(y - 0.5, color="0.8", lw=0.8, zorder=0)
@@ -77,7 +84,14 @@ def by_layer(table, *, baseline="native", titles=None):
     return fig
 
 
-def means(table, summary, *, titles=None, also=None, most=30):
+def means(
+    table: pd.DataFrame,
+    summary: pd.DataFrame,
+    *,
+    titles: Mapping[str, str] | None = None,
+    also: tuple[str, str] | None = None,
+    most: float = 30,
+) -> "Figure":
     """The gains of one form as dots, their geometric mean, median and worst.
 
     Args:
@@ -111,10 +125,8 @@ def means(table, summary, *, titles=None, also=None, most=30):
         ax.scatter(row.worst, y, s=40, marker="x", label="worst layer", **at | {"color": "0.2"})
         text = f"{row.mean:.2f}" if np.isfinite(row.mean) else "no layer"
         ax.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=10)
-    labels = [
-        f"{titles.get(c, c)} over {b}"
-        for c, b in zip(summary["configuration"], summary["baseline"], strict=True)
-    ]
+    pairs = zip(summary["configuration"], summary["baseline"], strict=True)
+    labels = [f"{titles.get(name, name)} over {baseline}" for name, baseline in pairs]
     ax.axvline(1, color="0.35", lw=1)
     _logarithmic(ax, table["gain"].clip(upper=most))
     ax.set_yticks(range(len(summary)), labels)
@@ -124,9 +136,8 @@ def means(table, summary, *, titles=None, also=None, most=30):
     return fig
 
 
-def verdicts(table):
-    """Networks by form: the worst verdict on any of the file's operators, and which operators those
-    are.
+def verdicts(table: pd.DataFrame) -> "Figure":
+    """Networks by form: the worst verdict on any operator of the file, and the operators it is on.
 
     Args:
         table: columns network, form, operator, version, verdict and skipped, as `edgetpu.checks`
@@ -141,11 +152,8 @@ def verdicts(table):
         figsize=(1.7 * len(forms) + 1.4, 0.62 * len(networks) + 1.1), layout="constrained"
     )
     for (network, form), rows in table.groupby(["network", "form"], sort=False):
-        worst = next(
-            verdict
-            for verdict in reversed(VERDICTS)
-            if verdict in set(rows["verdict"].fillna("no file"))
-        )
+        given = set(rows["verdict"].fillna("no file"))
+        worst = next(verdict for verdict in reversed(VERDICTS) if verdict in given)
         place = forms.index(form), networks.index(network)
         corner = place[0] - 0.48, place[1] - 0.46
         ax.add_patch(plt.Rectangle(corner, 0.96, 0.92, color=VERDICTS[worst], lw=0, label=worst))
@@ -160,16 +168,12 @@ def verdicts(table):
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    fig.legend(
-        [handles[v] for v in VERDICTS if v in handles],
-        [v for v in VERDICTS if v in handles],
-        loc="outside lower center",
-        ncols=4,
-    )
+    drawn = [verdict for verdict in VERDICTS if verdict in handles]
+    fig.legend([handles[name] for name in drawn], drawn, loc="outside lower center", ncols=4)
     return fig
 
 
-def published(tables, titles):
+def published(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> "Figure":
     """Published speedups by network, one panel per table; at 1 nothing is gained.
 
     Args:
@@ -208,20 +212,17 @@ def published(tables, titles):
     return fig
 
 
-def _places(table, layers):
+def _places(table: pd.DataFrame, layers: Sequence[tuple[str, str]]) -> list[int]:
     return [layers.index(layer) for layer in zip(table["network"], table["layer"], strict=True)]
 
 
-def _logarithmic(ax, values):
+def _logarithmic(ax: "Axes", values: pd.Series) -> None:
     """A logarithmic axis around 1 with round ticks, at least a factor of two to either side."""
-    left, right = (
-        np.nanmin([values.min() / 1.25, 0.5]),
-        np.nanmax([values.max() * 1.4, 2]),
-    )  # NaN: there are none
+    # Where there are no values, they are NaN.
+    left, right = np.nanmin([values.min() / 1.25, 0.5]), np.nanmax([values.max() * 1.4, 2])
     # Over more than three decades every tick would meet the next.
-    ticks = [
-        tick for tick in (_TICKS if right < 1000 * left else _DECADES) if left <= tick <= right
-    ]
+    marked = _TICKS if right < 1000 * left else _DECADES
+    ticks = [tick for tick in marked if left <= tick <= right]
     ax.set(xscale="log", xlim=(left, right))
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()

@@ -1,15 +1,27 @@
-"""Charts of image quality: images with their differences, their similarity, and the geometries that
-break a method.
-"""
+"""Charts of image quality: images, their differences and similarity, and where a method fails."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from ...core.typing import NumpyArray
 from ...extras import require
 from ...figures import COLOURS
 from ..quality import favouring_crop
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def with_differences(images, *, remarks=None, reference="native", count=4):
+
+def with_differences(
+    images: Mapping[str, NumpyArray],
+    *,
+    remarks: Mapping[str, str] | None = None,
+    reference: str = "native",
+    count: int = 4,
+) -> "Figure":
     """Images of each form, and how far each of their pixels is from the reference.
 
     Smaller images are drawn to scale where they fit the reference best; what they lack stays blank.
@@ -47,30 +59,35 @@ def with_differences(images, *, remarks=None, reference="native", count=4):
     return fig
 
 
-def _laid(batch, whole, place):
-    """Images on a blank canvas of the reference's size, and their distance from it, NaN outside
-    them.
-    """
-    here = (
-        slice(None),
-        *(slice(first, first + n) for first, n in zip(place, batch.shape[1:3], strict=True)),
-    )
+def _laid(
+    batch: NumpyArray, whole: NumpyArray, place: tuple[int, int]
+) -> tuple[NumpyArray, NumpyArray]:
+    """Images on a blank canvas of the reference's size, and their distance from it or NaN."""
+    (top, left), (height, width) = place, batch.shape[1:3]
+    here = slice(None), slice(top, top + height), slice(left, left + width)
     canvas, distance = np.full_like(whole, 255), np.full(whole.shape[:3], np.nan)
     canvas[here] = batch
     distance[here] = np.abs(batch.astype(int) - whole[here]).max(axis=-1)
     return canvas, distance
 
 
-def _side_by_side(batch, blank):
+def _side_by_side(batch: NumpyArray, blank: float) -> NumpyArray:
     """The images of a batch in a row, a gap between them."""
     gap = np.full_like(batch[0][:, : max(batch.shape[2] // 20, 1)], blank)
     parts = [part for image in batch for part in (image, gap)]
     return np.concatenate(parts[:-1], axis=1)
 
 
-def likeness(table, remembered, *, column="ssim_global", label="SSIM with native"):
-    """SSIM of each form with its interval, one panel per generator; hollow marks are remembered
-    values of a paper.
+def likeness(
+    table: pd.DataFrame,
+    remembered: pd.DataFrame,
+    *,
+    column: str = "ssim_global",
+    label: str = "SSIM with native",
+) -> "Figure":
+    """SSIM of each form with its interval, one panel per generator.
+
+    Hollow marks are remembered values of a paper.
 
     Args:
         table: of `splitdeconv.study.quality.summarize`, with columns ``generator`` and ``form``.
@@ -91,34 +108,17 @@ def likeness(table, remembered, *, column="ssim_global", label="SSIM with native
     )
     for ax, (name, part) in zip(axes[:, 0], panels.items(), strict=True):
         y = np.arange(len(part))
-        spread = np.abs(
-            part[[f"{column}_low", f"{column}_high"]].to_numpy().T - part[column].to_numpy()
-        )
-        ax.errorbar(
-            part[column],
-            y,
-            xerr=spread,
-            fmt="o",
-            ms=5.5,
-            lw=1.6,
-            color=COLOURS["split"],
-            label="measured",
-        )
+        ends = part[[f"{column}_low", f"{column}_high"]].to_numpy().T
+        look = {"fmt": "o", "ms": 5.5, "lw": 1.6, "color": COLOURS["split"], "label": "measured"}
+        ax.errorbar(part[column], y, xerr=np.abs(ends - part[column].to_numpy()), **look)
         for value, height in zip(part[column], y, strict=True):
             ax.annotate(f"{value:.3f}", (1.04, height), va="center", fontsize=8.5)
         forms = list(part["form"])
         known = remembered[(remembered["generator"] == name) & remembered["form"].isin(forms)]
         heights = [forms.index(form) for form in known["form"]]
-        look = {
-            "marker": "D",
-            "facecolors": "none",
-            "edgecolors": COLOURS["nzp"],
-            "s": 42,
-            "zorder": 3,
-        }
-        ax.scatter(
-            known["ssim"], heights, **look, label="from memory of the paper, of its own network"
-        )
+        look = {"marker": "D", "facecolors": "none", "edgecolors": COLOURS["nzp"]}
+        look["label"] = "from memory of the paper, of its own network"
+        ax.scatter(known["ssim"], heights, s=42, zorder=3, **look)
         ax.set_yticks(y, forms)
         ax.set(xlim=(-0.03, 1.14), ylim=(len(part) - 0.5, -0.5))
         ax.set_xticks(np.linspace(0, 1, 6), None if ax is axes[-1, 0] else [])
@@ -129,7 +129,7 @@ def likeness(table, remembered, *, column="ssim_global", label="SSIM with native
     return fig
 
 
-def survival(table):
+def survival(table: pd.DataFrame) -> "Figure":
     """Error of one layer by kernel and stride, one panel per method; blank where it is exact.
 
     If an exact method gives fewer outputs than the operator, the cell shows their number per axis.
@@ -152,28 +152,18 @@ def survival(table):
     for ax, method in zip(axes.flat, methods, strict=False):
         part = table[table["method"] == method].set_index(["s", "k"])
         errors = np.array([[part["error"].get((s, k), np.nan) for k in kernels] for s in strides])
-        fewer = part[part["outputs"] < part["wanted"]]
-        fewer = {
-            at: f"\n{row.outputs} of {row.wanted}"
-            for at, row in zip(fewer.index, fewer.itertuples(), strict=True)
-        }
-        exact = np.array(
-            [[bool(part["exact"].get((s, k), False)) for k in kernels] for s in strides]
-        )
+        short = part[part["outputs"] < part["wanted"]]
+        fewer = {row.Index: f"\n{row.outputs} of {row.wanted}" for row in short.itertuples()}
+        known = part["exact"]
+        exact = np.array([[bool(known.get((s, k), False)) for k in kernels] for s in strides])
         shown = ax.imshow(np.where(exact, np.nan, errors), cmap="OrRd", vmin=0, vmax=top)
         for (i, j), error in np.ndenumerate(errors):
             text = "–" if np.isnan(error) else f"{error:.2f}"
             if exact[i, j]:
                 text = "exact" + fewer.get((strides[i], kernels[j]), "")
             dark = not exact[i, j] and error > 0.6 * top
-            ax.annotate(
-                text,
-                (j, i),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if dark else "black",
-            )
+            ink = "white" if dark else "black"
+            ax.annotate(text, (j, i), ha="center", va="center", fontsize=8, color=ink)
         ax.set_xticks(range(len(kernels)), kernels)
         ax.set_yticks(range(len(strides)), strides)
         ax.set(title=method, xlabel="kernel k", ylabel="stride s")

@@ -6,19 +6,26 @@ table behind it, ready for `splitdeconv.figures.save_figure`.
 
 from itertools import product
 from math import prod
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
+from ...core.plan import SplitPlan
 from ...errors import SplitDeconvError, check_count
 from ...extras import require
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Red, green and blue, 0 to 1, or what matplotlib takes for a colour.
+Colour: TypeAlias = tuple[float, float, float] | str
 #: Cells of one picture. More would take minutes to draw and be too small to see.
 MOST_CELLS = 10_000
 
 
-def filter_by_phase(plan):
-    """The filter of a 2-D transposed convolution with every tap in its phase's colour, and the
-    phases' filters.
+def filter_by_phase(plan: SplitPlan) -> tuple["Figure", pd.DataFrame]:
+    """The filter of a 2-D transposed convolution, taps in their phases' colours, and its parts.
 
     Args:
         plan: a 2-D `SplitPlan`; its single phases are drawn, whatever its form.
@@ -51,12 +58,11 @@ def filter_by_phase(plan):
         (y, x), (height, width) = phase.phases[0], phase.kernel_size
         taps = f"{height}x{width}" if height and width else "empty"
         title = f"phase ({y}, {x}): {taps}" if sx <= 3 else f"({y}, {x}): {taps}"
-        _grid(panels[y, x], *longest, title, _size(title, room[1], 10.5))
+        _grid(panels[y, x], longest[0], longest[1], title, _size(title, room[1], 10.5))
     longest_name = f"{ky - 1},{kx - 1}"
     whole_size = _size(longest_name, 300 / max(ky, kx))
-    part_size = _size(
-        longest_name, min(points / max(taps, 1) for points, taps in zip(room, longest, strict=True))
-    )
+    least = min(points / max(taps, 1) for points, taps in zip(room, longest, strict=True))
+    part_size = _size(longest_name, least)
     for tap in table.itertuples():
         colour, name = colours[tap.phase_y, tap.phase_x], f"{tap.tap_y},{tap.tap_x}"
         _cell(ax, tap.tap_y, tap.tap_x, colour, name, whole_size)
@@ -65,9 +71,8 @@ def filter_by_phase(plan):
     return fig, table
 
 
-def windows(plan, axis=0):
-    """Which inputs the outputs of one block read, along one axis: a line for each tap, in its
-    phase's colour.
+def windows(plan: SplitPlan, axis: int = 0) -> tuple["Figure", pd.DataFrame]:
+    """Which inputs the outputs of one block read along one axis: a line for each tap.
 
     Args:
         plan: a `SplitPlan` with known lengths.
@@ -78,40 +83,35 @@ def windows(plan, axis=0):
         whether it is real.
     """
     geometry = plan.axes[axis]
-    if geometry.n is None:
+    outputs = geometry.o
+    if geometry.n is None or outputs is None:
         raise SplitDeconvError(
             "an axis of unknown length cannot be drawn",
             where="draw.windows",
             expected="a known length",
             got=str(geometry),
         )
-    _need_size("pairs of outputs and taps", geometry.o * -(-geometry.k // geometry.s) + geometry.n)
+    pairs = outputs * -(-geometry.k // geometry.s)
+    _need_size("pairs of outputs and taps", pairs + geometry.n)
     windows = [phase.windows[axis] for phase in plan.phases]
     windows = list({window.phases[0]: window for window in windows}.values())
     table = pd.DataFrame(
         {"output": q, "phase": q % geometry.s, "tap": tap, "input": i, "real": 0 <= i < geometry.n}
-        for q in range(geometry.o)
+        for q in range(outputs)
         for w in [windows[q % geometry.s]]
         for m, tap in enumerate(w.taps[0])
         for i in [q // geometry.s + w.start + m * w.dilation]
     )
     block = geometry.n // 2
     colours = _palette(geometry.s)
-    fig, ax = require("matplotlib.pyplot", "notebooks").subplots(
-        figsize=(9.5, 3.4), layout="constrained"
-    )
+    plt = require("matplotlib.pyplot", "notebooks")
+    fig, ax = plt.subplots(figsize=(9.5, 3.4), layout="constrained")
     reach = (min(0, table.input.min()), max(geometry.n - 1, table.input.max()))
     for i in range(reach[0], reach[1] + 1):
         real = 0 <= i < geometry.n
-        _box(
-            ax,
-            (i + 0.5) * geometry.s,
-            0,
-            0.84 * geometry.s,
-            "0.88" if real else "white",
-            f"x[{i}]" if real else "0",
-        )
-    for q in range(geometry.o):
+        colour, text = ("0.88", f"x[{i}]") if real else ("white", "0")
+        _box(ax, (i + 0.5) * geometry.s, 0, 0.84 * geometry.s, colour, text)
+    for q in range(outputs):
         _box(ax, q + 0.5, 3, 0.84, colours[q % geometry.s], str(q))
     # Phases of one block share inputs: spread the ends of their lines, so that none hides another.
     for tap in table[table.output // geometry.s == block].itertuples():
@@ -121,23 +121,19 @@ def windows(plan, axis=0):
         place = (end + (tap.output + 0.5 - end) * 0.28, 1.02)
         box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": colours[tap.phase], "lw": 0.8}
         ax.annotate(f"w[{tap.tap}]", place, ha="center", va="center", fontsize=8.5, bbox=box)
-    ax.set(
-        xlim=(reach[0] * geometry.s - 0.3, max(reach[1] + 1, geometry.n) * geometry.s + 0.3),
-        ylim=(-0.7, 3.7),
-    )
+    last = max(reach[1] + 1, geometry.n)
+    ax.set(xlim=(reach[0] * geometry.s - 0.3, last * geometry.s + 0.3), ylim=(-0.7, 3.7))
     ax.set_yticks([0, 3], ["input", "output"])
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_title(
-        f"the {geometry.s} outputs of block {block} and what they read: {geometry}", fontsize=11
-    )
+    title = f"the {geometry.s} outputs of block {block} and what they read: {geometry}"
+    ax.set_title(title, fontsize=11)
     return fig, table
 
 
-def interleave(plan, most=4):
-    """Where the phases' results go: small maps by phase on the left, the interleaved output on the
-    right.
+def interleave(plan: SplitPlan, most: int = 4) -> tuple["Figure", pd.DataFrame]:
+    """Where the phases' results go: maps by phase on the left, the interleaved output on the right.
 
     Args:
         plan: a 2-D `SplitPlan`.
@@ -148,10 +144,8 @@ def interleave(plan, most=4):
     """
     _need_rank(plan, 2)
     most = check_count(most, "number of blocks", "draw.interleave")
-    (sy, sx), blocks = (
-        (axis.s for axis in plan.axes),
-        [min(most, axis.n or most) for axis in plan.axes],
-    )
+    sy, sx = (axis.s for axis in plan.axes)
+    blocks = [min(most, axis.n or most) for axis in plan.axes]
     _need_size("outputs", sy * sx * prod(blocks))
     table = pd.DataFrame(
         {
@@ -169,7 +163,7 @@ def interleave(plan, most=4):
     left, right = fig.subfigures(1, 2, width_ratios=(1.1, 1))
     panels = left.subplots(sy, sx, squeeze=False)
     for y, x in product(range(sy), range(sx)):
-        _grid(panels[y, x], *blocks, f"phase ({y}, {x})")
+        _grid(panels[y, x], blocks[0], blocks[1], f"phase ({y}, {x})")
     ax = right.subplots()
     _grid(ax, blocks[0] * sy, blocks[1] * sx, "output: pixel (y, x) is phase (y mod s, x mod s)")
     for pixel in table.itertuples():
@@ -180,7 +174,7 @@ def interleave(plan, most=4):
     return fig, table
 
 
-def _need_rank(plan, rank):
+def _need_rank(plan: SplitPlan, rank: int) -> None:
     if len(plan.axes) != rank:
         raise SplitDeconvError(
             f"this picture is of a {rank}-D plan",
@@ -190,7 +184,7 @@ def _need_rank(plan, rank):
         )
 
 
-def _need_size(what, count):
+def _need_size(what: str, count: int) -> None:
     if count > MOST_CELLS:
         raise SplitDeconvError(
             "the plan is too large to draw",
@@ -201,48 +195,52 @@ def _need_size(what, count):
         )
 
 
-def _palette(count):
+def _palette(count: int) -> list[Colour]:
     seaborn = require("seaborn", "notebooks")
-    return (
-        seaborn.color_palette("colorblind", count) if count <= 10 else seaborn.husl_palette(count)
-    )
+    few = count <= 10
+    return seaborn.color_palette("colorblind", count) if few else seaborn.husl_palette(count)
 
 
-def _colours(plan):
+def _colours(plan: SplitPlan) -> dict[tuple[int, ...], Colour]:
     phases = list(product(*(range(axis.s) for axis in plan.axes)))
     return dict(zip(phases, _palette(len(phases)), strict=True))
 
 
-def _size(text, points, most=8.5):
+def _size(text: str, points: float, most: float = 8.5) -> float:
     """The font size at which `text` fits into `points`, with digits about 0.62 as wide as high."""
     return min(most, points / (0.62 * len(text)))
 
 
-def _grid(ax, height, width, title, size=10.5):
+def _grid(ax: "Axes", height: float, width: float, title: str, size: float = 10.5) -> None:
     """Axes that show `height` x `width` cells, first row on top."""
     ax.set(xlim=(0, max(width, 1)), ylim=(max(height, 1), 0), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.set_title(title, fontsize=size)
 
 
-def _cell(ax, row, column, colour, text, size=8.5):
+def _cell(ax: "Axes", row: int, column: int, colour: Colour, text: str, size: float = 8.5) -> None:
     _box(ax, column + 0.5, row + 0.5, 0.94, colour, text, height=0.94, size=size)
 
 
-def _box(ax, x, y, width, colour, text, height=0.8, size=8.5):
+def _box(
+    ax: "Axes",
+    x: float,
+    y: float,
+    width: float,
+    colour: Colour,
+    text: str,
+    height: float = 0.8,
+    size: float = 8.5,
+) -> None:
     """A labelled cell around (x, y); without the label if that could not be read."""
     patches = require("matplotlib.patches", "notebooks")
-    ax.add_patch(
-        patches.Rectangle(
-            (x - width / 2, y - height / 2), width, height, fc=colour, ec="0.35", lw=0.8
-        )
-    )
+    corner = x - width / 2, y - height / 2
+    ax.add_patch(patches.Rectangle(corner, width, height, fc=colour, ec="0.35", lw=0.8))
     if size < 5:
         return
     to_rgb = require("matplotlib.colors", "notebooks").to_rgb
     # Relative luminance, ITU-R BT.709: white letters on dark cells.
-    luminance = sum(
-        weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(colour), strict=True)
-    )
+    red, green, blue = to_rgb(colour)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     ink = "white" if luminance < 0.5 else "black"
     ax.text(x, y, text, ha="center", va="center", fontsize=size, color=ink)
