@@ -2,13 +2,14 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from .atomic import replacing
 from .errors import SplitDeconvError
 
 
-def check(path, overwrite=False) -> Path:
+def check(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Refuse an output path that cannot be written, before any work is spent on it.
 
     Only a regular file is ever replaced: never a device, a pipe, a socket or a folder. A link is
@@ -24,39 +25,36 @@ def check(path, overwrite=False) -> Path:
     """
     path = Path(path)
     try:
-        found, target = _stat(path), Path(os.path.realpath(path))
+        status, target = _stat(path), Path(os.path.realpath(path))
         folder = target.parent
         missing = not folder.is_dir()
         # /proc/self/fd holds links that lead to files whose names are gone.
-        elsewhere = found is not None and not os.path.samestat(found, target.lstat())
+        elsewhere = status is not None and not os.path.samestat(status, target.lstat())
     except (OSError, ValueError) as error:  # a loop of links, a name too long, a null character
-        got = getattr(error, "strerror", None) or str(error)
-        raise _refuse(
-            path, "a path that can be written", got, "choose another name or folder"
-        ) from None
-    if found is not None and stat.S_ISDIR(found.st_mode):
-        raise _refuse(path, "the name of a file", "a folder", "add a file name")
-    if elsewhere or (found is not None and not stat.S_ISREG(found.st_mode)):
-        raise _refuse(
-            path, "a regular file", "a device, a pipe or a socket", "choose the name of a file"
-        )
+        got, fix = getattr(error, "strerror", None) or str(error), "choose another name or folder"
+        raise _refused(path, "a path that can be written", got, fix) from None
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise _refused(path, "the name of a file", "a folder", "add a file name")
+    if elsewhere or (status is not None and not stat.S_ISREG(status.st_mode)):
+        got, fix = "a device, a pipe or a socket", "choose the name of a file"
+        raise _refused(path, "a regular file", got, fix)
     if missing:
-        raise _refuse(path, "an existing folder", f"no folder {folder}", f"mkdir -p {folder}")
+        raise _refused(path, "an existing folder", f"no folder {folder}", f"mkdir -p {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _refuse(
-            path,
-            "a folder that can be written",
-            f"no permission in {folder}",
-            "choose another folder",
-        )
-    if found is not None and not overwrite:
+        got, fix = f"no permission in {folder}", "choose another folder"
+        raise _refused(path, "a folder that can be written", got, fix)
+    if status is not None and not overwrite:
         raise _exists(path, "a file that is already there")
-    if found is None and path.is_symlink() and not overwrite:
+    if status is None and path.is_symlink() and not overwrite:
         raise _exists(path, f"a link to {target}, which does not exist")
     return path
 
 
-def write(path, content, overwrite=False) -> Path:
+def write(
+    path: str | os.PathLike[str],
+    content: bytes | Callable[[Path], object],
+    overwrite: bool = False,
+) -> Path:
     """Write a file in one step.
 
     Args:
@@ -78,16 +76,12 @@ def write(path, content, overwrite=False) -> Path:
     except FileExistsError:
         raise _exists(path, "a file that appeared meanwhile") from None
     except OSError as error:
-        raise _refuse(
-            path,
-            "room and permission to write",
-            error.strerror or str(error),
-            "make room or choose another folder",
-        ) from None
+        got, fix = error.strerror or str(error), "make room or choose another folder"
+        raise _refused(path, "room and permission to write", got, fix) from None
     return path
 
 
-def _stat(path):
+def _stat(path: Path) -> os.stat_result | None:
     """What the path leads to; None if nothing."""
     try:
         return path.stat()
@@ -95,16 +89,12 @@ def _stat(path):
         return None
 
 
-def _exists(path, got):
-    return _refuse(
-        path,
-        "a new file",
-        got,
-        "choose another name, or allow it with --overwrite (overwrite=True)",
-    )
+def _exists(path: Path, got: str) -> SplitDeconvError:
+    fix = "choose another name, or allow it with --overwrite (overwrite=True)"
+    return _refused(path, "a new file", got, fix)
 
 
-def _refuse(path, expected, got, fix):
+def _refused(path: Path, expected: str, got: str, fix: str) -> SplitDeconvError:
     return SplitDeconvError(
         "the output cannot be written", where=str(path), expected=expected, got=got, fix=fix
     )
