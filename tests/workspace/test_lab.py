@@ -27,17 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "lab"
 BROKEN = "broken"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-LEFT_OUT = (
-    ".git",
-    ".venv",
-    "build",
-    "dist",
-    "figures",
-    "cache",
-    "__pycache__",
-    "*.egg-info",
-    ".pytest_cache",
-)
+LEFT_OUT = (".git", ".venv", "build", "dist", "figures", "cache", "__pycache__")
+LEFT_OUT += ("*.egg-info", ".pytest_cache")
 TALLEST = 12000  # pixels
 START, LOAD, EXECUTE, ANSWER, STOP = 120, 60, 420, 30, 60  # seconds
 # What the notebook in front holds, as it would be saved, and whether its kernel is at rest.
@@ -148,7 +139,7 @@ def browser():
             f"there is none of {', '.join(BROWSERS)}: install one, on Debian `apt install chromium`"
         )
     # Chromium refuses its sandbox to root, as containers run tests.
-    arguments = ["--no-sandbox"] * (os.getuid() == 0)
+    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=executable, args=arguments, timeout=START * 1e3
