@@ -1,5 +1,4 @@
-"""Time the processor model: a million layers on processors, cycles, traffic and energy each, on one
-core.
+"""Time the processor model on one core: a million layers, cycles, traffic and energy each.
 
 python benchmarks/dlp_sweep.py [MILLIONS]
 

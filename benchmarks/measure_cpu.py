@@ -1,5 +1,4 @@
-"""Time of every benchmark network in this CPU's runtimes, by layer and whole:
-data/measured/cpu_runtimes.csv.
+"""Time every benchmark network in this CPU's runtimes, by layer and whole: cpu_runtimes.csv.
 
 python benchmarks/measure_cpu.py [--busy SHARE] [--part layers] [--runtime litert] [NETWORK ...]
 
@@ -145,9 +144,7 @@ def timed(runtime, dtype, make, reasons, turns, budget):
 
 
 def undisturbed(share, measure, *arguments, **settings):
-    """A measurement made while other processes let it alone; of several attempts the least
-    disturbed.
-    """
+    """A measurement while other processes let it alone; of several attempts the least disturbed."""
     best = None
     for _ in range(ATTEMPTS):
         while others(time.sleep, 3)[1] > share:
@@ -161,9 +158,7 @@ def undisturbed(share, measure, *arguments, **settings):
 
 
 def others(function, *arguments, **settings):
-    """(what a function returns, share of all cores that other processes used meanwhile), by Linux'
-    accounts.
-    """
+    """(what a function returns, share of all cores that others used meanwhile), as Linux counts."""
     start, used = time.monotonic(), _used_by_others()
     returned = function(*arguments, **settings)
     return returned, max(0.0, _used_by_others() - used) / (

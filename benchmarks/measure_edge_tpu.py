@@ -1,5 +1,4 @@
-"""Which operators of every benchmark network the Edge TPU takes, in every form:
-data/measured/edge_tpu.csv.
+"""Which operators of every benchmark network the Edge TPU takes, by form: edge_tpu.csv.
 
 python benchmarks/measure_edge_tpu.py [NETWORK ...]
 

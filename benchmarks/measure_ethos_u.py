@@ -1,5 +1,4 @@
-"""What Vela makes of every benchmark network, whole and layer by layer, in every form:
-data/measured/ethos_u.csv.
+"""What Vela makes of every benchmark network, by layer and whole, by form: ethos_u.csv.
 
 python benchmarks/measure_ethos_u.py [NETWORK ...]
 

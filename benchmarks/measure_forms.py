@@ -1,5 +1,4 @@
-"""Which form runs fastest on this CPU, transposed convolution by transposed convolution: the
-evidence for `auto_form`.
+"""Which form of each transposed convolution is fastest on this CPU: evidence for `auto_form`.
 
 python benchmarks/measure_forms.py
 

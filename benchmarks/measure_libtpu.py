@@ -1,5 +1,4 @@
-"""What Google's TPU compiler makes of each form, generation by generation: the evidence in
-splitdeconv/convert/targets.
+"""What Google's TPU compiler makes of each form: evidence for splitdeconv/convert/targets.
 
 python benchmarks/measure_libtpu.py [GENERATION ...]
 

@@ -1,5 +1,4 @@
-"""What the runtimes and compilers at hand make of each form: the evidence in
-splitdeconv/convert/targets.
+"""What the runtimes and compilers here make of each form: evidence for convert/targets.
 
 python benchmarks/measure_targets.py [TARGET ...]
 
@@ -69,9 +68,7 @@ SIZES = ["in_h", "in_w", "c_in", "c_out", "k_h", "k_w", "stride_h", "stride_w", 
 
 
 def layers():
-    """The different transposed convolutions of the benchmark networks, and some whose kernel equals
-    the stride.
-    """
+    """The transposed convolutions of the benchmark networks, and some of kernel = stride."""
     table = pd.concat(
         {name: networks.layer_table(name) for name in networks.names()}, names=["network"]
     )
@@ -80,9 +77,7 @@ def layers():
 
 
 def main(targets):
-    """Measure `targets`, or all. What the table holds already is not measured again: delete its
-    rows for that.
-    """
+    """Measure `targets`, or all; delete rows of the table to have them measured again."""
     table = measured.read(NAME).reindex(columns=COLUMNS)
     for _, layer in track(list(layers().iterrows()), "measuring layers"):
         for target in targets or ["xnnpack", "onnxruntime", "openvino", *VELA]:
@@ -163,9 +158,7 @@ def native_model(layer, target, dtype):
 
 
 def cycles(model, configuration):
-    """Total cycles that Vela estimates; infinite where a part is left to the CPU, which it does not
-    count.
-    """
+    """Total cycles that Vela estimates; infinite where a part is left to the CPU."""
     totals, operators = vela.compile_model(model, configuration)
     return totals["cycles"] if (operators["placed"] == "NPU").all() else float("inf")
 

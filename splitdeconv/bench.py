@@ -105,8 +105,7 @@ def summarize(
 
 
 def compiled(function: Callable[..., Any], *inputs: ArrayLike) -> Callable[[], Any]:
-    """A function without arguments that runs `function` on fixed inputs, compiled by the library of
-    Keras' backend.
+    """Compile `function` on fixed inputs with the library of Keras' backend.
 
     Args:
         function: takes arrays of that library. NumPy arrays that it uses become constants of the
@@ -129,8 +128,7 @@ def compiled(function: Callable[..., Any], *inputs: ArrayLike) -> Callable[[], A
 
 
 def frozen(model: Any, *inputs: ArrayLike) -> Callable[[], Any]:
-    """A function without arguments that runs a Keras model on fixed inputs with its weights as
-    constants.
+    """Compile a Keras model on fixed inputs, with its weights as constants.
 
     This is how a model is deployed: when the function is compiled, TensorFlow or XLA computes
     everything that depends only on weights, including the split filters. Weights of

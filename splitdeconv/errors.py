@@ -94,9 +94,7 @@ def shown(value: object, most: int = _LONGEST_VALUE) -> str:
 
 
 class _Shown(reprlib.Repr):
-    """`reprlib` with limits for arguments and data files; integers too long to be written have
-    their size shown.
-    """
+    """`reprlib` with limits for arguments and data files; of huge integers it shows the size."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -47,8 +47,9 @@ def default_library() -> str:
 
 
 def _choose_backend() -> None:
-    """Let Keras compute with JAX where its default backend, TensorFlow, is missing (Colab's TPU
-    runtime).
+    """Let Keras compute with JAX where TensorFlow, its default, is missing.
+
+    This is so on Colab's TPU runtime.
 
     Keras reads the choice once, while it is imported; child processes inherit it. If the user chose
     another backend, it is kept. A choice of TensorFlow is not, because Keras itself writes that

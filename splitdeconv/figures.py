@@ -1,5 +1,4 @@
-"""Figures on disk: a picture as PDF and PNG, the numbers behind it as CSV, and a manifest row with
-its origin.
+"""Figures on disk: PDF and PNG, the numbers behind them as CSV, and a row in a manifest.
 
 The same figure and data give the same bytes: nothing written carries a date. The manifest,
 `manifest.json` beside the figures, is a list of rows sorted by name, so that `pandas.read_json`
@@ -47,8 +46,7 @@ _METADATA = {
 
 
 def style() -> None:
-    """Set the look of every figure: seaborn ticks, the colours above, no upper and right spines,
-    sizes for print.
+    """Set the look of every figure: seaborn ticks, the colours above, two spines, print sizes.
 
     Raises:
         SplitDeconvError: matplotlib or seaborn is not installed.

@@ -93,8 +93,7 @@ class _SplitConvTranspose:
 
 @keras.saving.register_keras_serializable("splitdeconv", "SplitConv1DTranspose")
 class Conv1DTranspose(_SplitConvTranspose, keras.layers.Conv1DTranspose):
-    """Twin of `keras.layers.Conv1DTranspose`; `form` and `interleave` as for
-    `SplitConv2DTranspose`.
+    """Twin of `keras.layers.Conv1DTranspose`; as `SplitConv2DTranspose`.
 
     Example:
         >>> import numpy as np
@@ -135,8 +134,7 @@ class Conv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
 
 @keras.saving.register_keras_serializable("splitdeconv", "SplitConv3DTranspose")
 class Conv3DTranspose(_SplitConvTranspose, keras.layers.Conv3DTranspose):
-    """Twin of `keras.layers.Conv3DTranspose`; `form` and `interleave` as for
-    `SplitConv2DTranspose`.
+    """Twin of `keras.layers.Conv3DTranspose`; as `SplitConv2DTranspose`.
 
     Example:
         >>> import numpy as np

@@ -73,8 +73,7 @@ def conv2d_transpose(
     form: str = "auto",
     interleave: str = "concat",
 ) -> Array:
-    """2-D transposed convolution by split deconvolution: `tf.nn.conv2d_transpose`, exactly, with
-    stride-1 convolutions.
+    """`tf.nn.conv2d_transpose` by split deconvolution: exactly, with stride-1 convolutions.
 
     Args:
         input: tensor ``(batch, height, width, in_channels)``, or channels first with "NCHW"; any

@@ -1,5 +1,4 @@
-"""No telemetry: settings that stop the libraries loaded by this package from reporting to their
-makers.
+"""No telemetry: settings that stop libraries that this package loads from reporting.
 
 ONNX Runtime's wheels for Linux write a device id and events under the home folder and send them.
 OpenVINO reports its import to a web analytics service through a separate package, and works without

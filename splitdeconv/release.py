@@ -1,6 +1,4 @@
-"""The version of this package: that of the checkout it lies in, or else of the installed
-distribution.
-"""
+"""The version of this package: of its checkout, or else of the installed distribution."""
 
 import tomllib
 from importlib import metadata

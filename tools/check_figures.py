@@ -1,5 +1,4 @@
-"""After `make reproduce`: every figure the documents name or keep is there, whole, and says where
-it came from.
+"""After `make reproduce`: every figure of the documents is there and says where it came from.
 
 The executed notebooks behind them are whole, too.
 
@@ -51,17 +50,17 @@ def promised(root=Path(), *, quick=False) -> dict[str, runs.Run]:
     Raises:
         ValueError: there are none, or two runs make one of the same name.
     """
-    found = {}
+    made_by = {}
     for run in runs.read_all(root):
         for name in run.figures if run.quick or not quick else ():
-            if name in found:
+            if name in made_by:
                 raise ValueError(
-                    f"figure {name} is made by two runs, {found[name].name} and {run.name}"
+                    f"figure {name} is made by two runs, {made_by[name].name} and {run.name}"
                 )
-            found[name] = run
-    if not found:
+            made_by[name] = run
+    if not made_by:
         raise ValueError("no params file promises a figure")
-    return found
+    return made_by
 
 
 def undocumented(root=Path()) -> list[str]:
@@ -96,9 +95,7 @@ def undocumented(root=Path()) -> list[str]:
 
 
 def incomplete(root=Path(), *, quick=False) -> list[str]:
-    """Figures that are not there as PDF, PNG and CSV, or whose manifest row does not tell their
-    origin.
-    """
+    """Figures that lack PDF, PNG or CSV, or whose manifest row does not tell their origin."""
     folder = Path(root) / "figures"
     manifest = folder / "manifest.json"
     rows = (
@@ -112,9 +109,7 @@ def incomplete(root=Path(), *, quick=False) -> list[str]:
 
 
 def outdated(root=Path(), *, quick=False) -> list[str]:
-    """Figures kept in docs/ for the documents that do not look like those of the same name in
-    figures/.
-    """
+    """Figures kept in docs/ that do not look like those of the same name in figures/."""
     made = {name: Path(root) / "figures" / f"{name}.png" for name in promised(root, quick=quick)}
     return [
         f"figure {path.stem}: docs/{path.name} is not what figures/{path.name} shows; "
@@ -126,14 +121,14 @@ def outdated(root=Path(), *, quick=False) -> list[str]:
 
 def damaged(root=Path()) -> list[str]:
     """Executed notebooks that cannot be read: make sees only those that were cut off."""
-    found = []
+    problems = []
     for path in sorted((Path(root) / "build" / "executed").glob("*.ipynb")):
         try:
             json.loads(path.read_bytes())
         except ValueError as error:
             name = path.relative_to(root).as_posix()
-            found.append(f"{name} is damaged ({error}); remove it and run make again")
-    return found
+            problems.append(f"{name} is damaged ({error}); remove it and run make again")
+    return problems
 
 
 def _kept(root):

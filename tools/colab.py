@@ -1,5 +1,4 @@
-"""The cell and the badge with which each notebook starts on Colab; one address, in pyproject.toml,
-serves them all.
+"""The cell and the badge with which each notebook starts on Colab, and their one address.
 
 ``python -m tools.colab`` writes them into every notebook: after a change of the address, or into a
 new notebook.
@@ -61,9 +60,7 @@ def address(root=ROOT) -> str:
 
 
 def cell(name, where) -> str:
-    """The source of the first code cell of notebook `name`, of a repository that is published at
-    `where`.
-    """
+    """The first code cell of notebook `name`, of a repository that is published at `where`."""
     extras = EXTRAS[name]
     variables = ", ".join(f'{name}="{value}"' for name, value in privacy.VARIABLES.items())
     return CELL.format(variables=variables, address=where, extras=f"[{extras}]" if extras else "")

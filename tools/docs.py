@@ -11,8 +11,7 @@ def documents(root=Path()) -> list[Path]:
 
 
 def notebook_table(root=Path()) -> dict[str, dict[str, str]]:
-    """The rows of notebooks/README.md's table by notebook name, each a dictionary by column
-    heading.
+    """The rows of notebooks/README.md's table, by notebook: dictionaries by column heading.
 
     Raises:
         ValueError: there is no table with the columns notebook, inputs, figures, minutes.
@@ -44,10 +43,10 @@ def figure_names(row) -> list[str]:
 
 def linked_figures(root=Path()) -> dict[str, str]:
     """Figures that the documents show or link to, each with the document that does."""
-    found = {}
+    shown_in = {}
     for path in documents(root):
         targets = re.findall(
             r"""(?:\]\(|src=["'])(?:\.\./)*figures/([\w-]+)\.\w+""", path.read_text()
         )
-        found |= dict.fromkeys(targets, path.relative_to(root).as_posix())
-    return found
+        shown_in |= dict.fromkeys(targets, path.relative_to(root).as_posix())
+    return shown_in

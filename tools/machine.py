@@ -14,8 +14,7 @@ LOCK = Path("build") / ".machine.lock"
 
 @contextmanager
 def hold(*, alone, waiting=lambda: None):
-    """Hold the machine for the block: alone, or together with all others that do not ask for it
-    alone.
+    """Hold the machine for the block: alone, or with all others that do not ask for that.
 
     Args:
         alone: whether nothing else may run meanwhile.

@@ -62,9 +62,7 @@ def main(arguments=None) -> int:
 
 
 def execute(run, target, quick) -> int:
-    """Execute `run` in a kernel of this environment and rename the result to `target`; 0 done, 1
-    failed.
-    """
+    """Execute `run` in a kernel, rename the result to `target`; return 0 if done, 1 if failed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     running, failed = (
         target.parent.parent / folder / target.name for folder in ("running", "failed")
@@ -110,9 +108,7 @@ def execute(run, target, quick) -> int:
 
 
 def prepare_environment(run, quick):
-    """Set what the kernel inherits: quiet, repeatable libraries; where figures go; what their
-    manifest rows tell.
-    """
+    """Set what the kernel inherits: quiet, repeatable libraries, and where figures go."""
     root = run.notebook.parent.parent
     os.environ.pop("JUPYTER_PATH", None)
     os.environ.pop("JPY_SESSION_NAME", None)
@@ -131,9 +127,7 @@ def prepare_environment(run, quick):
 
 @contextmanager
 def interruptible():
-    """Raise KeyboardInterrupt if one comes, at the latest when the block ends: libraries on the way
-    may swallow it.
-    """
+    """Raise an interrupt when the block ends, at the latest: libraries may swallow it."""
     came = []
 
     def note(*_):
@@ -169,9 +163,7 @@ def errors_to(path):
 
 
 def publish(running, target, quick):
-    """Rename into place. The mark is there whenever the result is a quick one, also if this is
-    interrupted.
-    """
+    """Rename into place; the mark of a quick result is there even if this is interrupted."""
     mark = target.with_suffix(".quick")
     if quick:
         mark.touch()
@@ -215,9 +207,7 @@ class Place:
 
 
 def say(run, text):
-    """One line, prefixed by run and time of day: readable on a terminal, in a log and under
-    ``make -j``.
-    """
+    """One line, prefixed by run and time: for a terminal, a log and ``make -j``."""
     print(f"{time.strftime('%H:%M:%S')} [{run.name}] {text}", flush=True)
 
 

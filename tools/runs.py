@@ -67,18 +67,18 @@ def read(path) -> Run:
     notebook = root / "notebooks" / f"{keys['notebook']}.ipynb"
     _refuse_unless(notebook.is_file(), path, f"there is no notebooks/{notebook.name}")
     declared = parameters(notebook)
-    wanted = keys.get("parameters", {})
-    unknown = ", ".join(sorted(wanted.keys() - declared.keys()))
+    given = keys.get("parameters", {})
+    unknown = ", ".join(sorted(given.keys() - declared.keys()))
     _refuse_unless(not unknown, path, f"notebooks/{notebook.name} declares no parameter {unknown}")
-    _refuse_unless("quick" not in wanted, path, "quick is set by make, not here")
+    _refuse_unless("quick" not in given, path, "quick is set by make, not here")
     inputs = []
     for pattern in keys.get("inputs", ()):
         _refuse_unless(
             not Path(pattern).is_absolute(), path, f"inputs: {pattern} is not within the repository"
         )
-        found = sorted(root.glob(pattern))
-        _refuse_unless(found, path, f"inputs: nothing is called {pattern}")
-        inputs += found
+        paths = sorted(root.glob(pattern))
+        _refuse_unless(paths, path, f"inputs: nothing is called {pattern}")
+        inputs += paths
     run = Run(
         path=path,
         notebook=notebook,
@@ -88,7 +88,7 @@ def read(path) -> Run:
         quick=keys.get("quick", False),
         inputs=tuple(inputs),
         figures=tuple(keys.get("figures", ())),
-        parameters=declared | wanted,
+        parameters=declared | given,
     )
     try:
         json.dumps(run.parameters)

@@ -1,5 +1,4 @@
-"""The documentation site: docs/, the README, docstrings and executed notebooks, by Sphinx, without
-need of a network.
+"""The documentation site by Sphinx: docs/, README, docstrings, notebooks; no network needed.
 
 ``python -m tools.site`` builds build/site. What it is built from is put together in
 build/site_source first, so that docs/ holds only what is written by hand.
@@ -45,10 +44,10 @@ def main(root=None) -> int:
     ):
         print(f"FAILED: the pages that Sphinx complains of are in {source}", file=sys.stderr)
         return 1
-    wanted = fetched(built)
-    for page, addresses in wanted.items():
+    remote = fetched(built)
+    for page, addresses in remote.items():
         print(f"FAILED {page}: a browser would fetch {', '.join(addresses)}", file=sys.stderr)
-    if wanted:
+    if remote:
         return 1
     shutil.rmtree(built / ".doctrees")
     shutil.rmtree(site, ignore_errors=True)
@@ -62,10 +61,10 @@ def main(root=None) -> int:
 def fetched(folder) -> dict[str, list[str]]:
     """The pages and styles of a site that need the network, each with what it would fetch."""
     paths = [path for kind in ("*.html", "*.css") for path in sorted(Path(folder).rglob(kind))]
-    found = {
+    by_page = {
         path.relative_to(folder).as_posix(): FETCHED.findall(path.read_text()) for path in paths
     }
-    return {page: addresses for page, addresses in found.items() if addresses}
+    return {page: addresses for page, addresses in by_page.items() if addresses}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""Formulas as pictures within the page, set by matplotlib: MathJax would have to be fetched, and
-TeX installed.
-"""
+"""Formulas as pictures within the page, set by matplotlib, without MathJax or TeX."""
 
 import base64
 import html

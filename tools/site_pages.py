@@ -1,6 +1,4 @@
-"""The sources of the documentation site: docs/ as it is, and the pages made of README, notebooks
-and figures.
-"""
+"""The sources of the documentation site: docs/, and pages of README, notebooks and figures."""
 
 import json
 import os
@@ -62,9 +60,7 @@ def notebooks(root) -> list[Path]:
 
 
 def relink(text, folder, root, address) -> str:
-    """Turn the relative links of a document in `folder` of the repository into links of the site,
-    or to `address`.
-    """
+    """Turn a document's relative links into links of the site, or to `address`."""
 
     def target(match):
         link, anchor = match["link"], match["anchor"] or ""
@@ -118,18 +114,18 @@ def page_of(path, root) -> str:
 
 
 def notebook(path, root, folder, address) -> list[str]:
-    """Write a notebook's page, and a page for each of its runs if it has several; the names of
-    those to list.
-    """
-    found = runs_of(path, root)
-    names = [run.name for run in found] if len(found) > 1 else [path.stem]
-    executed = [Path(root) / "build" / "executed" / f"{run.name}.ipynb" for run in found] or [path]
+    """Write a notebook's page, and one for each of several runs; return the names to list."""
+    its_runs = runs_of(path, root)
+    names = [run.name for run in its_runs] if len(its_runs) > 1 else [path.stem]
+    executed = [Path(root) / "build" / "executed" / f"{run.name}.ipynb" for run in its_runs] or [
+        path
+    ]
     for name, result in zip(names, executed, strict=True):
         shown = nbformat.read(result if result.is_file() else path, as_version=4)
-        title = f": {name.removeprefix(path.stem).strip('_')}" if len(found) > 1 else ""
-        dress(shown, title, note(result) if found else BARE, root, address)
+        title = f": {name.removeprefix(path.stem).strip('_')}" if len(its_runs) > 1 else ""
+        dress(shown, title, note(result) if its_runs else BARE, root, address)
         nbformat.write(shown, folder / f"{name}.ipynb")
-    if len(found) > 1:
+    if len(its_runs) > 1:
         heading = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
         text = f"{heading}\n\n`notebooks/{path.name}`, once for each of the files in `params/`:\n\n"
         (folder / f"{path.stem}.md").write_text(text + toctree(names, hidden=False))
@@ -144,9 +140,7 @@ def note(result) -> str:
 
 
 def dress(shown, title, line, root, address):
-    """Make a notebook a page: `title` behind its heading, a note, links within the site, no cells
-    for Colab alone.
-    """
+    """Make a notebook a page: a title, a note, links within the site, no cells for Colab alone."""
     shown.metadata.pop("widgets", None)
     injected = any("injected-parameters" in cell.metadata.get("tags", ()) for cell in shown.cells)
     for cell in shown.cells:
@@ -171,9 +165,7 @@ def toctree(names, *, hidden=True) -> str:
 
 
 def gallery(folder, source):
-    """Write figures.md: a thumbnail of every figure that is there, with its caption and the
-    notebook that made it.
-    """
+    """Write figures.md: a thumbnail of every figure, its caption and its notebook."""
     thumbnails = source / "thumbnails"
     thumbnails.mkdir()
     manifest = folder / "manifest.json"

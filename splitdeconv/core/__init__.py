@@ -1,3 +1,1 @@
-"""The mathematics: geometry, phases, plans, and running a plan on arrays. No framework, no file
-format.
-"""
+"""The mathematics: geometry, phases, plans, and running a plan on arrays."""

@@ -132,9 +132,7 @@ def _pick_taps(
 
 
 def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
-    """Follow every input by stride - 1 zeros, per axis: pad a new axis, then flatten it. The NZP
-    baseline's input.
-    """
+    """Follow every input by stride - 1 zeros, per axis: the input of the NZP baseline."""
     for axis, step in enumerate(plan.insertion, start=1):
         if step > 1:
             shape = xp.shape(x)
@@ -147,9 +145,7 @@ def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
 
 
 def _fill_empty(xp: Backend, outputs: list[Array | None]) -> list[Array]:
-    """Zeros for the empty phases. All results of a plan have the same shape, and at least one phase
-    is not empty.
-    """
+    """Zeros for the empty phases, of the others' shape; at least one phase is not empty."""
     if all(y is not None for y in outputs):
         return outputs
     zeros = xp.zeros_like(next(y for y in outputs if y is not None))
@@ -157,9 +153,7 @@ def _fill_empty(xp: Backend, outputs: list[Array | None]) -> list[Array]:
 
 
 def _phases_first(xp: Backend, y: Array, phases: int, groups: int) -> Array:
-    """Reorder channels from (group, phase, channel), as a grouped convolution gives them, to
-    (phase, group, channel).
-    """
+    """Reorder channels of a grouped convolution to (phase, group, channel)."""
     if phases == 1:
         return y
     *lead, channels = xp.shape(y)
@@ -267,8 +261,9 @@ def _check(plan: SplitPlan, x: Array, filters: Array, interleave: str) -> None:
 
 
 def _check_types(x: Array, filters: Array, where: str) -> None:
-    """Reject filters of a library or type that cannot be multiplied with x. NumPy filters are cast
-    to the type of x, unless the cast would lose their values.
+    """Reject filters of a library or type that cannot be multiplied with x.
+
+    NumPy filters are cast to the type of x, unless the cast would lose their values.
     """
     constant = isinstance(filters, np.ndarray)
     if not constant and backends.of(filters) is not backends.of(x):

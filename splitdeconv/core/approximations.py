@@ -1,5 +1,4 @@
-"""Earlier conversions of a transposed convolution into convolutions, not always exact; kept for
-comparison.
+"""Earlier conversions of a transposed convolution, not always exact; kept for comparison.
 
 Split deconvolution was proposed as an alternative to two of them. Each equals, exactly, a
 transposed convolution with *different* filters and a *different* crop. `approximate` returns those,
@@ -120,8 +119,7 @@ def _taps(axis: Axis, method: str) -> list[int | None]:
 def survey(
     kernels: Iterable[int], strides: Iterable[int], *, size: int = 9, seed: int = 0
 ) -> pd.DataFrame:
-    """The error of each method by kernel and stride: one SAME layer each, on random signed data in
-    float64.
+    """The error of each method by kernel and stride: one SAME layer each, random data, float64.
 
     Args:
         kernels, strides: lengths along both axes of a 2-D layer.
@@ -141,7 +139,7 @@ def survey(
             rng = np.random.default_rng((seed, k, s))
             exact = plan((size, size), k, s)
             x, filters = rng.standard_normal((1, size, size, 3)), rng.standard_normal((k, k, 2, 3))
-            wanted = conv_transpose(x, filters, exact)
+            expected = conv_transpose(x, filters, exact)
             bound = rounding_bound(x, filters, exact, np.finfo("float64").eps / 2)
             for method in METHODS:
                 if method == "shi_truncated" and k < s:
@@ -149,8 +147,8 @@ def survey(
                 planned, other = approximate(exact, filters, method)
                 y = conv_transpose(x, other, planned)
                 offset = planned.axes[0].p - exact.axes[0].p
-                errors = {shift: _error(y, wanted, offset - shift) for shift in range(-k, k + 1)}
-                difference, least = _overlap(y, wanted, offset), _overlap(y, bound, offset)
+                errors = {shift: _error(y, expected, offset - shift) for shift in range(-k, k + 1)}
+                difference, least = _overlap(y, expected, offset), _overlap(y, bound, offset)
                 rows.append(
                     {
                         "k": k,
@@ -158,7 +156,7 @@ def survey(
                         "k_mod_s": k % s,
                         "method": method,
                         "outputs": y.shape[1],
-                        "wanted": wanted.shape[1],
+                        "wanted": expected.shape[1],
                         "error": errors[0],
                         "exact": bool((np.abs(difference[0] - difference[1]) <= least[1]).all()),
                         "shifted": min(errors.values()),
@@ -167,17 +165,15 @@ def survey(
     return pd.DataFrame(rows)
 
 
-def _overlap(y: NumpyArray, wanted: NumpyArray, offset: int) -> tuple[NumpyArray, NumpyArray]:
-    """The overlapping parts of both when output 0 of y is output `offset` of `wanted`, on both
-    axes.
-    """
-    first, last = max(offset, 0), min(wanted.shape[1], offset + y.shape[1])
+def _overlap(y: NumpyArray, expected: NumpyArray, offset: int) -> tuple[NumpyArray, NumpyArray]:
+    """The overlapping parts of both when output 0 of y is output `offset` of `expected`."""
+    first, last = max(offset, 0), min(expected.shape[1], offset + y.shape[1])
     here, there = slice(first - offset, last - offset), slice(first, last)
-    return y[:, here, here], wanted[:, there, there]
+    return y[:, here, here], expected[:, there, there]
 
 
-def _error(y: NumpyArray, wanted: NumpyArray, offset: int) -> float:
-    ours, theirs = _overlap(y, wanted, offset)
+def _error(y: NumpyArray, expected: NumpyArray, offset: int) -> float:
+    ours, theirs = _overlap(y, expected, offset)
     return float(np.sqrt(np.mean((ours - theirs) ** 2) / np.mean(theirs**2)))
 
 

@@ -54,8 +54,7 @@ def conv_transpose(x: NumpyArray, filters: NumpyArray, plan: SplitPlan) -> Numpy
 def rounding_bound(
     x: NumpyArray, filters: NumpyArray, plan: SplitPlan, epsilon: float
 ) -> NumpyArray:
-    """How far two orders of summation may differ, per output: the meaning of "equal" in floating
-    point.
+    """How far two orders of summation may differ, per output: "equal" in floating point.
 
     A sum of m products, in any order, is off by at most ``gamma * sum |x||w|``,
     ``gamma = m*epsilon / (1 - m*epsilon)`` (Higham, Accuracy and Stability of Numerical Algorithms,

@@ -61,9 +61,7 @@ def exact_taps(axis: Axis) -> int:
 
 
 def describe(plan: Planned) -> str:
-    """The printable account of a plan: geometry, convolutions with windows and pads, crop,
-    operations.
-    """
+    """The printable account of a plan: geometry, convolutions, pads, crop, operations."""
     groups = f", {plan.groups} groups" if plan.groups > 1 else ""
     lines = [f"{len(plan.axes)}-D transposed convolution, form {plan.form}{groups}"]
     lines += [f"  axis {i}: {axis}" for i, axis in enumerate(plan.axes)]

@@ -1,6 +1,4 @@
-"""Arguments as `tf.nn` takes them: arrays, shapes with batch and channels, values for every axis or
-for some.
-"""
+"""Arguments as `tf.nn` takes them: arrays, whole shapes, values for every axis or for some."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from .typing import Array, ArrayLike, ShapeLike
 
 
 def arrays(x: ArrayLike, filters: ArrayLike, rank: int) -> tuple[Array, Array]:
-    """The input as array of TensorFlow or JAX; NumPy filters stay as they are, to be split on the
-    host.
-    """
+    """The input as array of TensorFlow or JAX; NumPy filters stay, to be split on the host."""
     try:
         library = backends.of(x).__name__
     except SplitDeconvError:
@@ -55,9 +51,7 @@ def _convert(convert: Callable[[ArrayLike], Array], value: ArrayLike, name: str)
 
 
 def spatial_part(value: Any, rank: int, spatial: slice, name: str) -> Any:
-    """The spatial part of an argument that may be given for every dimension of the input, as tf.nn
-    allows.
-    """
+    """The spatial part of an argument that may be given for every dimension, as tf.nn allows."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, list | tuple):

@@ -85,8 +85,7 @@ class Axis:
 
     @property
     def end(self) -> int:
-        """Trailing outputs cropped: those of the full output, ``(n - 1)*s + k_e`` long, that lie
-        behind the kept ones.
+        """Outputs of the full ``(n - 1)*s + k_e`` that are cropped behind the kept ones.
 
         None are where the output is longer than that.
         """

@@ -38,8 +38,7 @@ _TEXTS = ("name", "kind", "padding")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A convolution, transposed convolution or dense layer of static size. Lengths along a missing
-    axis are 1.
+    """A convolution, transposed convolution or dense layer; a missing axis has lengths of 1.
 
     Args:
         name: as the model has it.
@@ -170,9 +169,7 @@ class Layer:
 
     @classmethod
     def from_row(cls, row: Any) -> Layer:
-        """A layer from a row of a table of layers: a mapping, or what `pandas.DataFrame.itertuples`
-        yields.
-        """
+        """A layer from a row of a table: a mapping, or what `DataFrame.itertuples` yields."""
         names = [field.name for field in fields(cls)]
         values = row if isinstance(row, Mapping) else {name: getattr(row, name) for name in names}
         sizes: dict[str, Any] = {name: int(values[name]) for name in names if name not in _TEXTS}
@@ -180,8 +177,7 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Useful multiply-accumulates per image: each position times each tap times each pair of
-        channels.
+        """Useful multiply-accumulates per image: positions times taps times pairs of channels.
 
         The positions are a transposed convolution's inputs and any other layer's outputs.
         """

@@ -23,8 +23,7 @@ from .geometry import MOST_PHASES, Axis, known
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The window that one convolution reads along one axis, for one phase or for several that share
-    it.
+    """The window that one convolution reads along one axis, for one phase or for several.
 
     Position ``m`` of the window reads input ``b + start + m*dilation`` for block ``b``.
 
@@ -62,9 +61,7 @@ class AxisPlan:
 
     @property
     def surplus(self) -> int:
-        """Blocks computed beyond the ``n`` of the input: all phases run over ``n + surplus``
-        blocks.
-        """
+        """Blocks computed beyond the ``n`` of the input; every phase has ``n + surplus``."""
         return -(-(self.alignment + self.axis.tail) // self.axis.s)
 
     @property
@@ -113,8 +110,7 @@ def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
 
 
 def plan_alone(axes: tuple[Axis, ...]) -> tuple[AxisPlan, ...] | None:
-    """The form "stacked" of a map of one element, without the padding that kernels larger than the
-    map would multiply.
+    """The form "stacked" of a map of one element, without padding that would be multiplied.
 
     The outputs of a single input do not overlap, whatever the stride is: it may be that of the
     longest kernel, and every phase then has one tap. Such a plan holds for maps of that size only.
@@ -137,9 +133,7 @@ def _stacked(axis: Axis, alignment: int) -> AxisPlan:
 
 
 def _windows(axis: Axis, alignment: int, *, extend: bool = False) -> tuple[Window, ...]:
-    """One window per phase, trimmed to its real taps or, where `extend`, zero-extended to the
-    longest phase's.
-    """
+    """One window per phase, trimmed to its real taps or zero-extended to the longest phase's."""
     g = gcd(axis.d, axis.s)
     S, D = axis.s // g, axis.d // g
     inverse = pow(D, -1, S) if S > 1 else 0
@@ -158,9 +152,7 @@ def _windows(axis: Axis, alignment: int, *, extend: bool = False) -> tuple[Windo
 
 
 def _union(windows: Sequence[Window]) -> Window:
-    """One window that serves all phases: from the first input any of them reads to the last, zeros
-    elsewhere.
-    """
+    """One window that serves all phases, from the first input any of them reads to the last."""
     real = [w for w in windows if w.length]
     start, stop = min(w.start for w in real), max(w.stop for w in real)
     # The widest step that meets every read.

@@ -1,5 +1,4 @@
-"""Plan a transposed convolution as stride-1 convolutions and an interleave. Pure geometry, no
-framework.
+"""Plan a transposed convolution as stride-1 convolutions and an interleave: pure geometry.
 
 Split deconvolution (Xu et al., arXiv 1907.01773) is separable: `splitdeconv.core.phases` splits
 each axis, and a plan is the product of the axes. The phases' results, interleaved, are the
@@ -23,9 +22,7 @@ from .typing import OptionalPerAxis, Padding, PerAxis
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """One stride-1 convolution of a plan: a window per axis, and the output phases it yields,
-    row-major.
-    """
+    """One stride-1 convolution of a plan: a window per axis, and its output phases, row-major."""
 
     windows: tuple[Window, ...]
     pads: tuple[tuple[int, int], ...]
@@ -48,8 +45,9 @@ class Convolution:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """A transposed convolution of one geometry, planned in one form. Made by `plan`; immutable;
-    prints an account.
+    """A transposed convolution of one geometry, planned in one form.
+
+    Made by `plan`; immutable; prints an account.
 
     Args:
         axes: the geometry per spatial axis.
@@ -84,17 +82,16 @@ class SplitPlan:
 
     @property
     def phase_counts(self) -> tuple[int, ...]:
-        """Phases per axis: the stride; 1 where the form inserts zeros instead ("nzp") or splits
-        nothing ("native");
+        """Phases per axis: the stride.
+
+        They are 1 where the form inserts zeros instead ("nzp") or splits nothing ("native"), and
         the longest kernel where the plan is `fixed`.
         """
         return tuple(plan.axis.s for plan in self.axis_plans)
 
     @property
     def insertion(self) -> tuple[int, ...]:
-        """Spacing at which the input is laid out among zeros before convolving: the stride for
-        "nzp", else 1.
-        """
+        """Spacing of the input among zeros before convolving: the stride for "nzp", else 1."""
         return tuple(axis.s if self.form == "nzp" else 1 for axis in self.axes)
 
     @cached_property
@@ -128,9 +125,7 @@ class SplitPlan:
 
     @cached_property
     def phases(self) -> tuple[Convolution, ...]:
-        """Every output phase separately, trimmed to its real taps, row-major, as in the form
-        "split".
-        """
+        """Every output phase separately, of its real taps, row-major, as in the form "split"."""
         return SplitPlan(self.axes, self.groups, "split").convolutions
 
     @property

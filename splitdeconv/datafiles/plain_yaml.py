@@ -1,5 +1,4 @@
-"""A small, strict subset of YAML: mappings with text keys, lists, texts, numbers, true, false and
-null.
+"""A small, strict subset of YAML: mappings, lists, texts, numbers, true, false and null.
 
 Data files need nothing else, and the rest of YAML is a risk: aliases can multiply without bound,
 tags and dates make the usual constructors fail with exceptions of their own, and nesting overflows
@@ -64,9 +63,7 @@ def load(text: str, where: str) -> Any:
 
 @dataclass
 class _Open:
-    """A list or mapping that is still open: its anchor, what was read before it, and the key
-    waiting for a value.
-    """
+    """A list or mapping that is still open: its anchor, its content, the key without a value."""
 
     value: list[Any] | dict[str, Any]
     anchor: str | None

@@ -1,6 +1,4 @@
-"""Data files as typed records: a mapping read from YAML becomes a frozen dataclass, or an error
-with a dotted path.
-"""
+"""Data files as typed records: YAML becomes a frozen dataclass, or an error with its path."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -38,9 +36,7 @@ def read(cls: type[_T], path: Path | Traversable, where: str | None = None) -> _
 
 
 def build(cls: type[_T], data: Any, where: str | Path) -> _T:
-    """An instance of the dataclass `cls` from plain `data`; `where` names the file in an error. See
-    `read`.
-    """
+    """The dataclass `cls` from plain `data`; `where` names the file in an error; as `read`."""
     return _value(cls, data, (), str(Path(where).name if isinstance(where, Path) else where))
 
 
@@ -79,9 +75,7 @@ def _value(kind: Any, data: Any, path: _Path, where: str) -> Any:
 
 
 def _either(kinds: Sequence[Any], data: Any, path: _Path, where: str) -> Any:
-    """`data` as the first of `kinds` that it fits. If exactly one kind is structured, errors are
-    about that one.
-    """
+    """`data` as the first of `kinds` that it fits; errors are about the only structured one."""
     structured = [kind for kind in kinds if is_dataclass(kind) or get_origin(kind) in (dict, tuple)]
     for kind in kinds:
         if len(structured) == 1 and kind is structured[0] and isinstance(data, list | dict):

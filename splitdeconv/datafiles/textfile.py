@@ -36,9 +36,7 @@ def read_text(path: Path | Traversable, where: str, what: str) -> str:
 
 
 def _size(path: Path, where: str, what: str) -> int:
-    """Bytes of a regular file. Opening a pipe or a device could block, and reading one might never
-    end.
-    """
+    """Bytes of a regular file; opening a pipe or a device could block, or never end."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise _unreadable(where, what, "a regular file", "a folder, device or pipe")

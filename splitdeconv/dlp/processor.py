@@ -1,5 +1,4 @@
-"""Processors and technologies as data: `processors/*.yaml`, `technologies/*.yaml`, or files of the
-user's own.
+"""Processors and technologies as data: YAML files of this package or of the user's own.
 
 Every number in such a file has its origin in `origins`, under the number's key; the origin is "from
 memory" or "assumed" where no source could be checked.

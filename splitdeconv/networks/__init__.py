@@ -1,5 +1,4 @@
-"""The benchmark networks of the split-deconvolution paper and the FCNs, as Keras models with any
-form of deconvolution.
+"""The benchmark networks of the split-deconvolution paper and the FCNs, in any form.
 
 Importing this loads no framework, and `names` and `published` need none.
 """

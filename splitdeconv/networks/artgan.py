@@ -1,5 +1,4 @@
-"""ArtGAN's generator for 64x64 paintings (Tan et al., arXiv 1702.03410), the nearest documented
-architecture.
+"""ArtGAN's generator (Tan et al., arXiv 1702.03410), 64x64: the nearest documented architecture.
 
 The split-deconvolution paper publishes only this network's sums, not its layers. The authors' own
 code (cs-chan/ArtGAN) holds the later, improved ArtGAN (arXiv 1708.09533), which has no transposed
@@ -18,8 +17,9 @@ from .blocks import Blocks
 
 
 def artgan(make: Blocks, latent: int = 100, classes: int = 10) -> keras.Model:
-    """[(batch, latent), (batch, classes)], a latent vector and a one-hot label, to (batch, 64, 64,
-    3) in [0, 1].
+    """[(batch, latent), (batch, classes)] to (batch, 64, 64, 3) in [0, 1].
+
+    The inputs are a latent vector and a one-hot label.
 
     Args:
         make: the layers' factory.

@@ -18,8 +18,7 @@ RECTIFIERS = ("relu", "leaky_relu", "elu")
 
 
 class Blocks:
-    """Makes convolution, normalisation and activation in one call, and every deconvolution in one
-    form.
+    """Makes convolution, normalisation and activation in one call, deconvolutions in one form.
 
     Kernels are normal of variance g / fan-in, g = 2 before a rectifier and 1 elsewhere (He et al.,
     arXiv 1502.01852, equations 10 and 12), so activations keep their scale at any depth. Biases are
@@ -66,9 +65,7 @@ class Blocks:
         use_bias: bool = True,
         bilinear: bool = False,
     ) -> Array:
-        """A 2-D transposed convolution, as `conv`; `bilinear` makes it each channel's
-        interpolation.
-        """
+        """A 2-D transposed convolution, as `conv`; `bilinear` interpolates each channel."""
         arguments = (filters, kernel, strides, padding)
         if self._deconv == "native":
             layer = keras.layers.Conv2DTranspose(*arguments, use_bias=use_bias, **_zeros(name))
@@ -122,8 +119,7 @@ class Blocks:
 
 
 def bilinear_kernel(shape: Sequence[int]) -> NumpyArray:
-    """A transposed convolution's kernel (k, k, channels, channels) that interpolates every channel
-    by itself.
+    """A kernel (k, k, channels, channels) that interpolates every channel by itself.
 
     A tap weighs one minus its distance from the kernel's centre, over half the kernel's length,
     along each axis (Long, Shelhamer and Darrell, CVPR 2015, section 3.3).

@@ -1,6 +1,4 @@
-"""Operations of a network by method. Transposed convolutions are planned; other layers cost the
-same.
-"""
+"""Operations of a network by method: only those of transposed convolutions differ."""
 
 from typing import Any
 

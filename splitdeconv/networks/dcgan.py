@@ -1,5 +1,4 @@
-"""DCGAN's generator (Radford et al., arXiv 1511.06434) in the size the split-deconvolution paper
-measured.
+"""DCGAN's generator (Radford et al., arXiv 1511.06434) in the size that the paper measured.
 
 A latent vector, projected to 8x8x256, then three 5x5 transposed convolutions of stride 2 to
 64x64x3. Sizes, channels and activations are those of the paper's authors' configuration
@@ -14,8 +13,7 @@ from .blocks import Blocks
 
 
 def dcgan(make: Blocks, latent: int = 100) -> keras.Model:
-    """(batch, latent), standard normal or uniform in [-1, 1], to images (batch, 64, 64, 3) in [-1,
-    1].
+    """(batch, latent), normal or uniform in [-1, 1], to images (batch, 64, 64, 3) in [-1, 1].
 
     Args:
         make: the layers' factory.

@@ -1,5 +1,4 @@
-"""FCN-32s, FCN-16s and FCN-8s: semantic segmentation over VGG16 (Long, Shelhamer and Darrell, CVPR
-2015).
+"""FCN-32s, FCN-16s and FCN-8s over VGG16 (Long, Shelhamer and Darrell, CVPR 2015).
 
 Layer for layer the authors' Caffe definitions (shelhamer/fcn.berkeleyvision.org, commit 6c59617,
 voc-fcn32s/net.py and voc-fcn16s/net.py; fcn8s/deploy.prototxt, commit 796c087, which has the
@@ -25,8 +24,9 @@ VGG16 = (
 def fcn32s(
     make: Blocks, size: int | tuple[int, int] = 500, classes: int = 21, width: int = 4096
 ) -> keras.Model:
-    """(batch, height, width, 3), images less the VGG means, to class scores (batch, height, width,
-    classes).
+    """Images (batch, height, width, 3) to class scores (batch, height, width, classes).
+
+    The images are given less the VGG means.
 
     One 64x64 transposed convolution of stride 32. As "split" this is 1,024 convolutions; "rows" is
     quicker.

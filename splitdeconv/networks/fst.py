@@ -1,5 +1,4 @@
-"""FST: fast style transfer by an image transformation network (Johnson et al., arXiv 1603.08155),
-256x256.
+"""FST: fast style transfer, 256x256 (Johnson et al., arXiv 1603.08155).
 
 Channels and layers are those of the authors' instance-normalised networks
 (jcjohnson/fast-neural-style, default of `-arch` in train.lua, commit 138faf1, and
@@ -15,8 +14,9 @@ from .blocks import Blocks, image_size
 
 
 def fst(make: Blocks, size: int | tuple[int, int] = 256, blocks: int = 5) -> keras.Model:
-    """(batch, height, width, 3), images less the VGG means, to stylised ones, likewise, within -150
-    to 150.
+    """Images (batch, height, width, 3) to stylised ones, within -150 to 150.
+
+    Both are less the VGG means.
 
     Args:
         make: the layers' factory.

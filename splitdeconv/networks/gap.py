@@ -12,8 +12,7 @@ from .table import layer_table
 
 
 def published() -> pd.DataFrame:
-    """Published sums per network, in millions of multiply-accumulates, each with its provenance and
-    status.
+    """Published sums per network, in millions of multiply-accumulates, with their provenance.
 
     Example:
         >>> import splitdeconv as sd
@@ -24,8 +23,7 @@ def published() -> pd.DataFrame:
 
 
 def published_layers() -> pd.DataFrame:
-    """Layers whose operations add up to the published sums, as far as these reproduce; each with
-    its source.
+    """Layers whose operations add up to the published sums, with their sources.
 
     Example:
         >>> import splitdeconv as sd
@@ -37,8 +35,7 @@ def published_layers() -> pd.DataFrame:
 
 
 def gap_table() -> pd.DataFrame:
-    """Published and computed operation counts of every network, the gap between them and its
-    reason.
+    """Published and computed operations of every network, the gap and its reason.
 
     Returns:
         One row per network. Columns: network, title, published_deconv_mmac, computed_deconv_mmac,

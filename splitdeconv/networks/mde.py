@@ -1,5 +1,4 @@
-"""MDE: monocular depth estimation by monodepth (Godard et al., arXiv 1609.03677), VGG variant,
-256x512.
+"""MDE: monocular depth estimation, VGG variant (Godard et al., arXiv 1609.03677), 256x512.
 
 The published deconvolutions are monodepth's seven up-convolutions of the VGG variant (the ResNet
 one has six) as transposed convolutions, 3x3 of stride 2. The published encoder is not documented:
@@ -19,8 +18,9 @@ DECODER = {7: 512, 6: 512, 5: 256, 4: 128, 3: 64, 2: 32, 1: 16}
 
 
 def mde(make: Blocks, size: tuple[int, int] = (256, 512)) -> keras.Model:
-    """(batch, height, width, 3), images in [0, 1], to four disparity maps, full size first, each
-    half the one before.
+    """Images (batch, height, width, 3) in [0, 1] to four disparity maps.
+
+    Full size comes first, each further one is half the one before.
 
     A map (batch, h, w, 2) holds the left and the right view's disparity as a fraction of the width,
     0 to 0.3.

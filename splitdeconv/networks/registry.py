@@ -1,6 +1,4 @@
-"""The benchmark networks by name: where each is built, and how it relates to the published
-operation counts.
-"""
+"""The benchmark networks by name: where each is built, how it relates to published counts."""
 
 from __future__ import annotations
 
@@ -141,8 +139,7 @@ def build(
 
 
 def checked(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """A network's options, checked, as ints and tuples of ints, so that they can be compared and
-    hashed.
+    """A network's options, checked, as ints and tuples of ints, which compare and hash.
 
     Raises:
         SplitDeconvError: no such network or option, or a value that does not fit.
@@ -164,9 +161,7 @@ def _function(name: str) -> Callable[..., keras.Model]:
 
 
 def _whole(name: str, value: Any, several: bool) -> int | tuple[int, ...]:
-    """`value` as an int of at least 1, or as a tuple of them where `several` are allowed; else
-    refused.
-    """
+    """`value` as an int of at least 1, or a tuple of them where `several` may be; else refused."""
     if several and isinstance(value, list | tuple):
         return tuple(check_count(each, name, WHERE) for each in value)
     return check_count(value, name, WHERE)

@@ -1,5 +1,4 @@
-"""SNGAN's generator for 32x32 images (Miyato et al., arXiv 1802.05957, the standard CNN for
-CIFAR-10).
+"""SNGAN's generator for 32x32 images (Miyato et al., arXiv 1802.05957, standard CNN).
 
 A latent vector of 128, projected to 4x4x512, three 4x4 transposed convolutions of stride 2 and a
 convolution to RGB, batch normalisation and ReLU between. Spectral normalisation concerns only the
@@ -14,8 +13,7 @@ from .blocks import Blocks
 
 
 def sngan(make: Blocks, latent: int = 128) -> keras.Model:
-    """(batch, latent), standard normal or uniform in [-1, 1], to images (batch, 32, 32, 3) in [-1,
-    1].
+    """(batch, latent), normal or uniform in [-1, 1], to images (batch, 32, 32, 3) in [-1, 1].
 
     Args:
         make: the layers' factory.

@@ -1,6 +1,4 @@
-"""What a built model computes: one row per use of a convolution, transposed convolution or dense
-layer.
-"""
+"""What a built model computes: one row per use of a convolution or dense layer."""
 
 import gc
 from collections.abc import Iterator, Sequence
@@ -61,11 +59,11 @@ def layers(model: Any, **options: Any) -> tuple[Layer, ...]:
 
 @lru_cache(maxsize=32)
 def _named(name: str, options: tuple[tuple[str, Any], ...]) -> tuple[Layer, ...]:
-    found = layers(build(name, "native", seed=None, **dict(options)))
+    rows = layers(build(name, "native", seed=None, **dict(options)))
     # A model is a reference cycle; its weights, half a gigabyte for an FCN, would stay until the
     # next collection.
     gc.collect()
-    return found
+    return rows
 
 
 def _uses(model: Any, path: str = "") -> Iterator[tuple[str, Any, Sequence[Any], Sequence[Any]]]:

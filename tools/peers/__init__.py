@@ -1,3 +1,1 @@
-"""What `make peers` runs: the processor model beside SCALE-Sim and ZigZag, each in its own
-environment.
-"""
+"""What `make peers` runs: the processor model beside SCALE-Sim and ZigZag."""

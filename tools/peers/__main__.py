@@ -1,5 +1,4 @@
-"""Compare the processor model with SCALE-Sim and ZigZag: ``python -m tools.peers ENVIRONMENT``
-(`make peers`).
+"""Compare the processor model with SCALE-Sim and ZigZag: ``python -m tools.peers ENVIRONMENT``.
 
 Exports networks, runs both simulators on them in their own environment, prints how far the numbers
 agree, and writes data/measured/peers_cycles.csv and peers_energy.csv.

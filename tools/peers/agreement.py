@@ -108,9 +108,7 @@ def apart(rows):
 
 
 def comparable(simulated, technology):
-    """Our energy of each layer without leakage and without the DRAM accesses of interleaving and of
-    inserting zeros.
-    """
+    """Our energy of each layer without leakage, interleaving and inserted zeros."""
     interleaving = simulated["dram_interleave_bytes"] / 8 * technology.dram_pj
     return simulated["energy_pj"] - simulated["energy_leakage_pj"] - interleaving
 

@@ -94,8 +94,7 @@ def double_precision() -> Iterator[None]:
 
 
 def stay_on_cpu() -> None:
-    """Keep JAX, if it is in use, off accelerators in this process; only effective before its first
-    computation.
+    """Keep JAX, if in use, off accelerators in this process; call it before JAX computes.
 
     A TPU serves one process at a time, and rounds the factors of float32 products. Child processes
     are not affected.
@@ -110,8 +109,7 @@ def static_shape(array: Array) -> tuple[int | None, ...]:
 
 
 def untranslated(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Keep TensorFlow's AutoGraph from rewriting `function`: nothing in it depends on a tensor's
-    value.
+    """Keep TensorFlow's AutoGraph from rewriting `function`, which depends on no tensor's value.
 
     This happens at the call, because TensorFlow may not be imported earlier.
     """

@@ -16,8 +16,9 @@ Pads = Sequence[tuple[int, int]]
 
 
 class Backend(Protocol):
-    """A module of array operations. NumPy's lacks those at the end, which only `splitdeconv.ops`
-    needs.
+    """A module of array operations.
+
+    NumPy's lacks those at the end, which only `splitdeconv.ops` needs.
     """
 
     __name__: str
@@ -67,9 +68,7 @@ class Backend(Protocol):
         ...
 
     def conv(self, x: Array, w: Array, pads: Pads, dilations: Sequence[int], groups: int) -> Array:
-        """Stride-1 cross-correlation of ``(N, *spatial, C)`` with
-        ``(*taps, C // groups, channels)``.
-        """
+        """Correlate ``(N, *spatial, C)`` with ``(*taps, C // groups, channels)``, stride 1."""
         ...
 
     def conv_transpose(self, x: Array, filters: Array, plan: SplitPlan) -> Array:
@@ -87,9 +86,7 @@ class Backend(Protocol):
         ...
 
     def static_values(self, vector: Any, count: int) -> tuple[int | None, ...]:
-        """The entries of a shape, None where they are only known when it runs; `count` if nothing
-        is.
-        """
+        """The entries of a shape, None where only known at run time; `count` if nothing is."""
         ...
 
     # TensorFlow's alone: the others know every length before they run, and have no operator of

@@ -47,8 +47,7 @@ def shape(x: Array) -> tuple[Any, ...]:
 
 
 def static_values(vector: Any, count: int) -> tuple[int | None, ...]:
-    """The entries of a shape given as list or tensor, None where only known at run time; `count` of
-    them if unknown.
+    """The entries of a shape, None where only known at run time; `count` of them if unknown.
 
     Raises:
         TypeError, ValueError: it is not a vector of integers.
@@ -76,9 +75,7 @@ def check_shape(x: Array, expected: Any, known: Sequence[int | None]) -> Array:
 
 
 def reshape(x: Array, lengths: Sequence[Any]) -> Array:
-    """Reshape; one unknown length becomes -1, so that a dynamic batch leaves no shape arithmetic in
-    the graph.
-    """
+    """Reshape; one unknown length becomes -1, so that a dynamic batch needs no shape arithmetic."""
     unknown = [i for i, n in enumerate(lengths) if tf.is_tensor(n)]
     if len(unknown) == 1:
         lengths = [-1 if i in unknown else n for i, n in enumerate(lengths)]
@@ -154,9 +151,7 @@ def native(rank: int) -> Callable[..., Array]:
 
 
 def conv_transpose(x: Array, filters: Array, plan: SplitPlan) -> Array:
-    """TensorFlow's own operator. All ranks share only its VALID form, so the crop is done
-    afterwards.
-    """
+    """TensorFlow's own operator, in its VALID form, which all ranks share, and a crop."""
     batch, *sizes, _ = shape(x)
     full = [(n - 1) * a.s + a.k_e for n, a in zip(sizes, plan.axes, strict=True)]
     output = tf.stack([batch, *full, filters.shape[-2] * plan.groups])
