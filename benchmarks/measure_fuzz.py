@@ -67,9 +67,7 @@ def _kept(kind):
 
 
 def _joined(before, table):
-    """The table of a run that goes on where the one before ended: sums of counts, and the largest
-    of the others.
-    """
+    """The table of a resumed run: sums of counts, and the largest of the others."""
     values = table.set_index("what")["value"]
     largest = values.index.str.startswith(MOST)
     joined = before.add(values, fill_value=0)
@@ -105,9 +103,7 @@ def measure(kind, first, files, workers):
 
 
 def _settled(record, said):
-    """A runtime that dies in the converter's child is no fault if the command line says so and goes
-    on.
-    """
+    """A runtime that dies in the converter's child is no fault if the command line goes on."""
     died = record.outcome in ("crash", "hang") and record.stage != "converted"
     if died and said and not said.startswith("BAD"):
         return replace(record, outcome="runtime", detail=f"{record.detail}; {said}")

@@ -1,6 +1,4 @@
-"""What every test shares: a quiet, seeded, CPU-only environment, set before any framework is
-imported.
-"""
+"""What every test shares: a quiet, seeded, CPU-only environment, set before any import."""
 
 import json
 import os
@@ -37,9 +35,7 @@ def rng():
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """Global generators seeded before each test: NumPy's, and TensorFlow's and Keras' where a test
-    has loaded them.
-    """
+    """Global generators seeded before each test: NumPy's, and loaded frameworks'."""
     np.random.seed(0)  # noqa: NPY002 - libraries still draw from it
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].random.set_seed(0)
@@ -49,9 +45,7 @@ def _seeded():
 
 @pytest.fixture
 def here(monkeypatch):
-    """Jobs are done in this process: what a child costs is paid in the tests of the sandbox and a
-    few others.
-    """
+    """Jobs are done in this process; what a child costs is paid in a few tests alone."""
     from splitdeconv.convert import job as jobs
     from splitdeconv.convert.task import Task
     from splitdeconv.limits import sandbox

@@ -1,5 +1,4 @@
-"""Transposed convolutions to test with: a fixed list that covers the hard cases, and the same space
-for hypothesis.
+"""Transposed convolutions to test with: a list of hard cases, and a space for hypothesis.
 
 Both draw from one function, `draw_case`. The legal output sizes are restated here from TensorFlow's
 and Keras' rules and not asked of `splitdeconv.core.geometry`, which is under test.
@@ -17,9 +16,7 @@ import splitdeconv as sd
 
 @dataclass(frozen=True)
 class Case:
-    """The arguments of one transposed convolution, as a user gives them; channels are totals over
-    the groups.
-    """
+    """The arguments of one transposed convolution; channels are totals over the groups."""
 
     sizes: tuple
     kernel: tuple
@@ -83,9 +80,7 @@ class Case:
         )
 
     def arrays(self, dtype=np.float64):
-        """Input and filters, always the same for one case: signed, no two positions or channels
-        alike.
-        """
+        """Input and filters, the same for one case: signed, no two positions or channels alike."""
         rng = np.random.default_rng(crc32(repr(self).encode()))
         shapes = (
             (self.batch, *self.sizes, self.cin),
@@ -94,9 +89,7 @@ class Case:
         return tuple(rng.standard_normal(shape).astype(dtype) for shape in shapes)
 
     def integers(self, dtype=np.float32):
-        """Input and filters of small signed integers, whose sums of products every float type here
-        holds exactly.
-        """
+        """Small signed integers, whose sums of products every float type here holds exactly."""
         return tuple(np.round(3 * a).astype(dtype) for a in self.arrays())
 
     def __str__(self):
@@ -158,17 +151,13 @@ def draw_case(integer):
 
 
 def _split(integer, full):
-    """Crops (before, end) of an output of length `full` that leave at least one element; sometimes
-    most of it goes.
-    """
+    """Crops (before, end) of `full` outputs that leave at least one; sometimes most go."""
     before = integer(0, min(full - 1, 4 + 4 * integer(0, 1)))
     return before, integer(0, min(full - 1 - before, 4))
 
 
 def _any_legal_output(case, integer):
-    """One of the lengths from which a strided convolution with this padding leads back to the
-    input's.
-    """
+    """One of the lengths that a strided convolution with this padding takes to the input's."""
     lengths = []
     for i, (n, s, span) in enumerate(zip(case.sizes, case.strides, case.spans, strict=True)):
         crop = (

@@ -30,9 +30,7 @@ def data(rank, dtype=np.float64):
 
 
 def definition(x, w, **more):
-    """Of tensors of any type, from what they hold exactly; 2-D and SAME unless `more` says
-    otherwise.
-    """
+    """Of tensors of any type, from what they hold exactly; 2-D and SAME by default."""
     x, w = (np.asarray(a).astype(np.float64) for a in (x, w))
     rank = x.ndim - 2
     return conv_transpose(

@@ -1,5 +1,4 @@
-"""Second references, which share nothing with the library: TensorFlow's and XLA's own transposed
-convolutions.
+"""Second references, which share nothing with the library: TensorFlow's and XLA's own.
 
 TensorFlow's eager CPU kernels have neither dilation nor groups, so a dilated filter is written out
 with its zeros and every group is a call of its own.
@@ -48,9 +47,7 @@ def tf_nn(case, x, w):
 
 
 def xla(case, x, w):
-    """`case` by one `jax.lax.conv_general_dilated` whose input is dilated by the strides; float64
-    under x64.
-    """
+    """`case` by one `jax.lax.conv_general_dilated` of a dilated input; float64 under x64."""
     import jax
 
     rank = case.rank

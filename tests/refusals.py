@@ -9,9 +9,7 @@ from splitdeconv import SplitDeconvError
 
 @contextmanager
 def refused(match):
-    """The body raises one SplitDeconvError, which says what `match` says and where, what was
-    expected and what came.
-    """
+    """The body raises one SplitDeconvError, whose four parts are there and fit `match`."""
     with pytest.raises(SplitDeconvError, match=match) as caught:
         yield caught
     error = caught.value

@@ -1,6 +1,4 @@
-"""Timing helpers: turns are interleaved, ratios are paired, budgets stop; no test here asserts a
-speed.
-"""
+"""Timing helpers: turns interleave, ratios are paired, budgets stop; no speed is asserted."""
 
 import os
 import subprocess

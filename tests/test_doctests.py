@@ -1,6 +1,4 @@
-"""Every public name that a user calls shows an example in its docstring, and the example gives what
-it says.
-"""
+"""Every public name that a user calls shows an example that gives what it says."""
 
 import doctest
 import inspect

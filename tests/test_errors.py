@@ -161,9 +161,7 @@ FRONT = ["errors", "extras", "layers", "ops"]
 
 
 def _problems(path):
-    """First argument of every SplitDeconvError raised in a file; replacement fields become a
-    wildcard.
-    """
+    """First argument of every SplitDeconvError raised in a file; fields become a wildcard."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "SplitDeconvError":
             parts = getattr(node.args[0], "values", [node.args[0]])

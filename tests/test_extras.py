@@ -13,9 +13,7 @@ NO_TENSORFLOW, BOTH, NEITHER = {"jax"}, {"jax", "tensorflow"}, set()
 
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
-    """A process that has not imported Keras yet, with these modules installed and these settings of
-    Keras.
-    """
+    """A process that has not imported Keras yet, with these modules and settings."""
     monkeypatch.delitem(sys.modules, "keras", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("KERAS_BACKEND", "")

@@ -1,6 +1,4 @@
-"""Keras layers as twins of the originals: configuration and values. Runs on both of Keras'
-backends.
-"""
+"""Keras layers as twins of the originals: configuration and values, on both backends."""
 
 import json
 import os
@@ -77,9 +75,7 @@ def test_twins(rank, options):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("interleave", ["concat", "depth_to_space", "transpose"])
 def test_forms_and_interleaves(form, interleave, monkeypatch):
-    """All give the original's values; what is asked for is what runs, and "native" is Keras' own
-    computation.
-    """
+    """All give the original's values; what is asked for runs; "native" is Keras' own."""
     apply, ran = sd.layers.apply, []
 
     def watching(plan, x, kernel, *, interleave):
@@ -124,9 +120,7 @@ def test_every_output_padding(padding, k, extra):
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("form", FORMS[:-1])
 def test_channels_first(rank, form):
-    """Keras' own has no kernel for it on TensorFlow's CPU: against the definition, and against
-    Keras' on JAX.
-    """
+    """Keras' own has no kernel for it on a CPU: against the definition, and Keras on JAX."""
     x = drawn(2, CIN, *SIZES[:rank])
     options = {"padding": "same", "data_format": "channels_first", "bias_initializer": "normal"}
     original, twin = pair(rank, COUT, KERNEL[:rank], STRIDES[:rank], form=form, **options)

@@ -1,6 +1,4 @@
-"""Models of twins train, save and load as those of the originals. Runs on both of Keras' backends,
-see test_layers.
-"""
+"""Models of twins train, save and load as those of the originals, on both backends."""
 
 import keras
 import numpy as np

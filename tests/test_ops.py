@@ -1,6 +1,4 @@
-"""The operators as drop-ins for tf.nn: arguments, types, tracing, unknown sizes, layouts, libraries
-and refusals.
-"""
+"""The operators as drop-ins for tf.nn: arguments, types, tracing, layouts, libraries."""
 
 from itertools import product
 
@@ -66,9 +64,7 @@ def test_channels_first(rank, form):
 
 
 def test_arguments_per_input_dimension():
-    """Strides, dilations and pads may be given as tf.nn takes them: one, one per spatial or one per
-    input dimension.
-    """
+    """Strides, dilations and pads as tf.nn takes them: one, one per spatial or per dimension."""
     x, w = data(2, np.float32)
     x_first = channels_first(x)
     pads = [(1, 0), (0, 2)]

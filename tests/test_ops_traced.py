@@ -1,6 +1,4 @@
-"""The operators in traced and compiled functions: unknown sizes, what the graph holds, and what is
-checked when run.
-"""
+"""The operators in traced and compiled functions: unknown sizes, graphs, late checks."""
 
 import subprocess
 import sys
@@ -65,9 +63,7 @@ def test_compiled_by_xla(rank, more):
     ],
 )
 def test_constant_filters_are_split_outside_the_graph(form, interleave, allowed):
-    """The graph holds ready filters, the convolutions and the interleave: no gather, no other
-    transpose.
-    """
+    """The graph holds ready filters, convolutions and interleave: no gather, no transpose else."""
     _, w = data(2)
     run = tf.function(
         lambda x: sd.conv2d_transpose(x, w, None, 2, name="up", form=form, interleave=interleave)

@@ -1,6 +1,4 @@
-"""Plans run by value: every geometry, form and interleave against two references that share nothing
-with them.
-"""
+"""Plans run by value: every geometry, form and interleave against two references."""
 
 from collections import Counter
 
@@ -25,9 +23,7 @@ TOLERANCE = 1e-12
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """No global seed: nothing here draws from one, and setting TensorFlow's drops its kernels each
-    time.
-    """
+    """No global seed: nothing here draws from one, and TensorFlow's drops its kernels."""
 
 
 def _interleaves(case):
@@ -73,9 +69,7 @@ def _run(case, x, w, form, interleave):
     ids=map(str, CASES),
 )
 def test_exact(index, case):
-    """Every form equals the definition and tf.nn in float64, and the definition bit for bit on
-    float32 integers.
-    """
+    """Every form equals the definition and tf.nn in float64, and bit for bit on integers."""
     x, w = case.arrays()
     definition = conv_transpose(x, w, case.plan())
     assert definition.shape == case.full_output_shape
@@ -188,9 +182,7 @@ def _gradients(function, x, w, r):
 
 @pytest.mark.parametrize(("index", "case"), list(enumerate(CASES[::10])), ids=map(str, CASES[::10]))
 def test_gradients(index, case):
-    """Of input and filters, against the definition read backwards and, where it has kernels,
-    tf.nn's own.
-    """
+    """Of input and filters, against the definition read backwards and tf.nn's where it has any."""
     x, w = case.arrays()
     r = np.random.default_rng(2).standard_normal(case.full_output_shape)
     expected = references.gradients(case, x, w, r)
@@ -206,9 +198,7 @@ def test_gradients(index, case):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_negative_controls_fail(form):
-    """What the comparison must notice: a permuted filter, a flipped one, swapped channels, a shift
-    by one pixel.
-    """
+    """What must be noticed: a permuted filter, a flipped one, swapped channels, a shift."""
     plan = sd.plan((5, 4), (4, 3), 2, form=form)
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2, 5, 4, 3)), rng.standard_normal((4, 3, 2, 3))
@@ -242,9 +232,7 @@ def test_numpy_needs_no_framework(form, interleave):
 
 
 def test_filters_are_cut_into_phases_without_a_change():
-    """Trimmed phases hold every tap once; the paper's form adds zeros only. Channels are (phase,
-    output channel).
-    """
+    """Trimmed phases hold every tap once; the paper's form adds zeros only."""
     w = np.arange(5 * 3 * 2 * 4).reshape(5, 3, 2, 4) + 1
     for form, zeros in (("split", 0), ("rows", 5 * 8), ("paper", (6 * 4 - 15) * 8)):
         cut = split_filters(sd.plan((4, 4), (5, 3), 2, form=form), w)

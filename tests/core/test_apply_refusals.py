@@ -11,9 +11,7 @@ from tests.refusals import refused
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """No global seed: nothing here draws from one, and setting TensorFlow's drops its kernels each
-    time.
-    """
+    """No global seed: nothing here draws from one, and TensorFlow's drops its kernels."""
 
 
 def test_unknown_lengths_of_plan_or_array_fit_any():

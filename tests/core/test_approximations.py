@@ -1,6 +1,4 @@
-"""The literature's conversions, against their own description: filters cut by phase, plain
-convolutions, a shuffle.
-"""
+"""The literature's conversions, against their own description, written out."""
 
 import numpy as np
 import pytest
@@ -32,9 +30,7 @@ def _difference(y, wanted, x, filters, planned, where=np.s_[:]):
 
 
 def sub_pixel(x, filters, s):
-    """Shi et al.: for a kernel s*K convolve, unpadded, with s*s filters of K x K taps; outputs side
-    by side.
-    """
+    """Shi et al.: s*s unpadded filters of K x K taps for a kernel s*K; outputs side by side."""
     K = filters.shape[0] // s
     rows, columns = x.shape[1] - K + 1, x.shape[2] - K + 1
     y = np.zeros((x.shape[0], rows, s, columns, s, filters.shape[2]))
@@ -109,9 +105,7 @@ def test_chang_is_the_operator_shifted(k, s):
 
 @pytest.mark.parametrize(("k", "s"), [(3, 2), (5, 2), (5, 3), (7, 4)])
 def test_the_control_moves_the_short_phases_only(k, s):
-    """Alone along one axis: outputs of whole phases are right, those of short ones come one input,
-    s outputs, late.
-    """
+    """Along one axis: whole phases are right, short ones come one input, s outputs, late."""
     rng = np.random.default_rng(k)
     planned = sd.plan((7,), k, s, "VALID")
     x, filters = rng.standard_normal((1, 7, 2)), rng.standard_normal((k, 3, 2))

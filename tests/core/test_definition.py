@@ -1,6 +1,4 @@
-"""The definition itself, against numbers worked out by hand and against its own equation, term by
-term.
-"""
+"""The definition itself, against numbers worked out by hand and its equation, term by term."""
 
 from itertools import product
 from types import SimpleNamespace

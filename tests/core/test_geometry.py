@@ -1,6 +1,4 @@
-"""Dialects of padding: the crop and output size each stands for, the legal range of sizes, and what
-is refused.
-"""
+"""Dialects of padding: crop and output size of each, the legal range, what is refused."""
 
 from itertools import product
 
@@ -55,9 +53,7 @@ def test_crop_and_size(arguments, p, o):
 
 
 def test_every_legal_output_length_and_no_other():
-    """Legal is what a strided convolution of that padding takes back to n: the operator's own
-    definition.
-    """
+    """Legal is what a strided convolution of that padding takes back to n."""
     count = 0
     for n, k, s, d, padding in product(
         (1, 2, 4), (1, 2, 3, 5), (1, 2, 3), (1, 2), ("SAME", "VALID", (1, 0), (1, 2))

@@ -1,6 +1,4 @@
-"""What a transposed convolution may ask for: beyond it every way to plan one refuses, within it all
-are quick.
-"""
+"""What a transposed convolution may ask for: beyond it all refuse, within it all are quick."""
 
 import random
 

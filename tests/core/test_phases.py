@@ -1,6 +1,4 @@
-"""The split of one axis, against the definition: every product of an input and a tap, counted once
-and no other.
-"""
+"""The split of one axis, against the definition: every product of input and tap, once."""
 
 from collections import Counter
 from itertools import product
@@ -32,9 +30,7 @@ def _definition(axis):
 
 
 def _performed(split):
-    """What a plan's windows compute: window position m of block b and phase r, in the words of
-    `Window`.
-    """
+    """What a plan's windows compute at position m of block b and phase r, as in `Window`."""
     axis, products = split.axis, Counter()
     for window, b in product(split.windows, range(axis.n + split.surplus)):
         for r, taps in zip(window.phases, window.taps, strict=True):
@@ -108,9 +104,7 @@ def test_by_hand_dilation_that_shares_a_factor_with_the_stride():
 
 
 def test_the_formula_without_dilation():
-    """For d = 1: u0 = t mod s, the last input read is b + floor(t/s), and the taps run backwards in
-    steps of s.
-    """
+    """For d = 1: u0 = t mod s, the last input is b + floor(t/s), taps run backwards by s."""
     for axis in (a for a in AXES if a.d == 1):
         for window in plan_axis(axis, "split").windows:
             t = window.phases[0] + axis.p

@@ -35,9 +35,7 @@ def test_exact_count_is_the_brute_force_one(case):
 
 @pytest.mark.parametrize("form", COUNTED)
 def test_counts_are_those_of_the_convolutions_run(form, monkeypatch):
-    """Multiplications are counted where they are made: in the convolution that the NumPy backend is
-    asked for.
-    """
+    """Multiplications are counted in the convolution that the NumPy backend is asked for."""
     convolve, issued = backend.conv, []
 
     def counting(x, w, pads, dilations, groups):

@@ -34,9 +34,7 @@ def test_the_limit_is_inserted_zeros_and_border_left_out(name):
 
 
 def read(n, k, s, p):
-    """Pairs of an output and one of ceil(k/s) inputs that its phase's window reaches, real taps or
-    not.
-    """
+    """Pairs of an output and one of ceil(k/s) inputs that its phase's window reaches."""
     windows = (
         (b + (r + p) // s - j for j in range(-(-k // s))) for b in range(n) for r in range(s)
     )

@@ -1,6 +1,4 @@
-"""Cycles against SCALE-Sim, against an array stepped in Python, and against what must hold of any
-array.
-"""
+"""Cycles against SCALE-Sim, an array stepped in Python, and what must hold of any array."""
 
 from dataclasses import replace
 from itertools import product

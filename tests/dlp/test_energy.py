@@ -137,9 +137,7 @@ FLOWS = {"os": "output_stationary", "ws": "weight_stationary"}
 
 
 def ours(row):
-    """This model's energy of a row of ZigZag's: the same convolution, alone, over a map with its
-    padding, in pJ.
-    """
+    """This model's energy of a row of ZigZag's, in pJ: one convolution over a padded map."""
     n, c_in, c_out = LAYERS[row.layer[:2]]
     out, k, c_out = STATED[row.form](n, c_out)
     stated = table(

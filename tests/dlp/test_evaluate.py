@@ -1,6 +1,4 @@
-"""The chain on arrays: what adds up, what bounds what, and that many processors at once are each of
-them.
-"""
+"""The chain on arrays: what adds up, what bounds what, many processors at once."""
 
 from dataclasses import replace
 from types import SimpleNamespace

@@ -1,6 +1,4 @@
-"""What a table of layers may leave out, and every way in which it can be wrong, told by row and
-column.
-"""
+"""What a table of layers may leave out, and every way to be wrong, by row and column."""
 
 import numpy as np
 import pandas as pd

@@ -1,6 +1,4 @@
-"""Lowering against the plans, whose values are checked elsewhere, and against counts from the
-definition.
-"""
+"""Lowering against the plans, checked elsewhere, and counts from the definition."""
 
 from itertools import product
 from math import prod

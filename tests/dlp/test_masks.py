@@ -15,9 +15,7 @@ sizes = st.integers(1, 6)
 
 @st.composite
 def masks(draw):
-    """An axis of any kind: padding on either side, strides, dilation, inserted zeros, phases with
-    extended filters.
-    """
+    """An axis of any kind: padding, strides, dilation, inserted zeros, extended filters."""
     flags = st.lists(st.booleans(), min_size=(taps := draw(sizes)), max_size=taps).map(tuple)
     weights = tuple(draw(st.lists(flags, min_size=1, max_size=4)))
     start, stride, dilation = (

@@ -6,9 +6,7 @@ from tests.refusals import refused
 
 
 def beaten(rows, index):
-    """Whether another row is at least as good in both columns and better in one, or equal and
-    earlier.
-    """
+    """Whether another row is no worse in both columns and better in one, or equal and earlier."""
     x, y = rows[index]
     return any(
         (a <= x and b <= y and (a < x or b < y)) or (a == x and b == y and other < index)

@@ -1,6 +1,4 @@
-"""What is compared with the simulators, on their kept results, and what they said of our exports
-when they were run.
-"""
+"""What is compared with the simulators, on their kept results, and what they printed."""
 
 from pathlib import Path
 
@@ -22,9 +20,7 @@ CASES = [(form, array, flow) for form in FORMS for array in ("16x16", "32x7") fo
 
 
 def kept(name, form, array, flow, column):
-    """A simulator's kept results as if it had just run our export of DCGAN's transposed
-    convolutions.
-    """
+    """A simulator's kept results as if it had just run our export of DCGAN."""
     rows = convolutions(networks("DCGAN"), FORMS[form]).query("kind == 'deconv'")
     table = pd.read_csv(REFERENCE / name)
     found = table.query(
@@ -148,9 +144,7 @@ def test_the_runs_that_were_kept(counted):
 
 
 def test_the_model_still_counts_what_the_simulators_did(counted):
-    """The simulators' numbers as they were kept, ours as they are now, layer by layer of the whole
-    model.
-    """
+    """The simulators' numbers as kept, ours as they are now, layer by layer."""
     kept = counted[counted["peer"] == "SCALE-Sim 3.0.0"]
     for (network, method, array, flow), rows in kept.groupby(
         ["network", "method", "array", "dataflow"]
@@ -167,9 +161,7 @@ def test_the_model_still_counts_what_the_simulators_did(counted):
 
 
 def test_energies_gain_what_zigzag_s_do():
-    """NZP over SD under the same constants: within a quarter of ZigZag's, which chooses its own
-    order of loops.
-    """
+    """NZP over SD under the same constants: within a quarter of ZigZag's, of its loop order."""
     kept = measured.read("peers_energy")
     keys, technology = ["network", "method", "array", "dataflow"], load_technology("cacti_40nm")
     parts = []

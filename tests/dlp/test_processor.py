@@ -1,6 +1,4 @@
-"""Processors and technologies as files: those that come along, and what every misfit of a user's
-own is told.
-"""
+"""Processors and technologies as files: the package's, and every misfit of a user's own."""
 
 import math
 from dataclasses import replace

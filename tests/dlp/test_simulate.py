@@ -1,6 +1,4 @@
-"""Whole networks: the table, what its words say, SCALE-Sim's sums, and every refusal of a user's
-mistake.
-"""
+"""Whole networks: the table, its words, SCALE-Sim's sums, and every refusal."""
 
 import math
 from dataclasses import replace

@@ -1,6 +1,4 @@
-"""Traffic against SCALE-Sim's counters, against loops that are walked through, and against what
-must hold of any.
-"""
+"""Traffic against SCALE-Sim's counters, loops walked through, and what must hold of any."""
 
 from dataclasses import replace
 from math import ceil
@@ -22,8 +20,9 @@ HALF = 2 / 1024
 
 
 def walked(n, k, s, out, c_in, c_out, batch, i, w):
-    """Words of input and weights that two nests of loops read, row by row, of a map without
-    padding; the fewer of them.
+    """Words of input and weights that two nests of loops read, row by row; the fewer of them.
+
+    The map has no padding.
 
     `i` and `w` words of input and of weights fit beside what is being filled.
     """

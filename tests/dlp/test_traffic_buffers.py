@@ -27,9 +27,10 @@ LOWERED = {"NZP": "nzp", "SD": "sd", "SDfused": "stacked"}
 
 
 def counters(words, flow):
-    """What SCALE-Sim counts: reads of inputs and weights, and writes of outputs. It writes the sums
-    of every fold of a weight-stationary array, but does not count that all but the last are read
-    again; `sums` are both, to and fro.
+    """What SCALE-Sim counts: reads of inputs and weights, and writes of outputs.
+
+    It writes the sums of every fold of a weight-stationary array, but does not count that all but
+    the last are read again; `sums` are both, to and fro.
     """
     writes = words["output"] + (words["sums"] / 2 if flow == "weight_stationary" else 0)
     return [words["input"], words["weight"], writes]

@@ -1,6 +1,4 @@
-"""One table of layers from whatever describes a network; files are read by the tests of
-`splitdeconv.convert`.
-"""
+"""One table of layers from whatever describes a network; files are read elsewhere."""
 
 import subprocess
 import sys

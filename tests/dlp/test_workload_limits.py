@@ -1,6 +1,4 @@
-"""Tables made to take time or memory: refused by one short error, before anything is built from
-them.
-"""
+"""Tables made to take time or memory: refused by one short error before any work."""
 
 import os
 import random

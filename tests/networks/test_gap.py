@@ -1,6 +1,4 @@
-"""The networks hold every published layer to the last operation, and the published sums where these
-reproduce.
-"""
+"""The networks hold every published layer, and the published sums where these reproduce."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,4 @@
-"""The layer table is read off the built model: each use of a layer once, in order, counted by its
-geometry.
-"""
+"""The layer table is read off the built model: each use of a layer once, in order."""
 
 import keras
 import numpy as np

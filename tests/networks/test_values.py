@@ -1,6 +1,4 @@
-"""The networks work: sensible outputs at seed weights, and every form of deconvolution gives the
-same ones.
-"""
+"""The networks work: sensible outputs at seed weights, the same in every form."""
 
 from math import sqrt
 
@@ -34,9 +32,7 @@ def outputs_of(model, inputs):
 
 
 def tolerance(table):
-    """Relative to the largest output: the sums' roundings walk randomly, 2^-24 each, and four
-    sigmas of them all.
-    """
+    """Relative to the largest output: a random walk of roundings of 2^-24, four sigmas."""
     terms = (table["k_h"] * table["k_w"] * table["c_in"]).sum()
     return 4 * sqrt(terms) * 2**-24
 
@@ -93,9 +89,7 @@ def test_fcn_scores_are_as_large_as_the_image(name, size):
 
 
 def test_fcn_crops_align_scores_with_the_image():
-    """Caffe's offsets, from where a cell's centre lies: pixel = stride * cell + start, in the image
-    and in the map.
-    """
+    """Caffe's offsets, from a cell's centre: pixel = stride * cell + start."""
     pad = 99  # the first convolution sees the image from pixel -99 on
 
     def pooled(factor):

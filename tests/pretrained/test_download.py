@@ -42,9 +42,7 @@ def _wheel(folder, members, name="demo_net", version="1.0", tag="py3-none-any"):
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """A folder of packages that is all pip can see, an empty cache, and a registry with one entry,
-    `demo`.
-    """
+    """A folder of packages that is all pip sees, an empty cache, a registry of one entry."""
     packages = tmp_path / "packages"
     packages.mkdir()
     wheel = _wheel(

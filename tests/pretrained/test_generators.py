@@ -1,6 +1,4 @@
-"""The Keras models against PyTorch's definitions in NumPy, on small random checkpoints that were
-written to disk.
-"""
+"""The Keras models against PyTorch's definitions in NumPy, on small random checkpoints."""
 
 import keras
 import numpy as np
@@ -34,9 +32,7 @@ def _kernel(random, *shape):
 
 @pytest.fixture(scope="module")
 def dcgan_state(tmp_path_factory):
-    """100 -> 6 -> 5 -> 3 channels in the shape of the conditional model: a gap where its dropout
-    layer is.
-    """
+    """100 -> 6 -> 5 -> 3 channels, as in the conditional model: a gap where dropout was."""
     random = np.random.default_rng(3)
     state = {"main.0.weight": _kernel(random, 9, 6, 4, 4)} | _norm(random, "main.1", 6, True)
     state |= {"main.4.weight": _kernel(random, 6, 5, 4, 4)} | _norm(random, "main.5", 5, True)

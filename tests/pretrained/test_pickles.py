@@ -1,6 +1,4 @@
-"""Hostile pickles: each would run code in Python's own unpickler; here nothing is executed and the
-culprit is named.
-"""
+"""Hostile pickles: Python's own unpickler would run code; here nothing is executed."""
 
 import io
 import os

@@ -1,6 +1,4 @@
-"""Pickles made to take time or memory: refused, or read in time that grows with their size and no
-faster.
-"""
+"""Pickles made to take time or memory: refused, or read in time that grows with their size."""
 
 import io
 import pickle

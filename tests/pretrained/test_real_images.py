@@ -1,5 +1,4 @@
-"""The main job on real input: a trained generator draws the same picture, whichever way its layers
-are computed.
+"""The main job on real input: a trained generator draws the same picture in every form.
 
 The weights are fetched on first use; without a connection and a filled cache these tests fail and
 say so.
@@ -32,9 +31,7 @@ FORMS = ("native", "split", "nzp")
 
 
 def _tolerance(name, bits):
-    """Rounding of a sum of n terms of order 1 grows like sqrt(n) units, layers add up; twice, for
-    two sides.
-    """
+    """Rounding of a sum of n terms grows like sqrt(n) units, layers add up; for two sides."""
     _, layers, terms = CASES[name]
     return 2 * layers * np.sqrt(terms) * 2.0**-bits
 

@@ -1,6 +1,4 @@
-"""Which trained generator stands for which network, and that runs and documents rely on nothing
-else.
-"""
+"""Which trained generator stands for which network; runs and documents rely on no other."""
 
 from pathlib import Path
 

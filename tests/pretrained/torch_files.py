@@ -1,6 +1,4 @@
-"""PyTorch checkpoint files written byte by byte, so that the reader is tested without PyTorch and
-against forgeries.
-"""
+"""PyTorch checkpoint files written byte by byte, without PyTorch, forgeries among them."""
 
 import io
 import pickle

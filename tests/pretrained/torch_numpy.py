@@ -1,5 +1,4 @@
-"""PyTorch's forward passes in NumPy, channels first and float64, written from PyTorch's documented
-definitions.
+"""PyTorch's forward passes in NumPy, channels first, float64, from its documentation.
 
 An oracle for the Keras models: it shares no code, no layout and no framework with them.
 """
@@ -10,9 +9,7 @@ EPSILON = 1e-5  # default of BatchNorm2d and InstanceNorm2d
 
 
 def conv_transpose(x, weight, stride, padding, output_padding=0, bias=None):
-    """ConvTranspose2d by its definition: every input pixel scatters a scaled kernel, then `padding`
-    is cropped.
-    """
+    """ConvTranspose2d by its definition: every input scatters a kernel, then a crop."""
     batch, _, height, width = x.shape
     _, filters, kernel, _ = weight.shape
     full = np.zeros(
@@ -78,9 +75,7 @@ def relu(x):
 
 
 def dcgan(weights, latent, flip=False):
-    """Generator of PyTorch's DCGAN tutorial; `flip` turns the kernels over, for a control that must
-    not agree.
-    """
+    """Generator of PyTorch's DCGAN tutorial; `flip` turns the kernels over, as a control."""
     x = latent.astype("f8")[:, :, None, None]
     kernels = [key for key, array in weights.items() if array.ndim == 4]
     for key in kernels:
@@ -96,9 +91,7 @@ def dcgan(weights, latent, flip=False):
 
 
 def cyclegan(weights, photographs, blocks, crop_at_start=True):
-    """CycleGAN's residual generator; without `crop_at_start` the transposed convolutions are
-    shifted by one pixel.
-    """
+    """CycleGAN's residual generator; without `crop_at_start` shifted by one pixel."""
 
     def layer(x, index, **options):
         return conv(

@@ -1,6 +1,4 @@
-"""Measurements of a network: every form is run or skipped with a reason, and its values are
-compared.
-"""
+"""Measurements of a network: forms are run or skipped with a reason, values compared."""
 
 import numpy as np
 import pytest

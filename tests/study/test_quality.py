@@ -9,9 +9,7 @@ from splitdeconv.study import quality
 
 
 def _images(count=3, height=20, width=24, seed=0):
-    """Smooth and signed enough to have structure: sums of few waves, another for each image and
-    channel.
-    """
+    """Smooth and signed, with structure: sums of few waves, others for each image and channel."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     waves = rng.uniform(0.1, 0.6, (count, 3, 2, 3))

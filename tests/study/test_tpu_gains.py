@@ -1,6 +1,4 @@
-"""Layers are compared by their best split form, charged and raw; what targets choose is what
-`convert` chooses.
-"""
+"""Layers are compared by their best split form; targets choose as `convert` does."""
 
 import numpy as np
 import pandas as pd

@@ -1,6 +1,4 @@
-"""Marks of tests that run a toolchain, by what is installed: what the code under test says of it
-skips nothing.
-"""
+"""Marks of tests that run a toolchain, by what is installed, whatever the code says."""
 
 from importlib.util import find_spec
 

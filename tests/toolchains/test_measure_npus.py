@@ -1,6 +1,4 @@
-"""The scripts that record the NPUs write a reason where a file is missing, and nothing where the
-compiler is.
-"""
+"""The scripts that record the NPUs write a reason where a file is missing."""
 
 import importlib.util
 import runpy

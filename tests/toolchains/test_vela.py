@@ -1,6 +1,4 @@
-"""Vela's tables are read as it writes them; what goes wrong becomes a reason in its row, and the
-rest goes on.
-"""
+"""Vela's tables are read as it writes them; what goes wrong becomes a reason in its row."""
 
 import time
 

@@ -14,9 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Checkout:
-    """A folder with this repository's Makefile and tools, and a package reduced to what notebooks
-    here need.
-    """
+    """A folder with this repository's Makefile and tools, and a small package."""
 
     def __init__(self, root):
         self.root = root

@@ -1,6 +1,4 @@
-"""The check at the end of `make reproduce`, on folders where it must pass and on folders where it
-must not.
-"""
+"""The check at the end of `make reproduce`, on folders where it must pass and must not."""
 
 import json
 import re
@@ -16,9 +14,7 @@ from tools import check_figures, docs
 
 @pytest.fixture
 def reproduced(checkout, monkeypatch):
-    """A checkout as it is after a full reproduction: two runs of a notebook, a figure each, one
-    shown in README.md.
-    """
+    """A checkout after a full reproduction: two runs, a figure each, one in README.md."""
     monkeypatch.chdir(checkout.root)
     checkout.notebook(
         "bench", parameters="quick = False\nseed = 0\nnetwork = ''", figures="`bench_{network}`"

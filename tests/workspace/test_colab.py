@@ -1,6 +1,4 @@
-"""Every notebook starts with the same cell, which installs the package on Colab and does nothing
-elsewhere.
-"""
+"""Every notebook starts with the same cell, which installs the package on Colab alone."""
 
 import json
 import os

@@ -1,6 +1,4 @@
-"""Who imports whom, read from the syntax trees: the wheel needs no study/, and scripts need no
-tests.
-"""
+"""Who imports whom, by syntax trees: the wheel needs no study/, scripts need no tests."""
 
 import ast
 from pathlib import Path
@@ -12,9 +10,7 @@ STUDY = "splitdeconv.study"
 
 
 def imports(code, module, is_package=False):
-    """Absolute names of every module that a module's code imports, and of what it imports from
-    them.
-    """
+    """Absolute names of every module that a module imports, and of what it imports from them."""
     package = module.split(".") if is_package else module.split(".")[:-1]
     names = set()
     for node in ast.walk(ast.parse(code)):

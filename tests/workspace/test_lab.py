@@ -1,5 +1,4 @@
-"""`make lab` as a reader meets it: JupyterLab in a real browser, notebooks run from its menu,
-pictures of all of it.
+"""`make lab` as a reader meets it: JupyterLab in a real browser, with pictures.
 
 Run by `make test-lab`, not with the other tests: it takes minutes. Screenshots are left in
 build/lab/.
@@ -166,9 +165,7 @@ def page(browser, server):
 
 
 def open_and_run(page, server, name):
-    """Open a notebook, choose Run > Run All Cells, wait until all has run; what the notebook then
-    holds.
-    """
+    """Open a notebook, choose Run > Run All Cells, wait; what the notebook then holds."""
     page.goto(f"{server[0]}lab/tree/notebooks/{name}.ipynb")
     # The notebook of an earlier session may stand in front for a moment.
     ready = "state => state?.status === 'idle' && state.path === 'notebooks/NAME.ipynb'".replace(
@@ -195,9 +192,7 @@ def open_and_run(page, server, name):
 
 
 def shoot(page, name):
-    """A picture of the window, and one of a window as high as the notebook; the pictures that it
-    shows.
-    """
+    """A picture of the window, one as high as the notebook, and the pictures in it."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     news = page.get_by_role(
         "button", name="No", exact=True

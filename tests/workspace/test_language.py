@@ -1,5 +1,4 @@
-"""Sentences that people read are idiomatic: turns of phrase that engineers would stumble over are
-found.
+"""Sentences that people read are idiomatic: turns of phrase to stumble over are found.
 
 Every string, docstring and comment of the package, every document and every notebook is read.
 """

@@ -1,6 +1,4 @@
-"""Every notebook is thin, clean, listed and run; and the checks that say so are shown to fail where
-they must.
-"""
+"""Every notebook is thin, clean, listed and run; and the checks that say so can fail."""
 
 import ast
 import re

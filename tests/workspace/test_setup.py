@@ -1,6 +1,4 @@
-"""What `make setup` does on machines it cannot serve, and when it is interrupted: with a Python
-that only pretends.
-"""
+"""What `make setup` does on machines it cannot serve, and when it is interrupted."""
 
 import re
 import shutil
@@ -33,9 +31,7 @@ esac
 
 @pytest.fixture
 def setup(checkout):
-    """A function that runs `make setup` with a pretended Python, and returns the result and what it
-    was asked to do.
-    """
+    """A function that runs `make setup` with a pretended Python: the result and the calls."""
     shutil.copy(ROOT / "pyproject.toml", checkout.root)
     checkout.write("requirements.lock", "numpy==1\n")
 

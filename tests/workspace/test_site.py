@@ -1,6 +1,4 @@
-"""The documentation site: pages of documents, notebooks, figures and docstrings, which need no
-network.
-"""
+"""The documentation site: documents, notebooks, figures and docstrings, without network."""
 
 import json
 import os
@@ -24,9 +22,7 @@ ADDRESS = "https://example.org/us/ours"
 
 
 def notebook(path, title, *outputs):
-    """Write a notebook as they are here: a heading with a badge, a cell for Colab, parameters, a
-    cell of code.
-    """
+    """Write a notebook as they are here: heading, badge, Colab, parameters, code."""
     badge = "[![Open in Colab](https://example.org/badge.svg)](https://example.org/open)"
     cells = [
         nbformat.v4.new_markdown_cell(

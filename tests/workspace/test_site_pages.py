@@ -1,6 +1,4 @@
-"""The sources of the site: where links lead, what a page of a notebook shows, what the gallery
-lists.
-"""
+"""The sources of the site: where links lead, what a notebook's page and the gallery show."""
 
 import json
 import re

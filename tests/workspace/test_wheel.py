@@ -75,9 +75,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
-    """The Python of a new environment with the wheel and its dependencies, at the versions this
-    environment has.
-    """
+    """The Python of a new environment with the wheel and this environment's dependencies."""
     folder = tmp_path_factory.mktemp("environment")
     constraints = folder / "constraints.txt"
     known = {found.name: found.version for found in distributions() if found.name != "splitdeconv"}

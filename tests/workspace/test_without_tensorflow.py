@@ -1,6 +1,4 @@
-"""Notebooks where TensorFlow is absent, as on Colab's TPU runtime: Keras computes with JAX by
-itself.
-"""
+"""Notebooks where TensorFlow is absent, as on Colab's TPU runtime: Keras uses JAX."""
 
 import os
 import subprocess

@@ -1,6 +1,4 @@
-"""Every operation of the TensorFlow and JAX backends equals NumPy's, bit for bit on small integers
-in float32.
-"""
+"""Every operation of the TensorFlow and JAX backends equals NumPy's, bit for bit on integers."""
 
 from itertools import product
 from types import SimpleNamespace
@@ -151,9 +149,7 @@ def test_conv(other, lengths, taps, pads, dilations, groups):
 
 @pytest.mark.parametrize(("lengths", "taps", "pads", "dilations", "groups"), CONVOLUTIONS, ids=str)
 def test_numpy_conv_equals_its_definition(lengths, taps, pads, dilations, groups):
-    """y[q] = sum over taps and the group's channels of x[q + d*tap - before] w[tap], zero outside
-    of x.
-    """
+    """y[q] = sum of x[q + d*tap - before] w[tap] over taps and channels, zero outside of x."""
     x, w = _integers(2, *lengths, 6), _integers(*taps, 6 // groups, 2 * groups)
     values = zip(lengths, taps, pads, dilations, strict=True)
     sizes = [n + sum(p) - d * (k - 1) for n, k, p, d in values]

@@ -1,6 +1,4 @@
-"""A network that cannot be exported costs benchmarks/measure_cpu.py rows with reasons, and no other
-network.
-"""
+"""A network that cannot be exported costs rows with reasons, and no other network."""
 
 import runpy
 from pathlib import Path

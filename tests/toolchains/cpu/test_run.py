@@ -1,6 +1,4 @@
-"""Forms are timed against each other and compared by value; what goes wrong becomes a reason in its
-row.
-"""
+"""Forms are timed against each other and compared by value; failures become reasons."""
 
 from types import SimpleNamespace
 

@@ -1,6 +1,4 @@
-"""What edgetpu_compiler really printed, as quoted in public issues; each with its thread in
-edgetpu_logs.yaml.
-"""
+"""What edgetpu_compiler really printed, as quoted in public issues; see edgetpu_logs.yaml."""
 
 from pathlib import Path
 

@@ -1,6 +1,4 @@
-"""The check needs nothing; what goes wrong with the compiler or a device becomes a reason in its
-row.
-"""
+"""The check needs nothing; what goes wrong with a compiler becomes a reason in its row."""
 
 import keras
 import numpy as np
@@ -30,9 +28,7 @@ def native():
 
 
 def printing(folder, log, then="exit 0"):
-    """A stand-in that prints a real log, then does something; the model's path is its last
-    argument.
-    """
+    """A stand-in that prints a real log, then does something; the last argument is the path."""
     (folder / "log").write_text(log)
     return executable(folder / "compiler", f"cat {folder}/log\nfor last; do :; done\n{then}\n")
 

@@ -1,6 +1,4 @@
-"""A device is asked in a process of its own; whatever goes wrong with it becomes a reason in its
-row.
-"""
+"""A device is asked in a process of its own; what goes wrong becomes a reason in its row."""
 
 import time
 
@@ -32,9 +30,7 @@ def test_models_run_in_turn_in_a_process_of_their_own(native):
 
 
 def mapped(data):
-    """The file as the compiler writes it where it maps one operator: its first has become the Edge
-    TPU's own.
-    """
+    """The file as the compiler writes it if it maps one operator, the first."""
     model, tail = tflite_file.read(data, "a test")
     code = model.operatorCodes[model.subgraphs[0].operators[0].opcodeIndex]
     code.builtinCode = code.deprecatedBuiltinCode = 32  # CUSTOM

@@ -1,6 +1,4 @@
-"""What is asked of the Cloud TPU part is checked first: what is missing, what cannot be, what would
-be hopeless.
-"""
+"""What is asked of the Cloud TPU part is checked first: what is missing or hopeless."""
 
 import pytest
 

@@ -1,6 +1,4 @@
-"""Programs are compiled for TPUs and timed here; what goes wrong becomes a reason, and the rest
-goes on.
-"""
+"""Programs are compiled for TPUs and timed here; failures become reasons."""
 
 import os
 

@@ -1,6 +1,4 @@
-"""The targets tpu_*: what they choose loses nowhere that was measured, and what was not measured is
-left.
-"""
+"""The targets tpu_* lose nowhere that was measured, and leave what was not."""
 
 import re
 

@@ -1,6 +1,4 @@
-"""What toolchains are given: layers with the network's own weights, and forms that compute the same
-integers.
-"""
+"""What toolchains are given: layers with the network's weights, forms of equal integers."""
 
 import keras
 import numpy as np

@@ -1,6 +1,4 @@
-"""The same function of the same weights, in operators that the converter takes in int8: checked by
-value in both.
-"""
+"""The same function of the same weights, in operators that the converter takes in int8."""
 
 import keras
 import numpy as np

@@ -1,6 +1,4 @@
-"""Full int8 files draw what the float model draws, to within quantization; and SD the same as
-native.
-"""
+"""Full int8 files draw what the float model draws, but for quantization; SD as native."""
 
 import keras
 import numpy as np

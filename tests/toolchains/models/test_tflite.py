@@ -112,9 +112,7 @@ def test_full_int8_is_checked(model, rng):
 
 
 def test_a_float_operator_within_is_refused(rng):
-    """TensorFlow has no int8 kernel for it and, where it may, leaves it in float between int8
-    ports.
-    """
+    """TensorFlow has no int8 kernel for it and may leave it in float between int8 ports."""
     import tensorflow as tf
 
     convert = tf.lite.TFLiteConverter.from_concrete_functions
