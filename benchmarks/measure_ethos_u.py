@@ -33,9 +33,8 @@ def main(names):
         sys.exit(reason)  # or every row would keep it, and never be compiled
     table = measured.read(NAME).convert_dtypes()
     names = names or networks.names()
-    steps = [
-        (source, name) for source in (layers, whole) for name in names
-    ]  # whole networks take longest: last
+    # Whole networks take longest: last.
+    steps = [(source, name) for source in (layers, whole) for name in names]
     for source, name in track(steps, "compiling networks"):
         held = set(table.loc[table["network"] == name, "layer"]) if len(table) else set()
         for layer, native in source(name, held):

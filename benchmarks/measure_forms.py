@@ -25,9 +25,8 @@ def main():
     tables = [_time(name) for name in track(networks.names(), "timing layers")]
     times = pd.concat(tables, ignore_index=True)
     print("written to", measured.write("forms", times).name)
-    table = times.pivot(index=["network", "layer", "auto"], columns="form", values="speedup")[
-        list(FORMS)
-    ]
+    keys = ["network", "layer", "auto"]
+    table = times.pivot(index=keys, columns="form", values="speedup")[list(FORMS)]
     print(table.round(2).to_string())
     # A form that is not run cannot be chosen; for the means it stands at native's speed.
     chosen = [row[index[-1]] for index, row in table.iterrows()]

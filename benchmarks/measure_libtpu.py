@@ -85,10 +85,8 @@ def _urgency(case):
 
 def report(table):
     """Geometric means over the layers of `gains.NETWORKS`, and the worst of them."""
-    layers = table[
-        table["network"].isin(gains.NETWORKS) & ~table["layer"].isin(["chain", "whole network"])
-    ]
-    won = libtpu.best(layers)
+    layers = table[table["network"].isin(gains.NETWORKS)]
+    won = libtpu.best(layers[~layers["layer"].isin(["chain", "whole network"])])
     groups = won.groupby(["generation", "dtype", "batch"])[["speedup", "over_nzp"]]
     means = groups.agg([geometric_mean, "median", "min"])
     print("best form over native and over zero insertion\n" + means.round(2).to_string())

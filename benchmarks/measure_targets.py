@@ -106,12 +106,10 @@ def measure(target, dtype, layer):
     models = {"native": native}
     for name, interleave in FORMS.items():
         with contextlib.suppress(sd.SplitDeconvError):  # depth_to_space where it cannot be
-            models[name] = sd.convert(
-                native, form=name.split()[0], interleave=interleave, verify=False
-            ).model
-    first = {"target": target, "dtype": dtype} | dict(
-        zip(("layer", "geometry"), names(layer), strict=True)
-    )
+            options = {"form": name.split()[0], "interleave": interleave}
+            models[name] = sd.convert(native, verify=False, **options).model
+    size, geometry = names(layer)
+    first = {"target": target, "dtype": dtype, "layer": size, "geometry": geometry}
     if target in VELA:
         costs = {name: cycles(model, target) for name, model in models.items()}
         gains = {

@@ -148,13 +148,13 @@ def frozen(model: Any, *inputs: ArrayLike) -> Callable[[], Any]:
 
 def _frozen_tensorflow(model: Any, inputs: Sequence[ArrayLike]) -> Callable[[], Any]:
     tf = require("tensorflow", "tensorflow")
-    weights = [
-        [
-            v.value if tf.size(v.value) * v.value.dtype.size >= LARGEST_CONSTANT else v.numpy()
-            for v in variables
-        ]
-        for variables in (model.trainable_variables, model.non_trainable_variables)
-    ]
+
+    def constant(v: Any) -> Any:
+        large = tf.size(v.value) * v.value.dtype.size >= LARGEST_CONSTANT
+        return v.value if large else v.numpy()
+
+    variables = (model.trainable_variables, model.non_trainable_variables)
+    weights = [[constant(v) for v in some] for some in variables]
     arguments = [tf.constant(x, "float32") for x in inputs]
     arguments = arguments[0] if len(arguments) == 1 else arguments
 
@@ -174,19 +174,15 @@ def _frozen_jax(model: Any, inputs: Sequence[ArrayLike]) -> Callable[[], Any]:
     jax = require("jax", "jax")
     values = [np.asarray(v) for v in (*model.trainable_variables, *model.non_trainable_variables)]
     count = len(model.trainable_variables)
-    large = {
-        index: _on_cpu(jax, [w])[0]
-        for index, w in enumerate(values)
-        if w.nbytes >= LARGEST_CONSTANT
-    }
+    heavy = [index for index, w in enumerate(values) if w.nbytes >= LARGEST_CONSTANT]
+    large = {index: _on_cpu(jax, [values[index]])[0] for index in heavy}
     arguments = _on_cpu(jax, [np.asarray(x, "float32") for x in inputs])
     arguments = arguments[0] if len(arguments) == 1 else arguments
 
     def run(large: dict[int, Any], arguments: Any) -> Any:
         weights = [large.get(index, w) for index, w in enumerate(values)]
-        outputs, _ = model.stateless_call(
-            weights[:count], weights[count:], arguments, training=False
-        )
+        parts = weights[:count], weights[count:]
+        outputs, _ = model.stateless_call(*parts, arguments, training=False)
         return outputs
 
     program = jax.jit(run).lower(large, arguments).compile()

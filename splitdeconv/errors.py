@@ -49,13 +49,8 @@ class SplitDeconvError(ValueError):
         got: str | None = None,
         fix: str | None = None,
     ) -> None:
-        self.problem, self.where, self.expected, self.got, self.fix = (
-            problem,
-            where,
-            expected,
-            got,
-            fix,
-        )
+        self.problem, self.where = problem, where
+        self.expected, self.got, self.fix = expected, got, fix
         details = (("where", where), ("expected", expected), ("got", got), ("what to do", fix))
         lines = (f"  {label}: {shorten(text)}" for label, text in details if text is not None)
         super().__init__("\n".join([shorten(problem), *lines]))
@@ -157,9 +152,8 @@ def check_count(value: object, name: str, where: str, *, least: int = 1, most: i
     if not is_integer(value) or not least <= value <= most:
         kind = "a positive integer" if least == 1 else f"an integer, {least} or more"
         # Powers of two are easier to read than their digits.
-        limit = (
-            f"2^{most.bit_length() - 1}" if most > 2**40 and most & (most - 1) == 0 else str(most)
-        )
+        is_power = most > 2**40 and most & (most - 1) == 0
+        limit = f"2^{most.bit_length() - 1}" if is_power else str(most)
         expected = f"at most {limit}" if is_integer(value) and value > most else f"{least} or more"
         raise SplitDeconvError(
             f"the {name} must be {kind}", where=where, expected=expected, got=shown(value)

@@ -128,17 +128,13 @@ def save_figure(
         for kind, entries in _METADATA.items():
             with replacing(folder / f"{name}.{kind}") as part:
                 # Axes and seaborn grids know their figure; a figure's `figure` is itself.
-                fig.figure.savefig(
-                    part, format=kind, dpi=200, bbox_inches="tight", metadata=entries
-                )
+                options = {"dpi": 200, "bbox_inches": "tight", "metadata": entries}
+                fig.figure.savefig(part, format=kind, **options)
     with replacing(folder / f"{name}.csv") as part:
-        table.to_csv(
-            part, index=any(level is not None for level in table.index.names), lineterminator="\n"
-        )
-    row["files"] = {
-        path.name: sha256(path)
-        for path in (folder / f"{name}.{kind}" for kind in ("csv", "pdf", "png"))
-    }
+        named = any(level is not None for level in table.index.names)
+        table.to_csv(part, index=named, lineterminator="\n")
+    names = [f"{name}.{kind}" for kind in ("csv", "pdf", "png")]
+    row["files"] = {file: sha256(folder / file) for file in names}
     _update_manifest(folder, row)
 
 
@@ -194,9 +190,8 @@ def _inputs(paths: Iterable[str | os.PathLike[str]], root: Path) -> dict[str, st
                 fix="run `make data`, or correct the path",
             )
         full = path.resolve()
-        hashes[full.relative_to(root).as_posix() if full.is_relative_to(root) else full.name] = (
-            sha256(full)
-        )
+        inside = full.is_relative_to(root)
+        hashes[full.relative_to(root).as_posix() if inside else full.name] = sha256(full)
     return dict(sorted(hashes.items()))
 
 
@@ -204,9 +199,8 @@ def _update_manifest(folder: Path, row: dict[str, Any]) -> None:
     """Replace the row of that name, alone among all processes that write to this folder."""
     manifest = folder / "manifest.json"
     with open(folder / ".manifest.lock", "w") as lock:
-        fcntl.flock(
-            lock, fcntl.LOCK_EX
-        )  # released when the file is closed, also by a process that dies
+        # Released when the file is closed, also by a process that dies.
+        fcntl.flock(lock, fcntl.LOCK_EX)
         rows = json.loads(manifest.read_text()) if manifest.exists() else []
         rows = [*(other for other in rows if other["name"] != row["name"]), row]
         with replacing(manifest) as part:

@@ -43,10 +43,9 @@ class _SplitConvTranspose:
         self, *args: Any, form: str = "auto", interleave: str = "concat", **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        for name, value, known in (
-            ("form", form, ("auto", *FORMS)),
-            ("interleave", interleave, INTERLEAVES),
-        ):
+        forms = ("auto", *FORMS)
+        choices = (("form", form, forms), ("interleave", interleave, INTERLEAVES))
+        for name, value, known in choices:
             check_choice(value, known, name, f"SplitConv{self.rank}DTranspose")
         self.form, self.interleave = form, interleave
 
@@ -76,9 +75,9 @@ class _SplitConvTranspose:
             form=self.form,
         )
         y = apply(plan, x, kernel, interleave=self.interleave)
-        return (
-            xp.transpose(y, (0, self.rank + 1, *range(1, self.rank + 1))) if channels_first else y
-        )
+        if not channels_first:
+            return y
+        return xp.transpose(y, (0, self.rank + 1, *range(1, self.rank + 1)))
 
     def get_config(self) -> dict[str, Any]:
         """The original's configuration, `form` and `interleave`."""
@@ -145,8 +144,6 @@ class Conv3DTranspose(_SplitConvTranspose, keras.layers.Conv3DTranspose):
     """
 
 
-SplitConv1DTranspose, SplitConv2DTranspose, SplitConv3DTranspose = (
-    Conv1DTranspose,
-    Conv2DTranspose,
-    Conv3DTranspose,
-)
+SplitConv1DTranspose = Conv1DTranspose
+SplitConv2DTranspose = Conv2DTranspose
+SplitConv3DTranspose = Conv3DTranspose

@@ -11,9 +11,8 @@ UNKNOWN = "0+unknown"
 def version() -> str:
     """The version, as `splitdeconv.__version__` gives it; never an error."""
     try:
-        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())[
-            "project"
-        ]
+        settings = Path(__file__).parents[1] / "pyproject.toml"
+        project = tomllib.loads(settings.read_text())["project"]
         if project["name"] == "splitdeconv":
             return project["version"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -98,9 +98,8 @@ def incomplete(root=Path(), *, quick=False) -> list[str]:
     """Figures that lack PDF, PNG or CSV, or whose manifest row does not tell their origin."""
     folder = Path(root) / "figures"
     manifest = folder / "manifest.json"
-    rows = (
-        {row["name"]: row for row in json.loads(manifest.read_text())} if manifest.is_file() else {}
-    )
+    listed = json.loads(manifest.read_text()) if manifest.is_file() else []
+    rows = {row["name"]: row for row in listed}
     return [
         f"figure {name}: {problem}"
         for name, run in promised(root, quick=quick).items()

@@ -89,11 +89,8 @@ def execute(run, target, quick) -> int:
             )
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         running.replace(failed)
-        print(
-            place.failure(error, failed, log.read_text(errors="replace")),
-            file=sys.stderr,
-            flush=True,
-        )
+        text = place.failure(error, failed, log.read_text(errors="replace"))
+        print(text, file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:
         say(run, f"interrupted in cell {place.number}")
@@ -195,10 +192,8 @@ class Place:
         if isinstance(error, papermill.PapermillExecutionError):
             reason, trace = f"{error.ename}: {error.evalue}", "\n".join(error.traceback)
         else:
-            reason, trace = (
-                "the kernel died (out of memory?)",
-                "".join(log.splitlines(keepends=True)[-20:]),
-            )
+            reason = "the kernel died (out of memory?)"
+            trace = "".join(log.splitlines(keepends=True)[-20:])
         return (
             f"{trace}\nFAILED {self.run.name}: notebooks/{self.run.notebook.name}, "
             f"cell {self.number}: {self.line}\n"

@@ -125,11 +125,9 @@ def parameters(notebook) -> dict:
         raise ValueError(f"{notebook}: its parameters cell is not Python: {error}") from None
     values = {}
     for statement in statements:
-        target = (
-            statement.targets[0]
-            if isinstance(statement, ast.Assign)
-            else getattr(statement, "target", None)
-        )
+        target = getattr(statement, "target", None)
+        if isinstance(statement, ast.Assign):
+            target = statement.targets[0]
         try:
             values[target.id] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError):

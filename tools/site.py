@@ -29,19 +29,8 @@ def main(root=None) -> int:
     for folder in (source, built):
         shutil.rmtree(folder, ignore_errors=True)
     site_pages.assemble(root, source, colab.address(root))
-    if build_main(
-        [
-            "-W",
-            "--keep-going",
-            "-q",
-            "-b",
-            "html",
-            "-d",
-            f"{built}/.doctrees",
-            str(source),
-            str(built),
-        ]
-    ):
+    options = ["-W", "--keep-going", "-q", "-b", "html", "-d", f"{built}/.doctrees"]
+    if build_main([*options, str(source), str(built)]):
         print(f"FAILED: the pages that Sphinx complains of are in {source}", file=sys.stderr)
         return 1
     remote = fetched(built)
@@ -52,19 +41,20 @@ def main(root=None) -> int:
     shutil.rmtree(built / ".doctrees")
     shutil.rmtree(site, ignore_errors=True)
     built.rename(site)
-    print(
-        f"{len(list(site.rglob('*.html')))} pages; open {(site / 'index.html').relative_to(root)}"
-    )
+    pages = len(list(site.rglob("*.html")))
+    print(f"{pages} pages; open {(site / 'index.html').relative_to(root)}")
     return 0
 
 
 def fetched(folder) -> dict[str, list[str]]:
     """The pages and styles of a site that need the network, each with what it would fetch."""
     paths = [path for kind in ("*.html", "*.css") for path in sorted(Path(folder).rglob(kind))]
-    by_page = {
-        path.relative_to(folder).as_posix(): FETCHED.findall(path.read_text()) for path in paths
+    by_page = {path: FETCHED.findall(path.read_text()) for path in paths}
+    return {
+        path.relative_to(folder).as_posix(): addresses
+        for path, addresses in by_page.items()
+        if addresses
     }
-    return {page: addresses for page, addresses in by_page.items() if addresses}
 
 
 if __name__ == "__main__":

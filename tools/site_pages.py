@@ -73,9 +73,8 @@ def relink(text, folder, root, address) -> str:
             return f"](/{page_of(Path(root) / path, root)})"
         if path.startswith("docs/") and path.endswith(".png"):
             return f"](/{Path(path).name})"
-        return (
-            f"]({address}/{'tree' if (Path(root) / path).is_dir() else 'blob'}/main/{path}{anchor})"
-        )
+        kind = "tree" if (Path(root) / path).is_dir() else "blob"
+        return f"]({address}/{kind}/main/{path}{anchor})"
 
     return re.sub(r"\]\((?!\w+:|#|/)(?P<link>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)", target, text)
 
@@ -170,21 +169,16 @@ def gallery(folder, source):
     thumbnails.mkdir()
     manifest = folder / "manifest.json"
     rows = json.loads(manifest.read_text()) if manifest.is_file() else []
-    rows = sorted(
-        (row for row in rows if (folder / f"{row['name']}.png").is_file()),
-        key=lambda row: row["run"],
-    )
+    rows = [row for row in rows if (folder / f"{row['name']}.png").is_file()]
+    rows = sorted(rows, key=lambda row: row["run"])
     figures = []
     for row in rows:
         with Image.open(folder / f"{row['name']}.png") as picture:
             small = picture.convert("RGB")
             small.thumbnail((WIDTH, WIDTH))
             small.save(thumbnails / f"{row['name']}.png")
-        page = (
-            row["run"]
-            if (source / "notebooks" / f"{row['run']}.ipynb").is_file()
-            else row["notebook"]
-        )
+        own = source / "notebooks" / f"{row['run']}.ipynb"
+        page = row["run"] if own.is_file() else row["notebook"]
         figures.append(
             f"```{{figure}} /thumbnails/{row['name']}.png\n"
             f":target: notebooks/{page}.html\n:alt: {row['name']}\n\n"

@@ -126,9 +126,8 @@ def _pick_taps(
     if len(convolution.phases) > 1:
         phases, positions = range(0, 2 * rank, 2), range(1, 2 * rank, 2)
         planes = xp.transpose(planes, (*positions, 2 * rank, 2 * rank + 1, *phases, 2 * rank + 2))
-    return xp.reshape(
-        planes, (*convolution.kernel_size, cin, groups * len(convolution.phases) * cout)
-    )
+    channels = groups * len(convolution.phases) * cout
+    return xp.reshape(planes, (*convolution.kernel_size, cin, channels))
 
 
 def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
@@ -137,9 +136,8 @@ def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
         if step > 1:
             shape = xp.shape(x)
             x = xp.reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
-            x = xp.pad(
-                x, [(0, 0)] * (axis + 1) + [(0, step - 1)] + [(0, 0)] * (len(shape) - axis - 1)
-            )
+            after = [(0, 0)] * (len(shape) - axis - 1)
+            x = xp.pad(x, [(0, 0)] * (axis + 1) + [(0, step - 1)] + after)
             x = xp.reshape(x, (*shape[:axis], shape[axis] * step, *shape[axis + 1 :]))
     return x
 
@@ -183,9 +181,8 @@ def _join_by_concat(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> A
         return y
     batch, *lengths, channels = xp.shape(y)
     blocks = [n // s for n, s in zip(lengths, (1, *strides), strict=False)]
-    return xp.reshape(
-        y, (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // strides[-1])
-    )
+    sizes = [b * s for b, s in zip(blocks, strides, strict=True)]
+    return xp.reshape(y, (batch, *sizes, channels // strides[-1]))
 
 
 def _phase_rows(
@@ -215,10 +212,8 @@ def _join_by_transpose(
     y = xp.reshape(y, (batch, *blocks, *strides, channels // prod(strides)))
     pairs = [axis for i in range(rank) for axis in (1 + i, 1 + rank + i)]
     y = xp.transpose(y, (0, *pairs, 1 + 2 * rank))
-    return xp.reshape(
-        y,
-        (batch, *(b * s for b, s in zip(blocks, strides, strict=True)), channels // prod(strides)),
-    )
+    sizes = [b * s for b, s in zip(blocks, strides, strict=True)]
+    return xp.reshape(y, (batch, *sizes, channels // prod(strides)))
 
 
 def _crop(xp: Backend, y: Array, plan: SplitPlan) -> Array:

@@ -77,21 +77,14 @@ def approximate(
         taps = _taps(axis, method)
         # A tap of None picks the plane of zeros at the end of the kernel.
         behind = [(0, int(i == dimension)) for i in range(filters.ndim)]
-        filters = np.take(
-            np.pad(filters, behind),
-            [axis.k if tap is None else tap for tap in taps],
-            axis=dimension,
-        )
+        places = [axis.k if tap is None else tap for tap in taps]
+        filters = np.take(np.pad(filters, behind), places, axis=dimension)
         changes = {"k": len(taps)}
         if method.startswith("shi"):
             border = len(taps) - axis.s
             if not taps or (axis.n is not None and axis.n * axis.s <= border):
-                raise _refusal(
-                    dimension,
-                    axis,
-                    f"k >= s and more than {max(border, 0)} outputs",
-                    "use a larger input",
-                )
+                expected = f"k >= s and more than {max(border, 0)} outputs"
+                raise _refusal(dimension, axis, expected, "use a larger input")
             changes |= {"p": border, "tail": -border}
         axes.append(replace(axis, **changes))
     return replace(planned, axes=tuple(axes)), filters

@@ -67,9 +67,8 @@ def describe(plan: Planned) -> str:
     lines += [f"  axis {i}: {axis}" for i, axis in enumerate(plan.axes)]
     lines += _convolution_lines(plan)
     if any(map(any, plan.crop)):
-        lines.append(
-            "  crop after the interleave: " + " ".join(f"{start}:{end}" for start, end in plan.crop)
-        )
+        crops = " ".join(f"{start}:{end}" for start, end in plan.crop)
+        lines.append(f"  crop after the interleave: {crops}")
     if None not in plan.output_shape:
         counts = plan.macs(plan.groups, plan.groups)
         useful = counts["useful"]
@@ -110,7 +109,6 @@ def _convolution_lines(plan: Planned, most: int = 16) -> list[str]:
 
 def _phases(convolution: Part) -> str:
     """Phases of one convolution, per axis: a number, or a range where several are stacked."""
-    names = (
-        str(p[0]) if len(p) == 1 else f"0-{p[-1]}" for p in (w.phases for w in convolution.windows)
-    )
+    phases = [window.phases for window in convolution.windows]
+    names = (str(some[0]) if len(some) == 1 else f"0-{some[-1]}" for some in phases)
     return "(" + ", ".join(names) + ")"

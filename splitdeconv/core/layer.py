@@ -122,15 +122,8 @@ class Layer:
             for i, side in enumerate("hw")
         }
         c_in, c_out = map(int, channels)
-        return cls(
-            name=name,
-            kind=kind,
-            c_in=c_in,
-            c_out=c_out,
-            groups=int(groups),
-            padding=padding,
-            **sides,
-        )
+        counts = {"c_in": c_in, "c_out": c_out, "groups": int(groups)}
+        return cls(name=name, kind=kind, padding=padding, **counts, **sides)
 
     @classmethod
     def from_axes(

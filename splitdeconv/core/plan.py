@@ -238,9 +238,8 @@ def with_form(planned: SplitPlan, out_channels: int) -> SplitPlan:
         planned: a plan of any form.
         out_channels: channels of the output, all groups together.
     """
-    return _cached(
-        planned.axes, planned.groups, auto_form(planned.axes, out_channels, planned.groups)
-    )
+    form = auto_form(planned.axes, out_channels, planned.groups)
+    return _cached(planned.axes, planned.groups, form)
 
 
 def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:

@@ -174,9 +174,8 @@ class _Reader:
             )
         if _INTEGER.fullmatch(text):
             return int(text)
-        if text.lstrip(
-            "+-"
-        ).isdecimal():  # a leading zero: octal to some readers of YAML, decimal to others
+        # A leading zero: octal to some readers of YAML, decimal to others.
+        if text.lstrip("+-").isdecimal():
             return text
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 

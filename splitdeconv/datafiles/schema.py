@@ -12,6 +12,8 @@ from . import plain_yaml
 from .textfile import read_text
 
 _T = TypeVar("_T")
+_NAMES = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}
+_NAMES |= {NoneType: "null"}
 # Keys and positions that lead to a value, outermost first.
 _Path: TypeAlias = tuple[str | int, ...]
 
@@ -65,9 +67,8 @@ def _value(kind: Any, data: Any, path: _Path, where: str) -> Any:
         }
     if kind is NoneType and data is None:
         return None
-    if (
-        kind is float and type(data) is int and data.bit_length() < 1024
-    ):  # else no float is that large
+    # No float is larger than that.
+    if kind is float and type(data) is int and data.bit_length() < 1024:
         return float(data)
     if isinstance(kind, type) and type(data) is kind:
         return data
@@ -84,9 +85,8 @@ def _either(kinds: Sequence[Any], data: Any, path: _Path, where: str) -> Any:
             return _value(kind, data, path, where)
         except SplitDeconvError:
             continue
-    raise _misfit(
-        "a value of another type", path, where, " or ".join(map(_name, kinds)), shown(data)
-    )
+    expected = " or ".join(map(_name, kinds))
+    raise _misfit("a value of another type", path, where, expected, shown(data))
 
 
 def _record(cls: Any, data: Any, path: _Path, where: str) -> Any:
@@ -100,9 +100,8 @@ def _record(cls: Any, data: Any, path: _Path, where: str) -> Any:
     for name, field in known.items():
         if name not in data and field.default is MISSING and field.default_factory is MISSING:
             raise _misfit("a key is missing", (*path, name), where, _name(hints[name]), "nothing")
-    return cls(
-        **{key: _value(hints[key], value, (*path, key), where) for key, value in data.items()}
-    )
+    values = {key: _value(hints[key], value, (*path, key), where) for key, value in data.items()}
+    return cls(**values)
 
 
 def _misfit(problem: str, path: _Path, where: str, expected: str, got: str) -> SplitDeconvError:
@@ -123,13 +122,6 @@ def _name(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin is tuple:
-        return "a list of " + (
-            _name(arguments[0]) if arguments[-1] is Ellipsis else ", ".join(map(_name, arguments))
-        )
-    return {
-        str: "a text",
-        int: "an integer",
-        float: "a number",
-        bool: "true or false",
-        NoneType: "null",
-    }[kind]
+        items = arguments[:1] if arguments[-1] is Ellipsis else arguments
+        return f"a list of {', '.join(map(_name, items))}"
+    return _NAMES[kind]

@@ -12,13 +12,8 @@ import keras
 from ..core.typing import Array
 from .blocks import Blocks, image_size
 
-VGG16 = (
-    (1, 64, 2),
-    (2, 128, 2),
-    (3, 256, 3),
-    (4, 512, 3),
-    (5, 512, 3),
-)  # block, channels, convolutions
+# Block, channels, convolutions.
+VGG16 = ((1, 64, 2), (2, 128, 2), (3, 256, 3), (4, 512, 3), (5, 512, 3))
 
 
 def fcn32s(

@@ -58,9 +58,8 @@ def _compare(name: str, network: Network, sums: pd.DataFrame) -> dict[str, Any]:
     table = layer_table(name)
     mmac = table["macs"] / 1e6
     beyond = table[table["name"].isin(network.unpublished)]
-    deconv, total = sums.reindex([network.title])[
-        ["published_deconv_mmac", "published_total_mmac"]
-    ].iloc[0]
+    columns = ["published_deconv_mmac", "published_total_mmac"]
+    deconv, total = sums[columns].reindex([network.title]).iloc[0]
     gap = mmac.sum() - total
     return {
         "network": name,

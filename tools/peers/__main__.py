@@ -87,15 +87,12 @@ def main(environment):
         compare = getattr(agreement, run.peer)
         counted.append(compare(rows, results, processor, run.dataflow).assign(**run.labels))
         if run.peer == "zigzag":
-            table, technology = (
-                workload(run.network, **NETWORKS[run.network]),
-                load_technology(processor.technology),
-            )
+            table = workload(run.network, **NETWORKS[run.network])
+            technology = load_technology(processor.technology)
             whole = simulate(table, processor, run.method, dataflow=run.dataflow, zeros="stored")
             alone = simulate(agreement.apart(rows), processor, dataflow=run.dataflow)
-            spent.append(
-                agreement.energies(rows, results, whole, alone, technology).assign(**run.labels)
-            )
+            energies = agreement.energies(rows, results, whole, alone, technology)
+            spent.append(energies.assign(**run.labels))
     counted, spent = pd.concat(counted), pd.concat(spent)
     report(counted, agreement.ratios(spent))
     print(measured.write("peers_cycles", counted))

@@ -24,9 +24,8 @@ def scalesim(rows, results, processor, dataflow):
     formula = getattr(cycles, dataflow)
     ours = formula(pixels, taps, found["c_in"], found["c_out"], processor.rows, processor.cols)
     theirs = found["cycles"].astype(np.int64)
-    return found[["layer", "times"]].assign(
-        ours=ours, theirs=theirs, same=True, memory=found["memory"]
-    )
+    columns = {"ours": ours, "theirs": theirs, "same": True, "memory": found["memory"]}
+    return found[["layer", "times"]].assign(**columns)
 
 
 def zigzag(rows, results, processor, dataflow):
@@ -48,15 +47,11 @@ def zigzag(rows, results, processor, dataflow):
         wide, high = np.array(shapes).T
         same = tiles == -(-found["out_w"] // wide) * -(-found["out_h"] // high)
     else:
-        steps = (
-            weight_tiles(found, processor.rows, processor.cols, "none")
-            * found["out_h"]
-            * found["out_w"]
-        )
+        tiles = weight_tiles(found, processor.rows, processor.cols, "none")
+        steps = tiles * found["out_h"] * found["out_w"]
         taps = found["taps_h"] * found["taps_w"]
-        same = -(-taps * found["c_in"] // processor.rows) == taps * -(
-            -found["c_in"] // processor.rows
-        )
+        per_tap = -(-found["c_in"] // processor.rows)
+        same = -(-taps * found["c_in"] // processor.rows) == taps * per_tap
     theirs = found["cycles"].round().astype(np.int64)
     return found[["layer", "times"]].assign(
         ours=steps.astype(np.int64), theirs=theirs, same=same, memory=""
@@ -85,9 +80,8 @@ def energies(rows, results, simulated, alone, technology):
         "alone_pj": comparable(alone, technology).to_numpy(),
         "theirs_pj": found["energy_pj"],
     }
-    sums = found[["layer"]].assign(
-        **{name: found["times"] * values for name, values in columns.items()}
-    )
+    products = {name: found["times"] * values for name, values in columns.items()}
+    sums = found[["layer"]].assign(**products)
     sums = sums.groupby("layer", sort=False).sum().reindex(layers["layer"]).reset_index(drop=True)
     return layers.assign(ours_pj=comparable(simulated, technology), **sums)
 
@@ -98,9 +92,8 @@ def apart(rows):
     table = rows[["name", "c_in", "c_out"]].assign(kind="conv", padding="EXPLICIT")
     for side in "hw":
         sizes = {name: rows[f"{field}_{side}"] for name, field in window.items()}
-        span = (
-            (rows[f"out_{side}"] - 1) * sizes["stride"] + sizes["dilation"] * (sizes["k"] - 1) + 1
-        )
+        reach = sizes["dilation"] * (sizes["k"] - 1) + 1
+        span = (rows[f"out_{side}"] - 1) * sizes["stride"] + reach
         added = (span - sizes["in"]).clip(lower=0)
         sizes |= {"before": added // 2, "end": added - added // 2}
         table = table.assign(**{f"{name}_{side}": values for name, values in sizes.items()})

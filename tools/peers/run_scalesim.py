@@ -65,12 +65,8 @@ def run(simulation, index):
     memory, array = layer.memory_system, layer.compute_system
     counters = array.get_ifmap_requests(), array.get_filter_requests(), array.get_ofmap_requests()
     stepped = "stepped" if memory.stepped else "ideal"
-    return (
-        memory.get_total_compute_cycles(),
-        memory.get_stall_cycles(),
-        stepped,
-        *map(int, counters),
-    )
+    cycles = memory.get_total_compute_cycles(), memory.get_stall_cycles()
+    return (*cycles, stepped, *map(int, counters))
 
 
 if __name__ == "__main__":

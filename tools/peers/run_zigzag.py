@@ -39,15 +39,8 @@ def main(folder):
     rows = []
     for name, sizes in same.items():
         cost = found[first[sizes]]
-        rows.append(
-            (
-                name,
-                cost.ideal_temporal_cycle,
-                cost.latency_total2,
-                cost.energy_total,
-                cost.mac_energy,
-            )
-        )
+        cycles = cost.ideal_temporal_cycle, cost.latency_total2
+        rows.append((name, *cycles, cost.energy_total, cost.mac_energy))
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     os.replace(file.name, os.path.join(folder, "results.csv"))

@@ -52,11 +52,8 @@ def split_channels(x: NumpyArray, parts: int) -> list[NumpyArray]:
 def depth_to_space(x: Array, s: int) -> Array:
     """(N, H, W, s*s*C) -> (N, H*s, W*s, C), the phase slowest in the channels."""
     n, h, w, c = x.shape
-    return (
-        x.reshape(n, h, w, s, s, c // s**2)
-        .transpose(0, 1, 3, 2, 4, 5)
-        .reshape(n, h * s, w * s, c // s**2)
-    )
+    apart = x.reshape(n, h, w, s, s, c // s**2)
+    return apart.transpose(0, 1, 3, 2, 4, 5).reshape(n, h * s, w * s, c // s**2)
 
 
 def eager() -> bool:

@@ -18,12 +18,8 @@ from .interface import Pads
 if TYPE_CHECKING:
     from ..plan import SplitPlan
 
-transpose, zeros_like, scope, as_tensor = (
-    tf.transpose,
-    tf.zeros_like,
-    tf.name_scope,
-    tf.convert_to_tensor,
-)
+transpose, zeros_like = tf.transpose, tf.zeros_like
+scope, as_tensor = tf.name_scope, tf.convert_to_tensor
 
 _LATE = (
     "output_shape is not the default: a size that is only known when it runs must be "
@@ -132,9 +128,8 @@ def _convolve(x: Array, w: Array, pads: Pads) -> Array:
     if len(pads) == 2 and all(before * after >= 0 for before, after in pads):
         # conv2d pads internally, which saves a padded copy of the input per phase; it cannot slice.
         x = pad(x, [(0, 0), *((min(before, 0), min(after, 0)) for before, after in pads), (0, 0)])
-        return tf.nn.conv2d(
-            x, w, 1, [(0, 0), *((max(before, 0), max(after, 0)) for before, after in pads), (0, 0)]
-        )
+        widths = [(max(before, 0), max(after, 0)) for before, after in pads]
+        return tf.nn.conv2d(x, w, 1, [(0, 0), *widths, (0, 0)])
     x = pad(x, [(0, 0), *pads, (0, 0)])
     convolve = {1: tf.nn.conv1d, 2: tf.nn.conv2d, 3: tf.nn.conv3d}[len(pads)]
     return convolve(x, w, _ones(x), "VALID")
@@ -181,8 +176,7 @@ def _grouped(x: Array, w: Array, pads: Pads, groups: int) -> Array:
     rank = len(pads)
     if w.shape[-2] == 1 and rank == 2:
         x = pad(x, [(0, 0), *pads, (0, 0)])
-        return tf.nn.depthwise_conv2d(
-            x, tf.reshape(w, (*w.shape[:2], groups, -1)), _ones(x), "VALID"
-        )
+        filters = tf.reshape(w, (*w.shape[:2], groups, -1))
+        return tf.nn.depthwise_conv2d(x, filters, _ones(x), "VALID")
     parts = zip(tf.split(x, groups, -1), tf.split(w, groups, -1), strict=True)
     return tf.concat([conv(part, filters, pads, (1,) * rank, 1) for part, filters in parts], -1)

@@ -110,20 +110,17 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
     """
     silent = table[table["cycles"].isna()]
     alone = silent[silent["kind"] != "asynchronous"]
-    copies = table[
-        table["opcode"].isin(["copy", "transpose", "reshape"]) & (table["bytes"] >= 2**16)
-    ]
+    copies = table[table["opcode"].isin(["copy", "transpose", "reshape"])]
+    copies = copies[copies["bytes"] >= 2**16]
+    counts = silent["opcode"].value_counts(sort=False)
+    done = silent["opcode"].str.endswith("-done")
     return {
         "cycles": table["cycles"].sum(),
         "convolution_cycles": table.loc[table["kind"] == "convolution", "cycles"].sum(),
         "lower_bound": len(alone) > 0,
-        "unestimated": ", ".join(
-            f"{n} {opcode}" for opcode, n in silent["opcode"].value_counts(sort=False).items()
-        ),
+        "unestimated": ", ".join(f"{n} {opcode}" for opcode, n in counts.items()),
         "unestimated_bytes": int(alone["bytes"].sum()),
-        "asynchronous_bytes": int(
-            silent.loc[silent["opcode"].str.endswith("-done"), "bytes"].sum()
-        ),
+        "asynchronous_bytes": int(silent.loc[done, "bytes"].sum()),
         "slowest": (copies["cycles"] / copies["bytes"]).max(),
     }
 
