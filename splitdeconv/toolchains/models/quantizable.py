@@ -5,6 +5,8 @@ TensorFlow 2.21), and integer accelerators refuse these. ELU can be computed fro
 and instance normalisation needs neither SQUARE nor NEG.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -81,7 +83,8 @@ def instance_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
 
 
 def _clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-    copy = _LAYERS.get(type(layer), type(layer)).from_config(layer.get_config())
+    kind: Any = _LAYERS.get(type(layer), type(layer))
+    copy = kind.from_config(layer.get_config())
     if _is_elu(layer):
         copy.activation = elu
     return copy
