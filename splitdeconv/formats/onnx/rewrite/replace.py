@@ -54,9 +54,7 @@ def rewrite(
     replaced: dict[Scope, dict[str, list[NodeProto]]] = {scope: {} for scope in every}
     unused: set[str] = set()
     for this, form, interleave in chosen:
-        ops = GraphOps(
-            this.scope, names, this.name, constants, model.ir_version, this.batch is None
-        )
+        ops = GraphOps(this.scope, names, this.name, constants, model.ir_version, not this.batch)
         y = _emit(ops, this, SplitPlan(this.axes, this.groups, form), interleave, folder, count)
         replaced[this.scope][this.node.output[0]] = ops.finish(y, this.node.output[0])
         unused |= _feeding(this)

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from ..graph import Graph, Known, Scope, ValueType
 
 
+#: How the names begin that ONNX' shape inference gives to lengths.
+_MADE_UP = "unk__"
+
+
 def known_types(model: ModelProto, every: Sequence[Scope]) -> list[Known]:
     """For each of the scopes `every` in `model`, ``name -> (data type, shape)``.
 
@@ -53,7 +57,8 @@ def withdraw(every: Sequence[Scope], types: Sequence[Known]) -> None:
     """Remove declared lengths of inner values that inference does not confirm.
 
     ONNX Runtime's optimizer replaces Shape operators by declared lengths, and rewritten models may
-    have more Shape operators.
+    have more Shape operators. Names that shape inference made up ("unk__3") go as well: the runtime
+    makes up the same ones for new values, and takes lengths of one name for equal.
 
     Args:
         every: scopes of a model.
@@ -69,6 +74,8 @@ def withdraw(every: Sequence[Scope], types: Sequence[Known]) -> None:
             for dim, length in zip(dims, shape, strict=False):
                 if length is None:
                     dim.ClearField("dim_value")
+                if dim.dim_param.startswith(_MADE_UP):
+                    dim.ClearField("dim_param")
 
 
 def contradiction(model: ModelProto) -> str | None:
