@@ -178,9 +178,11 @@ def _fix(model: Model, options: Options) -> tuple[str, ...]:
     """Fix a model's inputs as requested; return the notes on it."""
     before = model.inputs()
     model.fix(
-        input_shapes.wanted(input_shapes.checked(options.input_shape), options.static_batch, before)
+        input_shapes.requested_shapes(
+            input_shapes.checked(options.input_shape), options.static_batch, before
+        )
     )
-    return input_shapes.told(before, model.inputs())
+    return input_shapes.notes_on(before, model.inputs())
 
 
 def _result(model: Model, into: Path | None) -> ModelData:

@@ -121,7 +121,8 @@ def survey(
 
     Returns:
         DataFrame, one row per kernel, stride and method: ``k_mod_s``; ``outputs``, outputs along an
-            axis, and ``wanted``, those of the operator; ``error``, the root mean square difference
+            axis, and ``expected``, those of the operator; ``error``, the root mean square
+            difference
             from the operator's outputs divided by their root mean square, with each method's output
             aligned to the operator's; ``exact``, whether rounding explains every difference; and
             ``shifted``, the least such error when the output may be moved by whole pixels.
@@ -149,7 +150,7 @@ def survey(
                         "k_mod_s": k % s,
                         "method": method,
                         "outputs": y.shape[1],
-                        "wanted": expected.shape[1],
+                        "expected": expected.shape[1],
                         "error": errors[0],
                         "exact": bool((np.abs(difference[0] - difference[1]) <= least[1]).all()),
                         "shifted": min(errors.values()),

@@ -126,7 +126,7 @@ def _misgiven(got: object) -> SplitDeconvError:
     )
 
 
-def wanted(
+def requested_shapes(
     asked: Mapping[str, tuple[int, ...]] | None, batch: int | None, inputs: Sequence[ModelInput]
 ) -> list[Shape | None]:
     """The shape to give to each input of a model; None for inputs and lengths that stay unchanged.
@@ -253,7 +253,7 @@ def _paste(options: str | None) -> str | None:
     return options and f"for example {options}"
 
 
-def told(before: Sequence[ModelInput], after: Sequence[ModelInput]) -> tuple[str, ...]:
+def notes_on(before: Sequence[ModelInput], after: Sequence[ModelInput]) -> tuple[str, ...]:
     """Notes on the dimensions that were fixed and on those that are still open."""
     fixed = [
         f"input {old.name} is now fixed at {new.declared} (was {old.declared})"

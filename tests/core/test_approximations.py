@@ -170,7 +170,7 @@ def test_the_survey_tells_what_breaks():
     assert (chang.shifted < 1e-14).all()
     assert (broken.query("method == 'wrong_side'").shifted > 0.1).all()
     assert table.loc[(5, 2, "shi"), "outputs"] == 14
-    assert table.loc[(5, 2, "chang"), "outputs"] == table.loc[(5, 2, "chang"), "wanted"] == 18
+    assert table.loc[(5, 2, "chang"), "outputs"] == table.loc[(5, 2, "chang"), "expected"] == 18
 
 
 def test_refusals():

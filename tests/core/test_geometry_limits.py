@@ -146,7 +146,7 @@ def test_a_chain_has_no_more_phases_than_a_plan(rng):
         size = plans[-1].output_shape
         weights.append((rng.standard_normal((2, 2, 1, 1)), rng.standard_normal(1)))
     x = rng.standard_normal((1, 1, 1, 1))
-    assert chain.stay_apart(plans[:4], x, weights[:4], abs).shape == (1, 16, 16, 1)
+    assert chain.run_phases_apart(plans[:4], x, weights[:4], abs).shape == (1, 16, 16, 1)
     with refused("do not form a chain") as caught:
-        chain.stay_apart(plans, x, weights, abs)
+        chain.run_phases_apart(plans, x, weights, abs)
     assert caught.value.got == str(4**7)

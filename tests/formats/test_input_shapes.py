@@ -14,9 +14,9 @@ from splitdeconv.formats.input_shapes import (
     advice,
     advised,
     checked,
+    notes_on,
     parsed,
-    told,
-    wanted,
+    requested_shapes,
 )
 from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused
@@ -48,7 +48,7 @@ def test_one_shape_for_each_name():
     assert (caught.value.expected, caught.value.got) == ("x once", "1x2 and 3x4")
     shapes = checked({"style": (2, 9), "serving_style:0": (2, 9)})
     with refused("invalid input shapes: expected one per input"):
-        wanted(shapes, None, [IMAGE, STYLE])
+        requested_shapes(shapes, None, [IMAGE, STYLE])
 
 
 def test_what_python_takes():
@@ -79,32 +79,32 @@ def test_the_largest_size():
 
 def test_shapes_are_held_against_what_is_declared():
     inputs = [IMAGE, STYLE]
-    assert wanted({"image": (2, 7, 24, 3)}, None, inputs) == [(2, 7, 24, 3), None]
-    assert wanted({"serving_style:0": (2, 9)}, None, inputs) == [None, (2, 9)]
-    assert wanted({"": (2, 9)}, None, [STYLE]) == [(2, 9)]
-    assert wanted({"any": (2, 9)}, None, [ModelInput("any", None)]) == [(2, 9)]
+    assert requested_shapes({"image": (2, 7, 24, 3)}, None, inputs) == [(2, 7, 24, 3), None]
+    assert requested_shapes({"serving_style:0": (2, 9)}, None, inputs) == [None, (2, 9)]
+    assert requested_shapes({"": (2, 9)}, None, [STYLE]) == [(2, 9)]
+    assert requested_shapes({"any": (2, 9)}, None, [ModelInput("any", None)]) == [(2, 9)]
     with refused("expected the sizes that are fixed in the file") as caught:
-        wanted({"image": (2, 7, 25, 3)}, None, inputs)
+        requested_shapes({"image": (2, 7, 25, 3)}, None, inputs)
     assert (caught.value.where, caught.value.got) == ("input image", "2x7x25x3")
     assert caught.value.expected == "?x?x24x3, as declared in the file, a number for each ?"
     assert caught.value.fix == "for example --input-shape image=1x64x24x3"
     with refused("expected 2 dimensions"):
-        wanted({"style": (2, 9, 1)}, None, inputs)
+        requested_shapes({"style": (2, 9, 1)}, None, inputs)
     with refused("the model has no such input") as caught:
-        wanted({"picture": (1, 2)}, None, inputs)
+        requested_shapes({"picture": (1, 2)}, None, inputs)
     assert caught.value.expected == "one of: image (?x?x24x3), style (?x9)"
     with refused("the input shape must name its input"):
-        wanted({"": (2, 9)}, None, inputs)
+        requested_shapes({"": (2, 9)}, None, inputs)
     with refused("declares no inputs"):
-        wanted({"": (2, 9)}, None, [])
+        requested_shapes({"": (2, 9)}, None, [])
 
 
 def test_a_batch_is_a_shape_of_which_the_rest_stays():
     inputs = [IMAGE, STYLE, ModelInput("scale", ()), ModelInput("table", (4, None))]
-    assert wanted(None, 5, inputs) == [(5, None, 24, 3), (5, 9), None, None]
-    assert wanted(None, 4, inputs[2:]) == [None, None]
+    assert requested_shapes(None, 5, inputs) == [(5, None, 24, 3), (5, 9), None, None]
+    assert requested_shapes(None, 4, inputs[2:]) == [None, None]
     with refused("the batch is already fixed") as caught:
-        wanted(None, 3, inputs[2:])
+        requested_shapes(None, 3, inputs[2:])
     assert caught.value.got == "input(s) of shape a scalar, 4x?"
 
 
@@ -124,11 +124,11 @@ def test_advice_fixes_all_that_is_open():
 
 def test_what_is_told():
     fixed = ModelInput("image", (2, 8, 24, 3))
-    assert told([IMAGE, STYLE], [fixed, STYLE]) == (
+    assert notes_on([IMAGE, STYLE], [fixed, STYLE]) == (
         "input image is now fixed at 2x8x24x3 (was ?x?x24x3)",
         "input style is still open: ?x9",
     )
-    assert told([STYLE], [STYLE]) == ()
+    assert notes_on([STYLE], [STYLE]) == ()
 
 
 def _advised(model, target):

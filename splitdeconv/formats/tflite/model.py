@@ -92,7 +92,7 @@ class TFLiteModel(Model):
 
     def inputs(self) -> list[ModelInput]:
         """The inputs of every entry point."""
-        return [entrance.told for entrance in entrances(self._model)]
+        return [entrance.port for entrance in entrances(self._model)]
 
     def fix(self, shapes: list[Shape | None]) -> None:
         """Fix open dimensions of inputs and of dependent tensors; LiteRT infers the shapes.
@@ -113,10 +113,10 @@ class TFLiteModel(Model):
             if len(sizes) < len(shape):
                 raise SplitDeconvError(
                     "dimensions other than the batch are open",
-                    where=f"{self._where}, input {entrance.told.name}",
+                    where=f"{self._where}, input {entrance.port.name}",
                     expected="-1 in the first dimension only",
-                    got=f"shape {entrance.told.declared}",
-                    fix=f"fix all of them with {advice([entrance.told for entrance in places])}",
+                    got=f"shape {entrance.port.declared}",
+                    fix=f"fix all of them with {advice([entrance.port for entrance in places])}",
                 )
             given[entrance.subgraph, entrance.tensor] = sizes
         fix(self._model, given, self._where)

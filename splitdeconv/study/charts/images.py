@@ -152,8 +152,8 @@ def survival(table: pd.DataFrame) -> "Figure":
     for ax, method in zip(axes.flat, methods, strict=False):
         part = table[table["method"] == method].set_index(["s", "k"])
         errors = np.array([[part["error"].get((s, k), np.nan) for k in kernels] for s in strides])
-        short = part[part["outputs"] < part["wanted"]]
-        fewer = {row.Index: f"\n{row.outputs} of {row.wanted}" for row in short.itertuples()}
+        short = part[part["outputs"] < part["expected"]]
+        fewer = {row.Index: f"\n{row.outputs} of {row.expected}" for row in short.itertuples()}
         known = part["exact"]
         exact = np.array([[bool(known.get((s, k), False)) for k in kernels] for s in strides])
         shown = ax.imshow(np.where(exact, np.nan, errors), cmap="OrRd", vmin=0, vmax=top)

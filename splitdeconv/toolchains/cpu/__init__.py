@@ -116,7 +116,7 @@ def _timed(
     running: dict[str, str] = {}
     for form, path in files.items():
         answer = child.ask({**task, "files": {form: str(path)}, "turns": 0}, limit)
-        reason = _unanswered(answer, [form]) or answer["told"][form].get("reason")
+        reason = _unanswered(answer, [form]) or answer["facts"][form].get("reason")
         rows |= _skipped([form], reason)
         if reason is None:
             running[form] = str(path)
@@ -128,9 +128,9 @@ def _timed(
         return rows | _skipped(running, reason)
     baseline = next(iter(models))
     for form in running:
-        rows[form]["skipped"] = answer["told"][form].get("reason")
+        rows[form]["skipped"] = answer["facts"][form].get("reason")
         if baseline in running:  # otherwise all were compared with another form
-            rows[form]["error"] = answer["told"][form].get("error")
+            rows[form]["error"] = answer["facts"][form].get("error")
     calls = pd.DataFrame(answer["calls"], columns=["turn", "name", "seconds"])
     if calls.empty:
         return rows
@@ -149,17 +149,17 @@ def _skipped(forms: Iterable[str], reason: str) -> dict[str, dict[str, Any]]:
     return {form: dict(empty) for form in forms}
 
 
-def _unanswered(told: Any, forms: Iterable[str]) -> str | None:
+def _unanswered(answer: Any, forms: Iterable[str]) -> str | None:
     """The reason given instead of an answer, or why the answer is invalid; None for a valid one."""
-    if isinstance(told, dict) and isinstance(told.get("reason"), str):
-        return told["reason"]
+    if isinstance(answer, dict) and isinstance(answer.get("reason"), str):
+        return answer["reason"]
     try:
-        facts = {form: dict(told["told"][form]) for form in forms}
-        calls = told["calls"]
+        facts = {form: dict(answer["facts"][form]) for form in forms}
+        calls = answer["calls"]
         known = all(name in facts and turn >= 0 and seconds > 0 for turn, name, seconds in calls)
     except (KeyError, TypeError, ValueError):
         known = False
-    return None if known else f"unexpected answer: {str(told)[:80]}"
+    return None if known else f"unexpected answer: {str(answer)[:80]}"
 
 
 def costs(table: pd.DataFrame) -> pd.DataFrame:

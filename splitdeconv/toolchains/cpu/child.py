@@ -21,18 +21,18 @@ def answer(task: Mapping[str, Any]) -> dict[str, Any]:
         data = Path(path).read_bytes()
         loaded[form] = runtime.load(data, task["threads"], partial(draw, task["seed"]))
     first: list[NumpyArray] | None = None
-    told: dict[str, dict[str, Any]] = {}
+    facts: dict[str, dict[str, Any]] = {}
     for form, (run, outputs) in loaded.items():
         run()
         results = [np.array(values) for values in outputs()]
         first = results if first is None else first
-        told[form] = compare(results, first)
-    functions = {form: run for form, (run, _) in loaded.items() if "reason" not in told[form]}
+        facts[form] = compare(results, first)
+    functions = {form: run for form, (run, _) in loaded.items() if "reason" not in facts[form]}
     calls = []
     if functions and task["turns"]:
         times = bench.interleaved(functions, turns=task["turns"], budget=task["budget"])
         calls = times.values.tolist()
-    return {"told": told, "calls": calls}
+    return {"facts": facts, "calls": calls}
 
 
 def draw(seed: int, place: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NumpyArray:

@@ -65,7 +65,9 @@ def parse(text: str) -> tuple[dict[str, Any], pd.DataFrame]:
     totals = {name: match and _number(*match.groups()) for name, match in matches.items()}
     header = _HEADER.search(text)
     rows = (
-        [(*row, said.rstrip()) for *row, said in _ROW.findall(text, header.end())] if header else []
+        [(*row, status.rstrip()) for *row, status in _ROW.findall(text, header.end())]
+        if header
+        else []
     )
     table = pd.DataFrame(
         [(name, int(count), status == MAPPED, status) for name, count, status in rows],

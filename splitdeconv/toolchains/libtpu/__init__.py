@@ -184,8 +184,8 @@ def measure(
             is_timed = task[0][1]["topology"] is None
             asked = [{**case, "turns": turns, "budget": budget} for _, case in task]
             answer = (timing if is_timed else compiling).ask(asked, timeout)
-            for (index, _), told in zip(task, _understood(answer, len(task)), strict=True):
-                results[index] = _rows(told, is_timed, detail)
+            for (index, _), answered in zip(task, _understood(answer, len(task)), strict=True):
+                results[index] = _rows(answered, is_timed, detail)
     rows = []
     for index, case in enumerate(cases):
         key = {name: case[name] for name in KEY} | {"compiler": compiler()}

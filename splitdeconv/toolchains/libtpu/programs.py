@@ -195,7 +195,7 @@ def _variables(model: Any) -> tuple[list[Any], list[Any]]:
 
 def _chain(case: Case) -> Program:
     """A chain of only the transposed convolutions of a network, each followed by bias and ReLU."""
-    from .phase_chain import stay_apart
+    from .phase_chain import run_phases_apart
 
     dtype, layers = jnp.dtype(case["dtype"]), case["layers"]
     weights = [
@@ -208,7 +208,7 @@ def _chain(case: Case) -> Program:
 
     def apart(weights: Any, x: Any) -> Any:
         plans = [Layer.from_row(row).plan("stacked") for row in layers]
-        return stay_apart(plans, x, weights, jax.nn.relu)
+        return run_phases_apart(plans, x, weights, jax.nn.relu)
 
     def each(weights: Any, x: Any) -> Any:
         for row, (w, b) in zip(layers, weights, strict=True):

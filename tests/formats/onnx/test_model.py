@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from splitdeconv.formats.input_shapes import wanted
+from splitdeconv.formats.input_shapes import requested_shapes
 from splitdeconv.formats.onnx.geometry import from_onnx
 from splitdeconv.formats.onnx.model import OnnxModel
 from splitdeconv.formats.site import Decision
@@ -85,7 +85,7 @@ def test_only_what_was_decided_is_converted():
 def test_a_fixed_batch():
     source, x = _chain()
     parsed = OnnxModel.parse(source)
-    parsed.fix(wanted(None, 2, parsed.inputs()))
+    parsed.fix(requested_shapes(None, 2, parsed.inputs()))
     assert [site.batch for site in parsed.sites()] == [2, 2]
     parsed.apply([Decision(site, "convert", "rows", "concat", "") for site in parsed.sites()])
     result = onnx.load_model_from_string(parsed.serialize())

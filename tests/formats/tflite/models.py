@@ -5,7 +5,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from benchmarks.fuzz.tflite_builder import Builder, change, pack, unpack
 from benchmarks.fuzz.tflite_models import Deconv, deconv_model
-from splitdeconv.formats.input_shapes import wanted
+from splitdeconv.formats.input_shapes import requested_shapes
 from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
@@ -28,7 +28,7 @@ def convert(data, form="split", interleave="concat", batch=None):
     """The file with every convertible site rewritten in one form."""
     model = TFLiteModel.parse(data)
     if batch is not None:
-        model.fix(wanted(None, batch, model.inputs()))
+        model.fix(requested_shapes(None, batch, model.inputs()))
     model.apply(
         [
             Decision(s, "refuse" if s.problem else "convert", form, interleave, "")

@@ -11,7 +11,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from splitdeconv.formats.input_shapes import wanted
+from splitdeconv.formats.input_shapes import requested_shapes
 from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.flatbuffer.file import read, write
@@ -88,7 +88,7 @@ class TestDynamicBatch:
 
 def _fixed_sites(data, batch):
     model = TFLiteModel.parse(data)
-    model.fix(wanted(None, batch, model.inputs()))
+    model.fix(requested_shapes(None, batch, model.inputs()))
     return model.sites()
 
 

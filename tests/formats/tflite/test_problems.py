@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from splitdeconv.formats.input_shapes import wanted
+from splitdeconv.formats.input_shapes import requested_shapes
 from splitdeconv.formats.site import Decision
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
@@ -218,5 +218,5 @@ def test_a_fixed_batch_needs_fixed_images():
 
 def _with_batch(data, batch):
     model = TFLiteModel.parse(data)
-    model.fix(wanted(None, batch, model.inputs()))
+    model.fix(requested_shapes(None, batch, model.inputs()))
     return model

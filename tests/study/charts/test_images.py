@@ -67,7 +67,7 @@ def test_likeness_beside_what_is_remembered():
 def test_what_survives_is_called_exact():
     rows = [(2, 2, "a", 1e-16, True, 6), (3, 2, "a", 1.25, False, 8), (2, 2, "b", 0.5, False, 6)]
     table = pd.DataFrame(rows, columns=["k", "s", "method", "error", "exact", "outputs"]).assign(
-        wanted=8
+        expected=8
     )
     left, right = image_charts.survival(table).get_axes()[:2]
     assert [text.get_text() for text in left.texts] == ["exact\n6 of 8", "1.25"]

@@ -24,7 +24,7 @@ ANSWERS = """
 import json, sys
 for line in sys.stdin:
     forms = json.loads(line)["files"]
-    print(json.dumps({{"told": dict.fromkeys(forms, {told}), "calls": {calls}}}), flush=True)
+    print(json.dumps({{"facts": dict.fromkeys(forms, {told}), "calls": {calls}}}), flush=True)
 """
 
 
@@ -139,10 +139,10 @@ def test_a_file_of_another_kind_is_a_reason(files, runtime):
             "the process ended with code 1: segfault",
         ),
         ("while input(): print('hello', flush=True)", "unexpected answer: 'hello'"),
-        ("while input(): print('{\"told\": {}}', flush=True)", "unexpected answer: {'told': {}}"),
+        ("while input(): print('{\"facts\": {}}', flush=True)", "unexpected answer: {'facts': {}}"),
         ("while input(): print('7', flush=True)", "unexpected answer: 7"),
         ("while input(): print('[]', flush=True)", r"unexpected answer: \[\]"),
-        (ANSWERS.format(told="None", calls="[]"), r"unexpected answer: {'told': {'\w+': None}"),
+        (ANSWERS.format(told="None", calls="[]"), r"unexpected answer: {'facts': {'\w+': None}"),
         (ANSWERS.format(told="{}", calls="[[1]]"), r"unexpected answer: .*\[\[1\]\]"),
         (ANSWERS.format(told="{}", calls="[[0, 'other', 1.0]]"), "unexpected answer: .*'other'"),
     ],
@@ -167,7 +167,7 @@ def test_what_a_runtime_prints_is_no_answer(tmp_path, monkeypatch, files):
         "from splitdeconv.toolchains.cpu import child, litert\n"
         "load = litert.load\n"
         "def loud(*arguments):\n"
-        "    os.write(1, b'{\"told\": {}}\\n7\\n')\n"
+        "    os.write(1, b'{\"facts\": {}}\\n7\\n')\n"
         "    print('loaded', flush=True)\n"
         "    return load(*arguments)\n"
         "litert.load = loud\n"

@@ -40,13 +40,13 @@ def test_it_is_what_the_layers_give_one_by_one(size, layers, rng):
             relu(conv_transpose(wanted, weights[-1][0], plans[-1]) + weights[-1][1]),
             out,
         )
-    y = chain.stay_apart(plans, x, weights, relu)
+    y = chain.run_phases_apart(plans, x, weights, relu)
     # Sums of at most a few hundred float64 products, layer after layer.
     np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
     assert np.abs(wanted).max() > 1
     # A tap in the wrong place shows.
     weights[0] = (weights[0][0][::-1], weights[0][1])
-    assert np.abs(chain.stay_apart(plans, x, weights, relu) - wanted).max() > 1e-3
+    assert np.abs(chain.run_phases_apart(plans, x, weights, relu) - wanted).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_cannot_stay_apart_is_refused(options, rng):
     with pytest.raises(
         SplitDeconvError, match="phases of this transposed convolution cannot be kept separate"
     ):
-        chain.stay_apart(
+        chain.run_phases_apart(
             [plan], rng.standard_normal((1, 3, 3, 2)), [(np.zeros((3, 3, 2, 2)), np.zeros(2))], relu
         )
 
@@ -86,14 +86,14 @@ def test_what_makes_no_chain_is_refused(changes, expected):
     with pytest.raises(
         SplitDeconvError, match=f"do not form a chain(.|\\n)*expected: .*{expected}"
     ):
-        chain.stay_apart(made["plans"], np.zeros(made["x"]), weights, relu)
+        chain.run_phases_apart(made["plans"], np.zeros(made["x"]), weights, relu)
 
 
 def test_layers_that_do_not_follow_one_another_are_refused():
     plans = [sd.plan((3, 4), 3, 2), sd.plan((6, 7), 3, 2)]
     weights = [(np.zeros((3, 3, 2, 2)), np.zeros(2))] * 2
     with pytest.raises(SplitDeconvError, match=r"an image of \[6, 7\], as planned\n.*\(6, 8\)"):
-        chain.stay_apart(plans, np.zeros((1, 3, 4, 2)), weights, relu)
+        chain.run_phases_apart(plans, np.zeros((1, 3, 4, 2)), weights, relu)
 
 
 @pytest.mark.parametrize(

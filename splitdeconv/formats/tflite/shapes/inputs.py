@@ -21,35 +21,37 @@ class Entrance:
     """One input and its location.
 
     Args:
-        told: the input as shown to the user.
+        port: the input as shown to the user.
         subgraph, tensor: indices.
     """
 
-    told: ModelInput
+    port: ModelInput
     subgraph: int
     tensor: int
 
 
 def entrances(model: ModelT) -> list[Entrance]:
     """The inputs of a `ModelT`, each once, under the names that the interpreter uses."""
-    found: dict[tuple[int, int], ModelInput] = {}
+    inputs_at: dict[tuple[int, int], ModelInput] = {}
     for signature in model.signatureDefs or ():
         for entry in signature.inputs or ():
             place = int(signature.subgraphIndex), int(entry.tensorIndex)
             tensor = model.subgraphs[place[0]].tensors[place[1]]
             name, own = _text(entry.name), _text(tensor.name)
-            if place in found:
-                found[place] = replace(found[place], others=(*found[place].others, name))
+            if place in inputs_at:
+                inputs_at[place] = replace(
+                    inputs_at[place], others=(*inputs_at[place].others, name)
+                )
             else:
-                found[place] = ModelInput(name or own, tuple(dimensions(tensor)), (own,))
+                inputs_at[place] = ModelInput(name or own, tuple(dimensions(tensor)), (own,))
     main = model.subgraphs[0]
     inputs = [(index, main.tensors[index]) for index in ports(main.inputs)]
     names = [_text(tensor.name) for _, tensor in inputs]
     unique = len(set(names)) == len(names) and all(names)
     for number, (index, tensor) in enumerate(inputs):
         name = names[number] if unique else f"{number}:{names[number]}"
-        found.setdefault((0, index), ModelInput(name, tuple(dimensions(tensor))))
-    return [Entrance(told, *place) for place, told in found.items()]
+        inputs_at.setdefault((0, index), ModelInput(name, tuple(dimensions(tensor))))
+    return [Entrance(port, *place) for place, port in inputs_at.items()]
 
 
 def _text(name: bytes | None) -> str:

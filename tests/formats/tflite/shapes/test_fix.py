@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 import splitdeconv as sd
-from splitdeconv.formats.input_shapes import checked, parsed, wanted
+from splitdeconv.formats.input_shapes import checked, parsed, requested_shapes
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from splitdeconv.formats.tflite.model import TFLiteModel
 from tests.formats.tflite.models import (
@@ -31,7 +31,7 @@ INT32 = schema.TensorType.INT32
 
 def _fixed(data, shapes):
     model = TFLiteModel.parse(data)
-    model.fix(wanted(checked(shapes), None, model.inputs()))
+    model.fix(requested_shapes(checked(shapes), None, model.inputs()))
     return model
 
 
