@@ -122,10 +122,10 @@ def survey(
     Returns:
         DataFrame, one row per kernel, stride and method: ``k_mod_s``; ``outputs``, outputs along an
             axis, and ``expected``, those of the operator; ``error``, the root mean square
-            difference
-            from the operator's outputs divided by their root mean square, with each method's output
-            aligned to the operator's; ``exact``, whether rounding explains every difference; and
-            ``shifted``, the least such error when the output may be moved by whole pixels.
+            difference from the operator's outputs divided by their root mean square, with each
+            method's output aligned to the operator's; ``exact``, whether rounding explains every
+            difference; and ``shifted``, the least such error when the output may be moved by whole
+            pixels.
     """
     rows: list[dict[str, Any]] = []
     for k in kernels:
