@@ -9,19 +9,20 @@ import pandas as pd
 
 from ..core.geometry import known, resolve
 from ..core.layer import COLUMNS, Layer
-from ..errors import SplitDeconvError
+from ..errors import SplitDeconvError, check_choice
 from ..extras import require
-from .registry import build, checked
+from . import shipped
+from .registry import NETWORKS, WHERE, build, checked
 
 
 def layer_table(model: Any, **options: Any) -> pd.DataFrame:
     """The layers of a model that have multiplications, in order of execution.
 
     Args:
-        model: a network's name, which is built for the purpose, or a functional or sequential
-            `keras.Model` of static spatial size. Models within it are walked, too; a layer used
-            twice has two rows.
-        **options: the network's own, such as `size`, with a name.
+        model: a network's name, or a functional or sequential `keras.Model` of static spatial size.
+            Models within it are walked, too; a layer used twice has two rows.
+        **options: the network's own, such as `size`, with a name. The network is then built for the
+            purpose; without options, its table is part of the package and no framework is needed.
 
     Returns:
         A table of `splitdeconv.core.layer.COLUMNS`. `kind` is "conv", "deconv" or "dense";
@@ -52,9 +53,17 @@ def layer_table(model: Any, **options: Any) -> pd.DataFrame:
 
 def layers(model: Any, **options: Any) -> tuple[Layer, ...]:
     """The rows of `layer_table` as records; arguments and errors are the same."""
-    if isinstance(model, str):
-        return _named(model, tuple(sorted(checked(model, options).items())))
-    return tuple(_layer(*use) for use in _uses(model))
+    if not isinstance(model, str):
+        return tuple(_layer(*use) for use in _uses(model))
+    if not options:
+        check_choice(model, NETWORKS, "network", WHERE)
+        return shipped.layers(model)
+    return built(model, **options)
+
+
+def built(name: str, **options: Any) -> tuple[Layer, ...]:
+    """The layers of a benchmark network, from the model that is built for the purpose."""
+    return _named(name, tuple(sorted(checked(name, options).items())))
 
 
 @lru_cache(maxsize=32)
