@@ -20,6 +20,7 @@ from .tensors import array
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
+    from .graph import Scope, ValueType
     from .sites import Found
 
 
@@ -74,7 +75,7 @@ def _subnet(model: ModelProto, site: Site, file: Path | None) -> bytes | Path:
             raise UncutError(f"the type of {name!r} is unknown")
         # Up to IR version 3 every constant is also listed as an input.
         if name in home.overridable or (name in home.inputs and name not in home.initializers):
-            inputs.append(helper.make_tensor_value_info(name, *known[name]))
+            inputs.append(helper.make_tensor_value_info(name, *_entry(known[name], home, name)))
             continue
         node, constant = home.producers.get(name), home.constant(name)
         if constant is not None:  # also for Constant nodes, because nodes are copied
@@ -99,6 +100,20 @@ def _subnet(model: ModelProto, site: Site, file: Path | None) -> bytes | Path:
         return part.SerializeToString()
     save(part, lambda: stored, file)
     return file
+
+
+def _entry(known: ValueType, home: Scope, name: str) -> ValueType:
+    """The type and shape of an input of the part; a default gives the lengths that are open.
+
+    A length of a filter is not a batch, so it must not be tried at 0, 1 and 3.
+    """
+    kind, shape = known
+    default = home.initializers.get(name)
+    if shape is None or default is None or len(default.dims) != len(shape):
+        return known
+    return kind, tuple(
+        n if length is None else length for length, n in zip(shape, default.dims, strict=True)
+    )
 
 
 def _source(this: Found) -> tuple[str, int]:
