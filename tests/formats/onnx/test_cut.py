@@ -12,18 +12,18 @@ from tests.formats.onnx.models import model, node, value
 @pytest.mark.parametrize(
     ("declared", "shape"),
     [
-        ([None, 2, 1, None], (1, 2, 1, 3)),  # a batch of 0, 1 or 3 would be another filter
-        ([1, 2, 1, 3], (1, 2, 1, 3)),
+        ([None, 2, 1, 3], (3, 2, 1, 3)),  # a batch of 0 or 1 would be another filter
+        ([3, 2, 1, 3], (3, 2, 1, 3)),
     ],
 )
 def test_open_lengths_of_a_default_are_those_of_its_values(declared, shape):
     rng = np.random.default_rng(3)
     stored = {
-        "w_stored": rng.uniform(-1, 1, (2, 2, 1, 3)).astype("f"),
-        "w_open": rng.uniform(-1, 1, (1, 2, 1, 3)).astype("f"),
+        "w_stored": rng.uniform(-1, 1, (3, 1, 1, 3)).astype("f"),
+        "w_open": rng.uniform(-1, 1, (3, 2, 1, 3)).astype("f"),
     }
     nodes = [
-        node("Concat", ["w_stored", "w_open"], "w", axis=0),
+        node("Concat", ["w_stored", "w_open"], "w", axis=1),
         node("ConvTranspose", ["x", "w"], "y", strides=[2, 2]),
     ]
     inputs = [value("x", "f", [None, 3, 4, 5]), value("w_open", "f", declared)]
