@@ -89,8 +89,14 @@ def _check_numbers(record: "Processor | Technology", require: _Require) -> None:
         elif isinstance(value, int | float):
             expected = f"a positive number, 1/{_MOST:g} to {_MOST:g}"
             require(1 / _MOST <= value <= _MOST, name, expected, value)
-        sourced = record.origins.get(name) or value == defaults[name]
-        require(sourced, f"origins.{name}", "where the number comes from", "nothing")
+    missing = [
+        name
+        for name, value in quantities.items()
+        if not record.origins.get(name) and value != defaults[name]
+    ]
+    path = f"origins.{missing[0]}" if len(missing) == 1 else "origins"
+    got = f"nothing for {', '.join(missing)}"
+    require(not missing, path, "where each number comes from, under its key", got)
     for name in record.origins:
         expected = f"one of {', '.join(quantities)}"
         require(name in quantities, f"origins.{name}", expected, "an unknown key")

@@ -99,6 +99,15 @@ def test_what_has_a_default_needs_no_origin(tmp_path):
     assert load_processor(path).stripe_pixels == 1
 
 
+def test_all_missing_origins_are_named_at_once(tmp_path):
+    content = changed(data("processors", "pe_array_32x7"), "origins", {"cols": "datasheet, page 3"})
+    path = written(tmp_path / "own.yaml", content)
+    with refused("a data file does not fit: origins") as caught:
+        load_processor(path)
+    numbers = set(PROCESSOR.origins) - {"cols", "stripe_pixels"}
+    assert set(caught.value.got.removeprefix("nothing for ").split(", ")) == numbers
+
+
 def test_a_processor_made_in_python_may_hold_numpy_s_numbers():
     made = load_processor(replace(PROCESSOR, rows=np.int64(8), dram_gb_s=np.float64(3.5)))
     assert (made, type(made.rows)) == (replace(PROCESSOR, rows=8, dram_gb_s=3.5), int)
