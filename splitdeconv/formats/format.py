@@ -1,17 +1,20 @@
 """The interface of a model file format. Each format has a folder with a module `format`.
 
 That module defines the `FORMAT` object. The rest of the package calls this interface and never
-checks which format it has. The defaults below suit most formats; a format overrides the others.
+checks which format it has. A format implements the abstract methods; it overrides defaults that do
+not suit it.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import output
+from ..errors import SplitDeconvError
 from .content import Bytes, Source
 from .cut import Cut, UncutError
 from .graph import Node
@@ -33,10 +36,12 @@ class Model(Protocol):
     #: Whether it refers to such files, readable or not; it is then rewritten even if unchanged.
     refers: bool = False
 
+    @abstractmethod
     def sites(self) -> list[Site]:
         """Every transposed convolution, in the order of the model."""
         ...
 
+    @abstractmethod
     def operators(self) -> list[tuple[str, int]]:
         """(name, version) of every operator."""
         ...
@@ -60,8 +65,9 @@ class Model(Protocol):
 
     def unseen(self) -> list[str]:
         """The names of operators whose computation the file does not describe."""
-        ...
+        return []
 
+    @abstractmethod
     def inputs(self) -> list[ModelInput]:
         """The inputs of every entry point."""
         ...
@@ -72,8 +78,17 @@ class Model(Protocol):
         Raises:
             SplitDeconvError: the inputs cannot have these shapes.
         """
-        ...
+        given = [shape for shape in shapes if shape is not None]
+        if given:
+            raise SplitDeconvError(
+                "the inputs of this format cannot be fixed",
+                where="input_shape",
+                expected="no input shapes, and no static batch",
+                got=", ".join(map(str, given)),
+                fix="fix them in the program that writes the model",
+            )
 
+    @abstractmethod
     def apply(self, decisions: Sequence[Decision]) -> None:
         """Rewrite the sites whose verdict is "convert".
 
@@ -85,6 +100,7 @@ class Model(Protocol):
         """
         ...
 
+    @abstractmethod
     def serialize(self) -> Source:
         """The model as bytes, or as the object that the format uses."""
         ...
@@ -126,6 +142,7 @@ class Format(Protocol):
     sized: bool = False
     float_tokens: bool = False
 
+    @abstractmethod
     def begins(self, head: Bytes) -> bool:
         """Whether a file that begins with these bytes may be of this format."""
         ...
@@ -142,6 +159,7 @@ class Format(Protocol):
         """How many bytes a model stores in other files, known before it is fully parsed."""
         return 0
 
+    @abstractmethod
     def parse(self, data: Source, path: str | Path | None = None) -> Model:
         """Read a model as data; nothing in it is executed.
 
@@ -154,6 +172,7 @@ class Format(Protocol):
         """
         ...
 
+    @abstractmethod
     def load(
         self,
         model: Source,
@@ -278,7 +297,13 @@ class Format(Protocol):
         Raises:
             SplitDeconvError: an operator cannot be described, or a size is known only at run time.
         """
-        ...
+        raise SplitDeconvError(
+            "the layers of this format cannot be listed",
+            where=where,
+            expected="a format that can list the layers of its models",
+            got=f"a .{self.name} file",
+            fix="give a .csv file of its layers, or the model in another format",
+        )
 
     def nodes(self, data: bytes) -> list[Node] | None:
         """The operators of the main graph, in order; None if this format cannot be drawn."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from splitdeconv.formats.format import Format
 from splitdeconv.formats.registry import format_of, names
 from tests.formats import toy_format
 
@@ -66,3 +67,28 @@ def test_the_formats_of_this_package_are_its_folders():
     assert [format_of(name).name for name in names()] == names()
     with pytest.raises(KeyError):
         format_of("none")
+
+
+def test_what_a_format_leaves_out_is_refused_with_the_reason(run, tmp_path):
+    (tmp_path / "a.toy").write_bytes(toy())
+    for command, problem in (
+        (["simulate", "a.toy", "--processor", "pe_array_32x7"], "layers of this format cannot be"),
+        (["convert", "a.toy", "-o", "b.toy", "--static-batch", "3"], "the batch is already fixed"),
+        (["convert", "a.toy", "-o", "b.toy", "--input-shape", "x=1x9x4x5"], "fixed in the file"),
+    ):
+        done = run(*command)
+        assert done.returncode == 1
+        assert problem in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "b.toy").exists()
+
+
+def test_a_format_that_lacks_a_method_names_it():
+    class Half(Format):
+        name = "half"
+
+        def begins(self, head):
+            return False
+
+    with pytest.raises(TypeError, match=r"abstract methods '?load'?, '?parse"):
+        Half()

@@ -39,9 +39,6 @@ class ToyModel(Model):
     def operators(self):
         return [("SplitDeconv" if self.held.get("form") else "Deconv", 1)]
 
-    def unseen(self):
-        return []
-
     def inputs(self):
         return [ModelInput("x", (1, *self.held["size"], self.filters.shape[3]))]
 
