@@ -1,8 +1,8 @@
 """The command line: the library's verbs.
 
-Exit codes: 0 if the work is done; 1 if the model was refused, failed or could not be read, with the
-reason on stderr; 2 for wrong usage; 128 plus the number of the signal that ended the command. The
-output of `--json` carries a schema version, which grows when a key changes its meaning or goes.
+Exit codes: 0 if the work is done; 1 if a model or value was rejected, with the reason on stderr; 2
+if the command line could not be parsed; 128 plus the number of the signal that ended the command.
+The output of `--json` carries a schema version, which grows when a key changes its meaning or goes.
 """
 
 from __future__ import annotations

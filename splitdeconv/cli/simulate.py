@@ -154,8 +154,15 @@ def _simulate(
     for part, total in totals.items():
         echo(f"{names[part]}: {_total(total)}")
     for part, gain in gains.items():
-        faster = f"{gain['speedup']:.2f}x faster ({gain['array_speedup']:.2f}x without memory)"
-        echo(f"over nzp, {names[part]}: {faster}, {gain['energy_saving']:.1%} less energy")
+        echo(f"over nzp, {names[part]}: {_gain(gain)}")
+
+
+def _gain(gain: Mapping[str, float]) -> str:
+    """The gain over zero insertion in words; a loss is called one."""
+    speed, saving = gain["speedup"], gain["energy_saving"]
+    words = "faster" if speed >= 1 else "the speed"
+    energy = f"{abs(saving):.1%} {'less' if saving >= 0 else 'more'} energy"
+    return f"{speed:.2f}x {words} ({gain['array_speedup']:.2f}x without memory), {energy}"
 
 
 def _sweep(

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from ..datafiles import schema
 from ..errors import SplitDeconvError, check_choice, shown
 from ..formats import registry
-from ..formats.site import Site
+from ..formats.site import DTYPES, Site
 from .conditions import When, facts
 
 #: An operator of a model: name, version and, where the format has them, its results' types.
@@ -256,6 +256,13 @@ def _checked(target: Target, where: str) -> Target:
     """Check that formats are known, and that statements about types and shapes cite a source."""
     for name in () if target.formats == "any" else target.formats:
         check_choice(name, registry.names(), "format", f"{where}, formats")
+    conditions = {f"prefer.{i}.when": rule.when for i, rule in enumerate(target.prefer)}
+    for i, rule in enumerate(target.leave):
+        conditions[f"leave.{i}.when"] = rule.when
+        conditions |= {f"leave.{i}.unless.{j}": when for j, when in enumerate(rule.unless)}
+    for path, when in conditions.items():
+        for dtype in when.dtypes or ():
+            check_choice(dtype, DTYPES, "element type", f"{where}, {path}.dtypes")
     for name, source in (
         ("types", "types_source"),
         ("tensors", "tensors_source"),

@@ -102,6 +102,8 @@ def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
         return AxisPlan(axis, 0, _windows(axis, 0, extend=True))
     if form == "split" or (form == "rows" and not last):
         return AxisPlan(axis, 0, _windows(axis, 0))
+    if form not in ("rows", "stacked"):
+        raise ValueError(f"no split of an axis is known for the form {form!r}")
     # "rows" keeps a = 0, so that its result needs no crop; "stacked" takes the alignment that
     # issues fewer taps.
     alignments = (0,) if form == "rows" else (0, axis.p % axis.s)

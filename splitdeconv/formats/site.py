@@ -11,6 +11,17 @@ from ..errors import SplitDeconvError
 
 _Part = TypeVar("_Part")
 
+#: Element types of a site, activations x weights where these differ.
+DTYPES = (
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "int8",
+    "uint8",
+    "int16x8",
+    "float32x8",
+)
 #: Ways to count multiply-accumulates; see `SplitPlan.macs`.
 COUNTS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")
 
@@ -25,8 +36,7 @@ class Site:
         axes: the geometry per spatial axis, with ``n`` None where dynamic; None if unknown.
         groups: channel groups.
         in_channels, out_channels: totals over all groups; None if unknown.
-        dtype: "float32", "float16", "int8", "int16x8" and "float32x8" (activations x weights),
-            "uint8", ...
+        dtype: one of `DTYPES`; the name of another type where it cannot be converted.
         batch: images per run; None where dynamic.
         problem: why it cannot be converted, as text for the user; None if it can be.
         interleaves: the operators that can interleave its phases in this format, best first.

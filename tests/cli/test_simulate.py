@@ -251,3 +251,13 @@ def test_wrong_usage_exits_with_2(run, arguments):
     code, out, err = run(*arguments)
     assert code == 2
     assert "Usage" in out + err
+
+
+def test_a_loss_is_called_one(run):
+    """On MDE splitting costs more energy than zeros that are generated beside the array."""
+    _, out, _ = run("simulate", "mde", "--processor", "pe_array_32x7")
+    lines = [line for line in out.splitlines() if line.startswith("over nzp")]
+    assert len(lines) == 2
+    assert all("-" not in line.partition(":")[2] for line in lines)
+    assert "more energy" in lines[1]
+    assert "less energy" in run("simulate", "dcgan", "--processor", "pe_array_32x7")[1]

@@ -212,6 +212,12 @@ def test_a_users_own_target(tmp_path):
             "leave: [{reason: r, source: s, when: {step: [1, 2]}}]",
             "unknown key in a data file: leave.0.when.step",
         ),
+        ("prefer: [{reason: r, source: s, when: {dtypes: [int8, itn8]}}]", "unknown element type"),
+        ("leave: [{reason: r, source: s, when: {dtypes: [fp16]}}]", "unknown element type"),
+        (
+            "leave: [{reason: r, source: s, when: {}, unless: [{dtypes: [f8]}]}]",
+            "unknown element type",
+        ),
         ("types: [int8]", "a key is missing in a data file: types_source"),
         ("tensors: [int8]", "a key is missing in a data file: tensors_source"),
         ("static_shapes: true", "a key is missing in a data file: static_source"),

@@ -177,3 +177,8 @@ def test_counts_stay_exact_beyond_floating_point():
     split = plan_axis(Axis(n=4, k=3, s=2, d=1, p=0, tail=2**60 + 1), "split")
     assert split.surplus == 2**59 + 1
     assert split.crop == (0, 1)
+
+
+def test_a_form_without_a_split_is_not_taken_for_another():
+    with pytest.raises(ValueError, match="no split of an axis is known for the form 'bands'"):
+        plan_axis(Axis(n=4, k=3, s=2, d=1, p=0, tail=1), "bands")
