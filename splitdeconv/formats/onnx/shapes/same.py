@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ..graph import Scope
 
-#: A domain that inference does not know.
-_UNKNOWN = "splitdeconv.unknown"
+#: A domain that inference does not know; a model imports it, or else inference fails.
+UNKNOWN = "splitdeconv.unknown"
 
 
 def spell_out(scope: Scope) -> None:
@@ -46,7 +46,7 @@ def _spell_out(scope: Scope, node: NodeProto, values: Mapping[str, Any]) -> None
     try:
         axes = from_onnx((None,) * len(kernel), kernel, **given)
     except (SplitDeconvError, TypeError):  # the kernel is unknown, or the attributes are invalid
-        node.domain = _UNKNOWN
+        node.domain = UNKNOWN
         return
     extra = given.get("output_padding") or [0] * len(axes)
     totals = [

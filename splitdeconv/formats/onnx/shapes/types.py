@@ -3,7 +3,7 @@
 ONNX files may also declare shapes (value_info), but no runtime enforces them: they become stale
 when an input is opened, and inside a loop or a function they hold for one call only. They are
 trusted where inference stops (at an operator that neither ONNX nor `contrib` knows), but only if
-every input has a fixed shape.
+every input has a fixed shape and inference finds no contradiction.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..graph import scopes
 from ..storage.bulk import light
 from ..tensors import tensors_of
 from .contrib import stand_in
-from .same import spell_out
+from .same import UNKNOWN, spell_out
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorShapeProto, ValueInfoProto
@@ -35,9 +35,10 @@ def known_types(model: ModelProto, every: Sequence[Scope]) -> list[Known]:
 
     Open lengths are None, and so are shapes that are entirely unknown.
     """
-    fixed = _has_fixed_inputs(model)
+    copy = _inferred(model)
+    fixed = copy is not None and _has_fixed_inputs(model)
     by_graph: dict[Scope, ChainMap[str, ValueType]] = {}
-    for scope, inferred in zip(every, scopes(_inferred(model)), strict=True):
+    for scope, inferred in zip(every, scopes(copy or _bare(model)), strict=True):
         trusted = fixed and not scope.repeated and not scope.function
         known: dict[str, ValueType] = {}
         for value in declared(scope.graph):
@@ -54,7 +55,7 @@ def known_types(model: ModelProto, every: Sequence[Scope]) -> list[Known]:
 
 
 def withdraw(every: Sequence[Scope], types: Sequence[Known]) -> None:
-    """Remove declared lengths of inner values that inference does not confirm.
+    """Remove declared lengths of inner values that inference does not confirm; correct wrong ones.
 
     ONNX Runtime's optimizer replaces Shape operators by declared lengths, and rewritten models may
     have more Shape operators. Names that shape inference made up ("unk__3") go as well: the runtime
@@ -67,13 +68,15 @@ def withdraw(every: Sequence[Scope], types: Sequence[Known]) -> None:
     for scope, known in zip(every, types, strict=True):
         read = {name for node in scope.graph.node for name in node.input}
         for value in declared(scope.graph)[_inputs(scope) :]:
-            if value.name in scope.outputs and value.name not in read:
-                continue
+            if scope.parent is None and value.name in scope.outputs and value.name not in read:
+                continue  # what the model promises to its user
             dims = value.type.tensor_type.shape.dim
             shape = known[value.name][1] or (None,) * len(dims)
             for dim, length in zip(dims, shape, strict=False):
                 if length is None:
                     dim.ClearField("dim_value")
+                elif dim.HasField("dim_value"):
+                    dim.dim_value = length
                 if dim.dim_param.startswith(_MADE_UP):
                     dim.ClearField("dim_param")
 
@@ -137,22 +140,25 @@ def length(dim: TensorShapeProto.Dimension) -> int | None:
     return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None
 
 
-def _inferred(model: ModelProto) -> ModelProto:
+def _inferred(model: ModelProto) -> ModelProto | None:
     """A copy with shapes inferred only from the inputs of the main graph, without large constants.
 
-    If inference fails, the copy has no inferred shapes.
+    None if inference fails: the model contradicts itself.
     """
-    onnx, copy = require("onnx", "onnx"), _bare(model)
+    onnx = require("onnx", "onnx")
     try:
-        return onnx.shape_inference.infer_shapes(copy, data_prop=True)
+        return onnx.shape_inference.infer_shapes(_bare(model), data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
-        return copy
+        return None
 
 
 def _bare(model: ModelProto) -> ModelProto:
     """A copy that only declares the shapes of the main graph's inputs, without large constants."""
     copy = light(model)
     stand_in(copy)
+    unknown = require("onnx", "onnx").helper.make_opsetid(UNKNOWN, 1)
+    for holder in (copy, *copy.functions):
+        holder.opset_import.append(unknown)
     for scope in scopes(copy):
         graph = scope.graph
         spell_out(scope)
