@@ -99,7 +99,7 @@ $(FETCHED): $(wildcard splitdeconv/pretrained/*.yaml) | $(READY)
 test: $(READY) $(DATA) ## Run the tests; PYTEST="-k plan" selects
 	@$(RUN) -m pytest $(PYTEST)
 
-test-all: $(READY) $(DATA) ## Run the slow tests as well, as CI does
+test-all: $(READY) $(DATA) ## Run the slow tests as well, as .ci/run does
 	@$(RUN) -m pytest -m "not browser" $(PYTEST)
 
 test-lowest: ## Run the tests with the oldest versions that pyproject.toml declares, in build/lowest
@@ -170,10 +170,10 @@ endef
 
 MEASURE := $(sort $(wildcard benchmarks/measure_*.py))
 
-bench: $(READY) $(DATA) ## Time the library on this machine: the other scripts in benchmarks/
+bench: $(READY) $(DATA) ## Time design-space sweeps on this machine: the other scripts in benchmarks/
 	$(call scripts,$(filter-out $(MEASURE),$(sort $(wildcard benchmarks/*.py))),script in benchmarks/)
 
-measure: $(READY) $(DATA) ## Measure what takes long: benchmarks/measure_*.py, which write data/measured/*.csv
+measure: $(READY) $(DATA) ## Run the long measurements (benchmarks/measure_*.py) and update data/measured/*.csv
 	$(call scripts,$(MEASURE),benchmarks/measure_*.py)
 
 # The simulators want versions that the lock does not have: they live apart from it.

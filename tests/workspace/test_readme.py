@@ -34,6 +34,17 @@ def test_the_table_of_forms_is_what_plans_count():
     assert list(rows) == ["split", "rows", "stacked", "paper", "nzp"]
 
 
+def test_the_first_screen_states_the_range_of_the_results():
+    table = README[README.index("## Results") : README.index("## Use it in code")]
+    over_native = re.findall(r"^\|[^|]+\|[^|]+\| (\d+\.\d\d) \([^|]+\|[^|]+\|$", table, re.MULTILINE)
+    assert len(over_native) == 12
+    means = sorted(map(float, over_native))
+    first = README[: README.index("## Convert your model")]
+    assert re.findall(r"run (\d+\.\d\d) to (\d+\.\d\d) times", first) == [
+        (f"{means[0]:.2f}", f"{means[-1]:.2f}")
+    ]
+
+
 @pytest.mark.slow
 def test_the_results_are_those_of_the_summary():
     means = summary.means(
