@@ -5,7 +5,7 @@ python benchmarks/measure_accelerator.py [NETWORK ...]
 Every transposed convolution of the benchmark networks and the whole networks, native (cuDNN's on a
 GPU) against each form, batches 1, 8 and 64, float32 and bfloat16. JAX must know the device: pip
 install 'jax[cuda12]' or 'jax[tpu]'. It can be interrupted: what the table holds of this device and
-version is not timed again; delete rows for that.
+version is not timed again; delete rows for that. The repository holds no such table yet.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written beside the target under a unique name, then renamed."""
+"""Write files completely or not at all: under a unique name beside the target, then renamed."""
 
 import os
 import secrets

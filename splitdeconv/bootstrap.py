@@ -1,4 +1,4 @@
-"""How sure a statistic of a few measurements is: the interval of the percentile bootstrap."""
+"""The uncertainty of a statistic of few measurements: the interval of the percentile bootstrap."""
 
 from typing import Protocol
 

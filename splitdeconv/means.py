@@ -1,4 +1,4 @@
-"""The mean of ratios, which is geometric: that of gains and that of their inverses then agree."""
+"""The mean of ratios: geometric, so that inverted ratios have the inverse mean."""
 
 from typing import Any
 

@@ -2,7 +2,8 @@
 
 Exit codes: 0 if the work is done; 1 if a model or value was rejected, with the reason on stderr; 2
 if the command line could not be parsed; 128 plus the number of the signal that ended the command.
-The output of `--json` carries a schema version, which grows when a key changes its meaning or goes.
+The output of `--json` carries a schema version, which increases when a key changes meaning or is
+removed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> typer.Typer:
-    """`app`, loaded when it is asked for: an interruption may come while it is being imported."""
+    """`app`, loaded on demand, because an interruption may arrive while it is being imported."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .verbs import app
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str] | None, begin: Callable[[], None]) -> int:
     """The exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # as quiet as TensorFlow lets itself be made
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the quietest setting TensorFlow offers
     try:
         from ..errors import SplitDeconvError
         from .show import print_error

@@ -38,7 +38,9 @@ def _pattern(text: str) -> str:
 
 Model = Annotated[Path, typer.Argument(help="a .tflite, .onnx or .keras model", show_default=False)]
 Target = Annotated[str, typer.Option(help="a target's name, or a .yaml file that describes one")]
-Samples = Annotated[int, typer.Option(min=1, help="how many inputs to compare on")]
+Samples = Annotated[
+    int, typer.Option(min=1, help="number of inputs on which to compare the outputs")
+]
 Inputs = Annotated[
     Path | None, typer.Option(help="an .npz file of inputs by name, stacked along a new first axis")
 ]
@@ -49,7 +51,7 @@ Timeout = Annotated[
 # More threads than cores wait for each other, and tens of thousands crash a runtime.
 _MOST = max(2, os.cpu_count() or 1)
 Memory = Annotated[
-    float | None, typer.Option(min=0.25, help="limit of address space for them, in GiB")
+    float | None, typer.Option(min=0.25, help="address-space limit of the child process, in GiB")
 ]
 
 
@@ -74,7 +76,7 @@ def _convert(
     ],
     target: Target = "generic",
     form: Annotated[
-        Form, typer.Option(help="form of the split; auto: the best one for the target")
+        Form, typer.Option(help="form of the split; auto: the one that the target's rules choose")
     ] = "auto",
     interleave: Annotated[
         Interleave | None, typer.Option(help="how the phases are interleaved")
@@ -93,7 +95,7 @@ def _convert(
         typer.Option(
             parser=_pattern,
             metavar="REGEX",
-            help="only layers that it finds, as inspect lists them",
+            help="convert only layers whose name (see inspect) matches this regular expression",
         ),
     ] = None,
     verify: Annotated[

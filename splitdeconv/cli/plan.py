@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import networks
-from ..core.forms import FORMS
 from ..core.plan import SplitPlan, plan
 from ..errors import shown
 from .show import Json, echo, print_json, print_table
@@ -49,6 +48,11 @@ def _padding(text: str) -> Padding:
         raise typer.BadParameter(problem) from None
 
 
+_FORMS = (
+    "split: one convolution per phase; rows: per row of phases; stacked: for all phases; paper: "
+    "per phase, zero-extended to equal sizes and cropped; nzp: one over the zero-inserted input; "
+    "native: the framework's own operator"
+)
 #: The default of strides and dilations.
 _ONE = _Lengths((1,))
 
@@ -72,10 +76,10 @@ def _plan(
     output_padding: Annotated[_Lengths | None, _option("1x1", "extra trailing outputs")] = None,
     dilation: Annotated[_Lengths, _option("1x1", "dilation")] = _ONE,
     groups: Annotated[int, typer.Option(help="channel groups")] = 1,
-    form: Annotated[str, typer.Option(help=" | ".join(FORMS))] = "split",
+    form: Annotated[str, typer.Option(help=_FORMS)] = "split",
     as_json: Json = False,
 ) -> None:
-    """Plan one transposed convolution and print the account."""
+    """Plan one transposed convolution and print its convolutions and operation counts."""
     kernel_size, strides, padded, dilations = map(_one, (kernel, stride, output_padding, dilation))
     result = plan(
         input_shape, kernel_size, strides, padding, output, padded, dilations, groups, form

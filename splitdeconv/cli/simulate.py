@@ -44,7 +44,7 @@ Processor = Annotated[
     str, typer.Option(help="a processor's name, or a .yaml file that describes one")
 ]
 Dataflows = Annotated[
-    Dataflow | None, typer.Option(help="of the processor's; by default its first")
+    Dataflow | None, typer.Option(help="one of the processor's dataflows; by default its first")
 ]
 NzpZeros = Annotated[
     Zeros,
@@ -55,7 +55,9 @@ Technology = Annotated[
     typer.Option(help="energy profile: a name or a .yaml file; by default the processor's"),
 ]
 _METHOD, _SKIP = (
-    "method for transposed convolutions",
+    "nzp: zero insertion; sd: one convolution per phase, filters of equal size; sd_trimmed: the "
+    "same with only real taps (the form split); rows, stacked, paper: as in plan --form; native: "
+    "by the processor itself",
     "structural zeros to skip: activations (A), weights (W)",
 )
 _TOTALS = ("macs_useful", "compute_cycles", "cycles", "latency_us", "dram_bytes", "energy_pj")
@@ -109,7 +111,9 @@ def _simulate(
     size: Annotated[
         _Size | None,
         typer.Option(
-            parser=_size, metavar="224x224", help="image size for an ONNX model with a dynamic one"
+            parser=_size,
+            metavar="224x224",
+            help="height and width, for an ONNX model with a dynamic image size",
         ),
     ] = None,
     of: Annotated[
@@ -117,7 +121,7 @@ def _simulate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict cycles, DRAM traffic and energy of every layer, and the gain over nzp."""
+    """Predict cycles, DRAM traffic and energy of layers, and the gain over zero insertion (nzp)."""
     from ..dlp import compare, load_processor, load_technology, simulate, workload
     from ..dlp.compare import label
 
@@ -175,7 +179,7 @@ def _sweep(
         typer.Option(
             parser=_axis,
             metavar="FIELD=A,B,...",
-            help="a field of the processor, or batch; rows:cols=8:32,16:16 for two",
+            help="a field of the processor, or batch; rows:cols=8:32,16:16 for two; repeatable",
         ),
     ],
     method: Annotated[list[Method], typer.Option(help=_METHOD)] = ["nzp", "sd"],  # noqa: B006 - only read

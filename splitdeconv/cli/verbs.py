@@ -6,9 +6,11 @@ import typer
 
 from .. import __version__
 from . import convert, plan, simulate
+from .flags import Verb, Verbs
 from .show import echo
 
 app = typer.Typer(
+    cls=Verbs,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -34,4 +36,4 @@ def _main(
 
 
 for verb in (*convert.VERBS, *plan.VERBS, *simulate.VERBS):
-    app.command(verb.__name__.strip("_"))(verb)
+    app.command(verb.__name__.strip("_"), cls=Verb)(verb)

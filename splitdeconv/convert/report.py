@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..core.forms import COUNTS
 from ..core.geometry import Axis
-from ..formats.site import COUNTS, Decision, Site
+from ..formats.site import Decision, Site
 from .verify.difference import Output
 
 if TYPE_CHECKING:

@@ -8,6 +8,9 @@ from ..errors import SplitDeconvError
 FORMS = ("split", "rows", "stacked", "paper", "nzp", "native")
 #: Those that compute by stride-1 convolutions: all but the framework's own operator.
 COMPUTED_FORMS = tuple(form for form in FORMS if form != "native")
+#: What `SplitPlan.macs` counts, in its order: two counts of a geometry, and one for each form.
+COUNTED_FORMS = ("nzp", *(form for form in COMPUTED_FORMS if form != "nzp"))
+COUNTS = ("useful", "exact", *COUNTED_FORMS)
 #: Those that a converted model may hold: they insert no zeros and crop nothing.
 FILE_FORMS = ("split", "rows", "stacked")
 

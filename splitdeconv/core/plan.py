@@ -14,7 +14,7 @@ from math import prod
 from ..errors import SplitDeconvError, check_choice
 from .arguments import positive
 from .describe import describe, exact_taps
-from .forms import FORMS
+from .forms import COUNTED_FORMS, FORMS
 from .geometry import Axis, check_phases, known, resolve
 from .phases import AxisPlan, Window, plan_alone, plan_axis
 from .typing import OptionalPerAxis, Padding, PerAxis
@@ -47,7 +47,7 @@ class Convolution:
 class SplitPlan:
     """A transposed convolution of one geometry, planned in one form.
 
-    Made by `plan`; immutable; prints an account.
+    Made by `plan`; immutable; prints as a summary.
 
     Args:
         axes: the geometry per spatial axis.
@@ -168,7 +168,7 @@ class SplitPlan:
             "useful": prod(known(axis.n) * axis.k for axis in self.axes),
             "exact": prod(exact_taps(axis) for axis in self.axes),
         }
-        for form in ("nzp", "split", "rows", "stacked", "paper"):
+        for form in COUNTED_FORMS:
             counts[form] = _issued(SplitPlan(self.axes, self.groups, form).axis_plans)
         return {name: count * pairs for name, count in counts.items()}
 

@@ -31,14 +31,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..core.forms import FORMS
 from ..core.geometry import Axis
 from ..core.phases import plan_axis
 from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError, check_choice
 from .masks import Axes, AxisMask
 
-METHODS = ("nzp", "sd", "sd_trimmed", "rows", "stacked", "paper", "native")
 _FORMS = {"sd": "extended", "sd_trimmed": "split"}
+METHODS = ("nzp", *_FORMS, *(form for form in FORMS if form not in ("nzp", "split")))
 _LENGTHS = ("in", "out", "k", "stride", "dilation")
 _SIZES = ("c_in", "c_out", "groups", *(f"{name}_{side}" for name in _LENGTHS for side in "hw"))
 

@@ -185,8 +185,8 @@ def processors() -> list[str]:
 
     Example:
         >>> import splitdeconv as sd
-        >>> sd.dlp.processors()[:4]
-        ['dot_product_16x16', 'edge_tpu_like', 'eyeriss_like', 'pe_array_16x16']
+        >>> "pe_array_32x7" in sd.dlp.processors()
+        True
     """
     return _names("processors")
 
@@ -196,8 +196,8 @@ def technologies() -> list[str]:
 
     Example:
         >>> import splitdeconv as sd
-        >>> sd.dlp.technologies()
-        ['cacti_40nm', 'horowitz_45nm']
+        >>> "cacti_40nm" in sd.dlp.technologies()
+        True
     """
     return _names("technologies")
 

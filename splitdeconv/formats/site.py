@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ..core.forms import COUNTS
 from ..core.geometry import Axis
 from ..core.plan import SplitPlan
 from ..errors import SplitDeconvError
@@ -22,8 +23,6 @@ DTYPES = (
     "int16x8",
     "float32x8",
 )
-#: Ways to count multiply-accumulates; see `SplitPlan.macs`.
-COUNTS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from typing import Any
 
 import pandas as pd
 
+from ..core.forms import COUNTS
 from ..core.layer import Layer
 from ..core.plan import auto_form
 from .table import layers
 
-METHODS = ("useful", "exact", "nzp", "split", "rows", "stacked", "paper")
+METHODS = COUNTS
 
 
 def operation_counts(model: Any) -> pd.DataFrame:

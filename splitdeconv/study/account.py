@@ -1,7 +1,7 @@
 """One transposed convolution in every form: its operations and its predicted cost on a processor.
 
-Speed and energy are predictions of the processor model, `splitdeconv.dlp`, for every form over zero
-insertion on the same processor.
+Speed and energy are predictions of the processor model, `splitdeconv.dlp`, of every form, relative
+to zero insertion on the same processor.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import dlp
+from ..core.forms import COMPUTED_FORMS
 from ..core.layer import Layer
 from ..core.plan import SplitPlan, auto_form, plan
 from ..core.typing import Padding, PerAxis
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: The forms of a plan that issue convolutions, and the processor model's method for each.
-METHODS = {name: name for name in ("nzp", "paper", "stacked", "rows")} | {"split": "sd_trimmed"}
+METHODS = {form: {"split": "sd_trimmed"}.get(form, form) for form in reversed(COMPUTED_FORMS)}
 FORMS = ("auto", *reversed(METHODS))
 #: A layer of DCGAN, on the paper's 2-D array.
 INITIAL: dict[str, Any] = {
@@ -51,13 +52,11 @@ def account(
 ) -> pd.DataFrame:
     """Operations, speed and energy of one 2-D transposed convolution in every form, batch 1.
 
-    Speed and energy are predicted.
-
     Args:
         size, kernel, stride: in pixels or taps, an int for both axes or a (height, width) pair.
         padding: as for `splitdeconv.plan`.
         in_channels, out_channels: channels of input and output.
-        form: the form to look at: one of `FORMS`; "auto" is what the library chooses.
+        form: the form to highlight: one of `FORMS`; "auto" is what the library chooses.
         processor: a name, a path or a `splitdeconv.dlp.Processor`; no zeros are skipped in
             hardware.
         zeros: whether the zeros of zero insertion are "stored" in DRAM or "generated" beside the
@@ -155,7 +154,7 @@ def _layer(planned: SplitPlan, in_channels: int, out_channels: int) -> pd.DataFr
     if len(planned.axes) != 2:
         raise SplitDeconvError(
             "the processor model computes in two dimensions",
-            where="explorer",
+            where="size",
             expected="a size of 2 lengths",
             got=f"{len(planned.axes)} lengths",
         )

@@ -1,4 +1,4 @@
-"""Measurements that take long, kept as tables with the device, date and versions of each row.
+"""Measurements that take a long time, as tables with the device, date and versions of each row.
 
 `make measure` writes them to data/measured/, which is in git. Notebooks replay them, labelled as
 such, beside what they measure themselves. Everything in data/measured/ goes through `write`, so

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import dlp, networks
+from ..core.forms import FILE_FORMS
 from ..means import geometric_mean
 from ..toolchains import cpu, edgetpu, libtpu, vela
 from . import gains, measured, tpu_gains
@@ -33,7 +34,6 @@ COLUMNS = (
     "source",
     *(f"network_{gain}" for gain in _GAINS),
 )
-_SPLIT = ("split", "rows", "stacked")
 # Method and skipping of the processor model that represent split deconvolution, on the published
 # hardware and on plain hardware.
 _MODELLED = {"dot_product_16x16": "WA", "pe_array_32x7": "WA", "pe_array_16x16": "WA"}
@@ -132,7 +132,7 @@ def cloud_tpu() -> pd.DataFrame:
 
 
 def accelerators() -> pd.DataFrame:
-    """Rows of `summary` by times on GPUs and TPUs, where any were recorded."""
+    """Rows of `summary` by times on GPUs and TPUs; none are recorded yet, so there are no rows."""
     table, rows = measured.read("accelerators"), []
     if table.empty:
         return table
@@ -221,11 +221,11 @@ def _sums(table: pd.DataFrame, cost: str) -> pd.DataFrame:
     # Layers without any cost stay, as rows of NaN, so that their sums are NaN too.
     every = table[[*key, "layer"]].drop_duplicates()
     costs = costs.reindex(pd.MultiIndex.from_frame(every))
-    costs = costs.reindex(columns=["native", "nzp", "auto", *_SPLIT])
+    costs = costs.reindex(columns=["native", "nzp", "auto", *FILE_FORMS])
     # A target may choose an interleave that no other row has. A layer that it leaves costs as much
     # as native.
     costs["chosen"] = costs["auto"].where(costs["auto"] != costs["native"])
-    forms = costs[[*_SPLIT, "chosen"]].astype(float)
+    forms = costs[[*FILE_FORMS, "chosen"]].astype(float)
     costs["best"] = forms.min(axis=1)
     costs["forms"] = forms.fillna(np.inf).idxmin(axis=1).where(costs["best"].notna(), "")
     part = np.where(costs.index.get_level_values("layer") == gains.WHOLE, "network", "deconv")

@@ -3,19 +3,22 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
 from splitdeconv.convert import targets
 from splitdeconv.convert.decide import decide
-from splitdeconv.convert.targets import Operator, Refused, Target, load_target
+from splitdeconv.convert.targets import Operator, Preference, Refused, Target, load_target
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.core.plan import auto_form
 from tests.formats.sites import site
 from tests.refusals import refused
 
 ETHOS = ["ethos_u55", "ethos_u65", "ethos_u85"]
 TPUS = ["tpu_v2", "tpu_v3", "tpu_v4", "tpu_v5e", "tpu_v5p", "tpu_v6e"]
-NAMES = ["edge_tpu", *ETHOS, "generic", "onnxruntime", "openvino", "tflite_gpu", *TPUS, "xnnpack"]
+SHIPPED = {"edge_tpu", *ETHOS, "generic", "onnxruntime", "openvino", "tflite_gpu", *TPUS, "xnnpack"}
+NAMES = targets.names()
 # What each interleave and form emits, by format.
 EMITTED = {
     "tflite": {"CONV_2D", "PAD", "CONCATENATION", "RESHAPE", "STRIDED_SLICE"}
@@ -25,7 +28,28 @@ EMITTED = {
 
 
 def test_the_targets():
-    assert targets.names() == NAMES
+    assert set(NAMES) >= SHIPPED
+    assert sorted(NAMES) == NAMES
+
+
+def test_the_target_that_the_documents_show(tmp_path):
+    """It is a valid file, and its rule decides a layer of the types and strides that it names."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "structure.md").read_text()
+    path = tmp_path / "my_npu.yaml"
+    path.write_text(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    target = load_target(str(path))
+    assert target.name == path.stem
+    for dtype, stride in (("int8", 2), ("float16", 4)):
+        decision = decide(site((9, 6), 5, stride, cin=24, cout=10, dtype=dtype), target)
+        assert (decision.verdict, decision.form) == ("convert", "split")
+        assert decision.reason == f"{target.prefer[0].reason} ({target.prefer[0].source})"
+    beyond = decide(site((9, 6), 5, 5, cin=24, cout=10, dtype="int8"), target)
+    assert "no comparable layer was measured on my_npu" in beyond.reason
+
+
+def test_rules_may_name_every_form_of_a_file():
+    named = get_type_hints(Preference)["form"]
+    assert {form for part in get_args(named) for form in get_args(part)} == set(FILE_FORMS)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,11 +10,10 @@ from hypothesis import given, settings, strategies as st
 import splitdeconv as sd
 from splitdeconv.core.apply import split_filters
 from splitdeconv.core.definition import conv_transpose
-from splitdeconv.core.forms import INTERLEAVES
+from splitdeconv.core.forms import COMPUTED_FORMS as FORMS, INTERLEAVES
 from tests import references
 from tests.geometries import CASES, Case, cases
 
-FORMS = ("split", "rows", "stacked", "paper", "nzp")
 # Sums of at most 6*6*3 or 4*4*4*3 products of standard normals: with T = 192 and |xw| about 0.6,
 # rounding stays below T * eps * sum|xw| = 192 * 1.1e-16 * 122 = 2.6e-12 in the worst order, and
 # near 1e-14 in any real one.

@@ -2,8 +2,9 @@
 
 import pytest
 
+from splitdeconv.core.forms import COUNTS
 from splitdeconv.core.geometry import resolve
-from splitdeconv.formats.site import COUNTS, Site
+from splitdeconv.formats.site import Site
 from tests.refusals import refused
 
 AXES = resolve((5, 7), (3, 4), (2, 3), "SAME")

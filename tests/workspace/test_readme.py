@@ -36,7 +36,9 @@ def test_the_table_of_forms_is_what_plans_count():
 
 def test_the_first_screen_states_the_range_of_the_results():
     table = README[README.index("## Results") : README.index("## Use it in code")]
-    over_native = re.findall(r"^\|[^|]+\|[^|]+\| (\d+\.\d\d) \([^|]+\|[^|]+\|$", table, re.MULTILINE)
+    over_native = re.findall(
+        r"^\|[^|]+\|[^|]+\| (\d+\.\d\d) \([^|]+\|[^|]+\|$", table, re.MULTILINE
+    )
     assert len(over_native) == 12
     means = sorted(map(float, over_native))
     first = README[: README.index("## Convert your model")]

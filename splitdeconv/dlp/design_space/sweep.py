@@ -1,4 +1,4 @@
-"""Simulate networks on every processor that axes of values span, as tasks of dask."""
+"""Simulate networks on every combination of processor values, as dask tasks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
@@ -64,10 +64,10 @@ def sweep(
         by ``sel({"method": "sd"})``.
 
     Raises:
-        SplitDeconvError: as `simulate`, for any of the combinations and before the first is
-            computed; axes that do not fit; more than `MOST_POINTS` points, `MOST_LAYERS` layers or
-            `MOST_TASKS` tasks altogether; a scheduler that cannot be reached; dask or xarray is not
-            installed.
+        SplitDeconvError: for the reasons that `simulate` has, in any combination; all are checked
+            before anything is computed. Axes that do not fit; more than `MOST_POINTS` points,
+            `MOST_LAYERS` layers or `MOST_TASKS` tasks altogether; a scheduler that cannot be
+            reached; dask or xarray is not installed.
 
     Example:
         >>> import splitdeconv as sd

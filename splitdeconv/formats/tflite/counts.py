@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...core.forms import FILE_FORMS
 from ...core.geometry import known
 from ...core.plan import SplitPlan
 from ..site import Site
@@ -37,7 +38,7 @@ def counted(model: ModelT, site: Site) -> Site:
     tensor = model.subgraphs[site.key.subgraph].tensors[site.key.stored_weights]
     one_scale = len(set(np.asarray(tensor.quantization.scale, np.float32).tolist())) == 1
     counts: dict[str, int | None] = {
-        form: _issued(site, form, int(one_scale)) for form in ("nzp", "split", "rows", "stacked")
+        form: _issued(site, form, int(one_scale)) for form in ("nzp", *FILE_FORMS)
     }
     return replace(site, counts=counts)
 

@@ -87,7 +87,7 @@ def windows(plan: SplitPlan, axis: int = 0) -> tuple["Figure", pd.DataFrame]:
     if geometry.n is None or outputs is None:
         raise SplitDeconvError(
             "an axis of unknown length cannot be drawn",
-            where="draw.windows",
+            where="charts.plan.windows",
             expected="a known length",
             got=str(geometry),
         )
@@ -143,7 +143,7 @@ def interleave(plan: SplitPlan, most: int = 4) -> tuple["Figure", pd.DataFrame]:
         (figure, table): one row per output pixel, with its phase and block.
     """
     _need_rank(plan, 2)
-    most = check_count(most, "number of blocks", "draw.interleave")
+    most = check_count(most, "number of blocks", "charts.plan.interleave")
     sy, sx = (axis.s for axis in plan.axes)
     blocks = [min(most, axis.n or most) for axis in plan.axes]
     _need_size("outputs", sy * sx * prod(blocks))
@@ -178,7 +178,7 @@ def _need_rank(plan: SplitPlan, rank: int) -> None:
     if len(plan.axes) != rank:
         raise SplitDeconvError(
             f"this picture is of a {rank}-D plan",
-            where="draw",
+            where="charts.plan",
             expected=f"{rank} axes",
             got=f"{len(plan.axes)} axes",
         )
@@ -188,7 +188,7 @@ def _need_size(what: str, count: int) -> None:
     if count > MOST_CELLS:
         raise SplitDeconvError(
             "the plan is too large to draw",
-            where="draw",
+            where="charts.plan",
             expected=f"at most {MOST_CELLS:,} {what}",
             got=f"{count:,}",
             fix="draw a plan of fewer or shorter axes",
@@ -232,7 +232,7 @@ def _box(
     height: float = 0.8,
     size: float = 8.5,
 ) -> None:
-    """A labelled cell around (x, y); without the label if that could not be read."""
+    """A labelled cell around (x, y); the label is left out where it would be too small to read."""
     patches = require("matplotlib.patches", "notebooks")
     corner = x - width / 2, y - height / 2
     ax.add_patch(patches.Rectangle(corner, width, height, fc=colour, ec="0.35", lw=0.8))

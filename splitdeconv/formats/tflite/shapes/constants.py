@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..graph import Dimensions
     from .lengths import Number
 
-# Converters compute a few numbers in a few steps; malicious files may have no end.
+# Converters compute a few numbers in a few steps; malicious files may chain them without end.
 _MOST_STEPS, _MOST_NUMBERS = 32, 64
 _ARITHMETIC = {"ADD": add, "SUB": sub, "MUL": mul}
 _ELEMENTWISE = {
@@ -51,7 +51,7 @@ class Constants:
         return None if tensor.buffer in self._changeable else constant(self._model, tensor)
 
     def changes(self, index: int) -> bool:
-        """Whether a tensor has data in the file that may change, or unpacks such a tensor."""
+        """Whether a tensor has data in the file that may change, or dequantizes such a tensor."""
         tensor = self._graph.tensors[self._packed(index)]
         filled = contents(self._model, tensor) is not None
         return filled and tensor.buffer in self._changeable
