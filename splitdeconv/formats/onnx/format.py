@@ -34,7 +34,7 @@ class Onnx(Format):
         return path
 
     def bytes_outside(self, model: Path, path: str | None) -> int:
-        from .storage.outside import refers_to_files
+        from .storage.external_data import refers_to_files
 
         return self.parse(model, path).bytes_outside if refers_to_files(model) else 0
 

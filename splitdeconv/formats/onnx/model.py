@@ -19,7 +19,8 @@ float32, so a value halfway between two steps may be rounded either way.
 
 *External data* is only read from files inside the model's folder, and only when it is needed. What
 `OnnxModel.serialize` returns is self-contained, up to protobuf's limit of 2 GiB; what
-`OnnxModel.write` writes still refers to large tensors that have not changed; see `storage.outside`.
+`OnnxModel.write` writes still refers to large tensors that have not changed; see
+`storage.external_data`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from .shapes.fix import fix, inputs_of
 from .shapes.types import known_types, withdraw
 from .sites import find, find_foreign
 from .storage.bulk import light, save
-from .storage.outside import staying
+from .storage.external_data import staying
 from .tensors import LARGEST, all_tensors, array, inlined, is_external, locate
 
 if TYPE_CHECKING:

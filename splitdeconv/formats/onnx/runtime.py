@@ -11,7 +11,7 @@ import numpy as np
 from ...extras import require
 from ...limits import allowance
 from ..port import Input, Runner, number_type, rejected
-from .storage.outside import refers
+from .storage.external_data import refers
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, NodeArg

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .flatbuffer.appended_data import holds
 from .flatbuffer.bounds import damaged, schema
-from .flatbuffer.outside import holds
 
 if TYPE_CHECKING:
     from ...core.typing import NumpyArray

@@ -18,7 +18,7 @@ from ....errors import SplitDeconvError
 from ....extras import require
 from ..model import OnnxModel
 from ..tensors import LARGEST, locate
-from .outside import refers, staying
+from .external_data import refers, staying
 
 if TYPE_CHECKING:
     from typing import BinaryIO

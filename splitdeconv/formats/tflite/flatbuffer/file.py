@@ -14,8 +14,8 @@ import numpy as np
 
 from ....errors import SplitDeconvError
 from ....extras import require
+from .appended_data import bring_inside
 from .bounds import damaged, extent, schema
-from .outside import bring_inside
 
 if TYPE_CHECKING:
     from ....core.typing import NumpyArray

@@ -12,7 +12,7 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv.formats.onnx.storage import saving
-from splitdeconv.formats.onnx.storage.outside import SMALL, staying
+from splitdeconv.formats.onnx.storage.external_data import SMALL, staying
 from splitdeconv.formats.onnx.storage.saving import completed
 from tests.formats.onnx.models import model, node, value
 from tests.refusals import refused
