@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.onnx.model import OnnxModel
 from tests.formats.onnx.models import convert, initializers, kinds, model, node, problem, run, value
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 4, 5, 4)).astype("f4")
 BYTES = RNG.integers(0, 256, (4, 3, 3, 5))

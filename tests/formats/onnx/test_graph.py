@@ -6,11 +6,12 @@ import onnx.inliner
 import pytest
 from onnx import helper, numpy_helper
 
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.onnx.graph import scopes, sweep, trace, uses
 from splitdeconv.formats.onnx.model import OnnxModel
 from tests.formats.onnx.models import convert, kinds, model, problem, run, tensor, value
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 RNG = np.random.default_rng(0)
 X = RNG.integers(-3, 4, (1, 2, 3, 4)).astype("f")
 W = RNG.integers(-3, 4, (2, 2, 3, 3)).astype("f")

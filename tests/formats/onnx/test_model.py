@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.input_shapes import requested_shapes
 from splitdeconv.formats.onnx.geometry import from_onnx
 from splitdeconv.formats.onnx.model import OnnxModel
@@ -24,7 +25,7 @@ from tests.formats.onnx.models import (
 )
 from tests.refusals import refused
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 
 
 def _chain(**how):

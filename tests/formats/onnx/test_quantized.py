@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.onnx.model import OnnxModel
 from tests.formats.onnx.models import (
     convert,
@@ -18,7 +19,7 @@ from tests.formats.onnx.models import (
     value,
 )
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 RNG = np.random.default_rng(0)
 X = RNG.integers(-9, 10, (2, 4, 5, 4)).astype("f")
 W = RNG.integers(-9, 10, (4, 3, 3, 5)).astype("f")

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import splitdeconv as sd
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.tflite.model import TFLiteModel
 from tests.formats.tflite.cases import CASES, HARD
 from tests.formats.tflite.models import Deconv, convert, deconv_model, operators, unpack
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 
 
 def executed(data):

@@ -5,6 +5,7 @@ from itertools import cycle
 import numpy as np
 import pytest
 
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.tflite import hybrid as tflite_hybrid
 from splitdeconv.formats.tflite.model import TFLiteModel
 from splitdeconv.formats.tflite.rewrite import split as tflite_split
@@ -24,7 +25,7 @@ from tests.formats.tflite.models import (
     unpack,
 )
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 # Kernels of every parity against strides of every parity, batches, channels, scales and biases, in
 # turn.
 TURNS = list(zip(CASES, cycle(("concat", "batch_to_space", "transpose")), strict=False))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 import splitdeconv as sd
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.tflite.arena import arena_peak
 from splitdeconv.formats.tflite.model import TFLiteModel
 from splitdeconv.formats.tflite.rewrite.move import Mover
@@ -17,7 +18,7 @@ from tests.formats.tflite.models import REFERENCE, XNNPACK, convert, operators, 
 
 pytestmark = pytest.mark.slow
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 KINDS = ("float32", "float16", "int8", "int16x8")
 BUILTINS = {
     "int8": tf.lite.OpsSet.TFLITE_BUILTINS_INT8,

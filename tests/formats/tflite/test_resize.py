@@ -5,6 +5,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import splitdeconv as sd
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.tflite.model import TFLiteModel
 from tests.formats.tflite.cases import CASES
 from tests.formats.tflite.models import (
@@ -21,7 +22,7 @@ from tests.formats.tflite.models import (
     unpack,
 )
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 FREE = ("depth_to_space", "batch_to_space")
 # At every size: the shortest images have no pixel beyond a kernel's border.
 SIZES = [(1, (5, 4)), (3, (5, 4)), (2, (7, 3)), (1, (2, 9)), (4, (11, 8))]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from splitdeconv.core.definition import rounding_bound
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.tflite.graph import constant
 from splitdeconv.formats.tflite.rewrite import split as tflite_split
 from tests.formats.tflite.cases import CASES
@@ -22,7 +23,7 @@ from tests.formats.tflite.models import (
     unpack,
 )
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 # Every geometry in every form; the interleaves take turns, so that each form meets each of them.
 TURNS = list(
     zip(

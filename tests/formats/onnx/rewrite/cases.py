@@ -3,10 +3,11 @@
 import numpy as np
 
 from splitdeconv import SplitDeconvError
+from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.core.plan import SplitPlan
 from splitdeconv.formats.onnx.geometry import from_onnx
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 INTERLEAVES = ("concat", "depth_to_space", "transpose")
 OPSETS = (8, 9, 10, 11, 13, 17, 18, 21, 22)
 

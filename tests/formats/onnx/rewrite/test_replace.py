@@ -5,9 +5,10 @@ import onnx
 import pytest
 from onnx import helper
 
+from splitdeconv.core.forms import FILE_FORMS
 from tests.formats.onnx.models import convert, kinds, model, node, run, tensor, value
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 INTERLEAVES = ("concat", "depth_to_space", "transpose")
 RNG = np.random.default_rng(11)
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from splitdeconv.core.forms import FILE_FORMS
 from tests.formats.onnx.models import convert, model, run, value
 
-FORMS = ("split", "rows", "stacked")
+FORMS = FILE_FORMS
 
 
 @pytest.mark.parametrize("auto_pad", ["SAME_LOWER", "SAME_UPPER"])
