@@ -73,6 +73,8 @@ def relink(text, folder, root, address) -> str:
             return f"](/{page_of(Path(root) / path, root)})"
         if path.startswith("docs/") and path.endswith(".png"):
             return f"](/{Path(path).name})"
+        if path.startswith("docs/") and path.endswith(".md"):
+            return f"](/{path.removeprefix('docs/')}{anchor})"
         kind = "tree" if (Path(root) / path).is_dir() else "blob"
         return f"]({address}/{kind}/main/{path}{anchor})"
 
