@@ -82,10 +82,14 @@ def relink(text, folder, root, address) -> str:
 
 
 def guide(readme, folder):
-    """Make a page of each of the README's sections, in their order."""
+    """Make a page of each of the README's sections, in their order, and link to these pages."""
     folder.mkdir()
-    sections = re.split(r"^## ", readme.read_text(), flags=re.MULTILINE)[1:]
-    for number, section in enumerate(sections):
+    text = readme.read_text()
+    for number, title in enumerate(re.findall(r"^## (.*)$", text, re.MULTILINE)):
+        name = re.sub(r"\W+", "-", title.lower()).strip("-")
+        text = text.replace(f"](#{name})", f"](/guide/{number:02}-{name}.md)")
+    readme.write_text(text)
+    for number, section in enumerate(re.split(r"^## ", text, flags=re.MULTILINE)[1:]):
         title, _, text = section.partition("\n")
         name = re.sub(r"\W+", "-", title.lower()).strip("-")
         (folder / f"{number:02}-{name}.md").write_text(f"# {title}\n{text}")

@@ -58,7 +58,8 @@ def test_links_lead_to_pages_or_to_the_repository(root, folder, link, page):
 
 def test_the_sections_of_the_readme_are_pages_in_their_order(tmp_path):
     (tmp_path / "README.md").write_text(
-        "# us\n\n## Zebra first\n\none\n\n### deeper\n\n## A last: `x`\n\ntwo\n"
+        "# us\n\nsee [x](#zebra-first) and [y](#deeper)\n\n"
+        "## Zebra first\n\none\n\n### deeper\n\n## A last: `x`\n\ntwo\n"
     )
     site_pages.guide(tmp_path / "README.md", tmp_path / "guide")
     pages = {path.name: path.read_text() for path in sorted((tmp_path / "guide").iterdir())}
@@ -66,6 +67,8 @@ def test_the_sections_of_the_readme_are_pages_in_their_order(tmp_path):
         "00-zebra-first.md": "# Zebra first\n\none\n\n### deeper\n\n",
         "01-a-last-x.md": "# A last: `x`\n\ntwo\n",
     }
+    first = (tmp_path / "README.md").read_text().split("## ")[0]
+    assert first == "# us\n\nsee [x](/guide/00-zebra-first.md) and [y](#deeper)\n\n"
 
 
 def test_the_help_of_every_verb_is_shown_without_trailing_blanks():
