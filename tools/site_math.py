@@ -19,7 +19,8 @@ def picture(formula) -> str:
         ValueError: it is not what matplotlib sets, which is a part of TeX; of the rest, \bmod is
             understood.
     """
-    text = "$" + re.sub(r"\\bmod\b", r"\\;\\mathrm{mod}\\;", formula.strip()) + "$"
+    line = " ".join(formula.split())  # a line of source may end within a formula
+    text = "$" + re.sub(r"\\bmod\b", r"\\;\\mathrm{mod}\\;", line) + "$"
     font, svg = FontProperties(size=SIZE), io.BytesIO()
     _, height, depth, *_ = mathtext.MathTextParser("path").parse(text, dpi=72, prop=font)
     mathtext.math_to_image(text, svg, prop=font, dpi=72, format="svg")
