@@ -1,6 +1,7 @@
 """What the converter makes of one case, and whether that is right."""
 
 import json
+import sys
 import tempfile
 from dataclasses import dataclass
 from importlib import import_module
@@ -102,8 +103,15 @@ def convert(case, path, verify=True):
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         verb = Convert(Options(**case.options), verify, samples=2, seed=0)
         task = Task(verb, Files(path, path.name, beside=path))
+        _number_anew()
         report = json.loads(json.dumps(jobs.run(task, Path(folder))))
         return (Path(folder) / "output").read_bytes(), report
+
+
+def _number_anew():
+    """Let Keras number the layers that a file does not name from 1, as in a new process."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session(free_memory=False)
 
 
 def _compare(case, result, folder, rng, enter):

@@ -120,7 +120,7 @@ def _source(this: Found) -> tuple[str, int]:
     """(name, data type) of the value at which the part of a site begins."""
     name = this.node.input[0]
     before = this.scope.producers.get(name)
-    if before is None or before.op_type != "DequantizeLinear" or this.scope.function:
+    if before is None or before.op_type != "DequantizeLinear":
         return name, this.computes
     point = before.input[2] if len(before.input) > 2 else ""
     tensor = this.scope.constant(point) if point else None
