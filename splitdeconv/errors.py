@@ -1,7 +1,8 @@
 """The one exception of the library, how it shows values, and the checks that many modules make."""
 
+import difflib
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
@@ -12,6 +13,8 @@ _MOST = 2**100
 # Keeps an error readable whatever a file or an argument contains. Compilers' logs are the longest
 # texts worth quoting.
 _LONGEST_DETAIL, _LONGEST_VALUE = 1000, 200
+# Longer texts are not misspelt names; comparing them would take long.
+_LONGEST_NAME = 100
 
 
 class SplitDeconvError(ValueError):
@@ -118,17 +121,47 @@ def explain(error: Exception) -> str:
 
 
 def check_choice(
-    value: object, known: Collection[str], name: str, where: str | None = None
+    value: object,
+    known: Collection[str],
+    name: str,
+    where: str | None = None,
+    *,
+    other: str = "",
 ) -> None:
-    """Refuse a `value` that is not one of the `known` strings.
+    """Refuse a `value` that is not one of the `known` strings, and propose the most similar ones.
+
+    Args:
+        value: what was given.
+        known: what is allowed.
+        name: what the strings name, as an error calls it.
+        where: the argument, call or file it was given to; by default `name`.
+        other: what else the caller accepts, such as ", or the path of a .yaml file".
 
     Raises:
         SplitDeconvError: it is another string, or not a string.
     """
     if not isinstance(value, str) or value not in known:
         raise SplitDeconvError(
-            f"unknown {name}", where=where or name, expected=", ".join(known), got=shown(value)
+            f"unknown {name}",
+            where=where or name,
+            expected=f"{', '.join(known)}{other}",
+            got=shown(value),
+            fix=suggestion(value, known),
         )
+
+
+def suggestion(value: object, known: Iterable[str]) -> str | None:
+    """Which of the `known` names `value` may stand for, as a fix; None if it resembles none."""
+    if not isinstance(value, str) or not 1 < len(value) <= _LONGEST_NAME:
+        return None
+    names = {name.lower(): name for name in known}
+    if value.lower() in names:
+        return f"did you mean {names[value.lower()]}?"
+    alike = difflib.get_close_matches(value.lower(), names, n=3)
+    alike += [name for name in sorted(names) if name.startswith(value.lower())]
+    # A dict, because a set would lose the order, the most similar name first.
+    likely = list(dict.fromkeys(names[name] for name in alike))[:3]
+    return f"did you mean {' or '.join(likely)}?" if likely else None
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -171,9 +204,7 @@ def check_seconds(value: object, name: str, where: str) -> float:
     seconds: Any = value
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < seconds < _LONGEST:
         expected = f"seconds, above 0 and below {_LONGEST:,}"
-        raise SplitDeconvError(
-            f"the {name} is out of range", where=where, expected=expected, got=shown(value)
-        )
+        raise SplitDeconvError(f"invalid {name}", where=where, expected=expected, got=shown(value))
     return float(seconds)
 
 

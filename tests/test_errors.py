@@ -20,6 +20,7 @@ from splitdeconv.errors import (
     one_line,
     shorten,
     shown,
+    suggestion,
 )
 from tests.refusals import refused
 
@@ -67,7 +68,7 @@ def test_it_comes_unchanged_out_of_a_traced_function():
     def run(x):
         return sd.conv2d_transpose(x, tf.ones((3, 3, 1, 1)), (1, 9, 8, 1), 2)
 
-    with refused("no input of this length yields that output length") as caught:
+    with refused("an input of this length cannot give that output length") as caught:
         run(tf.ones((1, 4, 4, 1)))
     assert caught.value.fix
 
@@ -88,6 +89,29 @@ def test_choices():
             "a, b",
             repr(value),
         )
+
+
+@pytest.mark.parametrize(
+    ("value", "proposed"),
+    [
+        ("dcgna", "did you mean dcgan?"),
+        ("DCGAN", "did you mean dcgan?"),
+        ("sn", "did you mean sngan?"),
+        ("pe_arr", "did you mean pe_array_8 or pe_array_7x9?"),
+        ("resnet", None),
+        ("d", None),
+        ("", None),
+        ("dcgan" * 10**5, None),
+        (7, None),
+    ],
+)
+def test_a_name_that_is_alike_is_proposed(value, proposed):
+    known = ("sngan", "dcgan", "pe_array_8", "pe_array_7x9")
+    assert suggestion(value, known) == proposed
+    with refused("unknown network") as caught:
+        check_choice(value, known, "network", other=", or a file")
+    assert caught.value.fix == proposed
+    assert caught.value.expected == "sngan, dcgan, pe_array_8, pe_array_7x9, or a file"
 
 
 @pytest.mark.parametrize("value", [0, -3, 2.0, True, "2", None])
@@ -133,7 +157,7 @@ def test_seconds(value):
     for time in (2, 0.5, np.float32(0.5)):
         waited = check_seconds(time, "timeout", "here")
         assert (waited, type(waited)) == (time, float)
-    with refused("the timeout is out of range") as caught:
+    with refused("invalid timeout") as caught:
         check_seconds(value, "timeout", "here")
     assert caught.value.expected == "seconds, above 0 and below 100,000,000"
     assert (caught.value.where, caught.value.got) == ("here", repr(value))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -208,13 +209,13 @@ def _bench(
         if other is None:
             result = api.convert(model, target, inputs=inputs, **limits)
             if not result.report.converted:
+                command = ["splitdeconv", "inspect", str(model), "--target", target]
                 raise SplitDeconvError(
-                    "there is no second model to compare it with",
+                    f"nothing to time: the target {target} converts no layer of this model",
                     where=str(model),
-                    expected="a transposed convolution that the target would have converted, or a "
-                    "second model",
-                    got=f"none for target {target}",
-                    fix="see splitdeconv inspect",
+                    expected="a model with a layer that the target converts, or a second model "
+                    "file",
+                    fix=f"{shlex.join(command)} gives the reasons",
                 )
             other = result.model
         times = time_files(model, other, threads=threads, turns=turns, inputs=inputs, **limits)

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 from ..formats.site import Site
 
-Range = tuple[int | float | None, int | float | None]
+#: The first and last value, as a data file gives them.
+Range: TypeAlias = Annotated[
+    tuple[int | float | None, int | float | None],
+    "a range [first, last] of numbers (null for an open end)",
+]
 #: A fact about a site; None if it is unknown.
 Fact: TypeAlias = float | bool | None
 

@@ -100,8 +100,8 @@ def _verify(verb: Verify, files: Files, folder: Path) -> dict[str, Any]:
         raise SplitDeconvError(
             "the two models are of different formats",
             where=str(converted),
-            expected=f"a model in {kind}",
-            got=f"one in {other}",
+            expected=f"a .{kind} model, as the original",
+            got=f"a model in the format .{other}",
             fix="give two files of the same format",
         )
     _enter(folder, "verifying")

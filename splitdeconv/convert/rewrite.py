@@ -106,7 +106,8 @@ def examine(
             where="target",
             expected=", ".join(target.formats),
             got=kind,
-            fix="choose another target, or export the model to that format first",
+            fix="choose another target, or export the model to "
+            f"{' or '.join(f'.{name}' for name in target.formats)} first",
         )
     model = format_of(kind).parse(data, path)
     sites, operators = model.sites(), model.operators()

@@ -52,9 +52,10 @@ def read(
     file_format = format_of(kind)
     if size is not None and not file_format.sized:
         raise SplitDeconvError(
-            "only an ONNX model can leave its image size open",
+            f"the image size of a {kind} model is fixed",
             where=where,
-            expected=f"no size for a {kind} model",
-            got=f"size {size}",
+            expected="no image size",
+            got="x".join(map(str, size)),
+            fix="omit --size (size=)",
         )
     return file_format.layers(data, where, path, size)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ..datafiles import schema
-from ..errors import SplitDeconvError, check_choice, shown
+from ..errors import check_choice
 from ..formats import registry
 from ..formats.site import DTYPES, Site
 from .conditions import When, facts
@@ -232,13 +232,7 @@ def load_target(name_or_path: str | os.PathLike[str]) -> Target:
     text = str(name_or_path)
     if text.endswith((".yaml", ".yml")):
         return _checked(schema.read(Target, Path(name_or_path)), text)
-    if text not in names():
-        raise SplitDeconvError(
-            "unknown target",
-            where="target",
-            expected=", ".join(names()) + ", or the path of a .yaml file",
-            got=shown(text),
-        )
+    check_choice(text, names(), "target", other=", or the path of a .yaml file")
     return _shipped(text)
 
 
@@ -269,10 +263,5 @@ def _checked(target: Target, where: str) -> Target:
         ("static_shapes", "static_source"),
     ):
         if getattr(target, name) != "unknown" and getattr(target, source) is None:
-            raise SplitDeconvError(
-                f"a key is missing in a data file: {source}",
-                where=where,
-                expected="a text",
-                got=f"{name} without it",
-            )
+            raise schema.missing(source, where, [name], f"a text, the source of {name}")
     return target

@@ -121,7 +121,11 @@ def time_models(
             times = bench.interleaved(functions, turns=turns, budget=budget)
         except RejectedError as error:
             raise SplitDeconvError(
-                "the models do not accept the same inputs", where=", ".join(models), got=str(error)
+                "the models do not accept the same inputs",
+                where=", ".join(models),
+                expected="models with the same input names and shapes",
+                got=str(error),
+                fix="give the original and its conversion",
             ) from None
         part = bench.summarize(times, baseline=baseline, seed=seed).rename(columns={"name": "form"})
         fed = ", ".join(
@@ -222,5 +226,9 @@ def _runner(name: str, data: bytes, kind: str, path: str | None, threads: int) -
         return next(iter(load(format_of(kind), data, path, threads=threads).values()))
     except RejectedError as error:
         raise SplitDeconvError(
-            "the runtime rejected the model", where=name, got=str(error)
+            "the runtime rejected the model",
+            where=name,
+            expected="a model that LiteRT or ONNX Runtime loads on this CPU",
+            got=str(error),
+            fix="splitdeconv verify shows which operator is the cause",
         ) from None

@@ -47,11 +47,12 @@ def per_axis(
     """
     values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
     if len(values) != rank or not all(_is_length(v, least, optional) for v in values):
+        too_large = any(is_integer(v) and v > LARGEST for v in values)
+        kind = "at most 2^62" if too_large else f"an integer of at least {least}"
         raise SplitDeconvError(
-            f"{name} does not fit a {rank}-D transposed convolution",
+            f"invalid {name} for a {rank}-D transposed convolution",
             where=name,
-            expected=f"an int from {least} to {LARGEST}, or {rank} of them"
-            + (", or None" if optional else ""),
+            expected=f"{kind}, or {rank} of them" + (", or None" if optional else ""),
             got=shown(value),
         )
     return tuple(None if v is None else int(v) for v in values)

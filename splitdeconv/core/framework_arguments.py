@@ -93,10 +93,10 @@ def read_output_shape(
         )
     if None not in (known[0], sizes[0]) and known[0] != sizes[0]:
         raise SplitDeconvError(
-            "the output's batch is not the input's",
+            "output_shape has a different batch size from the input",
             where="output_shape",
-            expected=f"{sizes[0]} images",
-            got=f"{known[0]} images",
+            expected=f"a batch of {sizes[0]}",
+            got=f"a batch of {known[0]}",
         )
     return known
 

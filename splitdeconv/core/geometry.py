@@ -189,6 +189,12 @@ def resolve(
     return axes
 
 
+def describe(index: int, n: int | None, k: int, s: int, d: int) -> str:
+    """One dimension as an error names it."""
+    length = "unknown" if n is None else n
+    return f"dimension {index} (input {length}, kernel {k}, stride {s}, dilation {d})"
+
+
 def _axis(
     index: int,
     n: int | None,
@@ -200,10 +206,11 @@ def _axis(
     extra: int | None,
 ) -> Axis:
     """Apply one convention's rule to one dimension."""
+    where = describe(index, n, k, s, d)
     if o is not None and extra is not None:
         raise SplitDeconvError(
             "output_shape and output_padding both fix the output size",
-            where=f"spatial dimension {index}",
+            where=where,
             expected="one of the two",
             got=f"output_shape={o}, output_padding={extra}",
             fix="leave one of them out",
@@ -211,9 +218,10 @@ def _axis(
     if o is not None and n is None:
         raise SplitDeconvError(
             "an explicit output size needs a known input size",
-            where=f"spatial dimension {index}",
+            where=where,
             expected="the default output size (output_shape=None), or an input length",
-            got=f"input length None, output_shape={o}",
+            got=f"input length unknown, output length {o}",
+            fix="give the input size, or leave the output size out",
         )
     k_e = effective_kernel(k, d)
     # What output lengths are legal, as tail = o - n*s: the default, the range, and the shortest
@@ -235,7 +243,7 @@ def _axis(
     if extra is not None and extra >= bound:
         raise SplitDeconvError(
             "the output padding is too large",
-            where=f"spatial dimension {index}",
+            where=where,
             expected=f"output_padding < {bound} (stride {s}, dilation {d})",
             got=f"output_padding={extra}",
         )
@@ -246,16 +254,16 @@ def _axis(
         tail = o - n * s
     if o is not None and n is not None and not least <= tail <= most:
         raise SplitDeconvError(
-            "no input of this length yields that output length",
-            where=f"spatial dimension {index}: n={n} k={k} s={s} d={d} padding={rule}",
+            "an input of this length cannot give that output length",
+            where=f"{where}, padding {rule}",
             expected=f"output length {max(n * s + least, 1)} to {n * s + most}",
             got=f"output length {o}",
-            fix="pass a length in that range, or None for the default",
+            fix="give a length in that range, or leave the output size out",
         )
     if n is not None and n * s + tail < 1:
         raise SplitDeconvError(
             "the padding crops the whole output away",
-            where=f"spatial dimension {index}: n={n} k={k} s={s} d={d} padding={rule}",
+            where=f"{where}, padding {rule}",
             expected="an output of at least one element",
             got=f"output length {n * s + tail}",
             fix="crop less or enlarge the input",

@@ -57,8 +57,16 @@ def load(text: str, where: str) -> Any:
         raise
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The parser passes some invalid escapes and directives on to Python's own conversions.
-        raise _refusal("syntax error", where, "YAML", one_line(error)) from None
+        raise _refusal("syntax error", where, "YAML", _described(error)) from None
     return reader.value
+
+
+def _described(error: Exception) -> str:
+    """What the parser says, with the place but without the excerpt that it quotes."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return one_line(error)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
 
 
 @dataclass

@@ -38,7 +38,7 @@ def check_processor(processor: "Processor", where: str) -> None:
     require(processor.dataflows, "dataflows", "at least one", "none")
     skipping = list(processor.skipping)
     require("none" in skipping, "skipping", "'none' among them", skipping)
-    _check_numbers(processor, require)
+    _check_numbers(processor, require, where)
 
 
 def check_technology(technology: "Technology", where: str) -> None:
@@ -52,7 +52,7 @@ def check_technology(technology: "Technology", where: str) -> None:
         SplitDeconvError: a value that does not fit, by its dotted path.
     """
     require = partial(_require, where)
-    _check_numbers(technology, require)
+    _check_numbers(technology, require, where)
     low, high = technology.low, technology.high
     for name, band in (("low", low), ("high", high)):
         require(set(band) == set(PARTS), name, f"exactly {', '.join(PARTS)}", ", ".join(band))
@@ -71,7 +71,7 @@ def check_technology(technology: "Technology", where: str) -> None:
         require(fits, f"mac_pj.{bits}", "bits, and a positive number", value)
 
 
-def _check_numbers(record: "Processor | Technology", require: _Require) -> None:
+def _check_numbers(record: "Processor | Technology", require: _Require, where: str) -> None:
     """Every number is positive and finite (leakage may be 0) and, other than a default, sourced."""
     values: dict[str, Any] = {
         field.name: getattr(record, field.name)
@@ -84,28 +84,43 @@ def _check_numbers(record: "Processor | Technology", require: _Require) -> None:
     }
     for name, value in quantities.items():
         if name.startswith("leakage"):
-            expected = f"a positive number of at most {_MOST:g}, or 0"
+            expected = f"a positive number of at most {_MOST:,.0f}, or 0"
             require(0 <= value <= _MOST, name, expected, value)
         elif isinstance(value, int | float):
-            expected = f"a positive number, 1/{_MOST:g} to {_MOST:g}"
-            require(1 / _MOST <= value <= _MOST, name, expected, value)
+            require(1 / _MOST <= value <= _MOST, name, _bounds(value), value)
     missing = [
         name
         for name, value in quantities.items()
         if not record.origins.get(name) and value != defaults[name]
     ]
-    path = f"origins.{missing[0]}" if len(missing) == 1 else "origins"
-    got = f"nothing for {', '.join(missing)}"
-    require(not missing, path, "where each number comes from, under its key", got)
+    if missing:
+        raise SplitDeconvError(
+            f"numbers without a source: {', '.join(missing)}",
+            where=where,
+            expected="an entry under origins for each, which says where it comes from, or "
+            "'assumed: ...'",
+            got=f"origins of {', '.join(record.origins) or 'none'}",
+        )
     for name in record.origins:
         expected = f"one of {', '.join(quantities)}"
-        require(name in quantities, f"origins.{name}", expected, "an unknown key")
+        require(name in quantities, f"origins.{name}", expected, "a key without a number")
+
+
+def _bounds(value: float) -> str:
+    """What a number must be instead of `value`."""
+    if value > _MOST:
+        return f"at most {_MOST:,.0f}"
+    return (
+        "an integer of at least 1"
+        if isinstance(value, int)
+        else f"a positive number, {1 / _MOST:g} or more"
+    )
 
 
 def _require(where: str, condition: object, path: str, expected: str, got: object) -> None:
     if not condition:
         raise SplitDeconvError(
-            f"a data file does not fit: {path}",
+            f"invalid value of {path}",
             where=where,
             expected=expected,
             got=shorten(got, 300) if isinstance(got, str) else shown(got),

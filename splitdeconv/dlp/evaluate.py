@@ -100,8 +100,9 @@ def _check_count(work: Work, batch: Counts) -> None:
     most = float(np.max(batch)) * np.prod(counts, axis=0).max()
     if most > 2**62:
         raise SplitDeconvError(
-            "the batch is out of range",
+            "the batch is too large",
             where="batch",
-            expected="at most 2^62 multiplications in a layer, zeros included",
+            expected="at most 2^62 multiplications per layer, zeros included",
             got=f"batch {np.max(batch)}, {most:.3g} multiplications",
+            fix="use a smaller batch",
         )

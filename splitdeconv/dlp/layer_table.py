@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..core.geometry import effective_kernel, resolve
 from ..core.layer import COLUMNS, Layer
-from ..errors import SplitDeconvError, check_choice, shorten, shown
+from ..errors import SplitDeconvError, check_choice, shorten, shown, suggestion
 
 KINDS = ("conv", "deconv", "dense")
 PADDINGS = ("SAME", "VALID", "EXPLICIT", "")
@@ -57,8 +57,20 @@ def complete(rows: Iterable[Mapping[str, Any]], where: str) -> pd.DataFrame:
     for column in rows[0]:
         if column not in COLUMNS:
             raise SplitDeconvError(
-                "unknown column", where=where, expected=", ".join(COLUMNS), got=shown(column)
+                "unknown column",
+                where=where,
+                expected=", ".join(COLUMNS),
+                got=shown(column),
+                fix=suggestion(column, COLUMNS),
             )
+    absent = [column for column in NEEDED if not any(column in row for row in rows)]
+    if absent:
+        raise SplitDeconvError(
+            f"columns are missing: {', '.join(absent)}",
+            where=where,
+            expected=f"at least the columns {', '.join(NEEDED)}",
+            got=shorten(", ".join(rows[0]), 200),
+        )
     table = [_Row(row, number, where).completed().row() for number, row in enumerate(rows, start=1)]
     return pd.DataFrame(table, columns=COLUMNS)
 

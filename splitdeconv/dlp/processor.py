@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from ..datafiles import schema
-from ..errors import SplitDeconvError, shown
+from ..errors import SplitDeconvError, shown, suggestion
 from .checks import check_processor, check_technology
 
 Dataflow = Literal["output_stationary", "weight_stationary", "dot_product"]
@@ -155,7 +155,7 @@ def load_processor(source: ProcessorLike) -> Processor:
         load_technology(processor.technology)
     except SplitDeconvError as error:
         raise SplitDeconvError(
-            f"a data file does not fit: technology: {error.problem}",
+            f"invalid value of technology: {error.problem}",
             where=where,
             expected=error.expected,
             got=error.got,
@@ -217,11 +217,13 @@ def _load(cls: type[_Record], source: str | Path, kind: str) -> _Record:
         return _shipped(cls, folder, source)  # type: ignore[arg-type]  # of a class, not a record
     if isinstance(source, str | Path) and Path(source).is_file():
         return schema.read(cls, Path(source))
+    known, given = _names(folder), str(source) if isinstance(source, Path) else source
     raise SplitDeconvError(
-        f"unknown {kind}",
-        where=f"load_{kind}",
-        expected=f"a YAML file, or one of {', '.join(_names(folder))}",
-        got=shown(source if not isinstance(source, Path) else str(source)),
+        f"there is no such {kind} or file",
+        where=kind,
+        expected=f"the path of an existing .yaml file, or one of {', '.join(known)}",
+        got=shown(given),
+        fix=suggestion(given, known),
     )
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pandas as pd
 
 from ..datafiles.textfile import read_text
-from ..errors import SplitDeconvError, shorten, shown
+from ..errors import SplitDeconvError, shorten, shown, suggestion
+from ..formats.registry import listed
 from .layer_table import complete
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ NetworkLike: TypeAlias = "str | os.PathLike[str] | bytes | pd.DataFrame | keras.
 _ALIASES = {"layer": ("name",), "stride": ("stride_h", "stride_w"), "mac": ("macs",), "source": ()}
 _MOST_COLUMNS = 100
 _TIMES = re.compile(r"(.*\S)\s+\((\d{1,4})x\)")
-_EXPECTED = (
-    "the name of a network, a keras.Model, a table of layers, "
-    "or a .csv, .tflite, .onnx or .keras file"
-)
 
 
 def workload(source: NetworkLike, **options: Any) -> pd.DataFrame:
@@ -71,12 +68,12 @@ def workload(source: NetworkLike, **options: Any) -> pd.DataFrame:
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if not path.is_file():
-            expected = f"a file, or one of {', '.join(names())}"
             raise SplitDeconvError(
                 "there is no such network or file",
-                where="workload",
-                expected=expected,
+                where="network",
+                expected=f"the path of an existing file, or one of {', '.join(names())}",
                 got=shown(str(source)),
+                fix=suggestion(str(source), names()),
             )
         if path.suffix.lower() == ".csv":
             return _csv(path, options)
@@ -86,8 +83,12 @@ def workload(source: NetworkLike, **options: Any) -> pd.DataFrame:
     if is_keras(source):
         _allow(options, (), "a keras.Model")
         return layer_table(source)
+    kinds = "the name of a network, a keras.Model, a table of layers"
     raise SplitDeconvError(
-        "not a network", where="workload", expected=_EXPECTED, got=type(source).__name__
+        "not a network",
+        where="network",
+        expected=f"{kinds}, or a .csv, {listed()} file",
+        got=type(source).__name__,
     )
 
 

@@ -76,7 +76,7 @@ def parsed(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
             )
         if name in shapes:
             raise SplitDeconvError(
-                "invalid input shapes: expected one per input",
+                "two shapes are given for one input",
                 where="--input-shape",
                 expected=f"{name or 'a shape'} once",
                 got=f"{text_of(shapes[name])} and {sizes}",
@@ -155,9 +155,9 @@ def requested_shapes(
         for index in _named(name, inputs):
             if (earlier := shapes[index]) is not None:
                 raise SplitDeconvError(
-                    "invalid input shapes: expected one per input",
+                    "two shapes are given for one input",
                     where=f"input {inputs[index].name}",
-                    expected="one of its names",
+                    expected="one shape",
                     got=f"{text_of(earlier)} and {text_of(shape)}",
                 )
             _check_fit(inputs[index], shape)
@@ -178,7 +178,7 @@ def _named(name: str, inputs: Sequence[ModelInput]) -> Sequence[int]:
             where=_WHERE,
             expected=f"one of: {declared or 'none, it has none'}",
             got=name or "a shape without a name",
-            fix=_paste(advice(inputs)),
+            fix=_paste(advice(inputs)) or ("use one of these names" if inputs else None),
         )
     return positions
 
@@ -187,13 +187,15 @@ def _check_fit(entry: ModelInput, shape: tuple[int, ...]) -> None:
     if entry.shape is None:
         return
     if len(shape) != len(entry.shape):
-        problem = f"expected {len(entry.shape)} dimensions"
+        problem = f"invalid input shape: expected {len(entry.shape)} dimensions"
     elif any(n not in (None, m) for n, m in zip(entry.shape, shape, strict=True)):
-        problem = "expected the sizes that are fixed in the file"
+        problem = "the shape of this input is fixed in the file"
+        if entry.is_open:
+            problem = "some lengths of this input are fixed in the file"
     else:
         return
     raise SplitDeconvError(
-        f"invalid input shape: {problem}",
+        problem,
         where=f"input {entry.name}",
         expected=f"{entry.declared}, as declared in the file"
         + (", a number for each ?" if entry.is_open else ""),

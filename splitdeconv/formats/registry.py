@@ -22,6 +22,17 @@ def names() -> list[str]:
     return list(_loaders())
 
 
+def listed() -> str:
+    """The file names of all formats, as an error lists them.
+
+    Example:
+        >>> listed()
+        '.keras, .onnx or .tflite'
+    """
+    *others, last = (f".{name}" for name in names())
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def format_of(name: str) -> Format:
     """The format with a name.
 

@@ -70,11 +70,14 @@ def images(shape: Sequence[int | None], batch: int, name: str, where: str) -> No
         raise refusal(name, where, f"a batch of {shape[0]}", expected)
 
 
-def refusal(name: str, where: str, got: str, expected: str) -> SplitDeconvError:
+def refusal(
+    name: str, where: str, got: str, expected: str, fix: str | None = None
+) -> SplitDeconvError:
     """The error for a layer that cannot be described as a row."""
     return SplitDeconvError(
-        "a layer of the model cannot be described",
+        "the operations of a layer cannot be counted",
         where=f"{where}, {name}",
         expected=expected,
         got=got,
+        fix=fix,
     )

@@ -27,6 +27,11 @@ from .program import last
 TASK, RESULT, STAGE = "task.json", "result.json", "stage"
 #: Exit code of a child that could not write its answer.
 NO_ROOM = 74
+#: The stage of a child that has not opened the file yet.
+_STARTING = "starting"
+_DAMAGED = (
+    "the file may be damaged or malicious; if you trust it, allow more with --timeout and --memory"
+)
 
 #: Called with the name of each stage that a child enters.
 Progress = Callable[[str], object]
@@ -85,6 +90,9 @@ def run(module: str, order: Order, folder: str | Path, progress: Progress | None
     stage = _stage(folder)
     if code is None:
         still = "a process that was still running"
+        if stage == _STARTING:  # the file has not been opened yet
+            fix = "allow more time with --timeout; starting takes a few seconds"
+            raise _failed(f"{problem} while {stage}", order.where, limits, still, fix)
         raise _failed(f"{problem} while {stage}", order.where, limits, still)
     try:
         answer = Answer.from_json(json.loads((folder / RESULT).read_text()))
@@ -160,7 +168,7 @@ def _signs(pulse: str) -> tuple[int, float]:
 
 
 def _stage(folder: Path) -> str:
-    return _read(folder / STAGE) or "starting"
+    return _read(folder / STAGE) or _STARTING
 
 
 def _read(path: Path) -> str:
@@ -187,12 +195,13 @@ def _cause(code: int, folder: Path) -> str:
         return ended(code, last(log, 4096))
 
 
-def _failed(what: str, where: str, limits: Limits, got: str) -> SplitDeconvError:
+def _failed(
+    what: str, where: str, limits: Limits, got: str, fix: str = _DAMAGED
+) -> SplitDeconvError:
     return SplitDeconvError(
         f"the process that handled the model {what}; nothing was written",
         where=where,
         expected=f"a result within {limits}",
         got=got,
-        fix="the file may be damaged or malicious; if you trust it, allow more with --timeout and "
-        "--memory",
+        fix=fix,
     )

@@ -33,7 +33,6 @@ class Network:
     remark: str = ""
 
 
-WHERE = "splitdeconv.networks"
 DTYPES = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 FCN = (
     "no count is published; layers and sizes are those of the authors' Caffe definition "
@@ -123,10 +122,10 @@ def build(
         ['deconv1', 'deconv2', 'deconv3']
     """
     options = checked(name, options)
-    check_choice(deconv, ("native", "auto", *COMPUTED_FORMS), "deconv", WHERE)
+    check_choice(deconv, ("native", "auto", *COMPUTED_FORMS), "deconv")
     if dtype is not None:
-        check_choice(dtype, DTYPES, "dtype", WHERE)
-    seed = None if seed is None else check_count(seed, "seed", WHERE, least=0)
+        check_choice(dtype, DTYPES, "dtype")
+    seed = None if seed is None else check_count(seed, "seed", "seed", least=0)
     keras = require("keras", "tensorflow")
     from .blocks import Blocks
 
@@ -144,10 +143,10 @@ def checked(name: str, options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SplitDeconvError: no such network or option, or a value that does not fit.
     """
-    check_choice(name, NETWORKS, "network", WHERE)
+    check_choice(name, NETWORKS, "network")
     known = dict(list(inspect.signature(_function(name)).parameters.items())[1:])
     for option in options:
-        check_choice(option, known, f"option of {name}", WHERE)
+        check_choice(option, known, f"option of {name}", f"network {name}")
     # Options whose default in the signature is not an int take one value per dimension.
     return {
         key: _whole(key, value, several=known[key].annotation is not int)
@@ -163,5 +162,5 @@ def _function(name: str) -> Callable[..., keras.Model]:
 def _whole(name: str, value: Any, several: bool) -> int | tuple[int, ...]:
     """`value` as an int of at least 1, or a tuple of them where `several` may be; else refused."""
     if several and isinstance(value, list | tuple):
-        return tuple(check_count(each, name, WHERE) for each in value)
-    return check_count(value, name, WHERE)
+        return tuple(check_count(each, name, name) for each in value)
+    return check_count(value, name, name)

@@ -12,7 +12,7 @@ from ..core.layer import COLUMNS, Layer
 from ..errors import SplitDeconvError, check_choice
 from ..extras import require
 from . import shipped
-from .registry import NETWORKS, WHERE, build, checked
+from .registry import NETWORKS, build, checked
 
 
 def layer_table(model: Any, **options: Any) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def layers(model: Any, **options: Any) -> tuple[Layer, ...]:
     if not isinstance(model, str):
         return tuple(_layer(*use) for use in _uses(model))
     if not options:
-        check_choice(model, NETWORKS, "network", WHERE)
+        check_choice(model, NETWORKS, "network")
         return shipped.layers(model)
     return built(model, **options)
 
@@ -86,7 +86,7 @@ def _uses(model: Any, path: str = "") -> Iterator[tuple[str, Any, Sequence[Any],
     if nodes is None:
         raise SplitDeconvError(
             "the model's layers cannot be walked",
-            where="layer_table",
+            where="model",
             expected="a network's name, or a built functional or sequential keras.Model",
             got=f"{type(model).__name__} {getattr(model, 'name', '')}".strip(),
         )

@@ -249,17 +249,17 @@ def _table(folder: str, pattern: str, columns: Mapping[str, str]) -> pd.DataFram
     """Read a table that Vela wrote, rename its columns, and check its numbers."""
     paths = sorted(Path(folder).glob(pattern))
     if not paths:
-        raise _unknown(f"Vela wrote no file {pattern}", pattern, "a table", "no file")
+        raise _unknown(f"no file {pattern}", pattern, "a table", "no file")
     try:
         # Read as text, because a tensor may be named None or 7, and a column may be empty.
         table = pd.read_csv(paths[-1], dtype=str, keep_default_na=False)
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        problem = f"Vela's file {pattern} is not a table"
+        problem = f"{pattern} is not a table"
         raise _unknown(problem, pattern, "comma-separated values", str(error)) from None
     missing = [column for column in columns if column not in table]
     if missing or table.empty:
         lacking = f"no column {missing[0]}" if missing else "no row"
-        problem = f"Vela's file {pattern} has {lacking}"
+        problem = f"{pattern} has {lacking}"
         raise _unknown(problem, pattern, f"columns {', '.join(columns)}, and a row", lacking)
     table = table[list(columns)].rename(columns=columns)
     for column, name in columns.items():
@@ -268,14 +268,14 @@ def _table(folder: str, pattern: str, columns: Mapping[str, str]) -> pd.DataFram
             continue
         table[name] = pd.to_numeric(table[name], errors="coerce")
         if not (np.isfinite(table[name]) & (table[name] >= 0)).all():
-            problem = f"Vela's file {pattern} has an invalid count in column {column}"
+            problem = f"{pattern} has an invalid count in column {column}"
             raise _unknown(problem, pattern, "finite numbers, 0 or more", "something else")
     return table
 
 
 def _unknown(problem: str, pattern: str, expected: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
-        f"{problem}: its output has an unknown format",
+        f"Vela's output has an unknown format: {problem}",
         where=f"Vela's file {pattern}",
         expected=expected,
         got=got,
@@ -288,7 +288,7 @@ def _facts(totals: Mapping[str, Any], operators: pd.DataFrame) -> dict[str, Any]
     on_npu = operators[operators["placed"] == "NPU"]["operator"]
     on_cpu = operators[operators["placed"] != "NPU"]["original"]
     if on_cpu.empty and not totals["cycles"]:
-        problem = "Vela counted no cycles although everything is on the NPU"
+        problem = "no cycles were counted although everything is on the NPU"
         raise _unknown(problem, "model_summary_*.csv", "more than 0 cycles", "0")
     placed = {"on_npu": _counted(on_npu), "on_cpu": _counted(on_cpu)}
     return {**totals, **placed, "complete": on_cpu.empty, "skipped": None}

@@ -77,7 +77,7 @@ def test_what_cannot_be_timed_is_refused(run, tmp_path, model):
     for arguments, message in (
         (("missing.tflite",), "missing.tflite"),
         ((model, "other.onnx"), "the models are of different formats"),
-        (("none.tflite",), "there is no second model to compare it with"),
+        (("none.tflite",), "nothing to time"),
     ):
         code, out, err = run("bench", *arguments, "--turns", 2)
         assert (code, out) == (1, "")

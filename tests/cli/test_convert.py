@@ -109,7 +109,7 @@ def test_input_shapes_reach_the_conversion(run, tmp_path):
         (["image=1x7x4"], "invalid input shape: expected 4 dimensions"),
         (["image=1x7x4x6"], "invalid input shape: expected the sizes that are fixed in the file"),
         (["picture=1x7x4x5"], "the model has no such input"),
-        (["image=1x7x4x5", "image=1x7x4x5"], "invalid input shapes: expected one per input"),
+        (["image=1x7x4x5", "image=1x7x4x5"], "two shapes are given for one input"),
         (
             ["image=1x7x4x5", "--static-batch", "1"],
             "static_batch and input_shape cannot be combined",

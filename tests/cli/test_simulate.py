@@ -180,7 +180,10 @@ def test_a_sweep_in_a_file_with_a_bar_on_a_terminal(run, network, tmp_path, monk
             ("simulate", "gan", "--processor", "pe_array_16x16"),
             "splitdeconv: there is no such network or file\n",
         ),
-        (("simulate", "FILE", "--processor", "gpu"), "splitdeconv: unknown processor\n"),
+        (
+            ("simulate", "FILE", "--processor", "gpu"),
+            "splitdeconv: there is no such processor or file\n",
+        ),
         (
             ("simulate", "FILE", "--processor", "eyeriss_like", "--skip", "A"),
             "the processor does not support that skipping mode",
@@ -191,7 +194,7 @@ def test_a_sweep_in_a_file_with_a_bar_on_a_terminal(run, network, tmp_path, monk
         ),
         (
             ("simulate", "FILE", "--processor", "pe_array_16x16", "--technology", "x"),
-            "unknown technology",
+            "no such technology or file",
         ),
         (("simulate", "FILE", "--processor", "pe_array_16x16", "--size", "8x8"), "unknown option"),
         (("sweep", "FILE", "--processor", "pe_array_16x16", "--axis", "rowz=8"), "axis rowz"),

@@ -222,19 +222,19 @@ def test_a_users_own_target(tmp_path):
     [
         (
             "operators: {CONV_2D: {versions: [1, 2]}}",
-            "a key is missing in a data file: operators.CONV_2D.source",
+            "missing key: operators.CONV_2D.source",
         ),
         (
             "operators: {CONV_2D: {source: x, versions: many}}",
-            "another type in a data file: operators.CONV_2D.versions",
+            "invalid value of operators.CONV_2D.versions",
         ),
         (
             "prefer: [{reason: r, source: s, form: paper}]",
-            "another type in a data file: prefer.0.form",
+            "invalid value of prefer.0.form",
         ),
         (
             "leave: [{reason: r, source: s, when: {step: [1, 2]}}]",
-            "unknown key in a data file: leave.0.when.step",
+            "unknown key: leave.0.when.step",
         ),
         ("prefer: [{reason: r, source: s, when: {dtypes: [int8, itn8]}}]", "unknown element type"),
         ("leave: [{reason: r, source: s, when: {dtypes: [fp16]}}]", "unknown element type"),
@@ -242,10 +242,10 @@ def test_a_users_own_target(tmp_path):
             "leave: [{reason: r, source: s, when: {}, unless: [{dtypes: [f8]}]}]",
             "unknown element type",
         ),
-        ("types: [int8]", "a key is missing in a data file: types_source"),
-        ("tensors: [int8]", "a key is missing in a data file: tensors_source"),
-        ("static_shapes: true", "a key is missing in a data file: static_source"),
-        ("speed: high", "unknown key in a data file: speed"),
+        ("types: [int8]", "missing key: types_source"),
+        ("tensors: [int8]", "missing key: tensors_source"),
+        ("static_shapes: true", "missing key: static_source"),
+        ("speed: high", "unknown key: speed"),
     ],
 )
 def test_a_target_that_does_not_fit_is_refused(tmp_path, text, message):

@@ -66,7 +66,7 @@ def test_every_legal_output_length_and_no_other():
                 assert _one(n, k, s, padding, dilations=d, output_shape=o).o == o
                 count += 1
             else:
-                with refused("no input of this length yields that output length"):
+                with refused("an input of this length cannot give that output length"):
                     _one(n, k, s, padding, dilations=d, output_shape=o)
     assert count > 500
 
@@ -117,15 +117,15 @@ def test_defaults_may_be_mixed_with_lengths():
         ("must list the spatial lengths only", {"input_shape": 16}),
         ("must list the spatial lengths only", {"input_shape": ()}),
         ("must list the spatial lengths only", {"input_shape": (1, 4, 4, 3)}),
-        ("input_shape does not fit a 1-D", {"input_shape": (0,)}),
-        ("kernel_size does not fit a 2-D", {"kernel_size": (3, 3, 3)}),
-        ("kernel_size does not fit a 2-D", {"kernel_size": None}),
-        ("strides does not fit a 2-D", {"strides": 0}),
-        ("strides does not fit a 2-D", {"strides": (2, 2.0)}),
-        ("strides does not fit a 2-D", {"strides": True}),
-        ("dilations does not fit a 2-D", {"dilations": -1}),
-        ("output_shape does not fit a 2-D", {"output_shape": (8, 8, 3)}),
-        ("output_padding does not fit a 2-D", {"output_padding": -1}),
+        ("invalid input_shape for a 1-D", {"input_shape": (0,)}),
+        ("invalid kernel_size for a 2-D", {"kernel_size": (3, 3, 3)}),
+        ("invalid kernel_size for a 2-D", {"kernel_size": None}),
+        ("invalid strides for a 2-D", {"strides": 0}),
+        ("invalid strides for a 2-D", {"strides": (2, 2.0)}),
+        ("invalid strides for a 2-D", {"strides": True}),
+        ("invalid dilations for a 2-D", {"dilations": -1}),
+        ("invalid output_shape for a 2-D", {"output_shape": (8, 8, 3)}),
+        ("invalid output_padding for a 2-D", {"output_padding": -1}),
         ("invalid padding", {"padding": "FULL"}),
         ("invalid padding", {"padding": 1}),
         ("invalid padding", {"padding": [(1, 1)]}),
@@ -138,7 +138,7 @@ def test_defaults_may_be_mixed_with_lengths():
             "output padding is too large",
             {"padding": [(0, 0)] * 2, "dilations": 3, "output_padding": 3},
         ),
-        ("no input of this length yields", {"output_shape": (8, 9)}),
+        ("an input of this length cannot give", {"output_shape": (8, 9)}),
         ("crops the whole output away", {"padding": [(0, 0), (5, 4)]}),
     ],
 )
@@ -156,12 +156,12 @@ def test_refusals(match, arguments):
 
 
 def test_a_refusal_names_dimension_range_and_what_came():
-    with refused("no input of this length") as caught:
+    with refused("an input of this length") as caught:
         resolve((4, 4), 3, 2, "SAME", output_shape=(8, 9))
     error = caught.value
-    assert error.where == "spatial dimension 1: n=4 k=3 s=2 d=1 padding=SAME"
+    assert error.where == "dimension 1 (input 4, kernel 3, stride 2, dilation 1), padding SAME"
     assert (error.expected, error.got) == ("output length 7 to 8", "output length 9")
-    assert "None for the default" in error.fix
+    assert "leave the output size out" in error.fix
 
 
 def test_outputs_cropped_at_the_end_are_those_of_the_full_output_behind_the_kept():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -26,6 +26,8 @@ class Whole:
     rate: float | None = None
     open: bool = False
     extra: Any = None
+    span: Annotated[tuple[int | float, int | float], "a range [first, last]"] | None = None
+    size: int | float = 1
 
 
 GOOD = {"title": "a", "parts": [{"size": 1}, {"size": 2, "name": "b"}], "pair": [None, 3]}
@@ -44,36 +46,39 @@ def test_what_fits_becomes_a_record():
     [
         (
             {"parts": [{"size": 1}, {"size": "2"}]},
-            "another type in a data file: parts.1.size",
+            "invalid value of parts.1.size",
             "an integer",
         ),
         (
             {"parts": [{"size": 1, "weight": 3}]},
-            "an unknown key in a data file: parts.0.weight",
+            "unknown key: parts.0.weight",
             "size, name",
         ),
-        ({"parts": [{"name": "x"}]}, "a key is missing in a data file: parts.0.size", "an integer"),
-        ({"parts": 5}, "another type in a data file: parts", "a list of a mapping"),
+        ({"parts": [{"name": "x"}]}, "missing key: parts.0.size", "an integer"),
+        ({"parts": 5}, "invalid value of parts", "a list, each item a mapping"),
         (
             {"pair": [1]},
-            "another type in a data file: pair",
-            "a list of an integer or null, a number",
+            "invalid value of pair",
+            "a list of 2: an integer or null; a number",
         ),
-        ({"pair": [1.5, 2]}, "another type in a data file: pair.0", "an integer or null"),
+        ({"pair": [1.5, 2]}, "invalid value of pair.0", "an integer or null"),
         (
             {"table": {"x": {"size": True}}},
-            "another type in a data file: table.x.size",
+            "invalid value of table.x.size",
             "an integer",
         ),
-        ({"table": {"x": 1}}, "another type in a data file: table.x", "a mapping"),
+        ({"table": {"x": 1}}, "invalid value of table.x", "a mapping"),
         (
             {"level": "middle"},
-            "another type in a data file: level",
+            "invalid value of level",
             "'low' or 'high' or an integer",
         ),
-        ({"rate": "fast"}, "another type in a data file: rate", "a number or null"),
-        ({"open": 1}, "another type in a data file: open", "true or false"),
-        ({"colour": "red"}, "an unknown key in a data file: colour", "title, parts"),
+        ({"rate": "fast"}, "invalid value of rate", "a number or null"),
+        ({"open": 1}, "invalid value of open", "true or false"),
+        ({"size": "big"}, "invalid value of size", "a number"),
+        ({"span": 4}, "invalid value of span", "a range [first, last] or null"),
+        ({"span": [4, "x"]}, "invalid value of span", "a range [first, last]"),
+        ({"colour": "red"}, "unknown key: colour", "title, parts"),
     ],
 )
 def test_what_does_not_fit_is_named_by_its_path(change, message, expected):
@@ -83,8 +88,23 @@ def test_what_does_not_fit_is_named_by_its_path(change, message, expected):
     assert caught.value.where == "file.yaml"
 
 
+def test_a_misspelt_key_is_corrected():
+    with refused("unknown key: parts.1.nam") as caught:
+        schema.build(Whole, GOOD | {"parts": [{"size": 3}, {"size": 5, "nam": "b"}]}, "file")
+    assert caught.value.fix == "did you mean name?"
+
+
+def test_a_missing_key_is_told_with_those_that_are_there():
+    with refused("missing key: pair") as caught:
+        schema.build(Whole, {"title": "a", "parts": []}, "file")
+    assert caught.value.got == "only title, parts"
+    with refused("missing key: parts.0.size") as caught:
+        schema.build(Whole, GOOD | {"parts": [{}]}, "file")
+    assert caught.value.got == "no keys"
+
+
 def test_a_list_is_no_record():
-    with refused("another type in a data file: the whole file"):
+    with refused("the file has another structure"):
         schema.build(Whole, [1], "file")
 
 
@@ -125,6 +145,6 @@ def test_files_are_read_and_refused(tmp_path):
     ids=lambda change: next(iter(change))[:10],
 )
 def test_a_refusal_is_short_whatever_the_data(change):
-    with refused("in a data file: ") as caught:
+    with refused("invalid value of |unknown key: ") as caught:
         schema.build(Whole, GOOD | change, "file")
     assert len(str(caught.value)) < 800

@@ -191,7 +191,7 @@ def test_what_parts_refuse_is_refused():
     work = lower(DCGAN, "sd")
     with refused("unknown zeros"):
         evaluate(work, DCGAN, PROCESSOR, "sd", zeros="none")
-    with refused("unknown technology"):
+    with refused("no such technology or file"):
         evaluate(work, DCGAN, PROCESSOR, "sd", technology="tsmc_3nm")
     with refused("does not have this word length"):
         evaluate(work, DCGAN, replace(PROCESSOR, word_bits=4), "sd")

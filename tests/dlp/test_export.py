@@ -240,8 +240,12 @@ def test_a_written_table_says_how_often_each_runs(tmp_path):
         ("pe_array_16x16", {"method": "magic"}, "unknown method"),
         ("pe_array_16x16", {"batch": 0}, "the batch must be a positive integer"),
         ("pe_array_16x16", {"batch": True}, "the batch must be a positive integer"),
-        ("pe_array_16x16", {"format": "zigzag", "technology": "graphene"}, "unknown technology"),
-        ("pe_array_9x9", {}, "unknown processor"),
+        (
+            "pe_array_16x16",
+            {"format": "zigzag", "technology": "graphene"},
+            "no such technology or file",
+        ),
+        ("pe_array_9x9", {}, "no such processor or file"),
         ("dot_product_16x16", {}, "SCALE-Sim cannot describe this array"),
     ],
 )

@@ -134,7 +134,7 @@ def test_numbers_are_integers():
         ({**CONV, "macs": 1}, "macs", "a value contradicts the rest of its row"),
         ({**CONV, "macs": "many"}, "macs", "value out of range"),
         ({**CONV, "c_in": 2**24, "c_out": 2**24, "in_h": 999}, "macs", "too large to count"),
-        ({**DECONV, "out_h": 40}, "padding", "no input of this length yields that output length"),
+        ({**DECONV, "out_h": 40}, "padding", "cannot give that output length"),
         ({**DECONV, "before_h": 40, "end_h": 40}, "before_h to end_w",
          "the padding crops the whole output away"),
         ({**DENSE, "k_h": 3}, "k_h", "a dense layer has no window"),
@@ -149,7 +149,13 @@ def test_a_wrong_value_is_told_by_row_and_column(row, column, match):
 
 
 def test_unknown_columns_and_empty_tables():
-    with refused("unknown column"):
+    with refused("unknown column") as caught:
         complete([{**CONV, "strid_h": 2}], "the table")
+    assert "stride_h" in caught.value.fix
+    rows = [{"name": "a", "kind": "conv", "in_h": 5, "k_h": 3}] * 2
+    with refused("columns are missing: in_w, c_in, c_out\n") as caught:
+        complete(rows, "the table")
+    assert caught.value.expected == "at least the columns name, kind, in_h, in_w, c_in, c_out"
+    assert caught.value.got == "name, kind, in_h, k_h"
     with refused("there are no layers"):
         complete([], "the table")

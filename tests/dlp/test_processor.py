@@ -102,10 +102,47 @@ def test_what_has_a_default_needs_no_origin(tmp_path):
 def test_all_missing_origins_are_named_at_once(tmp_path):
     content = changed(data("processors", "pe_array_32x7"), "origins", {"cols": "datasheet, page 3"})
     path = written(tmp_path / "own.yaml", content)
-    with refused("a data file does not fit: origins") as caught:
+    with refused("numbers without a source: ") as caught:
         load_processor(path)
     numbers = set(PROCESSOR.origins) - {"cols", "stripe_pixels"}
-    assert set(caught.value.got.removeprefix("nothing for ").split(", ")) == numbers
+    assert set(caught.value.problem.partition(": ")[2].split(", ")) == numbers
+    assert "origins" in caught.value.expected
+    assert caught.value.got == "origins of cols"
+
+
+@pytest.mark.parametrize("origin", [KeyError, ""])
+def test_a_missing_origin_is_told(tmp_path, origin):
+    content = changed(data("processors", "pe_array_32x7"), "origins.rows", origin)
+    with refused("numbers without a source: rows\n"):
+        load_processor(written(tmp_path / "own.yaml", content))
+    content = changed(data("technologies", "cacti_40nm"), "origins.dram_pj", origin)
+    with refused("numbers without a source: dram_pj\n"):
+        load_technology(written(tmp_path / "own.yaml", content))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("cols", 0, "an integer of at least 1"),
+        ("burst_bytes", -64, "an integer of at least 1"),
+        ("rows", 10**12, "at most 1,000,000,000"),
+        ("dram_gb_s", -2.5, "a positive number, 1e-09 or more"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_its_bound(field, value, expected):
+    with refused(f"invalid value of {field}\n") as caught:
+        load_processor(replace(PROCESSOR, **{field: value}))
+    assert (caught.value.expected, caught.value.got) == (expected, repr(value))
+
+
+def test_a_name_close_to_a_processor_s_is_proposed():
+    with refused("there is no such processor or file") as caught:
+        load_processor("dot_product_16")
+    assert caught.value.fix == "did you mean dot_product_16x16?"
+    with refused("there is no such technology or file") as caught:
+        load_technology(Path("mine.yml"))
+    assert (caught.value.where, caught.value.fix) == ("technology", None)
+    assert "an existing .yaml file" in caught.value.expected
 
 
 def test_a_processor_made_in_python_may_hold_numpy_s_numbers():
@@ -115,49 +152,52 @@ def test_a_processor_made_in_python_may_hold_numpy_s_numbers():
 
 MISFITS = {
     "rows": [
-        (KeyError, "a key is missing"),
-        ("16", "another type"),
-        (16.5, "another type"),
-        (True, "another type"),
+        (KeyError, "missing key"),
+        ("16", "invalid value"),
+        (16.5, "invalid value"),
+        (True, "invalid value"),
     ],
-    "cols": [(0, "does not fit"), (-7, "does not fit"), (math.nan, "another type")],
-    "accumulator_bits": [(10**30, "does not fit")],
-    "dram_gb_s": [(1e-300, "does not fit"), (1e300, "does not fit")],
-    "clock_mhz": [(math.nan, "does not fit"), (math.inf, "does not fit"), (-1.0, "does not fit")],
-    "weight_buffer_kib": [(0, "does not fit"), (None, "another type")],
-    "burst_bytes": [(-64, "does not fit")],
-    "stripe_pixels": [(0, "does not fit")],
-    "array": [("vector", "another type")],
-    "dataflows": [([], "does not fit")],
-    "dataflows.0": [("dot_product", "does not fit"), ("input_stationary", "another type")],
-    "skipping": [(["A"], "does not fit")],
-    "skipping.1": [("AW", "another type")],
-    "native": [("transpose", "another type")],
-    "strided_writes": [("yes", "another type")],
-    "technology": [("tsmc_3nm", "does not fit")],
-    "origins.rows": [(KeyError, "does not fit"), ("", "does not fit"), (5, "another type")],
-    "origins.colour": [("assumed", "does not fit")],
-    "colour": [("red", "an unknown key")],
+    "cols": [(0, "invalid value"), (-7, "invalid value"), (math.nan, "invalid value")],
+    "accumulator_bits": [(10**30, "invalid value")],
+    "dram_gb_s": [(1e-300, "invalid value"), (1e300, "invalid value")],
+    "clock_mhz": [
+        (math.nan, "invalid value"),
+        (math.inf, "invalid value"),
+        (-1.0, "invalid value"),
+    ],
+    "weight_buffer_kib": [(0, "invalid value"), (None, "invalid value")],
+    "burst_bytes": [(-64, "invalid value")],
+    "stripe_pixels": [(0, "invalid value")],
+    "array": [("vector", "invalid value")],
+    "dataflows": [([], "invalid value")],
+    "dataflows.0": [("dot_product", "invalid value"), ("input_stationary", "invalid value")],
+    "skipping": [(["A"], "invalid value")],
+    "skipping.1": [("AW", "invalid value")],
+    "native": [("transpose", "invalid value")],
+    "strided_writes": [("yes", "invalid value")],
+    "technology": [("tsmc_3nm", "invalid value")],
+    "origins.rows": [(5, "invalid value")],
+    "origins.colour": [("assumed", "invalid value")],
+    "colour": [("red", "unknown key")],
 }
 TECHNOLOGY_MISFITS = {
-    "node_nm": [(0, "does not fit")],
-    "register_pj": [(KeyError, "a key is missing"), (-0.1, "does not fit")],
-    "mac_pj": [({}, "does not fit")],
-    "mac_pj.8": [(0.0, "does not fit"), (math.nan, "does not fit"), ("low", "another type")],
-    "mac_pj.eight": [(0.3, "does not fit")],
-    "sram_pj": [([[8, 1.0]], "does not fit"), ([[64, 2.0], [8, 1.0]], "does not fit")],
+    "node_nm": [(0, "invalid value")],
+    "register_pj": [(KeyError, "missing key"), (-0.1, "invalid value")],
+    "mac_pj": [({}, "invalid value")],
+    "mac_pj.8": [(0.0, "invalid value"), (math.nan, "invalid value"), ("low", "invalid value")],
+    "mac_pj.eight": [(0.3, "invalid value")],
+    "sram_pj": [([[8, 1.0]], "invalid value"), ([[64, 2.0], [8, 1.0]], "invalid value")],
     "sram_pj.1": [
-        ([32, -1.0], "does not fit"),
-        ([32, math.nan], "does not fit"),
-        ([32], "another type"),
+        ([32, -1.0], "invalid value"),
+        ([32, math.nan], "invalid value"),
+        ([32], "invalid value"),
     ],
-    "dram_pj": [(math.inf, "does not fit")],
-    "leakage_uw_per_kib": [(-1.0, "does not fit"), (math.nan, "does not fit")],
-    "low": [({"mac": 1.0}, "does not fit")],
-    "low.dram": [(1.5, "does not fit"), (math.nan, "does not fit")],
-    "high.dram": [(0.5, "does not fit"), (math.inf, "does not fit")],
-    "origins.dram_pj": [(KeyError, "does not fit")],
-    "colour": [("red", "an unknown key")],
+    "dram_pj": [(math.inf, "invalid value")],
+    "leakage_uw_per_kib": [(-1.0, "invalid value"), (math.nan, "invalid value")],
+    "low": [({"mac": 1.0}, "invalid value")],
+    "low.dram": [(1.5, "invalid value"), (math.nan, "invalid value")],
+    "high.dram": [(0.5, "invalid value"), (math.inf, "invalid value")],
+    "colour": [("red", "unknown key")],
 }
 CASES = [("processors", path, *misfit) for path, misfits in MISFITS.items() for misfit in misfits]
 CASES += [
@@ -179,7 +219,7 @@ def test_a_misfit_is_told_by_its_dotted_path(tmp_path, folder, dotted, value, pr
         content = changed(content, dotted, value)
     else:
         content[dotted[:-2]][at] = value
-    with refused(rf"{problem}.*: {dotted}\b") as caught:
+    with refused(rf"{problem}(?: of|:) {dotted}\b") as caught:
         load(written(tmp_path / "own.yaml", content))
     assert "own.yaml" in caught.value.where
 
@@ -189,22 +229,22 @@ def test_a_misfit_is_told_by_its_dotted_path(tmp_path, folder, dotted, value, pr
     [("rows", "16"), ("rows", -1), ("clock_mhz", None), ("dram_gb_s", math.nan), ("native", 1)],
 )
 def test_a_processor_made_in_python_is_checked_likewise(field, value):
-    with refused(rf": {field}\b") as caught:
+    with refused(rf"invalid value of {field}\b") as caught:
         load_processor(replace(PROCESSOR, **{field: value}))
     assert caught.value.where == "pe_array_32x7"
 
 
 def test_a_technology_made_in_python_is_checked_likewise():
-    with refused(r"does not fit: register_pj\b"):
+    with refused(r"invalid value of register_pj\b"):
         load_technology(replace(load_technology("cacti_40nm"), register_pj=0.0))
 
 
 @pytest.mark.parametrize("source", ["pe_array_33x7", "no/such/file.yaml", 5, None])
 def test_unknown_names_are_told_with_those_that_are_known(source):
-    with refused("unknown processor") as caught:
+    with refused("no such processor or file") as caught:
         load_processor(source)
     assert "pe_array_32x7" in caught.value.expected
-    with refused("unknown technology") as caught:
+    with refused("no such technology or file") as caught:
         load_technology(source)
     assert "cacti_40nm" in caught.value.expected
 
@@ -213,5 +253,5 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
     (tmp_path / "own.yaml").write_text("rows: [16")
     with refused("not valid YAML"):
         load_processor(tmp_path / "own.yaml")
-    with refused("another type in a data file: the whole file"):
+    with refused("the file has another structure"):
         load_processor(written(tmp_path / "list.yaml", [1, 2]))

@@ -64,5 +64,5 @@ def test_what_simulate_refuses_is_refused():
     assert load_processor("pe_array_16x16").native is None
     with refused("the processor has no transposed convolution"):
         roofline(DCGAN, "pe_array_16x16", [("native", "none")])
-    with refused("unknown processor"):
+    with refused("no such processor or file"):
         roofline(DCGAN, "pe_array")

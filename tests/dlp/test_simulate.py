@@ -175,8 +175,8 @@ def test_processors_and_technologies_may_be_files_of_one_s_own(tmp_path):
 
 
 MISTAKES = {
-    "unknown processor": {"processor": "pe_array"},
-    "unknown technology": {"technology": "tsmc_3nm"},
+    "no such processor or file": {"processor": "pe_array"},
+    "no such technology or file": {"technology": "tsmc_3nm"},
     "does not have this word length": {
         "processor": replace(load_processor("pe_array_16x16"), word_bits=4)
     },
@@ -192,11 +192,11 @@ MISTAKES = {
     "no such network or file": {"network": "dcgam"},
     "not a network": {"network": 5},
     "has no transposed convolution": {"method": "native"},
-    r"does not fit: rows\b": {"processor": replace(load_processor("pe_array_16x16"), rows=0)},
-    r"does not fit: dram_gb_s\b": {
+    r"invalid value of rows\b": {"processor": replace(load_processor("pe_array_16x16"), rows=0)},
+    r"invalid value of dram_gb_s\b": {
         "processor": replace(load_processor("pe_array_16x16"), dram_gb_s=math.nan)
     },
-    r"does not fit: technology\b": {
+    r"invalid value of technology\b": {
         "processor": replace(load_processor("pe_array_16x16"), technology="tsmc_3nm")
     },
 }
@@ -218,7 +218,7 @@ def test_a_batch_is_a_positive_int(batch):
 def test_a_batch_that_overflows_is_refused(batch):
     # DCGAN's largest layer multiplies 2.1e8 times with inserted zeros: 2^62 is passed at 2.2e10
     # images.
-    with refused("the batch is out of range"):
+    with refused("the batch is too large"):
         simulate(DCGAN, "pe_array_16x16", "nzp", batch=batch)
     many = simulate(DCGAN, "pe_array_16x16", "nzp", batch=10**10)
     assert (

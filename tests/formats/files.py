@@ -134,7 +134,11 @@ ODD = {
         "a Git LFS pointer",
         "git lfs pull",
     ),
-    "web page": (b"\n<!DOCTYPE html><title>404", "a web page", "fetch or export the model again"),
+    "web page": (
+        b"\n<!DOCTYPE html><title>404",
+        "a web page",
+        "download or export the model",
+    ),
     "tfjs": (
         b'{"format": "layers-model", "modelTopology": {}}',
         "a TensorFlow.js model",

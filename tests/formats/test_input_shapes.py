@@ -43,11 +43,11 @@ def test_text_that_is_no_shape_is_refused(text):
 
 
 def test_one_shape_for_each_name():
-    with refused("invalid input shapes: expected one per input") as caught:
+    with refused("two shapes are given for one input") as caught:
         parsed(["x=1x2", "y=1", "x=3x4"])
     assert (caught.value.expected, caught.value.got) == ("x once", "1x2 and 3x4")
     shapes = checked({"style": (2, 9), "serving_style:0": (2, 9)})
-    with refused("invalid input shapes: expected one per input"):
+    with refused("two shapes are given for one input"):
         requested_shapes(shapes, None, [IMAGE, STYLE])
 
 

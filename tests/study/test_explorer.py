@@ -229,7 +229,7 @@ def test_a_notebook_shows_the_widgets_and_no_figure_twice():
         ({"form": "native"}, "unknown form"),
         ({"size": (4, 4, 4)}, "the processor model computes in two dimensions"),
         ({"zeros": "none"}, "unknown zeros"),
-        ({"processor": "abacus"}, "unknown processor"),
+        ({"processor": "abacus"}, "no such processor or file"),
         ({"size": (None, 4)}, "operations cannot be counted without the input size"),
     ],
 )

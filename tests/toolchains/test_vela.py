@@ -106,7 +106,7 @@ def test_a_time_that_is_none_is_refused(timeout):
         lambda: vela.estimate({}, timeout=timeout),
         lambda: vela.compile_model(b"", "ethos_u55", timeout=timeout),
     ):
-        with pytest.raises(SplitDeconvError, match="the timeout is out of range"):
+        with pytest.raises(SplitDeconvError, match="invalid timeout"):
             ask()
 
 
@@ -120,14 +120,14 @@ def test_an_unknown_configuration_is_refused():
     [
         ("echo 4.2.0", "Vela 4.2.0 is too old, 5.0 or later is required"),
         ("echo 4.9.9", "Vela 4.9.9 is too old, 5.0 or later is required"),
-        ("echo 5.0.0", "Vela wrote no file"),
+        ("echo 5.0.0", "no file"),
         ("echo hello", "Vela does not report its version"),
         ('test "$1" = --version && echo 5.2.0 || exec sleep 60', "Vela took longer than 0.5 s"),
         (
             'test "$1" = --version && echo 5.2.0 || { echo bus error >&2; exit 3; }',
             "Vela ended with code 3: bus error",
         ),
-        ("echo 5.2.0", "Vela wrote no file model_summary_.*unknown format"),
+        ("echo 5.2.0", "unknown format: no file model_summary_"),
         (r"printf '\377\376'", "Vela does not report its version"),
         ("yes 9 | head -c 20000 | tr -d '\\n'; echo .1", "Vela does not report its version"),
         (

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings(
     [
         (
             "experiment,cycles\na,1\n",
-            "has no column cycles_total: its output has an unknown format",
+            "output has an unknown format: .* has no column cycles_total",
         ),
         (",".join(vela._SUMMARY) + "\n", "has no row"),
         ("", "is not a table"),

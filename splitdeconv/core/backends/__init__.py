@@ -64,9 +64,8 @@ def tensor(value: ArrayLike) -> Array:
     jax = require("jax", "jax")
     if np.asarray(value).dtype == np.float64 and not jax.config.jax_enable_x64:
         raise SplitDeconvError(
-            "invalid input: JAX, which computes where TensorFlow is missing, "
-            "would round it to float32",
-            where="backends.tensor",
+            "JAX would round this float64 input to float32",
+            where="input",
             expected="float32, or JAX set to keep float64",
             got="float64",
             fix="jax.config.update('jax_enable_x64', True) first, or convert the input to float32",

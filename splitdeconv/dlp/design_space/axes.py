@@ -1,5 +1,6 @@
 """The axes of a sweep: the fields that each label sets, checked before anything is computed."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +11,7 @@ import numpy as np
 
 from ...core.typing import NumpyArray
 from ...datafiles import schema
-from ...errors import SplitDeconvError, check_count, shorten, shown
+from ...errors import SplitDeconvError, check_count, shorten, shown, suggestion
 from ..processor import Processor, load_processor
 
 #: Dimensions that every sweep has besides the axes.
@@ -98,10 +99,13 @@ def variant(processor: Processor, setting: Setting, where: str = "sweep") -> tup
     swept = {*vars(processor), "batch"} - {"origins", "name", "title"}
     for name in fields:
         if name not in swept:
-            known = ", ".join(sorted(swept))
-            expected = f"a field that changes what is computed, or batch: {known}"
+            known = sorted(swept - {"batch"})
             raise SplitDeconvError(
-                f"unknown axis {shown(name, 80)}", where=where, expected=expected, got=shown(name)
+                "unknown axis",
+                where=where,
+                expected=f"batch, or one of these fields of the processor: {', '.join(known)}",
+                got=shown(name),
+                fix=suggestion(name, swept),
             )
     batch = check_count(fields.pop("batch", 1), "batch", where)
     data: dict[str, Any] = {
@@ -118,7 +122,7 @@ def variant(processor: Processor, setting: Setting, where: str = "sweep") -> tup
         return load_processor(schema.build(Processor, data, where)), batch
     except SplitDeconvError as error:
         raise SplitDeconvError(
-            error.problem, where=where, expected=error.expected, got=error.got
+            error.problem, where=where, expected=error.expected, got=error.got, fix=error.fix
         ) from None
 
 
@@ -128,11 +132,13 @@ def distinct(given: Iterable[Any], where: str) -> list[Any]:
     if len(values) > MOST_LABELS:
         expected = f"at most {MOST_LABELS:,} values"
         raise SplitDeconvError("too many labels", where=where, expected=expected, got=shown(values))
-    if not values or not all(map(_is_label, values)) or len(set(values)) < len(values):
-        expected = "at least one value, only finite numbers and words, no duplicates"
-        raise SplitDeconvError(
-            "labels do not fit", where=where, expected=expected, got=shown(values)
-        )
+    if not values or not all(map(_is_label, values)):
+        expected = "at least one value, only finite numbers and words"
+        raise SplitDeconvError("invalid values", where=where, expected=expected, got=shown(values))
+    twice = [value for value, times in Counter(values).items() if times > 1]
+    if twice:
+        expected, got = "each value once", ", ".join(map(shown, twice[:8]))
+        raise SplitDeconvError("a value is given twice", where=where, expected=expected, got=got)
     return values
 
 

@@ -56,42 +56,49 @@ _MOST_ASSETS, _MOST_LEVELS = 10_000, 100
 _LONGEST = 16 << 20
 
 
-def load(data: bytes | Path) -> keras.Model:
+class _UnfitError(Exception):
+    """What is wrong with a file, for the error that names it."""
+
+
+def load(data: bytes | Path, where: str = "a .keras file") -> keras.Model:
     """The model in a .keras file.
 
     Args:
         data: the file's bytes or path.
+        where: its name in errors.
 
     Raises:
         SplitDeconvError: the file is damaged, names something that is not a part of a model, or
             needs code that Keras does not have; or this version of Keras loads files unsafely.
     """
-    _check_version()
+    _check_version(where)
     try:
         inconsistency = excess(data)
         if inconsistency:
-            raise _refusal(inconsistency)
+            raise _UnfitError(inconsistency)
         model = _load(data)
     except (MemoryError, SplitDeconvError):
         raise
+    except _UnfitError as error:
+        raise _refusal(str(error), where) from None
     except Exception as error:  # Keras reports a damaged file in many ways, all of them exceptions
-        raise _refusal(f"{type(error).__name__}: {error}") from None
+        raise _refusal(f"{type(error).__name__}: {error}", where) from None
     if not isinstance(model, keras.Model):
         raise SplitDeconvError(
-            "the file contains no model",
-            where="a .keras file",
+            "the .keras file contains an object that is not a model",
+            where=where,
             expected="a keras.Model",
             got=type(model).__name__,
         )
     return model
 
 
-def _check_version() -> None:
+def _check_version(where: str) -> None:
     numbers = tuple(map(int, re.findall(r"\d+", keras.__version__)[:3]))
     if numbers < OLDEST:
         raise SplitDeconvError(
             "this version of Keras is unsafe: .keras files can make it read other files",
-            where="a .keras file",
+            where=where,
             expected=f"Keras {'.'.join(map(str, OLDEST))} or later",
             got=f"Keras {keras.__version__}",
             fix="pip install --upgrade keras, or load a file that you trust in Python with "
@@ -125,7 +132,7 @@ def _check_name(module: object, name: object, config: object) -> None:
     # A class that is called like a function runs its constructor outside safe mode while the model
     # runs, and a constructor may read a vocabulary file, for example.
     if part not in ("", *PARTS) or (part in _MODELS and not is_class) or (called and is_class):
-        raise _refusal(f"{module}.{name}, which is not a part of a model")
+        raise _UnfitError(f"{module}.{name}, which is not a part of a model")
 
 
 def _load(data: bytes | Path) -> keras.Model:
@@ -144,7 +151,7 @@ def _load(data: bytes | Path) -> keras.Model:
             # Keras quotes the whole configuration before the actual error.
             text = " ".join(str(error).replace(folder, "the file").split())
             reason = text.rpartition("Exception encountered: ")[2]
-            raise _refusal(f"{type(error).__name__}: {reason}") from None
+            raise _UnfitError(f"{type(error).__name__}: {reason}") from None
 
 
 def _unpack(data: bytes | Path, folder: str) -> None:
@@ -156,14 +163,14 @@ def _unpack(data: bytes | Path, folder: str) -> None:
         names = set(archive.namelist())
         weights = [name for name in _WEIGHTS if name in names][:1]
         if not weights:
-            raise _refusal("no weights")
+            raise _UnfitError("no weights")
         length = archive.getinfo("config.json").file_size
         if length > _LONGEST:
-            raise _refusal(f"a configuration of {length:,} bytes")
+            raise _UnfitError(f"a configuration of {length:,} bytes")
         assets = [name for name in names if name.startswith(_ASSETS) and _is_plain(name)]
         levels = max((name.count("/") for name in assets), default=0)
         if len(assets) > _MOST_ASSETS or levels > _MOST_LEVELS:
-            raise _refusal(f"{len(assets):,} assets, in folders nested up to {levels:,} levels")
+            raise _UnfitError(f"{len(assets):,} assets, in folders nested up to {levels:,} levels")
         for name in ("config.json", *weights, *assets):
             archive.extract(name, folder)
     # Keras does not look for assets if a folder has fewer than four members.
@@ -175,10 +182,10 @@ def _is_plain(name: str) -> bool:
     return not {"", ".", ".."} & set(name.removesuffix("/").split("/"))
 
 
-def _refusal(got: str) -> SplitDeconvError:
+def _refusal(got: str, where: str) -> SplitDeconvError:
     return SplitDeconvError(
         "Keras cannot load the model",
-        where="a .keras file",
+        where=where,
         expected="a valid model of Keras' own layers; code in files is never run (safe mode)",
         got=got[:400],
         fix="for a model with custom classes, losses or lambdas: load it in Python with "

@@ -54,7 +54,7 @@ class KerasModel(Model):
 
         Args:
             data: a `keras.Model`, or a .keras file (bytes or path), loaded in Keras' safe mode.
-            path: ignored, because a .keras file is self-contained.
+            path: of the file, which only errors name: a .keras file is self-contained.
 
         Raises:
             SplitDeconvError: Keras cannot load the file, or not safely; see `keras_file.load`.
@@ -65,10 +65,12 @@ class KerasModel(Model):
                 where="KERAS_BACKEND",
                 expected="tensorflow or jax",
                 got=keras.backend.backend(),
+                fix="set KERAS_BACKEND=tensorflow before importing keras",
             )
         if isinstance(data, keras.Model):
             return cls(data)
-        return cls(keras_file.load(data), "a file")
+        where = "a .keras file" if path is None else str(path)
+        return cls(keras_file.load(data, where), "a file")
 
     def sites(self) -> list[Site]:
         """Every built-in transposed convolution, also nested or wrapped; shared layers once."""

@@ -39,7 +39,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...core.geometry import Axis, check_phases, effective_kernel
+from ...core.geometry import Axis, check_phases, describe, effective_kernel
 from ...errors import SplitDeconvError, check_choice, is_integer, shown
 from ...extras import require
 from .ops import FIRST_OPSET
@@ -98,6 +98,7 @@ def from_onnx(
             where="pads",
             expected="one of the two",
             got=f"{pads}, {auto_pad}",
+            fix="remove one of the attributes",
         )
     sizes = _numbers(input_shape, rank, "input_shape", optional=True)
     kernels = _numbers(kernel_shape, rank, "kernel_shape")
@@ -149,7 +150,7 @@ def _axis(
     end: int,
 ) -> Axis:
     """The rules of ONNX Runtime for one dimension; see the table above."""
-    where = f"spatial dimension {index}: n={n} k={k} s={s} d={d}"
+    where = describe(index, n, k, s, d)
     if extra >= max(s, d):
         raise SplitDeconvError(
             "output padding too large",
@@ -170,7 +171,7 @@ def _axis(
             )
         if o > n * s + span + s - 1:
             raise SplitDeconvError(
-                "no input of this length yields that output length",
+                "an input of this length cannot give that output length",
                 where=where,
                 expected=f"output length up to {n * s + span + s - 1}",
                 got=f"output_shape {o}",

@@ -129,9 +129,9 @@ def _row(
     x, weights = (_sizes(known, node.input[i]) for i in (0, at))
     if not x or not weights:
         first, second = (known.get(node.input[i], (0, None))[1] for i in (0, at))
-        fix = "; pass the image size (size=), or fix the input shapes of the model"
-        expected = f"sizes known before the model runs{fix}"
-        raise refusal(name, where, f"input {first}, weights {second}", expected)
+        expected = "sizes known before the model runs"
+        fix = "give the image size (--size HEIGHTxWIDTH, size=), or fix the model's input shapes"
+        raise refusal(name, where, f"input {first}, weights {second}", expected, fix)
     value_of = require("onnx.helper", "onnx").get_attribute_value
     attributes = {attribute.name: value_of(attribute) for attribute in node.attribute}
     if kind in _CONVOLUTIONS:

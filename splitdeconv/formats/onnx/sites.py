@@ -187,7 +187,7 @@ def _take_weights(this: Found, known: Known) -> Source | None:
     lengths = tuple(length for length in shape or () if length)
     if shape is None or len(shape) < 3 or len(lengths) < len(shape):
         fix = "; inline the functions first, with onnx.inliner" if scope.function else ""
-        raise cannot(f"the shape of its filters is unknown{fix}", "known lengths", str(shape))
+        raise cannot(f"the shape of the filters is unknown{fix}", "known lengths", str(shape))
     this.shape = lengths
     return source
 

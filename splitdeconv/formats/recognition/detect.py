@@ -6,10 +6,8 @@ from pathlib import Path
 
 from ...errors import SplitDeconvError
 from ...limits.bounds import LARGEST
-from ..registry import beginning_with
+from ..registry import beginning_with, listed
 from . import kinds, recipes
-
-_EXPECTED = "a .tflite, .onnx or .keras model"
 
 
 def read_model(model: object) -> tuple[bytes, str | None]:
@@ -41,7 +39,7 @@ def look(model: object) -> tuple[bytes, int, str | None]:
         raise SplitDeconvError(
             "not a recognised model",
             where="model",
-            expected=f"{_EXPECTED} as path or bytes, or a keras.Model",
+            expected=f"a {listed()} model as path or bytes, or a keras.Model",
             got=f"{type(model).__module__}.{type(model).__name__}",
         )
     path = Path(model)
@@ -97,7 +95,7 @@ def _too_large(path: Path, head: bytes, size: int) -> SplitDeconvError:
     return SplitDeconvError(
         "the model is too large",
         where=str(path),
-        expected=f"{_EXPECTED} of at most {LARGEST:,} bytes",
+        expected=f"a {listed()} model of at most {LARGEST:,} bytes",
         got=f"{size:,} bytes",
         fix=fixes.get(name, "convert only a part of the model"),
     )
@@ -108,7 +106,7 @@ def _unreadable(path: Path, error: Exception) -> SplitDeconvError:
     return SplitDeconvError(
         "the model cannot be read",
         where=str(path),
-        expected=_EXPECTED,
+        expected=f"a {listed()} model",
         got=got,
         fix="check path and permissions",
     )
@@ -116,5 +114,9 @@ def _unreadable(path: Path, error: Exception) -> SplitDeconvError:
 
 def _refuse(what: str, fix: str, where: str | Path) -> SplitDeconvError:
     return SplitDeconvError(
-        "unsupported model format", where=str(where), expected=_EXPECTED, got=what, fix=fix
+        "unsupported model format",
+        where=str(where),
+        expected=f"a {listed()} model",
+        got=what,
+        fix=fix,
     )

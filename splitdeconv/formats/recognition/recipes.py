@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-AGAIN = "fetch or export the model again, and compare the size of the two files"
+AGAIN = "download or export the model again, and check that its size matches the source"
 TO_KERAS = (
     # Keras 1 and 2 write a "dtype" that the initializers of Keras 3 reject.
     'python -c "import keras, sys; keras.initializers.Initializer.from_config = '

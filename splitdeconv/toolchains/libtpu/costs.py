@@ -81,7 +81,7 @@ def timed(table: pd.DataFrame) -> bool:
         raise SplitDeconvError(
             "seconds and estimated cycles cannot be compared",
             where="column generation",
-            expected=f"all rows {HERE!r}, or none",
+            expected=f"generation {HERE!r} in all rows or in none",
             got=", ".join(map(str, dict.fromkeys(table["generation"]))),
             fix="time them separately",
         )

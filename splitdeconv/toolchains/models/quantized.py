@@ -31,7 +31,7 @@ def run_int8(data: bytes, inputs: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     if len(ports) != 2 or {kind for kind, _ in kinds} != {np.dtype("int8")}:
         raise SplitDeconvError(
             "invalid generator: expected a full int8 file",
-            where="run_int8",
+            where="data",
             expected="one int8 input and one int8 output",
             got=described,
             fix="export it with calibration samples",
@@ -40,7 +40,7 @@ def run_int8(data: bytes, inputs: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     if tuple(source["shape"]) != (1, *inputs.shape[1:]):
         raise SplitDeconvError(
             "the inputs do not fit the file",
-            where="run_int8",
+            where="inputs",
             expected=described,
             got=f"shape {inputs.shape}",
             fix="pass images of the size that the file expects",

@@ -52,9 +52,9 @@ def test_what_is_of_no_library_becomes_an_array_of_the_default_one(monkeypatch):
 def test_jax_does_not_round_float64_without_a_word(monkeypatch):
     monkeypatch.setattr(backends, "default_library", lambda: "jax")
     third = np.array([1 / 3])
-    with refused("JAX, which computes where TensorFlow is missing, would round it"):
+    with refused("JAX would round this float64 input to float32"):
         backends.tensor(third)
-    with refused("would round it"):
+    with refused("would round this float64 input"):
         sd.conv1d_transpose(third.reshape(1, 1, 1), np.ones((2, 1, 1)), None, 2)
     with backends.double_precision():
         kept = backends.tensor(third)

@@ -187,7 +187,7 @@ def test_a_default_of_open_shape_is_none_to_rely_on():
     w = RNG.standard_normal((4, 3, 3, 3)).astype("f4")
     source = _up([], {"w": w})
     source.graph.input.append(value("w", "f4", [4, 3, 3, None]))
-    assert "the shape of its filters is unknown" in problem(source)
+    assert "the shape of the filters is unknown" in problem(source)
     source.graph.input[1].CopyFrom(value("w", "f4", w.shape))
     other = RNG.standard_normal(w.shape).astype("f4")
     for form in FORMS:

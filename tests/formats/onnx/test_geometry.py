@@ -105,7 +105,7 @@ def _run_or_none(model, x):
         return None
 
 
-_UNBOUNDED = ("no input of this length yields that output length", "output padding too large")
+_UNBOUNDED = ("an input of this length cannot give that output length", "output padding too large")
 
 
 def _plan_or_problem(n, k, attributes):
@@ -230,7 +230,7 @@ def test_onnx_shape_inference_differs_under_same():
             (3,),
             (5,),
             {"strides": (2,), "output_shape": (11,)},
-            "no input of this length yields that output length",
+            "an input of this length cannot give that output length",
         ),
         ((3,), (5,), {"strides": (2,), "pads": (5, 4)}, "the padding crops the whole output away"),
     ],

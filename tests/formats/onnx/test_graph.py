@@ -127,7 +127,7 @@ def test_loops(form, weights):
 
 
 def test_filters_that_a_loop_carries_may_change_their_shape():
-    assert "the shape of its filters is unknown" in problem(_loop("carried"))
+    assert "the shape of the filters is unknown" in problem(_loop("carried"))
 
 
 @pytest.mark.parametrize("form", FORMS)

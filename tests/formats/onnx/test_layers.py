@@ -205,7 +205,7 @@ def test_a_real_detector_of_open_size():
     table = complete(layer_rows(path, size=(288, 416)), "detector")
     assert table["kind"].value_counts().to_dict() == {"conv": 62, "deconv": 2}
     assert table.iloc[-1][["in_h", "in_w", "out_h", "out_w"]].tolist() == [144, 208, 288, 416]
-    with refused("a layer of the model cannot be described") as caught:
+    with refused("the operations of a layer cannot be counted") as caught:
         layer_rows(path)
     assert "size=" in caught.value.expected
 
@@ -264,7 +264,7 @@ def loop():
     ids=range(12),
 )
 def test_what_has_no_row_is_refused(source, got):
-    with refused("a layer of the model cannot be described") as caught:
+    with refused("the operations of a layer cannot be counted") as caught:
         layers(source.SerializeToString(), "up.onnx")
     assert caught.value.where.startswith("up.onnx, ")
     assert any(word in caught.value.got for word in got.split("|"))

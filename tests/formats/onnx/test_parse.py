@@ -170,4 +170,4 @@ def test_sparse_initializers_are_no_reason_to_refuse_the_rest():
     source.graph.node.append(helper.make_node("Neg", ["thin"], ["z"]))
     assert OnnxModel.parse(source).sites()[0].problem is None
     source.graph.node[0].input[1] = "thin"
-    assert "the shape of its filters is unknown" in problem(source)
+    assert "the shape of the filters is unknown" in problem(source)

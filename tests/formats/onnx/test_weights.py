@@ -128,7 +128,7 @@ def test_weights_that_are_computed_are_cut_in_the_graph(form):
 
 def test_computed_weights_of_unknown_shape_are_refused():
     source = _model([_up(["x", "w", "b"])], {"b": BIAS}, [value("w", "f", [4, 3, None, 5])])
-    assert "the shape of its filters is unknown" in problem(source)
+    assert "the shape of the filters is unknown" in problem(source)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -176,7 +176,7 @@ CONV = ((1, 4, 4, 3), (2, 1, 1, 3), (1, 4, 4, 2))
     ids=range(9),
 )
 def test_what_has_no_row_is_refused(data, got):
-    with refused("a layer of the model cannot be described") as caught:
+    with refused("the operations of a layer cannot be counted") as caught:
         layers(data, "up.tflite")
     assert caught.value.where.startswith("up.tflite, ")
     assert got in caught.value.got
@@ -199,5 +199,5 @@ def test_a_batch_that_is_another_than_the_model_s():
 def test_a_size_is_for_models_that_leave_it_open(tmp_path):
     path = tmp_path / "up.tflite"
     path.write_bytes(chain())
-    with refused("only an ONNX model can leave its image size open"):
+    with refused("the image size of a tflite model is fixed"):
         layer_rows(path, size=(4, 4))

@@ -89,7 +89,7 @@ PROBLEMS = {
         SMALL,
         lambda m, g: (_wanted(2, 4, 4, 2)(m, g), _shape(4, 2, 4, 4, 2)(m, g)),
     ),
-    "no input of this length yields that output length": (
+    "an input of this length cannot give that output length": (
         SMALL,
         lambda m, g: (_wanted(1, 9, 4, 2)(m, g), _shape(4, 1, 9, 4, 2)(m, g)),
     ),

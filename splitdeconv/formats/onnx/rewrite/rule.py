@@ -138,10 +138,10 @@ def _plan(
     filters = tuple(length for length in declared or () if length)
     if declared is None or len(declared) < 3 or len(filters) < len(declared):
         raise SplitDeconvError(
-            "the shape of its filters is unknown",
+            "the shape of the filters is unknown",
             where=node.name,
             expected="known lengths",
-            got=str(declared),
+            got="unknown" if declared is None else str(declared),
         )
     if x.dtype is None and w.dtype is None:
         raise SplitDeconvError(

@@ -63,7 +63,7 @@ def fix(model: ModelProto, shapes: Sequence[Shape | None]) -> None:
     conflict = contradiction(model)
     if conflict and not odd:
         raise SplitDeconvError(
-            "ONNX shape inference cannot give the model this input shape",
+            "ONNX shape inference rejects this input shape",
             where=", ".join(
                 f"input {v.name} of {text_of(s)}" for v, s in zip(values, shapes, strict=True) if s
             ),

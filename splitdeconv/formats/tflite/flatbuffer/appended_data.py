@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....errors import SplitDeconvError
-from .bounds import damaged
+from .bounds import beyond
 
 if TYPE_CHECKING:
     from ....core.typing import NumpyArray
@@ -69,5 +69,5 @@ def holds(buffer: Any) -> bool:
 
 def _part(data: bytes, start: int, size: int, what: str, where: str) -> NumpyArray:
     if start + size > len(data):
-        raise damaged(where, f"{what}: bytes {start} to {start + size} of a file of {len(data)}")
+        raise beyond(where, what, start, start + size, len(data))
     return np.frombuffer(data, np.uint8, size, start)

@@ -76,6 +76,12 @@ def damaged(where: str, got: str) -> SplitDeconvError:
     )
 
 
+def beyond(where: str, what: str, start: int, stop: int, size: int) -> SplitDeconvError:
+    """The error for a part that refers to bytes beyond the end of the file."""
+    given = f"{what} refers to bytes {start:,} to {stop:,}, but the file has {size:,} bytes"
+    return damaged(where, given)
+
+
 def extent(data: bytes, where: str) -> int:
     """Check every table, vector and string that a reader can reach.
 
@@ -149,7 +155,7 @@ class _Walk:
         """Reject a range outside the file, and record how much of the file is used."""
         stop = start + length
         if start < 0 or stop > self.size:
-            raise damaged(self.where, f"{path}: bytes {start} to {stop} of a file of {self.size}")
+            raise beyond(self.where, path, start, stop, self.size)
         self.end = max(self.end, stop)
 
     def spend(self, cost: int, path: str) -> None:

@@ -168,7 +168,7 @@ class _Graph:
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError, TypeError) as error:
             raise SplitDeconvError(
-                "LiteRT cannot give the model this input shape",
+                "LiteRT rejects this input shape",
                 where=self._where,
                 expected="sizes that every operator of the model accepts",
                 got=one_line(error, typed=True),

@@ -149,7 +149,7 @@ def _values(
     except (ValueError, RuntimeError, TypeError) as error:
         raise SplitDeconvError(
             "LiteRT cannot compute the shapes that follow from this input shape",
-            where="the arithmetic on shapes in the TFLite model",
+            where="the shape computation in the TFLite model",
             expected="sizes that every operator of the model accepts",
             got=one_line(error, typed=True),
             fix="choose other sizes, or omit the option to keep the input shapes open",

@@ -180,7 +180,7 @@ def test_sites_stay_where_the_original_has_them():
 
 
 def test_sizes_that_litert_does_not_take():
-    with refused("LiteRT cannot give the model this input shape") as caught:
+    with refused("LiteRT rejects this input shape") as caught:
         sd.convert(_halves(kinds=("FLOOR_DIV", "FLOOR_DIV")), input_shape=(1, 5, 4, 3))
     assert "TRANSPOSE_CONV" in caught.value.got
     with refused("LiteRT cannot compute the shapes that follow") as caught:
@@ -217,7 +217,7 @@ def test_another_open_input_stays_open():
     }
     assert shapes[b"alone"] == ([2, 5, 4, 3], True)
     assert shapes[b"both"] == ([1, 1, 1, 3], False)
-    with refused("LiteRT cannot give the model this input shape(.|\n)*broadcast"):
+    with refused("LiteRT rejects this input shape(.|\n)*broadcast"):
         _fixed(data, {"x": (2, 5, 4, 3), "z": (3, 5, 4, 3)})
 
 
