@@ -215,6 +215,7 @@ def _bench(
                     where=str(model),
                     expected="a model with a layer that the target converts, or a second model "
                     "file",
+                    got="no layer that it converts",
                     fix=f"{shlex.join(command)} gives the reasons",
                 )
             other = result.model

@@ -135,7 +135,11 @@ def test_a_cell_of_a_csv_is_told_by_row_and_column(csv):
         (42, {}, "not a network"),
         ([], {}, "not a network"),
         (pd.DataFrame(), {}, "there are no layers"),
-        (pd.DataFrame({"name": ["a"], "kind": ["conv"]}), {}, "a value is missing"),
+        (
+            pd.DataFrame({"name": ["a"], "kind": ["conv"]}),
+            {},
+            "columns are missing: in_h, in_w, c_in, c_out",
+        ),
         (pd.DataFrame([["a", "b"]], columns=["name"] * 2), {}, "duplicate column"),
         (layer_table("dcgan").iloc[:1], {"size": 3}, "unknown option"),
         (b"", {}, "unsupported model format"),

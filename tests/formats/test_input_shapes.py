@@ -83,11 +83,18 @@ def test_shapes_are_held_against_what_is_declared():
     assert requested_shapes({"serving_style:0": (2, 9)}, None, inputs) == [None, (2, 9)]
     assert requested_shapes({"": (2, 9)}, None, [STYLE]) == [(2, 9)]
     assert requested_shapes({"any": (2, 9)}, None, [ModelInput("any", None)]) == [(2, 9)]
-    with refused("expected the sizes that are fixed in the file") as caught:
+    with refused("some lengths of this input are fixed in the file") as caught:
         requested_shapes({"image": (2, 7, 25, 3)}, None, inputs)
     assert (caught.value.where, caught.value.got) == ("input image", "2x7x25x3")
     assert caught.value.expected == "?x?x24x3, as declared in the file, a number for each ?"
     assert caught.value.fix == "for example --input-shape image=1x64x24x3"
+    fixed = ModelInput("fixed", (4, 6))
+    with refused("the shape of this input is fixed in the file") as caught:
+        requested_shapes({"fixed": (4, 7)}, None, [fixed])
+    assert caught.value.fix == "omit this input: its shape is already fixed"
+    with refused("the model has no such input") as caught:
+        requested_shapes({"fixd": (4, 6)}, None, [fixed])
+    assert caught.value.fix == "use one of these names"
     with refused("expected 2 dimensions"):
         requested_shapes({"style": (2, 9, 1)}, None, inputs)
     with refused("the model has no such input") as caught:
