@@ -107,7 +107,7 @@ def test_input_shapes_reach_the_conversion(run, tmp_path):
         (["image=nonsense"], "invalid input shape: expected sizes of at least 1"),
         (["image=1x99999999999x4x5"], "the input shape is too large"),
         (["image=1x7x4"], "invalid input shape: expected 4 dimensions"),
-        (["image=1x7x4x6"], "fixed in the file"),
+        (["image=1x7x4x6"], "some lengths of this input are fixed in the file"),
         (["picture=1x7x4x5"], "the model has no such input"),
         (["image=1x7x4x5", "image=1x7x4x5"], "two shapes are given for one input"),
         (
