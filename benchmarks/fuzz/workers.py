@@ -131,7 +131,6 @@ def _serve(pipe, kind):
 
 def _one(kind, number, send):
     peak = [0.0]
-    _forget_peak()
     start = time.monotonic()
 
     def enter(stage):
@@ -140,7 +139,9 @@ def _one(kind, number, send):
         send(stage)
 
     try:
-        outcome = attempt(draw(kind, number), number, enter)
+        case = draw(kind, number)
+        _forget_peak()  # of the fuzzer: some files are of zeros that take gigabytes to write
+        outcome = attempt(case, number, enter)
     except MemoryError:
         outcome = Outcome("not compared", "out of memory")
     except Exception:  # of the fuzzer itself
