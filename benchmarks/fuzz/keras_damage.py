@@ -155,9 +155,7 @@ def _weights(entries, rng):
     try:
         with h5py.File(target, "r+") as file:
             paths = []
-            file.visititems(
-                lambda path, item: paths.append(path) if isinstance(item, h5py.Dataset) else None
-            )
+            file.visititems(lambda path, item: paths.append(path) if _is_small(item) else None)
             if not paths:
                 return "no weights in it"
             path, how = pick(rng, paths), pick(rng, _HOW)
@@ -166,6 +164,11 @@ def _weights(entries, rng):
         return "weights that could not be opened"
     entries[name] = target.getvalue()
     return f"HDF5: {how.__name__[1:]}"
+
+
+def _is_small(item):
+    """Whether it is a dataset, and none that an earlier injury has made huge."""
+    return isinstance(item, h5py.Dataset) and item.size < 2**24
 
 
 def _edge_values(file, path, rng):
