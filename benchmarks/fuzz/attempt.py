@@ -34,7 +34,7 @@ class Outcome:
             "empty batch": converted, and fails at a batch of 0, as the report says;
             "tie": converted, values fall to the other side of a quantizer's border;
             "non-finite": converted, NaN and infinity elsewhere, as README says they may be;
-            "not compared": converted, no runtime runs the original;
+            "not compared": converted, no runtime runs the original, or none shows its quantizers;
             "caught": a wrong rewrite that verification refused;
             "refused alike": an injured file, or one that is open to doubt, that verification
             refused although it is the same on other inputs;
