@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...convert import convert
-from ...core.geometry import Axis
+from ...core.geometry import Axis, known
 from ...core.plan import plan
 from ...core.typing import NumpyArray
 from ...errors import SplitDeconvError, check_choice
@@ -153,7 +153,8 @@ class _Graph:
         return self._activated(layer, make(x, np.asarray(layer.kernel), self._bias(layer), axes))
 
     def _transposed(self, x: str, kernel: NumpyArray, bias: list[str], axes: Sequence[Axis]) -> str:
-        after = [a.end for a in axes]
+        # Below zero, the output is longer than the last input reaches.
+        after = [known(a.n) * a.s - a.s + a.k - a.p - known(a.o) for a in axes]
         pads = [max(a.p, 0) for a in axes] + [max(spare, 0) for spare in after]
         settings = {"pads": pads, "strides": [a.s for a in axes]}
         settings["output_padding"] = [max(-spare, 0) for spare in after]

@@ -191,7 +191,7 @@ def test_a_batch_that_is_another_than_the_model_s():
     weights = build.constant("w", np.zeros((2, 1, 1, 3), "f4"))
     build.operator("RESHAPE", [x], [tiles])
     build.operator("CONV_2D", [tiles, weights], [y], conv())
-    with refused("cannot be described") as caught:
+    with refused("operations of a layer cannot be counted") as caught:
         layers(build.build([x], [y]), "up.tflite")
     assert caught.value.got == "a batch of 4"
 
