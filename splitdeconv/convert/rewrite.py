@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import SplitDeconvError, check_count
 from ..formats import input_shapes, unseen
-from ..formats.format import Model
+from ..formats.model import Model
 from ..formats.registry import format_of
 from ..formats.site import Decision, Site, tally
 from .decide import decide_all

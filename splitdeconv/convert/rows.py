@@ -54,7 +54,7 @@ def read(
         raise SplitDeconvError(
             f"the image size of a {kind} model is fixed",
             where=where,
-            expected="no image size",
+            expected="the size to be left out",
             got="x".join(map(str, size)),
             fix="omit --size (size=)",
         )

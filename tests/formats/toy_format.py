@@ -12,8 +12,9 @@ import numpy as np
 import splitdeconv as sd
 from splitdeconv.core.definition import conv_transpose
 from splitdeconv.formats.cut import Cut
-from splitdeconv.formats.format import Format, Model
+from splitdeconv.formats.format import Format
 from splitdeconv.formats.input_shapes import ModelInput
+from splitdeconv.formats.model import Model
 from splitdeconv.formats.port import Input, Runner
 from splitdeconv.formats.site import Site
 

@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError, check_count
-from ...formats.format import Format, Model
+from ...formats.format import Format
 from ...formats.input_shapes import ModelInput
+from ...formats.model import Model
 from ...formats.registry import format_of
 from ...formats.site import Decision, Site
 from ...limits.sandbox import Progress

@@ -22,8 +22,8 @@ import numpy as np
 
 from ...errors import SplitDeconvError
 from ...extras import require
-from ..format import Model
 from ..input_shapes import ModelInput
+from ..model import Model
 from . import file as keras_file, unseen
 from .copy import KNOWN, copy_of, layers_of
 from .ops import called_directly, operations_of

@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError
 from ..content import content
-from ..format import Model
 from ..input_shapes import ModelInput, Shape
+from ..model import Model
 from . import unseen
 from .graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .parse import parse

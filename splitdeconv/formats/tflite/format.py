@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...core.typing import NumpyArray
     from ..content import Bytes
     from ..cut import Cut
-    from ..format import Model
+    from ..model import Model
     from ..port import Arrays, Runner
     from ..row import Row
     from ..site import Site

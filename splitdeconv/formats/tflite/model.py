@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError
-from ..format import Model
 from ..input_shapes import ModelInput, Shape, advice
+from ..model import Model
 from ..site import Decision, Site
 from . import unseen
 from .counts import counted
