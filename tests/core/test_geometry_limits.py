@@ -9,7 +9,7 @@ from splitdeconv.core.arguments import LARGEST, positive
 from splitdeconv.core.forms import FORMS
 from splitdeconv.core.geometry import LONGEST_KERNEL, MOST_PHASES, Axis, resolve
 from splitdeconv.core.plan import SplitPlan
-from splitdeconv.formats.onnx.geometry import from_onnx
+from splitdeconv.formats.onnx.shapes.geometry import from_onnx
 from splitdeconv.toolchains.libtpu import phase_chain as chain
 from tests.refusals import refused
 

@@ -21,8 +21,8 @@ from ...core.definition import conv_transpose
 from ...core.plan import SplitPlan
 from ...extras import require
 from ..port import Input, rejected
-from .geometry import from_onnx
 from .graph import scopes
+from .shapes.geometry import from_onnx
 from .shapes.types import declared
 from .tensors import array, inlined, is_external, tensors_of
 

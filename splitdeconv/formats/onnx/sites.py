@@ -12,8 +12,8 @@ from ...errors import SplitDeconvError
 from ..finite import describe
 from ..site import Site
 from .follow import can_follow, is_linear, type_behind
-from .geometry import cannot, geometry
 from .graph import DEFAULT_DOMAINS, Source, trace
+from .shapes.geometry import cannot, geometry
 from .unseen import MICROSOFT
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from onnx import helper
 
 from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.formats.input_shapes import requested_shapes
-from splitdeconv.formats.onnx.geometry import from_onnx
 from splitdeconv.formats.onnx.model import OnnxModel
+from splitdeconv.formats.onnx.shapes.geometry import from_onnx
 from splitdeconv.formats.site import Decision
 from tests.formats.onnx.models import (
     arrays,

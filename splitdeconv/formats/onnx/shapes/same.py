@@ -1,8 +1,8 @@
 """Make ONNX shape inference find the true size of transposed convolutions with SAME padding.
 
 Inference adds output_padding to n*s and ignores that a kernel shorter than its stride gives a
-smaller output. ONNX Runtime computes what `splitdeconv.formats.onnx.geometry` describes. Without
-this, all shapes that follow would be inferred wrongly.
+smaller output. ONNX Runtime computes what `splitdeconv.formats.onnx.shapes.geometry` describes.
+Without this, all shapes that follow would be inferred wrongly.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ....core.geometry import effective_kernel
 from ....errors import SplitDeconvError
 from ....extras import require
-from ..geometry import from_onnx
 from ..graph import DEFAULT_DOMAINS, trace
+from .geometry import from_onnx
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -5,7 +5,7 @@ import numpy as np
 from splitdeconv import SplitDeconvError
 from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.core.plan import SplitPlan
-from splitdeconv.formats.onnx.geometry import from_onnx
+from splitdeconv.formats.onnx.shapes.geometry import from_onnx
 
 FORMS = FILE_FORMS
 INTERLEAVES = ("concat", "depth_to_space", "transpose")

@@ -9,8 +9,8 @@ import pytest
 from splitdeconv import SplitDeconvError
 from splitdeconv.convert.decide import decide_all
 from splitdeconv.core.definition import rounding_bound
-from splitdeconv.formats.onnx.geometry import from_onnx
 from splitdeconv.formats.onnx.model import OnnxModel
+from splitdeconv.formats.onnx.shapes.geometry import from_onnx
 from tests.formats.onnx.models import arrays, convert, kinds, run, single
 from tests.formats.onnx.rewrite.cases import (
     FORMS,

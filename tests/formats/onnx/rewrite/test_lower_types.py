@@ -7,7 +7,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from splitdeconv.core.definition import conv_transpose
-from splitdeconv.formats.onnx.geometry import from_onnx
+from splitdeconv.formats.onnx.shapes.geometry import from_onnx
 from tests.formats.onnx.models import arrays, convert, run, single
 from tests.formats.onnx.rewrite.cases import FORMS, definition
 

@@ -12,7 +12,7 @@ from splitdeconv import SplitDeconvError
 from splitdeconv.core.definition import conv_transpose
 from splitdeconv.core.geometry import Axis
 from splitdeconv.core.plan import SplitPlan
-from splitdeconv.formats.onnx.geometry import LONGEST, from_onnx
+from splitdeconv.formats.onnx.shapes.geometry import LONGEST, from_onnx
 from tests.formats.onnx.models import run, single
 from tests.refusals import refused
 

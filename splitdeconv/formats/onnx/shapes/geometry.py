@@ -39,15 +39,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...core.geometry import Axis, check_phases, describe, effective_kernel
-from ...errors import SplitDeconvError, check_choice, is_integer, shown
-from ...extras import require
-from .ops import FIRST_OPSET
+from ....core.geometry import Axis, check_phases, describe, effective_kernel
+from ....errors import SplitDeconvError, check_choice, is_integer, shown
+from ....extras import require
+from ..ops import FIRST_OPSET
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-    from ..input_shapes import Shape
+    from ...input_shapes import Shape
 
 # No tensor is longer. Larger numbers are mistakes or attacks.
 LONGEST = 2**31 - 1
