@@ -13,7 +13,7 @@ from .energy import band, energy
 from .lowering import Work
 from .machine import Counts, Machine
 from .processor import TechnologyLike, load_technology
-from .traffic import buffer_words, dram_bytes, stores_zeros
+from .traffic import buffer_words, dram_bytes, zeros_of
 
 
 def evaluate(
@@ -26,6 +26,7 @@ def evaluate(
     batch: Counts = 1,
     zeros: str = "generated",
     technology: TechnologyLike | None = None,
+    interleave: str | None = None,
 ) -> dict[str, NumpyArray]:
     """Every predicted quantity of each layer.
 
@@ -38,6 +39,7 @@ def evaluate(
         batch: images, a number or an array of shape (K, 1).
         zeros: as for `splitdeconv.dlp.traffic.dram_bytes`.
         technology: a `Technology` or its name; None for the processor's.
+        interleave: as for `dram_bytes`.
 
     Returns:
         dict of arrays that broadcast to (K, L), with the columns of `splitdeconv.dlp.simulate` that
@@ -53,9 +55,11 @@ def evaluate(
     issued = array.issued_macs(work, processor, skip, flow, batch)
     dense = work.macs * batch
     run = array.compute_cycles(work, processor, skip, flow, batch)
-    words = buffer_words(work, processor, flow, issued / dense, batch, stores_zeros(method, zeros))
+    home = zeros_of(method, zeros)
+    words = buffer_words(work, processor, flow, issued / dense, batch, home != "generated")
     layer = work.per_layer
-    moved = dram_bytes(work, table, processor, method, batch, zeros)
+    moved = dram_bytes(work, table, processor, method, batch, zeros, interleave, flow)
+    returned = moved.pop("sums")
     result: dict[str, Any] = {
         "macs_useful": table["macs"].to_numpy() * batch,
         "macs_real": layer(array.real_macs(work, batch)),
@@ -79,8 +83,11 @@ def evaluate(
         name: layer(words[name]) * word + result[f"dram_{name}_bytes"]
         for name in ("input", "weight", "output")
     }
+    # Zeros that are made on the chip are written into the buffer with the inputs.
+    if home == "expanded":
+        buffers["input"] = buffers["input"] + result["dram_input_bytes"] * _expansion(table)
     # Data that is reordered in a separate pass also goes through a buffer.
-    apart = layer(words["sums"]) * sum_ + result["dram_interleave_bytes"]
+    apart = layer(words["sums"]) * sum_ + returned + result["dram_interleave_bytes"]
     buffers["output"] = buffers["output"] + apart
     result["buffer_bytes"] = sum(buffers.values())
     counts = {f"buffer_{name}": value for name, value in buffers.items()}
@@ -91,6 +98,14 @@ def evaluate(
     result["energy_pj"] = sum(parts[name] for name in PARTS)
     result["energy_low_pj"], result["energy_high_pj"] = band(parts, profile)
     return result
+
+
+def _expansion(table: pd.DataFrame) -> NumpyArray:
+    """Zeros inserted for each word of the input."""
+    real = table["in_h"] * table["in_w"]
+    spread = [(table[f"in_{side}"] - 1) * table[f"stride_{side}"] + 1 for side in "hw"]
+    inserted = np.where(table["kind"] == "deconv", spread[0] * spread[1], real)
+    return (inserted / real - 1).to_numpy()
 
 
 def _check_count(work: Work, batch: Counts) -> None:

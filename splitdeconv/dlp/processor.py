@@ -42,6 +42,8 @@ class Processor:
         stripe_pixels: pixels for which a dot-product array keeps weights in its multipliers.
         strided_writes: whether it can write every s-th pixel; if not, interleaving is one more pass
             through DRAM.
+        sums: where partial sums may go that the array cannot keep: "array" (nowhere), "buffer" (the
+            output buffer), "dram" (on to DRAM if that is full).
         zero_gating: whether multiplications by a zero activation or weight are issued but cost no
             energy.
         native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the
@@ -74,6 +76,7 @@ class Processor:
     burst_bytes: int
     stripe_pixels: int = 1
     strided_writes: bool
+    sums: Literal["array", "buffer", "dram"] = "buffer"
     zero_gating: bool
     native: Literal["zero_insertion"] | None
     technology: str

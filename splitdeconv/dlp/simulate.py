@@ -32,6 +32,7 @@ def simulate(
     batch: int = 1,
     zeros: str = "generated",
     technology: TechnologyLike | None = None,
+    interleave: str | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Predict cycles, traffic and energy of every layer of a network.
@@ -48,8 +49,11 @@ def simulate(
         dataflow: "output_stationary", "weight_stationary" or "dot_product"; None for the
             processor's default.
         batch: images per run.
-        zeros: whether the zeros of "nzp" are "stored" in DRAM or "generated" beside the array.
+        zeros: where the zeros of "nzp" are: "generated" beside the array, "expanded" in the on-chip
+            buffer, "stored" in DRAM by the layer before, or written there by a "pass" of their own.
         technology: energy profile; None for the processor's.
+        interleave: how pixels are written that belong s apart: "free", in "bursts", or in a "pass"
+            of their own; None for what the processor does.
         **options: of `workload`.
 
     Returns:
@@ -88,7 +92,7 @@ def simulate(
     profile = load_technology(technology or machine.technology)
     table = workload(network, **options)
     work = lower(table, method)
-    numbers = evaluate(work, table, machine, method, skip, flow, batch, zeros, profile)
+    numbers = evaluate(work, table, machine, method, skip, flow, batch, zeros, profile, interleave)
     columns = {name: np.broadcast_to(values, len(table)) for name, values in numbers.items()}
     rows = pd.DataFrame(columns)
     rows["operational_intensity"] = rows["macs_useful"] / rows["dram_bytes"]

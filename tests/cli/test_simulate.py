@@ -258,7 +258,7 @@ def test_wrong_usage_exits_with_2(run, arguments):
 
 def test_a_loss_is_called_one(run):
     """On MDE splitting costs more energy than zeros that are generated beside the array."""
-    _, out, _ = run("simulate", "mde", "--processor", "pe_array_32x7")
+    _, out, _ = run("simulate", "mde", "--processor", "dot_product_16x16")
     lines = [line for line in out.splitlines() if line.startswith("over nzp")]
     assert len(lines) == 2
     assert all("-" not in line.partition(":")[2] for line in lines)

@@ -12,7 +12,7 @@ from splitdeconv.dlp.lowering import lower
 from splitdeconv.dlp.traffic import buffer_words
 from tests.dlp.tables import layer, networks, systolic, table
 
-SCALESIM = pd.read_csv(Path(__file__).parents[2] / "data/reference/scalesim_3.0.0_dcgan.csv")
+SCALESIM = pd.read_csv(Path(__file__).parents[3] / "data/reference/scalesim_3.0.0_dcgan.csv")
 FLOWS = {"os": "output_stationary", "ws": "weight_stationary"}
 # Input length and channels of DCGAN's 5x5 s2 layers; outputs and taps an axis of the convolution
 # SCALE-Sim was given.

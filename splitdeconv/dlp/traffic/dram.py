@@ -1,0 +1,114 @@
+"""Bytes from and to DRAM: the least that any loop nest moves.
+
+A layer's convolutions run in the nests of `splitdeconv.dlp.traffic.nests`, one after the other or,
+if that moves less, as one whose tiles of filters span phases, so that the phases share a tile of
+the input. Batches are split where that moves less. Outputs are written once; what it costs that
+they do not lie side by side is in `splitdeconv.dlp.traffic.placing`.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ...core.typing import NumpyArray
+from ...errors import SplitDeconvError, check_choice
+from ..lowering import Work
+from ..machine import Counts, Machine
+from .layers import layers
+from .least import traffic
+from .placing import placing_bytes, zeros_of
+from .room import KEEPS_SUMS, SUMS, Room
+
+
+def dram_bytes(
+    work: Work,
+    table: pd.DataFrame,
+    processor: Machine,
+    method: str,
+    batch: Counts = 1,
+    zeros: str = "generated",
+    interleave: str | None = None,
+    dataflow: str | None = None,
+) -> dict[str, NumpyArray]:
+    """Bytes from and to DRAM, per layer.
+
+    Args:
+        work: M convolutions of L layers, from `lower(table, method)`.
+        table: the layers.
+        processor: a `Processor`, or anything with its fields; numbers, or arrays of shape (K, 1).
+        method: of `splitdeconv.dlp.lowering.METHODS`.
+        batch: images, a number or an array like the processor's.
+        zeros: where the zeros of "nzp" are, of `splitdeconv.dlp.traffic.ZEROS`.
+        interleave: how pixels are placed apart, of `splitdeconv.dlp.traffic.INTERLEAVE`; None for
+            "bursts" if the processor has strided writes, else "pass".
+        dataflow: one of the processor's; None for its first.
+
+    Returns:
+        dict of float arrays (..., L): "input", "weight", "output" (sums that go to DRAM and back
+        included) and "interleave" (insertion of zeros included); and "sums", which are in none of
+        them: bytes of sums that the output buffer takes and gives while the input channels change.
+
+    Raises:
+        SplitDeconvError: invalid `zeros` or `interleave`; a buffer that holds less than a word; a
+            dataflow whose sums leave the array of a processor that keeps them there.
+    """
+    home = zeros_of(method, zeros)
+    flow = processor.dataflows[0] if dataflow is None else dataflow
+    room = _checked(Room.of(processor, flow), processor)
+    words = _words(work, room, batch, home)
+    word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
+    pixels = table["out_h"] * table["out_w"] * table["c_out"]
+    outputs = pixels.to_numpy(dtype=float) * batch * word
+    inputs, filters, spilled, sums = words
+    moved = placing_bytes(table, processor, method, batch, home, interleave)
+    parts = {
+        "input": inputs * word,
+        "weight": filters * word,
+        "output": outputs + spilled * word,
+        "interleave": moved,
+        "sums": sums * sum_,
+    }
+    shape = np.broadcast_shapes(*(np.shape(part) for part in parts.values()))
+    return {name: np.broadcast_to(part, shape) for name, part in parts.items()}
+
+
+def _words(work: Work, room: Room, batch: Counts, home: str) -> NumpyArray:
+    """Words of inputs, filters, spilled sums and sums of the output buffer: (4, K, L)."""
+    batches = np.broadcast_to(np.reshape(batch, (-1, 1)), (max(len(room), np.size(batch)), 1))
+    places = np.broadcast_to(np.arange(len(room)), len(batches)) if len(room) == 1 else None
+    different, which = room.distinct()
+    which = which if places is None else which[places]
+    every = list(layers(work, home))
+    result = np.empty((4, len(batches), len(every)))
+    for images in np.unique(batches).tolist():
+        rows = np.flatnonzero(batches.ravel() == images)
+        used, at = np.unique(which[rows], return_inverse=True)
+        for layer, ((apart, together), groups) in enumerate(every):
+            found = traffic(apart, together, different[used])(int(images))
+            result[:, rows, layer] = groups * found[:, at]
+    return result if np.ndim(batch) or len(room) > 1 else result[:, 0]
+
+
+def _checked(room: Room, processor: Machine) -> Room:
+    """Refuse buffers that hold nothing, and sums that have no place."""
+    check_choice(room.policy, SUMS, "sums")
+    where = f"processor {getattr(processor, 'name', '')}".strip()
+    for name, sizes, what in (
+        ("input", room.inputs, "word"),
+        ("weight", room.filters, "word"),
+        ("output", room.sums, "partial sum"),
+    ):
+        if sizes.min() < 1:
+            raise SplitDeconvError(
+                f"invalid value of {name}_buffer_kib",
+                where=where,
+                expected=f"half of it holds at least one {what}",
+                got=f"{float(np.min(getattr(processor, f'{name}_buffer_kib'))):g} KiB",
+            )
+    if room.policy == "array" and room.flow not in KEEPS_SUMS:
+        raise SplitDeconvError(
+            f"the sums of dataflow {room.flow} leave the array",
+            where=where,
+            expected="sums 'buffer' or 'dram', or another dataflow",
+            got="sums 'array'",
+        )
+    return room
