@@ -15,7 +15,7 @@ from ..datafiles import plain_yaml
 from ..dlp.cycles import DATAFLOWS, SKIPS
 from ..dlp.design_space.axes import MOST_LABELS
 from ..dlp.lowering import METHODS
-from ..dlp.traffic import ZEROS
+from ..dlp.traffic import INTERLEAVE, ZEROS
 from ..errors import SplitDeconvError, shown
 from .show import Json, echo, print_json, print_table
 
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     Skip: TypeAlias = str
     Dataflow: TypeAlias = str
     Zeros: TypeAlias = str
+    Interleave: TypeAlias = str
     _Size: TypeAlias = tuple[int, int]
     #: The name of an axis, and its values or, by label, the values of several fields.
     _Axis: TypeAlias = tuple[str, list[Any] | dict[str, dict[str, Any]]]
 else:
-    Method, Skip, Dataflow, Zeros = (
+    Method, Skip, Dataflow, Zeros, Interleave = (
         StrEnum(name, {value: value for value in values})
         for name, values in (
             ("Method", METHODS),
             ("Skip", SKIPS),
             ("Dataflow", DATAFLOWS),
             ("Zeros", ZEROS),
+            ("Interleave", INTERLEAVE),
         )
     )
     _Size, _Axis = tuple, str  # texts, from which parsers make what is meant
@@ -48,7 +50,10 @@ Dataflows = Annotated[
 ]
 NzpZeros = Annotated[
     Zeros,
-    typer.Option(help="whether nzp reads its zeros from DRAM or generates them beside the array"),
+    typer.Option(
+        help="where nzp has its zeros: generated beside the array, expanded in the on-chip buffer, "
+        "stored in DRAM by the layer before, or written there by a pass of their own"
+    ),
 ]
 Technology = Annotated[
     str | None,
@@ -107,6 +112,13 @@ def _simulate(
     dataflow: Dataflows = None,
     batch: Annotated[int, typer.Option(min=1, help="images per run")] = 1,
     zeros: NzpZeros = "generated",
+    interleave: Annotated[
+        Interleave | None,
+        typer.Option(
+            help="how pixels are written that belong s apart: free, in bursts, or in a pass of "
+            "their own; by default what the processor does"
+        ),
+    ] = None,
     technology: Technology = None,
     size: Annotated[
         _Size | None,
@@ -119,10 +131,13 @@ def _simulate(
     of: Annotated[
         str | None, typer.Option("--network", help="which network of a .csv file with several")
     ] = None,
+    show_mapping: Annotated[
+        bool, typer.Option("--mapping", help="print the loop nest of each layer, tile by tile")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Predict cycles, DRAM traffic and energy of layers, and the gain over zero insertion (nzp)."""
-    from ..dlp import compare, load_processor, load_technology, simulate, workload
+    from ..dlp import compare, load_processor, load_technology, mapping, simulate, workload
     from ..dlp.compare import label
 
     # Checked first, before any framework is loaded.
@@ -136,6 +151,7 @@ def _simulate(
         "dataflow": None if dataflow is None else str(dataflow),
         "batch": batch,
         "zeros": str(zeros),
+        "interleave": None if interleave is None else str(interleave),
         "technology": energies,
     }
     layers = simulate(table, device, chosen, skipped, **how)
@@ -154,6 +170,12 @@ def _simulate(
         return print_json(network=network, **settings, layers=rows, totals=totals, over_nzp=gains)
     echo(", ".join(f"{name} {value}" for name, value in settings.items()))
     _print_layers(layers)
+    if show_mapping:
+        nests = mapping(table, device, chosen, how["dataflow"], batch, how["zeros"])
+        for name, parts in nests.items():
+            lines = [line for part in parts for line in f"{part}".splitlines()]
+            for line in [name, *("  " + line for line in lines), ""]:
+                echo(line)
     names = {"network": "all layers", "deconv": "transposed convolutions"}
     for part, total in totals.items():
         echo(f"{names[part]}: {_total(total)}")

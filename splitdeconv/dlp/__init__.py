@@ -1,8 +1,8 @@
 """A model of deep-learning processors that predicts the cost of a network.
 
 The cycles are those of SCALE-Sim (Samajdar et al., arXiv 1811.02883) to the cycle, traffic is the
-minimum over loop orders, energy is counted event by event. Every number of a processor has a stated
-origin. No framework is imported.
+least that any loop nest moves, energy is counted event by event. Every number of a processor has a
+stated origin. No framework is imported.
 """
 
 import lazy_loader

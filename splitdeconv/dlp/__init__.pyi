@@ -19,4 +19,5 @@ from .processor import (
 )
 from .roofline import roof as roof, roofline as roofline
 from .simulate import simulate as simulate
+from .traffic.mapping import mapping as mapping
 from .workload import workload as workload

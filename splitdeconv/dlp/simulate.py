@@ -17,6 +17,7 @@ from .processor import (
     load_processor,
     load_technology,
 )
+from .traffic.mapping import loop_nests
 from .workload import NetworkLike, workload
 
 #: What binds a layer: multiplications, DRAM, filling and draining the array, or lanes left idle.
@@ -68,7 +69,8 @@ def simulate(
         ``energy_{mac,register,buffer,dram,leakage}_pj``, and its band ``energy_low_pj`` to
         ``energy_high_pj``. ``operational_intensity``: useful multiply-accumulates per byte of DRAM,
         and ``achieved``, useful ones per cycle. ``bound_by`` (one of `BOUNDS`) and ``why``, in
-        words.
+        words. ``mapping``: the loops over tiles, outermost first, each with its number of tiles and
+        their size, and ~ where inputs slide; see `mapping`.
 
     Raises:
         SplitDeconvError: an unknown network, processor, method, skip, dataflow or technology; a
@@ -99,6 +101,8 @@ def simulate(
     rows["achieved"] = rows["macs_useful"] / rows["cycles"]
     rows["bound_by"] = _bounds(rows, machine)
     rows["why"] = [_why(row, machine) for row in rows.itertuples()]
+    nests = loop_nests(work, machine, method, batch, zeros, flow)
+    rows["mapping"] = ["; ".join(nest.brief for nest in layer) for layer in nests]
     settings: dict[str, Any] = {
         "method": method,
         "skip": skip,

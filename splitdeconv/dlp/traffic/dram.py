@@ -14,7 +14,7 @@ from ...errors import SplitDeconvError, check_choice
 from ..lowering import Work
 from ..machine import Counts, Machine
 from .layers import layers
-from .least import traffic
+from .least import Traffic
 from .placing import placing_bytes, zeros_of
 from .room import KEEPS_SUMS, SUMS, Room
 
@@ -52,8 +52,7 @@ def dram_bytes(
             dataflow whose sums leave the array of a processor that keeps them there.
     """
     home = zeros_of(method, zeros)
-    flow = processor.dataflows[0] if dataflow is None else dataflow
-    room = _checked(Room.of(processor, flow), processor)
+    room = checked_room(processor, dataflow)
     words = _words(work, room, batch, home)
     word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
     pixels = table["out_h"] * table["out_w"] * table["c_out"]
@@ -83,13 +82,22 @@ def _words(work: Work, room: Room, batch: Counts, home: str) -> NumpyArray:
         rows = np.flatnonzero(batches.ravel() == images)
         used, at = np.unique(which[rows], return_inverse=True)
         for layer, ((apart, together), groups) in enumerate(every):
-            found = traffic(apart, together, different[used])(int(images))
+            found = Traffic(apart, together, different[used]).batches(int(images))
             result[:, rows, layer] = groups * found[:, at]
     return result if np.ndim(batch) or len(room) > 1 else result[:, 0]
 
 
-def _checked(room: Room, processor: Machine) -> Room:
-    """Refuse buffers that hold nothing, and sums that have no place."""
+def checked_room(processor: Machine, dataflow: str | None = None) -> Room:
+    """What processors hold, refused where a buffer holds nothing or sums have no place.
+
+    Args:
+        processor: as for `dram_bytes`.
+        dataflow: likewise.
+
+    Raises:
+        SplitDeconvError: as `dram_bytes`.
+    """
+    room = Room.of(processor, processor.dataflows[0] if dataflow is None else dataflow)
     check_choice(room.policy, SUMS, "sums")
     where = f"processor {getattr(processor, 'name', '')}".strip()
     for name, sizes, what in (

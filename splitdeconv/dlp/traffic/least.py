@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -35,39 +35,53 @@ Runs: TypeAlias = Callable[[int], NumpyArray]
 # Numbers in an array of nests by processors.
 _MOST_CELLS = 2**20
 # Up to so many images, any split of a batch is considered.
-_SPLIT = 16
+_SPLIT = 8
 _MOST_KEPT = 2**16
 _MOST_GROUP = 1024
 # Of nests that move as much, the one whose sums return less often.
 _TIE = 1e-6
 
 
-def traffic(shapes: Sequence[tuple[int, Shape]], together: Shape | None, room: Room) -> Runs:
-    """The least traffic of a layer.
+class Traffic:
+    """The least traffic of a layer, for any number of images.
 
     Args:
         shapes: of its convolutions, and how often each runs.
         together: of all of them, as one convolution whose tiles may span phases; None if that has
             no meaning.
         room: of K processors, all different.
-
-    Returns:
-        A function of the number of images, whose result is an array (4, K): the first rows of
-        `ROWS`.
     """
 
-    def once(images: int) -> NumpyArray:
-        found = np.sum([times * run(images) for times, run in apart], axis=0)
-        if together is not None:
-            found = _lesser(found, run_once(together, room, images)[:4])
-        return found
+    def __init__(
+        self, shapes: Sequence[tuple[int, Shape]], together: Shape | None, room: Room
+    ) -> None:
+        self.shapes, self.together, self.room = shapes, together, room
+        self.apart = [Batches(partial(_alone, shape, room)) for _, shape in shapes]
+        #: Of all images: array (4, K), the first rows of `ROWS`.
+        self.batches = Batches(self.once)
 
-    apart = [(times, _split(_alone(shape, room))) for times, shape in shapes]
-    return _split(once)
+    def once(self, images: int) -> NumpyArray:
+        """Without a split of the batch: phases one after the other, or together."""
+        apart = self._one_by_one(images)
+        return apart if self.together is None else _lesser(apart, self._at_once(images))
+
+    def phases_share(self, images: int) -> bool:
+        """Whether the phases run together; of one processor."""
+        if self.together is None:
+            return False
+        return not np.array_equal(self.once(images), self._one_by_one(images))
+
+    def _one_by_one(self, images: int) -> NumpyArray:
+        runs = zip(self.shapes, self.apart, strict=True)
+        return np.sum([times * run(images) for (times, _), run in runs], axis=0)
+
+    def _at_once(self, images: int) -> NumpyArray:
+        assert self.together is not None
+        return _alone(self.together, self.room, images)
 
 
-def _alone(shape: Shape, room: Room) -> Runs:
-    return lambda images: run_once(shape, room, images)[:4]
+def _alone(shape: Shape, room: Room, images: int) -> NumpyArray:
+    return run_once(shape, room, images)[:4]
 
 
 def run_once(shape: Shape, room: Room, images: int) -> NumpyArray:
@@ -162,28 +176,46 @@ def _lesser(one: NumpyArray, other: NumpyArray) -> NumpyArray:
     return np.where(better, other, one)
 
 
-def _split(run: Runs) -> Runs:
-    """Runs of several parts of a batch, one after the other, where that moves less.
+class Batches:
+    """Runs of a batch in parts, one after the other, where that moves less than one run of all.
 
-    Up to 16 images any split is considered, for more images halves, and parts of at most 16.
+    Up to 8 images any split is considered, for more images halves, and parts of at most 8.
+
+    Args:
+        run: the least traffic of one run, for each number of images.
     """
-    known: dict[int, NumpyArray] = {}
 
-    def split(images: int) -> NumpyArray:
-        if images not in known:
-            best = run(images)
-            if images <= _SPLIT:
-                parts = [(1, part) for part in range(1, images // 2 + 1)]
-            else:
-                parts = [
-                    (1, images // 2),
-                    *((images // part, part) for part in range(1, _SPLIT + 1)),
-                ]
+    def __init__(self, run: Runs) -> None:
+        self._run = run
+        self._known: dict[int, NumpyArray] = {}
+        self._first: dict[int, tuple[int, int]] = {}
+
+    def __call__(self, images: int) -> NumpyArray:
+        """The least traffic of so many images: (4, K)."""
+        if images not in self._known:
+            best = self._run(images)
+            parts = [(1, part) for part in range(1, images // 2 + 1)]
+            if images > _SPLIT:
+                parts = [(images // part, part) for part in range(1, _SPLIT + 1)]
+                parts.append((1, images // 2))
             for times, part in parts:
                 rest = images - times * part
-                total = times * split(part) + (split(rest) if rest else 0)
-                best = _lesser(best, total)
-            known[images] = best
-        return known[images]
+                total = times * self(part) + (self(rest) if rest else 0)
+                lesser = _lesser(best, total)
+                if (lesser != best).any():
+                    self._first[images] = times, part
+                best = lesser
+            self._known[images] = best
+        return self._known[images]
 
-    return split
+    def parts(self, images: int) -> dict[int, int]:
+        """How many runs there are of each number of images; of one processor."""
+        self(images)
+        if images not in self._first:
+            return {images: 1}
+        times, part = self._first[images]
+        runs = {size: times * count for size, count in self.parts(part).items()}
+        rest = images - times * part
+        for size, count in (self.parts(rest) if rest else {}).items():
+            runs[size] = runs.get(size, 0) + count
+        return runs

@@ -104,12 +104,13 @@ class Order:
 
     #: The loops, outermost first; of the map, those outside the channels' and those inside.
     loops: tuple[str, ...]
-    #: Whether images are run in groups.
-    grouped = True
+    #: Whether images are run in groups, and whether a tile holds a whole group.
+    grouped, holds_group = True, False
     tiles: MapTiles
 
     def __init__(self, nests: Nests, chunk: int = 1) -> None:
         self.nests, self.shape, self.chunk = nests, nests.shape, chunk
+        self.filters = nests.filters
 
     def moves(self, tiles: MapTiles, room: Room, group: int) -> Moves:
         """What the nests move.
@@ -140,9 +141,9 @@ class FiltersOutside(Order):
         """As `Order.moves`."""
         shape, chunk = self.shape, self.chunk
         limit = room.channels_within(tiles.pixels, self.nests.taps * chunk)
-        place = self.nests.filters.chosen(room.filters // chunk, limit, "each")
+        place = self.filters.chosen(room.filters // chunk, limit, "each")
         fits = self._fitting(room, tiles.window * chunk, place)
-        passes = self.nests.filters.counts(place)
+        passes = self.filters.counts(place)
         parts = -(-self.nests.reductions // chunk)
         spilled = 2.0 * (parts - 1) * shape.outputs * room.sum_words
         return Moves(
@@ -159,6 +160,7 @@ class MapOutside(Order):
     """A tile of the map, of some images, for all filters, then the next."""
 
     loops = ("channels", "groups", "map", "filters")
+    holds_group = True
 
     def __init__(self, nests: Nests, chunk: int) -> None:
         super().__init__(nests, chunk)
@@ -168,7 +170,7 @@ class MapOutside(Order):
         """As `Order.moves`."""
         shape, chunk = self.shape, self.chunk
         limit = room.channels_within(tiles.pixels * group, self.nests.taps * chunk)
-        place = self.nests.filters.chosen(room.filters // chunk, limit, "each")
+        place = self.filters.chosen(room.filters // chunk, limit, "each")
         fits = self._fitting(room, tiles.window * chunk * group, place)
         parts = -(-self.nests.reductions // chunk)
         spilled = 2.0 * (parts - 1) * shape.outputs * room.sum_words
@@ -193,7 +195,7 @@ class FiltersKept(Order):
 
     def moves(self, tiles: MapTiles, room: Room, group: int) -> Moves:
         """As `Order.moves`."""
-        shape, filters = self.shape, self.nests.filters
+        shape, filters = self.shape, self.filters
         limit = room.channels_between(tiles.pixels * group)
         place = filters.chosen(room.filters, limit, "all")
         fits = self._fitting(room, tiles.window, place)
@@ -227,14 +229,16 @@ class FiltersInside(FiltersKept):
     """The same, but the filters of a part of the layer change innermost."""
 
     loops = ("groups", "outer map", "parts", "channels", "inner map", "filters")
+    holds_group = True
 
     def __init__(self, nests: Nests) -> None:
         super().__init__(nests)
+        self.filters = nests.parts
         self.tiles = nests.map_tiles((0, 1, 2, 3), "count")
 
     def moves(self, tiles: MapTiles, room: Room, group: int) -> Moves:
         """As `Order.moves`."""
-        shape, filters = self.shape, self.nests.parts
+        shape, filters = self.shape, self.filters
         limit = room.channels_between(tiles.pixels * group)
         place = filters.chosen(room.filters, limit, "all")
         fits = self._fitting(room, tiles.window * group, place)

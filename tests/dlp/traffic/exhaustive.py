@@ -81,44 +81,52 @@ def split(layer, machine):
     return runs[layer.images]
 
 
-def best(layer, machine):
-    """Words moved, tile sizes and order of the best single nest."""
-    sizes = dict(zip(DIMS, _extents(layer), strict=True))
-    grid = np.array(list(product(*(range(1, sizes[name] + 1) for name in DIMS))))
-    tile = dict(zip(DIMS, grid.T, strict=True))
-    count = {name: -(-sizes[name] // tile[name]) for name in DIMS}
-    reads = [
-        [_reads(layer, axis, size) for size in range(1, layer.outputs[axis] + 1)] for axis in (0, 1)
-    ]
-    rows, columns = (
-        np.array(part)[tile[name] - 1].T for part, name in zip(reads, "hw", strict=True)
-    )
-    taps = [rows_ * columns_ for _, _, rows_, columns_ in layer.phases]
+def best(layer, machine, sizes=None):
+    """Words moved, tile sizes and order of the best single nest.
+
+    `sizes` gives the tile sizes to try for each of `DIMS`; None for all.
+    """
+    whole = dict(zip(DIMS, _extents(layer), strict=True))
+    if sizes is None:
+        sizes = {name: range(1, total + 1) for name, total in whole.items()}
+    reads = {
+        name: np.array([_reads(layer, axis, size) for size in sizes[name]])
+        for axis, name in enumerate("hw")
+    }
+    grid = np.meshgrid(*(np.arange(len(sizes[name])) for name in DIMS), indexing="ij")
+    place = {name: axis.ravel() for name, axis in zip(DIMS, grid, strict=True)}
+    tile = {name: np.array(sizes[name])[place[name]] for name in DIMS}
+    taps = [rows * columns for _, _, rows, columns in layer.phases]
     groups = [[taps[at : at + n] for at in range(0, len(taps), n)] for n in range(1, len(taps) + 1)]
     grouped = np.array([max(map(sum, parts)) for parts in groups])
-    fits = rows[0] * columns[0] * tile["c"] * tile["b"] <= machine.inputs
+    window = reads["h"][place["h"], 0] * reads["w"][place["w"], 0]
+    fits = window * tile["c"] * tile["b"] <= machine.inputs
     fits &= grouped[tile["p"] - 1] * tile["c"] * tile["m"] <= machine.filters
-    within = _within(machine, tile, max(taps))
+    fits &= _within(machine, tile, max(taps))
+    tile = {name: values[fits] for name, values in tile.items()}
+    rows, columns = (reads[name][place[name][fits]].T for name in "hw")
+    count = {name: -(-whole[name] // tile[name]) for name in DIMS}
+    found = (np.inf, None, None)
+    if not len(tile["b"]):
+        return found
     words = sum(taps) * layer.c_in * layer.c_out
     outputs = prod(layer.outputs) * layer.images * layer.c_out * len(taps)
-    found = (np.inf, None, None)
-    still = tuple(name for name in DIMS if sizes[name] == 1)
-    for moving in permutations(name for name in DIMS if sizes[name] > 1):
+    still = tuple(name for name in DIMS if whole[name] == 1)
+    for moving in permutations(name for name in DIMS if whole[name] > 1):
         order = (*moving, *still)
         total = _inputs(layer, order, count, rows, columns) + words * _turns(
             order, count, MOVES["filters"], set("bhw")
         )
-        live, pixels, channels = _live(order, tile, sizes)
+        live, pixels, channels = _live(order, tile, whole)
         keeps = (pixels <= machine.pixels) & (channels <= machine.cols)
         if machine.policy != "array":
             keeps |= live <= machine.sums
-        alone = count["c"] == 1
+        keeps |= count["c"] == 1
         if machine.policy == "dram":
-            total = total + np.where(
-                alone | keeps, 0, 2 * (count["c"] - 1) * outputs * machine.sum_words
-            )
-            keeps = np.ones_like(keeps)
-        total = np.where(fits & (alone | keeps) & within, total, np.inf)
+            spilled = 2 * (count["c"] - 1) * outputs * machine.sum_words
+            total = total + np.where(keeps, 0, spilled)
+        else:
+            total = np.where(keeps, total, np.inf)
         at = int(np.argmin(total))
         if total[at] < found[0]:
             found = (float(total[at]), {name: int(tile[name][at]) for name in DIMS}, order)
