@@ -27,6 +27,7 @@ def evaluate(
     zeros: str = "generated",
     technology: TechnologyLike | None = None,
     interleave: str | None = None,
+    share: bool = True,
 ) -> dict[str, NumpyArray]:
     """Every predicted quantity of each layer.
 
@@ -39,7 +40,7 @@ def evaluate(
         batch: images, a number or an array of shape (K, 1).
         zeros: as for `splitdeconv.dlp.traffic.dram_bytes`.
         technology: a `Technology` or its name; None for the processor's.
-        interleave: as for `dram_bytes`.
+        interleave, share: as for `dram_bytes`.
 
     Returns:
         dict of arrays that broadcast to (K, L), with the columns of `splitdeconv.dlp.simulate` that
@@ -58,7 +59,7 @@ def evaluate(
     home = zeros_of(method, zeros)
     words = buffer_words(work, processor, flow, issued / dense, batch, home != "generated")
     layer = work.per_layer
-    moved = dram_bytes(work, table, processor, method, batch, zeros, interleave, flow)
+    moved = dram_bytes(work, table, processor, method, batch, zeros, interleave, flow, share)
     returned = moved.pop("sums")
     result: dict[str, Any] = {
         "macs_useful": table["macs"].to_numpy() * batch,

@@ -28,6 +28,7 @@ def dram_bytes(
     zeros: str = "generated",
     interleave: str | None = None,
     dataflow: str | None = None,
+    share: bool = True,
 ) -> dict[str, NumpyArray]:
     """Bytes from and to DRAM, per layer.
 
@@ -41,6 +42,7 @@ def dram_bytes(
         interleave: how pixels are placed apart, of `splitdeconv.dlp.traffic.INTERLEAVE`; None for
             "bursts" if the processor has strided writes, else "pass".
         dataflow: one of the processor's; None for its first.
+        share: whether the phases of a layer may run together, and share tiles of the input.
 
     Returns:
         dict of float arrays (..., L): "input", "weight", "output" (sums that go to DRAM and back
@@ -53,7 +55,7 @@ def dram_bytes(
     """
     home = zeros_of(method, zeros)
     room = checked_room(processor, dataflow)
-    words = _words(work, room, batch, home)
+    words = _words(work, room, batch, home, share)
     word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
     pixels = table["out_h"] * table["out_w"] * table["c_out"]
     outputs = pixels.to_numpy(dtype=float) * batch * word
@@ -70,7 +72,7 @@ def dram_bytes(
     return {name: np.broadcast_to(part, shape) for name, part in parts.items()}
 
 
-def _words(work: Work, room: Room, batch: Counts, home: str) -> NumpyArray:
+def _words(work: Work, room: Room, batch: Counts, home: str, share: bool) -> NumpyArray:
     """Words of inputs, filters, spilled sums and sums of the output buffer: (4, K, L)."""
     batches = np.broadcast_to(np.reshape(batch, (-1, 1)), (max(len(room), np.size(batch)), 1))
     places = np.broadcast_to(np.arange(len(room)), len(batches)) if len(room) == 1 else None
@@ -82,7 +84,8 @@ def _words(work: Work, room: Room, batch: Counts, home: str) -> NumpyArray:
         rows = np.flatnonzero(batches.ravel() == images)
         used, at = np.unique(which[rows], return_inverse=True)
         for layer, ((apart, together), groups) in enumerate(every):
-            found = Traffic(apart, together, different[used]).batches(int(images))
+            shared = together if share else None
+            found = Traffic(apart, shared, different[used]).batches(int(images))
             result[:, rows, layer] = groups * found[:, at]
     return result if np.ndim(batch) or len(room) > 1 else result[:, 0]
 

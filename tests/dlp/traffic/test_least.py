@@ -6,18 +6,19 @@ from math import prod
 import numpy as np
 import pytest
 
-from splitdeconv.dlp import load_processor
+from splitdeconv.dlp import load_processor, workload
 from splitdeconv.dlp.lowering import METHODS, lower
 from splitdeconv.dlp.traffic import ZEROS, dram_bytes
 from splitdeconv.dlp.traffic.room import SUMS
 from tests.dlp.tables import layer, table
-from tests.dlp.traffic.exhaustive import Layer, Machine, best, least, walk
+from tests.dlp.traffic.exhaustive import DIMS, Layer, Machine, best, least, walk
 
 PROCESSOR = load_processor("pe_array_16x16")
 #: Half a buffer in bytes, as KiB of the whole: what a processor holds is stated in words below.
 HALF = 2 / 1024
 FLOWS = ("output_stationary", "weight_stationary")
 SEED = 20190704
+SIZES = ["in_h", "in_w", "k_h", "stride_h", "c_in", "c_out", "out_h", "out_w"]
 
 
 def drawn(number):
@@ -132,3 +133,31 @@ def test_a_nest_walked_through_word_by_word_moves_what_was_counted():
         part = small(one, method, batch, zeros)
         moved, tile, order = best(part, machine)
         assert sum(walk(part, tile, order).values()) == moved
+
+
+def sizes_of(part):
+    """The smallest tile of each number of tiles, along every dimension."""
+
+    def ends(total):
+        counts = {-(-total // size) for size in range(1, total + 1)}
+        return sorted({-(-total // count) for count in counts})
+
+    totals = (part.images, *part.outputs, part.c_in, len(part.phases), part.c_out)
+    return dict(zip(DIMS, map(ends, totals), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kib", [16, 32, 64, 128, 256])
+@pytest.mark.parametrize("network", ["dcgan", "sngan", "artgan", "gpgan", "mde", "fst"])
+def test_the_layers_of_the_networks_move_the_least(network, kib):
+    layers = workload(network).query("kind == 'deconv'").drop_duplicates(SIZES)
+    half, flow = kib * 512, "output_stationary"
+    machine = Machine(half, half, half // 4, 32, 7, 32, "buffer", flow)
+    for at in range(len(layers)):
+        one = layers.iloc[at : at + 1].reset_index(drop=True)
+        for method, zeros in (("nzp", "stored"), ("nzp", "generated"), ("sd", "generated")):
+            whole = small(one, method, 1, zeros)
+            apart = [Layer(**{**vars(whole), "phases": (phase,)}) for phase in whole.phases]
+            found = {part: best(part, machine, sizes_of(part))[0] for part in {whole, *apart}}
+            expected = min(found[whole], sum(found[part] for part in apart))
+            assert words(one, method, 1, zeros, machine) == expected, (at, method, zeros)
