@@ -1,4 +1,4 @@
-"""Run a plan on arrays: split the filters, convolve, interleave, crop.
+"""Run a plan on arrays: convolve with the split filters, interleave, crop.
 
 Everything here is channels-last and written against the few operations a backend offers
 (`splitdeconv.core.backends`), so NumPy, TensorFlow and JAX compute the same thing from the same
@@ -7,7 +7,7 @@ plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from math import prod
 
@@ -16,9 +16,10 @@ import numpy as np
 from ..errors import SplitDeconvError, check_choice
 from . import backends
 from .backends import Backend
+from .filters import is_large, split_in_turn
 from .forms import INTERLEAVES, check_depth_to_space
 from .geometry import known
-from .plan import Convolution, SplitPlan
+from .plan import SplitPlan
 from .typing import Array
 
 # Kinds of dtype that can be cast without loss; "V" is bfloat16, which NumPy does not recognise as a
@@ -62,9 +63,9 @@ def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "conca
         filters, constant = xp.asarray(filters, like=x), False
     if plan.form == "native":
         return xp.conv_transpose(x, filters, plan)
-    weights = split_filters(plan, filters)
+    weights: Iterable[Array | None] = split_in_turn(plan, filters, is_large(filters))
     if constant:
-        weights = tuple(None if w is None else xp.asarray(w, like=x) for w in weights)
+        weights = [None if w is None else xp.asarray(w, like=x) for w in weights]
     x = _insert_zeros(xp, x, plan)
     outputs = [
         None if w is None else xp.conv(x, w, c.pads, c.dilations, plan.groups)
@@ -79,55 +80,6 @@ def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "conca
     if interleave == "concat":
         return _crop(xp, _join_by_concat(xp, plan, outputs), plan)
     return _crop(xp, _join_by_transpose(xp, plan, outputs, interleave), plan)
-
-
-def split_filters(plan: SplitPlan, filters: Array) -> tuple[Array | None, ...]:
-    """The convolution filters of a plan, cut from those of the transposed convolution.
-
-    Args:
-        plan: a `SplitPlan`.
-        filters: ``(*kernel_size, out_channels // groups, in_channels)``.
-
-    Returns:
-        For each of ``plan.convolutions`` an array ``(*taps, in_channels // groups, channels)`` of
-        the filters' library, or None for an empty phase. ``channels`` counts (group, phase, output
-        channel), slowest first.
-    """
-    xp = backends.of(filters)
-    *kernel, cout, cin = xp.shape(filters)
-    rank = len(kernel)
-    # Input channels before output channels, as convolutions need. One transpose here; after it,
-    # planes are only picked.
-    planes = xp.reshape(filters, (*kernel, cout, plan.groups, cin // plan.groups))
-    planes = xp.transpose(planes, (*range(rank), rank + 2, rank + 1, rank))
-    # A tap of None picks the plane of zeros at the end of each kernel axis.
-    if any(
-        None in taps
-        for split in plan.axis_plans
-        for window in split.windows
-        for taps in window.taps
-    ):
-        planes = xp.pad(planes, [(0, 1)] * rank + [(0, 0)] * 3)
-    return tuple(_pick_taps(xp, planes, convolution, plan) for convolution in plan.convolutions)
-
-
-def _pick_taps(
-    xp: Backend, planes: Array, convolution: Convolution, plan: SplitPlan
-) -> Array | None:
-    """Filters of one convolution: its taps per axis, phases next to the output channels."""
-    if 0 in convolution.kernel_size:
-        return None
-    rank = len(plan.axes)
-    *_, cin, groups, cout = xp.shape(planes)
-    for i, (window, axis) in enumerate(zip(convolution.windows, plan.axes, strict=True)):
-        # Picking turns one kernel axis into two: (phase, position).
-        picked = [[axis.k if tap is None else tap for tap in taps] for taps in window.taps]
-        planes = xp.take(planes, picked, axis=2 * i)
-    if len(convolution.phases) > 1:
-        phases, positions = range(0, 2 * rank, 2), range(1, 2 * rank, 2)
-        planes = xp.transpose(planes, (*positions, 2 * rank, 2 * rank + 1, *phases, 2 * rank + 2))
-    channels = groups * len(convolution.phases) * cout
-    return xp.reshape(planes, (*convolution.kernel_size, cin, channels))
 
 
 def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:

@@ -8,7 +8,6 @@ import tensorflow as tf
 from hypothesis import given, settings, strategies as st
 
 import splitdeconv as sd
-from splitdeconv.core.apply import split_filters
 from splitdeconv.core.definition import conv_transpose
 from splitdeconv.core.forms import COMPUTED_FORMS as FORMS, INTERLEAVES
 from tests import references
@@ -228,18 +227,3 @@ def test_numpy_needs_no_framework(form, interleave):
     y = sd.apply(plan, x, w, interleave=interleave)
     assert type(y) is np.ndarray
     np.testing.assert_array_equal(y, conv_transpose(x, w, plan))
-
-
-def test_filters_are_cut_into_phases_without_a_change():
-    """Trimmed phases hold every tap once; the paper's form adds zeros only."""
-    w = np.arange(5 * 3 * 2 * 4).reshape(5, 3, 2, 4) + 1
-    for form, zeros in (("split", 0), ("rows", 5 * 8), ("paper", (6 * 4 - 15) * 8)):
-        cut = split_filters(sd.plan((4, 4), (5, 3), 2, form=form), w)
-        values = np.concatenate([part.ravel() for part in cut])
-        assert sorted(values[values != 0]) == list(range(1, w.size + 1))
-        assert np.count_nonzero(values == 0) == zeros
-    first, *_ = split_filters(sd.plan((4, 4), (5, 3), 2), w)
-    # SAME, p = (1, 0): phase (0, 0) has taps 3, 1 of the rows and 2, 0 of the columns, with
-    # channels (in, out).
-    np.testing.assert_array_equal(first, w[[3, 1]][:, [2, 0]].swapaxes(-1, -2))
-    assert split_filters(sd.plan((4,), 1, 2), w[:1, 0])[1] is None

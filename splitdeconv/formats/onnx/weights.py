@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...core.apply import split_filters
+from ...core.filters import split_filters
 
 if TYPE_CHECKING:
     from ...core.plan import Convolution, SplitPlan

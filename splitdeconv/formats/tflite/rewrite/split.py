@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....core.apply import split_filters
+from ....core.filters import split_filters
 from ....core.geometry import known
 from ....core.plan import SplitPlan
 from .. import hybrid
