@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SplitDeconvError, one_line
 from ...extras import require
+from . import sparing
 
 if TYPE_CHECKING:
     import keras
@@ -23,7 +24,7 @@ def layers_of(model: keras.Model) -> list[keras.Layer]:
     return list(model._flatten_layers(include_self=True, recursive=True))
 
 
-def copy_of(model: keras.Model, inputs: Any = None) -> keras.Model:
+def copy_of(model: keras.Model, inputs: Any = None, sharing: bool = False) -> keras.Model:
     """A complete copy of a Sequential or functional model.
 
     It has the same structure, sharing, names, weights, flags and compile state.
@@ -31,6 +32,7 @@ def copy_of(model: keras.Model, inputs: Any = None) -> keras.Model:
     Args:
         model: the model.
         inputs: the inputs of the copy, in the structure of the model's; None for similar ones.
+        sharing: whether the model is not needed afterwards, so that large weights are held once.
 
     Raises:
         SplitDeconvError: Keras cannot build it.
@@ -49,14 +51,16 @@ def copy_of(model: keras.Model, inputs: Any = None) -> keras.Model:
         if not cls.__module__.startswith(KNOWN)
     }
     try:
-        with keras.saving.custom_object_scope(known), _uncompiled(model):
-            clone = keras.models.clone_model(
-                model,
-                input_tensors=inputs,
-                clone_function=lambda layer: type(layer).from_config(layer.get_config()),
-                recursive=True,
-            )
-        _copy_state(model, clone)
+        # The author's code may use variables before the copy has values.
+        with sparing.reading() if sharing and not known else nullcontext():
+            with keras.saving.custom_object_scope(known), _uncompiled(model):
+                clone = keras.models.clone_model(
+                    model,
+                    input_tensors=inputs,
+                    clone_function=lambda layer: type(layer).from_config(layer.get_config()),
+                    recursive=True,
+                )
+            _copy_state(model, clone)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         reason = one_line(error, most=400)
         if inputs is not None:

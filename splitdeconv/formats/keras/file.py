@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError
 from ...extras import require
+from . import sparing
 from .sizes import excess, opened
 
 if TYPE_CHECKING:
@@ -60,12 +61,15 @@ class _UnfitError(Exception):
     """What is wrong with a file, for the error that names it."""
 
 
-def load(data: bytes | Path, where: str = "a .keras file") -> keras.Model:
+def load(
+    data: bytes | Path, where: str = "a .keras file", like: keras.Model | None = None
+) -> keras.Model:
     """The model in a .keras file.
 
     Args:
         data: the file's bytes or path.
         where: its name in errors.
+        like: a model with which that of a path shares equal weights; see `sparing.reading`.
 
     Raises:
         SplitDeconvError: the file is damaged, names something that is not a part of a model, or
@@ -76,7 +80,7 @@ def load(data: bytes | Path, where: str = "a .keras file") -> keras.Model:
         inconsistency = excess(data)
         if inconsistency:
             raise _UnfitError(inconsistency)
-        model = _load(data)
+        model = _load(data, like)
     except (MemoryError, SplitDeconvError):
         raise
     except _UnfitError as error:
@@ -135,7 +139,7 @@ def _check_name(module: object, name: object, config: object) -> None:
         raise _UnfitError(f"{module}.{name}, which is not a part of a model")
 
 
-def _load(data: bytes | Path) -> keras.Model:
+def _load(data: bytes | Path, like: keras.Model | None) -> keras.Model:
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
         # From a folder Keras reads one weight at a time; from a file it may hold all of them twice.
         _unpack(data, folder)
@@ -144,7 +148,8 @@ def _load(data: bytes | Path) -> keras.Model:
         try:
             # Keras warns about an optimizer that has not started, for example.
             with warnings.catch_warnings(action="ignore"):
-                return keras.saving.load_model(folder, safe_mode=True)
+                # Bytes are loaded for the user, whose model is to be exactly as Keras makes it.
+                return _read(folder, like) if isinstance(data, Path) else _plainly(folder)
         except MemoryError:
             raise
         except Exception as error:
@@ -152,6 +157,26 @@ def _load(data: bytes | Path) -> keras.Model:
             text = " ".join(str(error).replace(folder, "the file").split())
             reason = text.rpartition("Exception encountered: ")[2]
             raise _UnfitError(f"{type(error).__name__}: {reason}") from None
+
+
+def _read(folder: str, like: keras.Model | None) -> keras.Model:
+    """The model in a folder, loaded with few copies of its weights if possible."""
+    with sparing.reading(like) as state:
+        try:
+            model = _plainly(folder)
+            state.finish()
+            return model
+        except MemoryError:
+            raise
+        except Exception:
+            if not state:
+                raise
+    # A layer may have used a variable before it had values.
+    return _plainly(folder)
+
+
+def _plainly(folder: str) -> keras.Model:
+    return keras.saving.load_model(folder, safe_mode=True)
 
 
 def _unpack(data: bytes | Path, folder: str) -> None:

@@ -69,13 +69,11 @@ class Keras(Format):
         return load(model, native)
 
     def opened(self, original: Source, converted: Source) -> tuple[keras.Model, keras.Model]:
-        """Share equal weights between the two models if one was loaded from a file."""
-        from .model import share
+        """Large weights that are equal in both are held once if the second is a file."""
+        from .model import KerasModel
 
-        ours, theirs = (self.parse(model).serialize() for model in (original, converted))
-        if isinstance(converted, Path):
-            share(ours, theirs)
-        return ours, theirs
+        ours = self.parse(original).serialize()
+        return ours, KerasModel.parse(converted, like=ours).serialize()
 
     def cut(
         self, original: keras.Model, converted: keras.Model, site: Site, folder: Path | None = None

@@ -18,13 +18,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...errors import SplitDeconvError
 from ...extras import require
 from ..input_shapes import ModelInput
 from ..model import Model
-from . import file as keras_file, unseen
+from . import file as keras_file, sparing, unseen
 from .copy import KNOWN, copy_of, layers_of
 from .ops import called_directly, operations_of
 from .sites import TWINS, is_twin, kind_of, site_of
@@ -32,7 +30,6 @@ from .sites import TWINS, is_twin, kind_of, site_of
 if TYPE_CHECKING:
     import keras
 
-    from ...core.typing import NumpyArray
     from ..input_shapes import Shape
     from ..site import Decision, Site
 else:
@@ -48,13 +45,19 @@ class KerasModel(Model):
 
     @classmethod
     def parse(
-        cls, data: keras.Model | bytes | Path, *, path: str | Path | None = None
+        cls,
+        data: keras.Model | bytes | Path,
+        *,
+        path: str | Path | None = None,
+        like: keras.Model | None = None,
     ) -> KerasModel:
         """Wrap a model.
 
         Args:
             data: a `keras.Model`, or a .keras file (bytes or path), loaded in Keras' safe mode.
             path: of the file, which only errors name: a .keras file is self-contained.
+            like: a model that a file's model shares equal large weights with; neither may be
+                trained afterwards.
 
         Raises:
             SplitDeconvError: Keras cannot load the file, or not safely; see `keras_file.load`.
@@ -70,7 +73,7 @@ class KerasModel(Model):
         if isinstance(data, keras.Model):
             return cls(data)
         where = "a .keras file" if path is None else str(path)
-        return cls(keras_file.load(data, where), "a file")
+        return cls(keras_file.load(data, where, like), "a file")
 
     def sites(self) -> list[Site]:
         """Every built-in transposed convolution, also nested or wrapped; shared layers once."""
@@ -127,7 +130,8 @@ class KerasModel(Model):
             for x, shape in zip(keras.tree.flatten(struct), shapes, strict=True)
         ]
         inputs = keras.tree.pack_sequence_as(struct, tensors)
-        self._model, self._own = copy_of(self._model, inputs), True
+        sharing = self._path is not None
+        self._model, self._own = copy_of(self._model, inputs, sharing), True
 
     def apply(self, decisions: Sequence[Decision]) -> None:
         """Swap the layers whose verdict is "convert"."""
@@ -189,7 +193,8 @@ def write(model: keras.Model, path: str | Path, date: str | None = None) -> None
         date: the date of saving to store in the file; None for a fixed date.
     """
     with TemporaryDirectory(prefix="splitdeconv-") as folder:
-        keras.saving.save_model(model, folder, zipped=False)
+        with sparing.writing():
+            keras.saving.save_model(model, folder, zipped=False)
         members = {
             p.relative_to(folder).as_posix(): p for p in Path(folder).rglob("*") if p.is_file()
         }
@@ -203,19 +208,6 @@ def write(model: keras.Model, path: str | Path, date: str | None = None) -> None
                 entry.file_size = members[name].stat().st_size
                 with members[name].open("rb") as file, archive.open(entry, "w") as place:
                     shutil.copyfileobj(file, place)
-
-
-def share(model: keras.Model, other: keras.Model) -> None:
-    """Let two models share their bitwise equal weights; neither may be trained afterwards."""
-    for ours, theirs in zip(model.variables, other.variables, strict=False):
-        same_kind = (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
-        if same_kind and np.array_equal(_bits(ours), _bits(theirs)):
-            theirs.assign(ours.value)
-
-
-def _bits(variable: keras.Variable) -> NumpyArray:
-    values = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
-    return values.view(f"u{values.itemsize}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.formats.keras.model import KerasModel, share, to_bytes, write
+from splitdeconv.formats.keras.model import to_bytes, write
 from splitdeconv.layers import SplitConv2DTranspose
 from tests.formats.keras.models import assert_alike, sequential, split_layers
 from tests.refusals import refused
@@ -94,16 +94,7 @@ def test_a_damaged_file_is_refused(length):
         sd.convert(data[:length])
 
 
-def test_files_are_written_and_read_without_being_held(tmp_path):
-    """The same bytes by either way, and the weights that two models share once verified."""
+def test_a_file_is_written_as_bytes_are(tmp_path):
     model = sequential()
     write(model, tmp_path / "a.keras")
     assert (tmp_path / "a.keras").read_bytes() == to_bytes(model) == to_bytes(model)
-    ours, theirs = (KerasModel.parse(tmp_path / "a.keras").serialize() for _ in range(2))
-    theirs.weights[0].assign_add(keras.ops.ones_like(theirs.weights[0]))
-    before = theirs.get_weights()
-    share(ours, theirs)
-    for a, b in zip(before, theirs.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    x = np.ones((1, *ours.input_shape[1:]), "f4")
-    assert np.abs(ours(x) - theirs(x)).max() > 0
