@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .rewrite.emit import GraphOps
 
 INT8, UINT8 = 3, 2
-_SHIFT = 128
+SHIFT = 128
 #: Two products of 255 with one of these numbers each still fit in 16 bits.
 _LARGEST_PAIR = 128
 #: How many operators to search from an input back to the one that dequantizes it.
@@ -62,7 +62,7 @@ class Follower:
     ) -> None:
         self.ops, self.source, self._read = ops, source, read
         self._groups, self._rank = groups, rank
-        self._shift = _SHIFT if unsigned else 0
+        self._shift = SHIFT if unsigned else 0
 
     def filters(self, plan: SplitPlan) -> list[str | None]:
         """Values for the filters of each of ``plan.convolutions``, None where a phase is empty."""

@@ -131,12 +131,15 @@ class Ops(ABC, Generic[Value]):
         zeros = self.emit("Cast", [self.emit("Greater", [like, like])], to=kind)
         return self.emit("Add", [zeros, value])
 
-    def pad(self, value: Value, pads: Sequence[tuple[int, int]]) -> Value:
-        """Pad each axis with ``(before, after)`` zeros."""
+    def pad(
+        self, value: Value, pads: Sequence[tuple[int, int]], fill: NumpyArray | None = None
+    ) -> Value:
+        """Pad each axis with ``(before, after)`` zeros, or with `fill` from operator set 11 on."""
         flat = [before for before, _ in pads] + [after for _, after in pads]
         if self.opset < 11:
             return self.emit("Pad", [value], pads=flat)
-        return self.emit("Pad", [value, self.integers(flat, "pads")])
+        filled = [] if fill is None else [self.constant(fill, "fill")]
+        return self.emit("Pad", [value, self.integers(flat, "pads"), *filled])
 
     def reshape(self, value: Value, dims: Sequence[int | Scaled]) -> Value:
         """The same elements in another shape.

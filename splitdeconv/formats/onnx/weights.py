@@ -52,9 +52,21 @@ def stack(vector: NumpyArray, groups: int, phases: int) -> NumpyArray:
 
 
 def cut_in_graph(
-    ops: Ops[Value], plan: SplitPlan, filters: Value, shape: Sequence[int]
+    ops: Ops[Value],
+    plan: SplitPlan,
+    filters: Value,
+    shape: Sequence[int],
+    zero: NumpyArray | None = None,
 ) -> list[Value | None]:
-    """`cut` for filters that are only known at run time: a value of static `shape`."""
+    """`cut` for filters that are only known at run time.
+
+    Args:
+        ops: an `Ops`.
+        plan: a `SplitPlan`.
+        filters: the value.
+        shape: its static shape.
+        zero: the stored number that means zero; None for 0.
+    """
     rank, groups = len(plan.axes), plan.groups
     cin, cout = shape[0] // groups, shape[1]
     kernel = shape[2:]
@@ -67,7 +79,7 @@ def cut_in_graph(
     padded = any(None in taps for window in windows for taps in window.taps)
     if padded:
         # A tap of None selects the plane of zeros added at the end of each kernel axis.
-        planes = ops.pad(planes, [(0, 0)] * (lead + 2) + [(0, 1)] * rank)
+        planes = ops.pad(planes, [(0, 0)] * (lead + 2) + [(0, 1)] * rank, zero)
     held = [k + padded for k in kernel]
     parts: list[Value | None] = []
     for convolution in plan.convolutions:

@@ -17,8 +17,9 @@ from ..follow import INT8, UINT8, Follower, dequantized_type, may_saturate
 from ..graph import sweep, uses
 from ..shapes.types import declared
 from ..tensors import array
-from ..weights import cut_in_graph, stack_in_graph
+from ..weights import stack_in_graph
 from .emit import GraphOps, Names
+from .integers import cut_at_run_time
 from .lower import lower
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _emit(
 
     quantized = True
     if this.weights is None:
-        filters = cut_in_graph(ops, plan, this.node.input[1], this.shape)
+        filters = cut_at_run_time(ops, this, plan, read)
     else:
         reads = dequantized_type(this.scope, this.node.input[0])
         risky = reads in (INT8, UINT8) and may_saturate(this.weights, this.scope, read)
