@@ -22,6 +22,7 @@ EXTRAS = {
     "04_dot_product_array": "sweep",
     "05_pe_array": "sweep",
     "06_energy": "sweep",
+    "06b_which_baseline": "sweep",
     "07_roofline": "sweep",
     "08_design_space": "sweep",
     "09_image_quality": "tflite",

@@ -224,3 +224,24 @@ def posterior(found: Gains, factors: NumpyArray) -> pd.DataFrame:
 def _saving(found: Gains, factors: NumpyArray) -> NumpyArray:
     """(structures, networks, draws)."""
     return 1 - (found.after @ factors.T) / (found.before @ factors.T)
+
+
+def neighbours(table: pd.DataFrame, row: int) -> pd.DataFrame:
+    """The structures that differ from one in a single choice.
+
+    Args:
+        table: with a column for each of `AXES`.
+        row: label of the structure.
+
+    Returns:
+        Rows of the table with ``knob`` and ``value``: that structure itself, then the others, in
+        order of `AXES`.
+    """
+    centre = table.loc[row, list(AXES)]
+    parts = [table.loc[[row]].assign(knob="as fitted", value="")]
+    for name in AXES:
+        others = [column for column in AXES if column != name]
+        alike = (table[others] == centre[others]).all(axis=1) & (table[name] != centre[name])
+        found = table[alike]
+        parts.append(found.assign(knob=name, value=found[name].astype(str)))
+    return pd.concat(parts)

@@ -1,0 +1,135 @@
+"""Charts of which processor and baseline fit what is published."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ...dlp.compare import PUBLISHED
+from ...extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_GREY = "0.9"
+
+
+def shares(table: pd.DataFrame, axes: Mapping[str, str], column: str, title: str) -> "Figure":
+    """The share of each value of each axis in a likelihood, one panel an axis.
+
+    Args:
+        table: of `splitdeconv.study.baselines.posterior`.
+        axes: columns, with the titles of their panels.
+        column: the shares, which add up to 1 over the table.
+        title: of the figure.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    columns = 4
+    rows = -(-len(axes) // columns)
+    fig, grid = plt.subplots(
+        rows, columns, figsize=(12, 2.5 * rows + 0.5), layout="constrained", squeeze=False
+    )
+    for ax, (name, label) in zip(grid.flat, axes.items(), strict=False):
+        sums = table.groupby(name, sort=False)[column].sum()
+        bars = ax.barh([str(value) for value in sums.index], sums, color="#0072B2")
+        ax.bar_label(bars, fmt="{:.0%}", padding=3, fontsize=9)
+        # An axis without influence would show equal bars.
+        ax.axvline(1 / len(sums), color="0.4", lw=1, ls=":")
+        ax.set(title=label, xlim=(0, 1.2), xticks=[])
+        ax.invert_yaxis()
+        ax.spines[["top", "right", "bottom"]].set_visible(False)
+    for ax in grid.flat[len(axes) :]:
+        ax.set_visible(False)
+    fig.suptitle(title)
+    return fig
+
+
+def joint(table: pd.DataFrame, colour: str, title: str) -> "Figure":
+    """The least and the greatest gain of every structure in speed and energy, and the published.
+
+    Args:
+        table: of `splitdeconv.study.baselines.ends`.
+        colour: the column whose values have colours.
+        title: of the figure.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt, sns = require("matplotlib.pyplot", "notebooks"), require("seaborn", "notebooks")
+    fig, axes = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+    values = list(dict.fromkeys(table[colour]))
+    palette = dict(zip(values, sns.color_palette("colorblind", len(values)), strict=True))
+    ends = ("least of the networks", "greatest of the networks")
+    for ax, end, label, place in zip(axes, ("low", "high"), ends, (0, 1), strict=True):
+        for value in values:
+            part = table[table[colour] == value]
+            x, y = part[f"speed_{end}"], 100 * part[f"saving_{end}"]
+            ax.scatter(x, y, s=9, alpha=0.35, linewidths=0, color=palette[value], label=value)
+        point = PUBLISHED["speedup"][place], 100 * PUBLISHED["energy_saving"][place]
+        ax.scatter(*point, marker="*", s=220, color="black", label="published", zorder=3)
+        ax.set(title=label, xlabel="speedup over zero insertion", ylabel="energy saved, %")
+    handles, labels = axes[0].get_legend_handles_labels()
+    legend = fig.legend(handles, labels, loc="outside right upper")
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)
+    fig.suptitle(title)
+    return fig
+
+
+def by_network(table: pd.DataFrame, names: Mapping[int, str], title: str) -> "Figure":
+    """The energy that each of a few structures saves on each network, as lines.
+
+    Args:
+        table: of `splitdeconv.study.baselines.savings`.
+        names: rows of the table, with the names of their structures.
+        title: of the figure.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt, sns = require("matplotlib.pyplot", "notebooks"), require("seaborn", "notebooks")
+    fig, ax = plt.subplots(figsize=(10, 4.6), layout="constrained")
+    low, high = (100 * value for value in PUBLISHED["energy_saving"])
+    ax.axhspan(low, high, color=_GREY, zorder=0, label="published range")
+    for (row, name), colour in zip(
+        names.items(), sns.color_palette("husl", len(names)), strict=True
+    ):
+        ax.plot(list(table.columns), 100 * table.loc[row], marker="o", color=colour, label=name)
+    ax.set(title=title, ylabel="energy saved, %")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8.5)
+    return fig
+
+
+def knobs(table: pd.DataFrame, title: str) -> "Figure":
+    """How far the range of energy saved moves if one choice is another: a row for each choice.
+
+    Args:
+        table: ``knob`` and ``value`` (text), ``saving_low`` and ``saving_high``; the first row is
+            the structure that the others differ from.
+        title: of the figure.
+
+    Returns:
+        A matplotlib figure.
+    """
+    plt = require("matplotlib.pyplot", "notebooks")
+    low, high = (100 * value for value in PUBLISHED["energy_saving"])
+    fig, ax = plt.subplots(figsize=(9, 0.3 * len(table) + 1.4), layout="constrained")
+    ax.axvspan(low, high, color=_GREY, zorder=0, label="published range")
+    y = np.arange(len(table))
+    first = table["knob"].ne(table["knob"].shift()).to_numpy()
+    ax.hlines(y, 100 * table["saving_low"], 100 * table["saving_high"], color="#0072B2", lw=5)
+    for value in (table["saving_low"].iloc[0], table["saving_high"].iloc[0]):
+        ax.axvline(100 * value, color="0.4", lw=1, ls=":")
+    texts = [
+        f"{knob}: {value}".removesuffix(": ") if new else value
+        for knob, value, new in zip(table["knob"], table["value"], first, strict=True)
+    ]
+    ax.set_yticks(y, texts)
+    ax.invert_yaxis()
+    ax.set(title=title, xlabel="energy saved over zero insertion, least to greatest network, %")
+    ax.legend(loc="lower right")
+    return fig
