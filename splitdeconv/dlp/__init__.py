@@ -1,7 +1,7 @@
 """A model of deep-learning processors that predicts the cost of a network.
 
 The cycles are those of SCALE-Sim (Samajdar et al., arXiv 1811.02883) to the cycle, traffic is the
-least that any loop nest moves, energy is counted event by event. Every number of a processor has a
+least that any loop nest moves, energy is counted event by event. Every value of a processor has a
 stated origin. No framework is imported.
 """
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PARTS = ("mac", "register", "buffer", "dram", "leakage")
 # Beyond any real machine; results computed from it stay within 64 bits.
 _MOST = 1e9
+# What a record is called, and what is described elsewhere.
+_WITHOUT_ORIGIN = ("name", "title", "technology", "origins")
 #: Refuses the value at a dotted path unless a condition holds: (condition, path, expected, got).
 _Require: TypeAlias = Callable[[object, str, str, object], None]
 
@@ -38,7 +40,7 @@ def check_processor(processor: "Processor", where: str) -> None:
     require(processor.dataflows, "dataflows", "at least one", "none")
     skipping = list(processor.skipping)
     require("none" in skipping, "skipping", "'none' among them", skipping)
-    _check_numbers(processor, require, where)
+    _check_values(processor, require, where)
 
 
 def check_technology(technology: "Technology", where: str) -> None:
@@ -52,7 +54,7 @@ def check_technology(technology: "Technology", where: str) -> None:
         SplitDeconvError: a value that does not fit, by its dotted path.
     """
     require = partial(_require, where)
-    _check_numbers(technology, require, where)
+    _check_values(technology, require, where)
     low, high = technology.low, technology.high
     for name, band in (("low", low), ("high", high)):
         require(set(band) == set(PARTS), name, f"exactly {', '.join(PARTS)}", ", ".join(band))
@@ -71,39 +73,38 @@ def check_technology(technology: "Technology", where: str) -> None:
         require(fits, f"mac_pj.{bits}", "bits, and a positive number", value)
 
 
-def _check_numbers(record: "Processor | Technology", require: _Require, where: str) -> None:
-    """Every number is positive and finite (leakage may be 0) and, other than a default, sourced."""
+def _check_values(record: "Processor | Technology", require: _Require, where: str) -> None:
+    """Numbers are positive and finite (leakage may be 0); all but defaults have an origin."""
     values: dict[str, Any] = {
         field.name: getattr(record, field.name)
         for field in fields(record)
-        if field.name not in ("dataflows", "skipping", "origins")
+        if field.name not in _WITHOUT_ORIGIN
     }
     defaults = {field.name: field.default for field in fields(record)}
-    quantities = {
-        name: value for name, value in values.items() if not isinstance(value, str | bool | None)
-    }
-    for name, value in quantities.items():
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
         if name.startswith("leakage"):
             expected = f"a positive number of at most {_MOST:,.0f}, or 0"
             require(0 <= value <= _MOST, name, expected, value)
-        elif isinstance(value, int | float):
+        else:
             require(1 / _MOST <= value <= _MOST, name, _bounds(value), value)
     missing = [
         name
-        for name, value in quantities.items()
+        for name, value in values.items()
         if not record.origins.get(name) and value != defaults[name]
     ]
     if missing:
         raise SplitDeconvError(
-            f"numbers without a source: {', '.join(missing)}",
+            f"values without an origin: {', '.join(missing)}",
             where=where,
             expected="an entry under origins for each, which says where it comes from, or "
             "'assumed: ...'",
             got=f"origins of {', '.join(record.origins) or 'none'}",
         )
     for name in record.origins:
-        expected = f"one of {', '.join(quantities)}"
-        require(name in quantities, f"origins.{name}", expected, "a key without a number")
+        expected = f"one of {', '.join(values)}"
+        require(name in values, f"origins.{name}", expected, "a key that needs no origin")
 
 
 def _bounds(value: float) -> str:

@@ -1,7 +1,7 @@
 """Processors and technologies as data: YAML files of this package or of the user's own.
 
-Every number in such a file has its origin in `origins`, under the number's key; the origin is "from
-memory" or "assumed" where no source could be checked.
+Every value in such a file, a number or a policy, has its origin in `origins`, under the value's
+key; the origin is "from memory" or "assumed" where no source could be checked.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Processor:
         native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the
             fly; None if not.
         technology: name of its energy profile.
-        origins: the source of each number above; defaults need none.
+        origins: the source of each entry above but name, title and technology; defaults need none.
 
     Example:
         >>> import splitdeconv as sd
@@ -104,7 +104,7 @@ class Technology:
             all times.
         low, high: factors on mac, register, buffer, dram and leakage: the band within which they
             are known.
-        origins: the source of each entry above.
+        origins: the source of each entry above but name and title.
 
     Example:
         >>> import splitdeconv as sd

@@ -102,22 +102,39 @@ def test_what_has_a_default_needs_no_origin(tmp_path):
 def test_all_missing_origins_are_named_at_once(tmp_path):
     content = changed(data("processors", "pe_array_32x7"), "origins", {"cols": "datasheet, page 3"})
     path = written(tmp_path / "own.yaml", content)
-    with refused("numbers without a source: ") as caught:
+    with refused("values without an origin: ") as caught:
         load_processor(path)
-    numbers = set(PROCESSOR.origins) - {"cols", "stripe_pixels"}
-    assert set(caught.value.problem.partition(": ")[2].split(", ")) == numbers
+    values = set(content) - {"name", "title", "technology", "origins", "cols", "stripe_pixels"}
+    assert set(caught.value.problem.partition(": ")[2].split(", ")) == values
     assert "origins" in caught.value.expected
     assert caught.value.got == "origins of cols"
 
 
 @pytest.mark.parametrize("origin", [KeyError, ""])
-def test_a_missing_origin_is_told(tmp_path, origin):
-    content = changed(data("processors", "pe_array_32x7"), "origins.rows", origin)
-    with refused("numbers without a source: rows\n"):
+@pytest.mark.parametrize(
+    "field", ["rows", "array", "dataflows", "skipping", "strided_writes", "zero_gating", "native"]
+)
+def test_a_missing_origin_of_a_number_or_a_policy_is_told(tmp_path, field, origin):
+    content = changed(data("processors", "pe_array_32x7"), f"origins.{field}", origin)
+    with refused(f"values without an origin: {field}\n"):
         load_processor(written(tmp_path / "own.yaml", content))
-    content = changed(data("technologies", "cacti_40nm"), "origins.dram_pj", origin)
-    with refused("numbers without a source: dram_pj\n"):
+
+
+@pytest.mark.parametrize("origin", [KeyError, ""])
+@pytest.mark.parametrize("field", ["dram_pj", "mac_pj", "high"])
+def test_a_missing_origin_of_an_energy_is_told(tmp_path, field, origin):
+    content = changed(data("technologies", "cacti_40nm"), f"origins.{field}", origin)
+    with refused(f"values without an origin: {field}\n"):
         load_technology(written(tmp_path / "own.yaml", content))
+
+
+def test_every_key_of_a_shipped_file_says_where_it_comes_from():
+    for folder, names in SHIPPED.items():
+        for name in names():
+            content = data(folder, name)
+            described = set(content) - {"name", "title", "technology", "origins"}
+            assert set(content["origins"]) == described, name
+            assert list(content["origins"]) == [key for key in content if key in described], name
 
 
 @pytest.mark.parametrize(
@@ -178,6 +195,7 @@ MISFITS = {
     "technology": [("tsmc_3nm", "invalid value")],
     "origins.rows": [(5, "invalid value")],
     "origins.colour": [("assumed", "invalid value")],
+    "origins.technology": [("assumed", "invalid value")],
     "colour": [("red", "unknown key")],
 }
 TECHNOLOGY_MISFITS = {
