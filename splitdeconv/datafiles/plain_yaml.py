@@ -7,6 +7,7 @@ number; the target of an alias is counted at each use. Numbers are decimal. Othe
 YAML 1.1 reads as numbers, dates or truth values ("0x1f", "1:30", "2020-01-01", "yes") are text.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ _NUMBER = re.compile(
 )
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+# Text that is written without quotes, and words that other readers of YAML take for truth values.
+_PLAIN = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_QUOTED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 # Control characters could command a terminal; lone surrogates cannot be printed at all.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -59,6 +63,26 @@ def load(text: str, where: str) -> Any:
         # The parser passes some invalid escapes and directives on to Python's own conversions.
         raise _refusal("syntax error", where, "YAML", _described(error)) from None
     return reader.value
+
+
+def written(value: Any) -> str:
+    """A value on one line, which `load` reads as the same value.
+
+    Args:
+        value: text, int, float, bool, None, or a list or tuple of them.
+
+    Example:
+        >>> written(("none", "a b", None, 2.0))
+        '[none, "a b", null, 2]'
+    """
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _QUOTED:
+        return value
+    # The escapes of JSON are among those of YAML.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _described(error: Exception) -> str:

@@ -47,6 +47,16 @@ def read(cls: type[_T], path: Path | Traversable, where: str | None = None) -> _
     return build(cls, plain_yaml.load(read_text(path, where, "a data file"), where), where)
 
 
+def expectations(cls: type) -> dict[str, str]:
+    """What the value of each field of a dataclass must be, in the words of an error.
+
+    Args:
+        cls: a dataclass as for `read`.
+    """
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: _name(hints[field.name]) for field in fields(cls)}
+
+
 def build(cls: type[_T], data: Any, where: str | Path) -> _T:
     """The dataclass `cls` from plain `data`; `where` names the file in an error; as `read`."""
     return _value(cls, data, (), str(Path(where).name if isinstance(where, Path) else where))

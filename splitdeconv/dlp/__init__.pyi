@@ -19,5 +19,7 @@ from .processor import (
 )
 from .roofline import roof as roof, roofline as roofline
 from .simulate import simulate as simulate
+from .summary import summary as summary
+from .template import template as template
 from .traffic.mapping import mapping as mapping
 from .workload import workload as workload

@@ -25,21 +25,24 @@ class Processor:
     """One deep-learning processor.
 
     Args:
-        name, title: what it is called, and in full.
-        array: "systolic" or "dot_product".
+        name: what tables and errors call it.
+        title: what it is, in a few words.
+        array: how the multipliers are connected.
         rows: of a systolic array: output pixels if output stationary, filter rows if weight
             stationary; of a dot-product array: multipliers per unit, that is, input channels.
-        cols: output channels: columns, or units.
-        dataflows: the supported ones, the default first.
+        cols: output channels: columns of a systolic array, or units of a dot-product array.
+        dataflows: the supported ones, the default first: "dot_product" on an array of that kind,
+            the others on a systolic one.
         skipping: structural zeros that it can skip: "none", "A" (activations), "W" (weights), "WA".
-        clock_mhz: MHz.
-        word_bits: of activations and weights.
-        accumulator_bits: of partial sums.
-        input_buffer_kib, weight_buffer_kib, output_buffer_kib: KiB. One half of each is in use
+        clock_mhz: clock of the array, in MHz.
+        word_bits: width of an activation or a weight, in bits.
+        accumulator_bits: width of a partial sum, in bits.
+        input_buffer_kib, weight_buffer_kib, output_buffer_kib: capacity, in KiB. One half is in use
             while the other half is filled or emptied.
-        dram_gb_s: 10^9 bytes per second.
-        burst_bytes: DRAM moves whole bursts; a shorter piece costs as much as one.
-        stripe_pixels: pixels for which a dot-product array keeps weights in its multipliers.
+        dram_gb_s: bandwidth of DRAM, in GB/s, 10^9 bytes per second.
+        burst_bytes: size of a DRAM burst, in bytes. DRAM moves whole bursts, so that a shorter
+            piece costs as much as one.
+        stripe_pixels: output pixels for which a dot-product array keeps weights in its multipliers.
         strided_writes: whether it can write every s-th pixel; if not, interleaving is one more pass
             through DRAM.
         sums: where partial sums may go that the array cannot keep: "array" (nowhere), "buffer" (the
@@ -47,8 +50,8 @@ class Processor:
         zero_gating: whether multiplications by a zero activation or weight are issued but cost no
             energy.
         native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the
-            fly; None if not.
-        technology: name of its energy profile.
+            fly; null if not.
+        technology: energy profile: one of `technologies()`, or the path of a file.
         origins: the source of each entry above but name, title and technology; defaults need none.
 
     Example:

@@ -15,6 +15,7 @@ import pandas as pd
 from .compare import Variant
 from .processor import ProcessorLike, load_processor
 from .simulate import simulate
+from .summary import summary
 from .workload import NetworkLike
 
 
@@ -81,5 +82,5 @@ def roof(processor: ProcessorLike) -> tuple[int, float]:
         >>> sd.dlp.roof(sd.dlp.load_processor("pe_array_32x7"))
         (224, 16.0)
     """
-    machine = load_processor(processor)
-    return machine.peak, machine.dram_gb_s * 1e3 / machine.clock_mhz
+    figures = summary(processor)
+    return figures["peak_macs"], figures["dram_bytes_per_cycle"]

@@ -150,3 +150,27 @@ def test_mutated_texts_are_read_or_refused():
             errors.append(str(error))
     assert 100 < len(errors) < 1900
     assert max(map(len, errors)) < 600
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("none", "none"),
+        ("NO", '"NO"'),
+        ("null", '"null"'),
+        ("8x8", '"8x8"'),
+        ("", '""'),
+        ("a: b # c", '"a: b # c"'),
+        ('say "\\"\n', '"say \\"\\\\\\"\\n"'),
+        (3, "3"),
+        (3.0, "3"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (1e-300, "1e-300"),
+        (True, "true"),
+        (None, "null"),
+        (["A", [1, 2.5]], "[A, [1, 2.5]]"),
+    ],
+)
+def test_what_is_written_is_read_as_the_same(value, text):
+    assert plain_yaml.written(value) == text
+    assert load(f"key: {text}", "a test") == {"key": value}
