@@ -32,7 +32,7 @@ def check_processor(processor: "Processor", where: str) -> None:
         SplitDeconvError: a value that does not fit, by its dotted path.
     """
     require = partial(_require, where)
-    allowed: tuple[str, ...] = ("output_stationary", "weight_stationary")
+    allowed: tuple[str, ...] = ("output_stationary", "weight_stationary", "input_stationary")
     if processor.array == "dot_product":
         allowed = ("dot_product",)
     for index, flow in enumerate(processor.dataflows):

@@ -8,13 +8,14 @@ dataflow             cycles of one convolution
 ===================  ==========================================================
 output stationary    ``ceil(P/R) * ceil(Cout/C) * (T*Cin + R + C - 2) - 1``
 weight stationary    ``ceil(T*Cin/R) * ceil(Cout/C) * (P + 2*R + C - 2) - 1``
+input stationary     ``ceil(T*Cin/R) * ceil(P/C) * (Cout + 2*R + C - 2) - 1``
 dot product          ``ceil(Cin/R) * ceil(Cout/C) * P * T``
 ===================  ==========================================================
 
-Rows are pixels, filter rows, and the multipliers of a unit, in this order; columns are output
-channels, in a dot-product array its units.
+Rows are pixels, filter rows, filter rows, and the multipliers of a unit, in this order; columns are
+output channels, of an input-stationary array pixels, of a dot-product array its units.
 
-The first two include fill and drain and are the cycles of SCALE-Sim 3.0.0 (Samajdar et al., arXiv
+The first three include fill and drain and are the cycles of SCALE-Sim 3.0.0 (Samajdar et al., arXiv
 1811.02883). They apply to arrays of more than one multiplier; without fill and drain, the 1 is not
 subtracted.
 
@@ -24,17 +25,10 @@ it if no pixel of the tile reads a real input, "W" if no channel of the tile has
 either. Fill and drain of the tile remain. Dot product: likewise, pixel by pixel, because a zero
 pixel is zero in all input channels. Weight stationary: "W" leaves out filter rows that are zero in
 all columns of a tile; rows of different taps advance together, so that activations cannot be
-skipped.
-
-How many steps are left is counted for many processors at once. A step is issued where the tile of
-pixels needs a tap and the tile of channels has it, whatever the other tiles do. So over all pairs
-of tiles the count is, for each tap, the tiles of pixels that need it times the tiles of channels
-that have it. Either depends on one size of the array, which is what makes sweeps cheap: few
-distinct sizes, one table per convolution, looked up for each processor.
+skipped. Input stationary: "A" leaves out filter rows at which no pixel of a tile reads a real
+input. All filters pass through the rows, so that "W" leaves out those that are zero in every
+filter, as they are where filters were extended; zeros of some stacked phases remain.
 """
-
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -42,9 +36,9 @@ from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError, check_choice
 from .lowering import Work
 from .machine import Counts, MultiplierArray
-from .masks import Axes, channel_tiles, pixel_tiles
+from .steps import ceil, input_tiles, issued, weight_tiles, whole
 
-DATAFLOWS = ("output_stationary", "weight_stationary", "dot_product")
+DATAFLOWS = ("output_stationary", "weight_stationary", "input_stationary", "dot_product")
 SKIPS = ("none", "A", "W", "WA")
 
 
@@ -59,7 +53,7 @@ def output_stationary(
         c_in, c_out: channels.
         rows, cols: the array's pixels and output channels.
     """
-    tiles = _ceil(pixels, rows) * _ceil(c_out, cols)
+    tiles = ceil(pixels, rows) * ceil(c_out, cols)
     return tiles * taps * c_in + _in_turn(tiles, rows + cols - 2)
 
 
@@ -70,8 +64,19 @@ def weight_stationary(
 
     Here `rows` are filter rows, the products of taps and input channels.
     """
-    tiles = _ceil(np.multiply(taps, c_in), rows) * _ceil(c_out, cols)
+    tiles = ceil(np.multiply(taps, c_in), rows) * ceil(c_out, cols)
     return _in_turn(tiles, pixels + 2 * rows + cols - 2)
+
+
+def input_stationary(
+    pixels: Counts, taps: Counts, c_in: Counts, c_out: Counts, rows: Counts, cols: Counts
+) -> NumpyArray:
+    """Cycles of an input-stationary systolic array that skips nothing; as `output_stationary`.
+
+    Here `rows` are filter rows, the products of taps and input channels, and `cols` pixels.
+    """
+    tiles = ceil(np.multiply(taps, c_in), rows) * ceil(pixels, cols)
+    return _in_turn(tiles, c_out + 2 * rows + cols - 2)
 
 
 def dot_product(
@@ -81,7 +86,7 @@ def dot_product(
 
     Here `rows` are the input channels that a unit multiplies at a time, `cols` the units.
     """
-    return _ceil(c_in, rows) * _ceil(c_out, cols) * pixels * taps
+    return ceil(c_in, rows) * ceil(c_out, cols) * pixels * taps
 
 
 def compute_cycles(
@@ -108,16 +113,19 @@ def compute_cycles(
         SplitDeconvError: the processor does not have that dataflow or skipping mode.
     """
     flow = check_run(processor, skip, dataflow)
-    rows, cols, batch = _whole(processor.rows, processor.cols, batch)
+    rows, cols, batch = whole(processor.rows, processor.cols, batch)
     pixels = work.out_h * work.out_w * batch
     if flow == "weight_stationary":
         cycles = _in_turn(weight_tiles(work, rows, cols, skip), pixels + 2 * rows + cols - 2)
+    elif flow == "input_stationary":
+        tiles = input_tiles(work, rows, cols, batch, skip)
+        cycles = _in_turn(tiles, work.c_out + 2 * rows + cols - 2)
     elif flow == "output_stationary":
-        tiles = _ceil(pixels, rows) * _ceil(work.c_out, cols)
+        tiles = ceil(pixels, rows) * ceil(work.c_out, cols)
         steps = issued(work, rows, cols, batch, skip, "tiles")
         cycles = steps * work.c_in + _in_turn(tiles, rows + cols - 2)
     else:
-        cycles = _ceil(work.c_in, rows) * issued(work, 1, cols, batch, skip, "tiles")
+        cycles = ceil(work.c_in, rows) * issued(work, 1, cols, batch, skip, "tiles")
     return work.groups * cycles
 
 
@@ -133,9 +141,12 @@ def issued_macs(
     Arguments, shape and errors as for `compute_cycles`.
     """
     flow = check_run(processor, skip, dataflow)
-    # Only a tile of pixels keeps idle lanes: others decide by pixel, or skip no activations.
-    size = processor.rows if flow == "output_stationary" else 1
-    lanes = issued(work, size, processor.cols, batch, skip, "lanes")
+    # Lanes idle where one decision holds for a tile of pixels, which are the rows or the columns.
+    # Others decide by pixel, or skip no activations.
+    pixels = {"output_stationary": processor.rows, "input_stationary": processor.cols}.get(flow, 1)
+    # All filters pass through an input-stationary array, one tile of channels.
+    channels = work.c_out if flow == "input_stationary" else processor.cols
+    lanes = issued(work, pixels, channels, batch, skip, "lanes")
     shape = np.broadcast_shapes(lanes.shape, np.shape(processor.rows), np.shape(processor.cols))
     return np.broadcast_to(work.c_in * work.groups * lanes, shape)
 
@@ -161,13 +172,17 @@ def fill_cycles(
     flow = check_run(processor, skip, dataflow)
     if flow == "dot_product":
         return np.zeros_like(work.groups)
-    rows, cols, batch = _whole(processor.rows, processor.cols, batch)
+    rows, cols, batch = whole(processor.rows, processor.cols, batch)
     if flow == "output_stationary":
         length = rows + cols - 2
-        tiles = _ceil(work.out_h * work.out_w * batch, rows) * _ceil(work.c_out, cols)
+        tiles = ceil(work.out_h * work.out_w * batch, rows) * ceil(work.c_out, cols)
     else:
         length = 2 * rows + cols - 2
-        tiles = weight_tiles(work, rows, cols, skip)
+        tiles = (
+            weight_tiles(work, rows, cols, skip)
+            if flow == "weight_stationary"
+            else input_tiles(work, rows, cols, batch, skip)
+        )
     return work.groups * _in_turn(tiles, length)
 
 
@@ -204,97 +219,6 @@ def check_run(processor: MultiplierArray, skip: str, dataflow: str | None = None
     return flow
 
 
-def issued(
-    work: Work, size: Counts, cols: Counts, batch: Counts, skip: str, unit: str
-) -> NumpyArray:
-    """Steps per input channel, or the lanes occupied in them.
-
-    Args:
-        work: M convolutions, from `lower`.
-        size: pixels per tile.
-        cols: channels per tile.
-        batch: images. These three are numbers or arrays that broadcast against shape (M,).
-        skip: "none", "A", "W" or "WA".
-        unit: "tiles" counts pairs of a tile of pixels and one of channels, "lanes" pairs of a pixel
-            and a channel.
-
-    Returns:
-        int64 that broadcasts to (..., M).
-    """
-    if skip == "none":
-        pixels, taps = work.out_h * work.out_w * batch, work.taps_h * work.taps_w
-        if unit == "tiles":
-            return _ceil(pixels, size) * _ceil(work.c_out, cols) * taps
-        return pixels * work.c_out * taps
-
-    def table(
-        entry: int, sizes: Sequence[int], batches: Sequence[int], widths: Sequence[int]
-    ) -> NumpyArray:
-        axes, c_out = work.axes[entry], int(work.c_out[entry])
-        needed = np.array([[_needed(axes, r, b, skip, unit) for b in batches] for r in sizes])
-        kept = np.array([_kept(axes, c_out, c, skip, unit) for c in widths])
-        return needed @ kept.T
-
-    return _looked_up(work, table, size, batch, cols)
-
-
-def weight_tiles(work: Work, rows: Counts, cols: Counts, skip: str) -> NumpyArray:
-    """Tiles of filter rows and output channels that a weight-stationary array holds in turn.
-
-    Arguments and result as for `issued`; `rows` are filter rows, and `skip` is "none" or "W".
-    """
-    if skip == "none":
-        return _ceil(work.taps_h * work.taps_w * work.c_in, rows) * _ceil(work.c_out, cols)
-
-    def table(entry: int, sizes: Sequence[int], widths: Sequence[int]) -> NumpyArray:
-        axes, c_in, c_out = work.axes[entry], int(work.c_in[entry]), int(work.c_out[entry])
-        channels = c_out // (axes[0].phases * axes[1].phases)
-        kinds = [channel_tiles(*axes, channels, c) for c in widths]
-        return np.array([[-(-k.masks.sum(1) * c_in // r) @ k.tiles for k in kinds] for r in sizes])
-
-    return _looked_up(work, table, rows, cols)
-
-
 def _in_turn(tiles: NumpyArray, length: Counts) -> NumpyArray:
     """Cycles of tiles of that length each; an array of one multiplier may have none."""
     return np.maximum(tiles * length - 1, 0)
-
-
-def _whole(*values: Counts) -> list[NumpyArray]:
-    return [np.asarray(value, dtype=np.int64) for value in values]
-
-
-def _ceil(value: Counts, size: Counts) -> NumpyArray:
-    return -(-np.asarray(value) // size)
-
-
-def _needed(axes: Axes, size: int, batch: int, skip: str, unit: str) -> NumpyArray:
-    """For each tap the tiles of pixels, or their pixels, that are not skipped."""
-    if "A" in skip:
-        counted = pixel_tiles(*axes, size, batch)
-        return counted.tiles if unit == "tiles" else counted.pixels
-    pixels = axes[0].outputs * axes[1].outputs * batch
-    return np.full(axes[0].taps * axes[1].taps, -(-pixels // size) if unit == "tiles" else pixels)
-
-
-def _kept(axes: Axes, c_out: int, size: int, skip: str, unit: str) -> NumpyArray:
-    """For each tap the tiles of channels, or their channels, that are not skipped."""
-    if "W" in skip:
-        kinds = channel_tiles(*axes, c_out // (axes[0].phases * axes[1].phases), size)
-        return (kinds.tiles if unit == "tiles" else kinds.channels) @ kinds.masks
-    return np.full(axes[0].taps * axes[1].taps, -(-c_out // size) if unit == "tiles" else c_out)
-
-
-def _looked_up(work: Work, table: Callable[..., NumpyArray], *settings: Counts) -> NumpyArray:
-    """``table(entry, *distinct values)`` for each convolution, at the settings."""
-    distinct, places = list[Any](), list[Any]()
-    for values in map(np.atleast_1d, _whole(*settings)):
-        different, place = np.unique(values, return_inverse=True)
-        distinct.append(different.tolist())
-        places.append(place.reshape(values.shape))
-    shape = np.broadcast_shapes(*(place.shape for place in places), (len(work),))
-    counts: NumpyArray = np.empty(shape, dtype=np.int64)
-    for entry in range(len(work)):
-        at = tuple(place[..., entry if place.shape[-1] > 1 else 0] for place in places)
-        counts[..., entry] = table(entry, *distinct)[at]
-    return counts

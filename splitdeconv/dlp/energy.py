@@ -6,8 +6,8 @@ it, per access of so many bits. The uncertainty of the profile is a band: each p
 total, lies between `low` and `high` times its value.
 
 Registers, per multiplication: in a systolic array each operand is written into its element and read
-there, the sum is read and written; weight stationary, the weight is only read. In a dot-product
-array both operands are read, and the sum of a unit once for all its multipliers.
+there, the sum is read and written; weight or input stationary, the operand that stays is only read.
+In a dot-product array both operands are read, and the sum of a unit once for all its multipliers.
 """
 
 from collections.abc import Mapping

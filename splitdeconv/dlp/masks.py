@@ -6,7 +6,7 @@ extended. Both are separable: real means real along both axes. Tiles of an array
 run of outputs in row-major order spans rows and images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -136,63 +136,125 @@ def pixel_tiles(height: AxisMask, width: AxisMask, size: int, batch: int = 1) ->
     return _frozen(PixelTiles(tiles, pixels))
 
 
+@lru_cache(maxsize=8192)
+def tiles_by_taps(
+    height: AxisMask, width: AxisMask, size: int, batch: int = 1, skip: str = "WA"
+) -> NumpyArray:
+    """How many tiles of pixels keep how many taps.
+
+    Args:
+        height, width, size, batch: as for `pixel_tiles`.
+        skip: a tile leaves out a tap that reads no real input at any of its pixels ("A"), or that
+            is real in no phase ("W"), or either ("WA").
+
+    Returns:
+        int64 of shape (taps_h * taps_w + 1,): by number of taps, the tiles.
+    """
+    rows, columns = (_kept_taps(axis, skip) for axis in (height, width))
+    most = height.taps * width.taps + 1
+    if width.outputs % size == 0:
+        across = columns.reshape(-1, size, width.taps).any(1).sum(1)
+        counts = batch * np.bincount(np.outer(rows.sum(1), across).ravel(), minlength=most)
+        return _read_only(counts)
+    period = size // gcd(height.outputs * width.outputs, size)
+    periods, rest = divmod(batch, period)
+    counts = np.zeros(most, np.int64)
+    for parts in _tiled(rows, columns, size, min(period, batch)):
+        counts += max(periods, 1) * np.bincount(_size(parts), minlength=most)
+    if periods and rest:
+        counts += tiles_by_taps(height, width, size, rest, skip)
+    return _read_only(counts)
+
+
+def _kept_taps(axis: AxisMask, skip: str) -> NumpyArray:
+    """Whether an output needs a tap, of those that are not skipped: (outputs, taps), bool."""
+    kept = axis.activations if "A" in skip else np.ones_like(axis.activations)
+    return kept & np.array(axis.weights).any(0) if "W" in skip else kept
+
+
 def _tiles(
     height: AxisMask, width: AxisMask, size: int, images: int
 ) -> tuple[NumpyArray, NumpyArray]:
     """Tiles per tap over `images`, and the pixels that a last tile lacks at the taps it needs."""
+    rows, columns = height.activations, width.activations
     total = images * height.outputs * width.outputs
-    count, taps = -(-total // size), height.taps * width.taps
-    tiles = np.zeros(taps, np.int64)
-    # A few megabytes at a time. Counts stay far below 2^24, so a fast product in float32 is exact.
-    step = max(1, 2**18 // (height.taps + width.taps))
+    count = -(-total // size)
+    tiles = sum(map(_count, _tiled(rows, columns, size, images)), np.zeros(1, np.int64))
+    last = np.array([(count - 1) * size])
+    lacking = count * size - total
+    return tiles, lacking * _count(_parts(rows, columns, last, np.array([total])))
+
+
+def _tiled(
+    rows: NumpyArray, columns: NumpyArray, size: int, images: int
+) -> Iterator[list[_Rectangles]]:
+    """All tiles over `images`, as `_parts` has them, a few megabytes at a time."""
+    total = images * len(rows) * len(columns)
+    count = -(-total // size)
+    # Counts stay far below 2^24, so that a fast product in float32 is exact.
+    step = max(1, 2**18 // (rows.shape[1] + columns.shape[1]))
     for first in range(0, count, step):
         start = np.arange(first, min(first + step, count)) * size
-        tiles += _count(_parts(height, width, start, np.minimum(start + size, total)))
-    last = np.array([(count - 1) * size])
-    return tiles, (count * size - total) * _count(_parts(height, width, last, np.array([total])))
+        yield _parts(rows, columns, start, np.minimum(start + size, total))
 
 
 def _parts(
-    height: AxisMask, width: AxisMask, start: NumpyArray, stop: NumpyArray
+    rows: NumpyArray, columns: NumpyArray, start: NumpyArray, stop: NumpyArray
 ) -> list[_Rectangles]:
     """The tiles ``start .. stop - 1`` as up to three rectangles each.
 
     They are the rest of a row, whole rows, and a row's beginning.
 
+    Args:
+        rows, columns: what an output needs along height and width: (outputs, taps), bool.
+        start, stop: of each tile, pixels of the batch.
+
     Returns:
         Pairs of what is needed along height and width: float32 of (tiles, taps); a rectangle that
             is empty has zeros.
     """
-    (rows, columns), per_row = (height.activations, width.activations), width.outputs
-    seen = np.concatenate([np.zeros((1, width.taps), int), columns.cumsum(0)])
+    (high, taps_h), (per_row, taps_w) = rows.shape, columns.shape
+    seen = np.concatenate([np.zeros((1, taps_w), int), columns.cumsum(0)])
     first, last = start // per_row, (stop - 1) // per_row
     end = (stop - 1) % per_row + 1
     spans = last > first
     head = seen[np.where(spans, per_row, end)] - seen[start % per_row] > 0
-    parts = [(rows[first % height.outputs], head)]
+    parts = [(rows[first % high], head)]
     if spans.any():
-        parts.append((rows[last % height.outputs], seen[np.where(spans, end, 0)] > 0))
-    between = np.minimum(np.maximum(last - first - 1, 0), height.outputs)
+        parts.append((rows[last % high], seen[np.where(spans, end, 0)] > 0))
+    between = np.minimum(np.maximum(last - first - 1, 0), high)
     if between.any():
         # Repeated, because the rows continue in the next image.
-        stacked = np.concatenate([np.zeros((1, height.taps), int), np.tile(rows, (2, 1)).cumsum(0)])
-        above = (first + 1) % height.outputs
+        stacked = np.concatenate([np.zeros((1, taps_h), int), np.tile(rows, (2, 1)).cumsum(0)])
+        above = (first + 1) % high
         whole = stacked[above + between] - stacked[above] > 0
-        parts.append((whole, np.broadcast_to(seen[-1] > 0, (len(start), width.taps))))
+        parts.append((whole, np.broadcast_to(seen[-1] > 0, (len(start), taps_w))))
     return [(a.astype(np.float32), b.astype(np.float32)) for a, b in parts]
 
 
-def _count(parts: Sequence[_Rectangles]) -> NumpyArray:
-    """Tiles per tap that any of the rectangles needs.
-
-    Inclusion-exclusion takes matrix products instead of a 3-D mask.
-    """
-    total: NumpyArray = np.zeros(1)
+def _overlaps(parts: Sequence[_Rectangles]) -> Iterator[tuple[int, NumpyArray, NumpyArray]]:
+    """Inclusion-exclusion over the rectangles of tiles: a sign, and what they have in common."""
     for number in range(1, len(parts) + 1):
         for chosen in combinations(parts, number):
             rows, columns = (np.prod(side, axis=0) for side in zip(*chosen, strict=True))
-            total = total - (-1) ** number * (rows.T @ columns)
+            yield (-1) ** (number + 1), rows, columns
+
+
+def _count(parts: Sequence[_Rectangles]) -> NumpyArray:
+    """Tiles per tap that any of the rectangles needs: matrix products instead of a 3-D mask."""
+    total = sum(
+        (sign * (rows.T @ columns) for sign, rows, columns in _overlaps(parts)), np.zeros(1)
+    )
     return total.ravel().astype(np.int64)
+
+
+def _size(parts: Sequence[_Rectangles]) -> NumpyArray:
+    """Taps per tile that any of its rectangles needs."""
+    total = sum(
+        (sign * rows.sum(1) * columns.sum(1) for sign, rows, columns in _overlaps(parts)),
+        np.zeros(1),
+    )
+    return total.astype(np.int64)
 
 
 @lru_cache(maxsize=8192)
@@ -220,5 +282,10 @@ def channel_tiles(height: AxisMask, width: AxisMask, channels: int, size: int) -
 def _frozen(counts: _Counts) -> _Counts:
     """The arrays are shared by all callers of the cache."""
     for array in counts:
-        array.flags.writeable = False
+        _read_only(array)
     return counts
+
+
+def _read_only(array: NumpyArray) -> NumpyArray:
+    array.flags.writeable = False
+    return array

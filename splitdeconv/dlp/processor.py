@@ -16,7 +16,7 @@ from ..datafiles import schema
 from ..errors import SplitDeconvError, shown, suggestion
 from .checks import check_processor, check_technology
 
-Dataflow = Literal["output_stationary", "weight_stationary", "dot_product"]
+Dataflow = Literal["output_stationary", "weight_stationary", "input_stationary", "dot_product"]
 Skip = Literal["none", "A", "W", "WA"]
 
 
@@ -28,9 +28,11 @@ class Processor:
         name: what tables and errors call it.
         title: what it is, in a few words.
         array: how the multipliers are connected.
-        rows: of a systolic array: output pixels if output stationary, filter rows if weight
-            stationary; of a dot-product array: multipliers per unit, that is, input channels.
-        cols: output channels: columns of a systolic array, or units of a dot-product array.
+        rows: of a systolic array: output pixels if output stationary, else filter rows, the
+            products of taps and input channels; of a dot-product array: multipliers per unit, that
+            is, input channels.
+        cols: columns of a systolic array: output channels, or pixels if input stationary; units of
+            a dot-product array, that is, output channels.
         dataflows: the supported ones, the default first: "dot_product" on an array of that kind,
             the others on a systolic one.
         skipping: structural zeros that it can skip: "none", "A" (activations), "W" (weights), "WA".
@@ -59,7 +61,7 @@ class Processor:
         >>> from dataclasses import replace
         >>> wide = replace(sd.dlp.load_processor("pe_array_32x7"), name="wide", cols=14)
         >>> wide.rows, wide.cols, wide.dataflows
-        (32, 14, ('output_stationary', 'weight_stationary'))
+        (32, 14, ('output_stationary', 'weight_stationary', 'input_stationary'))
     """
 
     name: str

@@ -47,8 +47,8 @@ def simulate(
         method: of `splitdeconv.dlp.METHODS`; layers other than transposed convolutions are the same
             in all.
         skip: structural zeros to skip: "none", "A", "W" or "WA", as the processor allows.
-        dataflow: "output_stationary", "weight_stationary" or "dot_product"; None for the
-            processor's default.
+        dataflow: "output_stationary", "weight_stationary", "input_stationary" or "dot_product";
+            None for the processor's default.
         batch: images per run.
         zeros: where the zeros of "nzp" are: "generated" beside the array, "expanded" in the on-chip
             buffer, "stored" in DRAM by the layer before, or written there by a "pass" of their own.

@@ -80,4 +80,5 @@ def entries(cls: type) -> dict[str, str]:
 
 
 def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+    indents = {"initial_indent": "# ", "subsequent_indent": "# "}
+    return textwrap.wrap(text, _WIDTH, break_on_hyphens=False, **indents)

@@ -29,7 +29,7 @@ def systolic(rows, cols):
         name="systolic",
         rows=rows,
         cols=cols,
-        dataflows=("output_stationary", "weight_stationary"),
+        dataflows=("output_stationary", "weight_stationary", "input_stationary"),
         skipping=ALL,
     )
 

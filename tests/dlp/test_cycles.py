@@ -41,7 +41,7 @@ LOWERED = {"NZP": "nzp", "SD": "sd", "SDfused": "stacked"}
 RUNS = [("output_stationary", skip) for skip in ALL] + [
     ("weight_stationary", skip) for skip in ("none", "W")
 ]
-RUNS += [("dot_product", skip) for skip in ALL]
+RUNS += [("dot_product", skip) for skip in ALL] + [("input_stationary", skip) for skip in ALL]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,15 @@ def stepped(axes, c_in, c_out, flow, skip, rows, cols, batch):
         filters = [np.ones_like(channel) for channel in filters]
     across = [filters[i : i + cols] for i in range(0, c_out, cols)]
     total = issued = 0
+    if flow == "input_stationary":
+        for pixels in (seen[i : i + cols] for i in range(0, len(seen), cols)):
+            taps = range(len(phases[0]))
+            kept = c_in * sum(
+                any(p[tap] for p in pixels) and any(f[tap] for f in filters) for tap in taps
+            )
+            total += -(-kept // rows) * (c_out + 2 * rows + cols - 2)
+            issued += kept * len(pixels) * c_out
+        return max(total - 1, 0), issued
     if flow == "weight_stationary":
         for tile in across:
             kept = (
@@ -137,7 +146,7 @@ def test_cycles_and_issued_are_those_of_an_array_stepped_through(case, method, r
 def test_what_holds_of_every_array(case, method, array, batch):
     work = lower(of_case(case), method)
     real = real_macs(work, batch)
-    for flow in ("output_stationary", "weight_stationary", "dot_product"):
+    for flow in cycles.DATAFLOWS:
         processor = machine(flow, *array)
         skips = [skip for name, skip in RUNS if name == flow]
         runs = {skip: compute_cycles(work, processor, skip, flow, batch) for skip in skips}
@@ -268,6 +277,7 @@ def test_the_first_dataflow_is_the_default():
         for flow in (None, *processor.dataflows)
     ]
     assert stationary[0] == stationary[1] != stationary[2]
+    assert stationary[3] not in stationary[:3]
 
 
 def test_runs_that_a_processor_cannot_make_are_refused():

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from splitdeconv.dlp import load_processor, load_technology
 from splitdeconv.dlp.checks import PARTS
+from splitdeconv.dlp.cycles import DATAFLOWS
 from splitdeconv.dlp.energy import band, energy, register_bits, sram_pj
 from splitdeconv.dlp.evaluate import evaluate
 from splitdeconv.dlp.lowering import lower
@@ -47,7 +48,9 @@ def test_energy_is_that_of_its_events():
 
 def test_registers_depend_on_what_stays():
     assert register_bits(PROCESSOR, "output_stationary") == 4 * 8 + 2 * 32
-    assert register_bits(PROCESSOR, "weight_stationary") == 3 * 8 + 2 * 32
+    # What stays in the array is only read.
+    for flow in ("weight_stationary", "input_stationary"):
+        assert register_bits(PROCESSOR, flow) == 3 * 8 + 2 * 32
     # The multipliers of a unit share a sum.
     assert (
         register_bits(replace(load_processor("dot_product_16x16"), rows=8), "dot_product")
@@ -74,7 +77,7 @@ def test_larger_memories_cost_more(sizes):
 @given(
     st.fixed_dictionaries({name: st.floats(0, 1e9) for name in COUNTS}),
     st.sampled_from(["cacti_40nm", "horowitz_45nm"]),
-    st.sampled_from(["output_stationary", "weight_stationary", "dot_product"]),
+    st.sampled_from(DATAFLOWS),
 )
 def test_the_band_encloses_the_total_and_is_its_parts(counts, name, flow):
     technology = load_technology(name)

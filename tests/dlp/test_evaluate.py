@@ -161,6 +161,16 @@ def test_sums_of_a_weight_stationary_array_pass_the_buffer_at_their_width():
     assert ws - os == 2 * 64 * 16 * 8 * 4 - 3 * 9 * 256
 
 
+def test_input_stationary_inputs_pass_the_buffer_once():
+    # 64 pixels in 4 column tiles read all filters again, but each input stays for all channels.
+    one = table(layer("conv", (8, 8), (3, 3), (1, 1), (8, 8), 16, 48)).assign(macs=64 * 9 * 768)
+    ws, held = (
+        evaluate(lower(one, "sd"), one, PROCESSOR, "sd", dataflow=flow)["buffer_bytes"].item()
+        for flow in ("weight_stationary", "input_stationary")
+    )
+    assert ws - held == 2 * (64 * 9 * 16) - 3 * (9 * 16 * 48)
+
+
 def test_arrays_of_processors_are_each_of_them():
     fields = {
         "rows": np.array([[16], [32], [8]]),

@@ -10,8 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from splitdeconv.dlp import load_processor, load_technology, simulate
-from splitdeconv.dlp.cycles import output_stationary, weight_stationary
+from splitdeconv.dlp import cycles as arrays, load_processor, load_technology, simulate
 from splitdeconv.dlp.export.convolutions import convolutions, export
 from splitdeconv.dlp.export.zigzag import rectangle
 from splitdeconv.dlp.lowering import METHODS
@@ -60,7 +59,10 @@ ODD = pd.DataFrame(
         {"name": "last", "kind": "dense", "in_h": 1, "in_w": 3, "c_in": 10, "c_out": 20},
     ]
 )
-FLOWS = {"output_stationary": output_stationary, "weight_stationary": weight_stationary}
+FLOWS = {
+    flow: getattr(arrays, flow)
+    for flow in ("output_stationary", "weight_stationary", "input_stationary")
+}
 
 
 def topology(folder):
@@ -118,14 +120,18 @@ def topology_of(table, folder, **options):
     return topology(folder)
 
 
-def test_scalesim_s_configuration(tmp_path):
+@pytest.mark.parametrize(
+    ("flow", "name"),
+    [("output_stationary", "os"), ("weight_stationary", "ws"), ("input_stationary", "is")],
+)
+def test_scalesim_s_configuration(flow, name, tmp_path):
     processor = replace(
         load_processor("pe_array_32x7"), word_bits=16, input_buffer_kib=64.0, weight_buffer_kib=0.5
     )
-    export(ODD, processor, tmp_path, "scalesim", dataflow="weight_stationary")
+    export(ODD, processor, tmp_path, "scalesim", dataflow=flow)
     text = (tmp_path / "scale.cfg").read_text()
     found = dict(line.split(" = ") for line in text.splitlines() if " = " in line)
-    assert (found["ArrayHeight"], found["ArrayWidth"], found["Dataflow"]) == ("32", "7", "ws")
+    assert (found["ArrayHeight"], found["ArrayWidth"], found["Dataflow"]) == ("32", "7", name)
     # Words of two bytes: half as many; never none.
     assert (found["IfmapSramSzkB"], found["FilterSramSzkB"], found["OfmapSramSzkB"]) == (
         "32",
@@ -161,14 +167,15 @@ def test_zigzag_s_workload_multiplies_as_much(method, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("processor", "flow", "rows"),
+    ("processor", "flow", "rows", "cols"),
     [
-        ("pe_array_32x7", "output_stationary", {"OX", "OY"}),
-        ("pe_array_32x7", "weight_stationary", {"C"}),
-        ("dot_product_16x16", "dot_product", {"C"}),
+        ("pe_array_32x7", "output_stationary", {"OX", "OY"}, {"K"}),
+        ("pe_array_32x7", "weight_stationary", {"C"}, {"K"}),
+        ("pe_array_32x7", "input_stationary", {"C"}, {"OX", "OY"}),
+        ("dot_product_16x16", "dot_product", {"C"}, {"K"}),
     ],
 )
-def test_zigzag_s_mapping_fits_the_array(processor, flow, rows, tmp_path):
+def test_zigzag_s_mapping_fits_the_array(processor, flow, rows, cols, tmp_path):
     found, layers, accelerator, mapping = zigzag(tmp_path, processor=processor, dataflow=flow)
     array = load_processor(processor)
     assert accelerator["operational_array"]["sizes"] == [array.rows, array.cols]
@@ -180,9 +187,9 @@ def test_zigzag_s_mapping_fits_the_array(processor, flow, rows, tmp_path):
             for d, loops in mapping[layer["name"]].items()
         }
         assert set(unrolled["D1"]) <= rows
-        assert set(unrolled["D2"]) == {"K"}
+        assert set(unrolled["D2"]) <= cols
         assert prod(map(int, unrolled["D1"].values())) <= array.rows
-        assert int(unrolled["D2"]["K"]) <= array.cols
+        assert prod(map(int, unrolled["D2"].values())) <= array.cols
         assert all(
             int(n) <= sizes[loop] for loops in unrolled.values() for loop, n in loops.items()
         )

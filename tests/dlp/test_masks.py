@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from splitdeconv.dlp.lowering import METHODS, lower
-from splitdeconv.dlp.masks import AxisMask, channel_tiles, pixel_tiles
+from splitdeconv.dlp.masks import AxisMask, channel_tiles, pixel_tiles, tiles_by_taps
 from tests.dlp.tables import of_case, planar
 
 sizes = st.integers(1, 6)
@@ -90,8 +90,47 @@ def test_large_maps_are_counted_in_parts():
     assert counted.pixels.tolist() == [2 * tiles.sum() - tiles[-1]]
 
 
+def brute_taps(height, width, size, batch, skip):
+    """Tiles by how many taps they keep, pixel by pixel and tap by tap."""
+    pixels = [
+        (y, x) for _ in range(batch) for y in range(height.outputs) for x in range(width.outputs)
+    ]
+    counts = [0] * (height.taps * width.taps + 1)
+    for tile in (pixels[i : i + size] for i in range(0, len(pixels), size)):
+        kept = list(product(range(height.taps), range(width.taps)))
+        if "A" in skip:
+            kept = [
+                (v, u)
+                for v, u in kept
+                if any(reads(height, y, v) and reads(width, x, u) for y, x in tile)
+            ]
+        if "W" in skip:
+            phases = list(product(height.weights, width.weights))
+            kept = [(v, u) for v, u in kept if any(rows[v] and cols[u] for rows, cols in phases)]
+        counts[len(kept)] += 1
+    return counts
+
+
+@given(masks(), masks(), st.integers(1, 70), st.integers(1, 7), st.sampled_from(["A", "W", "WA"]))
+def test_taps_of_tiles_are_brute_force_counts(height, width, size, batch, skip):
+    counts = tiles_by_taps(height, width, size, batch, skip)
+    assert counts.tolist() == brute_taps(height, width, size, batch, skip)
+
+
+def test_tiles_in_inserted_zeros_keep_the_taps_of_their_pixels():
+    # 3 taps over a 0 b 0 c: the outputs need ab, b, bc, c, c and nothing.
+    axis = AxisMask(6, 1, 0, 1, 3, 2, ((True, True, True),))
+    flat = AxisMask(1, 1, 0, 1, 1, 1, ((True,),))
+    assert tiles_by_taps(flat, axis, 1).tolist() == [1, 3, 2, 0]
+    assert tiles_by_taps(flat, axis, 2).tolist() == [0, 1, 0, 2]
+    extended = AxisMask(6, 1, 0, 1, 3, 2, ((True, True, False),))
+    assert tiles_by_taps(flat, extended, 2, 1, "W").tolist() == [0, 0, 3, 0]
+
+
 def test_counts_are_shared_and_cannot_be_written():
     axis = AxisMask(3, 1, -1, 1, 3, 1, ((True,) * 3,))
+    with pytest.raises(ValueError, match="read-only"):
+        tiles_by_taps(axis, axis, 4, 2)[0] = 1
     assert pixel_tiles(axis, axis, 4, 2) is pixel_tiles(axis, axis, 4, 2)
     with pytest.raises(ValueError, match="read-only"):
         pixel_tiles(axis, axis, 4, 2).tiles[0] = 1

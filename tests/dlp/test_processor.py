@@ -187,7 +187,7 @@ MISFITS = {
     "stripe_pixels": [(0, "invalid value")],
     "array": [("vector", "invalid value")],
     "dataflows": [([], "invalid value")],
-    "dataflows.0": [("dot_product", "invalid value"), ("input_stationary", "invalid value")],
+    "dataflows.0": [("dot_product", "invalid value"), ("row_stationary", "invalid value")],
     "skipping": [(["A"], "invalid value")],
     "skipping.1": [("AW", "invalid value")],
     "native": [("transpose", "invalid value")],
@@ -250,6 +250,15 @@ def test_a_processor_made_in_python_is_checked_likewise(field, value):
     with refused(rf"invalid value of {field}\b") as caught:
         load_processor(replace(PROCESSOR, **{field: value}))
     assert caught.value.where == "pe_array_32x7"
+
+
+@pytest.mark.parametrize("flow", ["output_stationary", "weight_stationary", "input_stationary"])
+def test_a_dot_product_array_has_one_dataflow(flow):
+    dot = load_processor("dot_product_16x16")
+    with refused("invalid value of dataflows.1\n") as caught:
+        load_processor(replace(dot, dataflows=("dot_product", flow)))
+    assert caught.value.expected == "one of dot_product"
+    assert load_processor(replace(PROCESSOR, dataflows=(flow,))).dataflows == (flow,)
 
 
 def test_a_technology_made_in_python_is_checked_likewise():

@@ -27,7 +27,7 @@ from . import agreement
 NETWORKS = {"dcgan": {}, "fst": {"size": 32}}
 METHODS = ("nzp", "sd")
 PROCESSORS = ("pe_array_16x16", "pe_array_32x7")
-DATAFLOWS = ("output_stationary", "weight_stationary")
+DATAFLOWS = ("output_stationary", "weight_stationary", "input_stationary")
 PEERS = {"scalesim": "SCALE-Sim 3.0.0", "zigzag": "ZigZag 3.9.1"}
 #: SCALE-Sim's memories step some 10,000 cycles in a second.
 STEPPED = 100_000

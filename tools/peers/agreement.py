@@ -3,8 +3,8 @@
 import numpy as np
 
 from splitdeconv.dlp import cycles
-from splitdeconv.dlp.cycles import issued, weight_tiles
 from splitdeconv.dlp.export.zigzag import rectangle
+from splitdeconv.dlp.steps import input_tiles, issued, weight_tiles
 
 
 def scalesim(rows, results, processor, dataflow):
@@ -33,29 +33,35 @@ def zigzag(rows, results, processor, dataflow):
 
     Returns:
         DataFrame: layer, times, ours, theirs, and same: whether the two mappings take as many
-            steps. ZigZag's tiles of pixels are rectangles; its rows of a weight-stationary array
-            are channels of one tap.
+            steps. ZigZag's tiles of pixels are rectangles; its rows of a weight- or
+            input-stationary array are channels of one tap.
     """
     found = _beside(rows, results)
     if dataflow == "output_stationary":
         steps = issued(found, processor.rows, processor.cols, 1, "none", "tiles") * found["c_in"]
-        tiles = -(-found["out_h"] * found["out_w"] // processor.rows)
-        shapes = [
-            rectangle(h, w, processor.rows)
-            for h, w in zip(found["out_h"], found["out_w"], strict=True)
-        ]
-        wide, high = np.array(shapes).T
-        same = tiles == -(-found["out_w"] // wide) * -(-found["out_h"] // high)
+        same = _tiles_are_rectangles(found, processor.rows)
     else:
-        tiles = weight_tiles(found, processor.rows, processor.cols, "none")
-        steps = tiles * found["out_h"] * found["out_w"]
         taps = found["taps_h"] * found["taps_w"]
         per_tap = -(-found["c_in"] // processor.rows)
         same = -(-taps * found["c_in"] // processor.rows) == taps * per_tap
+        if dataflow == "weight_stationary":
+            tiles = weight_tiles(found, processor.rows, processor.cols, "none")
+            steps = tiles * found["out_h"] * found["out_w"]
+        else:
+            steps = input_tiles(found, processor.rows, processor.cols, 1, "none") * found["c_out"]
+            same &= _tiles_are_rectangles(found, processor.cols)
     theirs = found["cycles"].round().astype(np.int64)
     return found[["layer", "times"]].assign(
         ours=steps.astype(np.int64), theirs=theirs, same=same, memory=""
     )
+
+
+def _tiles_are_rectangles(rows, pixels):
+    """Whether as few rectangles as runs of `pixels` cover each map."""
+    maps = list(zip(rows["out_h"], rows["out_w"], strict=True))
+    wide, high = np.array([rectangle(h, w, pixels) for h, w in maps]).T
+    rectangles = -(-rows["out_w"] // wide) * -(-rows["out_h"] // high)
+    return -(-rows["out_h"] * rows["out_w"] // pixels) == rectangles
 
 
 def energies(rows, results, simulated, alone, technology):

@@ -14,7 +14,7 @@ import pandas as pd
 from ...errors import SplitDeconvError
 from ..processor import Processor, TechnologyLike
 
-_DATAFLOWS = {"output_stationary": "os", "weight_stationary": "ws"}
+_DATAFLOWS = {"output_stationary": "os", "weight_stationary": "ws", "input_stationary": "is"}
 _TOPOLOGY = (
     "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, "
     "Channels, Num Filter, Strides,"
@@ -70,7 +70,7 @@ def scalesim(
         rows: convolutions, from `splitdeconv.dlp.export.convolutions.convolutions`.
         processor: `array`, `rows`, `cols`, `word_bits` and the three buffers are used. SCALE-Sim's
             words are bytes, so buffer sizes are given in kibiwords.
-        dataflow: "output_stationary" or "weight_stationary".
+        dataflow: "output_stationary", "weight_stationary" or "input_stationary".
         batch: images.
         technology: not used: it has no energies.
 
@@ -85,7 +85,7 @@ def scalesim(
         raise SplitDeconvError(
             "SCALE-Sim cannot describe this array",
             where=f"processor {processor.name}",
-            expected="a systolic array, output or weight stationary",
+            expected="a systolic array, output, weight or input stationary",
             got=f"array {processor.array}, dataflow {dataflow}",
             fix="export to zigzag",
         )

@@ -3,8 +3,9 @@
 ZigZag searches the order of the loops. The unrolling over the array is fixed here, so that the
 array is the same: output stationary, a rectangle of output pixels over the rows and output channels
 over the columns; weight stationary and dot product, input channels over the rows and output
-channels over the columns. ZigZag's tiles are rectangles, ours runs of pixels; and its rows of a
-weight-stationary array are channels of one tap, ours any products of taps and channels. Where the
+channels over the columns; input stationary, input channels over the rows and a rectangle of pixels
+over the columns. ZigZag's tiles are rectangles, ours runs of pixels; and its rows of a weight- or
+input-stationary array are channels of one tap, ours any products of taps and channels. Where the
 layer's sizes make these equal, the cycles without stalls are equal too.
 """
 
@@ -104,17 +105,23 @@ def _layer(index: int, row: Any, processor: Processor, batch: int) -> _Entry:
 
 def _mapping(name: str, row: Any, processor: Processor, dataflow: str) -> _Entry:
     """The loops of a convolution that are unrolled over the array."""
+    rows = [f"C, {min(row.c_in, processor.rows)}"]
+    cols = [f"K, {min(row.c_out, processor.cols)}"]
     if dataflow == "output_stationary":
-        width, height = rectangle(int(row.out_h), int(row.out_w), int(processor.rows))
-        across = [f"OX, {width}"] + ([f"OY, {height}"] if height > 1 else [])
-    else:
-        across = [f"C, {min(row.c_in, processor.rows)}"]
-    down = [f"K, {min(row.c_out, processor.cols)}"]
+        rows = _pixels(row, processor.rows)
+    if dataflow == "input_stationary":
+        cols = _pixels(row, processor.cols)
     return {
         "name": name,
-        "spatial_mapping": {"D1": across, "D2": down},
+        "spatial_mapping": {"D1": rows, "D2": cols},
         "memory_operand_links": dict(_LINKS),
     }
+
+
+def _pixels(row: Any, most: int) -> list[str]:
+    """The loops over a rectangle of output pixels."""
+    width, height = rectangle(int(row.out_h), int(row.out_w), int(most))
+    return [f"OX, {width}"] + ([f"OY, {height}"] if height > 1 else [])
 
 
 def rectangle(height: int, width: int, pixels: int) -> tuple[int, int]:

@@ -8,13 +8,14 @@ dataflow           input reads           weight reads          output accesses
 output stationary  ``P*T*Cin*[Cout/C]``  ``T*Cin*Cout*[P/R]``  ``P*Cout`` written
 weight stationary  ``P*T*Cin*[Cout/C]``  ``T*Cin*Cout``        ``P*Cout*[T*Cin/R]`` sums, all but
                                                                one read again
+input stationary   ``P*T*Cin``           ``T*Cin*Cout*[P/C]``  as weight stationary
 dot product        ``P*T*Cin*[Cout/C]``  ``T*Cin*Cout*[P/q]``  ``P*Cout`` written; q pixels share
                                                                latched weights
 =================  ====================  ====================  ===================================
 
-The first two are SCALE-Sim's counters; of a sum, it counts the writes alone. Skipping reduces reads
-in proportion to the multiplications issued; zeros that no buffer holds are not read. Every byte
-from or to DRAM passes a buffer once more.
+The first three are SCALE-Sim's counters; of a sum, it counts the writes alone. Skipping reduces
+reads in proportion to the multiplications issued; zeros that no buffer holds are not read. Every
+byte from or to DRAM passes a buffer once more.
 """
 
 import numpy as np
@@ -51,11 +52,14 @@ def buffer_words(
     inputs = pixels * taps * work.c_in * work.groups * -(-work.c_out // processor.cols)
     outputs = pixels * work.c_out * work.groups
     sums = np.zeros(1)
-    if flow == "weight_stationary":
+    if flow == "input_stationary":
+        inputs = pixels * taps * work.c_in * work.groups
+        filters = filters * np.ceil(pixels / processor.cols)
+    if flow in ("weight_stationary", "input_stationary"):
         folds = -(-taps * work.c_in // processor.rows)
         # The last fold's sums are the results.
         sums = 2 * outputs * (folds - 1)
-    else:
+    if flow in ("output_stationary", "dot_product"):
         kept_for = processor.rows if flow == "output_stationary" else processor.stripe_pixels
         filters = filters * np.ceil(pixels / kept_for)
     reads = inputs * kept if stored else inputs * np.where(*_generated(work), kept)
