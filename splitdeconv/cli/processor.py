@@ -68,7 +68,7 @@ def _lines(machine: Any, figures: dict[str, Any]) -> list[str]:
         f"{machine.name}: {machine.title}",
         f"array: {machine.array}, {machine.rows} x {machine.cols}, {machine.clock_mhz:g} MHz",
         f"peak: {figures['peak_macs']:,} multiply-accumulates per cycle, {figures['tops']:.4g} TOPS"
-        f" of {machine.word_bits}-bit words",
+        f" of {figures['number_type']}",
         f"dataflows: {', '.join(machine.dataflows)}",
         f"skipping: {', '.join(machine.skipping)}",
         *(f"{name}: {answers[value]}" for name, value in policies.items()),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import SplitDeconvError, shorten, shown
+from .machine import type_bits
 
 if TYPE_CHECKING:
     from .processor import Processor, Technology
@@ -41,6 +42,9 @@ def check_processor(processor: "Processor", where: str) -> None:
     skipping = list(processor.skipping)
     require("none" in skipping, "skipping", "'none' among them", skipping)
     _check_values(processor, require, where)
+    name, bits = processor.number_type, processor.word_bits
+    expected = f"'int{bits}', 'fp{bits}' or 'bf{bits}', of as many bits as word_bits, or null"
+    require(name is None or type_bits(name) == bits, "number_type", expected, name)
 
 
 def check_technology(technology: "Technology", where: str) -> None:
@@ -67,10 +71,11 @@ def check_technology(technology: "Technology", where: str) -> None:
     for index, pair in enumerate(technology.sram_pj):
         positive = all(0 < value < math.inf for value in pair)
         require(positive, f"sram_pj.{index}", "positive numbers", pair)
-    require(technology.mac_pj, "mac_pj", "at least one word length", "none")
-    for bits, value in technology.mac_pj.items():
-        fits = bits.isdigit() and 0 < value < math.inf
-        require(fits, f"mac_pj.{bits}", "bits, and a positive number", value)
+    require(technology.mac_pj, "mac_pj", "at least one number type", "none")
+    for name, value in technology.mac_pj.items():
+        fits = type_bits(name) is not None and 0 < value < math.inf
+        expected = "a number type such as int8, fp16 or bf16, and a positive number"
+        require(fits, f"mac_pj.{name}", expected, value)
 
 
 def _check_values(record: "Processor | Technology", require: _Require, where: str) -> None:
@@ -124,5 +129,5 @@ def _require(where: str, condition: object, path: str, expected: str, got: objec
             f"invalid value of {path}",
             where=where,
             expected=expected,
-            got=shorten(got, 300) if isinstance(got, str) else shown(got),
+            got=shorten(got, 300) if got and isinstance(got, str) else shown(got),
         )

@@ -17,7 +17,7 @@ import numpy as np
 from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError
 from .checks import PARTS
-from .machine import Machine, Numbers
+from .machine import Machine, Numbers, number_type
 from .processor import Technology
 
 
@@ -38,17 +38,9 @@ def energy(
         dict of arrays (..., L) by `splitdeconv.dlp.checks.PARTS`.
 
     Raises:
-        SplitDeconvError: the technology has no multiplication of that word length.
+        SplitDeconvError: the technology has no multiplication of that number type.
     """
-    try:
-        mac = technology.mac_pj[str(processor.word_bits)]
-    except KeyError:
-        raise SplitDeconvError(
-            "the technology does not have this word length",
-            where=f"technology {technology.name}",
-            expected=f"word_bits one of {', '.join(technology.mac_pj)}",
-            got=str(processor.word_bits),
-        ) from None
+    mac = by_type(technology.mac_pj, processor, technology)
     sizes = {
         name: getattr(processor, f"{name}_buffer_kib") for name in ("input", "weight", "output")
     }
@@ -66,6 +58,24 @@ def energy(
         "dram": counts["dram"] / 8 * technology.dram_pj,
         "leakage": leakage * counts["us"],
     }
+
+
+def by_type(values: Mapping[str, float], processor: Machine, technology: Technology) -> float:
+    """What a technology has for the processor's number type.
+
+    Raises:
+        SplitDeconvError: it has nothing for that type.
+    """
+    name = number_type(processor)
+    if name not in values:
+        raise SplitDeconvError(
+            "the technology does not have this number type",
+            where=f"technology {technology.name}",
+            expected=f"one of {', '.join(values)}",
+            got=name,
+            fix="change word_bits or number_type of the processor, or add the type to a technology",
+        )
+    return values[name]
 
 
 def band(parts: Mapping[str, NumpyArray], technology: Technology) -> tuple[NumpyArray, NumpyArray]:

@@ -1,5 +1,6 @@
 """What the equations of the model read of a processor, and the numbers that they work on."""
 
+import re
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
@@ -9,6 +10,8 @@ from ..core.typing import NumpyArray
 Numbers: TypeAlias = float | NumpyArray
 #: The same, whole numbers.
 Counts: TypeAlias = int | NumpyArray
+# Integers; floats with the exponents of IEEE 754 or similar; with the exponent of float32.
+_NUMBER_TYPE = re.compile("(int|fp|bf)(?P<bits>[1-9][0-9]?)")
 
 
 class MultiplierArray(Protocol):
@@ -34,6 +37,8 @@ class Machine(MultiplierArray, Protocol):
     @property
     def word_bits(self) -> int: ...
     @property
+    def number_type(self) -> str | None: ...
+    @property
     def accumulator_bits(self) -> Counts: ...
     @property
     def input_buffer_kib(self) -> Numbers: ...
@@ -55,3 +60,14 @@ class Machine(MultiplierArray, Protocol):
     def zero_gating(self) -> bool: ...
     @property
     def technology(self) -> str: ...
+
+
+def number_type(processor: Machine) -> str:
+    """The type of activations and weights, such as "int8" or "bf16"."""
+    return processor.number_type or f"int{processor.word_bits}"
+
+
+def type_bits(name: str) -> int | None:
+    """Bits of a number type, by its name; None if it is not the name of one."""
+    parts = _NUMBER_TYPE.fullmatch(name)
+    return int(parts["bits"]) if parts else None

@@ -38,6 +38,8 @@ class Processor:
         skipping: structural zeros that it can skip: "none", "A" (activations), "W" (weights), "WA".
         clock_mhz: clock of the array, in MHz.
         word_bits: width of an activation or a weight, in bits.
+        number_type: of activations and weights: "int", "fp" or "bf" and their bits, such as "bf16";
+            null for integers of word_bits.
         accumulator_bits: width of a partial sum, in bits.
         input_buffer_kib, weight_buffer_kib, output_buffer_kib: capacity, in KiB. One half is in use
             while the other half is filled or emptied.
@@ -73,6 +75,7 @@ class Processor:
     skipping: tuple[Skip, ...]
     clock_mhz: float
     word_bits: int
+    number_type: str | None = None
     accumulator_bits: int
     input_buffer_kib: float
     weight_buffer_kib: float
@@ -100,7 +103,8 @@ class Technology:
     Args:
         name, title: what it is called, and in full.
         node_nm: feature size.
-        mac_pj: of one multiply-accumulate, by "word_bits" of its operands; integer, a 32-bit sum.
+        mac_pj: of one multiply-accumulate, by the number type of its operands, such as "int8" or
+            "bf16"; the sum has 32 bits, an integer's or a float's.
         register_pj: of reading or writing 8 bits of a register file.
         sram_pj: of reading or writing 64 bits of a memory, as pairs (KiB, pJ), ascending; between
             and beyond them straight lines in the logarithms.

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .machine import number_type
 from .processor import ProcessorLike, load_processor
 
 #: How an origin says that no source was checked.
@@ -15,12 +16,13 @@ def summary(processor: ProcessorLike) -> dict[str, Any]:
         processor: a name, a path or a `Processor`.
 
     Returns:
-        dict: ``name`` and ``title``; ``peak_macs``, multiply-accumulates per cycle; ``tops``, 10^12
-        operations per second, a multiply-accumulate being two; ``dram_bytes_per_cycle``; ``ridge``,
-        the multiply-accumulates per byte of DRAM from which a layer can reach the peak;
-        ``input_words``, ``weight_words`` and ``output_words`` that are in use at a time, which is
-        half of each buffer, and ``output_sums``, the partial sums that fit there instead;
-        ``unsourced``, the keys whose origin says "assumed" or "from memory".
+        dict: ``name`` and ``title``; ``number_type`` of activations and weights; ``peak_macs``,
+        multiply-accumulates per cycle; ``tops``, 10^12 operations per second, a multiply-accumulate
+        being two; ``dram_bytes_per_cycle``; ``ridge``, the multiply-accumulates per byte of DRAM
+        from which a layer can reach the peak; ``input_words``, ``weight_words`` and
+        ``output_words`` that are in use at a time, which is half of each buffer, and
+        ``output_sums``, the partial sums that fit there instead; ``unsourced``, the keys whose
+        origin says "assumed" or "from memory".
 
     Raises:
         SplitDeconvError: as `load_processor`.
@@ -40,6 +42,7 @@ def summary(processor: ProcessorLike) -> dict[str, Any]:
     return {
         "name": machine.name,
         "title": machine.title,
+        "number_type": number_type(machine),
         "peak_macs": machine.peak,
         "tops": 2 * machine.peak * machine.clock_mhz / 1e6,
         "dram_bytes_per_cycle": per_cycle,

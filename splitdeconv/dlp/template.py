@@ -80,5 +80,6 @@ def entries(cls: type) -> dict[str, str]:
 
 
 def _comment(text: str) -> list[str]:
-    indents = {"initial_indent": "# ", "subsequent_indent": "# "}
-    return textwrap.wrap(text, _WIDTH, break_on_hyphens=False, **indents)
+    wrapper = textwrap.TextWrapper(_WIDTH, initial_indent="# ", subsequent_indent="# ")
+    wrapper.break_on_hyphens = False
+    return wrapper.wrap(text)

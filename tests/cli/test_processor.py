@@ -29,7 +29,7 @@ def test_a_file_of_one_s_own_is_started_checked_and_simulated(run, tmp_path, mon
     assert lines[0] == "my_processor: Copy of dot_product_16x16"
     assert "array: dot_product, 16 x 24, 800 MHz" in lines
     # 384 multipliers at 800 MHz; 6 GB/s are 7.5 bytes a cycle; 384 / 7.5 = 51.2.
-    assert "peak: 384 multiply-accumulates per cycle, 0.6144 TOPS of 8-bit words" in lines
+    assert "peak: 384 multiply-accumulates per cycle, 0.6144 TOPS of int8" in lines
     assert "DRAM: 6 GB/s, 7.5 bytes per cycle, in bursts of 64 bytes" in lines
     assert "ridge of the roofline: 51.2 multiply-accumulates per byte of DRAM" in lines
     assert "output 64 KiB (32,768 words or 8,192 sums)" in out

@@ -109,10 +109,30 @@ def test_arrays_of_processors_are_each_of_them():
             np.testing.assert_array_equal(np.broadcast_to(found[part], (3, 2))[index], one[part])
 
 
-def test_a_word_length_that_the_technology_does_not_know_is_refused():
-    with refused("does not have this word length") as caught:
-        energy(COUNTS, replace(PROCESSOR, word_bits=4), TECHNOLOGY, "output_stationary")
-    assert (caught.value.got, caught.value.expected) == ("4", "word_bits one of 8, 16, 32")
+def test_a_number_type_decides_the_multiplication_and_its_bits_the_registers():
+    def parts(**fields):
+        return energy(COUNTS, replace(PROCESSOR, **fields), TECHNOLOGY, "output_stationary")
+
+    int16, bf16, fp16 = (parts(word_bits=16, number_type=name) for name in (None, "bf16", "fp16"))
+    macs = [found["mac"] for found in (int16, bf16, fp16)]
+    assert macs == pytest.approx([1000 * TECHNOLOGY.mac_pj[n] for n in ("int16", "bf16", "fp16")])
+    assert macs == sorted(macs)
+    for part in ("register", "buffer", "dram", "leakage"):
+        assert int16[part] == bf16[part] == fp16[part]
+    int4 = parts(word_bits=4)
+    assert int4["mac"] == pytest.approx(1000 * TECHNOLOGY.mac_pj["int4"])
+    assert int4["register"] == pytest.approx(1000 * 2 * (0.5 + 0.5 + 4) * 0.06)
+
+
+@pytest.mark.parametrize(
+    ("fields", "got"),
+    [({"word_bits": 12}, "int12"), ({"word_bits": 8, "number_type": "bf8"}, "bf8")],
+)
+def test_a_number_type_that_the_technology_does_not_know_is_refused(fields, got):
+    with refused("does not have this number type") as caught:
+        energy(COUNTS, replace(PROCESSOR, **fields), TECHNOLOGY, "output_stationary")
+    assert caught.value.got == got
+    assert caught.value.expected == "one of int4, int8, int16, int32, fp8, bf16, fp16, fp32"
 
 
 # ZigZag. Its constants, from data/reference/README.md: 40 pJ per 128 bit are 20 per 64; it knows no
@@ -120,7 +140,7 @@ def test_a_word_length_that_the_technology_does_not_know_is_refused():
 # hence 128.
 CONSTANTS = replace(
     TECHNOLOGY,
-    mac_pj={"8": 0.3},
+    mac_pj={"int8": 0.3},
     register_pj=0.06,
     sram_pj=((1.0, 20.0), (128.0, 20.0)),
     dram_pj=1300.0,

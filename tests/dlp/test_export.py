@@ -205,7 +205,7 @@ def test_zigzag_s_energies_are_the_technology_s(name, tmp_path):
     )
     accelerator = zigzag(tmp_path, processor=processor, technology=name)[2]
     technology, memories = load_technology(name), accelerator["memories"]
-    assert accelerator["operational_array"]["unit_energy"] == technology.mac_pj["8"]
+    assert accelerator["operational_array"]["unit_energy"] == technology.mac_pj["int8"]
 
     def per_bit(memory):
         widths = {port["bandwidth_max"] for port in memories[memory]["ports"]}
@@ -270,7 +270,7 @@ def test_a_folder_that_is_a_file(tmp_path):
 
 def test_a_word_that_the_technology_cannot_multiply(tmp_path):
     processor = replace(load_processor("pe_array_16x16"), word_bits=12)
-    with refused("unknown word length"):
+    with refused("does not have this number type"):
         export(ODD, processor, tmp_path, "zigzag")
 
 

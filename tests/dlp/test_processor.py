@@ -75,12 +75,40 @@ def test_energies_of_memories_are_those_of_the_table_they_cite(energy_constants)
         dram = energy_constants.set_index("item")["energy_pj"]
         assert technology.dram_pj == dram["DRAM read (low)"]
         assert technology.dram_pj * technology.high["dram"] == dram["DRAM read (high)"]
-        for bits in (8, 32):
-            known = energy_constants.query("width_bits == @bits").set_index("item")["energy_pj"]
-            sums = energy_constants.query("width_bits == 32").set_index("item")["energy_pj"][
-                "int add"
-            ]
-            assert technology.mac_pj[str(bits)] == pytest.approx(known["int multiply"] + sums)
+
+
+@pytest.mark.parametrize("name", ["horowitz_45nm", "cacti_40nm"])
+def test_energies_of_multipliers_are_those_of_the_table_or_follow_from_it(name, energy_constants):
+    mac = load_technology(name).mac_pj
+    known = energy_constants.set_index(["item", "width_bits"])["energy_pj"].to_dict()
+    sums = {"int": known["int add", 32], "float": known["float add", 32]}
+    for kind, short, bits in (("int", "int", 8), ("int", "int", 32), ("float", "fp", 32)):
+        product = known[f"{kind} multiply", bits]
+        assert mac[f"{short}{bits}"] == pytest.approx(product + sums[kind])
+    half = known["float multiply", 16]
+    assert mac["fp16"] == pytest.approx(half + sums["float"])
+    # Derived, and rounded to a hundredth.
+    slope = math.log(known["int multiply", 32] / known["int multiply", 8]) / math.log(32 / 8)
+    for bits in (4, 16):
+        product = known["int multiply", 8] * (bits / 8) ** slope
+        assert mac[f"int{bits}"] == pytest.approx(product + sums["int"], abs=0.005)
+    ratio = known["bfloat multiply (7 nm)", 16] / known["float multiply (7 nm)", 16]
+    assert mac["bf16"] == pytest.approx(half * ratio + sums["float"], abs=0.005)
+    assert mac["fp8"] == pytest.approx(mac["int8"] * math.sqrt(1.5 * 2.8), abs=0.005)
+
+
+def test_a_number_type_has_the_bits_of_a_word():
+    bf16 = load_processor("tpu_v5e_like")
+    assert (bf16.number_type, bf16.word_bits) == ("bf16", 16)
+    origins = PROCESSOR.origins | {"number_type": "datasheet, page 3"}
+    for name in ("fp8", "int8", "bf8", None):
+        assert load_processor(replace(PROCESSOR, number_type=name, origins=origins)) is not None
+    for name in ("fp16", "int", "int08", "8", "float8", "fp8 ", ""):
+        with refused("invalid value of number_type\n") as caught:
+            load_processor(replace(PROCESSOR, number_type=name, origins=origins))
+        assert caught.value.expected.startswith("'int8', 'fp8' or 'bf8'")
+    with refused("values without an origin: number_type\n"):
+        load_processor(replace(PROCESSOR, number_type="fp8"))
 
 
 @pytest.fixture(scope="module")
@@ -202,8 +230,9 @@ TECHNOLOGY_MISFITS = {
     "node_nm": [(0, "invalid value")],
     "register_pj": [(KeyError, "missing key"), (-0.1, "invalid value")],
     "mac_pj": [({}, "invalid value")],
-    "mac_pj.8": [(0.0, "invalid value"), (math.nan, "invalid value"), ("low", "invalid value")],
-    "mac_pj.eight": [(0.3, "invalid value")],
+    "mac_pj.int8": [(0.0, "invalid value"), (math.nan, "invalid value"), ("low", "invalid value")],
+    "mac_pj.8": [(0.3, "invalid value")],
+    "mac_pj.float16": [(0.3, "invalid value")],
     "sram_pj": [([[8, 1.0]], "invalid value"), ([[64, 2.0], [8, 1.0]], "invalid value")],
     "sram_pj.1": [
         ([32, -1.0], "invalid value"),
@@ -232,7 +261,8 @@ def test_a_misfit_is_told_by_its_dotted_path(tmp_path, folder, dotted, value, pr
         "technologies": (load_technology, "cacti_40nm"),
     }[folder]
     content = data(folder, name)
-    at = int(dotted[-1]) if dotted[-1].isdigit() and dotted != "mac_pj.8" else None
+    index = dotted.rpartition(".")[2]
+    at = int(index) if index.isdigit() and not dotted.startswith("mac_pj") else None
     if at is None:
         content = changed(content, dotted, value)
     else:

@@ -177,8 +177,8 @@ def test_processors_and_technologies_may_be_files_of_one_s_own(tmp_path):
 MISTAKES = {
     "no such processor or file": {"processor": "pe_array"},
     "no such technology or file": {"technology": "tsmc_3nm"},
-    "does not have this word length": {
-        "processor": replace(load_processor("pe_array_16x16"), word_bits=4)
+    "does not have this number type": {
+        "processor": replace(load_processor("pe_array_16x16"), word_bits=5)
     },
     "unknown method": {"method": "split"},
     "unknown skip": {"skip": "AW"},

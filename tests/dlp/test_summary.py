@@ -23,6 +23,7 @@ def test_figures_are_those_worked_out_by_hand():
     assert summary(processor) == {
         "name": "eyeriss_like",
         "title": processor.title,
+        "number_type": "int16",
         "peak_macs": 60,
         "tops": 2 * 60 * 500e6 / 1e12,
         "dram_bytes_per_cycle": 8.0,
@@ -36,3 +37,4 @@ def test_figures_are_those_worked_out_by_hand():
         "unsourced": ["cols", "native"],
     }
     assert roof(processor) == (60, 8.0)
+    assert summary("tpu_v5e_like")["number_type"] == "bf16"

@@ -112,12 +112,8 @@ def variant(processor: Processor, setting: Setting, where: str = "sweep") -> tup
         name: list(value) if isinstance(value, tuple) else value
         for name, value in (vars(processor) | fields).items()
     }
-    numbers = [
-        name
-        for name, value in fields.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    data["origins"] = data["origins"] | dict.fromkeys(numbers, "an axis of the sweep")
+    swept_values = fields.keys() - {"technology"}
+    data["origins"] = data["origins"] | dict.fromkeys(swept_values, "an axis of the sweep")
     try:
         return load_processor(schema.build(Processor, data, where)), batch
     except SplitDeconvError as error:

@@ -16,8 +16,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 import yaml
 
-from ...errors import check_choice
-from ..energy import sram_pj
+from ..energy import by_type, sram_pj
 from ..machine import Numbers
 from ..processor import Processor, Technology, TechnologyLike, load_technology
 
@@ -56,7 +55,7 @@ def zigzag(
 
     Raises:
         SplitDeconvError: an unknown technology, or one without a multiplier of the processor's
-            words.
+            number type.
     """
     profile = load_technology(technology or processor.technology)
     layers = list(rows.itertuples(index=False))
@@ -132,8 +131,7 @@ def rectangle(height: int, width: int, pixels: int) -> tuple[int, int]:
 
 def _accelerator(processor: Processor, technology: Technology) -> _Entry:
     """Registers, a buffer per operand, DRAM; a dot product's units keep one sum for all rows."""
-    words = str(processor.word_bits)
-    check_choice(words, tuple(technology.mac_pj), "word length", f"technology {technology.name}")
+    mac = by_type(technology.mac_pj, processor, technology)
     bits = {"I1": processor.word_bits, "I2": processor.word_bits, "O": processor.accumulator_bits}
     kib = {
         "I1": processor.input_buffer_kib,
@@ -159,7 +157,7 @@ def _accelerator(processor: Processor, technology: Technology) -> _Entry:
     cost = technology.dram_pj / 64
     memories["dram"] = _memory(list(_WAYS), _DRAM_BITS, cost, [port], ["D1", "D2"])
     sizes = [int(processor.rows), int(processor.cols)]
-    multipliers: _Entry = {"unit_energy": technology.mac_pj[words], "unit_area": 1.0}
+    multipliers: _Entry = {"unit_energy": mac, "unit_area": 1.0}
     multipliers |= {"dimensions": ["D1", "D2"]}
     return {
         "name": processor.name,

@@ -223,7 +223,7 @@ def test_a_cluster_that_loses_a_worker_loses_nothing():
         ({"rowz": [1]}, "rowz"),
         ({"rows": [8, 0]}, r"rows\n.*axis rows"),
         ({"rows": [8.5]}, r"rows"),
-        ({"word_bits": [7]}, "word length"),
+        ({"word_bits": [7]}, "number type"),
         ({"stripe_pixels": [-1]}, "stripe_pixels"),
         ({"technology": ["nm"]}, "no such technology or file"),
         ({"batch": [0]}, "batch must be a positive integer"),
