@@ -77,8 +77,23 @@ def _lines(machine: Any, figures: dict[str, Any]) -> list[str]:
         f"in bursts of {machine.burst_bytes} bytes",
         f"ridge of the roofline: {figures['ridge']:.4g} multiply-accumulates per byte of DRAM",
         f"technology: {machine.technology}",
+        f"area: {_banded(figures, 'area', 'mm2')}, of which buffers "
+        f"{_rounded(figures['area_buffer_mm2'])}; without control, wiring and DRAM",
+        f"peak power: {_banded(figures, 'peak_power', 'w')}, of which DRAM "
+        f"{_rounded(figures['peak_power_dram_w'])}; {_rounded(figures['tops_per_w'])} TOPS/W",
         f"assumed or from memory: {', '.join(unsourced) or 'nothing'}",
     ]
+
+
+def _banded(figures: dict[str, Any], name: str, unit: str) -> str:
+    """A value with its band."""
+    value, low, high = (_rounded(figures[f"{name}{end}_{unit}"]) for end in ("", "_low", "_high"))
+    return f"{value} {unit.replace('w', 'W')}, {low} to {high}"
+
+
+def _rounded(value: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{float(f'{value:.3g}'):,g}"
 
 
 VERBS = (_processor,)

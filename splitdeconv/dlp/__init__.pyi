@@ -1,4 +1,5 @@
 from . import cycles as cycles
+from .area import area as area
 from .compare import (
     compare as compare,
     mac_limit as mac_limit,

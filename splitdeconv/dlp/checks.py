@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: The parts of the energy.
 PARTS = ("mac", "register", "buffer", "dram", "leakage")
+# What has a band.
+_BANDED = (*PARTS, "area")
 # Beyond any real machine; results computed from it stay within 64 bits.
 _MOST = 1e9
 # What a record is called, and what is described elsewhere.
@@ -61,8 +63,8 @@ def check_technology(technology: "Technology", where: str) -> None:
     _check_values(technology, require, where)
     low, high = technology.low, technology.high
     for name, band in (("low", low), ("high", high)):
-        require(set(band) == set(PARTS), name, f"exactly {', '.join(PARTS)}", ", ".join(band))
-    for part in PARTS:
+        require(set(band) == set(_BANDED), name, f"exactly {', '.join(_BANDED)}", ", ".join(band))
+    for part in _BANDED:
         require(0 <= low[part] <= 1, f"low.{part}", "0 to 1", low[part])
         require(1 <= high[part] < math.inf, f"high.{part}", "1 or more", high[part])
     sizes = [size for size, _ in technology.sram_pj]
@@ -71,11 +73,12 @@ def check_technology(technology: "Technology", where: str) -> None:
     for index, pair in enumerate(technology.sram_pj):
         positive = all(0 < value < math.inf for value in pair)
         require(positive, f"sram_pj.{index}", "positive numbers", pair)
-    require(technology.mac_pj, "mac_pj", "at least one number type", "none")
-    for name, value in technology.mac_pj.items():
-        fits = type_bits(name) is not None and 0 < value < math.inf
-        expected = "a number type such as int8, fp16 or bf16, and a positive number"
-        require(fits, f"mac_pj.{name}", expected, value)
+    expected = "a number type such as int8, fp16 or bf16, and a positive number"
+    for key in ("mac_pj", "mac_um2"):
+        require(getattr(technology, key), key, "at least one number type", "none")
+        for name, value in getattr(technology, key).items():
+            fits = type_bits(name) is not None and 0 < value < math.inf
+            require(fits, f"{key}.{name}", expected, value)
 
 
 def _check_values(record: "Processor | Technology", require: _Require, where: str) -> None:

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
+from ..core.typing import NumpyArray
 from ..errors import check_choice
 
 
 def pareto(table: pd.DataFrame, columns: Sequence[str], by: Sequence[str] = ()) -> pd.DataFrame:
-    """The Pareto front: rows that no other row beats in one column and equals in the other.
+    """The Pareto front: rows that no other row beats in one column and equals in the others.
 
     Args:
         table: a DataFrame.
-        columns: two columns of numbers, less of which is better.
+        columns: two columns of numbers or more, less of which is better.
         by: columns whose every combination of values has a front of its own.
 
     Returns:
@@ -28,12 +30,27 @@ def pareto(table: pd.DataFrame, columns: Sequence[str], by: Sequence[str] = ()) 
         >>> sd.dlp.pareto(table, ["us", "uj"]).values.tolist()
         [[1, 9], [2, 4]]
     """
-    first, second = columns
-    for name in (*by, first, second):
+    for name in (*by, *columns):
         check_choice(name, tuple(table.columns), "column", "pareto")
-    ordered = table.sort_values([*by, first, second], kind="stable")
+    ordered = table.sort_values([*by, *columns], kind="stable")
     keys = [ordered[name] for name in by] or (lambda _: 0)
-    least = ordered[second].groupby(keys, sort=False, observed=True).cummin()
-    # A row is on the front if it lowers the minimum so far.
-    before = least.groupby(keys, sort=False, observed=True).shift()
-    return ordered[before.isna() | (ordered[second] < before)]
+    # What beats a row comes before it, and is no greater in the first column.
+    others = ordered[list(columns[1:])]
+    groups = others.groupby(keys, sort=False, observed=True)
+    if len(columns) == 2:
+        least = groups.cummin()
+        before = least.groupby(keys, sort=False, observed=True).shift()
+        kept = (before.isna() | (others < before)).iloc[:, 0].to_numpy()
+    else:
+        kept = np.zeros(len(ordered), bool)
+        for places in groups.indices.values():
+            kept[places] = _unbeaten(others.to_numpy(dtype=float)[places])
+    return ordered[kept]
+
+
+def _unbeaten(rows: NumpyArray) -> NumpyArray:
+    """Which rows are in some column less than each one before them."""
+    kept = np.zeros(len(rows), bool)
+    for index, row in enumerate(rows):
+        kept[index] = (rows[:index][kept[:index]] > row).any(1).all()
+    return kept

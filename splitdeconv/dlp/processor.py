@@ -111,8 +111,10 @@ class Technology:
         dram_pj: of moving 64 bits.
         leakage_uw_per_kib, leakage_uw_per_mac: microwatts per KiB of buffers and per multiplier, at
             all times.
-        low, high: factors on mac, register, buffer, dram and leakage: the band within which they
-            are known.
+        mac_um2: area of one multiplier with its adder, by number type, in square micrometres.
+        register_um2_per_bit, sram_um2_per_kib: area of registers and of buffers.
+        low, high: factors on mac, register, buffer, dram, leakage and area: the band within which
+            they are known.
         origins: the source of each entry above but name and title.
 
     Example:
@@ -130,6 +132,9 @@ class Technology:
     dram_pj: float
     leakage_uw_per_kib: float
     leakage_uw_per_mac: float
+    mac_um2: dict[str, float]
+    register_um2_per_bit: float
+    sram_um2_per_kib: float
     low: dict[str, float]
     high: dict[str, float]
     origins: dict[str, str]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .area import area
 from .machine import number_type
 from .processor import ProcessorLike, load_processor
 
@@ -21,11 +22,12 @@ def summary(processor: ProcessorLike) -> dict[str, Any]:
         being two; ``dram_bytes_per_cycle``; ``ridge``, the multiply-accumulates per byte of DRAM
         from which a layer can reach the peak; ``input_words``, ``weight_words`` and
         ``output_words`` that are in use at a time, which is half of each buffer, and
-        ``output_sums``, the partial sums that fit there instead; ``unsourced``, the keys whose
-        origin says "assumed" or "from memory".
+        ``output_sums``, the partial sums that fit there instead; ``area_mm2``, ``peak_power_w`` and
+        their parts, as `splitdeconv.dlp.area` has them; ``unsourced``, the keys whose origin says
+        "assumed" or "from memory".
 
     Raises:
-        SplitDeconvError: as `load_processor`.
+        SplitDeconvError: as `area`.
 
     Example:
         >>> import splitdeconv as sd
@@ -49,6 +51,7 @@ def summary(processor: ProcessorLike) -> dict[str, Any]:
         "ridge": machine.peak / per_cycle,
         **{f"{name}_words": int(bits // machine.word_bits) for name, bits in halves.items()},
         "output_sums": int(halves["output"] // machine.accumulator_bits),
+        **area(machine),
         "unsourced": [
             name
             for name, origin in machine.origins.items()

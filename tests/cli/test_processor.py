@@ -34,6 +34,12 @@ def test_a_file_of_one_s_own_is_started_checked_and_simulated(run, tmp_path, mon
     assert "ridge of the roofline: 51.2 multiply-accumulates per byte of DRAM" in lines
     assert "output 64 KiB (32,768 words or 8,192 sums)" in out
     assert lines[-1].startswith("assumed or from memory: array, rows, cols, ")
+    figures = dlp.area("mine.yaml")
+    (size,) = [line for line in lines if line.startswith("area: ")]
+    assert size.startswith(f"area: {figures['area_mm2']:.3g} mm2, ")
+    (power,) = [line for line in lines if line.startswith("peak power: ")]
+    assert power.startswith(f"peak power: {figures['peak_power_w']:.3g} W, ")
+    assert power.endswith(f"; {figures['tops_per_w']:.3g} TOPS/W")
     code, out, _ = run("processor", "mine.yaml", "--json")
     content = json.loads(out)
     assert (code, content["peak_macs"], content["processor"]["cols"]) == (0, 384, 24)
@@ -45,6 +51,11 @@ def test_policies_are_said_in_words(run):
     assert "strided writes: no\nzero gating: no\ntransposed convolutions: by zero insertion" in out
     _, out, _ = run("processor", "eyeriss_like")
     assert "strided writes: yes\nzero gating: yes\ntransposed convolutions: no\n" in out
+
+
+def test_large_figures_have_no_exponent(run):
+    _, out, _ = run("processor", "tpu_v5e_like")
+    assert "e+" not in out
 
 
 def test_what_is_wrong_in_a_file_is_told_at_once(run, tmp_path):

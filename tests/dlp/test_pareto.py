@@ -38,6 +38,28 @@ def test_the_front_is_what_no_row_beats():
         assert group.y.is_monotonic_decreasing
 
 
+def test_the_front_of_three_columns_is_what_no_row_beats():
+    random = np.random.default_rng(8)
+    table = pd.DataFrame({name: random.integers(0, 9, 300) for name in "xyz"})
+    table["kind"] = random.choice(["a", "b", "c"], 300)
+    expected = set()
+    for _, group in table.groupby("kind"):
+        rows = list(group[["x", "y", "z"]].itertuples(index=True, name=None))
+        for label, *row in rows:
+            others = [(other, values) for other, *values in rows if other != label]
+            beaten = any(
+                all(a <= b for a, b in zip(values, row, strict=True))
+                and (values != row or other < label)
+                for other, values in others
+            )
+            expected |= set() if beaten else {label}
+    found = pareto(table, ("x", "y", "z"), by=["kind"])
+    assert set(found.index) == expected
+    assert len(pareto(table, ("x", "y"), by=["kind"])) < len(found) < 100
+    for _, group in found.groupby("kind"):
+        assert group.x.is_monotonic_increasing
+
+
 def test_one_front_for_all():
     table = pd.DataFrame({"x": [3, 1, 2, 2, 4], "y": [1.0, 9.0, 5.0, 5.0, 1.0]})
     assert pareto(table, ("x", "y")).index.tolist() == [1, 2, 0]

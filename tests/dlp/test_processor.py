@@ -232,6 +232,12 @@ TECHNOLOGY_MISFITS = {
     "mac_pj": [({}, "invalid value")],
     "mac_pj.int8": [(0.0, "invalid value"), (math.nan, "invalid value"), ("low", "invalid value")],
     "mac_pj.8": [(0.3, "invalid value")],
+    "mac_um2": [({}, "invalid value"), (KeyError, "missing key")],
+    "mac_um2.fp16": [(-1.0, "invalid value"), (math.inf, "invalid value")],
+    "mac_um2.half": [(500.0, "invalid value")],
+    "register_um2_per_bit": [(0, "invalid value")],
+    "sram_um2_per_kib": [(math.nan, "invalid value")],
+    "high.area": [(0.9, "invalid value")],
     "mac_pj.float16": [(0.3, "invalid value")],
     "sram_pj": [([[8, 1.0]], "invalid value"), ([[64, 2.0], [8, 1.0]], "invalid value")],
     "sram_pj.1": [
@@ -262,7 +268,7 @@ def test_a_misfit_is_told_by_its_dotted_path(tmp_path, folder, dotted, value, pr
     }[folder]
     content = data(folder, name)
     index = dotted.rpartition(".")[2]
-    at = int(index) if index.isdigit() and not dotted.startswith("mac_pj") else None
+    at = int(index) if index.isdigit() and not dotted.startswith("mac_") else None
     if at is None:
         content = changed(content, dotted, value)
     else:

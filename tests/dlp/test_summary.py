@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from splitdeconv.dlp import load_processor, roof, summary
+from splitdeconv.dlp import area, load_processor, roof, summary
 
 
 def test_figures_are_those_worked_out_by_hand():
@@ -34,6 +34,7 @@ def test_figures_are_those_worked_out_by_hand():
         "output_words": 1792,
         # Half of 7 KiB are 28,672 bits.
         "output_sums": 1194,
+        **area(processor),
         "unsourced": ["cols", "native"],
     }
     assert roof(processor) == (60, 8.0)
