@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from splitdeconv import dlp
-from splitdeconv.dlp import load_processor, load_technology, processors, technologies
+from splitdeconv.dlp import load_processor, load_technology, processors, summary, technologies
+from splitdeconv.dlp.cycles import dot_product
+from splitdeconv.dlp.steps import ceil
 from tests.refusals import refused
 
 PROCESSOR = load_processor("pe_array_32x7")
@@ -43,6 +45,7 @@ def changed(content, dotted, value):
 def test_those_that_come_along_are_read_and_found_by_name():
     assert {"dot_product_16x16", "pe_array_16x16", "pe_array_32x7"} <= set(processors())
     assert {"eyeriss_like", "edge_tpu_like", "tpu_v5e_like"} <= set(processors())
+    assert "coral_npu_like" in processors()
     assert technologies() == ["cacti_40nm", "horowitz_45nm"]
     for name in processors():
         assert load_processor(name).name == name
@@ -55,6 +58,15 @@ def test_sizes_that_the_paper_s_arrays_are_named_after_are_marked_as_quoted_from
         processor = load_processor(name)
         assert (processor.rows, processor.cols, processor.peak) == (*shape, math.prod(shape))
         assert all("from memory" in processor.origins[key] for key in ("rows", "cols", "clock_mhz"))
+
+
+def test_the_coral_npu_s_peak_is_the_published_one_and_its_engine_s_cycles():
+    coral = load_processor("coral_npu_like")
+    assert summary(coral)["tops"] == 0.512
+    # 8 pixels by 8 channels over 4 input channels in a cycle.
+    for pixels, taps, c_in, c_out in ((64, 9, 256, 128), (1024, 4, 64, 3), (8, 1, 32, 9)):
+        engine = ceil(pixels, 8) * ceil(c_out, 8) * ceil(c_in, 4) * taps
+        assert dot_product(pixels, taps, c_in, c_out, coral.rows, coral.cols) == engine
 
 
 def test_energies_of_memories_are_those_of_the_table_they_cite(energy_constants):
