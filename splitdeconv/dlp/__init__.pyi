@@ -6,6 +6,9 @@ from .compare import (
     sensitivity as sensitivity,
     speedup as speedup,
 )
+from .design_space.opened import open_sweep as open_sweep
+from .design_space.quantiles import Quantiles as Quantiles
+from .design_space.reduction import Front as Front, Least as Least
 from .design_space.sweep import sweep as sweep
 from .export.convolutions import convolutions as convolutions, export as export
 from .lowering import METHODS as METHODS

@@ -16,8 +16,8 @@ from ..processor import Processor, load_processor
 
 #: Dimensions that every sweep has besides the axes.
 DIMS = ("network", "method", "skip", "part")
-#: Limits on the labels of one axis and on their product over all axes: each is a processor to
-#: check.
+#: Limits on the labels of one axis, each of which is a processor to check, and on their product
+#: over all axes, for results in memory.
 MOST_LABELS, MOST_PROCESSORS = 10_000, 1_000_000
 #: A coordinate of an axis, the fields that one sets, and axes as a user gives them.
 Label: TypeAlias = str | float
@@ -53,14 +53,19 @@ class Axis:
         }
 
 
-def read_axes(axes: Axes, processor: Processor) -> list[Axis]:
+def read_axes(axes: Axes, processor: Processor, most: int = MOST_PROCESSORS) -> list[Axis]:
     """The axes of `splitdeconv.dlp.sweep`, each of whose labels gives a valid processor.
+
+    Args:
+        axes: as a user gives them.
+        processor: from which the points differ.
+        most: combinations of labels that are allowed.
 
     Raises:
         SplitDeconvError: a name that is taken; labels that are missing, duplicate, too many, or
             neither numbers nor words; a field that no processor has or whose value does not fit, or
-            that two axes set; or axes that span more than `MOST_PROCESSORS`. All counts are checked
-            before the first processor is.
+            that two axes set; or axes that span more than `most`. All counts are checked before the
+            first processor is.
     """
     if not isinstance(axes, Mapping):
         raise SplitDeconvError(
@@ -68,11 +73,11 @@ def read_axes(axes: Axes, processor: Processor) -> list[Axis]:
         )
     read = [_axis(name, values) for name, values in axes.items()]
     count = prod(len(axis.labels) for axis in read)
-    if count > MOST_PROCESSORS:
+    if count > most:
         raise SplitDeconvError(
             "the axes span too many processors",
             where="sweep",
-            expected=f"at most {MOST_PROCESSORS:,} combinations",
+            expected=f"at most {most:,} combinations",
             got=" x ".join(f"{len(axis.labels):,}" for axis in read[:20]) + f" = {count:,}",
             fix="sweep parts of the axes one after the other",
         )

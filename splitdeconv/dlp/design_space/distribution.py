@@ -1,84 +1,141 @@
-"""Where the tasks of a sweep run: on threads of this process, or on the workers of a cluster."""
+"""Where the blocks of a sweep are computed: on threads of this process, or on a dask cluster."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
+import pickle
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ...core.typing import NumpyArray
 from ...errors import SplitDeconvError
 from ...extras import require
 from .jobs import Job
+from .space import Block, Space
 
 if TYPE_CHECKING:
     import distributed
 
-#: Called after each task with the number of tasks done and their total.
+#: Called after each block with the number of blocks done and their total.
 Progress: TypeAlias = Callable[[int, int], object]
-#: A part of a job: its index, and its first and last point, exclusive.
-Block: TypeAlias = tuple[int, int, int]
+#: What is done with a block where it is computed; what it returns travels.
+Step: TypeAlias = Callable[[Job, Block], Any]
+#: Blocks, each with what a step returned.
+Results: TypeAlias = Generator[tuple[Block, Any], None, None]
+#: Blocks per thread that are computed or wait to be, at most: so many results are held at once.
+IN_FLIGHT = 3
 
 
-def blocks(
+def results(
     jobs: Sequence[Job],
-    points: int,
-    chunk: int,
+    space: Space,
+    step: Step,
     scheduler: "str | distributed.Client | None",
     progress: Progress | None,
-) -> Iterator[tuple[Block, NumpyArray]]:
-    """Compute all blocks of all jobs, in any order.
+) -> Results:
+    """Take a step for all blocks of all jobs, in any order.
+
+    At most `IN_FLIGHT` blocks per thread are under way. A cluster forgets a result as soon as it
+    has been taken.
 
     Args:
         jobs: what is computed.
-        points: of each job.
-        chunk: points per block.
+        space: its points and blocks.
+        step: what is done with each block. For a cluster, it can be pickled.
         scheduler: as for `splitdeconv.dlp.sweep`.
         progress: likewise.
 
     Yields:
-        A block and its result.
+        A block and what the step returned.
 
     Raises:
         SplitDeconvError: dask is not installed, or a scheduler cannot be reached or was lost.
     """
-    dask = require("dask", "sweep")
-    ranges = [(start, min(start + chunk, points)) for start in range(0, points, chunk)]
-    # Passed unchanged: dask would traverse records to look for its own objects.
-    shared = [dask.delayed(job, traverse=False) for job in jobs]
-    places = [(index, *range_) for index in range(len(jobs)) for range_ in ranges]
-    tasks = [dask.delayed(_call)(shared[index], *range_) for index, *range_ in places]
-    done = iter(range(1, len(tasks) + 1))
-
-    def advance() -> None:
-        if progress is not None:
-            progress(next(done), len(tasks))
-
     if scheduler is None:
-        keys = {task.key for task in tasks}
-        callbacks = require("dask.callbacks", "sweep")
+        found = _on_threads(jobs, space, step)
+    else:
+        found = _on_cluster(jobs, space, step, scheduler)
+    try:
+        for done, result in enumerate(found, 1):
+            yield result
+            if progress is not None:
+                progress(done, space.blocks)
+    finally:
+        found.close()
 
-        def finished(key: object, *_: object) -> None:
-            if key in keys:
-                advance()
 
-        with callbacks.Callback(posttask=finished):
-            yield from zip(places, dask.compute(*tasks, scheduler="threads"), strict=True)
-        return
+def _on_threads(jobs: Sequence[Job], space: Space, step: Step) -> Results:
+    dask = require("dask", "sweep")
+    count = dask.config.get("num_workers", None) or require("dask.system", "sweep").CPU_COUNT
+    waiting = space.each()
+    running = dict[Future[Any], Block]()
+    pool = ThreadPoolExecutor(count, thread_name_prefix="sweep")
+    try:
+        while True:
+            for block in islice(waiting, IN_FLIGHT * count - len(running)):
+                running[pool.submit(step, jobs[block.job], block)] = block
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _on_cluster(
+    jobs: Sequence[Job], space: Space, step: Step, scheduler: "str | distributed.Client"
+) -> Results:
     library = require("distributed", "sweep")
     own = not isinstance(scheduler, library.Client)
     client: Any = _connect(library, scheduler) if own else scheduler
+    waiting, taken = space.each(), _Pickled(jobs, step)
+    running = dict[Any, Block]()
+    completed = library.as_completed(loop=client.loop)
     try:
-        futures = client.compute(tasks)
-        named = {future.key: place for future, place in zip(futures, places, strict=True)}
-        for future in library.as_completed(futures, client.loop):
-            yield named[future.key], _result(library, future)
-            advance()
+        while True:
+            threads = max(sum(client.nthreads().values()), 1)
+            more = list(islice(waiting, max(IN_FLIGHT * threads - len(running), 0)))
+            # Blocks are no values that their keys could be made of: every call is a new task.
+            sent = [client.submit(_call, *taken(block), block, pure=False) for block in more]
+            running |= dict(zip(sent, more, strict=True))
+            completed.update(sent)
+            if not running:
+                return
+            del sent
+            batch = completed.next_batch()
+            values = client.gather(batch)
+            while batch:
+                future = batch.pop()
+                yield running.pop(future), values.pop()
+    except (CancelledError, OSError, library.KilledWorker) as error:
+        raise SplitDeconvError(
+            "the cluster was lost",
+            where="sweep",
+            expected="a scheduler and workers that stay until the end",
+            got=f"{type(error).__name__}: {error}",
+        ) from None
     finally:
+        completed.clear()
+        running.clear()
         if own:
             client.close()
 
 
-def _call(job: Job, start: int, stop: int) -> NumpyArray:
-    return job(start, stop)
+class _Pickled:
+    """Jobs and a step as bytes, made once for all blocks; workers keep what they unpacked."""
+
+    def __init__(self, jobs: Sequence[Job], step: Step) -> None:
+        self._jobs, self._step = jobs, pickle.dumps(step)
+        self._of = lru_cache(maxsize=2)(lambda number: pickle.dumps(self._jobs[number]))
+
+    def __call__(self, block: Block) -> tuple[bytes, bytes]:
+        return self._step, self._of(block.job)
+
+
+_unpacked = lru_cache(maxsize=32)(pickle.loads)
+
+
+def _call(step: bytes, job: bytes, block: Block) -> Any:
+    return _unpacked(step)(_unpacked(job), block)
 
 
 def _connect(library: Any, address: object) -> "distributed.Client":
@@ -90,17 +147,4 @@ def _connect(library: Any, address: object) -> "distributed.Client":
             where="sweep",
             expected="the address of a running dask scheduler, such as tcp://host:8786",
             got=f"{address!r}: {error}",
-        ) from None
-
-
-def _result(library: Any, future: "distributed.Future[NumpyArray]") -> NumpyArray:
-    """A task's result; other workers take over from a lost one, as long as there are any."""
-    try:
-        return future.result()
-    except (CancelledError, OSError, library.KilledWorker) as error:
-        raise SplitDeconvError(
-            "the cluster was lost",
-            where="sweep",
-            expected="a scheduler and workers that stay until the end",
-            got=f"{type(error).__name__}: {error}",
         ) from None

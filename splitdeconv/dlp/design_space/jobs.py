@@ -16,6 +16,7 @@ from ..lowering import Work, lower
 from ..processor import Processor, TechnologyLike, load_technology
 from ..simulate import check_native
 from .axes import Axis, variant
+from .space import Block
 
 #: The quantities of every point, and their units.
 VARIABLES = {
@@ -42,8 +43,10 @@ SWEPT_TOGETHER = {
     "stripe_pixels",
     "batch",
 }
-# Numbers in one array of a task; more points are computed in parts.
-_MOST_CELLS = 2**22
+# Numbers in one array of a task; larger blocks are computed in parts.
+_MOST_CELLS = 2**21
+# NumPy adds along short rows one call at a time: up to this length, adding columns is faster.
+_SHORT = 8
 
 
 def every_job(
@@ -80,7 +83,7 @@ def every_job(
             check_native(point, method)
             how = {**options, "skip": skip, "technology": profile}
             job = Job(work[name, method], tables[name], point, method, batch, how, columns)
-            job(0, 1)  # modes that this processor does not support are rejected here
+            job.check()
             yield job
 
 
@@ -106,30 +109,58 @@ class Job:
     options: Mapping[str, Any]
     columns: Sequence[Mapping[str, NumpyArray]]
 
-    def __call__(self, start: int, stop: int) -> NumpyArray:
-        """Sums over layers: float64 of (variables, parts, points)."""
-        sizes = [len(next(iter(column.values()))) for column in self.columns]
-        # Without axes there is one point and nowhere to look it up.
-        places: tuple[NumpyArray, ...] = ()
-        if sizes:
-            places = np.unravel_index(np.arange(start, stop), sizes)
-        fields = {
-            name: values[place][:, None]
-            for column, place in zip(self.columns, places, strict=True)
-            for name, values in column.items()
-        }
-        if stop - start > 1 and self._cells(fields, stop - start) > _MOST_CELLS:
-            middle = (start + stop) // 2
-            return np.concatenate([self(start, middle), self(middle, stop)], axis=-1)
+    def check(self) -> None:
+        """Compute one point: a mode that the processor does not support is refused here."""
+        ends = [1] * len(self.columns)
+        self([0] * len(ends), ends)
+
+    def __call__(
+        self, start: Sequence[int], stop: Sequence[int], variables: Sequence[str] = tuple(VARIABLES)
+    ) -> NumpyArray:
+        """Sums over layers of a box of points.
+
+        Args:
+            start, stop: the first label along each axis, and the last, exclusive.
+            variables: names of `VARIABLES`.
+
+        Returns:
+            float64 of (variables, parts, labels along each axis).
+        """
+        fields = self._fields(start, stop)
+        lengths = [last - first for first, last in zip(start, stop, strict=True)]
+        if prod(lengths) > 1 and self._cells(fields, prod(lengths)) > _MOST_CELLS:
+            axis = next(axis for axis, length in enumerate(lengths) if length > 1)
+            middle = (start[axis] + stop[axis]) // 2
+            parts = (
+                self(start, [*stop[:axis], middle, *stop[axis + 1 :]], variables),
+                self([*start[:axis], middle, *start[axis + 1 :]], stop, variables),
+            )
+            return np.concatenate(parts, axis=2 + axis)
         batch = fields.pop("batch", self.batch)
         # Many processors at once: some fields are arrays.
         point: Any = SimpleNamespace(**(vars(self.processor) | fields))
         point.peak = point.rows * point.cols
         values = evaluate(self.work, self.table, point, self.method, batch=batch, **self.options)
-        shape = (stop - start, len(self.table))
-        deconv = (self.table["kind"] == "deconv").to_numpy()
-        layers = [np.broadcast_to(values[name], shape) for name in VARIABLES]
-        return np.array([[x.sum(-1), x.sum(-1, where=deconv)] for x in layers], dtype=float)
+        deconv = np.flatnonzero(self.table["kind"] == "deconv")
+        sums = np.empty((len(variables), 2, *lengths))
+        for place, name in enumerate(variables):
+            # Summed before they are repeated along the axes on which they do not depend.
+            sums[place, 0] = _sum(values[name])
+            sums[place, 1] = _sum(values[name][..., deconv])
+        return sums
+
+    def _fields(self, start: Sequence[int], stop: Sequence[int]) -> dict[str, NumpyArray]:
+        """The fields along each axis, each axis a dimension and one more for the layers.
+
+        What depends on some of the axes only is then computed for their labels, not for all points.
+        """
+        fields = dict[str, NumpyArray]()
+        for axis, column in enumerate(self.columns):
+            shape = [1] * (len(self.columns) + 1)
+            shape[axis] = -1
+            for name, values in column.items():
+                fields[name] = values[start[axis] : stop[axis]].reshape(shape)
+        return fields
 
     def _cells(self, fields: Mapping[str, NumpyArray], points: int) -> int:
         """Size of the largest array: by point and convolution, or a table of distinct sizes."""
@@ -137,3 +168,24 @@ class Job:
         distinct = [len(np.unique(values)) for values in sizes]
         taps = int((self.work.taps_h * self.work.taps_w).max()) * max(distinct, default=1)
         return max(points * len(self.work), prod(distinct), taps)
+
+
+def _sum(values: NumpyArray) -> NumpyArray:
+    """Sums along the last axis, in an order that depends on its length alone."""
+    if values.shape[-1] > _SHORT:
+        return np.ascontiguousarray(values).sum(-1)
+    total: NumpyArray = np.zeros(values.shape[:-1], dtype=values.dtype)
+    for layer in range(values.shape[-1]):
+        total += values[..., layer]
+    return total
+
+
+@dataclass(frozen=True)
+class Values:
+    """A step of a sweep: the values of a block, of some variables."""
+
+    variables: Sequence[str]
+
+    def __call__(self, job: Job, block: Block) -> NumpyArray:
+        """As the job returns them."""
+        return job(block.start, block.stop, self.variables)
