@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -14,6 +15,7 @@ from .. import output
 from ..datafiles import plain_yaml
 from ..dlp.cycles import DATAFLOWS, SKIPS
 from ..dlp.design_space.axes import MOST_LABELS
+from ..dlp.design_space.store import SUFFIX
 from ..dlp.lowering import METHODS
 from ..dlp.traffic import INTERLEAVE, ZEROS
 from ..errors import SplitDeconvError, shown
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     Zeros: TypeAlias = str
     Interleave: TypeAlias = str
     _Size: TypeAlias = tuple[int, int]
+    _Pair: TypeAlias = tuple[str, str]
     #: The name of an axis, and its values or, by label, the values of several fields.
     _Axis: TypeAlias = tuple[str, list[Any] | dict[str, dict[str, Any]]]
 else:
@@ -41,7 +44,7 @@ else:
             ("Interleave", INTERLEAVE),
         )
     )
-    _Size, _Axis = tuple, str  # texts, from which parsers make what is meant
+    _Size, _Pair, _Axis = tuple, tuple, str  # texts, from which parsers make what is meant
 Processor = Annotated[
     str, typer.Option(help="a processor's name, or a .yaml file that describes one")
 ]
@@ -100,6 +103,16 @@ def _axis(text: str) -> _Axis:
         return name, [value for (value,) in settings]
     pairs = zip(labels, settings, strict=True)
     return name, {label: dict(zip(fields, parts, strict=True)) for label, parts in pairs}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """The two names of "latency_us,energy_pj"."""
+    names = text.split(",")
+    if len(names) != 2 or not all(names):
+        raise typer.BadParameter(
+            f"invalid front {shown(text)}: expected two quantities, such as latency_us,energy_pj"
+        )
+    return names[0], names[1]
 
 
 def _simulate(
@@ -215,7 +228,15 @@ def _sweep(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="the .csv file to write; by default the table is printed"
+            "--output", "-o", help="the .csv file or new .zarr folder; else it is printed"
+        ),
+    ] = None,
+    front: Annotated[
+        _Pair | None,
+        typer.Option(
+            parser=_pair,
+            metavar="A,B",
+            help="only the Pareto front in two quantities, of each network, method, skip and part",
         ),
     ] = None,
     overwrite: Annotated[
@@ -223,15 +244,18 @@ def _sweep(
     ] = False,
 ) -> None:
     """Simulate networks on every combination of a processor's values; one row per point."""
-    from ..dlp import sweep
+    from ..dlp import Front, sweep
 
     axes = dict(axis)
     if len(axes) < len(axis):
         raise typer.BadParameter("duplicate axis", param_hint="--axis")
-    if to is not None:
+    options: dict[str, Any] = {} if front is None else {"reduce": Front(*front)}
+    if to is not None and to.suffix == SUFFIX:
+        options["to"] = to
+    elif to is not None:
         output.check(to, overwrite)
     with _bar() as update:
-        cube = sweep(
+        found: Any = sweep(
             networks,
             processor,
             axes,
@@ -242,8 +266,11 @@ def _sweep(
             technology=technology,
             scheduler=scheduler,
             progress=update,
+            **options,
         )
-    points = cube.to_dataframe().reset_index()
+    if "to" in options:
+        return echo(f"wrote {to}: {prod(found.sizes.values()):,} points")
+    points = found if front is not None else found.to_dataframe().reset_index()
     if to is None:
         return typer.echo(points.to_csv(index=False, lineterminator="\n"), nl=False)
     output.write(to, lambda part: points.to_csv(part, index=False, lineterminator="\n"), overwrite)

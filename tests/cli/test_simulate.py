@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from splitdeconv import cli
-from splitdeconv.dlp import compare, simulate, sweep
+from splitdeconv.dlp import Front, compare, open_sweep, simulate, sweep
 from tests.dlp.tables import networks
 
 TABLE = networks("DCGAN")
@@ -171,6 +171,36 @@ def test_a_sweep_in_a_file_with_a_bar_on_a_terminal(run, network, tmp_path, monk
     assert "a file that is already there" in err
     assert run(*arguments, "-o", to, "--overwrite")[0] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dcgan.csv", "sweep.csv"]
+
+
+def test_a_sweep_in_a_folder(run, network, tmp_path):
+    to = tmp_path / "sweep.zarr"
+    arguments = ("sweep", network, "--processor", "pe_array_16x16", "--axis", "batch=1,3")
+    code, out, _ = run(*arguments, "-o", to)
+    assert (code, out) == (0, f"wrote {to}: 8 points\n")
+    expected = sweep({str(network): TABLE}, "pe_array_16x16", {"batch": [1, 3]})
+    assert open_sweep(to).compute().identical(expected)
+    for more in ((), ("--overwrite",)):
+        code, out, err = run(*arguments, "-o", to, *more)
+        assert (code, out) == (1, "")
+        assert "something that is already there" in err
+
+
+def test_a_front(run, network):
+    axes = ("--axis", "rows=8,16,24", "--axis", "dram_gb_s=1,2")
+    arguments = ("sweep", network, "--processor", "pe_array_16x16", *axes)
+    code, out, _ = run(*arguments, "--front", "energy_pj,cycles")
+    found = sweep(
+        {str(network): TABLE},
+        "pe_array_16x16",
+        {"rows": [8, 16, 24], "dram_gb_s": [1, 2]},
+        reduce=Front("energy_pj", "cycles"),
+    )
+    assert (code, out) == (0, found.to_csv(index=False, lineterminator="\n"))
+    assert 4 <= len(found) < 24
+    for names in ("cycles", "cycles,", "a,b,c"):
+        code, _, err = run(*arguments, "--front", names)
+        assert (code, "invalid front" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

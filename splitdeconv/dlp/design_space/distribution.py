@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ...errors import SplitDeconvError
 from ...extras import require
 from .jobs import Job
+from .memory import reused
 from .space import Block, Space
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ _unpacked = lru_cache(maxsize=32)(pickle.loads)
 
 
 def _call(step: bytes, job: bytes, block: Block) -> Any:
-    return _unpacked(step)(_unpacked(job), block)
+    with reused():
+        return _unpacked(step)(_unpacked(job), block)
 
 
 def _connect(library: Any, address: object) -> "distributed.Client":

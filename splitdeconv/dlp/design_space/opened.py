@@ -46,7 +46,7 @@ def open_sweep(path: str | os.PathLike[str]) -> "xarray.Dataset":
     try:
         described = json.loads((path / ".zmetadata").read_text(encoding="utf-8"))["metadata"]
         names = [name.partition("/")[0] for name in described if name.endswith("/.zarray")]
-        records = {name: described[f"{name}/.zarray"] for name in names}
+        records = {name: _checked(described[f"{name}/.zarray"]) for name in names}
         about = {name: dict(described[f"{name}/.zattrs"]) for name in names}
         dims = {name: about[name].pop("_ARRAY_DIMENSIONS") for name in names}
         coords = {
@@ -89,12 +89,17 @@ def _lazy(dask: Any, folder: Path, record: Mapping[str, Any]) -> Any:
     )
 
 
-def _chunk(path: Path, record: Mapping[str, Any]) -> NumpyArray:
-    """A whole chunk; the record is checked, because not only sweeps write Zarr."""
-    dtype, shape = np.dtype(record["dtype"]), tuple(record["chunks"])
+def _checked(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The description of an array, if it is one of a sweep's; not only sweeps write Zarr."""
     plain = (record["zarr_format"], record["compressor"], record["filters"], record["order"])
-    if plain != (2, None, None, "C") or dtype.kind not in "biufU":
-        raise ValueError(f"an array with {plain} and {dtype}")
+    if plain != (2, None, None, "C") or np.dtype(record["dtype"]).kind not in "biufU":
+        raise ValueError(f"an array with {plain} of {record['dtype']}")
+    return record
+
+
+def _chunk(path: Path, record: Mapping[str, Any]) -> NumpyArray:
+    """A whole chunk."""
+    dtype, shape = np.dtype(record["dtype"]), tuple(record["chunks"])
     try:
         return np.fromfile(path, dtype).reshape(shape)
     except (OSError, ValueError) as error:
