@@ -163,7 +163,7 @@ class _Processes:
 
         self.cluster = stack.enter_context(
             distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+                n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
             )
         )
         self.client = stack.enter_context(distributed.Client(self.cluster))

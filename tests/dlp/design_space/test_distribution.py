@@ -80,7 +80,7 @@ def test_a_cluster_that_loses_a_worker(tmp_path, monkeypatch):
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=50,
         ) as cluster,
         distributed.Client(cluster) as client,

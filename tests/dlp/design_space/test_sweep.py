@@ -183,7 +183,7 @@ def test_a_cluster_that_loses_a_worker_loses_nothing():
             os.kill(killed[0][1], signal.SIGKILL)
 
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
     ) as cluster:
         pids = {worker.pid for worker in cluster.workers.values()}
         assert os.getpid() not in pids
