@@ -255,7 +255,7 @@ def _sweep(
     elif to is not None:
         output.check(to, overwrite)
     with _bar() as update:
-        found: Any = sweep(
+        swept: Any = sweep(
             networks,
             processor,
             axes,
@@ -269,8 +269,8 @@ def _sweep(
             **options,
         )
     if "to" in options:
-        return echo(f"wrote {to}: {prod(found.sizes.values()):,} points")
-    points = found if front is not None else found.to_dataframe().reset_index()
+        return echo(f"wrote {to}: {prod(swept.sizes.values()):,} points")
+    points = swept if front is not None else swept.to_dataframe().reset_index()
     if to is None:
         return typer.echo(points.to_csv(index=False, lineterminator="\n"), nl=False)
     output.write(to, lambda part: points.to_csv(part, index=False, lineterminator="\n"), overwrite)

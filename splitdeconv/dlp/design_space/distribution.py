@@ -52,16 +52,16 @@ def results(
         SplitDeconvError: dask is not installed, or a scheduler cannot be reached or was lost.
     """
     if scheduler is None:
-        found = _on_threads(jobs, space, step)
+        stream = _on_threads(jobs, space, step)
     else:
-        found = _on_cluster(jobs, space, step, scheduler)
+        stream = _on_cluster(jobs, space, step, scheduler)
     try:
-        for done, result in enumerate(found, 1):
+        for done, result in enumerate(stream, 1):
             yield result
             if progress is not None:
                 progress(done, space.blocks)
     finally:
-        found.close()
+        stream.close()
 
 
 def _on_threads(jobs: Sequence[Job], space: Space, step: Step) -> Results:
@@ -95,7 +95,7 @@ def _on_cluster(
         while True:
             threads = max(sum(client.nthreads().values()), 1)
             more = list(islice(waiting, max(IN_FLIGHT * threads - len(running), 0)))
-            # Blocks are no values that their keys could be made of: every call is a new task.
+            # Without a key made of its arguments, every call is a task of its own.
             sent = [client.submit(_call, *taken(block), block, pure=False) for block in more]
             running |= dict(zip(sent, more, strict=True))
             completed.update(sent)

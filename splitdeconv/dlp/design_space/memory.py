@@ -27,7 +27,7 @@ def reused() -> Iterator[None]:
 
 @cache
 def _library() -> Any:
-    """The C library, told once per process to keep what is freed; None if it cannot."""
+    """The C library, set once per process to keep what is freed; None if it cannot."""
     try:
         library = ctypes.CDLL(None)
         library.malloc_trim.argtypes = [ctypes.c_size_t]

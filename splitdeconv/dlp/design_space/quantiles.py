@@ -1,8 +1,8 @@
 """Exact quantiles of more values than fit into the memory, by counting.
 
 Floats are ordered like the integers that their bits make, so values are counted in bins of equal
-leading bits. A pass over all blocks tells in which bin the value of a wanted rank lies; the next
-one counts inside that bin alone, until every wanted bin holds one value. The first bins are 2^-12
+leading bits. A pass over all blocks finds the bin of each rank that is asked for; the next
+one counts inside that bin alone, until every such bin holds one value. The first bins are 2^-12
 of a value wide, which leaves so few values that there are two passes as a rule, three at most.
 """
 
@@ -41,9 +41,9 @@ class Quantiles:
         >>> import splitdeconv as sd
         >>> axes = {"rows": [8, 16, 32], "cols": [8, 16], "dram_gb_s": [0.8, 12.8]}
         >>> median = sd.dlp.Quantiles("compute_cycles", [0.5], by=["method", "part"])
-        >>> found = sd.dlp.sweep(["dcgan"], "pe_array_16x16", axes, reduce=median)
-        >>> found[found.part == "deconv"].values.tolist()
-        [['nzp', 'deconv', 0.5, 2893263.0], ['sd', 'deconv', 0.5, 1048304.0]]
+        >>> table = sd.dlp.sweep(["dcgan"], "pe_array_16x16", axes, reduce=median)
+        >>> table[table.part == "deconv"].values.tolist()
+        [['nzp', 'deconv', 0.5, 2888061.0], ['sd', 'deconv', 0.5, 1053044.0]]
     """
 
     variables: str | Sequence[str]
@@ -61,7 +61,7 @@ class Quantiles:
 class _Range:
     """Where to count: keys from `low` to `high`, in bins that leave out so many bits.
 
-    `before` is the number of smaller values, and `ranks` those that are wanted within.
+    `before` is the number of smaller values, and `ranks` those to find within.
     """
 
     low: int
@@ -125,14 +125,14 @@ def quantiles(
     sizes = {
         kind: int(bins["count"].sum()) for kind, bins in counted.groupby(["variable", "group"])
     }
-    wanted = {kind: _ranks(reduction.at, size) for kind, size in sizes.items()}
-    open_ = {kind: [_Range(0, 2**64 - 1, _FIRST, 0, ranks)] for kind, ranks in wanted.items()}
-    found: dict[_Kind, dict[int, int]] = {kind: {} for kind in wanted}
+    targets = {kind: _ranks(reduction.at, size) for kind, size in sizes.items()}
+    open_ = {kind: [_Range(0, 2**64 - 1, _FIRST, 0, ranks)] for kind, ranks in targets.items()}
+    resolved: dict[_Kind, dict[int, int]] = {kind: {} for kind in targets}
     while True:
         narrowed: dict[_Kind, list[_Range]] = {}
         for kind, bins in counted.groupby(["variable", "group"]):
             for one in open_[kind]:
-                narrowed.setdefault(kind, []).extend(_narrowed(one, bins, found[kind]))
+                narrowed.setdefault(kind, []).extend(_narrowed(one, bins, resolved[kind]))
         open_ = {kind: ranges for kind, ranges in narrowed.items() if ranges}
         if not open_:
             break
@@ -144,7 +144,7 @@ def quantiles(
     )
     for place, name in enumerate(reduction.needs):
         table[name] = [
-            _between(at, sizes[place, group], found[place, group])
+            _between(at, sizes[place, group], resolved[place, group])
             for group in groups
             for at in reduction.at
         ]
@@ -152,7 +152,7 @@ def quantiles(
 
 
 def check(at: object) -> None:
-    """Refuse quantiles that are none.
+    """Refuse invalid quantiles.
 
     Raises:
         SplitDeconvError: they are not numbers from 0 to 1, or there are none.
@@ -218,8 +218,8 @@ def _ranks(at: Sequence[float], size: int) -> tuple[int, ...]:
     return tuple(sorted({int(f(place)) for place in places for f in (np.floor, np.ceil)}))
 
 
-def _narrowed(one: _Range, bins: pd.DataFrame, found: dict[int, int]) -> list[_Range]:
-    """The bins of a range that hold wanted ranks; the ranks of bins of one value are `found`."""
+def _narrowed(one: _Range, bins: pd.DataFrame, resolved: dict[int, int]) -> list[_Range]:
+    """The bins of a range that hold its ranks; the ranks of bins of one value are `resolved`."""
     inside = bins[(bins["first"] >= one.low) & (bins["last"] <= one.high)]
     ends = one.before + inside["count"].to_numpy().cumsum()
     places = np.searchsorted(ends, one.ranks, "right")
@@ -229,7 +229,7 @@ def _narrowed(one: _Range, bins: pd.DataFrame, found: dict[int, int]) -> list[_R
         # By column: a row of integers of two types would be one of floats.
         first, last, count = (int(inside[name].iloc[place]) for name in ("first", "last", "count"))
         if first == last:
-            found.update(dict.fromkeys(ranks, first))
+            resolved.update(dict.fromkeys(ranks, first))
             continue
         shift = max((last - first).bit_length() - _MOST_BINS.bit_length() + 1, 0)
         shift = 0 if count <= _MOST_BINS else shift
@@ -237,8 +237,8 @@ def _narrowed(one: _Range, bins: pd.DataFrame, found: dict[int, int]) -> list[_R
     return narrowed
 
 
-def _between(at: float, size: int, found: Mapping[int, int]) -> float:
+def _between(at: float, size: int, resolved: Mapping[int, int]) -> float:
     """The quantile between two ranks, as `numpy.quantile` interpolates."""
     place = (size - 1) * float(at)
-    ends = [_value(found[int(rank)]) for rank in (np.floor(place), np.ceil(place))]
+    ends = [_value(resolved[int(rank)]) for rank in (np.floor(place), np.ceil(place))]
     return float(np.quantile(ends, place - np.floor(place)))

@@ -39,8 +39,8 @@ class Front:
         >>> import splitdeconv as sd
         >>> axes = {"rows": [8, 16, 32], "cols": [8, 16], "dram_gb_s": [0.8, 12.8]}
         >>> front = sd.dlp.Front("latency_us", "energy_pj", by=["network", "part"])
-        >>> found = sd.dlp.sweep(["dcgan"], "pe_array_16x16", axes, reduce=front)
-        >>> found[found.part == "deconv"][["method", "rows", "cols", "dram_gb_s"]].values.tolist()
+        >>> chosen = sd.dlp.sweep(["dcgan"], "pe_array_16x16", axes, reduce=front)
+        >>> chosen[chosen.part == "deconv"][["method", "rows", "cols", "dram_gb_s"]].values.tolist()
         [['sd', 32, 16, 12.8]]
     """
 
@@ -72,8 +72,8 @@ class Least:
         >>> import splitdeconv as sd
         >>> axes = {"rows": [8, 16, 32], "cols": [8, 16]}
         >>> least = sd.dlp.Least("latency_us", by=["method", "part"])
-        >>> found = sd.dlp.sweep(["dcgan"], "pe_array_16x16", axes, reduce=least)
-        >>> found[found.part == "deconv"][["method", "rows", "cols"]].values.tolist()
+        >>> chosen = sd.dlp.sweep(["dcgan"], "pe_array_16x16", axes, reduce=least)
+        >>> chosen[chosen.part == "deconv"][["method", "rows", "cols"]].values.tolist()
         [['nzp', 32, 16], ['sd', 32, 16]]
     """
 
@@ -134,12 +134,12 @@ def points(
     def choose(table: pd.DataFrame) -> pd.DataFrame:
         return reduction.choose(table.sort_values("index", ignore_index=True))
 
-    found = merged(run(Chosen(reduction, space, read)), choose)
-    places = np.unravel_index(found["index"].to_numpy(), list(space.sizes.values()))
+    chosen = merged(run(Chosen(reduction, space, read)), choose)
+    places = np.unravel_index(chosen["index"].to_numpy(), list(space.sizes.values()))
     columns = {
         name: _taken(labels[name], place) for name, place in zip(labels, places, strict=True)
     }
-    columns |= {name: found[name].to_numpy() for name in variables}
+    columns |= {name: chosen[name].to_numpy() for name in variables}
     return pd.DataFrame(columns)
 
 

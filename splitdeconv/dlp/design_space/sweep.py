@@ -173,8 +173,8 @@ def sweep(
     if folder is not None:
         with store.creating(folder, space, labels, kept, about) as partial:
             write = store.Write(partial, space, kept)
-            with closing(run(write)) as found:
-                for block, values in found:
+            with closing(run(write)) as stream:
+                for block, values in stream:
                     if values is not None:
                         write.write(block, values)
         return open_sweep(folder)
@@ -190,8 +190,8 @@ def _in_whole(
 ) -> "xarray.Dataset":
     """All values in memory, each block written to where it stays."""
     values = np.empty((len(variables), *space.sizes.values()))
-    with closing(run(Values(variables))) as found:
-        for block, sums in found:
+    with closing(run(Values(variables))) as stream:
+        for block, sums in stream:
             at: dict[str, int | slice] = {**space.place(block.job), "part": slice(None)}
             at |= dict(zip(space.inner, map(slice, block.start, block.stop), strict=True))
             values[(slice(None), *(at[name] for name in space.sizes))] = sums
@@ -211,8 +211,8 @@ def _reduced(
     variables: Sequence[str],
 ) -> pd.DataFrame:
     def passes(step: Callable[..., pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        with closing(run(step)) as found:
-            for _, table in found:
+        with closing(run(step)) as stream:
+            for _, table in stream:
                 yield table
 
     if isinstance(reduce, Quantiles):
@@ -235,7 +235,7 @@ def _variables(names: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _check_reduction(reduce: object, to: object, space: Space) -> None:
-    """Reject what is no reduction of this sweep, and one that would have to be written."""
+    """Reject an invalid reduction, and one that would have to be written."""
     if reduce is None:
         return
     if not isinstance(reduce, Front | Least | Quantiles):
