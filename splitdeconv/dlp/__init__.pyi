@@ -1,5 +1,7 @@
 from . import cycles as cycles
-from .area import area as area
+from .chip.area import area as area
+from .chip.summary import summary as summary
+from .chip.template import template as template
 from .compare import (
     compare as compare,
     mac_limit as mac_limit,
@@ -23,7 +25,5 @@ from .processor import (
 )
 from .roofline import roof as roof, roofline as roofline
 from .simulate import simulate as simulate
-from .summary import summary as summary
-from .template import template as template
 from .traffic.mapping import mapping as mapping
 from .workload import workload as workload

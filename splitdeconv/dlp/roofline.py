@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from .chip.summary import summary
 from .compare import Variant
 from .processor import ProcessorLike, load_processor
 from .simulate import simulate
-from .summary import summary
 from .workload import NetworkLike
 
 

@@ -35,7 +35,8 @@ def dram_bytes(
     Args:
         work: M convolutions of L layers, from `lower(table, method)`.
         table: the layers.
-        processor: a `Processor`, or anything with its fields; numbers, or arrays of shape (K, 1).
+        processor: a `Processor`, or anything with its fields; numbers, or arrays that broadcast and
+            whose last axis, that of the layers, is 1.
         method: of `splitdeconv.dlp.lowering.METHODS`.
         batch: images, a number or an array like the processor's.
         zeros: where the zeros of "nzp" are, of `splitdeconv.dlp.traffic.ZEROS`.
@@ -54,8 +55,7 @@ def dram_bytes(
             dataflow whose sums leave the array of a processor that keeps them there.
     """
     home = zeros_of(method, zeros)
-    room = checked_room(processor, dataflow)
-    words = _words(work, room, batch, home, share)
+    words = _words(work, processor, dataflow, batch, home, share)
     word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
     pixels = table["out_h"] * table["out_w"] * table["c_out"]
     outputs = pixels.to_numpy(dtype=float) * batch * word
@@ -72,26 +72,29 @@ def dram_bytes(
     return {name: np.broadcast_to(part, shape) for name, part in parts.items()}
 
 
-def _words(work: Work, room: Room, batch: Counts, home: str, share: bool) -> NumpyArray:
-    """Words of inputs, filters, spilled sums and sums of the output buffer: (4, K, L)."""
-    batches = np.broadcast_to(np.reshape(batch, (-1, 1)), (max(len(room), np.size(batch)), 1))
-    places = np.broadcast_to(np.arange(len(room)), len(batches)) if len(room) == 1 else None
-    different, which = room.distinct()
-    which = which if places is None else which[places]
+def _words(
+    work: Work, processor: Machine, flow: str | None, batch: Counts, home: str, share: bool
+) -> NumpyArray:
+    """Words of inputs, filters, spilled sums and sums of the output buffer: (4, ..., L)."""
+    room, shape = checked_room(processor, flow)
+    different, place = room.distinct()
+    joint = np.broadcast_shapes(shape, np.shape(batch))
+    places = np.broadcast_to(place.reshape(shape), joint).ravel()
+    batches = np.broadcast_to(batch, joint).ravel()
     every = list(layers(work, home))
-    result = np.empty((4, len(batches), len(every)))
+    result = np.empty((4, len(places), len(every)))
     for images in np.unique(batches).tolist():
-        rows = np.flatnonzero(batches.ravel() == images)
-        used, at = np.unique(which[rows], return_inverse=True)
+        rows = np.flatnonzero(batches == images)
+        used, at = np.unique(places[rows], return_inverse=True)
         for layer, ((apart, together), groups) in enumerate(every):
             shared = together if share else None
             found = Traffic(apart, shared, different[used]).batches(int(images))
             result[:, rows, layer] = groups * found[:, at]
-    return result if np.ndim(batch) or len(room) > 1 else result[:, 0]
+    return result.reshape(4, *joint[:-1], len(every))
 
 
-def checked_room(processor: Machine, dataflow: str | None = None) -> Room:
-    """What processors hold, refused where a buffer holds nothing or sums have no place.
+def checked_room(processor: Machine, dataflow: str | None = None) -> tuple[Room, tuple[int, ...]]:
+    """As `Room.of`; refused where a buffer holds nothing or sums have no place.
 
     Args:
         processor: as for `dram_bytes`.
@@ -100,7 +103,8 @@ def checked_room(processor: Machine, dataflow: str | None = None) -> Room:
     Raises:
         SplitDeconvError: as `dram_bytes`.
     """
-    room = Room.of(processor, processor.dataflows[0] if dataflow is None else dataflow)
+    flow = processor.dataflows[0] if dataflow is None else dataflow
+    room, shape = Room.of(processor, flow)
     check_choice(room.policy, SUMS, "sums")
     where = f"processor {getattr(processor, 'name', '')}".strip()
     for name, sizes, what in (
@@ -122,4 +126,4 @@ def checked_room(processor: Machine, dataflow: str | None = None) -> Room:
             expected="sums 'buffer' or 'dram', or another dataflow",
             got="sums 'array'",
         )
-    return room
+    return room, shape

@@ -154,7 +154,7 @@ def loop_nests(
     Returns:
         A list for each layer.
     """
-    room, _ = checked_room(processor, dataflow).distinct()
+    room, _ = checked_room(processor, dataflow)[0].distinct()
     return [
         [replace(nest, runs=nest.runs * groups) for nest in _merged(_layer(*shapes, room, batch))]
         for shapes, groups in layers(work, zeros_of(method, zeros))

@@ -39,21 +39,30 @@ class Room:
     policy: str = field(kw_only=True)
 
     @classmethod
-    def of(cls, processor: Machine, flow: str) -> "Room":
-        """The room of processors, each number a scalar or an array (K, 1)."""
-        word, sum_ = processor.word_bits / 8, processor.accumulator_bits / 8
+    def of(cls, processor: Machine, flow: str) -> tuple["Room", tuple[int, ...]]:
+        """The room of processors, one after the other, and the shape that they had.
+
+        Args:
+            processor: a `Processor`, or anything with its fields, numbers or arrays that broadcast.
+            flow: the dataflow.
+        """
+        word, sum_ = processor.word_bits / 8, np.asarray(processor.accumulator_bits) / 8
         kept = {"output_stationary": processor.rows, "dot_product": processor.stripe_pixels}
+        sums = np.floor(np.multiply(processor.output_buffer_kib, 512) / sum_)
+        rows, cols, pixels = map(np.asarray, (processor.rows, processor.cols, kept.get(flow, 0)))
+        if flow in KEEPS_SUMS:
+            rows = np.zeros(())
+            # An output buffer that holds all of the array's sums holds whatever the array does.
+            if processor.sums != "array" and sums.min() >= pixels.max() * cols.max():
+                cols = pixels = np.zeros(())
         columns = [
             np.floor(np.multiply(processor.input_buffer_kib, 512) / word),
             np.floor(np.multiply(processor.weight_buffer_kib, 512) / word),
-            np.floor(np.multiply(processor.output_buffer_kib, 512) / sum_),
-            processor.rows,
-            processor.cols,
-            kept.get(flow, 0),
-            np.asarray(sum_) / word,
+            *(sums, rows, cols, pixels, sum_ / word),
         ]
-        whole = np.broadcast_arrays(*(np.reshape(column, (-1, 1)) for column in columns))
-        return cls(*(column.astype(float) for column in whole), flow=flow, policy=processor.sums)
+        alike = np.broadcast_arrays(*columns)
+        whole = (column.reshape(-1, 1).astype(float) for column in alike)
+        return cls(*whole, flow=flow, policy=processor.sums), alike[0].shape
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -70,12 +79,10 @@ class Room:
     def distinct(self) -> tuple["Room", NumpyArray]:
         """The rooms that differ in what matters, and the place of each processor among them."""
         rows, cols, pixels, sum_words = self.rows, self.cols, self.pixels, self.sum_words
-        if self.flow in KEEPS_SUMS:
-            rows = np.zeros_like(rows)
-            if self.policy != "array":
-                # An output buffer that holds all of the array's sums holds whatever the array does.
-                beside = self.sums < pixels * cols
-                cols, pixels = cols * beside, pixels * beside
+        if self.flow in KEEPS_SUMS and self.policy != "array":
+            # As in `of`, for some of the processors.
+            beside = self.sums < pixels * cols
+            cols, pixels = cols * beside, pixels * beside
         if self.policy != "dram":
             sum_words = np.ones_like(sum_words)
         code: NumpyArray = np.zeros(len(self), np.int64)

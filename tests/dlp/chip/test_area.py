@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv.dlp import area, load_processor, load_technology, processors, simulate
-from splitdeconv.dlp.area import area_of
 from splitdeconv.dlp.checks import PARTS
+from splitdeconv.dlp import area, load_processor, load_technology, processors, simulate
+from splitdeconv.dlp.chip.area import area_of
 from tests.dlp.tables import layer, table
 from tests.refusals import refused
 
@@ -43,7 +43,7 @@ SMALL = replace(
 
 @pytest.fixture(scope="module")
 def constants():
-    rows = pd.read_csv(Path(__file__).parents[2] / "data/reference/area_constants.csv")
+    rows = pd.read_csv(Path(__file__).parents[3] / "data/reference/area_constants.csv")
     return rows.set_index(["node_nm", "item", "width_bits"])["area_um2"].to_dict()
 
 

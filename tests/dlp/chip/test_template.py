@@ -6,7 +6,7 @@ import pytest
 
 from splitdeconv.datafiles import plain_yaml
 from splitdeconv.dlp import Processor, load_processor, processors, simulate, template
-from splitdeconv.dlp.template import entries
+from splitdeconv.dlp.chip.template import entries
 from tests.dlp.tables import networks
 from tests.refusals import refused
 

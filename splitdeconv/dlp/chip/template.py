@@ -8,8 +8,8 @@ import re
 import textwrap
 from dataclasses import fields
 
-from ..datafiles import plain_yaml, schema
-from .processor import Processor, ProcessorLike, load_processor
+from ...datafiles import plain_yaml, schema
+from ..processor import Processor, ProcessorLike, load_processor
 
 _START = "pe_array_32x7"
 _WIDTH = 100

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from ..machine import number_type
+from ..processor import ProcessorLike, load_processor
 from .area import area
-from .machine import number_type
-from .processor import ProcessorLike, load_processor
 
 #: How an origin says that no source was checked.
 _UNSOURCED = ("assumed", "from memory")

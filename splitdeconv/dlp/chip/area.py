@@ -25,11 +25,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..core.typing import NumpyArray
-from .checks import PARTS
-from .energy import band, by_type, register_bits, sram_pj
-from .machine import Machine, Numbers
-from .processor import (
+from ...core.typing import NumpyArray
+from ..checks import PARTS
+from ..energy import band, by_type, register_bits, sram_pj
+from ..machine import Machine, Numbers
+from ..processor import (
     ProcessorLike,
     Technology,
     TechnologyLike,
