@@ -62,3 +62,32 @@ def test_the_results_are_those_of_the_summary():
             gains = means.loc[name][f"auto_over_{side}"].fillna(means.loc[name][f"over_{side}"])
             wanted = "" if gains.isna().any() else f"{gains['mean']:.2f} ({gains['least']:.2f})"
             assert cell.strip() == wanted, (name, side)
+
+
+def _shown(ends, percent):
+    """The ends of a range of gains as the README writes them, and whether ArtGAN sets each."""
+    marks = ["*" * (name == "artgan") for name in (ends.idxmin(), ends.idxmax())]
+    unit = " %" if percent else ""
+    values = [f"{100 * v:.0f}" if percent else f"{v:.2f}" for v in (ends.min(), ends.max())]
+    least, most = (value + unit + mark for value, mark in zip(values, marks, strict=True))
+    return f"{least} to {most}"
+
+
+def test_the_ranges_over_zero_insertion_are_the_model_s():
+    networks = ["dcgan", "sngan", "artgan", "gpgan", "mde", "fst"]
+    table = README[README.index("| over zero insertion, transposed") : README.index("Both methods run in")]
+    rows = [
+        [cell.strip() for cell in line.split("|")[3:-1]] for line in table.strip().splitlines()[2:]
+    ]
+    for column, name in enumerate(("dot_product_16x16", "pe_array_32x7", "pe_array_16x16")):
+        wanted = []
+        for variant in (("sd", "none"), ("sd", "WA")):
+            stored, generated = (
+                splitdeconv.dlp.compare(networks, name, [variant], zeros=zeros)
+                .query("part == 'deconv' and method == 'sd'")
+                .set_index("network")
+                for zeros in ("stored", "generated")
+            )
+            wanted.append(_shown(generated.speedup, percent=False))
+            wanted += [_shown(side.energy_saving, percent=True) for side in (stored, generated)]
+        assert [row[column] for row in rows] == wanted, name
