@@ -16,8 +16,8 @@ method                a transposed convolution becomes
 ``native``            as ``nzp``, on a processor that generates the zeros on the fly
 ====================  ============================================================================
 
-FCN-Engine, a processor with its own dataflow for transposed convolutions, is not modelled, because
-neither a description of that dataflow nor its published figures were available.
+FCN-Engine (Xu et al., ICCAD 2018), a processor with its own dataflow for transposed convolutions,
+is not modelled: no description of that dataflow was available.
 
 All other layers are one convolution, the same in every method. Phases that no tap reaches compute
 nothing and are left out; their outputs are the bias.

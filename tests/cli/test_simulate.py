@@ -294,3 +294,29 @@ def test_a_loss_is_called_one(run):
     assert all("-" not in line.partition(":")[2] for line in lines)
     assert "more energy" in lines[1]
     assert "less energy" in run("simulate", "dcgan", "--processor", "pe_array_32x7")[1]
+
+
+def test_the_loop_nest_of_each_layer_is_printed(run):
+    _, out, _ = run("simulate", "dcgan", "--processor", "pe_array_32x7", "--mapping")
+    lines = out.splitlines()
+    at = lines.index("deconv3")
+    assert lines[at + 1 : at + 5] == [
+        "  1 image, 4 phases together",
+        "    for rows in 32 tiles of 1, inputs slide",
+        "      tile: 8,192 words of input, 6,912 of filters",
+        "      DRAM: 65,536 words of input, 6,912 of filters",
+    ]
+    rows = json.loads(run("simulate", "dcgan", "--processor", "pe_array_32x7", "--json")[1])
+    assert rows["layers"][-1]["mapping"] == "phases together, rows 32x1~"
+
+
+def test_interleaving_is_a_choice(run):
+    costs = [
+        json.loads(
+            run(
+                "simulate", "fst", "--processor", "pe_array_32x7", "--interleave", policy, "--json"
+            )[1]
+        )["totals"]["deconv"]["dram_bytes"]
+        for policy in ("free", "bursts", "pass")
+    ]
+    assert costs == sorted(set(costs))

@@ -75,7 +75,9 @@ def _shown(ends, percent):
 
 def test_the_ranges_over_zero_insertion_are_the_model_s():
     networks = ["dcgan", "sngan", "artgan", "gpgan", "mde", "fst"]
-    table = README[README.index("| over zero insertion, transposed") : README.index("Both methods run in")]
+    table = README[
+        README.index("| over zero insertion, transposed") : README.index("Both methods run in")
+    ]
     rows = [
         [cell.strip() for cell in line.split("|")[3:-1]] for line in table.strip().splitlines()[2:]
     ]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv.dlp.checks import PARTS
 from splitdeconv.dlp import area, load_processor, load_technology, processors, simulate
+from splitdeconv.dlp.checks import PARTS
 from splitdeconv.dlp.chip.area import area_of
 from tests.dlp.tables import layer, table
 from tests.refusals import refused
