@@ -157,7 +157,11 @@ def draw(count: int, seed: int, technology: str = "cacti_40nm") -> NumpyArray:
         technology: whose constants the factors change.
     """
     profile = load_technology(technology)
-    usual = {"mac": profile.mac_pj["int8"], "register": profile.register_pj, "dram": profile.dram_pj}
+    usual = {
+        "mac": profile.mac_pj["int8"],
+        "register": profile.register_pj,
+        "dram": profile.dram_pj,
+    }
     random = np.random.default_rng(seed)
     ends = np.log([np.array(RANGES[part]) / usual.get(part, 1.0) for part in PARTS])
     return np.exp(random.uniform(ends[:, 0], ends[:, 1], (count, len(PARTS))))

@@ -36,10 +36,9 @@ Runs: TypeAlias = Callable[[int], NumpyArray]
 _MOST_CELLS = 2**20
 # Up to so many images, any split of a batch is considered.
 _SPLIT = 8
-_MOST_KEPT = 2**16
+# Results that are kept of a shape, and processors at a time for which they are.
+_MOST_KEPT, _MOST_ASKED = 2**16, 2**12
 _MOST_GROUP = 1024
-# Of nests that move as much, the one whose sums return less often.
-_TIE = 1e-6
 
 
 class Traffic:
@@ -90,6 +89,9 @@ def run_once(shape: Shape, room: Room, images: int) -> NumpyArray:
     Where not one channel of a whole filter fits, or of the inputs that it reads, filters run in
     pieces. Nests that do not fit have infinite traffic.
     """
+    if len(room) > _MOST_ASKED:
+        numbers = range(1, images + 1) if images <= _SPLIT else (images,)
+        return _search(shape, room, numbers)[-1]
     memory = _memory(shape, room.flow, room.policy)
     keys = [(images, key) for key in room.labels()]
     new = [index for index, key in enumerate(keys) if key not in memory]
@@ -130,26 +132,48 @@ def _best(shape: Shape, room: Room, numbers: Sequence[int]) -> NumpyArray:
     best: NumpyArray = np.full((len(numbers), len(ROWS), len(room)), np.inf)
     best[:, 4:] = 0
     groups = numbers if len(numbers) > 1 else _groups(numbers[0])
+    others, same = room.alike
     for place, order in enumerate(orders(shape, room.policy == "dram")):
-        # Of all tiles, those that some processor has room for.
-        some = np.flatnonzero(order.tiles.window * order.chunk <= room.inputs.max())
-        if not len(some):
-            continue
-        tiles = order.tiles.at(some)
-        step = max(1, _MOST_CELLS // len(some))
         for group in groups if order.grouped else groups[:1]:
-            for first in range(0, len(room), step):
-                part = slice(first, first + step)
-                moves = order.moves(tiles, room[part], group)
+            # Windows ascend: of the tiles so far, the best is that of all processors alike in all
+            # else.
+            fitting = np.searchsorted(order.window(group), room.inputs[:, 0], side="right")
+            if not fitting.max():
+                continue
+            tiles = order.tiles.at(np.arange(fitting.max()))
+            step = max(1, _MOST_CELLS // len(tiles.window))
+            for first in range(0, len(others), step):
+                rows = np.flatnonzero((fitting > 0) & (same // step == first // step))
+                if not len(rows):
+                    continue
+                moves = order.moves(tiles, others[slice(first, first + step)], group)
+                at = same[rows] - first, fitting[rows] - 1
                 for images, result in zip(numbers, best, strict=True):
                     if group <= images:
                         turns = -(-images // group) if order.grouped else 1
-                        chosen = _chosen(moves, images, turns)
-                        chosen[3] *= 2 * shape.outputs * images
-                        chosen[4], chosen[5] = place, group
-                        chosen[6] = some[chosen[6].astype(int)]
-                        result[:, part] = _lesser(result[:, part], chosen)
+                        tile = _first_least(moves, images, turns)[at]
+                        pick = at[0], tile
+                        inputs, filters, spilled, filter_tile = (part[pick] for part in moves)
+                        chunk, visits = order.returns(
+                            tiles.at(tile), room[rows], group, filter_tile
+                        )
+                        found = (inputs * images, filters * turns, spilled * images)
+                        sums = 2 * shape.outputs * images * visits
+                        fixed = (np.full(len(rows), value) for value in (place, group))
+                        choice = (*fixed, tile, filter_tile, chunk, np.zeros(len(rows)))
+                        column = np.stack([*found, sums, *choice]).astype(float)
+                        better = _is_less(column, result[:4, rows])
+                        result[:, rows[better]] = column[:, better]
     return best
+
+
+def _first_least(moves: Moves, images: int, turns: int) -> NumpyArray:
+    """The first of the best tiles up to each tile: (K, N)."""
+    total = images * (moves.inputs + moves.spilled) + turns * moves.filters
+    least = np.minimum.accumulate(total, axis=1)
+    fresh = np.ones(total.shape, dtype=bool)
+    fresh[:, 1:] = total[:, 1:] < least[:, :-1]
+    return np.maximum.accumulate(np.where(fresh, np.arange(total.shape[1]), 0), axis=1)
 
 
 def _groups(images: int) -> list[int]:
@@ -157,23 +181,15 @@ def _groups(images: int) -> list[int]:
     return sorted({images, *cuts(min(images, _MOST_GROUP)).tolist()}, reverse=True)
 
 
-def _chosen(moves: Moves, images: int, turns: int) -> NumpyArray:
-    """The best tile for each processor: (10, K) of `ROWS`, with visits and the tile's place."""
-    inputs, filters, spilled = images * moves.inputs, turns * moves.filters, images * moves.spilled
-    total = inputs + filters + spilled + _TIE * moves.visits
-    tile = np.argmin(total, axis=1)
-    rows = np.arange(len(tile)), tile
-    columns = (inputs, filters, spilled, moves.visits, moves.place, moves.chunk)
-    *moved, place, chunk = (np.broadcast_to(column, total.shape)[rows] for column in columns)
-    none = np.zeros_like(tile)
-    return np.stack([*moved, none, none, tile, place, chunk, none]).astype(float)
-
-
 def _lesser(one: NumpyArray, other: NumpyArray) -> NumpyArray:
     """The columns that move less; of equal ones, those whose sums move less, then the first."""
-    moved = [result[:3].sum(0) for result in (one, other)]
-    better = (moved[1] < moved[0]) | ((moved[1] == moved[0]) & (other[3] < one[3]))
-    return np.where(better, other, one)
+    return np.where(_is_less(other, one), other, one)
+
+
+def _is_less(one: NumpyArray, other: NumpyArray) -> NumpyArray:
+    """Whether a result moves less, column by column, or as much with less for its sums."""
+    moved, others = one[:3].sum(0), other[:3].sum(0)
+    return (moved < others) | ((moved == others) & (one[3] < other[3]))
 
 
 class Batches:

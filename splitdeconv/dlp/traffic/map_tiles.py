@@ -46,7 +46,7 @@ def map_tiles(
     places: Iterable[int] | None,
     criteria: Sequence[str],
 ) -> MapTiles:
-    """The tilings of a map that none beats in all of some criteria.
+    """The tilings of a map that none beats in all of some criteria, the smallest windows first.
 
     Args:
         sides: tilings of rows and columns.
@@ -80,4 +80,5 @@ def map_tiles(
         )
     joined = zip(*(vars(part).values() for part in parts), strict=True)
     table = MapTiles(*map(np.concatenate, joined))
-    return table.at(front(*(getattr(table, name) for name in criteria)))
+    table = table.at(front(*(getattr(table, name) for name in criteria)))
+    return table.at(np.argsort(table.window, kind="stable"))

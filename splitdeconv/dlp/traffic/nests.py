@@ -42,23 +42,19 @@ from .tiling import cuts, tilings
 
 
 class Moves(NamedTuple):
-    """What nests move, in words, and their tiles; arrays (K, N).
+    """What nests move, in words, whatever the input buffer holds; arrays (K, N).
 
     Args:
-        inputs: words fetched for an image; infinite if the nest does not fit.
+        inputs: words fetched for an image; infinite if filters or sums do not fit.
         filters: words fetched for a group of images, or for all if there are no groups.
         spilled: words of sums moved to DRAM and back for an image.
-        visits: how often the sums return to the array from the output buffer or from DRAM.
         place: of the filters' tiles.
-        chunk: input channels of a tile.
     """
 
     inputs: NumpyArray
     filters: NumpyArray
     spilled: NumpyArray
-    visits: NumpyArray
     place: NumpyArray
-    chunk: NumpyArray
 
 
 class Nests:
@@ -112,19 +108,37 @@ class Order:
         self.nests, self.shape, self.chunk = nests, nests.shape, chunk
         self.filters = nests.filters
 
+    def window(self, group: int) -> NumpyArray:
+        """Words of input that the buffer has to hold, by tile of the map, ascending.
+
+        Args:
+            group: images in a tile, or that share their filters.
+        """
+        return self.tiles.window * self.chunk * (group if self.holds_group else 1)
+
     def moves(self, tiles: MapTiles, room: Room, group: int) -> Moves:
         """What the nests move.
 
         Args:
             tiles: N of the order's, of the map.
             room: of K processors.
-            group: images in a tile, or that share their filters.
+            group: as for `window`.
         """
         raise NotImplementedError
 
-    def _fitting(self, room: Room, window: NumpyArray, place: NumpyArray) -> NumpyArray:
-        """0 where a nest fits, else infinity."""
-        return np.where((window <= room.inputs) & (place >= 0), 0.0, np.inf)
+    def returns(
+        self, tiles: MapTiles, room: Room, group: int, place: NumpyArray
+    ) -> tuple[NumpyArray, NumpyArray]:
+        """Input channels of a tile, and how often sums return to the array from elsewhere.
+
+        Args:
+            tiles: the chosen one of each processor, (K,).
+            room: of the K processors.
+            group: as for `window`.
+            place: the chosen tiles of filters, (K,).
+        """
+        parts = -(-self.nests.reductions // self.chunk)
+        return np.full(len(room), self.chunk), np.full(len(room), parts - 1)
 
 
 class FiltersOutside(Order):
@@ -142,18 +156,12 @@ class FiltersOutside(Order):
         shape, chunk = self.shape, self.chunk
         limit = room.channels_within(tiles.pixels, self.nests.taps * chunk)
         place = self.filters.chosen(room.filters // chunk, limit, "each")
-        fits = self._fitting(room, tiles.window * chunk, place)
         passes = self.filters.counts(place)
         parts = -(-self.nests.reductions // chunk)
         spilled = 2.0 * (parts - 1) * shape.outputs * room.sum_words
-        return Moves(
-            fits + tiles.fetched * shape.c_in * passes,
-            fits + shape.filters,
-            fits + spilled,
-            np.full_like(fits, parts - 1),
-            place,
-            np.full_like(fits, chunk),
-        )
+        inputs = tiles.fetched * shape.c_in * passes
+        still = np.zeros_like(inputs)
+        return Moves(inputs, still + shape.filters, still + spilled, place)
 
 
 class MapOutside(Order):
@@ -171,17 +179,12 @@ class MapOutside(Order):
         shape, chunk = self.shape, self.chunk
         limit = room.channels_within(tiles.pixels * group, self.nests.taps * chunk)
         place = self.filters.chosen(room.filters // chunk, limit, "each")
-        fits = self._fitting(room, tiles.window * chunk * group, place)
         parts = -(-self.nests.reductions // chunk)
         spilled = 2.0 * (parts - 1) * shape.outputs * room.sum_words
-        return Moves(
-            fits + tiles.fetched * shape.c_in,
-            fits + shape.filters * tiles.count,
-            fits + spilled,
-            np.full_like(fits, parts - 1),
-            place,
-            np.full_like(fits, chunk),
-        )
+        fits = np.where(place >= 0, 0.0, np.inf)
+        inputs, filters = tiles.fetched * shape.c_in, shape.filters * tiles.count
+        still = np.zeros_like(fits)
+        return Moves(fits + inputs, still + filters, still + spilled, place)
 
 
 class FiltersKept(Order):
@@ -198,31 +201,29 @@ class FiltersKept(Order):
         shape, filters = self.shape, self.filters
         limit = room.channels_between(tiles.pixels * group)
         place = filters.chosen(room.filters, limit, "all")
-        fits = self._fitting(room, tiles.window, place)
-        chunk = self._chunk(room, tiles.window, filters.words[place])
-        channels = (filters.channels * filters.phases)[place]
-        return Moves(
-            fits + tiles.fetched * shape.c_in * filters.counts(place),
-            fits + shape.filters * tiles.repeats,
-            fits,
-            self._visits(room, tiles.pixels * group, chunk, channels),
-            place,
-            chunk,
-        )
+        inputs = tiles.fetched * shape.c_in * filters.counts(place)
+        still = np.zeros_like(inputs)
+        return Moves(inputs, still + shape.filters * self._turns(tiles), still, place)
 
-    def _chunk(self, room: Room, window: NumpyArray, words: NumpyArray) -> NumpyArray:
-        """The most input channels for which a tile fits."""
-        if self.shape.pieces:
-            return np.ones(np.broadcast_shapes(room.inputs.shape, window.shape))
-        most = np.minimum(room.inputs // np.maximum(window, 1), room.filters // words)
-        return np.clip(most, 1, self.shape.c_in)
+    def returns(
+        self, tiles: MapTiles, room: Room, group: int, place: NumpyArray
+    ) -> tuple[NumpyArray, NumpyArray]:
+        """As `Order.returns`: as many channels as there is room for."""
+        chunk = np.ones(len(room))
+        if not self.shape.pieces:
+            window = np.maximum(tiles.window * (group if self.holds_group else 1), 1)
+            most = np.minimum(
+                room.inputs[:, 0] // window, room.filters[:, 0] // self.filters.words[place]
+            )
+            chunk = np.clip(most, 1, self.shape.c_in)
+        channels = (self.filters.channels * self.filters.phases)[place]
+        # Not at all if the array keeps them.
+        kept = (tiles.pixels * group <= room.pixels[:, 0]) & (channels <= room.cols[:, 0])
+        return chunk, np.where(kept, 0, -(-self.nests.reductions // chunk) - 1)
 
-    def _visits(
-        self, room: Room, pixels: NumpyArray, chunk: NumpyArray, channels: NumpyArray
-    ) -> NumpyArray:
-        """How often sums return from the output buffer: not at all if the array keeps them."""
-        kept = (pixels <= room.pixels) & (channels <= room.cols)
-        return np.where(kept, 0, -(-self.nests.reductions // chunk) - 1)
+    def _turns(self, tiles: MapTiles) -> NumpyArray:
+        """How often the filters are fetched for a group."""
+        return tiles.repeats
 
 
 class FiltersInside(FiltersKept):
@@ -236,22 +237,8 @@ class FiltersInside(FiltersKept):
         self.filters = nests.parts
         self.tiles = nests.map_tiles((0, 1, 2, 3), "count")
 
-    def moves(self, tiles: MapTiles, room: Room, group: int) -> Moves:
-        """As `Order.moves`."""
-        shape, filters = self.shape, self.filters
-        limit = room.channels_between(tiles.pixels * group)
-        place = filters.chosen(room.filters, limit, "all")
-        fits = self._fitting(room, tiles.window * group, place)
-        chunk = self._chunk(room, tiles.window * group, filters.words[place])
-        channels = (filters.channels * filters.phases)[place]
-        return Moves(
-            fits + tiles.fetched * shape.c_in * filters.counts(place),
-            fits + shape.filters * tiles.count,
-            fits,
-            self._visits(room, tiles.pixels * group, chunk, channels),
-            place,
-            chunk,
-        )
+    def _turns(self, tiles: MapTiles) -> NumpyArray:
+        return tiles.count
 
 
 @lru_cache(maxsize=1024)

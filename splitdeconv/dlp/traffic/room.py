@@ -1,6 +1,7 @@
 """What the buffers and the array of many processors hold, in words and sums."""
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -76,8 +77,12 @@ class Room:
         """What tells each processor from those whose sizes differ."""
         return [row.tobytes() for row in np.hstack(self._columns())]
 
-    def distinct(self) -> tuple["Room", NumpyArray]:
-        """The rooms that differ in what matters, and the place of each processor among them."""
+    def distinct(self, inputs: bool = True) -> tuple["Room", NumpyArray]:
+        """The rooms that differ in what matters, and the place of each processor among them.
+
+        Args:
+            inputs: whether the input buffer matters.
+        """
         rows, cols, pixels, sum_words = self.rows, self.cols, self.pixels, self.sum_words
         if self.flow in KEEPS_SUMS and self.policy != "array":
             # As in `of`, for some of the processors.
@@ -86,13 +91,19 @@ class Room:
         if self.policy != "dram":
             sum_words = np.ones_like(sum_words)
         code: NumpyArray = np.zeros(len(self), np.int64)
-        columns = [self.inputs, self.filters, self.sums, rows, cols, pixels, sum_words]
+        held = self.inputs if inputs else np.full_like(self.inputs, np.inf)
+        columns = [held, self.filters, self.sums, rows, cols, pixels, sum_words]
         for column in columns:
             values, place = np.unique(column, return_inverse=True)
             code = np.unique(code * len(values) + place.ravel(), return_inverse=True)[1]
         _, first = np.unique(code, return_index=True)
         different = (column[first] for column in columns)
         return Room(*different, flow=self.flow, policy=self.policy), code
+
+    @cached_property
+    def alike(self) -> tuple["Room", NumpyArray]:
+        """The rooms that differ in more than the input buffer, and the place of each processor."""
+        return self.distinct(inputs=False)
 
     def channels_between(self, pixels: NumpyArray) -> NumpyArray:
         """Channels whose sums are kept while the input channels change: (K, N).
