@@ -1,10 +1,24 @@
-"""The verb on processors as such: list, check and explain them, and start a file of one's own."""
+"""The verb on processors as such: list, check and explain them, start or import one's own."""
 
-from typing import Annotated, Any
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from .. import output
+from ..dlp.imports.importing import TOOLS
 from .show import Json, echo, print_json, print_table
+
+if TYPE_CHECKING:
+    Tool: TypeAlias = str
+else:
+    Tool = StrEnum("Tool", {name: name for name in TOOLS})
+_IMPORTED = (
+    "Imported. An origin that says 'assumed' marks what the file did not say: replace it by what "
+    "is true of the processor."
+)
 
 
 def _processor(
@@ -19,22 +33,44 @@ def _processor(
     template: Annotated[
         bool, typer.Option("--template", help="print a commented file to start from")
     ] = False,
+    tool: Annotated[
+        Tool | None,
+        typer.Option("--import", help="read PROCESSOR as a file of this tool; write it to -o"),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="PROCESSOR", help="the processor whose values --template prints"
+            "--from",
+            metavar="PROCESSOR",
+            help="the processor whose values --template prints, or --import takes where the file "
+            "says nothing",
         ),
     ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="the .yaml file that --import writes"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace an existing file")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check the description of a processor and print what it means, or start one's own."""
     from .. import dlp
 
-    if start is not None and not template:
-        raise typer.BadParameter("expected with --template", param_hint="--from")
-    if template and (source is not None or as_json):
+    if start is not None and not template and tool is None:
+        raise typer.BadParameter("expected with --template or --import", param_hint="--from")
+    if template and (source is not None or as_json or tool is not None):
         expected = "expected alone or with --from"
         raise typer.BadParameter(expected, param_hint="--template")
+    if tool is None and (to is not None or overwrite):
+        option = "--overwrite" if to is None else "--output"
+        raise typer.BadParameter("expected with --import", param_hint=option)
+    if tool is not None:
+        if source is None or to is None or as_json:
+            expected = "expected with a file to read and the -o file to write"
+            raise typer.BadParameter(expected, param_hint="--import")
+        return _import(Path(source), f"{tool}", start, to, overwrite)
     if template:
         return typer.echo(dlp.template(start), nl=False)
     if source is None:
@@ -48,6 +84,24 @@ def _processor(
         return print_json(processor=vars(machine), **figures)
     for line in _lines(machine, figures):
         echo(line)
+
+
+def _import(source: Path, tool: str, start: str | None, to: Path, overwrite: bool) -> None:
+    """Write the processor of another tool's file, and beside it the technology of its energies."""
+    from .. import dlp
+    from ..dlp.chip.template import commented
+
+    beside = to.with_name(f"{to.stem}.technology{to.suffix}")
+    for path in (to, beside):
+        output.check(path, overwrite)
+    processor, technology = dlp.import_processor(source, tool, start)
+    if technology is not None:
+        output.write(beside, commented(technology, _IMPORTED).encode(), overwrite)
+        processor = replace(processor, technology=beside.name)
+        echo(f"wrote {beside}")
+    output.write(to, commented(processor, _IMPORTED).encode(), overwrite)
+    assumed = [name for name, text in processor.origins.items() if text.startswith("assumed")]
+    echo(f"wrote {to}; {source.name} does not say: {', '.join(assumed) or 'nothing'}")
 
 
 def _lines(machine: Any, figures: dict[str, Any]) -> list[str]:

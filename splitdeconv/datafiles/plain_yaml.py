@@ -9,6 +9,7 @@ YAML 1.1 reads as numbers, dates or truth values ("0x1f", "1:30", "2020-01-01", 
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from ..errors import SplitDeconvError, one_line, shorten, shown
 #: Limits on characters, levels of nesting and values, more than ten times those of the package's
 #: own files. The parser needs a few microseconds per character.
 LONGEST, DEEPEST, MOST_VALUES = 1 << 17, 20, 5_000
+#: The key that has the tag of a mapping, where tags are allowed.
+TAG = "!"
 #: Characters of a number, far more than any type holds.
 _MOST_DIGITS = 40
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -34,12 +37,14 @@ _QUOTED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def load(text: str, where: str) -> Any:
+def load(text: str, where: str, tags: Collection[str] = ()) -> Any:
     """The value that a YAML text describes.
 
     Args:
         text: one YAML document.
         where: the file or argument as an error names it.
+        tags: those that mappings may have, such as "!Memory"; a mapping has its own as the value of
+            the key `TAG`. They only name what a mapping is: nothing is made of them.
 
     Returns:
         dict, list, str, int, float, bool or None; None for an empty text.
@@ -53,7 +58,7 @@ def load(text: str, where: str) -> Any:
     """
     if len(text) > LONGEST:
         raise _refusal("too long", where, f"at most {LONGEST:,} characters", f"{len(text):,}")
-    reader = _Reader(where)
+    reader = _Reader(where, tags)
     try:
         for event in yaml.parse(text, Loader=yaml.BaseLoader):
             reader.take(event)
@@ -69,7 +74,7 @@ def written(value: Any) -> str:
     """A value on one line, which `load` reads as the same value.
 
     Args:
-        value: text, int, float, bool, None, or a list or tuple of them.
+        value: text, int, float, bool, None, or a list, tuple or dict of them.
 
     Example:
         >>> written(("none", "a b", None, 2.0))
@@ -77,6 +82,8 @@ def written(value: Any) -> str:
     """
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{written(key)}: {written(each)}' for key, each in value.items())}}}"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _QUOTED:
@@ -107,8 +114,8 @@ class _Open:
 class _Reader:
     """Builds the value from the parser's events."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, where: str, tags: Collection[str] = ()) -> None:
+        self.where, self.tags = where, tags
         self.value: Any = None
         self.open: list[_Open] = []
         # By name: the value, and how many values and characters it consists of.
@@ -125,7 +132,8 @@ class _Reader:
             counts = self.values - closed.values_before, self.characters - closed.characters_before
             self.anchors[closed.anchor] = closed.value, *counts
         elif isinstance(event, yaml.NodeEvent):
-            if getattr(event, "tag", None) is not None:
+            tag = getattr(event, "tag", None)
+            if tag is not None and not self.tagged(event):
                 raise self.refused("tags are not supported", event, "plain values", event.tag)
             self.add(event)
 
@@ -177,7 +185,13 @@ class _Reader:
                 f"at most {DEEPEST} levels",
                 "more",
             )
-        return {} if isinstance(event, yaml.MappingStartEvent) else []
+        if isinstance(event, yaml.MappingStartEvent):
+            return {TAG: event.tag} if event.tag is not None else {}
+        return []
+
+    def tagged(self, event: yaml.NodeEvent) -> bool:
+        """Whether it is a mapping with one of the tags that are allowed."""
+        return isinstance(event, yaml.MappingStartEvent) and event.tag in self.tags
 
     def key(self, key: Any, mapping: dict[str, Any], event: yaml.Event) -> str:
         if not isinstance(key, str):

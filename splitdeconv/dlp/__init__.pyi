@@ -13,6 +13,7 @@ from .design_space.quantiles import Quantiles as Quantiles
 from .design_space.reduction import Front as Front, Least as Least
 from .design_space.sweep import sweep as sweep
 from .export.convolutions import convolutions as convolutions, export as export
+from .imports.importing import import_processor as import_processor
 from .lowering import METHODS as METHODS
 from .pareto import pareto as pareto
 from .processor import (

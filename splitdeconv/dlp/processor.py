@@ -4,7 +4,7 @@ Every value in such a file, a number or a policy, has its origin in `origins`, u
 key; the origin is "from memory" or "assumed" where no source could be checked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -55,7 +55,8 @@ class Processor:
             energy.
         native: "zero_insertion" if it runs transposed convolutions, as NZP with zeros made on the
             fly; null if not.
-        technology: energy profile: one of `technologies()`, or the path of a file.
+        technology: energy profile: one of `technologies()`, or the path of a file, from the folder
+            of the processor's own file or from the current one.
         origins: the source of each entry above but name, title and technology; defaults need none.
 
     Example:
@@ -166,7 +167,7 @@ def load_processor(source: ProcessorLike) -> Processor:
     if isinstance(source, Processor):
         processor, where = _rebuilt(source), source.name
     else:
-        processor, where = _load(Processor, source, "processor"), str(source)
+        processor, where = _beside(_load(Processor, source, "processor"), source), str(source)
     check_processor(processor, where)
     try:
         load_technology(processor.technology)
@@ -242,6 +243,13 @@ def _load(cls: type[_Record], source: str | Path, kind: str) -> _Record:
         got=shown(given),
         fix=suggestion(given, known),
     )
+
+
+def _beside(processor: Processor, source: str | Path) -> Processor:
+    """The processor of a file; the technology that lies beside it, by its path from here."""
+    path = Path(source).parent / processor.technology
+    shipped = source in _names("processors") or processor.technology in _names("technologies")
+    return processor if shipped or not path.is_file() else replace(processor, technology=str(path))
 
 
 def _rebuilt(record: _Record) -> _Record:

@@ -6,6 +6,8 @@ import pytest
 
 from splitdeconv import dlp
 from splitdeconv.dlp import load_processor, processors, summary
+from tests.dlp.imports.accelerators import ZIGZAG
+from tests.dlp.tables import networks
 
 
 def test_without_a_name_processors_are_listed(run):
@@ -73,9 +75,50 @@ def test_what_is_wrong_in_a_file_is_told_at_once(run, tmp_path):
     assert (code, "did you mean edge_tpu_like?" in err) == (1, True)
 
 
+def test_a_file_of_another_tool_is_imported_and_simulated(run, tmp_path, monkeypatch):
+    """Written beside its technology, and found from elsewhere; nothing is overwritten unasked."""
+    source, target = tmp_path / "accelerator.yaml", tmp_path / "mine.yaml"
+    source.write_text(ZIGZAG, encoding="utf-8")
+    command = ("processor", source, "--import", "zigzag", "-o", target)
+    code, out, err = run(*command)
+    assert (code, err) == (0, "")
+    assert f"wrote {tmp_path / 'mine.technology.yaml'}\n" in out
+    assert f"wrote {target}; accelerator.yaml does not say: dataflows, skipping, clock_mhz" in out
+    monkeypatch.chdir("/")
+    processor, technology = dlp.import_processor(source)
+    found = load_processor(target)
+    energies = dlp.load_technology(found.technology)
+    assert (found.rows, found.cols, found.origins) == (6, 10, processor.origins)
+    assert energies == technology
+    table = networks("DCGAN")
+    theirs = dlp.simulate(table, processor, technology=technology)
+    assert dlp.simulate(table, found)["energy_pj"].equals(theirs["energy_pj"])
+    code, out, _ = run("processor", target)
+    assert (code, out.splitlines()[0]) == (0, "small chip: Imported from ZigZag: accelerator.yaml")
+    code, _, err = run(*command, "--from", "eyeriss_like")
+    assert (code, "--overwrite" in err, load_processor(target)) == (1, True, found)
+    assert run(*command, "--from", "eyeriss_like", "--overwrite")[0] == 0
+    assert load_processor(target).clock_mhz == 200
+    # The energies alone may be there as well.
+    target.unlink()
+    code, _, err = run(*command)
+    assert (code, "mine.technology.yaml" in err, target.exists()) == (1, True, False)
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("x", "--template"), ("--from", "eyeriss_like"), ("--template", "--json"), ("a", "b")],
+    [
+        ("x", "--template"),
+        ("--from", "eyeriss_like"),
+        ("--template", "--json"),
+        ("a", "b"),
+        ("x", "--import", "zigzag"),
+        ("--import", "zigzag", "-o", "y"),
+        ("x", "--import", "timeloop", "-o", "y"),
+        ("x", "-o", "y"),
+        ("--overwrite",),
+        ("x", "--import", "zigzag", "-o", "y", "--template"),
+    ],
 )
 def test_wrong_usage_exits_with_2(run, arguments):
     code, out, err = run("processor", *arguments)

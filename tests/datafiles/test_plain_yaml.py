@@ -6,7 +6,7 @@ import pytest
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.datafiles import plain_yaml
-from splitdeconv.datafiles.plain_yaml import load
+from splitdeconv.datafiles.plain_yaml import TAG, load
 from tests.refusals import refused
 
 LAUGHS = "\n".join(
@@ -169,8 +169,22 @@ def test_mutated_texts_are_read_or_refused():
         (True, "true"),
         (None, "null"),
         (["A", [1, 2.5]], "[A, [1, 2.5]]"),
+        ({"a": 1.5, "no": [None]}, '{a: 1.5, "no": [null]}'),
+        ({}, "{}"),
     ],
 )
 def test_what_is_written_is_read_as_the_same(value, text):
     assert plain_yaml.written(value) == text
     assert load(f"key: {text}", "a test") == {"key": value}
+
+
+def test_tags_that_are_allowed_name_what_a_mapping_is():
+    tags = ("!Memory", "!Array")
+    text = "- !Memory {bits: 3}\n- !Array\n  nodes: [{a: 1}]\n- !Memory {}\n"
+    expected = [{TAG: "!Memory", "bits": 3}, {TAG: "!Array", "nodes": [{"a": 1}]}]
+    assert load(text, "a test", tags) == [*expected, {TAG: "!Memory"}]
+    for refused_text in ("!Memory 3", "!Memory [3]", "!Cache {bits: 3}", "!!python/none {}"):
+        with refused("tags are not supported"):
+            load(refused_text, "a test", tags)
+    with refused("duplicate key"):
+        load("!Memory {'!': 1}", "a test", tags)

@@ -332,3 +332,28 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
         load_processor(tmp_path / "own.yaml")
     with refused("the file has another structure"):
         load_processor(written(tmp_path / "list.yaml", [1, 2]))
+
+
+def test_a_technology_beside_the_processor_s_file_is_found_from_anywhere(tmp_path, monkeypatch):
+    chips, elsewhere = tmp_path / "chips", tmp_path / "elsewhere"
+    for folder in (chips, elsewhere):
+        folder.mkdir()
+    energies = data("technologies", "horowitz_45nm") | {"dram_pj": 77.0}
+    written(chips / "energies.yaml", energies)
+    path = written(
+        chips / "own.yaml", data("processors", "pe_array_32x7") | {"technology": "energies.yaml"}
+    )
+    monkeypatch.chdir(elsewhere)
+    processor = load_processor(path)
+    assert load_technology(processor.technology).dram_pj == 77
+    # From the current folder as well; and a name that comes along stays one.
+    written(elsewhere / "others.yaml", energies | {"dram_pj": 55.0})
+    path = written(
+        chips / "own.yaml", data("processors", "pe_array_32x7") | {"technology": "others.yaml"}
+    )
+    assert load_technology(load_processor(path).technology).dram_pj == 55
+    written(chips / "cacti_40nm", energies)
+    path = written(
+        chips / "own.yaml", data("processors", "pe_array_32x7") | {"technology": "cacti_40nm"}
+    )
+    assert load_processor(path).technology == "cacti_40nm"

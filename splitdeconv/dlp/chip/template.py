@@ -6,10 +6,10 @@ The comments are the documentation of `Processor`, so that they say what the cod
 import inspect
 import re
 import textwrap
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from ...datafiles import plain_yaml, schema
-from ..processor import Processor, ProcessorLike, load_processor
+from ..processor import Processor, ProcessorLike, Technology, load_processor
 
 _START = "pe_array_32x7"
 _WIDTH = 100
@@ -34,25 +34,33 @@ def template(source: ProcessorLike | None = None) -> str:
         : 800
     """
     processor = load_processor(_START if source is None else source)
-    meanings, kinds = entries(Processor), schema.expectations(Processor)
     # Defaults need no origin, so that a processor may have one for fewer than all.
     origins = dict(processor.origins)
     if source is None:
         taken = f"assumed: that of {processor.name}; replace it by your source"
         origins = dict.fromkeys(origins, taken)
-    values = vars(processor) | {
-        "name": "my_processor",
-        "title": "My processor" if source is None else f"Copy of {processor.name}",
-    }
-    lines, before = _comment(_HEADER), ""
-    for name in (field.name for field in fields(Processor) if field.name != "origins"):
+    title = "My processor" if source is None else f"Copy of {processor.name}"
+    return commented(replace(processor, name="my_processor", title=title, origins=origins), _HEADER)
+
+
+def commented(record: Processor | Technology, header: str) -> str:
+    """A record as the text of its file, with the meaning and type of every key.
+
+    Args:
+        record: what is written.
+        header: the first comment.
+    """
+    cls = type(record)
+    meanings, kinds = entries(cls), schema.expectations(cls)
+    lines, before = _comment(header), ""
+    for name in (field.name for field in fields(cls) if field.name != "origins"):
         meaning = f"{meanings[name]} Expected: {kinds[name]}."
         # One comment for keys that are described together.
         lines += ["", *_comment(meaning)] if meaning != before else []
-        lines.append(f"{name}: {plain_yaml.written(values[name])}")
+        lines.append(f"{name}: {plain_yaml.written(getattr(record, name))}")
         before = meaning
     lines += ["", *_comment(meanings["origins"]), "origins:"]
-    lines += [f"  {name}: {plain_yaml.written(text)}" for name, text in origins.items()]
+    lines += [f"  {name}: {plain_yaml.written(text)}" for name, text in record.origins.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -5,8 +5,16 @@ from dataclasses import dataclass, fields, replace
 import pytest
 
 from splitdeconv.datafiles import plain_yaml
-from splitdeconv.dlp import Processor, load_processor, processors, simulate, template
-from splitdeconv.dlp.chip.template import entries
+from splitdeconv.dlp import (
+    Processor,
+    load_processor,
+    load_technology,
+    processors,
+    simulate,
+    technologies,
+    template,
+)
+from splitdeconv.dlp.chip.template import commented, entries
 from tests.dlp.tables import networks
 from tests.refusals import refused
 
@@ -92,3 +100,12 @@ def test_meanings_are_read_from_a_docstring():
 def test_what_is_no_processor_is_refused():
     with refused("there is no such processor or file"):
         template("pe_array_33x7")
+
+
+@pytest.mark.parametrize("name", technologies())
+def test_a_technology_survives_as_a_commented_file(tmp_path, name):
+    text = commented(load_technology(name), "Energies.")
+    (tmp_path / "energies.yaml").write_text(text, encoding="utf-8")
+    assert load_technology(tmp_path / "energies.yaml") == load_technology(name)
+    assert text.startswith("# Energies.\n")
+    assert "# Of moving 64 bits. Expected: a number.\ndram_pj: 1300\n" in text

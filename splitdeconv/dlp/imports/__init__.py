@@ -1,0 +1,1 @@
+"""Architectures of other simulators, read as processors of this model."""
