@@ -28,6 +28,7 @@ class Costs:
         register: of one bit of a register, read or written.
         buffer: of one bit of each buffer, by operand.
         dram: of one bit.
+        mac_um2: area of a multiplier; None if the file has none.
         others: further values of a `Technology`, by field.
         origins: of each, by field of `Technology`.
     """
@@ -36,6 +37,7 @@ class Costs:
     register: list[float]
     buffer: dict[str, list[float]]
     dram: list[float]
+    mac_um2: float | None = None
     others: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
 
@@ -152,6 +154,19 @@ class Reader:
             if key in data and not any(same(data[key], value) for value in values):
                 expected = " or ".join(shown(value, 40) for value in values)
                 self.refuse(join(path, key), f"expected {expected}, got {shown(data[key], 60)}")
+
+
+def words_per_cycle(flow: str | None, rows: int, cols: int) -> dict[str, int]:
+    """Words that an array takes from, or gives to, each buffer in a cycle.
+
+    Inputs enter at the rows and weights at the columns; if inputs stay, the other way round.
+    Without a dataflow it is the least that any has.
+    """
+    if flow is None:
+        return dict.fromkeys(OPERANDS, min(rows, cols))
+    if flow == "input_stationary":
+        return {"input": cols, "weight": rows, "output": cols}
+    return {"input": rows, "weight": cols, "output": cols}
 
 
 def same(one: Any, other: Any) -> bool:

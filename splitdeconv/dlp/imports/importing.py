@@ -9,7 +9,9 @@ from ...datafiles import plain_yaml
 from ...datafiles.textfile import read_text
 from ...errors import SplitDeconvError, check_choice, shown
 from ..processor import Processor, ProcessorLike, Technology
+from .accelforge import accelforge
 from .architecture import Architecture, Reader
+from .components import TAGS
 from .records import processor_of, technology_of
 from .zigzag import zigzag
 
@@ -30,7 +32,10 @@ class Tool(NamedTuple):
     read: Callable[[Any, Reader], Architecture]
 
 
-TOOLS = {"zigzag": Tool("ZigZag", "operational_array", (), zigzag)}
+TOOLS = {
+    "zigzag": Tool("ZigZag", "operational_array", (), zigzag),
+    "accelforge": Tool("accelforge", "arch", TAGS, accelforge),
+}
 
 
 def import_processor(
@@ -38,11 +43,12 @@ def import_processor(
     tool: str | None = None,
     start: ProcessorLike | None = None,
 ) -> tuple[Processor, Technology | None]:
-    """Read an architecture file of ZigZag as a processor of this model.
+    """Read an architecture file of ZigZag or accelforge as a processor of this model.
 
     Args:
         path: a YAML file. It is read as data; nothing in it is executed.
-        tool: "zigzag" (3.9.1: the file of an accelerator); None to tell it by the file's keys.
+        tool: "zigzag" (3.9.1: the file of an accelerator) or "accelforge" (1.0: the file of an
+            `arch`); None to tell it by the file's keys.
         start: name, path or `Processor`, whose values are taken where the file says nothing: its
             clock, policies and bursts, for instance. By default a small processor of the same kind
             of array. Each value's origin says where it is from.

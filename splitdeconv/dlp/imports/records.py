@@ -60,6 +60,9 @@ def processor_of(
     if values.get("word_bits", base.word_bits) != base.word_bits:
         values["number_type"] = None
         known["number_type"] = f"assumed: integers; {file} does not say"
+    if array is None and base.array == "dot_product":
+        # The same unrolled loops: channels over the columns, reductions over the rows.
+        values["dataflows"] = ["dot_product"]
     values = vars(base) | values | {"origins": _origins(Processor, known, base.name, file)}
     return load_processor(Processor(**values))
 
@@ -96,6 +99,8 @@ def technology_of(costs: Costs, processor: Processor, file: str, tool: str) -> T
         **costs.others,
     }
     spread = f"the spread of the energies in {file}; area as in {base.name}"
+    if costs.mac_um2 is not None:
+        values["mac_um2"] = {type_: costs.mac_um2}
     known = costs.origins | {"low": spread, "high": spread}
     if len({getattr(processor, f"{name}_buffer_kib") for name in OPERANDS}) == 1:
         known["sram_pj"] += "; assumed: the same for twice the size"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import shown
-from .architecture import OPERANDS, Architecture, Costs, Reader, join, listed
+from .architecture import OPERANDS, Architecture, Costs, Reader, join, listed, words_per_cycle
 
 _NAMES = {"I1": "input", "I2": "weight", "O": "output"}
 _DIMENSIONS = ("D1", "D2")
@@ -212,8 +212,8 @@ def _architecture(
         [cost for register in registers.values() for cost in register.costs],
         {name: list(buffer.costs) for name, buffer in buffers.items()},
         list(dram.costs),
-        {"leakage_uw_per_kib": 0.0, "leakage_uw_per_mac": 0.0},
-        {
+        others={"leakage_uw_per_kib": 0.0, "leakage_uw_per_mac": 0.0},
+        origins={
             "mac_pj": reader.origin("operational_array.unit_energy"),
             "register_pj": reader.origin(*(register.path for register in registers.values())),
             "sram_pj": reader.origin(*(buffer.path for buffer in buffers.values())),
@@ -233,13 +233,7 @@ def _check_widths(
     sizes: tuple[int, int],
 ) -> None:
     """Refuse buffers that the array would have to wait for: here it never does."""
-    rows, cols = sizes
-    # Inputs enter at the rows and weights at the columns; if inputs stay, the other way round.
-    sides = {"input": rows, "weight": cols, "output": cols}
-    if flow == "input_stationary":
-        sides |= {"input": cols, "weight": rows}
-    if flow is None:
-        sides = dict.fromkeys(sides, min(rows, cols))
+    sides = words_per_cycle(flow, *sizes)
     for name, count in sides.items():
         kind = "write" if name == "output" else "read"
         width = buffers[name].widths[kind]
