@@ -147,13 +147,25 @@ def _simulate(
     show_mapping: Annotated[
         bool, typer.Option("--mapping", help="print the loop nest of each layer, tile by tile")
     ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="a .png, .svg or .pdf file to draw: energy by layer and part, and the roofline"
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace an existing figure")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Predict cycles, DRAM traffic and energy of layers, and the gain over zero insertion (nzp)."""
-    from ..dlp import compare, load_processor, load_technology, mapping, simulate, workload
+    from ..dlp import compare, load_processor, load_technology, mapping, roof, simulate, workload
     from ..dlp.compare import label
+    from . import figure
 
     # Checked first, before any framework is loaded.
+    if plot is not None:
+        figure.check(plot, overwrite)
     device = load_processor(processor)
     energies = None if technology is None else load_technology(technology)
     options = {"size": size, "network": of}
@@ -178,6 +190,11 @@ def _simulate(
         gains = {part: compared.loc[part, list(_GAINS)].to_dict() for part in totals}
     columns = ("processor", "dataflow", "technology", "method", "skip", "batch", "zeros")
     settings = {name: layers[name].tolist()[0] for name in columns}
+    if plot is not None:
+        before = simulate(table, device, "nzp", **how)
+        subtitle = f"{network} on {device.name}, {settings['dataflow']}, batch {batch}"
+        fig = figure.draw(before, layers, roof(device), label(chosen, skipped), subtitle)
+        figure.write(fig, plot, overwrite)
     if as_json:
         rows = layers.to_dict("records")
         return print_json(network=network, **settings, layers=rows, totals=totals, over_nzp=gains)
@@ -194,6 +211,8 @@ def _simulate(
         echo(f"{names[part]}: {_total(total)}")
     for part, gain in gains.items():
         echo(f"over nzp, {names[part]}: {_gain(gain)}")
+    if plot is not None:
+        echo(f"wrote {plot}")
 
 
 def _gain(gain: Mapping[str, float]) -> str:

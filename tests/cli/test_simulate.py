@@ -320,3 +320,20 @@ def test_interleaving_is_a_choice(run):
         for policy in ("free", "bursts", "pass")
     ]
     assert costs == sorted(set(costs))
+
+
+def test_a_figure_is_written_beside_the_table_and_never_over_another(run, network, tmp_path):
+    command = ("simulate", network, "--processor", "pe_array_32x7", "--plot", tmp_path / "a.svg")
+    plain = run(*command[:4])[1]
+    code, out, err = run(*command)
+    assert (code, out, err) == (0, f"{plain}wrote {tmp_path / 'a.svg'}\n", "")
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "times as fast" in drawn
+    assert all(name in drawn for name in LAYERS)
+    code, out, err = run(*command, "--batch", "2")
+    assert (code, out, "--overwrite" in err) == (1, "", True)
+    code, out, _ = run(*command, "--batch", "2", "--overwrite", "--json")
+    assert (code, json.loads(out)["batch"]) == (0, 2)
+    assert "batch 2" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    code, out, err = run(*command[:-1], tmp_path / "a.bmp")
+    assert (code, out, ".png, .svg, .pdf" in err) == (1, "", True)
