@@ -7,7 +7,7 @@ import typer
 
 from .. import __version__
 from ..errors import suggestion
-from . import convert, plan, processor, simulate
+from . import convert, plan, processor, simulate, sweep
 from .flags import Verb, Verbs
 from .show import echo
 
@@ -67,5 +67,5 @@ def _main(
 ) -> None: ...
 
 
-for verb in (*convert.VERBS, *plan.VERBS, *processor.VERBS, *simulate.VERBS):
+for verb in (*convert.VERBS, *plan.VERBS, *processor.VERBS, *simulate.VERBS, *sweep.VERBS):
     app.command(verb.__name__.strip("_"), cls=_Verb)(verb)
