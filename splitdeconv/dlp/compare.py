@@ -87,8 +87,8 @@ def compare(
           variant     part  speedup  energy_saving
         0     nzp   deconv     1.00           0.00
         1     nzp  network     1.00           0.00
-        2   sd-WA   deconv     3.89           0.35
-        3   sd-WA  network     2.85           0.25
+        2   sd-WA   deconv     3.89           0.40
+        3   sd-WA  network     2.85           0.29
     """
     machine = load_processor(processor)
     sources = networks if isinstance(networks, dict) else {name: name for name in networks}
@@ -141,8 +141,8 @@ def sensitivity(table: pd.DataFrame) -> pd.DataFrame:
         >>> bands = bands.query("variant == 'sd-WA' and part == 'deconv' and energy_part == 'dram'")
         >>> print(bands[["end", "energy_saving"]].round(2).to_string(index=False))
          end  energy_saving
-         low           0.50
-        high           0.16
+         low           0.53
+        high           0.23
     """
     keys = ["network", "processor", "technology", "zeros", "part"]
     columns = [f"energy_{name}_pj" for name in PARTS]

@@ -116,12 +116,12 @@ def _side(
     result = []
     for table in tables.values():
         work = lower(table, method)
-        found = evaluate(work, table, machine, method, skip or "none", **how)
-        columns = [found["cycles"], *(found[f"energy_{part}_pj"] for part in PARTS)]
+        values = evaluate(work, table, machine, method, skip or "none", **how)
+        columns = [values["cycles"], *(values[f"energy_{part}_pj"] for part in PARTS)]
         shape = (machine.input_buffer_kib.shape[0], len(table))
-        values = np.stack([np.broadcast_to(column, shape) for column in columns])
+        sums = np.stack([np.broadcast_to(column, shape) for column in columns])
         deconv = (table["kind"] == "deconv").to_numpy()
-        result.append(np.stack([values[..., deconv].sum(-1), values.sum(-1)]))
+        result.append(np.stack([sums[..., deconv].sum(-1), sums.sum(-1)]))
     return np.stack(result).transpose(1, 3, 0, 2)
 
 
@@ -167,21 +167,21 @@ def draw(count: int, seed: int, technology: str = "cacti_40nm") -> NumpyArray:
     return np.exp(random.uniform(ends[:, 0], ends[:, 1], (count, len(PARTS))))
 
 
-def ends(found: Gains, factors: NumpyArray | None = None) -> pd.DataFrame:
+def ends(gained: Gains, factors: NumpyArray | None = None) -> pd.DataFrame:
     """The least and the greatest gain of each structure, and its distance from what is published.
 
     Args:
-        found: of `gains`.
+        gained: of `gains`.
         factors: one row of `draw`; None for the technology's own constants.
 
     Returns:
         The structures with ``speed_low``, ``speed_high``, ``saving_low``, ``saving_high``, and
         ``error``: the root mean square of their four relative errors.
     """
-    saving = _saving(found, np.ones((1, len(PARTS))) if factors is None else factors[None])[..., 0]
-    table = found.structures.assign(
-        speed_low=found.speedup.min(1),
-        speed_high=found.speedup.max(1),
+    saving = _saving(gained, np.ones((1, len(PARTS))) if factors is None else factors[None])[..., 0]
+    table = gained.structures.assign(
+        speed_low=gained.speedup.min(1),
+        speed_high=gained.speedup.max(1),
         saving_low=saving.min(1),
         saving_high=saving.max(1),
     )
@@ -191,17 +191,17 @@ def ends(found: Gains, factors: NumpyArray | None = None) -> pd.DataFrame:
     return table.assign(error=np.sqrt((errors**2).mean(1)))
 
 
-def savings(found: Gains) -> pd.DataFrame:
+def savings(gained: Gains) -> pd.DataFrame:
     """The energy that each structure saves on each network, with the technology's constants."""
-    saving = _saving(found, np.ones((1, len(PARTS))))[..., 0]
-    return pd.DataFrame(saving, columns=found.networks, index=found.structures.index)
+    saving = _saving(gained, np.ones((1, len(PARTS))))[..., 0]
+    return pd.DataFrame(saving, columns=gained.networks, index=gained.structures.index)
 
 
-def posterior(found: Gains, factors: NumpyArray) -> pd.DataFrame:
+def posterior(gained: Gains, factors: NumpyArray) -> pd.DataFrame:
     """How well each structure fits what is published, if its constants are drawn.
 
     Args:
-        found: of `gains`.
+        gained: of `gains`.
         factors: of `draw`.
 
     Returns:
@@ -210,24 +210,24 @@ def posterior(found: Gains, factors: NumpyArray) -> pd.DataFrame:
         both ends of the speedup.
     """
     low, high = PUBLISHED["energy_saving"]
-    likelihood = np.empty(len(found.structures))
+    likelihood = np.empty(len(gained.structures))
     for first in range(0, len(likelihood), 256):
         part = slice(first, first + 256)
-        some = found._replace(before=found.before[part], after=found.after[part])
+        some = gained._replace(before=gained.before[part], after=gained.after[part])
         saving = _saving(some, factors)
         distance = (saving.min(1) - low) ** 2 + (saving.max(1) - high) ** 2
         likelihood[part] = np.exp(-distance / (2 * SPREAD["energy_saving"] ** 2)).mean(1)
-    speed = found.speedup.min(1), found.speedup.max(1)
+    speed = gained.speedup.min(1), gained.speedup.max(1)
     pairs = zip(speed, PUBLISHED["speedup"], strict=True)
     distance = sum((value - end) ** 2 for value, end in pairs)
     both = likelihood * np.exp(-distance / (2 * SPREAD["speedup"] ** 2))
     shares = {"energy": likelihood / likelihood.sum(), "all_ends": both / both.sum()}
-    return found.structures.assign(**shares)
+    return gained.structures.assign(**shares)
 
 
-def _saving(found: Gains, factors: NumpyArray) -> NumpyArray:
+def _saving(gained: Gains, factors: NumpyArray) -> NumpyArray:
     """(structures, networks, draws)."""
-    return 1 - (found.after @ factors.T) / (found.before @ factors.T)
+    return 1 - (gained.after @ factors.T) / (gained.before @ factors.T)
 
 
 def neighbours(table: pd.DataFrame, row: int) -> pd.DataFrame:
@@ -246,6 +246,6 @@ def neighbours(table: pd.DataFrame, row: int) -> pd.DataFrame:
     for name in AXES:
         others = [column for column in AXES if column != name]
         alike = (table[others] == centre[others]).all(axis=1) & (table[name] != centre[name])
-        found = table[alike]
-        parts.append(found.assign(knob=name, value=found[name].astype(str)))
+        others = table[alike]
+        parts.append(others.assign(knob=name, value=others[name].astype(str)))
     return pd.concat(parts)

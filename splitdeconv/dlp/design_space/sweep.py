@@ -136,7 +136,7 @@ def sweep(
         >>> cube = sd.dlp.sweep(["dcgan"], "pe_array_32x7", {"dram_gb_s": [0.1, 12.8]})
         >>> cycles = cube.cycles.sel({"part": "deconv", "skip": "none", "network": "dcgan"})
         >>> (cycles.sel({"method": "nzp"}) / cycles.sel({"method": "sd"})).round(2).values.tolist()
-        [0.66, 2.73]
+        [0.73, 2.73]
     """
     require("xarray", "sweep")
     machine = load_processor(processor)

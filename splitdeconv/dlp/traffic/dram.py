@@ -88,8 +88,8 @@ def _words(
         used, at = np.unique(places[rows], return_inverse=True)
         for layer, ((apart, together), groups) in enumerate(every):
             shared = together if share else None
-            found = Traffic(apart, shared, different[used]).batches(int(images))
-            result[:, rows, layer] = groups * found[:, at]
+            least = Traffic(apart, shared, different[used]).batches(int(images))
+            result[:, rows, layer] = groups * least[:, at]
     return result.reshape(4, *joint[:-1], len(every))
 
 

@@ -101,31 +101,31 @@ def run_once(shape: Shape, room: Room, images: int) -> NumpyArray:
     if new:
         # Splitting a batch asks for every smaller number of images, too.
         numbers = range(1, images + 1) if images <= _SPLIT else (images,)
-        found = _search(shape, room[np.array(new)], numbers)
-        for number, result in zip(numbers, found, strict=True):
+        results = _search(shape, room[np.array(new)], numbers)
+        for number, result in zip(numbers, results, strict=True):
             memory.update({(number, keys[index][1]): result[:, at] for at, index in enumerate(new)})
     return np.stack([memory[key] for key in keys], axis=1)
 
 
 @lru_cache(maxsize=2048)
 def _memory(shape: Shape, flow: str, policy: str) -> dict[tuple[int, bytes], NumpyArray]:
-    """What `run_once` found, by images and room."""
+    """Results of `run_once`, by images and room."""
     return {}
 
 
 def _search(shape: Shape, room: Room, numbers: Sequence[int]) -> NumpyArray:
     """The best nests for each number of images: (numbers, 10, K)."""
-    found = _best(shape, room, numbers)
+    best = _best(shape, room, numbers)
     if len(shape.taps) == 1:
         for number, piece in enumerate(pieces(shape.height, shape.width), start=1):
-            tight = np.flatnonzero(np.isinf(found[0, 0]) | (found[0, -1] > 0))
+            tight = np.flatnonzero(np.isinf(best[0, 0]) | (best[0, -1] > 0))
             if not len(tight):
                 break
             cut = _best(replace(shape, pieces=piece), room[tight], numbers)
             cut[:, -1] = number
-            for part, other in zip(found, cut, strict=True):
+            for part, other in zip(best, cut, strict=True):
                 part[:, tight] = _lesser(part[:, tight], other)
-    return found
+    return best
 
 
 def _best(shape: Shape, room: Room, numbers: Sequence[int]) -> NumpyArray:
@@ -157,11 +157,11 @@ def _best(shape: Shape, room: Room, numbers: Sequence[int]) -> NumpyArray:
                         chunk, visits = order.returns(
                             tiles.at(tile), room[rows], group, filter_tile
                         )
-                        found = (inputs * images, filters * turns, spilled * images)
+                        moved = (inputs * images, filters * turns, spilled * images)
                         sums = 2 * shape.outputs * images * visits
                         fixed = (np.full(len(rows), value) for value in (place, group))
                         choice = (*fixed, tile, filter_tile, chunk, np.zeros(len(rows)))
-                        column = np.stack([*found, sums, *choice]).astype(float)
+                        column = np.stack([*moved, sums, *choice]).astype(float)
                         better = _is_less(column, result[:4, rows])
                         result[:, rows[better]] = column[:, better]
     return best

@@ -125,9 +125,10 @@ def mapping(
         >>> nests = sd.dlp.mapping("dcgan", "pe_array_32x7")
         >>> print(nests["deconv1"][0])
         1 image, 4 phases together
-          for output channels in 32 tiles of 4
-            tile: 16,384 words of input, 36,864 of filters
-            DRAM: 16,384 words of input, 1,179,648 of filters
+          for phases in 2 tiles of 2
+            for output channels in 19 tiles of 7
+              tile: 16,384 words of input, 32,256 of filters
+              DRAM: 16,384 words of input, 1,179,648 of filters
     """
     machine = load_processor(processor)
     batch = check_count(batch, "batch", "mapping")
@@ -184,18 +185,18 @@ def _merged(nests: Iterator[Nest]) -> list[Nest]:
 
 
 def _nest(shape: Shape, room: Room, images: int, runs: int) -> Nest:
-    found = dict(zip(ROWS, run_once(shape, room, images)[:, 0].tolist(), strict=True))
+    choice = dict(zip(ROWS, run_once(shape, room, images)[:, 0].tolist(), strict=True))
     piece = None
-    if found["pieces"]:
-        piece = pieces(shape.height, shape.width)[int(found["pieces"]) - 1]
+    if choice["pieces"]:
+        piece = pieces(shape.height, shape.width)[int(choice["pieces"]) - 1]
         shape = replace(shape, pieces=piece)
-    order = orders(shape, room.policy == "dram")[int(found["order"])]
-    tile = order.tiles.at(np.array([int(found["tile"])]))
-    group, place, chunk = (int(found[name]) for name in ("group", "place", "chunk"))
+    order = orders(shape, room.policy == "dram")[int(choice["order"])]
+    tile = order.tiles.at(np.array([int(choice["tile"])]))
+    group, place, chunk = (int(choice[name]) for name in ("group", "place", "chunk"))
     held = group if order.holds_group else 1
     filters = order.filters
     channels = int(filters.phases[place] * filters.channels[place])
-    keeps = "inner map" in order.loops and found["chunk"] < order.nests.reductions
+    keeps = "inner map" in order.loops and choice["chunk"] < order.nests.reductions
     return Nest(
         runs,
         images,
@@ -204,9 +205,9 @@ def _nest(shape: Shape, room: Room, images: int, runs: int) -> Nest:
         int(tile.window[0]) * chunk * held,
         int(filters.words[place]) * chunk,
         int(tile.pixels[0]) * group * channels if keeps else 0,
-        int(found["inputs"]),
-        int(found["filters"]),
-        int(found["spilled"]),
+        int(choice["inputs"]),
+        int(choice["filters"]),
+        int(choice["spilled"]),
         piece,
     )
 

@@ -68,7 +68,7 @@ class Nests:
         rows, columns = shape.pieces or (None, None)
         self.shape = shape
         self.sides = tilings(shape.height, rows), tilings(shape.width, columns)
-        #: Tiles of the input channels, at the most; pieces of filters count like channels.
+        #: At most so many tiles of the input channels; pieces of filters count like channels.
         self.reductions = shape.c_in
         taps = shape.taps
         if shape.pieces:

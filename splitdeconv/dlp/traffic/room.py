@@ -74,7 +74,7 @@ class Room:
         )
 
     def labels(self) -> list[bytes]:
-        """What tells each processor from those whose sizes differ."""
+        """A key for each processor, different where sizes differ."""
         return [row.tobytes() for row in np.hstack(self._columns())]
 
     def distinct(self, inputs: bool = True) -> tuple["Room", NumpyArray]:

@@ -87,9 +87,9 @@ def tilings(side: Side, taps: int | None = None) -> Tilings:
         before = np.where(tile == 0, 0, np.roll(e, 1))
         fresh = _words(np.minimum(np.maximum(a, before), e), e, side.insertion)
         sliding += np.add.reduceat(fresh, first)
-    found = Tilings(size, count, window, apart, sliding)
-    keep = _unbeaten(found)
-    return Tilings(*(values[keep] for values in vars(found).values()))
+    every = Tilings(size, count, window, apart, sliding)
+    keep = _unbeaten(every)
+    return Tilings(*(values[keep] for values in vars(every).values()))
 
 
 def cuts(total: int) -> NumpyArray:
@@ -133,15 +133,15 @@ def _words(begin: NumpyArray, end: NumpyArray, spread: int) -> NumpyArray:
     return -(-end // spread) + -begin // spread
 
 
-def _unbeaten(found: Tilings) -> NumpyArray:
+def _unbeaten(every: Tilings) -> NumpyArray:
     """Places of the tilings worth a look, so few that pairs of two axes stay few."""
     # Of the same number of tiles the smallest tile is best, but for a larger one whose boundaries
     # fall into the padding.
-    order = np.lexsort((found.size, found.count))
-    starts = np.flatnonzero(np.diff(found.count[order], prepend=-1))
+    order = np.lexsort((every.size, every.count))
+    starts = np.flatnonzero(np.diff(every.count[order], prepend=-1))
     least = np.repeat(order[starts], np.diff(np.append(starts, len(order))))
     better = order == least
-    for reads in (found.window, found.apart, found.sliding):
+    for reads in (every.window, every.apart, every.sliding):
         better |= reads[order] < reads[least]
     some = np.sort(order[better])
-    return some[front(*(values[some] for values in vars(found).values()))]
+    return some[front(*(values[some] for values in vars(every).values()))]

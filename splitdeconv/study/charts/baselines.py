@@ -16,7 +16,7 @@ _GREY = "0.9"
 
 
 def shares(table: pd.DataFrame, axes: Mapping[str, str], column: str, title: str) -> "Figure":
-    """The share of each value of each axis in a likelihood, one panel an axis.
+    """The share of each value of each axis in a likelihood, a panel for each axis.
 
     Args:
         table: of `splitdeconv.study.baselines.posterior`.
@@ -105,7 +105,7 @@ def by_network(table: pd.DataFrame, names: Mapping[int, str], title: str) -> "Fi
 
 
 def knobs(table: pd.DataFrame, title: str) -> "Figure":
-    """How far the range of energy saved moves if one choice is another: a row for each choice.
+    """How far the range of energy saved moves if one choice is another, one row per choice.
 
     Args:
         table: ``knob`` and ``value`` (text), ``saving_low`` and ``saving_high``; the first row is

@@ -76,8 +76,9 @@ def _dequantizer(scope: Scope, name: str) -> NodeProto | None:
             return None
         scope, name = home, node.input[0]
         node = scope.producer(name)
-    found = node is not None and node.op_type == "DequantizeLinear"
-    return node if found and node is not None and node.domain in DEFAULT_DOMAINS else None
+    if node is None or node.op_type != "DequantizeLinear" or node.domain not in DEFAULT_DOMAINS:
+        return None
+    return node
 
 
 def _has_one_scale(node: NodeProto, scope: Scope) -> bool:
