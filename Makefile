@@ -188,8 +188,23 @@ build/peers/.installed: tools/peers/requirements.txt tools/peers/sources.txt
 	@build/peers/bin/python -m pip check --quiet --disable-pip-version-check
 	@touch $@
 
-peers: $(READY) build/peers/.installed ## Compare cycles and energy with SCALE-Sim and ZigZag, into data/measured
-	@$(RUN) -m tools.peers build/peers
+# accelforge needs a Python of its own; without one, the others are compared alone.
+PYTHON312 ?= python3.12
+
+build/accelforge/.installed: tools/peers/accelforge.txt
+	@rm -rf build/accelforge
+	@if "$(PYTHON312)" -c '' 2>/dev/null; then \
+	    echo "Installing accelforge into build/accelforge; this takes a minute."; \
+	    "$(PYTHON312)" -m venv build/accelforge && \
+	    build/accelforge/bin/python -m pip install $(BY_HASH) --no-deps \
+	        --only-binary :all: -r tools/peers/accelforge.txt && \
+	    build/accelforge/bin/python -m pip check --quiet --disable-pip-version-check && touch $@; \
+	else \
+	    echo "accelforge is left out: $(PYTHON312) does not run; make peers PYTHON312=PATH names another"; \
+	fi
+
+peers: $(READY) build/peers/.installed build/accelforge/.installed ## Compare the processor model with SCALE-Sim, ZigZag and accelforge, into data/measured
+	@$(RUN) -m tools.peers build
 
 # ---- upkeep ---------------------------------------------------------------------------------------------------------
 
@@ -204,6 +219,7 @@ lock: ## Compile the lock and the other pinned files again, by uv; LOCK=--upgrad
 	@$(PEERS) tools/peers/requirements.in --no-emit-package multiprocessing-on-dill \
 	    -o tools/peers/requirements.txt $(LOCK)
 	@$(PEERS) tools/peers/sources.in --no-deps -o tools/peers/sources.txt $(LOCK)
+	@$(PEERS) --python-version 3.12 tools/peers/accelforge.in -o tools/peers/accelforge.txt $(LOCK)
 
 clean: ## Remove what was built: build/, figures/ and caches; .venv, data/cache and my_figures stay
 	rm -rf build dist figures *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,6 +11,7 @@ PINNED = (
     "tests/lowest.txt",
     "tools/peers/requirements.txt",
     "tools/peers/sources.txt",
+    "tools/peers/accelforge.txt",
 )
 
 
@@ -36,7 +37,8 @@ def test_every_package_has_a_version_and_hashes(path):
 
 def test_the_simulators_are_pinned_as_asked():
     folder = ROOT / "tools" / "peers"
-    for asked, pinned in (("requirements.in", "requirements.txt"), ("sources.in", "sources.txt")):
+    for stem in ("requirements", "sources", "accelforge"):
+        asked, pinned = f"{stem}.in", f"{stem}.txt"
         wanted = dict(
             re.findall(r"^([a-z0-9-]+)==(\S+)", (folder / asked).read_text(), re.MULTILINE)
         )
@@ -61,9 +63,8 @@ def asked(checkout):
         for path in PINNED[1:]:
             checkout.write(path, (ROOT / path).read_text())
         options = {"set": {"PIP_USER": "1", "PIP_REQUIRE_HASHES": "0"}}
-        result = checkout.run(
-            "make", target, f"PYTHON={checkout.root / 'bin' / 'python'}", **options
-        )
+        names = [f"{name}={checkout.root / 'bin' / 'python'}" for name in ("PYTHON", "PYTHON312")]
+        result = checkout.run("make", target, *names, **options)
         assert result.returncode == 0, result.stderr
         return [line for line in log.read_text().splitlines() if "pip install" in line]
 
@@ -75,6 +76,7 @@ def asked(checkout):
     [
         ("test-lowest", ["tests/lowest.txt"]),
         ("build/peers/.installed", ["tools/peers/requirements.txt", "tools/peers/sources.txt"]),
+        ("build/accelforge/.installed", ["tools/peers/accelforge.txt"]),
     ],
 )
 def test_pip_installs_by_hash_and_builds_nothing_but_what_is_named(asked, target, files):

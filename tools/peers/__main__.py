@@ -1,36 +1,59 @@
-"""Compare the processor model with SCALE-Sim and ZigZag: ``python -m tools.peers ENVIRONMENT``.
+"""Compare the processor model with other simulators: ``python -m tools.peers FOLDER``.
 
-Exports networks, runs both simulators on them in their own environment, prints how far the numbers
-agree, and writes data/measured/peers_cycles.csv and peers_energy.csv.
+FOLDER holds their environments, `peers` and, where Python 3.12 is at hand, `accelforge`; see the
+Makefile. Exports networks, runs the simulators, prints how far the numbers agree, and writes
+data/measured/peers_cycles.csv, peers_energy.csv and peers_traffic.csv.
 """
 
-import os
-import subprocess
+import json
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
-from splitdeconv.dlp.export.convolutions import export
-from splitdeconv.dlp.processor import load_processor, load_technology
-from splitdeconv.dlp.simulate import simulate
+from splitdeconv.dlp.export.convolutions import convolutions, export
+from splitdeconv.dlp.processor import load_processor
 from splitdeconv.dlp.workload import workload
 from splitdeconv.study import measured
 
-from . import agreement
+from . import agreement, report
+from .jobs import Job, run_all
+from .shared import least, shape
 
-#: The one of data/reference; and one with strided and wide convolutions, and kernels that the
-#: stride does not divide.
-NETWORKS = {"dcgan": {}, "fst": {"size": 32}}
+NETWORKS = ("dcgan", "sngan", "artgan", "gpgan", "mde", "fst")
 METHODS = ("nzp", "sd")
 PROCESSORS = ("pe_array_16x16", "pe_array_32x7")
-DATAFLOWS = ("output_stationary", "weight_stationary", "input_stationary")
+#: Those that each simulator runs; a ZigZag search takes 10 s a convolution, SCALE-Sim a fraction.
+DATAFLOWS = {
+    "scalesim": ("output_stationary", "weight_stationary"),
+    "zigzag": ("output_stationary",),
+}
 PEERS = {"scalesim": "SCALE-Sim 3.0.0", "zigzag": "ZigZag 3.9.1"}
-#: SCALE-Sim's memories step some 10,000 cycles in a second.
-STEPPED = 100_000
+ACCELFORGE = "accelforge 1.0.467"
+#: Up to so many cycles, SCALE-Sim steps its memories: some 10,000 in a second.
+STEPPED = 20_000
+#: Words of the buffer that accelforge shares among all operands: so small that most of `LAYERS`
+#: move more than everything once.
+SHARED = 32_768
+#: What accelforge maps: network, method, layer. Stored zeros, one phase of a split layer and plain
+#: convolutions; strides, large maps, many channels, few.
+LAYERS = (
+    ("dcgan", "nzp", "deconv1"),
+    ("dcgan", "nzp", "deconv2"),
+    ("dcgan", "nzp", "deconv3"),
+    ("dcgan", "sd", "deconv1"),
+    ("sngan", "nzp", "deconv2"),
+    ("sngan", "nzp", "to_rgb"),
+    ("artgan", "sd", "deconv3"),
+    ("gpgan", "nzp", "conv2"),
+    ("mde", "nzp", "conv5"),
+    ("mde", "nzp", "upconv5"),
+    ("mde", "sd", "upconv1"),
+    ("mde", "nzp", "disp1"),
+    ("fst", "nzp", "conv3"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,73 +73,84 @@ class Run:
         values = (PEERS[self.peer], self.network, self.method, array, self.dataflow)
         return dict(zip(("peer", "network", "method", "array", "dataflow"), values, strict=True))
 
-    def results(self, python, folder):
-        """Export, run, and read: (convolutions, results)."""
-        folder = folder / "_".join(
+    @property
+    def table(self):
+        """The layers: to ZigZag, which takes its time, the transposed convolutions alone."""
+        table = workload(self.network)
+        return table[table["kind"] == "deconv"] if self.peer == "zigzag" else table
+
+    def folder(self, runs):
+        """Where it is exported to."""
+        return runs / "_".join(
             (self.peer, self.network, self.method, self.processor, self.dataflow)
         )
-        table = workload(self.network, **NETWORKS[self.network])
-        rows = export(table, self.processor, folder, self.peer, self.method, self.dataflow)
-        script = Path(__file__).with_name(f"run_{self.peer}.py")
-        arguments = [str(STEPPED)] if self.peer == "scalesim" else []
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-        done = subprocess.run(
-            [python, script, folder, *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit(f"{PEERS[self.peer]} failed in {folder}:\n{done.stderr[-2000:]}")
-        print(f"{PEERS[self.peer]}: {', '.join(list(self.labels.values())[1:])}", flush=True)
-        return rows, pd.read_csv(folder / "results.csv")
+
+    def compared(self, runs):
+        """Cycles beside ours and, of ZigZag, energies; else None."""
+        rows = convolutions(self.table, self.method)
+        results = pd.read_csv(self.folder(runs) / "results.csv")
+        processor = load_processor(self.processor)
+        compare = getattr(agreement, self.peer)
+        counted = compare(rows, results, processor, self.dataflow).assign(**self.labels)
+        if self.peer != "zigzag":
+            return counted, None
+        spent = agreement.energies(rows, results, self.table, processor, self.method, self.dataflow)
+        return counted, spent.assign(**self.labels)
 
 
-def main(environment):
+def main(environments):
     """Run everything, print and write the tables."""
-    python, folder = Path(environment) / "bin" / "python", Path(environment) / "runs"
-    runs = [Run(*parts) for parts in product(PEERS, NETWORKS, METHODS, PROCESSORS, DATAFLOWS)]
-    for name, options in NETWORKS.items():
-        workload(name, **options)  # once, before the threads
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda run: run.results(python, folder), runs))
-    counted, spent = [], []
-    for run, (rows, results) in zip(runs, found, strict=True):
-        processor = load_processor(run.processor)
-        compare = getattr(agreement, run.peer)
-        counted.append(compare(rows, results, processor, run.dataflow).assign(**run.labels))
-        if run.peer == "zigzag":
-            table = workload(run.network, **NETWORKS[run.network])
-            technology = load_technology(processor.technology)
-            whole = simulate(table, processor, run.method, dataflow=run.dataflow, zeros="stored")
-            alone = simulate(agreement.apart(rows), processor, dataflow=run.dataflow)
-            energies = agreement.energies(rows, results, whole, alone, technology)
-            spent.append(energies.assign(**run.labels))
-    counted, spent = pd.concat(counted), pd.concat(spent)
-    report(counted, agreement.ratios(spent))
+    environments = Path(environments)
+    folder = environments / "peers" / "runs"
+    runs = [
+        Run(peer, *parts)
+        for peer in PEERS
+        for parts in product(NETWORKS, METHODS, PROCESSORS, DATAFLOWS[peer])
+    ]
+    for run in runs:
+        export(run.table, run.processor, run.folder(folder), run.peer, run.method, run.dataflow)
+    jobs = []
+    for peer, processor in product(PEERS, PROCESSORS):
+        folders = [
+            run.folder(folder) for run in runs if (run.peer, run.processor) == (peer, processor)
+        ]
+        python, options = environments / "peers/bin/python", [STEPPED] * (peer == "scalesim")
+        jobs.append(Job(peer, python, f"{peer}_{processor}", options, folders))
+    python = environments / "accelforge/bin/python"
+    mapped = folder / "accelforge"
+    if python.exists():
+        mapped.mkdir(parents=True, exist_ok=True)
+        single = stated()
+        single.to_csv(mapped / "convolutions.csv", index=False)
+        best = [least(shape(row), SHARED) for row in single.to_dict("records")]
+        nests = {name: one.nest for name, one in zip(single["name"], best, strict=True)}
+        (mapped / "nests.json").write_text(json.dumps(nests))
+        jobs.append(Job("accelforge", python, "accelforge", [SHARED], [mapped]))
+    run_all(jobs)
+    found = [run.compared(folder) for run in runs]
+    counted, spent = (pd.concat(parts) for parts in zip(*found, strict=True))
+    print(report.cycles(counted))
+    print(report.energies(agreement.ratios(spent)))
     print(measured.write("peers_cycles", counted))
     print(measured.write("peers_energy", spent))
+    if python.exists():
+        moved = agreement.accelforge(single, pd.read_csv(mapped / "results.csv"), best)
+        moved = moved.assign(peer=ACCELFORGE)
+        print(report.traffic(moved))
+        print(measured.write("peers_traffic", moved, digits=9))
+    else:
+        print(f"{ACCELFORGE} was left out: it needs python3.12")
 
 
-def report(counted, ratios):
-    """Print how far the numbers agree."""
-    equal = counted["ours"] == counted["theirs"]
-    groups = counted.assign(equal=equal, equal_where_same=equal & counted["same"])
-    keys = ["peer", "network", "method", "array", "dataflow"]
-    columns = {
-        "convolutions": ("equal", "size"),
-        "equal": ("equal", "sum"),
-        "same_mapping": ("same", "sum"),
-    }
-    summary = groups.groupby(keys, sort=False).agg(
-        **columns, equal_where_same=("equal_where_same", "sum")
-    )
-    print("\ncycles of stated convolutions (ZigZag: without fill, drain and stalls)")
-    print(summary.reset_index().to_string(index=False))
-    print("\nenergy of NZP over that of SD, transposed convolutions, same constants")
-    print("(alone: each convolution reads its input from DRAM, as ZigZag has it)")
-    print(ratios.to_string(index=False, float_format="{:.3f}".format))
+def stated():
+    """The convolutions of `LAYERS`, each run once."""
+    parts = []
+    for network, method, layer in LAYERS:
+        rows = convolutions(network, method)
+        (row,) = rows[rows["layer"] == layer].to_dict("records")
+        name = f"{network}_{method}_{layer}"
+        parts.append({**row, "name": name, "network": network, "method": method})
+    return pd.DataFrame(parts)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,17 @@
-"""Our numbers beside those of SCALE-Sim and ZigZag, on the convolutions exported to them."""
+"""Our numbers beside those of other simulators, on the convolutions exported to them."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from splitdeconv.dlp import cycles
+from splitdeconv.dlp.energy import sram_pj
 from splitdeconv.dlp.export.zigzag import rectangle
+from splitdeconv.dlp.processor import load_technology
+from splitdeconv.dlp.simulate import simulate
 from splitdeconv.dlp.steps import input_tiles, issued, weight_tiles
+
+_BUFFERS = ("input_buffer_kib", "weight_buffer_kib", "output_buffer_kib")
 
 
 def scalesim(rows, results, processor, dataflow):
@@ -64,7 +71,7 @@ def _tiles_are_rectangles(rows, pixels):
     return -(-rows["out_h"] * rows["out_w"] // pixels) == rectangles
 
 
-def energies(rows, results, simulated, alone, technology):
+def energies(rows, results, table, processor, method, dataflow):
     """Energy of each layer, all without leakage and interleaving, which ZigZag does not know.
 
     The convolution of NZP that ZigZag was given reads its zeros from DRAM, as ours does with zeros
@@ -72,36 +79,59 @@ def energies(rows, results, simulated, alone, technology):
 
     Args:
         rows, results: as for `zigzag`.
-        simulated: what `splitdeconv.dlp.simulate` returned of the same run.
-        alone: the same of `apart(rows)`.
-        technology: the `Technology` of all.
+        table: the layers.
+        processor, method, dataflow: as exported.
 
     Returns:
-        DataFrame: layer, kind, ours_pj; alone_pj, ours if each convolution reads its input from
-            DRAM, as ZigZag has it, which runs them one by one; theirs_pj.
+        DataFrame: layer, kind, times; ours_pj; alone_pj, ours as ZigZag has the memories (see
+            `alone`); theirs_pj; least_pj, theirs if ZigZag had moved as few words as `alone`;
+            alone_words and theirs_words, moved from and to DRAM.
     """
+    technology = load_technology(processor.technology)
     found = _beside(rows, results)
-    layers = simulated[["name", "kind"]].rename(columns={"name": "layer"})
+    whole = simulate(table, processor, method, dataflow=dataflow, zeros="stored")
+    layers = whole[["name", "kind"]].rename(columns={"name": "layer"})
+    single = alone(rows, processor, dataflow)
+    byte = technology.dram_pj / 8
+    dram = found[["dram_input_pj", "dram_weight_pj", "dram_output_pj"]].sum(axis=1)
     columns = {
-        "alone_pj": comparable(alone, technology).to_numpy(),
+        "alone_pj": comparable(single, technology).to_numpy(),
         "theirs_pj": found["energy_pj"],
+        "alone_words": single["dram_bytes"].to_numpy() * 8 / processor.word_bits,
+        "theirs_words": dram / byte * 8 / processor.word_bits,
     }
+    # What a word costs in DRAM, and in the buffer that it passes.
+    cost = byte + float(sram_pj(technology, _kib(processor))) / 8
+    more = (columns["theirs_words"] - columns["alone_words"]) * processor.word_bits / 8
+    columns["least_pj"] = columns["theirs_pj"] - more * cost
     products = {name: found["times"] * values for name, values in columns.items()}
-    sums = found[["layer"]].assign(**products)
+    sums = found[["layer"]].assign(times=found["times"], **products)
     sums = sums.groupby("layer", sort=False).sum().reindex(layers["layer"]).reset_index(drop=True)
-    return layers.assign(ours_pj=comparable(simulated, technology), **sums)
+    return layers.assign(ours_pj=comparable(whole, technology), **sums)
+
+
+def alone(rows, processor, dataflow):
+    """Stated convolutions simulated with memories as ZigZag has them.
+
+    Each runs by itself and reads its padding from DRAM; what is worked on may fill a buffer, where
+    ours keeps half of it for what comes next; sums may go to DRAM and back.
+    """
+    technology = load_technology(processor.technology)
+    kib = _kib(processor)
+    # The double of a buffer, at the energy of the buffer.
+    access = float(sram_pj(technology, kib))
+    machine = replace(processor, sums="dram", **dict.fromkeys(_BUFFERS, 2 * kib))
+    costs = replace(technology, sram_pj=((kib, access), (2 * kib, access)))
+    return simulate(apart(rows), machine, dataflow=dataflow, technology=costs)
 
 
 def apart(rows):
-    """Stated convolutions as a network of their own, each of which is a layer."""
-    window = {"k": "taps", "stride": "stride", "dilation": "dilation", "in": "in"}
-    table = rows[["name", "c_in", "c_out"]].assign(kind="conv", padding="EXPLICIT")
+    """Stated convolutions as a network of their own, each a layer over a map with its padding."""
+    table = rows[["name", "c_in", "c_out"]].assign(kind="conv", padding="VALID")
     for side in "hw":
-        sizes = {name: rows[f"{field}_{side}"] for name, field in window.items()}
-        reach = sizes["dilation"] * (sizes["k"] - 1) + 1
-        span = (rows[f"out_{side}"] - 1) * sizes["stride"] + reach
-        added = (span - sizes["in"]).clip(lower=0)
-        sizes |= {"before": added // 2, "end": added - added // 2}
+        k, stride, dilation = (rows[f"{name}_{side}"] for name in ("taps", "stride", "dilation"))
+        span = (rows[f"out_{side}"] - 1) * stride + dilation * (k - 1) + 1
+        sizes = {"in": span, "k": k, "stride": stride, "dilation": dilation}
         table = table.assign(**{f"{name}_{side}": values for name, values in sizes.items()})
     return table
 
@@ -119,17 +149,54 @@ def ratios(table):
         table: rows of `energies` with the columns network, method, array and dataflow.
 
     Returns:
-        DataFrame: network, array, dataflow; ours, alone, theirs (ratios); difference and
-            difference_alone, relative to theirs.
+        DataFrame: network, array, dataflow; ours, alone, theirs, least (ratios); difference and
+            difference_alone, relative to theirs; difference_least, of alone to least; nzp_words
+            and sd_words, what ZigZag moves from and to DRAM over what `alone` does.
     """
-    keys, columns = ["network", "array", "dataflow"], ["ours", "alone", "theirs"]
-    chosen = table[table["kind"] == "deconv"].groupby([*keys, "method"])
-    sums = chosen[[f"{column}_pj" for column in columns]].sum().set_axis(columns, axis=1)
-    found = (sums.xs("nzp", level="method") / sums.xs("sd", level="method")).reset_index()
-    differences = {"difference": found["ours"], "difference_alone": found["alone"]}
-    return found.assign(
-        **{name: ratio / found["theirs"] - 1 for name, ratio in differences.items()}
+    keys, columns = ["network", "array", "dataflow"], ["ours", "alone", "theirs", "least"]
+    names = [*(f"{column}_pj" for column in columns), "alone_words", "theirs_words"]
+    chosen = table[table["kind"] == "deconv"].groupby([*keys, "method"])[names].sum()
+    nzp, sd = (chosen.xs(method, level="method") for method in ("nzp", "sd"))
+    found = (nzp / sd)[names[:4]].set_axis(columns, axis=1)
+    found = found.assign(
+        difference=found["ours"] / found["theirs"] - 1,
+        difference_alone=found["alone"] / found["theirs"] - 1,
+        difference_least=found["alone"] / found["least"] - 1,
+        nzp_words=nzp["theirs_words"] / nzp["alone_words"],
+        sd_words=sd["theirs_words"] / sd["alone_words"],
     )
+    return found.reset_index()
+
+
+def accelforge(rows, results, best):
+    """Words from and to DRAM of convolutions run once, with one buffer for all operands.
+
+    Args:
+        rows, results: as for `scalesim`, but of tools/peers/run_accelforge.py.
+        best: the `tools.peers.shared.Least` of each.
+
+    Returns:
+        DataFrame: network, method, layer; words of input, weight and output (sums that go and
+            return included): `ours_`; `given_`, what accelforge counts for our nest; `found_`, for
+            the one that it finds; and same: whether tiles cut rows and columns evenly. Where they
+            do not, accelforge counts fractions of a tile.
+    """
+    found = _beside(rows, results)
+    names = ("input", "weight", "output")
+    columns = {f"ours_{name}": [getattr(one, name) for one in best] for name in names}
+    columns |= {name: found[name] for name in results.columns if name != "name"}
+    sizes = [{"p": row.out_h, "q": row.out_w} for row in rows.itertuples()]
+    same = [
+        all(name not in whole or whole[name] % size == 0 for name, size in one.nest)
+        for one, whole in zip(best, sizes, strict=True)
+    ]
+    return found[["network", "method", "layer"]].assign(**columns, same=same)
+
+
+def _kib(processor):
+    """The size of all three buffers."""
+    (kib,) = {getattr(processor, name) for name in _BUFFERS}
+    return kib
 
 
 def _beside(rows, results):

@@ -1,8 +1,8 @@
-"""Run ZigZag on an exported folder and write results.csv there.
+"""Run ZigZag on exported folders and write results.csv into each.
 
-``build/peers/bin/python run_zigzag.py FOLDER``, in the environment of the simulators, where this
-project is not installed. ZigZag looks for the order of loops whose product of energy and delay is
-least.
+``build/peers/bin/python run_zigzag.py KNOWN FOLDER...``, in the environment of the simulators,
+where this project is not installed. ZigZag looks for the order of loops whose product of energy and
+delay is least. KNOWN keeps results; equal convolutions on equal machines are run once.
 """
 
 import csv
@@ -12,38 +12,59 @@ import sys
 import tempfile
 
 import yaml
+from known import Known
 from zigzag.api import get_hardware_performance_zigzag
 
-COLUMNS = ("name", "cycles", "latency", "energy_pj", "mac_pj")
+OPERANDS = {"input": "I", "weight": "W", "output": "O"}
+COLUMNS = ("name", "cycles", "latency", "energy_pj", "mac_pj", *(f"dram_{n}_pj" for n in OPERANDS))
 FILES = ("workload", "accelerator", "mapping")
+#: What tells layers of different results apart.
+SIZES = ("loop_sizes", "dimension_relations", "operand_precision")
 
 
-def main(folder):
+def main(kept, *folders):
     """Run every convolution of different sizes once."""
     logging.disable(logging.CRITICAL)
-    workload, accelerator, mapping = (os.path.join(folder, f"{name}.yaml") for name in FILES)
-    with open(workload) as file:
-        layers = yaml.safe_load(file)
-    # Equal convolutions, which large networks repeat, are run once.
-    same = {
-        layer["name"]: str([layer[key] for key in ("loop_sizes", "dimension_relations")])
-        for layer in layers
-    }
-    first = {sizes: name for name, sizes in reversed(same.items())}
-    chosen = [layer for layer in layers if first[same[layer["name"]]] == layer["name"]]
-    options = {"dump_folder": os.path.join(folder, "zigzag"), "loma_show_progress_bar": False}
+    known = Known(kept)
+    for folder in folders:
+        paths = {name: os.path.join(folder, f"{name}.yaml") for name in FILES}
+        layers, machine, mappings = (read(paths[name]) for name in FILES)
+        mapped = {entry["name"]: entry["spatial_mapping"] for entry in mappings}
+        rows = []
+        for layer in layers:
+            sizes = [layer[key] for key in SIZES]
+            asked = [*sizes, mapped[layer["name"]], machine]
+            found = known.get(asked, lambda layer=layer, paths=paths: run(layer, paths))
+            rows.append((layer["name"], *found))
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+        os.replace(file.name, os.path.join(folder, "results.csv"))
+
+
+def read(path):
+    """The content of a YAML file."""
+    with open(path) as file:
+        return yaml.safe_load(file)
+
+
+def run(layer, paths):
+    """Cycles and energies of one convolution."""
+    folder = os.path.join(os.path.dirname(paths["workload"]), "zigzag")
+    options = {"dump_folder": folder, "loma_show_progress_bar": False}
     *_, results = get_hardware_performance_zigzag(
-        chosen, accelerator, mapping, opt="EDP", **options
+        [layer], paths["accelerator"], paths["mapping"], opt="EDP", **options
     )
-    found = {result.layer.name: result for result, _ in results[0][1]}
-    rows = []
-    for name, sizes in same.items():
-        cost = found[first[sizes]]
-        cycles = cost.ideal_temporal_cycle, cost.latency_total2
-        rows.append((name, *cycles, cost.energy_total, cost.mac_energy))
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
-    os.replace(file.name, os.path.join(folder, "results.csv"))
+    ((cost, _),) = results[0][1]
+    # DRAM is the last memory of each operand.
+    dram = {str(operand): parts[-1] for operand, parts in cost.mem_energy_breakdown.items()}
+    cycles, energies = (
+        (cost.ideal_temporal_cycle, cost.latency_total2),
+        (
+            cost.energy_total,
+            cost.mac_energy,
+        ),
+    )
+    return [*map(float, (*cycles, *energies, *(dram[name] for name in OPERANDS.values())))]
 
 
 if __name__ == "__main__":
