@@ -192,7 +192,7 @@ build/peers/.installed: tools/peers/requirements.txt tools/peers/sources.txt
 PYTHON312 ?= python3.12
 
 build/accelforge/.installed: tools/peers/accelforge.txt
-	@rm -rf build/accelforge
+	@rm -rf build/accelforge build/peers/runs/known/accelforge.jsonl
 	@if "$(PYTHON312)" -c '' 2>/dev/null; then \
 	    echo "Installing accelforge into build/accelforge; this takes a minute."; \
 	    "$(PYTHON312)" -m venv build/accelforge && \

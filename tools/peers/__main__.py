@@ -121,10 +121,10 @@ def main(environments):
     if python.exists():
         mapped.mkdir(parents=True, exist_ok=True)
         single = stated()
-        single.to_csv(mapped / "convolutions.csv", index=False)
-        best = [least(shape(row), SHARED) for row in single.to_dict("records")]
-        nests = {name: one.nest for name, one in zip(single["name"], best, strict=True)}
-        (mapped / "nests.json").write_text(json.dumps(nests))
+        entries = single.to_dict("records")
+        best = [least(shape(row), SHARED) for row in entries]
+        asked = [{**row, "nest": one.nest} for row, one in zip(entries, best, strict=True)]
+        (mapped / "layers.json").write_text(json.dumps(asked))
         jobs.append(Job("accelforge", python, "accelforge", [SHARED], [mapped]))
     run_all(jobs)
     found = [run.compared(folder) for run in runs]

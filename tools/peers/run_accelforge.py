@@ -1,9 +1,9 @@
-"""Run accelforge on a folder's convolutions.csv and nests.json, and write results.csv there.
+"""Run accelforge on a folder's layers.json and write results.csv there.
 
 ``build/accelforge/bin/python run_accelforge.py KNOWN CAPACITY FOLDER``, in an environment of its
 own, where this project is not installed. The machine is DRAM and one on-chip buffer of CAPACITY
 words that holds all tensors, a sum being a word; the map holds its padding. Two questions are asked
-of each convolution: what accelforge's model counts for the nest in nests.json (`given`), and what
+of each convolution: what accelforge's model counts for its nest (`given`), and what
 its mapper finds where only what moves from and to DRAM costs energy (`found`). KNOWN keeps answers.
 """
 
@@ -53,15 +53,13 @@ def main(kept, capacity, folder):
     """Ask about every convolution."""
     accelforge.set_n_parallel_jobs(1)
     known, rows = Known(kept), []
-    with open(os.path.join(folder, "nests.json")) as file:
-        nests = json.load(file)
-    with open(os.path.join(folder, "convolutions.csv"), newline="") as file:
-        convolutions = list(csv.DictReader(file))
-    for row in convolutions:
-        sizes = {f"{name}_{side}": int(row[f"{name}_{side}"]) for name in SIZES for side in "hw"}
-        sizes |= {name: int(row[name]) for name in ("c_in", "c_out")}
+    with open(os.path.join(folder, "layers.json")) as file:
+        layers = json.load(file)
+    for row in layers:
+        sizes = {f"{name}_{side}": row[f"{name}_{side}"] for name in SIZES for side in "hw"}
+        sizes |= {name: row[name] for name in ("c_in", "c_out")}
         texts = [WORKLOAD.format(**sizes, **extents(sizes)), ARCHITECTURE.format(size=capacity)]
-        nest = [*texts, mapping(nests[row["name"]])]
+        nest = [*texts, mapping(row["nest"])]
         given = known.get(nest, lambda texts=nest: run(texts))
         rows.append((row["name"], *given, *known.get(texts, lambda texts=texts: run(texts))))
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, newline="") as file:
