@@ -195,7 +195,7 @@ def _is_less(one: NumpyArray, other: NumpyArray) -> NumpyArray:
 class Batches:
     """Runs of a batch in parts, one after the other, where that moves less than one run of all.
 
-    Up to 8 images any split is considered, for more images halves, and parts of at most 8.
+    Up to 8 images any split is considered; for more, parts of at most 8, and up to 1,024 halves.
 
     Args:
         run: the least traffic of one run, for each number of images.
@@ -210,10 +210,11 @@ class Batches:
         """The least traffic of so many images: (4, K)."""
         if images not in self._known:
             best = self._run(images)
-            parts = [(1, part) for part in range(1, images // 2 + 1)]
-            if images > _SPLIT:
+            if images <= _SPLIT:
+                parts = [(1, part) for part in range(1, images // 2 + 1)]
+            else:
                 parts = [(images // part, part) for part in range(1, _SPLIT + 1)]
-                parts.append((1, images // 2))
+                parts += [(1, images // 2)] * (images <= _MOST_GROUP)
             for times, part in parts:
                 rest = images - times * part
                 total = times * self(part) + (self(rest) if rest else 0)
