@@ -29,7 +29,7 @@ Nest = list[tuple[str, int | None]]
 
 
 class Least(NamedTuple):
-    """Words from and to DRAM, at the least; of outputs, with sums that go and return."""
+    """The fewest words from and to DRAM; of outputs, with sums that go and return."""
 
     input: int
     weight: int
