@@ -150,11 +150,12 @@ def test_a_file_of_another_kind_is_a_reason(files, runtime):
 def test_a_runtime_that_hangs_or_breaks_is_a_reason(tmp_path, monkeypatch, script, reason):
     (tmp_path / "broken_child.py").write_text(script)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    # Only what hangs has to be waited for: elsewhere a busy machine may take its time.
     found = cpu.measure(
         "litert",
         {"native": b"a", "split": b"b"},
         **FEW | {"budget": 0.1},
-        timeout=0.5,
+        timeout=0.5 if "longer than" in reason else 30,
         runner="broken_child",
     )
     assert found["skipped"].str.contains(reason).all()
