@@ -9,9 +9,11 @@ this bound over all rewritten layers is ``delta = sum 2*gamma(m + 2)``.
 
 How much the rest of the model amplifies a difference of that size is measured on the original. The
 tolerance is ``delta * max|y|``. If values exceed it, the original is run again on inputs perturbed
-by the relative amount delta with random signs. At most as many values may exceed the tolerance, and
-by at most as much, as in that run. The same rule covers integers derived from floats, such as the
-index of a class.
+by the relative amount delta with random signs, a few times with other signs. At most as many values
+may exceed the tolerance, and by at most as much, as in the worst of these runs. Inputs too coarse
+for delta (float32 inputs of a model that computes in float64) are perturbed by more, and the
+response is scaled down. The same rule covers integers derived from floats, such as the index of a
+class.
 
 A runtime has several kernels for an operator, which round differently, even for integers. If the
 outputs still differ, both models are run with the other kernels of the runtime. The models must
@@ -108,14 +110,20 @@ def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
     return delta
 
 
-def perturb(feed: Arrays, delta: float, seed: int) -> Arrays | None:
-    """Change every float input by the relative amount `delta`, up or down; None without floats."""
+def perturbation(feed: Arrays, delta: float) -> float:
+    """The relative amount by which inputs are perturbed: delta, or two units in the last place."""
+    floats = [values.dtype for values in feed.values() if values.dtype.kind == "f"]
+    return max([delta, *(2 * float(np.finfo(dtype).eps) for dtype in floats)])
+
+
+def perturb(feed: Arrays, amount: float, seed: int) -> Arrays | None:
+    """Change every float input by a relative amount, up or down; None without floats."""
     rng = np.random.default_rng(seed)
     changed = dict(feed)
     floats = [name for name, values in feed.items() if values.dtype.kind == "f"]
     for name in floats:  # in the order of the inputs, so that a seed gives the same numbers
         signs = rng.choice((-1.0, 1.0), feed[name].shape)
-        changed[name] = (feed[name] * (1 + delta * signs)).astype(feed[name].dtype)
+        changed[name] = (feed[name] * (1 + amount * signs)).astype(feed[name].dtype)
     return changed if floats else None
 
 
@@ -126,15 +134,26 @@ class Slack:
     gap: float = 0.0
     count: int = 0
 
+    def __or__(self, other: "Slack") -> "Slack":
+        """The greater gap and the greater number of two comparisons."""
+        return Slack(max(self.gap, other.gap), max(self.count, other.count))
+
 
 NO_SLACK = Slack()
 
 
-def slack(ours: NumpyArray, again: NumpyArray, tolerance: float) -> Slack:
-    """How far an output of the original is from the same output computed in another way."""
+def slack(ours: NumpyArray, again: NumpyArray, tolerance: float, share: float = 1.0) -> Slack:
+    """How far an output of the original is from the same output computed in another way.
+
+    Args:
+        ours: the output.
+        again: the output computed in another way.
+        tolerance: the greatest difference that is always accepted.
+        share: factor on the differences, for inputs perturbed by more than is to be excused.
+    """
     if again.shape != ours.shape:
         return NO_SLACK
-    gaps = _gaps(ours, again)
+    gaps = _gaps(ours, again) * share
     gaps = gaps[np.isfinite(gaps)]  # only finite differences are accepted
     return Slack(float(gaps.max(initial=0.0)), int((gaps > tolerance).sum()))
 

@@ -9,6 +9,7 @@ from splitdeconv.convert.verify.difference import (
     measure,
     merge,
     perturb,
+    perturbation,
     rounding,
     slack,
 )
@@ -121,6 +122,23 @@ def test_perturbed_inputs_are_off_by_delta():
     assert set(np.sign(ratio - 1)) == {-1, 1}
     assert changed["n"] is feed["n"]
     assert perturb({"n": np.arange(3)}, 1e-3, 0) is None
+
+
+def test_inputs_too_coarse_for_delta_are_perturbed_by_more():
+    single, half = {"x": np.ones(50, "f4")}, {"x": np.ones(50, "f4"), "h": np.ones(50, "f2")}
+    assert perturbation(single, 1e-3) == 1e-3
+    assert perturbation(single, 1e-15) == 2.0**-22
+    assert perturbation(half, 1e-6) == 2.0**-9
+    assert perturbation({"x": np.ones(3), "n": np.arange(3)}, 1e-15) == 1e-15
+    changed = perturb(half, perturbation(half, 1e-15), 0)
+    assert all((changed[name] != half[name]).all() for name in half)
+
+
+def test_the_response_to_greater_perturbations_is_scaled_down():
+    ours, again = np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.0, 2.75])
+    assert slack(ours, again, 0.01, 1 / 16) == Slack(0.03125, 2)
+    assert slack(ours, again, 0.02, 1 / 16) == Slack(0.03125, 1)
+    assert Slack(0.5, 1) | Slack(0.25, 3) == Slack(0.5, 3)
 
 
 def test_what_is_not_finite_excuses_nothing():
