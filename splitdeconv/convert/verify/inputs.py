@@ -36,8 +36,9 @@ _MOST_AXES = 4
 _OTHER_BATCHES = (1, 3)
 # The largest tensor may have this many elements; for more, shorter lengths are tried first.
 _MOST_NUMBERS = 2**20
-# With more, lengths are not tried at all, unless even the shortest leads to more: 1 GiB in float32.
-_MOST_OPEN = 2**28
+# With more, lengths are not tried at all, unless even the shortest leads to more: 256 MiB in
+# float32, of which a few are in memory at once.
+_MOST_OPEN = 2**26
 # Inputs with more elements do not fit into memory.
 _TOO_MANY = 2**33
 
