@@ -1,6 +1,7 @@
 """The one exception of the library, how it shows values, and the checks that many modules make."""
 
 import difflib
+import re
 import reprlib
 from collections.abc import Collection, Iterable
 from numbers import Integral, Real
@@ -13,6 +14,8 @@ _MOST = 2**100
 # Keeps an error readable whatever a file or an argument contains. Compilers' logs are the longest
 # texts worth quoting.
 _LONGEST_DETAIL, _LONGEST_VALUE = 1000, 200
+# Keras styles its messages for terminals.
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 # Longer texts are not misspelt names; comparing them would take long.
 _LONGEST_NAME = 100
 
@@ -80,7 +83,7 @@ def one_line(error: BaseException, *, typed: bool = False, most: int = 300) -> s
             nothing.
         most: characters; of longer texts the middle is left out.
     """
-    kind, text = type(error).__name__, " ".join(str(error).split())
+    kind, text = type(error).__name__, " ".join(_STYLE.sub("", str(error)).split())
     if typed and text:
         text = f"{kind}: {text}"
     return shorten(text or kind, most)

@@ -146,6 +146,7 @@ def test_powers_of_two_are_shown_as_such():
 def test_exceptions_on_one_line():
     assert one_line(ValueError("two\n  lines\t here ")) == "two lines here"
     assert one_line(KeyError()) == one_line(KeyError(), typed=True) == "KeyError"
+    assert one_line(ValueError("\x1b[1mlayer\x1b[0m \x1b[31;4mlost\x1b[0m")) == "layer lost"
     assert one_line(OSError("no room"), typed=True) == "OSError: no room"
     long = one_line(ValueError("a" + "b" * 999 + "c"), most=21)
     assert long == "abbbbbbb ... bbbbbbbc"
