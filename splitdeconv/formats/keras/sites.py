@@ -22,6 +22,9 @@ TWINS: dict[type[keras.Layer], type[keras.Layer]] = {
     for rank in (1, 2, 3)
 }
 
+#: Longer dimensions are not those of a tensor that Keras computes.
+_TOO_LONG = 2**31
+
 
 def is_twin(layer: keras.Layer) -> bool:
     """Whether a layer is already split; twins are subclasses of Keras' layers, with their names."""
@@ -43,7 +46,7 @@ def site_of(index: int, layer: keras.Layer) -> Site:
         layer: a layer for which `kind_of` returns a class.
     """
     shape, first = _input_shape(layer), layer.data_format == "channels_first"
-    channels = None if shape is None else shape[1 if first else -1]
+    channels = layer.kernel.shape[-1] if layer.built and type(layer) in TWINS else None
     problem = axes = None
     if type(layer) not in TWINS:
         problem = f"{type(layer).__name__} is a custom class; only Keras' own computation is known"
@@ -73,11 +76,21 @@ def site_of(index: int, layer: keras.Layer) -> Site:
 
 
 def _input_shape(layer: keras.Layer) -> Shape | None:
-    """The input shape of a layer, None where it differs between calls; None if not built."""
+    """The input shape of a layer, None where it differs between calls; None if not built.
+
+    A layer inside a wrapper has only the shape that the file says it was built for, of which Keras
+    reads no more than the channels. What cannot be a shape is unknown.
+    """
     shapes = [tuple(tensor.shape) for node in layer._inbound_nodes for tensor in node.input_tensors]
     if not shapes and layer.built:
         built = layer.get_build_config() or {}
-        shapes = [tuple(built["input_shape"])] if built.get("input_shape") else []
+        shapes = [tuple(map(_size, built["input_shape"]))] if built.get("input_shape") else []
+        if shapes and len(shapes[0]) != layer.rank + 2:
+            shapes = [(None,) * (layer.rank + 2)]
     if not shapes:
         return None
     return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True))
+
+
+def _size(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < _TOO_LONG else None
