@@ -4,7 +4,7 @@ Four kinds of evidence, never mixed in one row: this package's processor model, 
 vendors' compilers, times measured, and what others published.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -253,15 +253,30 @@ def _sums(table: pd.DataFrame, cost: str) -> pd.DataFrame:
 
 
 def means(table: pd.DataFrame) -> pd.DataFrame:
-    """`summary` by row of `cells`: geometric means over networks, and the smallest value.
+    """`summary` by row of `cells`: geometric means over networks, and the extremes.
 
     Returns:
-        DataFrame indexed by ``kind`` and ``row`` with the columns (gain, "mean") and (gain,
-        "least"), of transposed convolutions.
+        DataFrame indexed by ``kind`` and ``row`` with the columns (gain, "mean"), (gain, "least")
+        and (gain, "most"), of transposed convolutions.
     """
     rows = table.assign(row=_rows(table)).groupby(["kind", "row"], sort=False)[_GAINS]
-    names = {"geometric_mean": "mean", "min": "least"}
-    return rows.agg([geometric_mean, "min"]).rename(columns=names, level=1)
+    names = {"geometric_mean": "mean", "min": "least", "max": "most"}
+    return rows.agg([geometric_mean, "min", "max"]).rename(columns=names, level=1)
+
+
+def chosen(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """What the rules of a target choose, by processor, as `splitdeconv.study.charts.hero` draws it.
+
+    Args:
+        table: of `summary`.
+        labels: dict of the row's name in `means` to its label; only these, in this order.
+    """
+    rows = means(table).reset_index("kind").loc[list(labels)]
+    columns = {"label": list(labels.values()), "measured": rows["kind", ""] == "measured"}
+    for side in ("native", "nzp"):
+        for end in ("mean", "least", "most"):
+            columns[f"{side}_{end}"] = rows[f"auto_over_{side}", end]
+    return pd.DataFrame(columns).reset_index(drop=True)
 
 
 def _rows(table: pd.DataFrame) -> pd.Series:

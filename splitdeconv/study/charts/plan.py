@@ -4,13 +4,14 @@ Every function takes a `SplitPlan`, draws only that plan, and returns a matplotl
 table behind it, ready for `splitdeconv.figures.save_figure`.
 """
 
+from collections.abc import Iterator
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
-from ...core.plan import SplitPlan
+from ...core.plan import Convolution, SplitPlan
 from ...errors import SplitDeconvError, check_count
 from ...extras import require
 
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 Colour: TypeAlias = tuple[float, float, float] | str
 #: Cells of one picture. More would take minutes to draw and be too small to see.
 MOST_CELLS = 10_000
+# Paul Tol's light scheme (personal.sron.nl/~pault), which no method of `figures.COLOURS` has.
+_PHASES = (
+    "#77AADD",
+    "#EEDD88",
+    "#44BB99",
+    "#EE8866",
+    "#FFAABB",
+    "#99DDFF",
+    "#BBCC33",
+    "#AAAA00",
+    "#DDDDDD",
+)
 
 
 def filter_by_phase(plan: SplitPlan) -> tuple["Figure", pd.DataFrame]:
@@ -34,17 +47,17 @@ def filter_by_phase(plan: SplitPlan) -> tuple["Figure", pd.DataFrame]:
         (figure, table): one row per tap, with the phase it serves and its position in that phase's
         filter.
     """
-    _need_rank(plan, 2)
+    need_rank(plan, 2)
     _need_size("taps", prod(axis.k for axis in plan.axes))
     _need_size("phases", prod(axis.s for axis in plan.axes))
     table = pd.DataFrame(
         {"phase_y": py, "phase_x": px, "tap_y": u, "tap_x": v, "row": row, "column": column}
-        for wy, wx in (phase.windows for phase in plan.phases)
-        for (py,), (px,) in [(wy.phases, wx.phases)]
-        for (row, u), (column, v) in product(enumerate(wy.taps[0]), enumerate(wx.taps[0]))
+        for phase in plan.phases
+        for py, px in phase.phases
+        for row, column, u, v in placed_taps(phase)
     )
     (ky, kx), (sy, sx) = (tuple(getattr(axis, letter) for axis in plan.axes) for letter in "ks")
-    colours = _colours(plan)
+    colours = phase_colours(plan)
     plt = require("matplotlib.pyplot", "notebooks")
     fig = plt.figure(figsize=(9.5, 4.6), layout="constrained")
     whole, parts = fig.subfigures(1, 2, width_ratios=(1, 1.25))
@@ -142,7 +155,7 @@ def interleave(plan: SplitPlan, most: int = 4) -> tuple["Figure", pd.DataFrame]:
     Returns:
         (figure, table): one row per output pixel, with its phase and block.
     """
-    _need_rank(plan, 2)
+    need_rank(plan, 2)
     most = check_count(most, "number of blocks", "charts.plan.interleave")
     sy, sx = (axis.s for axis in plan.axes)
     blocks = [min(most, axis.n or most) for axis in plan.axes]
@@ -158,7 +171,7 @@ def interleave(plan: SplitPlan, most: int = 4) -> tuple["Figure", pd.DataFrame]:
         }
         for py, px, by, bx in product(range(sy), range(sx), *map(range, blocks))
     )
-    colours = _colours(plan)
+    colours = phase_colours(plan)
     fig = require("matplotlib.pyplot", "notebooks").figure(figsize=(9.5, 4.6), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=(1.1, 1))
     panels = left.subplots(sy, sx, squeeze=False)
@@ -174,7 +187,8 @@ def interleave(plan: SplitPlan, most: int = 4) -> tuple["Figure", pd.DataFrame]:
     return fig, table
 
 
-def _need_rank(plan: SplitPlan, rank: int) -> None:
+def need_rank(plan: SplitPlan, rank: int) -> None:
+    """Refuse a plan that has another number of spatial axes than the picture shows."""
     if len(plan.axes) != rank:
         raise SplitDeconvError(
             f"this picture is of a {rank}-D plan",
@@ -196,14 +210,22 @@ def _need_size(what: str, count: int) -> None:
 
 
 def _palette(count: int) -> list[Colour]:
-    seaborn = require("seaborn", "notebooks")
-    few = count <= 10
-    return seaborn.color_palette("colorblind", count) if few else seaborn.husl_palette(count)
+    few = count <= len(_PHASES)
+    return list(_PHASES[:count]) if few else require("seaborn", "notebooks").husl_palette(count)
 
 
-def _colours(plan: SplitPlan) -> dict[tuple[int, ...], Colour]:
+def phase_colours(plan: SplitPlan) -> dict[tuple[int, ...], Colour]:
+    """The colour of each output phase, row by row."""
     phases = list(product(*(range(axis.s) for axis in plan.axes)))
     return dict(zip(phases, _palette(len(phases)), strict=True))
+
+
+def placed_taps(phase: Convolution) -> Iterator[tuple[int, int, int, int]]:
+    """Of each tap of a 2-D phase: row and column in the phase's filter, and in the whole one."""
+    rows, columns = (window.taps[0] for window in phase.windows)
+    for (row, u), (column, v) in product(enumerate(rows), enumerate(columns)):
+        if u is not None and v is not None:
+            yield row, column, u, v
 
 
 def _size(text: str, points: float, most: float = 8.5) -> float:
