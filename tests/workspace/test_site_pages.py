@@ -41,7 +41,7 @@ def root(tmp_path):
         ("notebooks", "README.md", "/notebooks/index.md"),
         ("", "notebooks/01_first.ipynb", "/notebooks/01_first.ipynb"),
         ("", "notebooks/02_second.ipynb", "/notebooks/02_second.md"),
-        ("", "docs/summary.png", "/summary.png"),
+        ("", "docs/hero.png", "/hero.png"),
         ("", "docs/api/index.md#names", "/api/index.md#names"),
         ("", "LICENSE", f"{ADDRESS}/blob/main/LICENSE"),
         ("notebooks", "../data/README.md#sources", f"{ADDRESS}/blob/main/data/README.md#sources"),

@@ -121,7 +121,7 @@ def _gains(fig: "Figure", table: pd.DataFrame) -> None:
     ax.axvline(1, color="0.2", lw=1)
     ax.grid(axis="x", color="0.92")
     ax.set_axisbelow(True)
-    ax.set_xlabel("times faster: mean of six networks, least to most", fontsize=_SMALL, x=0.1)
+    ax.set_xlabel("times faster: mean over networks, least to most", fontsize=_SMALL, x=0.1)
     _legend(fig, table)
     means = table["native_mean"].dropna()
     _heading(fig, 0.63, f"The gain: {means.min():.1f} to {means.max():.1f} times, by processor")
