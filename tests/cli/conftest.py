@@ -10,6 +10,7 @@ from splitdeconv.convert import job as jobs
 from splitdeconv.convert.task import Task
 from splitdeconv.limits import sandbox
 from tests.cli.files import MODELS
+from tests.dlp.tables import networks
 
 
 @pytest.fixture
@@ -36,4 +37,12 @@ def run(tmp_path, monkeypatch, capsys):
 def model(tmp_path):
     path = tmp_path / "up.tflite"
     path.write_bytes(MODELS["tflite"])
+    return path
+
+
+@pytest.fixture
+def network(tmp_path):
+    """DCGAN as a file."""
+    path = tmp_path / "dcgan.csv"
+    networks("DCGAN").to_csv(path, index=False)
     return path

@@ -1,37 +1,15 @@
 """The command line on processors: what it prints, and its exit codes."""
 
 import json
-import sys
-from math import prod
 
 import pandas as pd
 import pytest
 
-from splitdeconv import cli
-from splitdeconv.dlp import Front, compare, open_sweep, simulate, sweep
+from splitdeconv.dlp import compare, simulate
 from tests.dlp.tables import networks
 
 TABLE = networks("DCGAN")
 LAYERS = ("fc", "deconv1", "deconv2", "deconv3")
-
-
-@pytest.fixture
-def run(capsys):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            cli.main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return exit_.value.code, out, err
-
-    return run
-
-
-@pytest.fixture
-def network(tmp_path):
-    """A file, so that no network has to be built."""
-    path = tmp_path / "dcgan.csv"
-    TABLE.to_csv(path, index=False)
-    return path
 
 
 def lines(out, start):
@@ -131,78 +109,6 @@ def test_one_network_of_a_file_of_several(run, tmp_path):
     assert "network= one of DCGAN, SNGAN" in err
 
 
-def test_a_sweep_on_stdout(run, network):
-    code, out, err = run(
-        *("sweep", network, "--processor", "pe_array_16x16", "--axis", "dram_gb_s=1,12.8"),
-        *("--axis", "rows:cols=8:32,16:16", "--axis", "strided_writes=true,false"),
-        *("--method", "sd", "--skip", "none", "--skip", "W", "--zeros", "stored"),
-    )
-    assert (code, err) == (0, "")
-    axes = {
-        "dram_gb_s": [1, 12.8],
-        "rows:cols": {"8:32": {"rows": 8, "cols": 32}, "16:16": {"rows": 16, "cols": 16}},
-        "strided_writes": [True, False],
-    }
-    found = sweep(
-        {str(network): TABLE},
-        "pe_array_16x16",
-        axes,
-        methods=["sd"],
-        skips=["none", "W"],
-        zeros="stored",
-    )
-    expected = found.to_dataframe().reset_index()
-    assert len(expected) == prod(found.sizes.values()) == 32
-    assert out.startswith("network,method,skip,part,dram_gb_s,rows:cols,strided_writes,cycles,")
-    assert out == expected.to_csv(index=False, lineterminator="\n")
-
-
-def test_a_sweep_in_a_file_with_a_bar_on_a_terminal(run, network, tmp_path, monkeypatch):
-    to = tmp_path / "sweep.csv"
-    arguments = ("sweep", network, "--processor", "pe_array_16x16", "--axis", "batch=1,2")
-    _, table, _ = run(*arguments)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    code, out, err = run(*arguments, "-o", to)
-    assert (code, out) == (0, f"wrote {to}: 8 rows\n")
-    assert "100%" in err
-    assert to.read_text() == table
-    code, out, err = run(*arguments, "-o", to)
-    assert (code, out) == (1, "")
-    assert "a file that is already there" in err
-    assert run(*arguments, "-o", to, "--overwrite")[0] == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dcgan.csv", "sweep.csv"]
-
-
-def test_a_sweep_in_a_folder(run, network, tmp_path):
-    to = tmp_path / "sweep.zarr"
-    arguments = ("sweep", network, "--processor", "pe_array_16x16", "--axis", "batch=1,3")
-    code, out, _ = run(*arguments, "-o", to)
-    assert (code, out) == (0, f"wrote {to}: 8 points\n")
-    expected = sweep({str(network): TABLE}, "pe_array_16x16", {"batch": [1, 3]})
-    assert open_sweep(to).compute().identical(expected)
-    for more in ((), ("--overwrite",)):
-        code, out, err = run(*arguments, "-o", to, *more)
-        assert (code, out) == (1, "")
-        assert "something that is already there" in err
-
-
-def test_a_front(run, network):
-    axes = ("--axis", "rows=8,16,24", "--axis", "dram_gb_s=1,2")
-    arguments = ("sweep", network, "--processor", "pe_array_16x16", *axes)
-    code, out, _ = run(*arguments, "--front", "energy_pj,cycles")
-    found = sweep(
-        {str(network): TABLE},
-        "pe_array_16x16",
-        {"rows": [8, 16, 24], "dram_gb_s": [1, 2]},
-        reduce=Front("energy_pj", "cycles"),
-    )
-    assert (code, out) == (0, found.to_csv(index=False, lineterminator="\n"))
-    assert 4 <= len(found) < 24
-    for names in ("cycles", "cycles,", "a,b,c"):
-        code, _, err = run(*arguments, "--front", names)
-        assert (code, "invalid front" in err) == (2, True)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -227,25 +133,6 @@ def test_a_front(run, network):
             "no such technology or file",
         ),
         (("simulate", "FILE", "--processor", "pe_array_16x16", "--size", "8x8"), "unknown option"),
-        (("sweep", "FILE", "--processor", "pe_array_16x16", "--axis", "rowz=8"), "axis rowz"),
-        (("sweep", "FILE", "--processor", "pe_array_16x16", "--axis", "rows=8,eight"), "axis rows"),
-        (
-            ("sweep", "FILE", "--processor", "tpu_v5e_like", "--axis", "rows=8", "--skip", "W"),
-            "does not support that skipping mode",
-        ),
-        (
-            (
-                "sweep",
-                "FILE",
-                "--processor",
-                "tpu_v5e_like",
-                "--axis",
-                "rows=8",
-                "--scheduler",
-                "x:y",
-            ),
-            "cannot be reached",
-        ),
     ],
 )
 def test_a_refusal_exits_with_1_and_no_traceback(run, network, arguments, message):
@@ -271,13 +158,6 @@ def test_an_image_size_that_is_none_is_refused_with_an_example(run, text):
         ("simulate", "dcgan"),
         ("simulate", "dcgan", "--processor", "pe_array_16x16", "--method", "magic"),
         ("simulate", "dcgan", "--processor", "pe_array_16x16", "--batch", "0"),
-        ("sweep", "dcgan", "--processor", "pe_array_16x16"),
-        ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows"),
-        ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows=8,"),
-        ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows={8"),
-        ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows:cols=8,16"),
-        ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows:cols=8:8,8:8"),
-        ("sweep", "dcgan", "--processor", "pe_array_16x16", "--axis", "rows=8", "--axis", "rows=9"),
     ],
 )
 def test_wrong_usage_exits_with_2(run, arguments):
