@@ -84,7 +84,7 @@ def summarize(
     if baseline not in table:
         raise SplitDeconvError(
             "the baseline was not timed",
-            where="bench.summarize",
+            where="baseline",
             expected=", ".join(table),
             got=repr(baseline),
         )

@@ -157,7 +157,7 @@ def _name(name: Any) -> str:
         return name
     raise SplitDeconvError(
         "invalid figure name",
-        where="save_figure",
+        where="name",
         expected='lower-case letters, digits, "_" and "-"',
         got=repr(name),
         fix="give the name alone, without folder and extension",
@@ -169,7 +169,7 @@ def _table(data: Any, name: str) -> pd.DataFrame:
     if table.empty:
         raise SplitDeconvError(
             "a figure needs the numbers behind it",
-            where=f"save_figure, figure {name!r}",
+            where=f"data of figure {name!r}",
             expected="at least one row and one column of data",
             got=f"{table.shape[0]} rows, {table.shape[1]} columns",
             fix="pass the table that was plotted",
@@ -184,7 +184,7 @@ def _inputs(paths: Iterable[str | os.PathLike[str]], root: Path) -> dict[str, st
         if not path.is_file():
             raise SplitDeconvError(
                 "an input of the figure does not exist",
-                where="save_figure",
+                where="inputs",
                 expected="paths of files",
                 got=str(path),
                 fix="run `make data`, or correct the path",

@@ -106,7 +106,7 @@ def time_models(
     if len(set(kinds.values())) > 1:
         got = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
         raise SplitDeconvError(
-            "the models are of different formats", where="bench", expected="one format", got=got
+            "the models are of different formats", where="models", expected="one format", got=got
         )
     parts = []
     for count in threads:

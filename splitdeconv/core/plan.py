@@ -150,7 +150,7 @@ class SplitPlan:
         if None in self.output_shape:
             raise SplitDeconvError(
                 "operations cannot be counted without the input size",
-                where="plan.macs",
+                where="input_shape",
                 expected="known spatial lengths",
                 got=f"input_shape={tuple(axis.n for axis in self.axes)}",
                 fix="plan again with the lengths of interest",
@@ -159,7 +159,7 @@ class SplitPlan:
         if cin % self.groups or cout % self.groups:
             raise SplitDeconvError(
                 "the groups do not divide the channels",
-                where="plan.macs",
+                where="in_channels, out_channels",
                 expected=f"multiples of {self.groups}",
                 got=f"in_channels={cin}, out_channels={cout}",
             )

@@ -96,7 +96,7 @@ def compare(
         variants = [variant for variant in VARIANTS if _allowed(machine, *variant, dataflow)]
     if not sources:
         raise SplitDeconvError(
-            "there is nothing to compare", where="compare", expected="a network", got="none"
+            "there is nothing to compare", where="networks", expected="a network", got="none"
         )
     parts = []
     for name, source in sources.items():

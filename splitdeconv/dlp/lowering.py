@@ -112,7 +112,10 @@ def lower(table: pd.DataFrame, method: str) -> Work:
     check_choice(method, METHODS, "method")
     if not len(table):
         raise SplitDeconvError(
-            "there are no layers", where="lower", expected="a row per layer", got="an empty table"
+            "there are no layers",
+            where="the table of layers",
+            expected="a row per layer",
+            got="an empty table",
         )
     entries = [
         (index, times, row.c_in // row.groups, row.c_out // row.groups, row.groups, *axes)

@@ -71,13 +71,16 @@ def workload(source: NetworkLike, **options: Any) -> pd.DataFrame:
             raise SplitDeconvError(
                 "there is no such network or file",
                 where="network",
-                expected=f"the path of an existing file, or one of {', '.join(names())}",
+                expected=f"an existing .csv, {listed()} file, or one of {', '.join(names())}",
                 got=shown(str(source)),
                 fix=suggestion(str(source), names()),
             )
         if path.suffix.lower() == ".csv":
             return _csv(path, options)
-        return _model(path, options, str(path))
+        try:
+            return _model(path, options, str(path))
+        except SplitDeconvError as error:
+            raise _or_table(error) from None
     from ..convert.exchange import is_keras
 
     if is_keras(source):
@@ -102,6 +105,16 @@ def _model(
 
     _allow(options, ("size",), where)
     return complete(layer_rows(source, **options), where)
+
+
+def _or_table(error: SplitDeconvError) -> SplitDeconvError:
+    """The same error of a model's file, where a table of layers is expected as well."""
+    expected = error.expected and error.expected.replace(
+        f"a {listed()} model", f"a .csv, {listed()} file"
+    )
+    return SplitDeconvError(
+        error.problem, where=error.where, expected=expected, got=error.got, fix=error.fix
+    )
 
 
 def _csv(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:

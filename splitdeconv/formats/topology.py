@@ -20,7 +20,7 @@ def nodes(data: bytes) -> list[Node]:
     if drawn is None:
         raise SplitDeconvError(
             "cannot draw this format as a graph",
-            where="topology",
+            where="the model",
             expected="a .tflite or .onnx model",
             got=name,
         )

@@ -64,12 +64,12 @@ def load(
     """
     known = generator(name)
     # Checked before anything is downloaded.
-    check_choice(deconv, ("auto", *METHODS, *FORMS), "deconv", "splitdeconv.pretrained")
-    check_choice(dtype, DTYPES, "dtype", "splitdeconv.pretrained")
+    check_choice(deconv, ("auto", *METHODS, *FORMS), "deconv")
+    check_choice(dtype, DTYPES, "dtype")
     if kernel not in ((None, 5) if known.architecture == "dcgan" else (None,)):
         raise SplitDeconvError(
             "the kernels cannot be written in this size",
-            where=f"splitdeconv.pretrained, {name}",
+            where=f"kernel of {name}",
             expected="None, or 5 for a DCGAN",
             got=repr(kernel),
         )
@@ -89,7 +89,7 @@ def _refuse_rounding(dtype: str) -> None:
         return
     raise SplitDeconvError(
         "invalid dtype: JAX would round it to float32",
-        where="splitdeconv.pretrained",
+        where="dtype",
         expected="float16, bfloat16 or float32, or JAX set to keep float64",
         got="float64",
         fix="with splitdeconv.core.backends.double_precision(): ...",

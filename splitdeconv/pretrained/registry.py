@@ -94,13 +94,13 @@ def entry(name: str) -> Entry:
         >>> entry.licence, entry.bytes
         ('MIT', 14322251)
     """
-    check_choice(name, files(), "trained generator or model file", "splitdeconv.pretrained")
+    check_choice(name, files(), "trained generator or model file", "name")
     return _entries()[name]
 
 
 def generator(name: str) -> Entry:
     """The entry for the trained generator `name`; `SplitDeconvError` for any other name."""
-    check_choice(name, names(), "trained generator", "splitdeconv.pretrained")
+    check_choice(name, names(), "trained generator", "name")
     return entry(name)
 
 

@@ -137,7 +137,7 @@ def _arrays_of(library: str) -> Iterator[Callable[[NumpyArray], Array]]:
     else:
         raise SplitDeconvError(
             "unknown array library",
-            where="survey",
+            where="library",
             expected="tensorflow, jax or numpy",
             got=repr(library),
         )

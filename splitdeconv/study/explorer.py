@@ -48,7 +48,7 @@ def explore(**initial: Any) -> "Explorer":
             choice that `account` refuses or that has different lengths by axis.
     """
     for name in initial:
-        check_choice(name, tuple(INITIAL), "argument", "explorer.explore")
+        check_choice(name, tuple(INITIAL), "argument")
     choice = INITIAL | initial
     for name in ("size", "kernel", "stride"):
         positive(choice[name], name)

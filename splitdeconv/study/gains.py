@@ -58,7 +58,7 @@ def gains(
     if len(twice):
         raise SplitDeconvError(
             "duplicate form",
-            where="gains",
+            where="table",
             expected="one row per network, layer, configuration and form",
             got=", ".join(map(str, twice.iloc[0][[*_KEY, "form"]])),
             fix="choose one, as tpu_gains.interleaved does of interleaves",

@@ -159,7 +159,7 @@ def summarize(
 def _misfit(expected: str, images: NumpyArray, reference: NumpyArray) -> SplitDeconvError:
     return SplitDeconvError(
         "the images cannot be compared",
-        where="quality",
+        where="images, reference",
         expected=expected,
         got=f"{images.dtype} {images.shape} against {reference.dtype} {reference.shape}",
     )

@@ -155,12 +155,12 @@ def estimate(
     Raises:
         SplitDeconvError: a configuration is unknown, or the timeout is invalid.
     """
-    check_seconds(timeout, "timeout", "vela.estimate")
+    check_seconds(timeout, "timeout", "timeout")
     rows: list[dict[str, Any]] = []
     known: dict[tuple[bytes, str], dict[str, Any]] = {}
     version, reason = _version_or_reason(vela)
     for name in configurations:
-        check_choice(name, CONFIGURATIONS, "configuration", "vela.estimate")
+        check_choice(name, CONFIGURATIONS, "configuration", "configurations")
     for form, model in models.items():
         for name in configurations:
             chosen = CONFIGURATIONS[name]
@@ -174,7 +174,7 @@ def estimate(
                 own = model
                 if isinstance(own, Mapping):
                     own = own.get(name, "no file was given for this configuration")
-                data = compiler.given(own, "vela.estimate, models")
+                data = compiler.given(own, "models")
                 if (data, name) not in known:
                     made = compile_model(data, name, timeout=timeout, vela=vela)
                     known[data, name] = _facts(*made)
@@ -209,9 +209,9 @@ def compile_model(
         SplitDeconvError: the configuration is unknown or the timeout is invalid; or Vela is
             missing, failed, took too long, or wrote tables in an unknown format.
     """
-    check_seconds(timeout, "timeout", "vela.compile_model")
+    check_seconds(timeout, "timeout", "timeout")
     if not isinstance(configuration, Configuration):
-        check_choice(configuration, CONFIGURATIONS, "configuration", "vela.compile_model")
+        check_choice(configuration, CONFIGURATIONS, "configuration")
     chosen = CONFIGURATIONS[configuration] if isinstance(configuration, str) else configuration
     path_of_vela = vela or executable()
     if path_of_vela is None:
@@ -238,7 +238,7 @@ def compile_model(
 def _unavailable(reason: str) -> SplitDeconvError:
     return SplitDeconvError(
         reason,
-        where="vela",
+        where="the program vela",
         expected=f"Vela {'.'.join(map(str, _OLDEST))} or later",
         got="no working installation",
         fix=_INSTALL,

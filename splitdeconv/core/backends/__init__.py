@@ -41,7 +41,7 @@ def of(array: Array) -> Backend:
         return _load("tensorflow")
     raise SplitDeconvError(
         "no backend for this kind of array",
-        where="backends.of",
+        where="the array",
         expected="a NumPy array, a TensorFlow tensor or a JAX array",
         got=f"{type(array).__module__}.{type(array).__name__}",
         fix="convert it first, for example with tf.convert_to_tensor",

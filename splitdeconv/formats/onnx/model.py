@@ -248,7 +248,7 @@ class OnnxModel(Model):
                 way_out = "convert fewer layers, or choose the form split, which adds no weights"
             raise SplitDeconvError(
                 "the model is too large for one file",
-                where="OnnxModel.serialize",
+                where="the .onnx model",
                 expected=f"up to {LARGEST} bytes, external data included",
                 got=f"{size} bytes",
                 fix=way_out,

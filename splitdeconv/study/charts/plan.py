@@ -100,7 +100,7 @@ def windows(plan: SplitPlan, axis: int = 0) -> tuple["Figure", pd.DataFrame]:
     if geometry.n is None or outputs is None:
         raise SplitDeconvError(
             "an axis of unknown length cannot be drawn",
-            where="charts.plan.windows",
+            where=f"axis {axis} of the plan",
             expected="a known length",
             got=str(geometry),
         )
@@ -156,7 +156,7 @@ def interleave(plan: SplitPlan, most: int = 4) -> tuple["Figure", pd.DataFrame]:
         (figure, table): one row per output pixel, with its phase and block.
     """
     need_rank(plan, 2)
-    most = check_count(most, "number of blocks", "charts.plan.interleave")
+    most = check_count(most, "number of blocks", "most")
     sy, sx = (axis.s for axis in plan.axes)
     blocks = [min(most, axis.n or most) for axis in plan.axes]
     _need_size("outputs", sy * sx * prod(blocks))
@@ -192,7 +192,7 @@ def need_rank(plan: SplitPlan, rank: int) -> None:
     if len(plan.axes) != rank:
         raise SplitDeconvError(
             f"this picture is of a {rank}-D plan",
-            where="charts.plan",
+            where="plan",
             expected=f"{rank} axes",
             got=f"{len(plan.axes)} axes",
         )
@@ -202,7 +202,7 @@ def _need_size(what: str, count: int) -> None:
     if count > MOST_CELLS:
         raise SplitDeconvError(
             "the plan is too large to draw",
-            where="charts.plan",
+            where="plan",
             expected=f"at most {MOST_CELLS:,} {what}",
             got=f"{count:,}",
             fix="draw a plan of fewer or shorter axes",

@@ -33,7 +33,7 @@ def version(runtime: str) -> str:
     Raises:
         SplitDeconvError: the runtime is unknown.
     """
-    check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.version")
+    check_choice(runtime, tuple(RUNTIMES), "runtime")
     package = RUNTIMES[runtime].PACKAGE
     return f"{package} {installed(package) or '(not installed)'}"
 
@@ -72,11 +72,11 @@ def measure(
     Raises:
         SplitDeconvError: the runtime is unknown, or threads, turns, budget or timeout are invalid.
     """
-    check_choice(runtime, tuple(RUNTIMES), "runtime", "cpu.measure")
-    threads = [check_count(count, "number of threads", "cpu.measure") for count in threads]
-    turns = check_count(turns, "number of turns", "cpu.measure")
-    budget = check_seconds(budget, "budget", "cpu.measure")
-    timeout = check_seconds(timeout, "timeout", "cpu.measure")
+    check_choice(runtime, tuple(RUNTIMES), "runtime")
+    threads = [check_count(count, "number of threads", "threads") for count in threads]
+    turns = check_count(turns, "number of turns", "turns")
+    budget = check_seconds(budget, "budget", "budget")
+    timeout = check_seconds(timeout, "timeout", "timeout")
     reason = RUNTIMES[runtime].available()
     absent = {form: given for form, given in models.items() if isinstance(given, str)}
     first: dict[bytes | str, str] = {}

@@ -47,7 +47,7 @@ def describe(data: bytes) -> dict[str, Any]:
     except (AttributeError, KeyError, TypeError) as error:
         raise SplitDeconvError(
             "LiteRT's list of operators has an unknown format",
-            where="cpu.litert.describe",
+            where="LiteRT's list of operators",
             expected="a list of operators with names, indices, inputs and outputs",
             got=repr(error),
             fix="install a supported version: pip install 'splitdeconv[tflite]'",
@@ -75,7 +75,7 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
 
 def _interpreter(data: bytes, threads: int) -> Any:
     library = require("ai_edge_litert.interpreter", EXTRA)
-    with package.rejections("LiteRT", "cpu.litert", "a .tflite"):
+    with package.rejections("LiteRT", "the .tflite model", "a .tflite"):
         interpreter = library.Interpreter(model_content=data, num_threads=threads)
         interpreter.allocate_tensors()
     return interpreter

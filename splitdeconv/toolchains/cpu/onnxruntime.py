@@ -25,14 +25,14 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     # Its exceptions have no other common base class.
-    with package.rejections("ONNX Runtime", "cpu.onnxruntime", "an .onnx", (Exception,)):
+    with package.rejections("ONNX Runtime", "the .onnx model", "an .onnx", (Exception,)):
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     feed = {}
     for place, port in enumerate(session.get_inputs()):
         if port.type not in _TYPES or not all(isinstance(n, int) for n in port.shape):
             raise SplitDeconvError(
                 f"the input {port.name} must have a fixed shape and type: {port.type} {port.shape}",
-                where=f"cpu.onnxruntime, input {port.name}",
+                where=f"the .onnx model, input {port.name}",
                 expected=f"a fixed shape, and one of {', '.join(_TYPES)}",
                 got=f"{port.type} {port.shape}",
                 fix="fix the open sizes (splitdeconv convert --input-shape)",

@@ -28,7 +28,7 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    with package.rejections("OpenVINO", "cpu.openvino", "an .onnx"):
+    with package.rejections("OpenVINO", "the .onnx model", "an .onnx"):
         core = openvino.Core()
         compiled = core.compile_model(core.read_model(io.BytesIO(data)), "CPU", settings)
         request = compiled.create_infer_request()

@@ -56,12 +56,12 @@ def compile_model(
         SplitDeconvError: there is no compiler; or it failed, took too long, or printed something
             unknown; or the timeout is invalid.
     """
-    check_seconds(timeout, "timeout", "edgetpu.compile_model")
+    check_seconds(timeout, "timeout", "timeout")
     path_of_compiler = which(compiler or COMPILER)
     if path_of_compiler is None:
         raise SplitDeconvError(
             available(compiler) or "there is no compiler",
-            where="edgetpu.compile_model",
+            where=f"the program {compiler or COMPILER}",
             expected="the compiler, version 16.0",
             got="no such program",
             fix="install it, or pass its path (compiler)",
@@ -102,7 +102,7 @@ def compiled(
     Raises:
         SplitDeconvError: the timeout is invalid.
     """
-    check_seconds(timeout, "timeout", "edgetpu.compiled")
+    check_seconds(timeout, "timeout", "timeout")
     rows, files = [], {}
     for form, model in models.items():
         row = {"form": form, "complete": False, "reasons": "", "skipped": None}
@@ -155,9 +155,9 @@ def run(
     Raises:
         SplitDeconvError: turns, rounds or timeout are invalid.
     """
-    turns = check_count(turns, "number of turns", "edgetpu.run")
-    rounds = check_count(rounds, "number of rounds", "edgetpu.run")
-    timeout = check_seconds(timeout, "timeout", "edgetpu.run")
+    turns = check_count(turns, "number of turns", "turns")
+    rounds = check_count(rounds, "number of rounds", "rounds")
+    timeout = check_seconds(timeout, "timeout", "timeout")
     times: dict[str, list[float]] = {form: [] for form in models}
     reasons: dict[str, str] = {}
     on_cpu = dict.fromkeys(models, "")
@@ -212,7 +212,7 @@ def published(name: str = "published_edge_tpu", folder: str | Path = REFERENCE) 
         The table, with the columns ``origin`` ("replayed") and ``source``; empty if there is no
         file.
     """
-    check_choice(name, PUBLISHED, "published table", "edgetpu.published")
+    check_choice(name, PUBLISHED, "published table", "name")
     path = Path(folder) / f"{name}.csv"
     if not path.is_file():
         return pd.DataFrame()

@@ -117,7 +117,7 @@ def cases(
         check_choice(generation, (*GENERATIONS, HERE), "generation")
     for dtype in dtypes:
         check_choice(dtype, DTYPES, "dtype")
-    batches = [check_count(batch, "batch", "libtpu.cases") for batch in batches]
+    batches = [check_count(batch, "batch", "batches") for batch in batches]
     own = {"network": ("auto",), "chain": ("apart",)}
     for kind in dict.fromkeys(subject["kind"] for subject in subjects):
         for form, interleave in variants:
@@ -173,9 +173,9 @@ def measure(
     Raises:
         SplitDeconvError: the timeout, number of turns or budget is invalid.
     """
-    turns = check_count(turns, "number of turns", "libtpu.measure")
-    timeout = check_seconds(timeout, "timeout", "libtpu.measure")
-    budget = check_seconds(budget, "budget", "libtpu.measure")
+    turns = check_count(turns, "number of turns", "turns")
+    timeout = check_seconds(timeout, "timeout", "timeout")
+    budget = check_seconds(budget, "budget", "budget")
     reasons = [_hopeless(case) for case in cases]
     results = {index: [{"reason": reason}] for index, reason in enumerate(reasons) if reason}
     tasks = _tasks([(index, case) for index, case in enumerate(cases) if index not in results])

@@ -100,7 +100,7 @@ def _check(
         if len(plan.axes) != 2 or plan.groups != 1 or not plain:
             raise SplitDeconvError(
                 "the phases of this transposed convolution cannot be kept separate",
-                where="phase_chain.run_phases_apart",
+                where="plans",
                 expected="2-D, one group, no dilation, an output of stride times the input",
                 got=f"axes {plan.axes}, {plan.groups} group(s)",
                 fix="apply it by itself (splitdeconv.apply)",
@@ -120,7 +120,7 @@ def _expect(expected: str, got: object, fits: bool) -> None:
     if not fits:
         raise SplitDeconvError(
             "the layers do not form a chain",
-            where="phase_chain.run_phases_apart",
+            where="plans, x and weights",
             expected=expected,
             got=shown(got),
             fix="pass the plans, input and weights of consecutive layers",

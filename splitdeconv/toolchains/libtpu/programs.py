@@ -160,7 +160,7 @@ def _network(case: Case) -> Program:
     else:
         raise SplitDeconvError(
             "the zero-insertion baseline is only available for built-in networks",
-            where="libtpu, form nzp",
+            where="form nzp",
             expected="a benchmark network",
             got=f"the file {case['model']}",
             fix="omit the form nzp",
@@ -175,7 +175,7 @@ def _network(case: Case) -> Program:
     if any(None in shape for shape in shapes):
         raise SplitDeconvError(
             "the inputs of the model must have a fixed size",
-            where=f"libtpu, model {case['model']}",
+            where=f"model {case['model']}",
             expected="fixed sizes, except for the batch",
             got=f"inputs {shapes}",
             fix="save the model with inputs of fixed size",

@@ -46,7 +46,7 @@ def whole(model: str | os.PathLike[str], name: str | None = None) -> Subject:
     if not known and not (isinstance(model, str | os.PathLike) and Path(model).is_file()):
         raise SplitDeconvError(
             "invalid model: expected one that can be compiled as a whole",
-            where="libtpu.whole",
+            where="model",
             expected=f"the path of a .keras file, or one of {', '.join(names())}",
             got=repr(str(model)) if isinstance(model, str | os.PathLike) else type(model).__name__,
             fix="save the model and pass its path",

@@ -93,7 +93,7 @@ def network(
     Raises:
         SplitDeconvError: TensorFlow is missing, or a part of the network remains in float.
     """
-    check_choice(dtype, DTYPES, "element type", "models.network")
+    check_choice(dtype, DTYPES, "element type", "dtype")
     model = networks.build(name, "native", seed=seed, **options)
     if dtype == "float32":
         return tflite.export(model)
@@ -114,7 +114,7 @@ def layers(
     Yields:
         (name of the layer, bytes of a .tflite), in order.
     """
-    check_choice(dtype, DTYPES, "element type", "models.layers")
+    check_choice(dtype, DTYPES, "element type", "dtype")
     keras = require("keras", "tensorflow")
     model = networks.build(name, "native", seed=seed, **options)
     singles = alone(model)
@@ -157,7 +157,7 @@ def rewritten(native: bytes, form: str, target: str = "generic") -> tuple[bytes,
     Raises:
         SplitDeconvError: the form or target is unknown, or the file cannot be read or converted.
     """
-    check_choice(form, ("auto", *FORMS), "form", "models.rewritten")
+    check_choice(form, ("auto", *FORMS), "form")
     model = TFLiteModel.parse(native)
     sites = model.sites()
     if form in ("native", "nzp"):

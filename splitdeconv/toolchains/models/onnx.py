@@ -48,7 +48,7 @@ def rewritten(model: "keras.Model", form: str, target: str = "generic") -> tuple
         SplitDeconvError: the form or target is unknown, or the model cannot be exported or
             converted.
     """
-    check_choice(form, ("auto", *FORMS), "form", "onnx_export.rewritten")
+    check_choice(form, ("auto", *FORMS), "form")
     data = export(model, "nzp" if form == "nzp" else "native")
     if form in ("native", "nzp"):
         return data, [form] * len(alone(model))
@@ -72,7 +72,7 @@ def export(model: "keras.Model", form: str = "native") -> bytes:
     Raises:
         SplitDeconvError: onnx is missing, or the model has a layer that no benchmark network uses.
     """
-    check_choice(form, ("native", "nzp"), "form", "onnx_export.export")
+    check_choice(form, ("native", "nzp"), "form")
     return _Graph(model, form).build()
 
 

@@ -82,7 +82,7 @@ def _check_calibration(model: "keras.Model", calibration: Sequence[NumpyArray]) 
     if len(counts) != len(model.inputs) or not counts[0] or len(set(counts)) > 1:
         raise SplitDeconvError(
             "the model cannot be exported",
-            where="models.tflite.export",
+            where="calibration",
             expected="the same number of calibration samples, at least 1, "
             f"for {len(model.inputs)} input(s)",
             got=" and ".join(map(str, counts)) or "none",
@@ -119,7 +119,7 @@ def full_int8(data: bytes) -> bytes:
 def _not_full(got: str) -> SplitDeconvError:
     return SplitDeconvError(
         "the model is not full int8",
-        where="models.tflite.full_int8",
+        where="the TFLite model",
         expected="int8 inputs and outputs, and no float operator",
         got=got,
         fix="export it with calibration samples",

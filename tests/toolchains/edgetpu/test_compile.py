@@ -200,9 +200,10 @@ def test_a_reason_in_the_place_of_a_file_is_told_and_the_columns_stay(native):
 
 @pytest.mark.parametrize("given", [{"turns": 0}, {"rounds": 0}, {"turns": 1.5}, {"timeout": -1}])
 def test_what_nothing_can_be_timed_with_is_refused(given):
+    (argument,) = given
     with pytest.raises(
         SplitDeconvError,
-        match=r"(must be a positive integer|invalid [a-z]+)\n  where: edgetpu\.run",
+        match=rf"(must be a positive integer|invalid [a-z]+)\n  where: {argument}\n",
     ):
         edgetpu.run({}, **given)
     if "timeout" in given:

@@ -105,7 +105,7 @@ def test_cases_that_cannot_be_are_refused(options, problem):
 def test_times_that_are_none_are_refused(option, value):
     with pytest.raises(
         SplitDeconvError,
-        match=rf"({option} must be a positive integer|invalid {option})\n  where: libtpu\.measure",
+        match=rf"({option} must be a positive integer|invalid {option})\n  where: {option}\n",
     ):
         libtpu.measure([], **{option: value})
 
