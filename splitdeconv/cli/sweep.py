@@ -27,11 +27,11 @@ from .simulate import (
 )
 
 if TYPE_CHECKING:
-    _Pair: TypeAlias = tuple[str, str]
+    _Names: TypeAlias = tuple[str, ...]
     #: The name of an axis, and its values or, by label, the values of several fields.
     _Axis: TypeAlias = tuple[str, list[Any] | dict[str, dict[str, Any]]]
 else:
-    _Pair, _Axis = tuple, str  # texts, from which parsers make what is meant
+    _Names, _Axis = tuple, str  # texts, from which parsers make what is meant
 
 
 def _axis(text: str) -> _Axis:
@@ -57,14 +57,15 @@ def _axis(text: str) -> _Axis:
     return name, {label: dict(zip(fields, parts, strict=True)) for label, parts in pairs}
 
 
-def _pair(text: str) -> tuple[str, str]:
-    """The two names of "latency_us,energy_pj"."""
-    names = text.split(",")
-    if len(names) != 2 or not all(names):
+def _names(text: str) -> tuple[str, ...]:
+    """The names of "latency_us,energy_pj" or "latency_us,energy_pj,area_mm2"."""
+    names = tuple(text.split(","))
+    if len(names) not in (2, 3) or not all(names):
         raise typer.BadParameter(
-            f"invalid front {shown(text)}: expected two quantities, such as latency_us,energy_pj"
+            f"invalid front {shown(text)}: expected two or three quantities, such as "
+            "latency_us,energy_pj or latency_us,energy_pj,area_mm2"
         )
-    return names[0], names[1]
+    return names
 
 
 def _sweep(
@@ -95,11 +96,12 @@ def _sweep(
         ),
     ] = None,
     front: Annotated[
-        _Pair | None,
+        _Names | None,
         typer.Option(
-            parser=_pair,
-            metavar="A,B",
-            help="only the Pareto front in two quantities, of each network, method, skip and part",
+            parser=_names,
+            metavar="A,B[,C]",
+            help="only the Pareto front in two or three quantities, of each network, method, skip "
+            "and part",
         ),
     ] = None,
     overwrite: Annotated[

@@ -1,5 +1,6 @@
 """The points of a design space that no other point beats."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,7 +51,27 @@ def pareto(table: pd.DataFrame, columns: Sequence[str], by: Sequence[str] = ()) 
 
 def _unbeaten(rows: NumpyArray) -> NumpyArray:
     """Which rows are in some column less than each one before them."""
+    if rows.shape[1] == 2:
+        return _above_no_stair(*rows.T.tolist())
     kept = np.zeros(len(rows), bool)
     for index, row in enumerate(rows):
         kept[index] = (rows[:index][kept[:index]] > row).any(1).all()
+    return kept
+
+
+def _above_no_stair(first: Sequence[float], second: Sequence[float]) -> NumpyArray:
+    """`_unbeaten` of two columns, in a time that grows with the rows, however many are kept."""
+    kept = np.zeros(len(first), bool)
+    # What is unbeaten so far is a stair: it ascends in the first column, descends in the second.
+    steps, heights = list[float](), list[float]()
+    for index, (x, y) in enumerate(zip(first, second, strict=True)):
+        place = bisect_right(steps, x)
+        if place and heights[place - 1] <= y:
+            continue
+        kept[index] = True
+        begin = place - 1 if place and steps[place - 1] == x else place
+        end = begin
+        while end < len(steps) and heights[end] >= y:
+            end += 1
+        steps[begin:end], heights[begin:end] = [x], [y]
     return kept

@@ -78,7 +78,17 @@ def test_a_front(run, network):
     )
     assert (code, out) == (0, found.to_csv(index=False, lineterminator="\n"))
     assert 4 <= len(found) < 24
-    for names in ("cycles", "cycles,", "a,b,c"):
+    third = ("energy_pj", "cycles", "area_mm2")
+    _, out, _ = run(*arguments, "--front", ",".join(third))
+    more = sweep(
+        {str(network): TABLE},
+        "pe_array_16x16",
+        {"rows": [8, 16, 24], "dram_gb_s": [1, 2]},
+        reduce=Front(*third),
+    )
+    assert out == more.to_csv(index=False, lineterminator="\n")
+    assert len(found) < len(more) < 24
+    for names in ("cycles", "cycles,", "a,b,c,d"):
         code, _, err = run(*arguments, "--front", names)
         assert (code, "invalid front" in err) == (2, True)
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 from splitdeconv.dlp import pareto
 from tests.refusals import refused
@@ -58,6 +59,28 @@ def test_the_front_of_three_columns_is_what_no_row_beats():
     assert len(pareto(table, ("x", "y"), by=["kind"])) < len(found) < 100
     for _, group in found.groupby("kind"):
         assert group.x.is_monotonic_increasing
+
+
+@pytest.mark.parametrize("columns", ["wxyz", "xyz"])
+@pytest.mark.parametrize("values", [3, 40, 10**6])
+def test_a_front_of_any_length_is_what_no_row_beats(columns, values):
+    random = np.random.default_rng(values)
+    table = pd.DataFrame(random.integers(-values, values, (250, len(columns))), columns=[*columns])
+    # Of these rows none beats another; a few others beat some of them.
+    table.loc[20:, "z"] = -table.loc[20:, [*columns[:-1]]].sum(axis=1)
+    table = table.sample(frac=1, random_state=values, ignore_index=True)
+    rows = table.to_numpy()
+    beaten = [
+        any(
+            (other <= row).all() and ((other < row).any() or place < index)
+            for place, other in enumerate(rows)
+            if place != index
+        )
+        for index, row in enumerate(rows)
+    ]
+    found = pareto(table, [*columns])
+    assert sorted(found.index) == np.flatnonzero(~np.array(beaten)).tolist()
+    assert values < 10**6 or 80 < len(found) < 250
 
 
 def test_one_front_for_all():

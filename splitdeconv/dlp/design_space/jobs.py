@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...core.typing import NumpyArray
+from ..chip.area import area_of
 from ..evaluate import evaluate
 from ..lowering import Work, lower
 from ..processor import Processor, TechnologyLike, load_technology
@@ -18,6 +19,8 @@ from ..simulate import check_native
 from .axes import Axis, variant
 from .space import Block
 
+#: What a processor is, of a technology that says so: the same for all layers, methods and parts.
+OF_CHIP = {"area_mm2": "mm2", "peak_power_w": "W"}
 #: The quantities of every point, and their units.
 VARIABLES = {
     "cycles": "1",
@@ -28,6 +31,7 @@ VARIABLES = {
     "energy_pj": "pJ",
     "energy_low_pj": "pJ",
     "energy_high_pj": "pJ",
+    **OF_CHIP,
 }
 #: Fields that may differ within a block, whose points are computed together.
 SWEPT_TOGETHER = {
@@ -58,6 +62,7 @@ def every_job(
     skips: Sequence[str],
     technology: TechnologyLike | None,
     options: Mapping[str, Any],
+    variables: Sequence[str],
 ) -> Iterator["Job"]:
     """All jobs, in the order of the outer axes' labels, networks, methods and skips.
 
@@ -69,9 +74,10 @@ def every_job(
         methods, skips: all pairs of which are simulated.
         technology: of all points; None for the processor's.
         options: further arguments of `evaluate`.
+        variables: names of `VARIABLES` that the jobs will be asked for.
 
     Raises:
-        SplitDeconvError: a combination that the processor does not support.
+        SplitDeconvError: a combination that the processor or its technology does not support.
     """
     work = {(name, method): lower(tables[name], method) for name in tables for method in methods}
     for chosen in product(*(axis.settings for axis in outer)):
@@ -83,7 +89,7 @@ def every_job(
             check_native(point, method)
             how = {**options, "skip": skip, "technology": profile}
             job = Job(work[name, method], tables[name], point, method, batch, how, columns)
-            job.check()
+            job.check(variables)
             yield job
 
 
@@ -109,15 +115,15 @@ class Job:
     options: Mapping[str, Any]
     columns: Sequence[Mapping[str, NumpyArray]]
 
-    def check(self) -> None:
+    def check(self, variables: Sequence[str]) -> None:
         """Compute one point: a mode that the processor does not support is refused here."""
         ends = [1] * len(self.columns)
-        self([0] * len(ends), ends)
+        self([0] * len(ends), ends, variables)
 
     def __call__(
         self, start: Sequence[int], stop: Sequence[int], variables: Sequence[str] = tuple(VARIABLES)
     ) -> NumpyArray:
-        """Sums over layers of a box of points.
+        """Sums over layers of a box of points; what a chip is, as it is.
 
         Args:
             start, stop: the first label along each axis, and the last, exclusive.
@@ -141,13 +147,24 @@ class Job:
         point: Any = SimpleNamespace(**(vars(self.processor) | fields))
         point.peak = point.rows * point.cols
         values = evaluate(self.work, self.table, point, self.method, batch=batch, **self.options)
+        chip = {} if OF_CHIP.keys().isdisjoint(variables) else self._chip(point)
         deconv = np.flatnonzero(self.table["kind"] == "deconv")
         sums = np.empty((len(variables), 2, *lengths))
         for place, name in enumerate(variables):
+            if name in OF_CHIP:
+                sums[place] = chip[name]
+                continue
             # Summed before they are repeated along the axes on which they do not depend.
             sums[place, 0] = _sum(values[name])
             sums[place, 1] = _sum(values[name][..., deconv])
         return sums
+
+    def _chip(self, point: Any) -> dict[str, NumpyArray]:
+        """Area and peak power, without the dimension of the layers."""
+        technology = load_technology(self.options["technology"] or point.technology)
+        chip = area_of(point, technology)
+        arrays = {name: np.asarray(chip[name]) for name in OF_CHIP}
+        return {name: value[..., 0] if value.ndim else value for name, value in arrays.items()}
 
     def _fields(self, start: Sequence[int], stop: Sequence[int]) -> dict[str, NumpyArray]:
         """The fields along each axis, each axis a dimension and one more for the layers.

@@ -31,7 +31,8 @@ class Front:
     """The Pareto front of a sweep: the points that `splitdeconv.dlp.pareto` finds in all of it.
 
     Args:
-        first, second: two variables, less of which is better.
+        first, second, third: two variables or three, less of which is better: "area_mm2" as the
+            third gives the front of a result over what it takes.
         by: dimensions of the sweep, axes included: each combination of their labels has a front of
             its own.
 
@@ -42,17 +43,23 @@ class Front:
         >>> chosen = sd.dlp.sweep(["dcgan"], "pe_array_16x16", axes, reduce=front)
         >>> chosen[chosen.part == "deconv"][["method", "rows", "cols", "dram_gb_s"]].values.tolist()
         [['sd', 32, 16, 12.8]]
+        >>> front = sd.dlp.Front("latency_us", "energy_pj", "area_mm2", by=["part"])
+        >>> chosen = sd.dlp.sweep(["dcgan"], "pe_array_16x16", axes, methods=["sd"], reduce=front)
+        >>> sorted(set(chosen.rows * chosen.cols))
+        [64, 128, 256, 512]
     """
 
     first: str
     second: str
+    third: str | None = None
     _: KW_ONLY
     by: Sequence[str] = DIMS
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The variables that the reduction reads."""
-        return (self.first, self.second)
+        pair = (self.first, self.second)
+        return pair if self.third is None else (*pair, self.third)
 
     def choose(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows of the fronts of a table in the order of the index."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Reduction: TypeAlias = Front | Least | Quantiles
 #: Takes a step on every block.
 _Run: TypeAlias = Callable[[Step], Results]
-#: Limits on rows of the result (128 bytes each), layers on processors (about 0.2 us each) and tasks
+#: Limits on rows of the result (160 bytes each), layers on processors (about 0.2 us each) and tasks
 #: (a few ms each). A result that is in memory is limited by it, one that is not by an hour or so.
 MOST_POINTS, MOST_LAYERS, MOST_TASKS = 2_000_000, 100_000_000, 10_000
 STREAMED = {"points": 10**9, "layers": 10**10, "tasks": 10**5, "jobs": 10**4}
@@ -119,7 +119,8 @@ def sweep(
     Returns:
         `xarray.Dataset` of the variables, float64, over the dimensions network, method, skip, part
         and the axes. Part "network" sums all layers, "deconv" the transposed convolutions (0 where
-        there are none). ``sel`` already has an argument `method`, so select by
+        there are none); ``area_mm2`` and ``peak_power_w`` are those of `splitdeconv.dlp.area`,
+        whatever runs. ``sel`` already has an argument `method`, so select by
         ``sel({"method": "sd"})``. With `to`, the same, opened by `splitdeconv.dlp.open_sweep`; with
         `reduce`, a DataFrame: for a front or a least point a row per point, its labels first, and
         for quantiles a row per group and quantile.
@@ -160,7 +161,9 @@ def sweep(
     )
     _check_reduction(reduce, to, space)
     _check_size(space, tables, STREAMED if streamed else _in_memory())
-    jobs = list(every_job(machine, outer, inner, tables, methods, skips, technology, options))
+    asked = kept if reduce is None else reduce.needs
+    made = every_job(machine, outer, inner, tables, methods, skips, technology, options, asked)
+    jobs = list(made)
     named = technology.name if isinstance(technology, Technology) else technology
     settings = {"processor": machine.name, **options, "technology": named}
     about = {name: str(value) for name, value in settings.items() if value is not None}
