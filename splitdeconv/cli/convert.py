@@ -1,4 +1,7 @@
-"""The verbs on model files: inspect, convert, verify, bench."""
+"""The verbs on model files: inspect, convert, verify, bench.
+
+They import what converts when they run, so that other verbs need not wait for it.
+"""
 
 import os
 import re
@@ -10,14 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from .. import output, provenance
-from ..convert import api, verify as verify_models
-from ..convert.labels import finds, labels
-from ..convert.timing import check_format, time_files
+from .. import output
 from ..core.forms import FILE_FORMS, FILE_INTERLEAVES
 from ..errors import SplitDeconvError
 from ..formats.input_shapes import LARGEST, parsed
-from .account import print_report, print_verification
 from .show import Json, echo, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -64,6 +63,9 @@ def _inspect(
     as_json: Json = False,
 ) -> None:
     """List a model's transposed convolutions, what would happen to each, and why."""
+    from ..convert import api
+    from .account import print_report
+
     report = api.report(model, target, timeout=timeout, memory=memory)
     if as_json:
         return print_json(**report.to_dict())
@@ -112,6 +114,10 @@ def _convert(
     as_json: Json = False,
 ) -> None:
     """Rewrite a model's transposed convolutions as stride-1 convolutions, verified by value."""
+    from ..convert import api
+    from ..convert.labels import finds, labels
+    from .account import print_report
+
     shapes = parsed(input_shape or ())
     output.check(to, overwrite)
     with progress() as stage:
@@ -161,8 +167,11 @@ def _verify(
     as_json: Json = False,
 ) -> None:
     """Compare every output of two models by value; exit code 1 if they differ."""
+    from ..convert import verify
+    from .account import print_verification
+
     with progress() as stage:
-        verification = verify_models(
+        verification = verify(
             original,
             converted,
             samples,
@@ -202,6 +211,10 @@ def _bench(
     as_json: Json = False,
 ) -> None:
     """Time a model before and after conversion on this CPU, in LiteRT or ONNX Runtime."""
+    from .. import provenance
+    from ..convert import api
+    from ..convert.timing import check_format, time_files
+
     check_format(model)
     with progress() as stage:
         limits: dict[str, Any] = {"timeout": timeout, "memory": memory, "progress": stage}

@@ -118,10 +118,11 @@ def _simulate(
     """Predict cycles, DRAM traffic and energy of layers, and the gain over zero insertion (nzp)."""
     from ..dlp import compare, load_processor, load_technology, mapping, roof, simulate, workload
     from ..dlp.compare import label
-    from . import figure
 
     # Checked first, before any framework is loaded.
     if plot is not None:
+        from . import figure
+
         figure.check(plot, overwrite)
     device = load_processor(processor)
     energies = None if technology is None else load_technology(technology)

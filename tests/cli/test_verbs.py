@@ -1,5 +1,8 @@
 """Usage errors in plain words, with the names that were probably meant."""
 
+import subprocess
+import sys
+
 import pytest
 
 from splitdeconv.cli.verbs import plain
@@ -29,3 +32,19 @@ def test_a_misspelt_choice_is_corrected_on_the_command_line(run):
     assert code == 2
     assert "Did you mean none?" in " ".join((out + err).replace("│", " ").split())
     assert "Value error" not in out + err
+
+
+def test_a_verb_does_not_wait_for_what_only_others_need():
+    code = (
+        "import sys\n"
+        "from splitdeconv import cli\n"
+        "try:\n"
+        "    cli.main(['simulate', 'sngan', '--processor', 'pe_array_16x16', '--json'])\n"
+        "except SystemExit:\n"
+        "    loaded = {'rich', 'matplotlib', 'splitdeconv.convert.api', 'splitdeconv.cli.figure'}\n"
+        "    print(sorted(loaded & set(sys.modules)), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == "[]\n"
+    assert '"layers"' in done.stdout
