@@ -10,8 +10,8 @@ from ...core.typing import NumpyArray
 
 # Above this many outputs, only the smallest tile of each number of tiles is considered.
 _MOST_OUTPUTS = 2**16
-# Points that the others are compared with.
-_STRONG = 64
+# Points that the others are compared with, and comparisons that are made at once.
+_STRONG, _MOST_CELLS = 64, 2**20
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,14 @@ def front(*columns: NumpyArray) -> NumpyArray:
     """
     volume = np.sum([np.log1p(column) for column in columns], axis=0)
     kept: NumpyArray = np.ones(len(volume), dtype=bool)
-    for point in np.argpartition(volume, min(_STRONG, len(volume)) - 1)[:_STRONG]:
-        beaten: NumpyArray = volume > volume[point]
+    strong = np.argpartition(volume, min(_STRONG, len(volume)) - 1)[:_STRONG]
+    step = max(1, _MOST_CELLS // len(volume))
+    for first in range(0, len(strong), step):
+        points = strong[first : first + step, None]
+        beaten: NumpyArray = volume > volume[points]
         for column in columns:
-            beaten &= column >= column[point]
-        kept &= ~beaten
+            beaten &= column >= column[points]
+        kept &= ~beaten.any(axis=0)
     return np.flatnonzero(kept)
 
 
