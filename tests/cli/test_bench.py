@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv.cli import convert as cli
 from splitdeconv.convert import api as front, timing as measure
 from splitdeconv.convert.verify.run import load
 from splitdeconv.formats.registry import format_of
@@ -111,7 +110,7 @@ def test_what_was_timed_is_said(run, tmp_path, monkeypatch):
         for form, count, turns, gain in times
     ]
     table = pd.DataFrame(rows).assign(seconds=1e-3, inputs="x 2x8x64x64")
-    monkeypatch.setattr(cli, "time_files", lambda *_, **__: table)
+    monkeypatch.setattr(measure, "time_files", lambda *_, **__: table)
     code, out, _ = run("bench", "in", "in")
     assert code == 0
     assert "median of 5 to 9 turns" in out
