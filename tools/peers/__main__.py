@@ -1,8 +1,9 @@
-"""Compare the processor model with other simulators: ``python -m tools.peers FOLDER``.
+"""Compare the processor model with other simulators: ``python -m tools.peers FOLDER [missing]``.
 
 FOLDER holds their environments, `peers` and, where Python 3.12 is at hand, `accelforge`; see the
 Makefile. Exports networks, runs the simulators, prints how far the numbers agree, and writes
-data/measured/peers_cycles.csv, peers_energy.csv and peers_traffic.csv.
+data/measured/peers_cycles.csv, peers_energy.csv and peers_traffic.csv. With "missing", only runs of
+which these files have no rows are made, and accelforge is left out; the rows that there are stay.
 """
 
 import json
@@ -27,11 +28,13 @@ METHODS = ("nzp", "sd")
 PROCESSORS = ("pe_array_16x16", "pe_array_32x7")
 #: Those that each simulator runs; a ZigZag search takes 10 s a convolution, SCALE-Sim a fraction.
 DATAFLOWS = {
-    "scalesim": ("output_stationary", "weight_stationary"),
-    "zigzag": ("output_stationary",),
+    "scalesim": ("output_stationary", "weight_stationary", "input_stationary"),
+    "zigzag": ("output_stationary", "weight_stationary"),
 }
 PEERS = {"scalesim": "SCALE-Sim 3.0.0", "zigzag": "ZigZag 3.9.1"}
 ACCELFORGE = "accelforge 1.0.467"
+#: Tables of all runs of SCALE-Sim and ZigZag.
+WRITTEN = ("peers_cycles", "peers_energy")
 #: Up to so many cycles, SCALE-Sim steps its memories: some 10,000 in a second.
 STEPPED = 20_000
 #: Words of the buffer that accelforge shares among all operands: so small that most of `LAYERS`
@@ -98,15 +101,17 @@ class Run:
         return counted, spent.assign(**self.labels)
 
 
-def main(environments):
-    """Run everything, print and write the tables."""
+def main(environments, which="all"):
+    """Run everything or what is missing, print and write the tables."""
     environments = Path(environments)
     folder = environments / "peers" / "runs"
-    runs = [
+    every = [
         Run(peer, *parts)
         for peer in PEERS
         for parts in product(NETWORKS, METHODS, PROCESSORS, DATAFLOWS[peer])
     ]
+    kept = [measured.read(name) if which == "missing" else pd.DataFrame() for name in WRITTEN]
+    runs = [run for run in every if not len(rows_of(run, kept[0]))]
     for run in runs:
         export(run.table, run.processor, run.folder(folder), run.peer, run.method, run.dataflow)
     jobs = []
@@ -114,11 +119,13 @@ def main(environments):
         folders = [
             run.folder(folder) for run in runs if (run.peer, run.processor) == (peer, processor)
         ]
+        if not folders:
+            continue
         python, options = environments / "peers/bin/python", [STEPPED] * (peer == "scalesim")
         jobs.append(Job(peer, python, f"{peer}_{processor}", options, folders))
     python = environments / "accelforge/bin/python"
     mapped = folder / "accelforge"
-    if python.exists():
+    if accelforge := which == "all" and python.exists():
         mapped.mkdir(parents=True, exist_ok=True)
         single = stated()
         entries = single.to_dict("records")
@@ -127,19 +134,29 @@ def main(environments):
         (mapped / "layers.json").write_text(json.dumps(asked))
         jobs.append(Job("accelforge", python, "accelforge", [SHARED], [mapped]))
     run_all(jobs)
-    found = [run.compared(folder) for run in runs]
+    found = [
+        run.compared(folder) if run in runs else [rows_of(run, table) for table in kept]
+        for run in every
+    ]
     counted, spent = (pd.concat(parts) for parts in zip(*found, strict=True))
     print(report.cycles(counted))
     print(report.energies(agreement.ratios(spent)))
-    print(measured.write("peers_cycles", counted))
-    print(measured.write("peers_energy", spent))
-    if python.exists():
+    for name, table in zip(WRITTEN, (counted, spent), strict=True):
+        print(measured.write(name, table))
+    if accelforge:
         moved = agreement.accelforge(single, pd.read_csv(mapped / "results.csv"), best)
         moved = moved.assign(peer=ACCELFORGE)
         print(report.traffic(moved))
         print(measured.write("peers_traffic", moved, digits=9))
-    else:
+    elif which == "all":
         print(f"{ACCELFORGE} was left out: it needs python3.12")
+
+
+def rows_of(run, table):
+    """The rows of a run in a table of many; of an empty table none."""
+    if table.empty:
+        return table
+    return table[(table[list(run.labels)] == list(run.labels.values())).all(axis=1)]
 
 
 def stated():
