@@ -135,7 +135,7 @@ def _need_fit(kernel: tuple[int, ...], strides: tuple[int, ...]) -> None:
     if len(set(strides)) > 1 or strides[0] not in _PIXEL or max(kernel) > _MOST_TAPS:
         raise SplitDeconvError(
             "the plan does not fit into the animation",
-            where="charts.animation",
+            where="plan",
             expected=f"one stride of 2 or 3 and at most {_MOST_TAPS} taps along each axis",
             got=f"strides {strides}, {kernel[0]}x{kernel[1]} taps",
         )
