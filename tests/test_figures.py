@@ -48,6 +48,20 @@ def test_same_figure_same_bytes(figure, tmp_path):
     assert first == second
 
 
+def test_the_title_stands_above_everything(figure, tmp_path):
+    figure.legend(["a legend"], loc="upper center", bbox_to_anchor=(0.5, 1.2))
+    figure.canvas.draw()
+    top = figure.get_tightbbox().y1
+    title = "Splitting needs 1.25 times the useful work, zero insertion 4.00 times"
+    for _ in range(2):  # saved again, it is not drawn twice
+        save_figure(figure, "macs", DATA, title=title, directory=tmp_path)
+    (text,) = (text for text in figure.texts if text.get_gid() == "title")
+    assert text.get_text().replace("\n", " ") == title
+    assert text.get_window_extent().y0 / figure.dpi > top
+    assert text.get_window_extent().width <= 1.05 * figure.get_tightbbox().width * figure.dpi
+    assert rows(tmp_path)["macs"]["title"] == title
+
+
 def test_another_figure_other_bytes(figure, tmp_path):
     save_figure(figure, "macs", DATA, directory=tmp_path / "first")
     figure.axes[0].set_xlabel("another label")

@@ -15,7 +15,7 @@ from ..core.typing import NumpyArray
 from ..dlp.checks import PARTS
 from ..errors import SplitDeconvError, shorten
 from ..extras import require
-from ..figures import COLOURS
+from ..figures import COLOURS, PART_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +32,7 @@ MOST_LAYERS = 24
 # Points with a name in the roofline; more would cover each other.
 _MOST_NAMES = 12
 _NAMES = {"mac": "multiplication", "dram": "DRAM"}
-_PART_COLOURS = ("#332288", "#88CCEE", "#44AA99", "#DDCC77", "#CC6677")  # Paul Tol's muted scheme
-_METHODS = {"sd": "split", "sd_trimmed": "auto"}
+_METHODS = {"sd": "paper", "sd_trimmed": "split"}
 #: Names of bars, and the rows of a table that each shows.
 _Groups: TypeAlias = list[tuple[str, list[int]]]
 _UNITS = {"mJ": 1e9, "uJ": 1e6, "nJ": 1e3, "pJ": 1.0}
@@ -137,7 +136,7 @@ def _draw_energy(ax: Any, runs: "dict[str, DataFrame]", groups: _Groups) -> None
     at = np.arange(len(groups))
     for index, (name, run) in enumerate(runs.items()):
         y, left = at + (index - (len(runs) - 1) / 2) * width, np.zeros(len(groups))
-        for part, colour in zip(PARTS, _PART_COLOURS, strict=True):
+        for part, colour in zip(PARTS, PART_COLOURS, strict=True):
             values = run[f"energy_{part}_pj"].to_numpy() / _UNITS[unit]
             value = np.array([values[rows].sum() for _, rows in groups])
             legend = _NAMES.get(part, part) if index == 0 else None
