@@ -44,6 +44,8 @@ class Site:
             user; None if it runs at every size at which the original runs.
         counts: multiply-accumulates per image by form, where the operators of the format execute
             more of them than the plan states.
+        computes: the type of its sums where the stored filters have another one, which is converted
+            before use; empty where it is that of `dtype`.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Site:
     interleaves: tuple[str, ...] = ("concat", "depth_to_space", "transpose")
     bound: str | None = None
     counts: dict[str, int | None] = field(default_factory=dict, compare=False, repr=False)
+    computes: str = field(default="", compare=False, repr=False)
 
     @property
     def geometry(self) -> str:

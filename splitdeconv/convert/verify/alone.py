@@ -81,7 +81,9 @@ def pair_of(part: Cut, pair: Pair, site: Site) -> Pair:
 
 def _widened(site: Site) -> Site:
     """The site as computed when narrow float types are widened to float32."""
-    return replace(site, dtype="float32") if site.dtype in ("float16", "bfloat16") else site
+    if (site.computes or site.dtype) not in ("float16", "bfloat16"):
+        return site
+    return replace(site, dtype="float32", computes="float32")
 
 
 def cut(pair: Pair, site: Site, folder: Path | None = None) -> Cut:

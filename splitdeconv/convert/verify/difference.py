@@ -104,8 +104,9 @@ def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
             max(w.length for w in p.windows) for p in SplitPlan(site.axes, 1, "split").axis_plans
         )
         terms = taps * (site.in_channels or 1) // site.groups + 2
-        u = _ROUNDOFF.get(site.dtype, 2.0**-24)
-        halves = 0.0 if exact_sums else 6 * _HALF.get(site.dtype, 0.0)
+        kind = site.computes or site.dtype
+        u = _ROUNDOFF.get(kind, 2.0**-24)
+        halves = 0.0 if exact_sums else 6 * _HALF.get(kind, 0.0)
         delta += 2 * terms * u / (1 - terms * u) + halves
     return delta
 

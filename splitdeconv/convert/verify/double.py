@@ -38,7 +38,8 @@ class Double:
 
     def __init__(self, pair: Pair, sites: Iterable[Site]) -> None:
         self._pair = pair
-        self._delta = rounding([replace(site, dtype="float32") for site in sites])
+        single = [replace(site, dtype="float32", computes="float32") for site in sites]
+        self._delta = rounding(single)
 
     @cached_property
     def _models(self) -> list[Defined]:

@@ -163,6 +163,7 @@ def _look(
         key=this,
         interleaves=_ALONG_ONE if len(this.axes) == 1 else _ALONG_MORE,
         bound=_SIZED if sized else None,
+        computes=_FLOATS.get(this.computes, ""),
     )
     return this, site
 

@@ -32,6 +32,13 @@ def test_the_tolerance_is_that_of_the_sums():
     assert rounding([site(dtype="float64")]) == pytest.approx(2 * terms * 2**-53)
 
 
+@pytest.mark.parametrize("stored", ["float64", "float16", "bfloat16", "int8"])
+@pytest.mark.parametrize("computes", ["float64", "float16", "float32"])
+def test_the_tolerance_is_that_of_the_type_of_the_sums(stored, computes):
+    """Filters may be stored in a wider or narrower type and converted before use."""
+    assert rounding([site(dtype=stored, computes=computes)]) == rounding([site(dtype=computes)])
+
+
 def test_floats_are_measured():
     ours = np.array([1.0, -4.0, 2.0, 0.0], "f4")
     record = measure("y", ours, ours + np.array([0, 1e-3, 0, 0], "f4"), 1e-2)

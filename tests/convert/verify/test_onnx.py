@@ -49,6 +49,26 @@ def test_onnx_models_are_compared():
     assert not compare("onnx", data, spoiled_onnx(converted))
 
 
+@pytest.mark.parametrize("stored", ["f8", "f2"])
+def test_sums_are_judged_by_the_type_that_computes_them(stored):
+    """Filters may be stored as doubles or halves although the model computes in float32."""
+    w = np.random.default_rng(4).standard_normal((6, 5, 4, 5)).astype(stored)
+    widen = helper.make_node("Cast", ["stored"], ["w"], to=TensorProto.FLOAT)
+    up = helper.make_node("ConvTranspose", ["a", "w"], ["y"], name="up", strides=[3, 2])
+    ports = onnx_models.value("a", "f4", [1, 6, 7, 9]), onnx_models.value("y", "f4", [None] * 4)
+    model = onnx_models.model([widen, up], [ports[0]], [ports[1]], {"stored": w})
+    verification, data, converted = verified(model)
+    assert verification
+    # 2x3 taps meet in an output: a bound from the sums in float32, with room for larger outputs.
+    assert 0 < verification.outputs[0].tolerance < 3 * 2 * 38 * 2**-24 * 40
+    parsed = onnx.load_model_from_string(converted)
+    for tensor in parsed.graph.initializer:
+        if len(tensor.dims) == 4:
+            values = onnx.numpy_helper.to_array(tensor)
+            tensor.CopyFrom(onnx_models.tensor(tensor.name, (values * 1.001).astype(stored)))
+    assert not compare("onnx", data, parsed.SerializeToString())
+
+
 def test_random_models_are_verified_operator_by_operator():
     noise = helper.make_node("RandomNormalLike", ["x"], ["n"])
     add = helper.make_node("Add", ["x", "n"], ["a"])
