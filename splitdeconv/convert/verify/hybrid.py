@@ -25,7 +25,7 @@ from ...formats.cut import UncutError
 from ...formats.port import Arrays
 from ...formats.registry import format_of
 from ...formats.site import Site
-from ...formats.tflite.cut import operators_between, source_of
+from ...formats.tflite.cut import found, operators_between, places, source_of
 from ...formats.tflite.flatbuffer.file import read, write
 from ...formats.tflite.graph import operator_name, ports, type_name
 from .alone import cut
@@ -104,10 +104,7 @@ class _Parts:
         graph = original.subgraphs[own.subgraph]
         self._sinks = [ports(graph.operators[site.key.operator].outputs)[0] for site in sites]
         self._sources = [source_of(original, graph, site.key) for site in sites]
-        ends = [
-            (graph.tensors[source].name, graph.tensors[sink].name)
-            for source, sink in zip(self._sources, self._sinks, strict=True)
-        ]
+        ends = [places(original, graph, each) for each in (self._sources, self._sinks)]
         self.alone: Sequence[Alone] = [
             Alone(cut(pair, site), pair, site, kernels) for site in sites
         ]
@@ -117,7 +114,8 @@ class _Parts:
         converted, _ = read(content(pair.converted), "the model")
         other = _ports(converted, entry)
         self._given, graph = other.inputs, converted.subgraphs[other.subgraph]
-        self._ends = [(_index(graph, source), _index(graph, sink)) for source, sink in ends]
+        sources, sinks = (found(converted, graph, each) for each in ends)
+        self._ends = list(zip(sources, sinks, strict=True))
         inner = [index for both in self._ends for index in both]
         self._exposed = _load(converted, other.subgraph, self._given.values(), inner, kernels)
 
@@ -163,14 +161,6 @@ def _named(graph: SubGraphT, indices: Sequence[int]) -> dict[str, int]:
         name if unique else f"{n}:{name}": i
         for n, (name, i) in enumerate(zip(names, indices, strict=True))
     }
-
-
-def _index(graph: SubGraphT, name: bytes | None) -> int:
-    """The index of the tensor with this name."""
-    indices = [i for i, tensor in enumerate(graph.tensors) if tensor.name == name]
-    if len(indices) != 1:
-        raise UncutError("the file uses the name of one of its tensors more than once")
-    return indices[0]
 
 
 def _load(

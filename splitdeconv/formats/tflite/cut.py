@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from .graph import ports, producers
 if TYPE_CHECKING:
     from .flatbuffer.objects import ModelT, OperatorT, SubGraphT
     from .sites import Handle
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Found = TypeVar("_Found")
 
 
 def cut(
@@ -35,19 +39,21 @@ def cut(
         UncutError: the operator cannot be cut out.
     """
     handle: Handle | None = site.key
-    ends: tuple[bytes | None, bytes | None] | None = None
+    ends: list[_Place] = []
     parts: list[bytes | Path] = []
     for name, source in (("original", original), ("converted", converted)):  # one at a time
         model, _ = read(content(source), "the model")
         if handle is None or len(model.subgraphs) <= handle.subgraph:
             raise UncutError("the converted model does not have it in the same place")
-        if ends is None:
-            graph = model.subgraphs[handle.subgraph]
+        graph = model.subgraphs[handle.subgraph]
+        if not ends:
             operator = graph.operators[handle.operator]
             begin, end = _begin(model, graph, site), ports(operator.outputs)[0]
-            ends = graph.tensors[begin].name, graph.tensors[end].name
+            ends = places(model, graph, (begin, end))
+        else:
+            begin, end = found(model, graph, ends)
         file = None if folder is None else folder / f"{name}.tflite"
-        parts.append(_subgraph(model, handle.subgraph, *ends, file))
+        parts.append(_subgraph(model, handle.subgraph, begin, end, file))
     return Cut(parts[0], parts[1])
 
 
@@ -107,21 +113,78 @@ def operators_between(
     return list(needed.values())
 
 
+class _Place(NamedTuple):
+    """Which tensor of a subgraph this is, in terms that a conversion does not change.
+
+    A conversion removes and adds tensors but keeps the order of the others. Names alone do not
+    suffice, because files may have been stripped of them.
+
+    Args:
+        name, kind, rank: its name, the number of its type and its number of dimensions.
+        nth: how many tensors like it come before it, not counting constants and what is computed
+            from them alone, which a conversion may remove.
+    """
+
+    name: bytes
+    kind: int
+    rank: int
+    nth: int
+
+
+def places(model: ModelT, graph: SubGraphT, indices: Iterable[int]) -> list[_Place]:
+    """The places of tensors of a subgraph; see `found`.
+
+    Raises:
+        UncutError: a tensor is constant.
+    """
+    where = _places(model, graph)
+    return [_taken(where, index) for index in indices]
+
+
+def found(model: ModelT, graph: SubGraphT, wanted: Iterable[_Place]) -> list[int]:
+    """The indices of the tensors with these places.
+
+    Raises:
+        UncutError: there is no such tensor.
+    """
+    where = {place: index for index, place in _places(model, graph).items()}
+    return [_taken(where, place) for place in wanted]
+
+
+def _taken(where: Mapping[_Key, _Found], key: _Key) -> _Found:
+    if key not in where:
+        raise UncutError("the two models do not have its input and output in the same place")
+    return where[key]
+
+
+def _places(model: ModelT, graph: SubGraphT) -> dict[int, _Place]:
+    """The place of each tensor that is not constant."""
+    fixed = {i for i, tensor in enumerate(graph.tensors) if contents(model, tensor) is not None}
+    for operator in graph.operators or ():
+        inputs = {i for i in ports(operator.inputs) if i >= 0}
+        if inputs and inputs <= fixed:
+            fixed.update(ports(operator.outputs))
+    counts: Counter[tuple[bytes, int, int]] = Counter()
+    where: dict[int, _Place] = {}
+    for index, tensor in enumerate(graph.tensors):
+        if index not in fixed:
+            like = tensor.name or b"", tensor.type, len(ports(tensor.shape))
+            where[index] = _Place(*like, counts[like])
+            counts[like] += 1
+    return where
+
+
 def _subgraph(
-    model: ModelT, number: int, reads: bytes | None, writes: bytes | None, file: Path | None
+    model: ModelT, number: int, source: int, sink: int, file: Path | None
 ) -> bytes | Path:
-    """A model of the operators between the tensors named `reads` and `writes`.
+    """A model of the operators between two tensors.
 
     It is written to `file` if one is given, or else returned as bytes.
     """
     graph = model.subgraphs[number]
-    sources, sinks = (
-        [i for i, tensor in enumerate(graph.tensors) if tensor.name == name]
-        for name in (reads, writes)
-    )
-    if len(sources) != 1 or len(sinks) != 1:
-        raise UncutError("a tensor name is not unique in the file")
-    (source,), (sink,) = sources, sinks
+    for index, tensor in enumerate(graph.tensors):
+        if index in (source, sink) and not tensor.name:
+            tensor.name = b"x" if index == source else b"y"
     needed = operators_between(graph, [source], [sink])
     graph.inputs, graph.outputs = np.array([source], "<i4"), np.array([sink], "<i4")
     graph.operators = [operator for operator in graph.operators if operator in needed]

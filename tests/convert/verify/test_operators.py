@@ -7,7 +7,6 @@ import splitdeconv as sd
 from splitdeconv.convert.verify.compare import compare
 from tests.convert.verify.test_compare import spoiled
 from tests.formats.tflite.models import Builder, convert, make, operators, pack, schema, unpack
-from tests.refusals import refused
 
 SIZE, LARGE = (1, 4, 4, 3), (1, 8, 8, 2)
 
@@ -35,7 +34,7 @@ def noisy(operator, rename=None):
     builder.operator("ADD", [x, noise], [both], make("AddOptions"))
     y = _up(builder, both)
     for tensor in builder.graph.tensors:
-        tensor.name = rename or tensor.name
+        tensor.name = tensor.name if rename is None else rename
     return builder.build([x], [y])
 
 
@@ -104,12 +103,27 @@ def test_random_operators(here, operator):
     assert not compare("tflite", data, spoiled(result.model))
 
 
-def test_an_operator_without_a_name_of_its_own_cannot_be_proved(here):
-    data = noisy("RANDOM_UNIFORM", b"tensor")
-    with refused("the converted model could not be verified; it was not written") as caught:
-        sd.convert(data)
-    assert "cannot be run in isolation: a tensor name is not unique" in caught.value.got
-    assert sd.convert(data, verify=False).report.converted == 1
+@pytest.mark.parametrize("name", [b"tensor", b""])
+def test_operators_without_names_of_their_own_are_run_alone(here, name):
+    """Names may be stripped from a file, or used twice."""
+    data = noisy("RANDOM_UNIFORM", name)
+    result = sd.convert(data)
+    verification = result.report.verification
+    assert verification
+    assert verification.method == "operators"
+    assert not compare("tflite", data, spoiled(result.model))
+
+
+def test_branches_without_names_are_run_alone():
+    model = unpack(branching())
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
+        tensor.name = b""
+    data = pack(model)
+    good = convert(data)
+    verification = compare("tflite", data, good)
+    assert verification
+    assert len(verification.outputs) == 3
+    assert not compare("tflite", data, spoiled_branch(good))
 
 
 def test_branches_that_no_input_may_take():
