@@ -65,6 +65,7 @@ class Pair:
         grid: the steps of the quantizer that follows an isolated operator.
         growth: how many times larger than an input a tensor may be.
         explain: decides whether quantizers after rewritten operators cause a difference.
+        integers: whether some of the rewritten sums are integers, which are exact.
         step: for kernels that quantize activations, a function from the input of an operator to the
             change of its results if every activation moves by one step; None for other kernels.
     """
@@ -81,6 +82,7 @@ class Pair:
     grid: Grid | None = None
     growth: int = 1
     explain: Explain | None = None
+    integers: bool = False
     step: Callable[[NumpyArray], float] | None = None
 
     @property
@@ -240,9 +242,11 @@ def _by_kernels(
     if entry.kernels == KERNELS[1] or not pairs:
         return record
     # The plainest kernels come first: a difference there is not caused by the choice of kernels.
-    if not measure(record.name, *pairs[0], bound).passed:
+    plainest = measure(record.name, *pairs[0], bound)
+    if not plainest.passed:
         return record
-    own, exact = max(slack(value, ours, bound).gap for ours, _ in pairs), entry.pair.delta == 0
+    own = max(slack(value, ours, bound).gap for ours, _ in pairs)
+    exact = entry.pair.delta == 0 or (entry.pair.integers and plainest.max_abs == 0)
     if record.max_abs <= 2 * own:
         finding = (
             f"{record.finding}; other kernels agree on both models and differ by up to {own:.3g} "
