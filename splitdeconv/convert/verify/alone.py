@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from ...formats.cut import Cut, UncutError
 from ...formats.site import Site
-from .difference import Output, rounding
-from .entry import Pair, failure
+from .difference import Output, failure, rounding
+from .entry import Pair
 from .whole import SMALL, Comparison, compare_whole
 
 SAMPLES = 3  # per operator

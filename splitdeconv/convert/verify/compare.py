@@ -24,8 +24,8 @@ from .. import exchange
 from ..exchange import Inputs, ModelFile, is_keras
 from ..report import Verification
 from .alone import SAMPLES, compare_alone, growth
-from .difference import rounding
-from .entry import Pair, failure
+from .difference import failure, rounding
+from .entry import Pair
 from .hybrid import HybridSplice
 from .quantized import QuantizedSplice
 from .reach import reaches_output

@@ -84,6 +84,11 @@ class Output:
         return cls(**fields)
 
 
+def failure(name: str, finding: str) -> Output:
+    """The record of an output that could not be compared."""
+    return Output(name, "", 0, inf, inf, 0.0, None, False, finding)
+
+
 def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
     """The relative rounding difference that rewriting these sites may cause; see above.
 
@@ -197,6 +202,14 @@ def measure(
 
 
 _NUMBERS = "fciub"
+
+
+def greatest(value: NumpyArray) -> float:
+    """The greatest finite magnitude of floats; 0 for other types, which must be equal."""
+    if value.dtype.kind not in "fc":
+        return 0.0
+    wide = value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
+    return float(np.abs(wide[np.isfinite(wide)]).max(initial=0.0))
 
 
 def _gaps(ours: NumpyArray, theirs: NumpyArray) -> NumpyArray:

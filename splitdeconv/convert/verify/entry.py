@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,9 +15,19 @@ from ...formats.cut import Grid
 from ...formats.format import Format
 from ...formats.port import KERNELS, Arrays, RejectedError, Runner
 from ...limits import allowance
-from .difference import NO_SLACK, Output, Slack, measure, perturb, perturbation, slack
+from .difference import (
+    NO_SLACK,
+    Output,
+    Slack,
+    failure,
+    greatest,
+    measure,
+    perturb,
+    perturbation,
+    slack,
+)
 from .run import load
-from .steps import forgive_steps
+from .steps import forgive_steps, within_step
 
 #: Runs of the original on perturbed inputs. One run shows how far rounding typically moves an
 #: output, several come near to how far it can.
@@ -92,6 +101,18 @@ class Pair:
         files = sum(model.stat().st_size for model in models if isinstance(model, Path))
         outside = 0 if self.alone else allowance.bytes_outside()
         return outside + files + sum(len(model) for model in models if isinstance(model, bytes))
+
+    def bound(self, feed: Arrays, value: NumpyArray) -> float:
+        """How far rounding may move an output of the original without being questioned.
+
+        An activation may clip results to a fraction of the terms they are sums of. An operator that
+        quantizes its input hides what perturbing that would show of it, so its terms are bounded:
+        activations span at most 255 steps.
+        """
+        size = greatest(value)
+        if self.step is not None and size:
+            size = max(size, 255 * self.step(*feed.values()))
+        return self.delta * size
 
     def load_original(self, kernels: str = "default") -> dict[str, Runner]:
         """Entry points of the original; with Keras' own layers if both are the same model."""
@@ -187,7 +208,7 @@ def compare_output(entry: Entry, feed: Arrays, name: str, value: NumpyArray, z: 
     """
     if name not in z:
         return failure(name, "the converted model has no such output")
-    bound = entry.pair.delta * greatest(value)
+    bound = entry.pair.bound(feed, value)
     record = measure(name, value, z[name], bound)
     for excuse in (_by_steps, _by_rounding, _by_kernels, _by_quantizers, _by_activations):
         if not record.passed and np.isfinite(record.max_abs):
@@ -272,32 +293,3 @@ def _by_activations(
         "effect"
     )
     return replace(record, passed=True, tolerance=step(*feed.values()), finding=finding)
-
-
-def within_step(entry: Entry, feed: Arrays, record: Output, bound: float) -> bool:
-    """Whether kernels that quantize activations to neighbouring steps explain a difference.
-
-    Args:
-        entry: the `Entry` of an isolated operator.
-        feed: its input.
-        record: the result of comparing its output.
-        bound: how far floating-point rounding may move it.
-    """
-    step = entry.pair.step
-    if step is None or entry.kernels == KERNELS[1] or record.max_abs > step(*feed.values()):
-        return False
-    name, others = record.name, entry.elsewhere(feed)
-    return bool(others) and all(measure(name, a[name], b[name], bound).passed for a, b in others)
-
-
-def failure(name: str, finding: str) -> Output:
-    """The record of an output that could not be compared."""
-    return Output(name, "", 0, inf, inf, 0.0, None, False, finding)
-
-
-def greatest(value: NumpyArray) -> float:
-    """The greatest finite magnitude of floats; 0 for other types, which must be equal."""
-    if value.dtype.kind not in "fc":
-        return 0.0
-    wide = value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
-    return float(np.abs(wide[np.isfinite(wide)]).max(initial=0.0))

@@ -23,9 +23,9 @@ from ...formats.cut import Cut
 from ...formats.port import Arrays
 from ...formats.site import Site
 from .alone import pair_of
-from .difference import Output, measure
-from .entry import Entry, Pair, greatest, within_step
-from .steps import forgive_steps
+from .difference import Output, greatest, measure
+from .entry import Entry, Pair
+from .steps import forgive_steps, within_step
 
 
 class Ends(NamedTuple):
@@ -65,7 +65,7 @@ class Alone:
         """
         feed = {self._run.inputs[0].name: ends.input}
         ((name, ours),) = self._run(feed).items()
-        tolerance = self._pair.delta * greatest(ours)
+        tolerance = self._pair.bound(feed, ours)
         record = measure(name, ours, ends.output, tolerance)
         if not record.passed and self._pair.grid is not None:
             record = forgive_steps(record, ours, ends.output, tolerance, self._pair.grid)

@@ -4,15 +4,24 @@ Where a QuantizeLinear reads a transposed convolution, each of the rewritten con
 followed by a rounding to the same steps. The values of the converted model then lie on the grid of
 that quantizer: on the step nearest to the original value or, where the original value lies halfway
 between two steps, on either of them, up to floating-point rounding.
+
+Kernels that quantize activations may round one of them to either of two neighbouring steps.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...core.typing import NumpyArray
 from ...formats.cut import Grid
-from .difference import Output
+from ...formats.port import KERNELS, Arrays
+from .difference import Output, measure
+
+if TYPE_CHECKING:
+    from .entry import Entry
 
 #: How far float32 rounding may move a value of the grid away from a whole number of steps: a
 #: constant part, and a part per step, which matters for 16-bit grids.
@@ -47,3 +56,19 @@ def forgive_steps(
             f"follows ({grid.step:.3g}) and were rounded to the other step"
         )
     return replace(record, passed=True, tolerance=grid.step / 2 + tolerance, finding=finding)
+
+
+def within_step(entry: Entry, feed: Arrays, record: Output, bound: float) -> bool:
+    """Whether kernels that quantize activations to neighbouring steps explain a difference.
+
+    Args:
+        entry: the `Entry` of an isolated operator.
+        feed: its input.
+        record: the result of comparing its output.
+        bound: how far floating-point rounding may move it.
+    """
+    step = entry.pair.step
+    if step is None or entry.kernels == KERNELS[1] or record.max_abs > step(*feed.values()):
+        return False
+    name, others = record.name, entry.elsewhere(feed)
+    return bool(others) and all(measure(name, a[name], b[name], bound).passed for a, b in others)

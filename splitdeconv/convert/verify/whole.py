@@ -11,9 +11,9 @@ import numpy as np
 
 from ...core.typing import NumpyArray
 from ...formats.port import DEFINITION, KERNELS, Arrays, Input, RejectedError, Runner
-from .difference import Output, merge
+from .difference import Output, failure, merge
 from .empty import note as note_on_empty
-from .entry import ROUNDED, Entry, Pair, compare_output, failure, keeps_state, repeats
+from .entry import ROUNDED, Entry, Pair, compare_output, keeps_state, repeats
 from .inputs import find_recipe, other_sizes, read_inputs
 from .tables import described
 

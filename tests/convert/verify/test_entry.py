@@ -1,5 +1,7 @@
 """What a model makes of rounding is measured on the model, whatever the type of its inputs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,14 @@ def test_models_that_add_exactly_get_no_slack():
     assert not compared(
         lambda feed: amplified(feed["x"]), lambda feed: amplified(feed["x"], 1e-9), feed, 0.0
     ).passed
+
+
+@pytest.mark.parametrize("steps", [0.0, 0.25, 7.0])
+def test_clipped_results_round_like_the_terms_they_are_sums_of(steps):
+    """An operator that quantizes its input may clip results far below its terms."""
+    pair = entry(None, None).pair
+    feed, clipped = {"x": np.ones(3)}, np.array([-1.0, 1.0, 0.5])
+    assert pair.bound(feed, clipped) == DELTA
+    quantizing = replace(pair, step=lambda x: steps * x.max())
+    assert quantizing.bound(feed, clipped) == DELTA * max(1, 255 * steps)
+    assert quantizing.bound(feed, clipped.astype("i1")) == 0
