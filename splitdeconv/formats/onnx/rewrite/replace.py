@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -112,6 +112,7 @@ def _emit(
     biased = len(this.node.input) > 2 and this.node.input[2]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(this.computes)
     quantize = _quantizer(ops, this, plan, count, read) if quantized else None
+    quantize = quantize or _barrier(ops, this, plan, dtype)
     x = this.node.input[0]
     return lower(
         ops,
@@ -192,6 +193,30 @@ def _quantizer(
         return ops.emit("DequantizeLinear", [steps, *parameters], domain=reader.domain)
 
     return quantize
+
+
+def _barrier(
+    ops: GraphOps, this: Found, plan: SplitPlan, dtype: np.dtype[Any]
+) -> Callable[[str], str] | None:
+    """A function that keeps a runtime from computing a convolution of float filters in integers.
+
+    ONNX Runtime quantizes the float filters of a Conv between a DequantizeLinear and a
+    QuantizeLinear by itself, to signed bytes, for which the sums may saturate (see `follow`). It
+    computes a ConvTranspose in floats. It moves the QuantizeLinear over the operators that
+    interleave a single convolution; between several there is one that stops it.
+    """
+    scope, name = this.scope, this.node.input[1]
+    filters = this.weights.chain[0] if this.weights and this.weights.chain else scope.producer(name)
+    reads = dequantized_type(scope, this.node.input[0])
+    if not reads or len(plan.convolutions) > 1:
+        return None
+    if filters is not None and filters.op_type == "DequantizeLinear":
+        return None
+
+    def keep(value: str) -> str:
+        return ops.emit("Max", [value, ops.constant(np.array(-np.inf, dtype), "lowest")])
+
+    return keep
 
 
 def _requantizer(ops: GraphOps, this: Found) -> Callable[[str], str] | None:
