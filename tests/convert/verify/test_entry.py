@@ -65,6 +65,21 @@ def test_one_run_may_show_less_than_rounding_does():
     assert len(runs) == 9
 
 
+def test_jumps_are_not_excused_by_further_runs():
+    """Where rounding flips whole steps, each further run would excuse more of them."""
+    runs, feed = [], {"x": np.linspace(0.003, 40.003, 2001)}
+
+    def ours(feed):
+        runs.append(feed)
+        return {"y": np.round(feed["x"])}
+
+    def theirs(feed):
+        return {"y": np.where(feed["x"] > 39.7, 41.0, np.round(feed["x"]))}
+
+    assert not compared(ours, theirs, feed).passed
+    assert len(runs) == 2  # the output, and one run on perturbed inputs
+
+
 def test_models_that_add_exactly_get_no_slack():
     feed = {"x": np.linspace(0.9, 1.1, 20)}
     assert not compared(
