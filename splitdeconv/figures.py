@@ -155,7 +155,8 @@ def _draw_title(fig: Any, title: str) -> None:
     for text in [text for text in fig.texts if text.get_gid() == "title"]:
         text.remove()
     fig.canvas.draw()  # legends and labels get their places
-    drawn, width, height = fig.get_tightbbox(), *fig.get_size_inches()
+    drawn = fig.get_tightbbox()
+    width, height = fig.get_size_inches()
     lines = wrap(title, int(drawn.width * _POINTS / (0.62 * size)))
     place = drawn.x0 / width, (drawn.y1 + 0.6 * size / _POINTS) / height
     look = {"size": size, "weight": "bold", "va": "bottom", "ha": "left", "gid": "title"}

@@ -79,7 +79,7 @@ def by_layer(
     axes[0, 0].set_yticks(range(len(layers)), [" ".join(layer) for layer in layers])
     fig.supxlabel(f"times fewer cycles than {baseline} (left of the line: more)", fontsize=11)
     fig.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(forms) + 1
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(forms) + 1
     )
     return fig
 
@@ -132,7 +132,7 @@ def means(
     ax.set_yticks(range(len(summary)), labels)
     ax.set(ylim=(len(summary) - 0.4, -0.6), xlabel="times fewer cycles")
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    fig.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
     return fig
 
 
@@ -208,7 +208,7 @@ def published(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> 
     axes[0, 0].set_yticks(range(len(networks)), networks)
     axes[0, 0].set(ylim=(len(networks) - 0.4, -0.6))
     fig.supxlabel("speedup, as published (replayed)", fontsize=11)
-    fig.legend(loc="outside upper center", ncols=len(titles))
+    fig.legend(loc="outside lower center", ncols=len(titles))
     return fig
 
 

@@ -125,7 +125,7 @@ def likeness(
         ax.set_title(name, loc="left", fontsize=11)
         ax.grid(axis="x", color="0.92")
     axes[-1, 0].set_xlabel(f"{label} (mean and 95 % interval over images)")
-    fig.legend(*axes[-1, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    fig.legend(*axes[-1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 

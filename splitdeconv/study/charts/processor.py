@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ...core.typing import NumpyArray
 from ...extras import require
 from ...figures import PART_COLOURS
 from .methods import METHOD_COLOURS, method_name, variant_colours
@@ -106,7 +107,7 @@ def parts(table: pd.DataFrame, columns: Mapping[str, str], *, label: str) -> "Fi
     ax.set(ylim=(max(y) + 0.8, -0.8), xlabel=label)
     ax.tick_params(axis="y", length=0)
     ax.margins(x=0.1)
-    fig.legend(loc="outside upper right", ncols=len(columns), fontsize=9)
+    fig.legend(loc="outside lower center", ncols=len(columns), fontsize=9)
     return fig
 
 
@@ -164,7 +165,7 @@ def idle(table: pd.DataFrame) -> "Figure":
     ax.set_xlabel("multipliers at work, % of the cycles; the rest is idle")
     ax.grid(axis="x", color="0.93")
     ax.set_axisbelow(True)
-    fig.legend(loc="outside upper center", ncols=2)
+    fig.legend(loc="outside lower center", ncols=2)
     return fig
 
 
@@ -197,11 +198,9 @@ def roofline(table: pd.DataFrame, roof: tuple[float, float]) -> "Figure":
     ax.plot(*np.stack([old, new]).transpose(2, 0, 1), color="0.7", lw=0.8, zorder=1)
     for (method, _), xy in points.items():
         ax.scatter(*xy.T, s=36, color=METHOD_COLOURS[method], label=method_name(method), zorder=2)
-    gain = layers["achieved"] / layers["achieved_before"]
-    named = gain.sort_values().index
-    ends = {*named[: _MOST_NAMES // 2], *named[-_MOST_NAMES // 2 :]}
+    gain = (layers["achieved"] / layers["achieved_before"]).to_numpy()
     look: dict[str, Any] = {"textcoords": "offset points", "xytext": (7, -3), "fontsize": 9}
-    for row in ends:
+    for row in _apart(new, np.argsort(gain)):
         name = f"{layers['network'][row]} {layers['layer'][row]}, {gain[row]:.1f}x"
         ax.annotate(name, new[row], **look)
     ax.set(xscale="log", yscale="log")
@@ -209,3 +208,14 @@ def roofline(table: pd.DataFrame, roof: tuple[float, float]) -> "Figure":
     ax.set_ylabel("useful multiply-accumulates per cycle")
     ax.legend(loc="lower right")
     return fig
+
+
+def _apart(points: NumpyArray, order: NumpyArray) -> list[int]:
+    """Rows with a name, from both ends of an order; none stands on another one's name."""
+    ends = [row for pair in zip(order, order[::-1], strict=True) for row in pair]
+    logs, named = np.log10(points), list[int]()
+    for row in dict.fromkeys(map(int, ends)):
+        away = np.abs(logs[named] - logs[row])
+        if len(named) < _MOST_NAMES and not ((away[:, 0] < 0.6) & (away[:, 1] < 0.04)).any():
+            named.append(row)
+    return named
