@@ -102,6 +102,21 @@ def by_form(table: pd.DataFrame, *, baseline: str = "native", cost: str = "cycle
     return every.sort_values(keys, key=lambda c: c.map(order[c.name]), ignore_index=True)
 
 
+def verdict(values: pd.Series, what: str = "layers") -> str:
+    """How often gains are gains, and their geometric mean, in words.
+
+    Args:
+        values: gains; NaN where there is none.
+        what: what each of them belongs to.
+
+    >>> verdict(pd.Series([0.5, 2.0, 8.0, float("nan")]))
+    'faster on 2 of 3 layers, 2.00 times on average'
+    """
+    known = values.dropna()
+    mean = geometric_mean(known)
+    return f"faster on {(known > 1).sum()} of {len(known)} {what}, {mean:.2f} times on average"
+
+
 def bound(table: pd.DataFrame) -> pd.Series:
     """What each row waits for: the accelerator part with most cycles, NaN if all are zero."""
     parts = [column for column in _BOUNDS if column in table]

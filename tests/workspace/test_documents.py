@@ -67,8 +67,10 @@ def test_documents_mention_only_what_there_is():
 def test_the_readme_shows_only_figures_that_runs_make():
     shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     promised = check_figures.promised(ROOT, quick=True)
+    # The animation is no figure of a run: a test of its own draws it again.
+    assert shown.pop(1) == "docs/split.svg"
     assert shown == [f"docs/{Path(path).stem}.png" for path in shown if Path(path).stem in promised]
-    assert len(shown) == 3
+    assert len(shown) == 2
 
 
 def test_nothing_names_a_registry_or_a_path_of_one_machine():

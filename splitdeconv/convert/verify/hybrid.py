@@ -25,7 +25,7 @@ from ...formats.cut import UncutError
 from ...formats.port import Arrays
 from ...formats.registry import format_of
 from ...formats.site import Site
-from ...formats.tflite.cut import found, operators_between, places, source_of
+from ...formats.tflite.cut import located, operators_between, places, source_of
 from ...formats.tflite.flatbuffer.file import read, write
 from ...formats.tflite.graph import operator_name, ports, type_name
 from .alone import cut
@@ -114,7 +114,7 @@ class _Parts:
         converted, _ = read(content(pair.converted), "the model")
         other = _ports(converted, entry)
         self._given, graph = other.inputs, converted.subgraphs[other.subgraph]
-        sources, sinks = (found(converted, graph, each) for each in ends)
+        sources, sinks = (located(converted, graph, each) for each in ends)
         self._ends = list(zip(sources, sinks, strict=True))
         inner = [index for both in self._ends for index in both]
         self._exposed = _load(converted, other.subgraph, self._given.values(), inner, kernels)

@@ -51,7 +51,7 @@ def cut(
             begin, end = _begin(model, graph, site), ports(operator.outputs)[0]
             ends = places(model, graph, (begin, end))
         else:
-            begin, end = found(model, graph, ends)
+            begin, end = located(model, graph, ends)
         file = None if folder is None else folder / f"{name}.tflite"
         parts.append(_subgraph(model, handle.subgraph, begin, end, file))
     return Cut(parts[0], parts[1])
@@ -132,7 +132,7 @@ class _Place(NamedTuple):
 
 
 def places(model: ModelT, graph: SubGraphT, indices: Iterable[int]) -> list[_Place]:
-    """The places of tensors of a subgraph; see `found`.
+    """The places of tensors of a subgraph; see `located`.
 
     Raises:
         UncutError: a tensor is constant.
@@ -141,14 +141,14 @@ def places(model: ModelT, graph: SubGraphT, indices: Iterable[int]) -> list[_Pla
     return [_taken(where, index) for index in indices]
 
 
-def found(model: ModelT, graph: SubGraphT, wanted: Iterable[_Place]) -> list[int]:
+def located(model: ModelT, graph: SubGraphT, ends: Iterable[_Place]) -> list[int]:
     """The indices of the tensors with these places.
 
     Raises:
         UncutError: there is no such tensor.
     """
     where = {place: index for index, place in _places(model, graph).items()}
-    return [_taken(where, place) for place in wanted]
+    return [_taken(where, place) for place in ends]
 
 
 def _taken(where: Mapping[_Key, _Found], key: _Key) -> _Found:

@@ -211,7 +211,7 @@ def roofline(table: pd.DataFrame, roof: tuple[float, float]) -> "Figure":
 
 
 def _apart(points: NumpyArray, order: NumpyArray) -> list[int]:
-    """Rows with a name, from both ends of an order; none stands on another one's name."""
+    """Rows that get a name, from both ends of an order, at a distance from each other."""
     ends = [row for pair in zip(order, order[::-1], strict=True) for row in pair]
     logs, named = np.log10(points), list[int]()
     for row in dict.fromkeys(map(int, ends)):
