@@ -93,10 +93,6 @@ class FilterTiles:
         rows = np.searchsorted(by_words, words, side="right")
         return table[rows, np.searchsorted(by_size, limit, side="right")]
 
-    def counts(self, place: NumpyArray) -> NumpyArray:
-        """Tiles of each choice; infinitely many where there is none."""
-        return np.append(self.count.astype(float), np.inf)[place]
-
 
 def _groups(taps: tuple[int, ...]) -> list[tuple[int, int]]:
     """Phases to a tile, and the taps of the largest tile."""

@@ -126,6 +126,13 @@ class Order:
         """
         raise NotImplementedError
 
+    def _fetched(self, tiles: MapTiles, place: NumpyArray) -> NumpyArray:
+        """Words of an image, fetched for each tile of filters; infinite if no filters fit."""
+        # A map that lies in the padding has no words, for however many tiles.
+        words = np.broadcast_to(tiles.fetched * self.shape.c_in, place.shape)
+        counts = self.filters.count[place]
+        return np.where(place >= 0, words * counts.astype(float), np.inf)
+
     def returns(
         self, tiles: MapTiles, room: Room, group: int, place: NumpyArray
     ) -> tuple[NumpyArray, NumpyArray]:
@@ -156,10 +163,9 @@ class FiltersOutside(Order):
         shape, chunk = self.shape, self.chunk
         limit = room.channels_within(tiles.pixels, self.nests.taps * chunk)
         place = self.filters.chosen(room.filters // chunk, limit, "each")
-        passes = self.filters.counts(place)
+        inputs = self._fetched(tiles, place)
         parts = -(-self.nests.reductions // chunk)
         spilled = 2.0 * (parts - 1) * shape.outputs * room.sum_words
-        inputs = tiles.fetched * shape.c_in * passes
         still = np.zeros_like(inputs)
         return Moves(inputs, still + shape.filters, still + spilled, place)
 
@@ -201,7 +207,7 @@ class FiltersKept(Order):
         shape, filters = self.shape, self.filters
         limit = room.channels_between(tiles.pixels * group)
         place = filters.chosen(room.filters, limit, "all")
-        inputs = tiles.fetched * shape.c_in * filters.counts(place)
+        inputs = self._fetched(tiles, place)
         still = np.zeros_like(inputs)
         return Moves(inputs, still + shape.filters * self._turns(tiles), still, place)
 

@@ -47,6 +47,23 @@ def test_phases_share_an_input_that_stays_or_a_strip_of_it():
     assert reads(143, 9 * 4 * 20, method="stacked") == (144, 9 * 4 * 20)
 
 
+def test_phases_that_read_only_padding_fetch_filters_alone():
+    # Of the phases of the rows, one reads the row of two words and two lie in the padding. Filters
+    # of 4 taps and 3 channels do not fit as a whole, and the sums of 2 of the 5 pixels are kept, of
+    # one channel: the three tiles fetch all filters, and read 2, 2 and 1 words for each channel.
+    one = table(layer("deconv", (1, 2), (3, 4), (3, 1), (1, 5), 3, 2, "EXPLICIT", before=(2, 0)))
+    work = lower(one, "sd_trimmed")
+    for sums in ("array", "buffer", "dram"):
+        for i, w in ((2, 4), (6, 11)):
+            few = holding(i, w, sums=sums, rows=2, cols=1, output_buffer_kib=4 * HALF)
+            found = dram_bytes(work, one, few, "sd_trimmed")
+            assert found["input"].item() == (2 + 2 + 1) * 3 * 2
+            assert found["weight"].item() == 3 * (3 * 4 * 3 * 2)
+            assert found["output"].item() == 5 * 2
+    found = dram_bytes(work, one, holding(6, 12), "sd_trimmed")
+    assert (found["input"].item(), found["weight"].item()) == (2 * 3, 3 * 4 * 3 * 2)
+
+
 def test_columns_are_tiled_where_rows_do_not_fit():
     # A map of 255 x 255 and 64 channels, of which three rows are 48,960 words; half of the columns
     # fit, and two strips share two columns.
