@@ -100,7 +100,7 @@ def _check_values(record: "Processor | Technology", require: _Require, where: st
     missing = [
         name
         for name, value in values.items()
-        if not record.origins.get(name) and value != defaults[name]
+        if not record.origins.get(name, "").strip() and value != defaults[name]
     ]
     if missing:
         raise SplitDeconvError(

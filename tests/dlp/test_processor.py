@@ -81,7 +81,7 @@ def test_all_missing_origins_are_named_at_once(tmp_path):
     assert caught.value.got == "origins of cols"
 
 
-@pytest.mark.parametrize("origin", [KeyError, ""])
+@pytest.mark.parametrize("origin", [KeyError, "", " \n"])
 @pytest.mark.parametrize(
     "field", ["rows", "array", "dataflows", "skipping", "strided_writes", "zero_gating", "native"]
 )
@@ -91,7 +91,7 @@ def test_a_missing_origin_of_a_number_or_a_policy_is_told(tmp_path, field, origi
         load_processor(written(tmp_path / "own.yaml", content))
 
 
-@pytest.mark.parametrize("origin", [KeyError, ""])
+@pytest.mark.parametrize("origin", [KeyError, "", " \n"])
 @pytest.mark.parametrize("field", ["dram_pj", "mac_pj", "high"])
 def test_a_missing_origin_of_an_energy_is_told(tmp_path, field, origin):
     content = changed(data("technologies", "cacti_40nm"), f"origins.{field}", origin)
