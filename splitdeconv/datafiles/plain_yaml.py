@@ -33,6 +33,8 @@ _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": Fa
 # Text that is written without quotes, and words that other readers of YAML take for truth values.
 _PLAIN = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _QUOTED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+# What to do about YAML that is not plain.
+_FIX = "write plain YAML: mappings, lists, texts, decimal numbers, true, false, null"
 # Control characters could command a terminal; lone surrogates cannot be printed at all.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -200,7 +202,11 @@ class _Reader:
             )
         if key in mapping:
             raise self.refused(
-                f"duplicate key {shown(key, 80)}", event, "each key once", "the key again"
+                f"duplicate key {shown(key, 80)}",
+                event,
+                "each key once",
+                "the key again",
+                "remove one of the two entries",
             )
         return key
 
@@ -225,17 +231,21 @@ class _Reader:
             return text
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
-    def refused(self, problem: str, event: yaml.Event, expected: str, got: str) -> SplitDeconvError:
+    def refused(
+        self, problem: str, event: yaml.Event, expected: str, got: str, fix: str = _FIX
+    ) -> SplitDeconvError:
         mark = event.start_mark
         where = f"{shorten(self.where, 200)}, line {mark.line + 1}, column {mark.column + 1}"
-        return _refusal(problem, where, expected, got)
+        return _refusal(problem, where, expected, got, fix)
 
 
-def _refusal(problem: str, where: str, expected: str, got: str) -> SplitDeconvError:
+def _refusal(
+    problem: str, where: str, expected: str, got: str, fix: str = _FIX
+) -> SplitDeconvError:
     return SplitDeconvError(
         f"not valid YAML: {problem}",
         where=shorten(where, 300),
         expected=expected,
         got=shorten(got, 300),
-        fix="write plain YAML: mappings, lists, texts, decimal numbers, true, false, null",
+        fix=fix,
     )

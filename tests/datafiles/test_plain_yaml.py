@@ -186,5 +186,6 @@ def test_tags_that_are_allowed_name_what_a_mapping_is():
     for refused_text in ("!Memory 3", "!Memory [3]", "!Cache {bits: 3}", "!!python/none {}"):
         with refused("tags are not supported"):
             load(refused_text, "a test", tags)
-    with refused("duplicate key"):
+    with refused("duplicate key") as caught:
         load("!Memory {'!': 1}", "a test", tags)
+    assert caught.value.fix == "remove one of the two entries"
