@@ -102,7 +102,10 @@ def _simulate(
         str | None, typer.Option("--network", help="which network of a .csv file with several")
     ] = None,
     show_mapping: Annotated[
-        bool, typer.Option("--mapping", help="print the loop nest of each layer, tile by tile")
+        bool,
+        typer.Option(
+            "--mapping", help="print the loop nest of each layer, the outermost loop first"
+        ),
     ] = False,
     plot: Annotated[
         Path | None,

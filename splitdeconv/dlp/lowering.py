@@ -20,7 +20,8 @@ FCN-Engine (Xu et al., ICCAD 2018), a processor with its own dataflow for transp
 is not modelled: no description of that dataflow was available.
 
 All other layers are one convolution, the same in every method. Phases that no tap reaches compute
-nothing and are left out; their outputs are the bias.
+nothing and are left out; their outputs are the bias. Only "sd" and "paper", whose filters have
+equal sizes, run them as filters of zeros if the kernel is shorter than the stride.
 """
 
 from collections import Counter

@@ -41,8 +41,8 @@ class Processor:
         number_type: of activations and weights: "int", "fp" or "bf" and their bits, such as "bf16";
             null for integers of word_bits.
         accumulator_bits: width of a partial sum, in bits.
-        input_buffer_kib, weight_buffer_kib, output_buffer_kib: capacity, in KiB. One half is in use
-            while the other half is filled or emptied.
+        input_buffer_kib, weight_buffer_kib, output_buffer_kib: capacity of each, in KiB. One half
+            is in use while the other half is filled or emptied.
         dram_gb_s: bandwidth of DRAM, in GB/s, 10^9 bytes per second.
         burst_bytes: size of a DRAM burst, in bytes. DRAM moves whole bursts, so that a shorter
             piece costs as much as one.

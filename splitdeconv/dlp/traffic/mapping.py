@@ -85,7 +85,7 @@ class Nest:
         return f"{times}{'phases together, ' * (self.phases > 1)}{loops}"
 
     def __str__(self) -> str:
-        head = f"{self.runs:,} x " if self.runs > 1 else ""
+        head = f"{self.runs:,} runs, each of " if self.runs > 1 else ""
         head += f"{self.images:,} image{'s' * (self.images > 1)}"
         head += f", {self.phases:,} phases together" if self.phases > 1 else ""
         if self.pieces:
@@ -94,7 +94,8 @@ class Nest:
         lines += ["  " * (depth + 1) + str(loop) for depth, loop in enumerate(self.loops)]
         tile = f"tile: {self.input_words:,} words of input, {self.weight_words:,} of filters"
         tile += f", {self.sums:,} sums kept" if self.sums else ""
-        moved = f"DRAM: {self.inputs:,} words of input, {self.weights:,} of filters"
+        each = " of a run" * (self.runs > 1)
+        moved = f"DRAM{each}: {self.inputs:,} words of input, {self.weights:,} of filters"
         moved += f", sums as {self.spilled:,} words" if self.spilled else ""
         return "\n".join([*lines, *("  " * (len(lines)) + text for text in (tile, moved))])
 

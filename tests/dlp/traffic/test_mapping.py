@@ -1,5 +1,7 @@
 """The loop nests that are printed: run word by word, they move what they say."""
 
+from dataclasses import replace
+
 import pytest
 
 import splitdeconv as sd
@@ -62,6 +64,17 @@ def test_nests_add_up_to_the_traffic(batch):
             for nest in nests:
                 assert nest.input_words <= 32 * 1024 >= nest.weight_words
                 assert nest.sums <= 8 * 1024
+
+
+def test_nests_that_run_several_times_say_that_their_words_are_of_one_run():
+    # Half of the output buffer keeps 16*16 sums of 13 channels: 5 tiles of 64, all inputs in each.
+    sizes = {f"{name}_buffer_kib": 28 for name in ("input", "weight", "output")}
+    small = replace(sd.dlp.load_processor("pe_array_16x16"), **sizes)
+    (nest,) = sd.dlp.mapping("dcgan", small)["deconv2"]
+    first, *_, last = str(nest).splitlines()
+    assert first == "4 runs, each of 1 image"
+    assert last.strip() == "DRAM of a run: 163,840 words of input, 73,728 of filters"
+    assert (5 * 16 * 16 * 128, 9 * 128 * 64) == (163_840, 73_728)
 
 
 def test_a_mapping_is_printed_as_an_architect_writes_it():
