@@ -2,8 +2,11 @@
 
 A layer's convolutions run in the nests of `splitdeconv.dlp.traffic.nests`, one after the other or,
 if that moves less, as one whose tiles of filters span phases, so that the phases share a tile of
-the input. Batches are split where that moves less. Outputs are written once; what it costs that
-they do not lie side by side is in `splitdeconv.dlp.traffic.placing`.
+the input, whose window is that of all phases. Batches are split where that moves less. Some of the
+phases together, such as those of one row, which read a smaller window, are not considered: on the
+six networks' layers with buffers of 8 to 256 KiB, "sd" and "sd_trimmed" on the 16x16 array would
+move less in 5 of 276 cases, by at most 7 %, and in none with 32 or 64 KiB. Outputs are written
+once; what it costs that they do not lie side by side is in `splitdeconv.dlp.traffic.placing`.
 """
 
 import numpy as np
