@@ -114,7 +114,7 @@ def _lines(machine: Any, figures: dict[str, Any]) -> list[str]:
     policies = {
         "strided writes": machine.strided_writes,
         "zero gating": machine.zero_gating,
-        "transposed convolutions": machine.native or False,
+        "native transposed convolutions": machine.native or False,
     }
     answers = {True: "yes", False: "no", "zero_insertion": "by zero insertion"}
     unsourced = figures["unsourced"]

@@ -50,9 +50,12 @@ def test_a_file_of_one_s_own_is_started_checked_and_simulated(run, tmp_path, mon
 
 def test_policies_are_said_in_words(run):
     _, out, _ = run("processor", "edge_tpu_like")
-    assert "strided writes: no\nzero gating: no\ntransposed convolutions: by zero insertion" in out
+    assert (
+        "strided writes: no\nzero gating: no\nnative transposed convolutions: by zero insertion"
+        in out
+    )
     _, out, _ = run("processor", "eyeriss_like")
-    assert "strided writes: yes\nzero gating: yes\ntransposed convolutions: no\n" in out
+    assert "strided writes: yes\nzero gating: yes\nnative transposed convolutions: no\n" in out
 
 
 def test_large_figures_have_no_exponent(run):
