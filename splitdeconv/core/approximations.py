@@ -10,6 +10,8 @@ method             filters                       outputs        equal to the ope
 =================  ============================  =============  =================================
 ``shi``            ``e`` zeros behind            interior only  inside the border, always
 ``shi_truncated``  first ``s*floor(k/s)`` taps   interior only  inside the border, if s divides k
+``shi_cropped``    the operator's own            without the    always
+                                                 first s
 ``chang``          ``e`` zeros in front          all            if s divides k; else ``e``
                                                                 outputs late
 ``wrong_side``     short phases one input late   all            if s divides k, or k < s: all
@@ -27,6 +29,14 @@ one of 50x50. Three layers from 8x8 with ``s*(n - 1)`` outputs each give that si
 taps per phase. The benchmark's DCGAN (`splitdeconv.networks.dcgan`) has 5x5 kernels:
 ``shi_truncated`` has two taps there, and ``shi`` has three and gives 36x36. The authors' published
 code does not show which of them was used.
+
+Their repository also has the images that they compared (data/reference/authors_images.csv). For
+DCGAN, Shi's 50x50 image is the bottom right of the right one, from pixel (14, 14) on, with an SSIM
+of 0.999: the values inside are right, and the image is not cut around its middle. ``shi_cropped``
+is the conversion that gives this: every layer loses its first block of s outputs at the top and at
+the left and nothing else, and the losses of three layers at stride 2 add up to 8 + 4 + 2 pixels.
+Under SAME, for kernels of at most three times the stride, no output that is kept meets the inputs
+that the layer before lost, so that chains of such layers stay exact.
 
 Chang et al. (TDC, IEEE TCSVT 2018) extend kernels that ``s`` does not divide. Xu et al., again from
 memory, describe the zeros as being on the side where they shift the phases; that they extend the
@@ -47,7 +57,7 @@ from .geometry import Axis
 from .plan import SplitPlan, plan
 from .typing import NumpyArray
 
-METHODS = ("shi", "shi_truncated", "chang", "wrong_side")
+METHODS = ("shi", "shi_truncated", "shi_cropped", "chang", "wrong_side")
 
 
 def approximate(
@@ -62,12 +72,12 @@ def approximate(
 
     Returns:
         (plan, filters) for `splitdeconv.apply`, or `splitdeconv.core.definition.conv_transpose`.
-        Output 0 of ``shi`` and ``shi_truncated`` is output ``plan.axes[i].p - planned.axes[i].p``
+        Output 0 of the methods named ``shi...`` is output ``plan.axes[i].p - planned.axes[i].p``
         of what they replace.
 
     Raises:
-        SplitDeconvError: an unknown method, a dilated kernel, or an input too small to have an
-            interior.
+        SplitDeconvError: an unknown method, a dilated kernel, or an input too small for the method
+            to keep an output.
     """
     check_choice(method, METHODS, "method", "approximate")
     axes, filters = [], np.asarray(filters)
@@ -80,7 +90,11 @@ def approximate(
         places = [axis.k if tap is None else tap for tap in taps]
         filters = np.take(np.pad(filters, behind), places, axis=dimension)
         changes = {"k": len(taps)}
-        if method.startswith("shi"):
+        if method == "shi_cropped":
+            if axis.o is not None and axis.o <= axis.s:
+                raise _refusal(dimension, axis, "more than s outputs", "use a larger input")
+            changes |= {"p": axis.p + axis.s, "tail": axis.tail - axis.s}
+        elif method.startswith("shi"):
             border = len(taps) - axis.s
             if not taps or (axis.n is not None and axis.n * axis.s <= border):
                 expected = f"k >= s and more than {max(border, 0)} outputs"
@@ -97,6 +111,8 @@ def _taps(axis: Axis, method: str) -> list[int | None]:
     extension: list[int | None] = [None] * (-k % s)
     if method == "shi_truncated":
         return own[: k // s * s]
+    if method == "shi_cropped":
+        return own
     if method == "shi":
         return own + extension
     if method == "chang":

@@ -81,6 +81,45 @@ def test_shi_is_the_operator_without_its_border(k, s, padding):
     assert _difference(y, wanted, x, filters, planned, np.s_[:, *places]) <= 1
 
 
+@pytest.mark.parametrize("padding", ["SAME", "VALID", [(1, 0), (0, 1)]])
+@pytest.mark.parametrize(("k", "s"), KERNELS)
+def test_shi_cropped_loses_one_block_at_the_top_and_left(k, s, padding):
+    planned, x, filters = _data(6, k, s, padding)
+    wanted = conv_transpose(x, filters, planned)[:, s:, s:]
+    y = _run(planned, x, filters, "shi_cropped")
+    assert y.shape == wanted.shape
+    assert y.size
+    bound = rounding_bound(x, filters, planned, 2.0**-53)[:, s:, s:]
+    assert (np.abs(y - wanted) <= bound).all()
+
+
+@pytest.mark.parametrize(
+    ("k", "s", "layers", "lost"),
+    [(5, 2, 3, 14), (4, 2, 3, 14), (3, 2, 2, 6), (6, 2, 2, 6), (7, 3, 2, 12), (2, 3, 2, 12)],
+)
+def test_chains_of_shi_cropped_lose_their_blocks_and_stay_exact(k, s, layers, lost):
+    """Each layer's s lost outputs are enlarged by the layers behind it: s + s**2 + ..."""
+    rng = np.random.default_rng((k, s, layers))
+    whole = part = rng.standard_normal((1, 5, 5, 2))
+    for _ in range(layers):
+        filters = rng.standard_normal((k, k, 2, 2))
+        whole = conv_transpose(whole, filters, sd.plan(whole.shape[1:3], k, s))
+        part = _run(sd.plan(part.shape[1:3], k, s), part, filters, "shi_cropped")
+    assert part.shape[1] == whole.shape[1] - lost
+    np.testing.assert_allclose(part, whole[:, lost:, lost:], rtol=0, atol=1e-9)
+
+
+def test_chains_of_longer_kernels_do_not_stay_exact():
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((2, 7, 7, 1, 1))
+    x = rng.standard_normal((1, 6, 6, 1))
+    whole = conv_transpose(x, first, sd.plan((6, 6), 7, 2))
+    whole = conv_transpose(whole, second, sd.plan((12, 12), 7, 2))
+    part = _run(sd.plan((6, 6), 7, 2), x, first, "shi_cropped")
+    part = _run(sd.plan((10, 10), 7, 2), part, second, "shi_cropped")
+    assert np.abs(part - whole[:, 6:, 6:]).max() > 0.1
+
+
 @pytest.mark.parametrize(("k", "s"), KERNELS)
 def test_which_kernels_chang_and_the_control_survive(k, s):
     planned, x, filters = _data(7, k, s)
@@ -132,12 +171,13 @@ def test_the_cut_of_a_kernel_is_not_the_operator():
         (3, "shi", [14, 26, 50]),
         (5, "shi_truncated", [14, 26, 50]),
         (5, "shi", [12, 20, 36]),
+        (5, "shi_cropped", [14, 26, 50]),
         (5, "chang", [16, 32, 64]),
         (5, "wrong_side", [16, 32, 64]),
     ],
 )
 def test_sizes_of_dcgans_layers(kernel, method, sizes):
-    """64x64 comes out as 50x50, as remembered of the paper, where a phase has two taps."""
+    """64x64 comes out as 50x50, as in the authors' image, where each layer loses 2 outputs."""
     x = np.random.default_rng(0).standard_normal((1, 8, 8, 1))
     for size in sizes:
         planned = sd.plan(x.shape[1:3], kernel, 2)
@@ -156,9 +196,10 @@ def test_any_way_to_run_a_plan_runs_them(method):
 def test_the_survey_tells_what_breaks():
     table = survey((2, 3, 4, 5), (2, 3)).set_index(["k", "s", "method"])
     assert (3, 4, "shi_truncated") not in table.index
-    assert table.query("method == 'shi'").exact.all()
+    assert table.query("method in ('shi', 'shi_cropped')").exact.all()
     broken = table.query(
-        "k_mod_s > 0 and method != 'shi' and not (method == 'wrong_side' and k < s)"
+        "k_mod_s > 0 and method not in ('shi', 'shi_cropped') "
+        "and not (method == 'wrong_side' and k < s)"
     )
     assert set(broken.reset_index().method) == {"shi_truncated", "chang", "wrong_side"}
     assert (broken.error > 0.1).all()
@@ -170,6 +211,7 @@ def test_the_survey_tells_what_breaks():
     assert (chang.shifted < 1e-14).all()
     assert (broken.query("method == 'wrong_side'").shifted > 0.1).all()
     assert table.loc[(5, 2, "shi"), "outputs"] == 14
+    assert table.loc[(5, 2, "shi_cropped"), "outputs"] == 16
     assert table.loc[(5, 2, "chang"), "outputs"] == table.loc[(5, 2, "chang"), "expected"] == 18
 
 
@@ -189,5 +231,7 @@ def test_refusals():
         SplitDeconvError, match=r"dimension 0(.|\n)*more than 2 outputs\n  got: n=1 k=4 s=2"
     ):
         approximate(sd.plan((1, 1), 4, 2), np.ones((4, 4, 3, 2)), "shi")
+    with pytest.raises(SplitDeconvError, match=r"more than s outputs\n  got: n=1 k=4 s=2"):
+        approximate(sd.plan((1, 1), 4, 2), np.ones((4, 4, 3, 2)), "shi_cropped")
     with pytest.raises(SplitDeconvError, match=r"k >= s(.|\n)*k=1 s=2"):
         approximate(sd.plan((6, 6), 1, 2), np.ones((1, 1, 3, 2)), "shi_truncated")

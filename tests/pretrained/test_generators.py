@@ -191,15 +191,17 @@ def test_what_the_conversions_make_of_a_kernel_of_3(cyclegan_state, photographs)
     }
     maps = {form: np.asarray(model(x)) for form, model in upper.items()}
     assert {form: y.shape[1] for form, y in maps.items()} == {
-        "native": 8, "shi": 6, "shi_truncated": 8, "chang": 8, "wrong_side": 8
+        "native": 8, "shi": 6, "shi_truncated": 8, "shi_cropped": 6, "chang": 8, "wrong_side": 8
     }  # fmt: skip
     np.testing.assert_allclose(maps["shi"], _own(maps["native"], 1), rtol=0, atol=TOLERANCE)
+    cropped = maps["native"][:, 2:, 2:]
+    np.testing.assert_allclose(maps["shi_cropped"], cropped, rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(
         maps["chang"][:, 1:, 1:], maps["native"][:, :-1, :-1], rtol=0, atol=TOLERANCE
     )
     assert np.abs(maps["wrong_side"] - maps["native"]).max() > 0.1
     for form, model in models.items():
-        assert model(photographs).shape[1] == (10 if form == "shi" else 16)
+        assert model(photographs).shape[1] == (10 if form in ("shi", "shi_cropped") else 16)
 
 
 def _without(state, key):
