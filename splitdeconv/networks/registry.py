@@ -60,7 +60,8 @@ NETWORKS = {
         "fst",
         "FST",
         remark="the published total is not reproduced: the documented 256x256 network of Johnson "
-        "et al., whose deconvolutions are the published ones, needs far fewer operations",
+        "et al., whose deconvolutions are the published ones, needs far fewer operations; with 128 "
+        "channels in and out of its last convolution it would be met to the last digit",
     ),
     "fcn32s": Network("fcn", "FCN-32s", remark=FCN),
     "fcn16s": Network("fcn", "FCN-16s", remark=FCN),

@@ -1,6 +1,7 @@
 """How similar images are: SSIM and PSNR of each, means with intervals, crops of larger images."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,7 @@ from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError
 from ..extras import require
 
-#: SSIM of the conversions in Xu et al. (arXiv 1907.01773), quoted from memory of the paper, whose
-#: text was not at hand.
-REMEMBERED = {
-    ("DCGAN", "shi"): 0.568,
-    ("DCGAN", "chang"): 0.534,
-    ("DCGAN", "split"): 1.0,
-    ("FST", "shi"): 0.939,
-    ("FST", "chang"): 0.742,
-    ("FST", "split"): 1.0,
-}
+REFERENCE = Path(__file__).resolve().parents[2] / "data" / "reference"
 # Wang et al., IEEE TIP 13(4) 2004: Gaussian windows of 1.5 pixels, population covariance; these
 # make scikit-image's result theirs, as its documentation says.
 _SSIM = {
@@ -30,6 +22,18 @@ _SSIM = {
     "data_range": 255,
     "channel_axis": -1,
 }
+
+
+def authors_images() -> pd.DataFrame:
+    """What the authors of split deconvolution show of each conversion's image.
+
+    Returns:
+        DataFrame, one row per network and method: ``network``, ``method`` ("split", "shi",
+            "chang"), ``pixels``, the side of the image in their repository, ``top`` and ``left``,
+            its place in the native image, ``ssim`` with that part, ``remembered_ssim``, quoted from
+            memory of arXiv 1907.01773, whose text was not at hand, and ``source``.
+    """
+    return pd.read_csv(REFERENCE / "authors_images.csv")
 
 
 def scores(images: NumpyArray, reference: NumpyArray) -> pd.DataFrame:
