@@ -145,8 +145,9 @@ cut_off := $(shell tail -vn 1 /dev/null $(wildcard build/executed/*.ipynb) | \
     awk '/^==> /{if (name) print name; name = $$2} /^}$$/{name = ""} END{if (name) print name}')
 $(filter-out /dev/null,$(cut_off)): FORCE
 
-reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks and make every figure; QUICK=1 for a small selection
+reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks, make every figure and the report; QUICK=1 for a small selection
 	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
+	@$(RUN) -m tools.report $(if $(quick),--quick)
 
 # Otherwise JupyterLab looks on the network for news, for its own releases and for extensions.
 QUIET_LAB := --LabApp.news_url=None --LabApp.extension_manager=readonly \

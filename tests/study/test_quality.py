@@ -99,3 +99,16 @@ def test_means_and_intervals():
 def test_images_that_cannot_be_compared(images, message):
     with pytest.raises(SplitDeconvError, match=f"cannot be compared(.|\n)*{message}"):
         quality.scores(images, _images())
+
+
+def test_the_authors_images_have_their_sources():
+    table = quality.authors_images().set_index(["network", "method"])
+    assert sorted(table.index) == sorted(
+        (network, method) for network in ("DCGAN", "FST") for method in ("split", "shi", "chang")
+    )
+    assert table.source.str.len().gt(20).all()
+    shi = table.loc[("DCGAN", "shi")]
+    # Three layers of stride 2 lose 2 outputs each, which the later ones enlarge.
+    assert (shi.pixels, shi.top) == (64 - 14, 8 + 4 + 2)
+    assert table.loc[("DCGAN", "split"), "ssim"] == 1
+    assert table.ssim.dropna().between(0, 1).all()
