@@ -80,18 +80,14 @@ def _side_by_side(batch: NumpyArray, blank: float) -> NumpyArray:
 
 def likeness(
     table: pd.DataFrame,
-    remembered: pd.DataFrame,
     *,
-    column: str = "ssim_global",
+    column: str = "ssim",
     label: str = "SSIM with native",
 ) -> "Figure":
     """SSIM of each form with its interval, one panel per generator.
 
-    Hollow marks are remembered values of a paper.
-
     Args:
         table: of `splitdeconv.study.quality.summarize`, with columns ``generator`` and ``form``.
-        remembered: table with columns ``generator``, ``form`` and ``ssim``.
         column: the value to draw.
         label: of the values.
 
@@ -109,23 +105,16 @@ def likeness(
     for ax, (name, part) in zip(axes[:, 0], panels.items(), strict=True):
         y = np.arange(len(part))
         ends = part[[f"{column}_low", f"{column}_high"]].to_numpy().T
-        look = {"fmt": "o", "ms": 5.5, "lw": 1.6, "color": COLOURS["split"], "label": "measured"}
+        look = {"fmt": "o", "ms": 5.5, "lw": 1.6, "color": COLOURS["split"]}
         ax.errorbar(part[column], y, xerr=np.abs(ends - part[column].to_numpy()), **look)
         for value, height in zip(part[column], y, strict=True):
             ax.annotate(f"{value:.3f}", (1.04, height), va="center", fontsize=8.5)
-        forms = list(part["form"])
-        known = remembered[(remembered["generator"] == name) & remembered["form"].isin(forms)]
-        heights = [forms.index(form) for form in known["form"]]
-        look = {"marker": "D", "facecolors": "none", "edgecolors": COLOURS["nzp"]}
-        look["label"] = "from memory of the paper, of its own network"
-        ax.scatter(known["ssim"], heights, s=42, zorder=3, **look)
-        ax.set_yticks(y, forms)
+        ax.set_yticks(y, list(part["form"]))
         ax.set(xlim=(-0.03, 1.14), ylim=(len(part) - 0.5, -0.5))
         ax.set_xticks(np.linspace(0, 1, 6), None if ax is axes[-1, 0] else [])
         ax.set_title(name, loc="left", fontsize=11)
         ax.grid(axis="x", color="0.92")
     axes[-1, 0].set_xlabel(f"{label} (mean and 95 % interval over images)")
-    fig.legend(*axes[-1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 

@@ -38,29 +38,20 @@ def test_images_stand_beside_their_differences():
         assert np.isnan(none).sum() == 8 * 9 - 5 * 4
 
 
-def test_likeness_beside_what_is_remembered():
+def test_likeness_has_a_dot_and_an_interval():
     rows = [
         ("A", "split", 1.0, 1.0, 1.0),
         ("A", "chang", 0.5, 0.4, 0.7),
         ("B", "chang", 0.2, 0.1, 0.3),
     ]
     table = pd.DataFrame(rows, columns=["generator", "form", "ssim", "ssim_low", "ssim_high"])
-    remembered = pd.DataFrame(
-        {"generator": ["A", "A"], "form": ["chang", "shi"], "ssim": [0.6, 0.9]}
-    )
-    fig = image_charts.likeness(table, remembered, column="ssim")
+    fig = image_charts.likeness(table)
     above, below = fig.get_axes()
     assert [label.get_text() for label in above.get_yticklabels()] == ["split", "chang"]
     points, _, (intervals,) = above.containers[0]
     np.testing.assert_array_equal(points.get_xydata(), [[1.0, 0], [0.5, 1]])
     np.testing.assert_allclose([s[:, 0] for s in intervals.get_segments()], [[1, 1], [0.4, 0.7]])
     assert [text.get_text() for text in above.texts] == ["1.000", "0.500"]
-    hollow = [
-        marks
-        for marks in above.collections
-        if len(marks.get_offsets()) and "memory" in marks.get_label()
-    ]
-    assert [marks.get_offsets().tolist() for marks in hollow] == [[[0.6, 1]]]
     assert below.get_title(loc="left") == "B"
 
 
