@@ -67,6 +67,7 @@ $(VENV)/requirements.lock: FORCE
 endif
 endif
 
+.PHONY: executed
 .PHONY: FORCE help setup data test test-all test-lowest test-lab lint lab reproduce site bench measure peers lock clean
 
 help: ## Print this help
@@ -119,10 +120,13 @@ lint: $(READY) ## Check style and format of code and notebooks, and the types of
 # ---- notebooks ------------------------------------------------------------------------------------------------------
 
 ALL := $(patsubst params/%.yaml,%,$(wildcard params/*.yaml))
+# Those that are called after their notebooks; other params files are a user's own. tools/runs.py has the same rule.
+OFFICIAL := $(sort $(foreach notebook,$(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/*.ipynb)), \
+    $(filter $(notebook) $(notebook)_%,$(ALL))))
 # One value of a params file; a list loses its punctuation. tools/runs.py refuses files that this would read otherwise.
 hash := \#
 key = $(shell sed -n 's/[[:space:]]$(hash).*//; s/^$(1): *//p' params/$(2).yaml | tr '[],"' '    ')
-RUNS := $(foreach run,$(ALL),$(if $(if $(quick),$(filter true,$(call key,quick,$(run))),all),$(run)))
+RUNS := $(foreach run,$(OFFICIAL),$(if $(if $(quick),$(filter true,$(call key,quick,$(run))),all),$(run)))
 LIBRARY := $(shell find splitdeconv -name '*.py' -o -name '*.yaml' -o -name '*.csv')
 
 build/executed/%.ipynb: params/%.yaml requirements.lock $(LIBRARY) | $(READY) $(DATA)
@@ -133,7 +137,7 @@ figures = $(foreach name,$(call key,figures,$(1)),$(addprefix figures/$(name).,c
 lost = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 $(foreach run,$(ALL),$(eval build/executed/$(run).ipynb: \
     notebooks/$(strip $(call key,notebook,$(run))).ipynb \
-    $(wildcard $(call key,inputs,$(run))) $(call lost,$(call figures,$(run)))))
+    $(wildcard $(call key,inputs,$(run))) $(if $(filter $(run),$(OFFICIAL)),$(call lost,$(call figures,$(run))))))
 
 # A full result serves QUICK=1 as well; a quick one, marked by tools/run_notebook.py, is made again for a full run.
 ifeq ($(quick),)
@@ -145,16 +149,21 @@ cut_off := $(shell tail -vn 1 /dev/null $(wildcard build/executed/*.ipynb) | \
     awk '/^==> /{if (name) print name; name = $$2} /^}$$/{name = ""} END{if (name) print name}')
 $(filter-out /dev/null,$(cut_off)): FORCE
 
-reproduce: $(READY) $(RUNS:%=build/executed/%.ipynb) ## Execute the notebooks, make every figure and the report; QUICK=1 for a small selection
+# Figures in figures/ that are not their run's own are found before make looks at what there is, hence the second make.
+reproduce: $(READY) ## Execute the notebooks and make every figure and the report; QUICK=1 for a small selection
+	@$(RUN) -m tools.heal $(if $(quick),--quick)
+	@$(MAKE) --no-print-directory executed
 	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
 	@$(RUN) -m tools.report $(if $(quick),--quick)
+
+executed: $(RUNS:%=build/executed/%.ipynb)
 
 # Otherwise JupyterLab looks on the network for news, for its own releases and for extensions.
 QUIET_LAB := --LabApp.news_url=None --LabApp.extension_manager=readonly \
     --LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate
 
 lab: $(READY) $(DATA) ## Open JupyterLab on notebooks/; LAB="--no-browser" passes options
-	@JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 "$(BIN)/jupyter" lab \
+	@JUPYTER_PREFER_ENV_PATH=1 TF_CPP_MIN_LOG_LEVEL=2 SPLITDECONV_START="$(CURDIR)" "$(BIN)/jupyter" lab \
 	    --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks $(QUIET_LAB) \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
 

@@ -4,15 +4,16 @@ The same figure and data give the same bytes: nothing written carries a date. Th
 `manifest.json` beside the figures, is a list of rows sorted by name, so that `pandas.read_json`
 reads it.
 
-In a checkout of the repository `figures/` belongs to `make reproduce`: notebooks run there in any
-other way, in JupyterLab or by papermill, write to `my_figures/`.
+In a checkout of the repository `figures/` belongs to `make reproduce`, and each figure in it to the
+run whose params file lists it. Whatever else a notebook saves, in JupyterLab, by papermill or by a
+params file of one's own, goes to `my_figures/`.
 """
 
 import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -45,6 +46,8 @@ PART_COLOURS = ("#332288", "#88CCEE", "#44AA99", "#DDCC77", "#CC6677")
 OWN_FOLDER = "my_figures"
 
 _POINTS = 72  # an inch
+# What `describe_run` was given.
+_described: dict[str, Any] = {}
 _METADATA = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -77,6 +80,25 @@ def style() -> None:
     )
 
 
+def describe_run(
+    *,
+    notebook: str,
+    parameters: Mapping[str, Any],
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
+    """State where the figures of this process come from, for the rows of their manifest.
+
+    What `make` states of its own runs takes precedence.
+
+    Args:
+        notebook: name of the notebook, without extension.
+        parameters: its parameters; `quick` and `seed` also appear in the rows by themselves.
+        inputs: files that all of its figures are computed from.
+    """
+    _described.clear()
+    _described.update(notebook=notebook, parameters=dict(parameters), inputs=list(inputs))
+
+
 def save_figure(
     fig: Any,
     name: str,
@@ -101,8 +123,11 @@ def save_figure(
         inputs: paths of the files the numbers came from. The notebook run's own inputs need not be
             listed.
         caption: what a reader sees, in a sentence.
-        directory: where to write; by default the environment variable SPLITDECONV_FIGURES. Else, in
-            a checkout of the repository, `OWN_FOLDER` at its top; elsewhere "figures".
+        directory: where to write. By default, a run of `make` writes the figures that its params
+            file lists to `figures/` and others to a folder of the run's name in `OWN_FOLDER`. Any
+            other process writes to the folder that the environment variable SPLITDECONV_FIGURES
+            names; without it, in a checkout of the repository, to `OWN_FOLDER` at its top, and
+            elsewhere to "figures".
         seed: of the random numbers in it; by default the notebook run's `seed` parameter.
 
     Raises:
@@ -111,8 +136,8 @@ def save_figure(
     """
     matplotlib = require("matplotlib", "notebooks")
     name, table = _name(name), _table(data, name)
-    folder = Path(directory or os.environ.get("SPLITDECONV_FIGURES") or _default_folder())
-    run = json.loads(os.environ.get("SPLITDECONV_RUN", "{}"))
+    run = _run()
+    folder = Path(directory or _folder(name, run))
     parameters = run.get("parameters", {})
     if title:
         _draw_title(fig.figure, title)
@@ -120,14 +145,12 @@ def save_figure(
         "name": name,
         "title": title,
         "caption": caption,
-        "notebook": run.get("notebook")
-        or Path(os.environ.get("JPY_SESSION_NAME", "")).stem
-        or None,
+        "notebook": run.get("notebook"),
         "run": run.get("run"),
         "parameters": parameters,
         "quick": bool(parameters.get("quick", False)),
         "seed": parameters.get("seed") if seed is None else seed,
-        "inputs": _inputs([*run.get("inputs", ()), *inputs], folder.resolve().parent),
+        "inputs": _inputs([*run.get("inputs", ()), *inputs], folder.resolve()),
         "versions": versions(),
         "device": device(),
         "files": {},
@@ -163,14 +186,37 @@ def _draw_title(fig: Any, title: str) -> None:
     fig.text(*place, "\n".join(lines), **look)
 
 
-def _default_folder() -> Path:
-    """The default folder of a run."""
-    here = Path.cwd()
-    # Recognised by its files, not by this package's location: the package may be installed
-    # elsewhere.
-    checkouts = (folder for folder in (here, *here.parents) if _is_checkout(folder))
-    root = None if "SPLITDECONV_RUN" in os.environ else next(checkouts, None)
-    return Path("figures") if root is None else root / OWN_FOLDER
+def _run() -> dict[str, Any]:
+    """What is known of the run that this process is part of: what `make` says, or the notebook."""
+    files = _described.get("inputs", [])
+    made = json.loads(os.environ.get("SPLITDECONV_RUN", "{}"))
+    if made:
+        return made | {"inputs": [*made.get("inputs", ()), *files]}
+    opened = Path(os.environ.get("JPY_SESSION_NAME", ""))  # JupyterLab names the file that is open
+    run = _described | ({"notebook": opened.stem} if opened.stem else {})
+    root = _checkout(Path.cwd())
+    if run.get("notebook") and root is not None:
+        file = root / "notebooks" / f"{run['notebook']}.ipynb"
+        file = opened if opened.suffix == ".ipynb" and opened.is_file() else file
+        run["inputs"] = [*([file] if file.is_file() else []), *files]
+    return run
+
+
+def _folder(name: str, run: Mapping[str, Any]) -> str | os.PathLike[str]:
+    """Where a figure of a run belongs."""
+    if name not in run.get("figures", [name]):
+        return str(run["others"])
+    named = os.environ.get("SPLITDECONV_FIGURES")
+    root = None if "SPLITDECONV_RUN" in os.environ else _checkout(Path.cwd())
+    return named or ("figures" if root is None else root / OWN_FOLDER)
+
+
+def _checkout(folder: Path) -> Path | None:
+    """The checkout of the repository that a folder is in, if it is in one.
+
+    Recognised by its files, not by this package's location: the package may be installed elsewhere.
+    """
+    return next((root for root in (folder, *folder.parents) if _is_checkout(root)), None)
 
 
 def _is_checkout(folder: Path) -> bool:
@@ -202,9 +248,13 @@ def _table(data: Any, name: str) -> pd.DataFrame:
     return table
 
 
-def _inputs(paths: Iterable[str | os.PathLike[str]], root: Path) -> dict[str, str]:
-    """SHA-256 of each input, under its path relative to `root` or, outside of it, its bare name."""
-    hashes = {}
+def _inputs(paths: Iterable[str | os.PathLike[str]], folder: Path) -> dict[str, str]:
+    """SHA-256 of each input.
+
+    Each is under its path relative to the checkout that the figures' folder is in (to what holds
+    that folder where it is in none) or, outside of it, under its bare name.
+    """
+    hashes, root = {}, _checkout(folder) or folder.parent
     for path in map(Path, paths):
         if not path.is_file():
             raise SplitDeconvError(

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from splitdeconv import SplitDeconvError
-from splitdeconv.figures import COLOURS, save_figure, style
+from splitdeconv import SplitDeconvError, figures as module
+from splitdeconv.figures import COLOURS, describe_run, save_figure, style
 
 DATA = pd.DataFrame({"form": ["split", "nzp"], "macs": [1.25, 4.0]})
 
@@ -150,6 +150,8 @@ def test_outside_a_run(figure, tmp_path, monkeypatch):
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
     """A checkout's top folder, as far as its marks go, and nothing told about where figures go."""
+    monkeypatch.setattr(module, "_described", {})
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     for name in ("SPLITDECONV_FIGURES", "SPLITDECONV_RUN"):
         monkeypatch.delenv(name, raising=False)
     for folder in ("params", "splitdeconv", "notebooks/deep", "figures"):
@@ -180,6 +182,51 @@ def test_whoever_names_a_folder_gets_that_one(figure, workspace, monkeypatch):
     save_figure(figure, "macs", DATA)
     assert [path.name for path in sorted(workspace.glob("**/macs.csv"))] == ["macs.csv", "macs.csv"]
     assert {path.parent.name for path in workspace.glob("**/macs.csv")} == {"given", "named"}
+
+
+def test_a_readers_own_figure_tells_its_notebook_parameters_and_model(
+    figure, workspace, monkeypatch
+):
+    notebook, model = workspace / "notebooks" / "04_array.ipynb", workspace / "own.onnx"
+    notebook.write_bytes(b"{}")
+    model.write_bytes(b"weights")
+    monkeypatch.chdir(workspace / "notebooks")
+    parameters = {"networks": ["own.onnx"], "quick": True, "seed": 11}
+    describe_run(notebook="04_array", parameters=parameters, inputs=[model])
+    save_figure(figure, "macs", DATA)
+    row = rows(workspace / "my_figures")["macs"]
+    assert (row["notebook"], row["run"], row["parameters"]) == ("04_array", None, parameters)
+    assert (row["quick"], row["seed"]) == (True, 11)
+    assert row["inputs"] == {
+        "notebooks/04_array.ipynb": hashlib.sha256(b"{}").hexdigest(),
+        "own.onnx": hashlib.sha256(b"weights").hexdigest(),
+    }
+    # A copy of the notebook, open in JupyterLab under a name of its own, is what ran.
+    copy = workspace / "notebooks" / "mine.ipynb"
+    copy.write_bytes(b"[]")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(copy))
+    save_figure(figure, "macs", DATA)
+    row = rows(workspace / "my_figures")["macs"]
+    assert (row["notebook"], row["parameters"]) == ("mine", parameters)
+    assert row["inputs"]["notebooks/mine.ipynb"] == hashlib.sha256(b"[]").hexdigest()
+
+
+def test_a_run_of_make_writes_to_figures_only_what_it_lists(figure, workspace, monkeypatch):
+    monkeypatch.chdir(workspace / "notebooks")
+    run = {"notebook": "04_array", "run": "mine", "parameters": {}, "figures": ["listed"]}
+    run["others"] = str(workspace / "my_figures" / "mine")
+    monkeypatch.setenv("SPLITDECONV_RUN", json.dumps(run))
+    monkeypatch.setenv("SPLITDECONV_FIGURES", str(workspace / "figures"))
+    model = workspace / "own.tflite"
+    model.write_bytes(b"weights")
+    describe_run(notebook="another", parameters={"seed": 1}, inputs=[model])
+    for name in ("listed", "unlisted"):
+        save_figure(figure, name, DATA)
+    assert set(rows(workspace / "figures")) == {"listed"}
+    assert set(rows(workspace / "my_figures" / "mine")) == {"unlisted"}
+    row = rows(workspace / "my_figures" / "mine")["unlisted"]
+    assert (row["notebook"], row["run"], row["parameters"]) == ("04_array", "mine", {})
+    assert set(row["inputs"]) == {"own.tflite"}  # relative to the checkout, however deep
 
 
 def test_saving_again_replaces_the_row(figure, tmp_path):

@@ -96,15 +96,20 @@ def undocumented(root=Path()) -> list[str]:
 
 def incomplete(root=Path(), *, quick=False) -> list[str]:
     """Figures that lack PDF, PNG or CSV, or whose manifest row does not tell their origin."""
-    folder = Path(root) / "figures"
-    manifest = folder / "manifest.json"
-    listed = json.loads(manifest.read_text()) if manifest.is_file() else []
-    rows = {row["name"]: row for row in listed}
     return [
         f"figure {name}: {problem}"
         for name, run in promised(root, quick=quick).items()
-        for problem in _problems(folder, name, run, rows.get(name, {}), quick)
+        for problem in problems(name, run, root, quick=quick)
     ]
+
+
+def problems(name, run, root=Path(), *, quick=False) -> list[str]:
+    """What is wrong with one figure of a run: its files, or its row of the manifest."""
+    folder = Path(root) / "figures"
+    manifest = folder / "manifest.json"
+    listed = json.loads(manifest.read_text()) if manifest.is_file() else []
+    row = next((row for row in listed if row["name"] == name), {})
+    return list(_problems(folder, name, run, row, quick))
 
 
 def outdated(root=Path(), *, quick=False) -> list[str]:
@@ -149,7 +154,7 @@ def _problems(folder, name, run, row, quick):
     for path in (folder / f"{name}.{kind}" for kind in ("pdf", "png", "csv")):
         if not path.is_file():
             yield f"{path.name} is missing"
-        elif row and row["files"].get(path.name) != sha256(path):
+        elif row and row.get("files", {}).get(path.name) != sha256(path):
             yield f"{path.name} is not the file that its manifest row describes"
     if not row:
         yield "it has no row in manifest.json"

@@ -1,5 +1,8 @@
 """Execute a notebook as a params file says, and publish the result in one step.
 
+The figures that the params file lists go to figures/, all others to my_figures/NAME/. Those of a
+user's own params file, whose name does not begin with the notebook's, always go there.
+
 ``python -m tools.run_notebook params/NAME.yaml build/executed/NAME.ipynb [--quick]``
 
 A run that fails leaves no target behind: what it came to is kept in build/failed/, and the message
@@ -22,6 +25,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 
 from splitdeconv import privacy
+from splitdeconv.figures import OWN_FOLDER
 from tools import runs
 from tools.machine import hold
 
@@ -101,21 +105,30 @@ def execute(run, target, quick) -> int:
     if minutes > granted:
         say(run, f"WARNING: longer than the {granted:g} minutes that {run.path.name} grants it")
     publish(running, target, quick)
+    others = run.notebook.parent.parent / OWN_FOLDER / run.name
+    if others.is_dir():
+        say(run, f"figures of its own are in {os.path.relpath(others)}/")
     return 0
 
 
 def prepare_environment(run, quick):
-    """Set what the kernel inherits: quiet, repeatable libraries, and where figures go."""
+    """Set what the kernel inherits: quiet, repeatable libraries, and where figures go.
+
+    Relative paths among the parameters start from the repository's top, where make is called.
+    """
     root = run.notebook.parent.parent
     os.environ.pop("JUPYTER_PATH", None)
     os.environ.pop("JPY_SESSION_NAME", None)
     os.environ |= ENVIRONMENT | {
         "SPLITDECONV_FIGURES": str(root / "figures"),
+        "SPLITDECONV_START": str(root),
         "SPLITDECONV_RUN": json.dumps(
             {
                 "run": run.name,
                 "notebook": run.notebook.stem,
                 "parameters": run.parameters | {"quick": quick},
+                "figures": list(run.figures) if run.official else [],
+                "others": str(root / OWN_FOLDER / run.name),
                 "inputs": [str(path) for path in (run.notebook, run.path.resolve(), *run.inputs)],
             }
         ),

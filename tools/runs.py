@@ -54,6 +54,11 @@ class Run:
         """What the run, its executed notebook and its messages are called."""
         return self.path.stem
 
+    @property
+    def official(self):
+        """Whether `make reproduce` runs it and `figures/` may hold its figures."""
+        return _official(self.name, [self.notebook.stem])
+
 
 def read(path) -> Run:
     """Read a params file.
@@ -98,8 +103,13 @@ def read(path) -> Run:
 
 
 def read_all(root=Path()) -> list[Run]:
-    """Every run there is, by name."""
-    return [read(path) for path in sorted(Path(root).glob("params/*.yaml"))]
+    """The runs of `make reproduce`, by name: those that are called after their notebooks.
+
+    Files with other names are a user's own, and need not even be valid.
+    """
+    notebooks = [path.stem for path in Path(root).glob("notebooks/*.ipynb")]
+    paths = sorted(Path(root).glob("params/*.yaml"))
+    return [read(path) for path in paths if _official(path.stem, notebooks)]
 
 
 def parameters(notebook) -> dict:
@@ -136,6 +146,14 @@ def parameters(notebook) -> dict:
                 f"{notebook}: its parameters cell may only assign plain values, not `{line}`"
             ) from None
     return values
+
+
+def _official(name, notebooks):
+    """Whether a run is called after one of the notebooks: its name, alone or with more behind it.
+
+    The Makefile selects its runs by the same rule.
+    """
+    return any(name == stem or name.startswith(f"{stem}_") for stem in notebooks)
 
 
 def _keys(path):

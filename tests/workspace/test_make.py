@@ -77,7 +77,7 @@ def test_lab_opens_this_folder(checkout):
     checkout.write("an environment/bin/python", "#!/bin/sh\n")
     checkout.write(
         "an environment/bin/jupyter",
-        '#!/bin/bash\nprintf "%s\\n" "${SPLITDECONV_FIGURES-unset}" "$@"\n',
+        '#!/bin/bash\nprintf "%s\\n" "${SPLITDECONV_FIGURES-unset}" "$SPLITDECONV_START" "$@"\n',
     )
     for name in ("python", "jupyter"):
         (checkout.root / "an environment" / "bin" / name).chmod(0o755)
@@ -85,7 +85,8 @@ def test_lab_opens_this_folder(checkout):
         "make", f"ENVIRONMENT={checkout.root}/an environment", "lab", "LAB=--version"
     )
     assert result.returncode == 0, result.stderr
-    figures, lab, root, url, *rest = result.stdout.splitlines()
+    figures, start, lab, root, url, *rest = result.stdout.splitlines()
+    assert start == str(checkout.root)  # what relative paths among the parameters start from
     assert (figures, lab) == ("unset", "lab")  # else what runs there would write to figures/
     assert (root, url) == (
         f"--ServerApp.root_dir={checkout.root}",
@@ -201,6 +202,44 @@ def test_readers_own_runs_leave_the_official_figures_alone(figures):
     assert (saved.returncode, executed(saved)) == (0, ["one_a", "one_b"]), saved.stderr
 
 
+def test_a_readers_own_params_file_works_and_overwrites_nothing(figures):
+    # A copy of an official file, with all that it says, under another name.
+    text = (figures.root / "params" / "one_a.yaml").read_text()
+    figures.write("params/mine.yaml", text.replace("seed: 3", "seed: 7"))
+    first = figures.make("reproduce")
+    assert (first.returncode, executed(first)) == (0, ["one_a", "one_b"]), first.stderr
+    folders = [figures.root / "figures", figures.root / "my_figures" / "mine"]
+    before = {path.name: path.read_bytes() for path in folders[0].iterdir()}
+    own = figures.make("build/executed/mine.ipynb")
+    assert (own.returncode, executed(own)) == (0, ["mine"]), own.stderr
+    assert "figures of its own are in my_figures/mine/" in own.stdout
+    assert {path.name: path.read_bytes() for path in folders[0].iterdir()} == before
+    (row,) = json.loads((folders[1] / "manifest.json").read_text())
+    assert (row["name"], row["run"], row["seed"]) == ("one_a", "mine", 7)
+    assert set(row["inputs"]) == {"notebooks/one.ipynb", "params/mine.yaml"}
+    assert (folders[1] / "one_a.csv").read_text() == "value\n7\n"
+    again = figures.make("reproduce")
+    assert (again.returncode, executed(again)) == (0, []), again.stderr
+
+
+def test_reproduce_makes_again_what_is_not_its_own_and_says_so(figures):
+    assert figures.make("reproduce").returncode == 0
+    official = (figures.root / "figures" / "one_b.csv").read_bytes()
+    options = {"SPLITDECONV_FIGURES": str(figures.root / "figures"), "PYTHONPATH": "."}
+    code = "import matplotlib.figure as m, splitdeconv.figures as f\n"
+    code += "f.save_figure(m.Figure((1, 1)), 'one_b', {'value': [99]})"
+    assert figures.run(sys.executable, "-c", code, set=options).returncode == 0
+    healed = figures.make("reproduce")
+    assert (healed.returncode, executed(healed)) == (0, ["one_b"]), healed.stderr
+    assert "one_b is executed again: figure one_b: " in healed.stdout
+    assert "it was made by None, not by one_b" in healed.stdout
+    assert (figures.root / "figures" / "one_b.csv").read_bytes() == official
+    figures.write("figures/one_a.csv", "value\n4\n")
+    healed = figures.make("reproduce", "QUICK=1")
+    assert (healed.returncode, executed(healed)) == (0, ["one_a"]), healed.stderr
+    assert "one_a.csv is not the file that its manifest row describes" in healed.stdout
+
+
 def test_every_input_of_a_run_is_one_to_make(figures):
     for name in ("one_a", "one_b"):
         for kind in ("png", "pdf", "csv"):
@@ -241,10 +280,10 @@ def test_the_params_file_that_contributing_shows_works(checkout):
         r"^```yaml\n(.+?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL
     )
     assert block.count("#") == len(block.splitlines())  # a comment on each line
-    checkout.write("params/03_example.yaml", block)
+    checkout.write("params/03_benchmark_example.yaml", block)
     checkout.write("data/measured/kept.csv", "a\n1\n")
     checkout.notebook("03_benchmark", parameters="quick = False\nseed = 0\nnetwork = ''")
-    run = runs.read(checkout.root / "params" / "03_example.yaml")
+    run = runs.read(checkout.root / "params" / "03_benchmark_example.yaml")
     assert [path.name for path in run.inputs] == ["kept.csv"]
     made = [f"figures/{name}.{kind}" for name in run.figures for kind in ("csv", "pdf", "png")]
 
@@ -256,7 +295,7 @@ def test_the_params_file_that_contributing_shows_works(checkout):
     assert to_run() == [run.name]
     for path in (*made, "data/cache/.fetched"):
         checkout.touch(path)
-    checkout.write("build/executed/03_example.ipynb", "{\n}\n")
+    checkout.write("build/executed/03_benchmark_example.ipynb", "{\n}\n")
     assert to_run() == []
     (checkout.root / made[0]).unlink()
     assert to_run() == [run.name]

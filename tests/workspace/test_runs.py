@@ -46,6 +46,19 @@ def test_wrong_params_file_is_refused(checkout, text, problem):
         runs.read(checkout.root / "params" / "one.yaml")
 
 
+def test_runs_called_after_their_notebooks_are_those_of_make_reproduce(checkout):
+    for name in ("one", "one_more"):
+        checkout.notebook(name)
+    for name in ("one", "one_a", "one_more_b", "oneself", "mine", "a_one"):
+        checkout.write(f"params/{name}.yaml", "notebook: one\nminutes: 1\n")
+    checkout.write("params/broken.yaml", "[")  # a user's own, which is read only if asked for
+    names = [run.name for run in runs.read_all(checkout.root)]
+    assert names == ["one", "one_a", "one_more_b"]
+    own = runs.read(checkout.root / "params" / "mine.yaml")
+    assert not own.official
+    assert runs.read(checkout.root / "params" / "one_a.yaml").official
+
+
 def test_parameters_are_plain_values_in_one_cell(checkout):
     checkout.notebook(
         "plain", parameters="quick = False  # small\nsizes: list = [1, -2]\nnames = {'a': None}"
