@@ -16,14 +16,16 @@ def operation_counts(model: Any) -> pd.DataFrame:
     """Multiply-accumulates of each layer, by method.
 
     Args:
-        model: what `layer_table` takes.
+        model: what `layer_table` takes, or such a table.
 
     Returns:
         DataFrame, one row per layer: name, kind, and a column for each of `METHODS`, as in
         `SplitPlan.macs`. Layers other than "deconv" cost the same in all of them.
     """
     rows = []
-    for layer in layers(model):
+    table = isinstance(model, pd.DataFrame)
+    records = model.itertuples(index=False) if table else ()
+    for layer in map(Layer.from_row, records) if table else layers(model):
         counts = dict.fromkeys(METHODS, layer.macs)
         if layer.kind == "deconv":
             counts = layer.plan().macs(layer.c_in, layer.c_out)

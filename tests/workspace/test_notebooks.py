@@ -5,8 +5,11 @@ import re
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 
+from splitdeconv import figures
+from splitdeconv.study import parameters
 from tools import check_figures, docs, runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +82,42 @@ def test_every_notebook_can_be_quick_and_seeded():
         assert {"quick", "seed"} <= declared.keys(), path.name
         assert declared["quick"] is False, path.name
         assert isinstance(declared["seed"], int), path.name
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_papermill_tells_the_type_and_meaning_of_every_parameter(path):
+    told = papermill.inspect_notebook(path)
+    assert told.keys() == runs.parameters(path).keys()
+    kinds = {"str", "int", "float", "bool", "list[str]", "list[int]", "list[float]"}
+    for name, parameter in told.items():
+        assert parameter["inferred_type_name"] in kinds, name
+        assert parameter["help"], name
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_settles_its_parameters_under_its_own_name(path):
+    cells = nbformat.read(path, as_version=4).cells
+    calls = [call for cell in cells for call in re.findall(r"settle\((.+)\)", cell.source)]
+    assert [re.sub(", models=True$", "", call) for call in calls] == [f'globals(), "{path.stem}"']
+    takes_models = {f"{number:02}" for number in range(3, 9)} | {"06b"}
+    assert ("models=True" in calls[0]) == (path.stem.partition("_")[0] in takes_models)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_parameters_of_every_run_are_valid(path, monkeypatch):
+    monkeypatch.setattr(figures, "_described", {})
+    (cell,) = [
+        cell
+        for cell in nbformat.read(path, as_version=4).cells
+        if "parameters" in cell.metadata.get("tags", ())
+    ]
+    for run in (run for run in runs.read_all(ROOT) if run.notebook == path):
+        namespace = {}
+        exec(cell.source, namespace)
+        namespace |= run.parameters
+        parameters.settle(namespace, path.stem)
+        for name, value in run.parameters.items():
+            assert namespace[name] == value or value == [], name
 
 
 def test_documents_and_params_files_agree_about_the_figures():
