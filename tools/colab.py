@@ -1,10 +1,15 @@
 """The cell and the badge with which each notebook starts on Colab, and their one address.
 
-``python -m tools.colab`` writes them into every notebook: after a change of the address, or into a
-new notebook.
+``python -m tools.colab`` writes them into every notebook, and the address into the links of the
+documents: after a change of the address, or into a new notebook. ``python -m tools.colab --check``
+says whether the address answers, without which nothing opens on Colab.
 """
 
+import argparse
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -50,6 +55,13 @@ if "google.colab" in sys.modules and not os.path.isdir("../splitdeconv"):
     sys.path.insert(0, folder)
     os.chdir(os.path.join(folder, "notebooks"))"""
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({url})"
+#: The documents that link to notebooks on Colab.
+DOCUMENTS = ("README.md", "notebooks/README.md")
+# What git says where no answer came; all else it says is an answer.
+_UNREACHED = re.compile(
+    r"resolve (host|proxy)|connect|timed out|SSL|TLS|certificate", re.IGNORECASE
+)
+_LINK = re.compile(r"https://colab\.research\.google\.com/github/[\w./-]+?/notebooks/(\w+)\.ipynb")
 _BADGE = re.compile(r"\n*\[!\[Open in Colab\].*\n*")
 ID = "colab"
 
@@ -67,10 +79,47 @@ def cell(name, where) -> str:
     return CELL.format(variables=variables, address=where, extras=f"[{extras}]" if extras else "")
 
 
+def link(name, where) -> str:
+    """The address at which Colab opens notebook `name`."""
+    url = where.replace("https://github.com/", "https://colab.research.google.com/github/")
+    return f"{url}/blob/main/notebooks/{name}.ipynb"
+
+
 def badge(name, where) -> str:
     """What stands below the heading of notebook `name`."""
-    url = where.replace("https://github.com/", "https://colab.research.google.com/github/")
-    return BADGE.format(url=f"{url}/blob/main/notebooks/{name}.ipynb")
+    return BADGE.format(url=link(name, where))
+
+
+def linked(text, where) -> str:
+    """A document with its links to Colab turned to the repository that is published at `where`."""
+    return _LINK.sub(lambda found: link(found[1], where), text)
+
+
+def published(where, seconds=30) -> tuple[bool | None, str]:
+    """Whether anybody can clone `where` and finds a branch main there; None if no answer came.
+
+    Args:
+        where: the address.
+        seconds: how long to wait for an answer.
+
+    Returns:
+        (the answer, a sentence that says it)
+    """
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "LC_ALL": "C"}
+    command = ["git", "-c", "credential.helper=", "ls-remote", where, "refs/heads/main"]
+    options = {"capture_output": True, "text": True, "timeout": seconds, "check": False}
+    try:
+        done = subprocess.run(command, env=os.environ | quiet, **options)
+    except (subprocess.TimeoutExpired, OSError) as error:
+        return None, f"{where}: unknown whether it is public: {error}"
+    said = " ".join(done.stderr.split())
+    if done.returncode and _UNREACHED.search(said):
+        return None, f"{where}: unknown whether it is public: {said}"
+    if done.returncode:
+        return False, f"{where}: not public: {said}"
+    if not done.stdout:
+        return False, f"{where}: public, but without a branch main, which Colab opens"
+    return True, f"{where}: public, with a branch main"
 
 
 def prepare(notebook, name, where):
@@ -83,12 +132,25 @@ def prepare(notebook, name, where):
     return notebook
 
 
-def main():
-    """Prepare every notebook."""
+def main(arguments=None) -> int:
+    """Prepare every notebook and document, or check the address; 0 done or public, 1 otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="ask whether the address is public")
+    if parser.parse_args(arguments).check:
+        public, sentence = published(address())
+        print(sentence)
+        if not public:
+            print(
+                "until it is, Colab opens no notebook; the address is Repository in pyproject.toml"
+            )
+        return 0 if public else 1
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = prepare(nbformat.read(path, as_version=4), path.stem, address())
         path.write_text(nbformat.writes(notebook, indent=1) + "\n")
+    for path in (ROOT / name for name in DOCUMENTS):
+        path.write_text(linked(path.read_text(), address()))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

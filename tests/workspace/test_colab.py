@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,36 @@ def test_a_new_address_replaces_the_old_one():
     assert (
         "colab.research.google.com/github/c/d/blob/main/notebooks/01_the_split.ipynb"
         in notebook.cells[0].source
+    )
+
+
+@pytest.mark.parametrize("name", colab.DOCUMENTS)
+def test_documents_link_to_the_one_address(name):
+    text = (ROOT / name).read_text()
+    linked = re.findall(r"colab\.research\.google\.com/github/\S+/(\w+)\.ipynb", text)
+    assert linked
+    assert set(linked) <= set(colab.EXTRAS)
+    assert colab.linked(text, colab.address()) == text, "python -m tools.colab writes it"
+    elsewhere = colab.linked(text, "https://github.com/c/d")
+    assert elsewhere.count("colab.research.google.com/github/c/d/blob/main/") == len(linked)
+
+
+def test_the_check_tells_public_private_and_unknown_apart(published, tmp_path, capsys, monkeypatch):
+    for where, public, words in (
+        (f"file://{published}", True, "public, with a branch main"),
+        (f"file://{tmp_path}/nowhere", False, "not public: fatal:"),
+        ("http://127.0.0.1:9/a/b", None, "unknown whether it is public: fatal: unable to access"),
+    ):
+        assert colab.published(where)[0] is public
+        monkeypatch.setattr(colab, "address", lambda where=where: where)
+        assert colab.main(["--check"]) == (0 if public else 1)
+        printed = capsys.readouterr().out
+        assert f"{where}: {words}" in printed
+        assert ("pyproject.toml" in printed) != bool(public)
+    subprocess.run(["git", "-C", published, "branch", "-m", "other"], check=True)
+    assert colab.published(f"file://{published}") == (
+        False,
+        f"file://{published}: public, but without a branch main, which Colab opens",
     )
 
 
