@@ -52,7 +52,12 @@ def time_conversions(
     if kind != ".keras":
         models = {"native": Path(path).read_bytes()}
         models |= {name: result.model for name, result in converted.items()}
-        options = {"threads": threads, "turns": turns, "budget": budget, "seed": seed}
+        options: dict[str, Any] = {
+            "threads": threads,
+            "turns": turns,
+            "budget": budget,
+            "seed": seed,
+        }
         return time_models(models, paths={"native": str(path)}, **options)
     # Keras is loaded only where a file needs it.
     from ..formats.keras.file import load

@@ -9,6 +9,8 @@ from splitdeconv.networks.counts import operation_counts
 from splitdeconv.study import networks as measure, own_models
 from splitdeconv.toolchains.models import tflite as litert
 
+# Keras' own, when it saves weights.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 FORMS = ("native", "nzp", "split", "auto")
 
 
@@ -32,6 +34,7 @@ def files(tmp_path_factory):
     return {kind: str(folder / f"own.{kind}") for kind in ("keras", "tflite")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["keras", "tflite"])
 def test_layers_and_the_whole_are_timed_and_compared(files, kind):
     layers = measure.time_layers(files[kind], forms=FORMS, turns=3, budget=0.1)
