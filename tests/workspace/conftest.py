@@ -25,7 +25,15 @@ class Checkout:
         self.write("tools/report.py", "import sys\nprint('report', *sys.argv[1:])\n")
         self.write("requirements.lock", "")
         self.write("splitdeconv/__init__.py", "from .errors import SplitDeconvError\n")
-        for module in ("atomic", "errors", "extras", "figures", "privacy", "provenance"):
+        for module in (
+            "atomic",
+            "errors",
+            "extras",
+            "figures",
+            "privacy",
+            "provenance",
+            "release",
+        ):
             shutil.copy(ROOT / "splitdeconv" / f"{module}.py", root / "splitdeconv")
         self.write("splitdeconv/pretrained/__init__.py", "")
         self.write("splitdeconv/pretrained/__main__.py", "print('weights fetched')\n")
