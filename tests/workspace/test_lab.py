@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "lab"
 BROKEN = "broken"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-LEFT_OUT = (".git", ".venv", "build", "dist", "figures", "cache", "__pycache__")
+LEFT_OUT = (".git", ".venv", "build", "dist", "figures", "my_figures", "cache", "__pycache__")
 LEFT_OUT += ("*.egg-info", ".pytest_cache")
 TALLEST = 12000  # pixels
 START, LOAD, EXECUTE, ANSWER, STOP = 120, 60, 420, 30, 60  # seconds
@@ -56,10 +56,15 @@ PICTURES = """() => [...document.querySelectorAll(".jp-OutputArea img")].map(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def copy(tmp_path_factory):
+    """Where the copy of this checkout is that the browser works in."""
+    return tmp_path_factory.mktemp("lab") / "a checkout"
+
+
+@pytest.fixture(scope="module")
+def server(copy):
     """The address of `make lab` in a copy of this checkout: notebooks that run are written to."""
-    folder = tmp_path_factory.mktemp("lab")
-    copy = folder / "a checkout"
+    folder = copy.parent
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
     cells = [nbformat.v4.new_code_cell(source) for source in ("fine = 1", "{}['key']", "never = 1")]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -221,9 +226,17 @@ def figures(outputs):
 
 
 @pytest.mark.parametrize(("name", "least"), [("01_the_split", 4), ("10_convert_your_model", 2)])
-def test_a_notebook_runs_from_the_menu_and_shows_its_figures(page, server, name, least):
+def test_a_notebook_runs_from_the_menu_and_shows_its_figures(page, server, copy, name, least):
     count = figures(open_and_run(page, server, name))
     assert count >= least
+    # They are the reader's own, and say where they come from.
+    rows = json.loads((copy / "my_figures" / "manifest.json").read_text())
+    own = [row for row in rows if row["notebook"] == name]
+    assert len(own) >= least
+    for row in own:
+        assert (row["run"], row["parameters"]["seed"]) == (None, row["seed"])
+        assert f"notebooks/{name}.ipynb" in row["inputs"]
+    assert not (copy / "figures").exists()
     shown = shoot(page, name)
     assert len(shown) == count
     assert all(natural > 100 and width > 100 for natural, width in shown), shown
