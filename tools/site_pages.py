@@ -1,20 +1,17 @@
 """The sources of the documentation site: docs/, and pages of README, notebooks and figures."""
 
-import json
 import os
 import re
 import shutil
 from pathlib import Path
 
 import nbformat
-from PIL import Image
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from splitdeconv import cli
-from tools import colab, runs
+from tools import colab, runs, site_gallery
 
-WIDTH = 720  # pixels of a thumbnail: twice what the gallery shows it in, for sharp screens
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Documents at the top that are pages of the site, and where.
 PAGES = {
@@ -50,7 +47,7 @@ def assemble(root, source, address):
     ]
     table = relink((root / "notebooks" / "README.md").read_text(), Path("notebooks"), root, address)
     (source / "notebooks" / "index.md").write_text(f"{table}\n{toctree(pages)}")
-    gallery(root / "figures", source)
+    site_gallery.write(root, source)
     (source / "help.md").write_text(usage())
 
 
@@ -71,7 +68,7 @@ def relink(text, folder, root, address) -> str:
             return f"]({PAGES[path]}{anchor})"
         if path.startswith("notebooks/") and path.endswith(".ipynb"):
             return f"](/{page_of(Path(root) / path, root)})"
-        if path.startswith("docs/") and path.endswith(".png"):
+        if path.startswith("docs/") and path.endswith((".png", ".svg")):
             return f"](/{Path(path).name})"
         if path.startswith("docs/") and path.endswith(".md"):
             return f"](/{path.removeprefix('docs/')}{anchor})"
@@ -164,32 +161,3 @@ def dress(shown, title, line, root, address):
 def toctree(names, *, hidden=True) -> str:
     """A table of contents of pages beside the one it stands in."""
     return "\n".join(["```{toctree}", *([":hidden:"] if hidden else []), "", *names, "```", ""])
-
-
-# ---- gallery -----------------------------------------------------------------------------------
-
-
-def gallery(folder, source):
-    """Write figures.md: a thumbnail of every figure, its caption and its notebook."""
-    thumbnails = source / "thumbnails"
-    thumbnails.mkdir()
-    manifest = folder / "manifest.json"
-    rows = json.loads(manifest.read_text()) if manifest.is_file() else []
-    rows = [row for row in rows if (folder / f"{row['name']}.png").is_file()]
-    rows = sorted(rows, key=lambda row: row["run"])
-    figures = []
-    for row in rows:
-        with Image.open(folder / f"{row['name']}.png") as picture:
-            small = picture.convert("RGB")
-            small.thumbnail((WIDTH, WIDTH))
-            small.save(thumbnails / f"{row['name']}.png")
-        own = source / "notebooks" / f"{row['run']}.ipynb"
-        page = row["run"] if own.is_file() else row["notebook"]
-        figures.append(
-            f"```{{figure}} /thumbnails/{row['name']}.png\n"
-            f":target: notebooks/{page}.html\n:alt: {row['name']}\n\n"
-            f"{row['caption']} [{page}](/notebooks/{page}.ipynb)\n```\n"
-        )
-    empty = "There are no figures here yet: `make reproduce` makes them.\n"
-    text = "\n".join(["````{container} gallery", *figures, "````", ""]) if figures else empty
-    (source / "figures.md").write_text(text)

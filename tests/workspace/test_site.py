@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import splitdeconv as sd
-from tools import site, site_pages
+from tools import site, site_gallery, site_pages
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +159,7 @@ def test_the_gallery_shows_what_there_is(built):
     assert "A figure that is not there." not in text
     assert 'href="notebooks/01_first.html"' in text
     with Image.open(built / "_images" / "01_blue.png") as thumbnail:
-        assert thumbnail.size == (site_pages.WIDTH, site_pages.WIDTH // 2)
+        assert thumbnail.size == (site_gallery.WIDTH, site_gallery.WIDTH // 2)
 
 
 def test_nothing_is_fetched_from_elsewhere(built, tmp_path):

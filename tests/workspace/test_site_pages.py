@@ -1,12 +1,10 @@
-"""The sources of the site: where links lead, what a notebook's page and the gallery show."""
+"""The sources of the site: where links lead, and what a notebook's page shows."""
 
-import json
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
-from PIL import Image
 
 from tools import colab, site_pages
 
@@ -42,6 +40,7 @@ def root(tmp_path):
         ("", "notebooks/01_first.ipynb", "/notebooks/01_first.ipynb"),
         ("", "notebooks/02_second.ipynb", "/notebooks/02_second.md"),
         ("", "docs/hero.png", "/hero.png"),
+        ("", "docs/split.svg", "/split.svg"),
         ("", "docs/api/index.md#names", "/api/index.md#names"),
         ("", "LICENSE", f"{ADDRESS}/blob/main/LICENSE"),
         ("notebooks", "../data/README.md#sources", f"{ADDRESS}/blob/main/data/README.md#sources"),
@@ -134,35 +133,3 @@ def test_the_runs_of_a_notebook_are_listed_and_those_of_one_are_not(root, tmp_pa
     listed = (folder / "02_second.md").read_text()
     assert listed.endswith("```{toctree}\n\n02_second_a\n02_second_b\n```\n")
     assert site_pages.toctree(["a"]) == "```{toctree}\n:hidden:\n\na\n```\n"
-
-
-def test_the_gallery_follows_the_notebooks_and_leads_to_their_runs(root, tmp_path):
-    source = tmp_path / "source"
-    (source / "notebooks").mkdir(parents=True)
-    (source / "notebooks" / "02_second_a.ipynb").touch()
-    rows = [
-        {
-            "name": "a_of_second",
-            "caption": "Second.",
-            "notebook": "02_second",
-            "run": "02_second_a",
-        },
-        {"name": "z_of_first", "caption": "First.", "notebook": "01_first", "run": "01_first_gone"},
-    ]
-    (root / "figures" / "manifest.json").write_text(json.dumps(rows))
-    for row in rows:
-        Image.new("RGBA", (4, 2)).save(root / "figures" / f"{row['name']}.png")
-    site_pages.gallery(root / "figures", source)
-    text = (source / "figures.md").read_text()
-    assert re.findall(r"^(?:First|Second)\. (.+)$", text, re.MULTILINE) == [
-        "[01_first](/notebooks/01_first.ipynb)",
-        "[02_second_a](/notebooks/02_second_a.ipynb)",
-    ]
-
-
-def test_a_gallery_without_figures_says_how_to_make_them(root, tmp_path):
-    (source := tmp_path / "source").mkdir()
-    site_pages.gallery(root / "figures", source)
-    assert (
-        source / "figures.md"
-    ).read_text() == "There are no figures here yet: `make reproduce` makes them.\n"
