@@ -57,7 +57,11 @@ def notebooks(root) -> list[Path]:
 
 
 def relink(text, folder, root, address) -> str:
-    """Turn a document's relative links into links of the site, or to `address`."""
+    """Turn a document's relative links into links of the site, or to `address`.
+
+    A badge from elsewhere that is a link becomes the words it stands for.
+    """
+    text = re.sub(r"\[!(\[[^]]+\])\(https?://[^)]*\)\](?=\()", r"\1", text)
 
     def target(match):
         link, anchor = match["link"], match["anchor"] or ""
@@ -89,6 +93,8 @@ def guide(readme, folder):
     for number, section in enumerate(re.split(r"^## ", text, flags=re.MULTILINE)[1:]):
         title, _, text = section.partition("\n")
         name = re.sub(r"\W+", "-", title.lower()).strip("-")
+        # The section's heading is the page's; those below it rise as well.
+        text = re.sub("^###", "##", text, flags=re.MULTILINE)
         (folder / f"{number:02}-{name}.md").write_text(f"# {title}\n{text}")
 
 
@@ -148,8 +154,7 @@ def dress(shown, title, line, root, address):
     for cell in shown.cells:
         tags = cell.metadata.setdefault("tags", [])
         if cell.cell_type == "markdown":
-            text = re.sub(r"\[!(\[Open in Colab\])\([^)]*\)\]", r"\1", cell.source)
-            cell.source = relink(text, Path("notebooks"), root, address)
+            cell.source = relink(cell.source, Path("notebooks"), root, address)
         elif cell.get("id") == colab.ID or (injected and "parameters" in tags):
             tags.append("remove-cell")  # what a run was given follows the notebook's own parameters
         for output in cell.get("outputs", ()):

@@ -55,6 +55,13 @@ def test_links_lead_to_pages_or_to_the_repository(root, folder, link, page):
     )
 
 
+def test_badges_from_elsewhere_are_words(root):
+    text = "[![Open in Colab](https://x.y/badge.svg)](https://x.y/open) ![own](docs/a.svg)"
+    assert site_pages.relink(text, Path(), root, ADDRESS) == (
+        "[Open in Colab](https://x.y/open) ![own](/a.svg)"
+    )
+
+
 def test_the_sections_of_the_readme_are_pages_in_their_order(tmp_path):
     (tmp_path / "README.md").write_text(
         "# us\n\nsee [x](#zebra-first) and [y](#deeper)\n\n"
@@ -63,7 +70,7 @@ def test_the_sections_of_the_readme_are_pages_in_their_order(tmp_path):
     site_pages.guide(tmp_path / "README.md", tmp_path / "guide")
     pages = {path.name: path.read_text() for path in sorted((tmp_path / "guide").iterdir())}
     assert pages == {
-        "00-zebra-first.md": "# Zebra first\n\none\n\n### deeper\n\n",
+        "00-zebra-first.md": "# Zebra first\n\none\n\n## deeper\n\n",
         "01-a-last-x.md": "# A last: `x`\n\ntwo\n",
     }
     first = (tmp_path / "README.md").read_text().split("## ")[0]
