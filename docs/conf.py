@@ -13,7 +13,8 @@ copyright = author  # noqa: A001 - Sphinx' own name
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "tools.site_math"]
 # Parts of other pages.
-exclude_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "figures.md", "help.md"]
+exclude_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+exclude_patterns += ["figures.md", "help.md", "report.md"]
 # In docstrings `a` is code; a fence without a language is what a shell prints.
 default_role = "code"
 highlight_language = "text"

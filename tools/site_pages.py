@@ -48,7 +48,20 @@ def assemble(root, source, address):
     table = relink((root / "notebooks" / "README.md").read_text(), Path("notebooks"), root, address)
     (source / "notebooks" / "index.md").write_text(f"{table}\n{toctree(pages)}")
     site_gallery.write(root, source)
+    (source / "report.md").write_text(report(root / "build", source / "_static"))
     (source / "help.md").write_text(usage())
+
+
+def report(built, folder) -> str:
+    """One line that leads to the report, which is copied to a folder; how to make it otherwise."""
+    files = [built / f"report.{kind}" for kind in ("html", "pdf")]
+    if not all(file.is_file() for file in files):
+        return "The report on every claim of the paper is made by `make reproduce`.\n"
+    folder.mkdir(exist_ok=True)
+    for file in files:
+        shutil.copy(file, folder)
+    page = f"[The report](/{folder.name}/report.html) ([PDF](/{folder.name}/report.pdf))"
+    return f"{page} sets every claim of the paper beside what comes out here.\n"
 
 
 def notebooks(root) -> list[Path]:

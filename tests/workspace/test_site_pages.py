@@ -55,6 +55,17 @@ def test_links_lead_to_pages_or_to_the_repository(root, folder, link, page):
     )
 
 
+def test_the_report_is_linked_where_there_is_one(tmp_path):
+    (built := tmp_path / "build").mkdir()
+    assert "make reproduce" in site_pages.report(built, tmp_path / "_static")
+    for kind in ("html", "pdf"):
+        (built / f"report.{kind}").write_text(kind)
+    line = site_pages.report(built, tmp_path / "_static")
+    for kind in ("html", "pdf"):
+        assert f"](/_static/report.{kind})" in line
+        assert (tmp_path / "_static" / f"report.{kind}").read_text() == kind
+
+
 def test_badges_from_elsewhere_are_words(root):
     text = "[![Open in Colab](https://x.y/badge.svg)](https://x.y/open) ![own](docs/a.svg)"
     assert site_pages.relink(text, Path(), root, ADDRESS) == (

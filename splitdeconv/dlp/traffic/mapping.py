@@ -112,7 +112,7 @@ def mapping(
     """The loop nests in which each layer moves the least from and to DRAM.
 
     Args:
-        network, processor, method, dataflow, batch, zeros, **options: as for
+        network, processor, method, dataflow, batch, zeros, options: as for
             `splitdeconv.dlp.simulate`.
 
     Returns:
