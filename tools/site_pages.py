@@ -1,5 +1,6 @@
 """The sources of the documentation site: docs/, and pages of README, notebooks and figures."""
 
+import json
 import os
 import re
 import shutil
@@ -20,8 +21,8 @@ PAGES = {
     "CONTRIBUTING.md": "/contributing.md",
     "SECURITY.md": "/security.md",
 }
-SHOWN = "Shown as executed by `make reproduce`."
-QUICK = "Shown as executed by `make reproduce QUICK=1`: smaller samples."
+SHOWN = "Shown as executed by `make reproduce`"
+QUICK = "Shown as executed by `make reproduce QUICK=1`, with smaller samples"
 BARE = "Shown without outputs: it has not been executed here; `make reproduce` does."
 
 
@@ -154,10 +155,26 @@ def notebook(path, root, folder, address) -> list[str]:
 
 
 def note(result) -> str:
-    """One line on where the outputs of a page come from."""
+    """One line on where the outputs of a page come from: day, machine, minutes and seed."""
     if not result.is_file():
         return BARE
-    return QUICK if result.with_suffix(".quick").exists() else SHOWN
+    run = json.loads(result.read_text())["metadata"].get("papermill", {})
+    known = [QUICK if result.with_suffix(".quick").exists() else SHOWN]
+    if run.get("end_time"):
+        known.append(f"on {run['end_time'][:10]}")
+    known.append(f"on {_machine(result)}" if _machine(result) else "")
+    if run.get("duration"):
+        known.append(f"in {run['duration'] / 60:.1f} minutes")
+    seed = run.get("parameters", {}).get("seed")
+    return " ".join(filter(None, known)) + (f", seed {seed}" if seed is not None else "") + "."
+
+
+def _machine(result) -> str:
+    """The machine of a run, as the manifest of its figures names it."""
+    manifest = result.parents[2] / "figures" / "manifest.json"
+    rows = json.loads(manifest.read_text()) if manifest.is_file() else []
+    machines = {row["device"] for row in rows if row["run"] == result.stem and row.get("device")}
+    return machines.pop() if len(machines) == 1 else ""
 
 
 def dress(shown, title, line, root, address):

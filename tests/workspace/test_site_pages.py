@@ -1,5 +1,6 @@
 """The sources of the site: where links lead, and what a notebook's page shows."""
 
+import json
 import re
 from pathlib import Path
 
@@ -97,12 +98,25 @@ def test_the_help_of_every_verb_is_shown_without_trailing_blanks():
 
 
 def test_a_page_says_how_its_notebook_was_executed(tmp_path):
-    result = tmp_path / "01_first.ipynb"
+    (executed := tmp_path / "build" / "executed").mkdir(parents=True)
+    result = executed / "01_first.ipynb"
     assert site_pages.note(result) == site_pages.BARE
-    result.touch()
-    assert site_pages.note(result) == site_pages.SHOWN
-    (tmp_path / "01_first.quick").touch()
-    assert site_pages.note(result) == site_pages.QUICK
+    shown = nbformat.v4.new_notebook()
+    nbformat.write(shown, result)
+    assert site_pages.note(result) == f"{site_pages.SHOWN}."
+    shown.metadata["papermill"] = {
+        "end_time": "2026-05-04T03:02:01.5+00:00",
+        "duration": 90,
+        "parameters": {"seed": 7},
+    }
+    nbformat.write(shown, result)
+    rows = [{"run": "01_first", "device": "a chip"}, {"run": "02_other", "device": "another"}]
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "manifest.json").write_text(json.dumps(rows))
+    told = "on 2026-05-04 on a chip in 1.5 minutes, seed 7."
+    assert site_pages.note(result) == f"{site_pages.SHOWN} {told}"
+    result.with_suffix(".quick").touch()
+    assert site_pages.note(result) == f"{site_pages.QUICK} {told}"
 
 
 def given(tags=()):
