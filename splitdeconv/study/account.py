@@ -12,7 +12,7 @@ import pandas as pd
 from .. import dlp
 from ..core.forms import COMPUTED_FORMS
 from ..core.layer import Layer
-from ..core.plan import SplitPlan, auto_form, plan
+from ..core.plan import SplitPlan, plan
 from ..core.typing import Padding, PerAxis
 from ..dlp.processor import ProcessorLike
 from ..errors import SplitDeconvError, check_choice
@@ -56,7 +56,8 @@ def account(
         size, kernel, stride: in pixels or taps, an int for both axes or a (height, width) pair.
         padding: as for `splitdeconv.plan`.
         in_channels, out_channels: channels of input and output.
-        form: the form to highlight: one of `FORMS`; "auto" is what the library chooses.
+        form: the form to highlight: one of `FORMS`; "auto" is the one with the fewest cycles on the
+            processor and, among several, the least energy.
         processor: a name, a path or a `splitdeconv.dlp.Processor`; no zeros are skipped in
             hardware.
         zeros: whether the zeros of zero insertion are "stored" in DRAM or "generated" beside the
@@ -87,7 +88,7 @@ def account(
         for name, method in METHODS.items()
     }
     base = runs["nzp"]
-    chosen = auto_form(planned.axes, out_channels) if form == "auto" else form
+    chosen = min(runs, key=lambda name: _cost(runs[name])) if form == "auto" else form
     return pd.DataFrame(
         {
             "form": name,
@@ -103,6 +104,10 @@ def account(
         }
         for name, run in runs.items()
     )
+
+
+def _cost(run: pd.Series) -> tuple[float, float]:
+    return run["cycles"], run["energy_pj"]
 
 
 def draw(table: pd.DataFrame) -> "Figure":

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
-from .. import dlp
+from .. import dlp, networks
 from ..core.arguments import positive
-from ..core.plan import SplitPlan
+from ..core.plan import SplitPlan, auto_form
 from ..dlp.traffic import ZEROS
 from ..errors import SplitDeconvError, check_choice
 from ..extras import require
@@ -31,6 +31,12 @@ _LABELS = {
     "out_channels": "channels out",
     "zeros": "zeros of nzp",
 } | {name: name for name in ("kernel", "stride", "padding", "form", "processor")}
+_LOOK: dict[str, Any] = {
+    "layout": {"width": "290px"},
+    "style": {"description_width": "90px"},
+}
+# Strides up to which the parts of a filter are drawn in a moment.
+_MOST_STRIDE = 8
 _ROW = "<tr><td style='padding-right:1em'>{}</td><td>{}</td></tr>"
 
 
@@ -67,6 +73,7 @@ class Explorer:
         message: HTML widget: the account in words, or the refusal.
         pictures: image widgets: the split, and the bars of `draw`.
         details: HTML widget: the plan as it prints.
+        presets: dropdown of the benchmark's layers; a choice sets the other widgets.
         box: all of it in one widget.
     """
 
@@ -76,19 +83,43 @@ class Explorer:
         self.message, self.details = widgets.HTML(), widgets.HTML()
         wide = {"width": "100%", "max_width": "860px"}
         self.pictures = [widgets.Image(layout=wide) for _ in range(2)]
-        left = widgets.VBox(list(self.controls.values()), layout={"flex": "0 0 300px"})
+        own = ("a layer of a network", None)
+        self.presets = widgets.Dropdown(
+            options=[own, *presets().items()], description="preset", **_LOOK
+        )
+        controls = [self.presets, *self.controls.values()]
+        left = widgets.VBox(controls, layout={"flex": "0 0 300px"})
         shown = [self.message, *self.pictures, self.details]
         right = widgets.VBox(shown, layout={"flex": "1 1 0", "min_width": "0"})
         self.box = widgets.HBox([left, right])
         self._drawn: SplitPlan | None = None
+        self._waits = False
         for control in self.controls.values():
             control.observe(self._update, "value")
+        self.presets.observe(self._preset, "value")
         self._update()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.box._repr_mimebundle_(**options)
 
+    def _preset(self, _: object) -> None:
+        """Set the other widgets, and show the layer once it is complete."""
+        if self.presets.value is None:
+            return
+        self._waits = True
+        for name, value in self.presets.value.items():
+            control = self.controls[name]
+            if hasattr(control, "max"):
+                control.max = max(control.max, value)
+            elif hasattr(control, "options") and value not in dict(control.options).values():
+                control.options = [*control.options, (_label(value), value)]
+            control.value = value
+        self._waits = False
+        self._update()
+
     def _update(self, _: object = None) -> None:
+        if self._waits:
+            return
         choice = {name: control.value for name, control in self.controls.items()}
         geometry = [choice[name] for name in ("size", "kernel", "stride", "padding")]
         try:
@@ -112,6 +143,29 @@ class Explorer:
             picture.layout.display = display
 
 
+def presets() -> dict[str, dict[str, Any]]:
+    """Arguments of `account` by name of the layer: the benchmark's square transposed convolutions.
+
+    MDE's maps are not square, and the FCNs' last strides of 16 and 32 have too many parts to draw.
+    """
+    layers: dict[str, dict[str, Any]] = {}
+    for network, title in networks.titles().items():
+        table = networks.layer_table(network)
+        for row in table[table["kind"] == "deconv"].itertuples():
+            square = row.in_h == row.in_w and row.k_h == row.k_w and row.stride_h == row.stride_w
+            if not square or row.stride_h > _MOST_STRIDE or row.padding not in ("SAME", "VALID"):
+                continue
+            layers[f"{title} {row.name}"] = {
+                "size": int(row.in_h),
+                "kernel": int(row.k_h),
+                "stride": int(row.stride_h),
+                "padding": row.padding,
+                "in_channels": int(row.c_in),
+                "out_channels": int(row.c_out),
+            }
+    return layers
+
+
 def _controls(widgets: Any, choice: Choice) -> dict[str, Any]:
     """A widget for each argument of `account`, set to the value in `choice`."""
     longest = {"size": 128, "kernel": 16, "stride": 8}
@@ -128,10 +182,7 @@ def _controls(widgets: Any, choice: Choice) -> dict[str, Any]:
         elif name in offered:
             values = [*offered[name], *(() if value in offered[name] else (value,))]
             kind, options = widgets.Dropdown, {"options": [(_label(each), each) for each in values]}
-        layout, style = {"width": "290px"}, {"description_width": "90px"}
-        controls[name] = kind(
-            value=value, description=_LABELS[name], layout=layout, style=style, **options
-        )
+        controls[name] = kind(value=value, description=_LABELS[name], **_LOOK, **options)
     return controls
 
 
@@ -152,9 +203,12 @@ def _words(table: pd.DataFrame, planned: SplitPlan, choice: Choice) -> str:
     shapes = ("x".join(map(str, lengths)) for lengths in (inputs, outputs))
     saving = chosen["energy_saving"]
     saved = f"{abs(saving):.1%} {'less' if saving >= 0 else 'more'} energy"
-    by_library = ", which the library chooses" if choice["form"] == "auto" else ""
+    why = f", the fastest on {escape(processor.title)}" if choice["form"] == "auto" else ""
+    default = auto_form(planned.axes, choice["out_channels"])
+    if why and name != default:
+        why += f"; the library, which knows no processor, would take {default}"
     facts = {
-        " &rarr; ".join(shapes): f"form <b>{name}</b>{by_library}",
+        " &rarr; ".join(shapes): f"form <b>{name}</b>{why}",
         "multiply-accumulates": f"<b>{chosen['macs']:,}</b>; by zero insertion {base['macs']:,}; "
         f"useful {chosen['useful']:,}",
         "predicted": f"<b>{chosen['speedup']:.2f} times</b> the speed of zero insertion, "
