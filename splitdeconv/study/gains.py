@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..errors import SplitDeconvError
 from ..means import geometric_mean
+from ..networks import titles
 
 #: The networks over whose transposed convolutions the means are taken.
 NETWORKS = ("dcgan", "sngan", "gpgan", "fst", "mde", "fcn8s", "fcn32s")
@@ -100,6 +101,28 @@ def by_form(table: pd.DataFrame, *, baseline: str = "native", cost: str = "cycle
     every = pd.concat(tables)
     keys = [*_KEY, "form"]
     return every.sort_values(keys, key=lambda c: c.map(order[c.name]), ignore_index=True)
+
+
+def cells(table: pd.DataFrame, *, form: str = "auto", panel: str = "") -> pd.DataFrame:
+    """The gains of one form as `splitdeconv.study.charts.gain_map` draws them.
+
+    Args:
+        table: of `by_form`.
+        form: the form whose gains are drawn.
+        panel: the panel that they are drawn in.
+
+    Returns:
+        A row for each layer (or network, where `layer` is empty) and configuration, networks in
+        the order of `splitdeconv.networks`. Those without a gain in any configuration are left out.
+    """
+    rows = table[table["form"] == form].assign(panel=panel)
+    known = rows.groupby(["network", "layer"])["gain"].transform("count") > 0
+    rows = rows[known]
+    names = rows["network"].map(titles())
+    layers = rows["layer"].where(rows["layer"] != "", names)
+    cells = rows.assign(group=names, row=layers, column=rows["configuration"])
+    order = list(titles().values()).index
+    return cells.sort_values("group", key=lambda column: column.map(order), kind="stable")
 
 
 def verdict(values: pd.Series, what: str = "layers") -> str:

@@ -96,6 +96,31 @@ def test_every_form_has_its_gains_in_the_tables_order():
     assert np.isnan(by_form["c", "native"])
 
 
+def test_cells_are_the_gains_of_one_form_by_layer_and_configuration():
+    rows = [
+        ("dcgan", "one", "npu", "auto", 2.0),
+        ("dcgan", "one", "npu", "rows", 9.0),
+        ("dcgan", "one", "cpu", "auto", np.nan),
+        ("mde", "two", "npu", "auto", np.nan),
+        ("mde", "", "npu", "auto", 0.5),
+    ]
+    table = pd.DataFrame(rows, columns=["network", "layer", "configuration", "form", "gain"])
+    cells = gains.cells(table, panel="a side")
+    assert cells[["group", "row", "column", "panel"]].values.tolist() == [
+        ["DCGAN", "one", "npu", "a side"],
+        ["DCGAN", "one", "cpu", "a side"],
+        ["MDE", "MDE", "npu", "a side"],
+    ]
+    np.testing.assert_array_equal(cells["gain"], [2.0, np.nan, 0.5])
+    assert gains.cells(table, form="rows")["gain"].tolist() == [9.0]
+
+
+def test_a_verdict_counts_what_is_known():
+    values = pd.Series([0.5, 2.0, 8.0, np.nan])
+    assert gains.verdict(values) == "faster on 2 of 3 layers, 2.00 times on average"
+    assert gains.verdict(values[:1], "networks").startswith("faster on 0 of 1 networks")
+
+
 def test_what_binds_is_what_most_cycles_are_counted_of():
     counted = pd.DataFrame(
         {"cycles_npu": [5, 3], "cycles_sram": [4, 0], "cycles_off_chip_flash": [0, 9]}

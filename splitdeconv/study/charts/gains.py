@@ -1,7 +1,7 @@
-"""Charts of compilers' estimates: gains layer by layer, their means, verdicts on operators."""
+"""Charts of compilers' estimates: means of gains, verdicts on operators, published speedups."""
 
-from collections.abc import Mapping, Sequence
-from textwrap import fill, shorten
+from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,74 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MARKERS = {"native": "^", "nzp": "v", "split": "o", "rows": "s", "stacked": "D"}
-_NOTE = {
-    "fontsize": 7.5,
-    "style": "italic",
-    "zorder": 4,
-    "bbox": {"fc": "white", "ec": "none", "pad": 0.8},
-}
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 100, 300, 1000, 3000, 10000)
 _DECADES = (0.01, 0.1, 1, 10, 100, 1000, 10000)
 #: Shades of a verdict, from good to bad; "no file" where there is nothing to judge.
 VERDICTS = {"taken": "#B7D7EA", "unknown": "#F7E8B0", "refused": "#E9A583", "no file": "#E4E4E4"}
-
-
-def by_layer(
-    table: pd.DataFrame, *, baseline: str = "native", titles: Mapping[str, str] | None = None
-) -> "Figure":
-    """The gain of each form over a baseline for each layer, one panel per configuration.
-
-    Left of the line is a loss.
-
-    The dark line is what the target's rules choose. If a form or the baseline does not run on the
-    accelerator alone, it has no gain and the panel says so, because a total that hides the CPU's
-    part is meaningless.
-
-    Args:
-        table: of `splitdeconv.study.gains.by_form`.
-        baseline: the form that the gains are relative to.
-        titles: dict of configuration to the title of its panel; its keys are the panels. None: all,
-            by their names.
-
-    Returns:
-        A matplotlib figure.
-    """
-    plt = require("matplotlib.pyplot", "notebooks")
-    titles = titles or {name: name for name in dict.fromkeys(table["configuration"])}
-    layers = list(dict.fromkeys(zip(table["network"], table["layer"], strict=True)))
-    forms = [form for form in dict.fromkeys(table["form"]) if form != "auto"]
-    aside = {form: (i - (len(forms) - 1) / 2) * 0.72 / len(forms) for i, form in enumerate(forms)}
-    size = (2.9 * len(titles) + 1.6, 0.3 * len(layers) + 1.8)
-    fig, axes = plt.subplots(
-        1, len(titles), figsize=size, layout="constrained", sharey=True, squeeze=False
-    )
-    for ax, name in zip(axes[0], titles, strict=True):
-        panel = table[table["configuration"] == name].assign(y=lambda t: _places(t, layers))
-        auto = panel[panel["form"] == "auto"]
-        ends = auto["y"] - 0.42, auto["y"] + 0.42
-        look = {"color": "0.1", "lw": 1.8, "label": "chosen for the target (auto)"}
-        ax.vlines(auto["gain"], *ends, zorder=2, **look)
-        for form in forms:
-            rows = panel[panel["form"] == form]
-            look = {"marker": _MARKERS[form], "color": COLOURS[form], "label": form}
-            look |= {"s": 20, "zorder": 3, "linewidths": 0.8}
-            ax.scatter(rows["gain"], rows["y"] + aside[form], **look)
-        for row in auto[auto["gain"].isna()].itertuples():
-            text = shorten(row.note, 58, placeholder=" ...")
-            place = {"xycoords": ("axes fraction", "data"), "va": "center"}
-            ax.annotate(text, (0.03, row.y), **place, **_NOTE).set_in_layout(False)
-        ax.axvline(1, color=COLOURS[baseline], lw=1.2, zorder=1)
-        for y in (y for y in range(1, len(layers)) if layers[y][0] != layers[y - 1][0]):
-            ax.axhline(y - 0.5, color="0.8", lw=0.8, zorder=0)
-        _logarithmic(ax, panel["gain"])
-        ax.set(title=titles[name].replace(", ", "\n"), ylim=(len(layers) - 0.4, -0.6))
-    axes[0, 0].set_yticks(range(len(layers)), [" ".join(layer) for layer in layers])
-    fig.supxlabel(f"times fewer cycles than {baseline} (left of the line: more)", fontsize=11)
-    fig.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(forms) + 1
-    )
-    return fig
 
 
 def means(
@@ -210,10 +146,6 @@ def published(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> 
     fig.supxlabel("speedup, as published (replayed)", fontsize=11)
     fig.legend(loc="outside lower center", ncols=len(titles))
     return fig
-
-
-def _places(table: pd.DataFrame, layers: Sequence[tuple[str, str]]) -> list[int]:
-    return [layers.index(layer) for layer in zip(table["network"], table["layer"], strict=True)]
 
 
 def _logarithmic(ax: "Axes", values: pd.Series) -> None:
