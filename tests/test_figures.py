@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 
 from splitdeconv import SplitDeconvError, figures as module
-from splitdeconv.figures import COLOURS, describe_run, save_figure, style
+from splitdeconv.figures import COLOURS, describe_run, save_figure
 
 DATA = pd.DataFrame({"form": ["split", "nzp"], "macs": [1.25, 4.0]})
 
@@ -294,33 +293,3 @@ def test_missing_input_is_refused(figure, tmp_path):
     ):
         save_figure(figure, "macs", DATA, directory=tmp_path, inputs=[tmp_path / "absent.csv"])
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("absent", ["matplotlib", "seaborn"])
-def test_missing_extra_is_named(monkeypatch, absent):
-    monkeypatch.setitem(sys.modules, absent, None)
-    with pytest.raises(
-        SplitDeconvError, match=rf"{absent} is not installed[\s\S]*splitdeconv\[notebooks\]"
-    ):
-        style()
-
-
-def test_importing_figures_loads_no_matplotlib():
-    code = "import sys, splitdeconv.figures; "
-    code += "print({'matplotlib', 'seaborn', 'tensorflow'} & set(sys.modules))"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
-
-
-def test_style_sets_colours_and_spines():
-    with mpl.rc_context():
-        style()
-        assert mpl.rcParams["axes.spines.top"] is False
-        cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
-        assert [mpl.colors.to_hex(colour).upper() for colour in cycle] == list(COLOURS.values())
-
-
-def test_every_method_has_a_colour_of_its_own():
-    assert set(COLOURS) >= {"native", "nzp", "split", "rows", "stacked", "paper"}
-    assert len(set(COLOURS.values())) == len(COLOURS)

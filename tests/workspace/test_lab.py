@@ -25,6 +25,7 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "lab"
 BROKEN = "broken"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LEFT_OUT = (".git", ".venv", "build", "dist", "figures", "my_figures", "cache", "__pycache__")
 LEFT_OUT += ("*.egg-info", ".pytest_cache")
@@ -249,12 +250,9 @@ def test_a_notebook_that_fails_is_found_out(page, server):
 
 def test_the_first_notebook_answers_its_widgets(page, server):
     outputs = open_and_run(page, server, "00_start_here")
-    widgets = sum(
-        "application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs
-    )
+    widgets = sum(WIDGET in output.get("data", {}) for output in outputs)
     assert (widgets, figures(outputs)) == (1, 2)
     shown = shoot(page, "00_start_here")
-    # The two pictures among the widgets, and the two figures below them.
     assert len(shown) == 4
     assert all(natural > 100 and width > 100 for natural, width in shown), shown
 
@@ -268,13 +266,12 @@ def test_the_first_notebook_answers_its_widgets(page, server):
     page.locator(".widget-dropdown", has_text="processor").locator("select").select_option(
         "dot_product_16x16"
     )
-    says(page, explorer.INITIAL | {"kernel": 3, "processor": "dot_product_16x16"})
+    moved = {"kernel": 3, "processor": "dot_product_16x16"}
+    says(page, explorer.INITIAL | moved)
     after = split.get_attribute("src"), cost.get_attribute("src")
     assert not set(before) & set(after)
-    assert [
-        split.evaluate("image => image.naturalWidth"),
-        cost.evaluate("image => image.naturalWidth"),
-    ] == [1520, 1520]
+    widths = [picture.evaluate("image => image.naturalWidth") for picture in (split, cost)]
+    assert widths == [1520, 1520]
     page.screenshot(path=SCREENSHOTS / "00_start_here_moved.png")
 
     channels = page.locator(".widget-text", has_text="channels in").locator("input")
@@ -286,9 +283,7 @@ def test_the_first_notebook_answers_its_widgets(page, server):
     page.screenshot(path=SCREENSHOTS / "00_start_here_refused.png")
     channels.fill("24")
     channels.press("Enter")
-    says(
-        page, explorer.INITIAL | {"kernel": 3, "processor": "dot_product_16x16", "in_channels": 24}
-    )
+    says(page, explorer.INITIAL | moved | {"in_channels": 24})
     split.wait_for(state="visible", timeout=ANSWER * 1e3)
     assert not page.get_by_text("in_channels must be").count()
 

@@ -6,10 +6,13 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from tools import runs
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,3 +156,33 @@ def test_bench_and_measure_run_the_scripts_there_are(checkout):
     )
     assert measure.returncode != 0
     assert "no compiler" in measure.stderr
+
+
+def test_the_params_file_that_contributing_shows_works(checkout):
+    (block,) = re.findall(
+        r"^```yaml\n(.+?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert block.count("#") == len(block.splitlines())  # a comment on each line
+    checkout.write("params/03_benchmark_example.yaml", block)
+    checkout.write("data/measured/kept.csv", "a\n1\n")
+    checkout.notebook("03_benchmark", parameters="quick = False\nseed = 0\nnetwork = ''")
+    run = runs.read(checkout.root / "params" / "03_benchmark_example.yaml")
+    assert [path.name for path in run.inputs] == ["kept.csv"]
+    made = [f"figures/{name}.{kind}" for name in run.figures for kind in ("csv", "pdf", "png")]
+
+    def to_run():
+        result = checkout.make("--dry-run", "reproduce", "QUICK=1")
+        assert result.returncode == 0, result.stderr
+        return re.findall(r"build/executed/(\w+)\.ipynb", result.stdout)
+
+    assert to_run() == [run.name]
+    for path in (*made, "data/cache/.fetched"):
+        checkout.touch(path)
+    checkout.write("build/executed/03_benchmark_example.ipynb", "{\n}\n")
+    assert to_run() == []
+    (checkout.root / made[0]).unlink()
+    assert to_run() == [run.name]
+    checkout.touch(made[0])
+    time.sleep(0.02)  # file times advance in steps of a few milliseconds
+    checkout.touch("data/measured/kept.csv")
+    assert to_run() == [run.name]

@@ -15,13 +15,21 @@ from ...formats.cut import Grid
 from ...formats.format import Format
 from ...formats.port import KERNELS, Arrays, RejectedError, Runner
 from ...limits import allowance
-from .difference import NO_SLACK, Output, Slack, failure, greatest, measure, slack
-from .perturbing import perturb, perturbation
+from .difference import (
+    NO_SLACK,
+    Output,
+    Slack,
+    failure,
+    greatest,
+    measure,
+    perturb,
+    perturbation,
+    slack,
+)
 from .run import load
 from .steps import forgive_steps, within_step
 
-#: Runs of the original on perturbed inputs. One run shows how far rounding typically moves an
-#: output, several come near to how far it can.
+# Runs of the original on perturbed inputs: one shows typical rounding, several how far it goes.
 _RUNS = 8
 # Larger differences, relative to the tolerance, occur where rounding takes jumps, as in quantizers.
 # Each further run would excuse more of them: one is made.
