@@ -18,7 +18,7 @@ def executed(checkout):
     """A checkout with three executed runs; its `again` tells which of them make would run."""
     checkout.touch("data/cache/.fetched")
     checkout.notebook("one", "fine = 1")
-    for name in ("a", "b", "c"):
+    for name in ("one_a", "one_b", "one_c"):
         checkout.write(f"params/{name}.yaml", "notebook: one\nminutes: 1\n")
         checkout.write(f"build/executed/{name}.ipynb", WHOLE)
 
@@ -36,21 +36,21 @@ def executed(checkout):
 )
 def test_an_executed_notebook_that_was_cut_off_is_made_again(executed, damaged):
     assert executed.again("reproduce") == []
-    executed.write("build/executed/b.ipynb", damaged)
-    assert executed.again("reproduce") == ["b"]
-    assert executed.again("build/executed/b.ipynb") == ["b"]
-    executed.write("build/executed/b.ipynb", WHOLE.rstrip())  # some writers end without a newline
+    executed.write("build/executed/one_b.ipynb", damaged)
+    assert executed.again("reproduce") == ["one_b"]
+    assert executed.again("build/executed/one_b.ipynb") == ["one_b"]
+    executed.write("build/executed/one_b.ipynb", WHOLE.rstrip())  # some writers end without a newline
     assert executed.again("reproduce") == []
 
 
 def test_an_executed_notebook_damaged_inside_is_named(executed, monkeypatch, capsys):
     monkeypatch.chdir(executed.root)
     assert check_figures.damaged() == []
-    executed.write("build/executed/b.ipynb", WHOLE.replace("[", "\0"))
+    executed.write("build/executed/one_b.ipynb", WHOLE.replace("[", "\0"))
     (problem,) = check_figures.damaged()
-    assert problem.startswith("build/executed/b.ipynb is damaged (")
+    assert problem.startswith("build/executed/one_b.ipynb is damaged (")
     assert problem.endswith("; remove it and run make again")
-    executed.write("params/a.yaml", "notebook: one\nminutes: 1\nfigures: [f]\n")
+    executed.write("params/one_a.yaml", "notebook: one\nminutes: 1\nfigures: [f]\n")
     assert check_figures.main([]) == 1
     assert f"FAILED {problem}" in capsys.readouterr().err
 
