@@ -39,7 +39,8 @@ def test_an_executed_notebook_that_was_cut_off_is_made_again(executed, damaged):
     executed.write("build/executed/one_b.ipynb", damaged)
     assert executed.again("reproduce") == ["one_b"]
     assert executed.again("build/executed/one_b.ipynb") == ["one_b"]
-    executed.write("build/executed/one_b.ipynb", WHOLE.rstrip())  # some writers end without a newline
+    # Some writers end without a newline.
+    executed.write("build/executed/one_b.ipynb", WHOLE.rstrip())
     assert executed.again("reproduce") == []
 
 
