@@ -24,6 +24,7 @@ EXTRAS = {
     "01_the_split": "",
     "02_operation_counts": "",
     "03_benchmark": "",
+    "03b_nine_networks": "",
     "04_dot_product_array": "sweep",
     "05_pe_array": "sweep",
     "06_energy": "sweep",

@@ -99,7 +99,7 @@ def test_every_notebook_settles_its_parameters_under_its_own_name(path):
     cells = nbformat.read(path, as_version=4).cells
     calls = [call for cell in cells for call in re.findall(r"settle\((.+)\)", cell.source)]
     assert [re.sub(", models=True$", "", call) for call in calls] == [f'globals(), "{path.stem}"']
-    takes_models = {f"{number:02}" for number in range(3, 9)} | {"06b"}
+    takes_models = {f"{number:02}" for number in range(3, 9)} | {"03b", "06b"}
     assert ("models=True" in calls[0]) == (path.stem.partition("_")[0] in takes_models)
 
 
