@@ -150,9 +150,10 @@ cut_off := $(shell tail -vn 1 /dev/null $(wildcard build/executed/*.ipynb) | \
 $(filter-out /dev/null,$(cut_off)): FORCE
 
 # Figures in figures/ that are not their run's own are found before make looks at what there is, hence the second make.
+# It executes two notebooks at a time unless -j says otherwise; what times something has the machine to itself.
 reproduce: $(READY) ## Execute the notebooks and make every figure and the report; QUICK=1 for a small selection
 	@$(RUN) -m tools.heal $(if $(quick),--quick)
-	@$(MAKE) --no-print-directory executed
+	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j 2) executed
 	@$(RUN) -m tools.check_figures $(if $(quick),--quick)
 	@$(RUN) -m tools.report $(if $(quick),--quick)
 
