@@ -11,3 +11,4 @@ from .ops import (
     conv2d_transpose as conv2d_transpose,
     conv3d_transpose as conv3d_transpose,
 )
+from .tuning.api import tune as tune

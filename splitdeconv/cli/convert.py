@@ -27,7 +27,7 @@ else:
     Interleave = StrEnum("Interleave", {name: name for name in FILE_INTERLEAVES})
 
 
-def _pattern(text: str) -> str:
+def pattern(text: str) -> str:
     """A regular expression; an invalid one is a usage error."""
     try:
         re.compile(text)
@@ -48,8 +48,8 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=1, help="time limit in seconds for reading, rewriting and running"),
 ]
-# More threads than cores wait for each other, and tens of thousands crash a runtime.
-_MOST = max(2, os.cpu_count() or 1)
+#: More threads than cores wait for each other, and tens of thousands crash a runtime.
+MOST_THREADS = max(2, os.cpu_count() or 1)
 Memory = Annotated[
     float | None, typer.Option(min=0.25, help="address-space limit of the child process, in GiB")
 ]
@@ -96,7 +96,7 @@ def _convert(
     layers: Annotated[
         str | None,
         typer.Option(
-            parser=_pattern,
+            parser=pattern,
             metavar="REGEX",
             help="convert only layers whose name (see inspect) matches this regular expression",
         ),
@@ -202,7 +202,7 @@ def _bench(
     ] = None,
     target: Target = "generic",
     threads: Annotated[
-        list[int], typer.Option(min=1, max=_MOST, help="threads, at most as many as cores")
+        list[int], typer.Option(min=1, max=MOST_THREADS, help="threads, at most as many as cores")
     ] = [1, 2],  # noqa: B006 - a list of the type that is asked for; it is only read
     turns: Annotated[int, typer.Option(min=1, help="calls of each model, interleaved")] = 31,
     inputs: Inputs = None,

@@ -193,6 +193,21 @@ def convert(
     options.check()
     if is_keras(model):
         return _convert_here(model, options, verify, samples, seed, inputs)
+    return convert_file(model, options, verify, samples, seed, inputs, timeout, memory, progress)
+
+
+def convert_file(
+    model: ModelFile,
+    options: Options,
+    verify: bool,
+    samples: int,
+    seed: int,
+    inputs: Inputs | None,
+    timeout: float | None,
+    memory: float | None,
+    progress: Progress | None,
+) -> Result:
+    """`convert` for a file, with its options as one record."""
     proof: dict[str, Any] = {"verify": bool(verify), "samples": samples, "seed": seed}
     with exchange.job(
         "convert", model, timeout, memory, inputs, options=asdict(options), **proof

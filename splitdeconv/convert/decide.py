@@ -68,7 +68,7 @@ def decide(
         return Decision(site, "refuse", None, None, site.problem)
     if site.axes is None:
         return Decision(site, "refuse", None, None, "the file does not define its geometry")
-    possible = [name for name in site.interleaves if name != "depth_to_space" or _has_block(site)]
+    possible = interleaves(site)
     if interleave is not None and interleave not in possible:
         return Decision(site, "refuse", None, None, _no_interleave(site, interleave, possible))
     if form == "auto":
@@ -99,6 +99,11 @@ def decide(
     if SplitPlan(site.axes, site.groups, chosen).fixed:
         reasons.append("it is valid only for the declared feature map of one element")
     return Decision(site, "convert", chosen, interleave or possible[0], "; ".join(reasons))
+
+
+def interleaves(site: Site) -> list[str]:
+    """The interleaves that a site with known geometry can have, best first."""
+    return [name for name in site.interleaves if name != "depth_to_space" or _has_block(site)]
 
 
 def _is_square(site: Site) -> bool:

@@ -17,7 +17,7 @@ from ..limits import allowance
 from ..limits.sandbox import STAGE
 from .report import Report, Verification
 from .rewrite import examine, rewrite
-from .task import Convert, Files, Inspect, Layers, Task, Time, Verify
+from .task import Candidates, Convert, Files, Inspect, Layers, Task, Time, Verify
 from .verify.difference import Output
 from .verify.whole import REJECTED, UNFIT
 
@@ -45,6 +45,8 @@ def run(task: Task, folder: Path) -> dict[str, Any] | list[dict[str, Any]]:
             return _time(task.verb, task.files, folder)
         case Layers():
             return _layers(task.verb, task.files, folder)
+        case Candidates():
+            return _candidates(task.verb, task.files, folder)
 
 
 def _inspect(verb: Inspect, files: Files, folder: Path) -> dict[str, Any]:
@@ -90,6 +92,14 @@ def _layers(verb: Layers, files: Files, folder: Path) -> list[dict[str, Any]]:
 
     kind = _begin(files, folder)
     return read(kind, content(files.model), files.where, _beside(files), verb.size)
+
+
+def _candidates(verb: Candidates, files: Files, folder: Path) -> dict[str, Any]:
+    from .candidates import write
+
+    kind = _begin(files, folder)
+    source = format_of(kind).source(files.model)
+    return write(kind, source, _beside(files), verb.options, folder)
 
 
 def _verify(verb: Verify, files: Files, folder: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..formats.site import Decision, Site, tally
 from .decide import decide_all
 from .report import Report
 from .targets import Target, load_target
+from .variants import Variant, chosen
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +30,13 @@ ModelData: TypeAlias = "bytes | Path | keras.Model"
 
 @dataclass(frozen=True)
 class Options:
-    """The options of a conversion; see `splitdeconv.convert` for each."""
+    """The options of a conversion; see `splitdeconv.convert` for each.
+
+    Args:
+        target, form, interleave, layers, static_batch, input_shape: as there.
+        choices: for each transposed convolution, in the model's order, the variant to compute it
+            in, as text, and the reason; None to let the target and the other options decide.
+    """
 
     target: str = "generic"
     form: str = "auto"
@@ -37,6 +44,7 @@ class Options:
     layers: str | None = None
     static_batch: int | None = None
     input_shape: dict[str, tuple[int, ...]] | None = None
+    choices: tuple[tuple[str, str], ...] | None = None
 
     @property
     def fixes(self) -> bool:
@@ -50,7 +58,11 @@ class Options:
 
     def decide(self, sites: Iterable[Site]) -> tuple[Decision, ...]:
         """One decision per site."""
-        return tuple(decide_all(sites, self.device, self.form, self.interleave, self.layers))
+        decided = decide_all(sites, self.device, self.form, self.interleave, self.layers)
+        if self.choices is None or not decided:
+            return tuple(decided)
+        pairs = zip(decided, self.choices, strict=True)
+        return tuple(chosen(one, Variant.of(text), reason) for one, (text, reason) in pairs)
 
     def check(self) -> None:
         """Reject invalid options before any model is read.
@@ -124,6 +136,19 @@ def examine(
     )
 
 
+def prepared(
+    kind: str, data: ModelData, path: str | Path | None, options: Options
+) -> tuple[Model, Report]:
+    """As `examine`, with the inputs fixed as requested."""
+    model, report = examine(kind, data, path, options)
+    if not options.fixes:
+        return model, report
+    fixed = _fix(model, options)
+    sites = model.sites()
+    notes = (*fixed, *_notes(options.device, sites, model))
+    return model, report.with_(decisions=options.decide(sites), notes=notes)
+
+
 def rewrite(
     kind: str,
     data: ModelData,
@@ -148,13 +173,7 @@ def rewrite(
             inputs cannot be fixed as requested.
     """
     options = options or Options()
-    model, report = examine(kind, data, path, options)
-    if options.fixes:
-        fixed = _fix(model, options)
-        sites = model.sites()
-        report = report.with_(
-            decisions=options.decide(sites), notes=(*fixed, *_notes(options.device, sites, model))
-        )
+    model, report = prepared(kind, data, path, options)
     _refuse_if_nothing_can_be_done(report)
     report = report.with_(arena_before=format_of(kind).arena_peak(data))
     if not report.converted and not options.fixes:

@@ -1,8 +1,8 @@
 """Tasks that cross the process boundary: a verb with its options, and the files it applies to.
 
 A `Task` is sent to the child process as plain values and is rebuilt there. The verb determines the
-result: `to_dict` of a `Report` for "inspect" and "convert" or of a `Verification` for "verify", and
-a list of rows for "layers" and "time".
+result: `to_dict` of a `Report` for "inspect" and "convert" or of a `Verification` for "verify", a
+list of rows for "layers" and "time", and what `candidates.write` returns for "candidates".
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from .rewrite import Options
 
 #: What a child process can be asked to do.
-VerbName: TypeAlias = Literal["inspect", "convert", "verify", "time", "layers"]
+VerbName: TypeAlias = Literal["inspect", "convert", "verify", "time", "layers", "candidates"]
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,26 @@ class Layers:
         return cls(**content["options"])
 
 
-Verb: TypeAlias = Inspect | Convert | Verify | Time | Layers
+@dataclass(frozen=True)
+class Candidates:
+    """Write every transposed convolution in every variant, into the exchange folder."""
+
+    name: ClassVar[VerbName] = "candidates"
+    options: Options
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain, JSON-serializable values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Candidates":
+        """What `to_json` described."""
+        return cls(_options(content["options"]))
+
+
+Verb: TypeAlias = Inspect | Convert | Verify | Time | Layers | Candidates
 _VERBS: dict[VerbName, type[Verb]] = {
-    kind.name: kind for kind in (Inspect, Convert, Verify, Time, Layers)
+    kind.name: kind for kind in (Inspect, Convert, Verify, Time, Layers, Candidates)
 }
 
 
@@ -195,4 +212,7 @@ def _options(content: Mapping[str, Any]) -> Options:
     shapes = content.get("input_shape")
     if shapes is not None:
         shapes = {name: tuple(shape) for name, shape in shapes.items()}
-    return Options(**{**content, "input_shape": shapes})
+    choices = content.get("choices")
+    if choices is not None:
+        choices = tuple((text, reason) for text, reason in choices)
+    return Options(**{**content, "input_shape": shapes, "choices": choices})

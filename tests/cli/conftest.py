@@ -1,14 +1,10 @@
 """The command line in a folder of its own."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from splitdeconv import cli
-from splitdeconv.convert import job as jobs
-from splitdeconv.convert.task import Task
 from splitdeconv.limits import sandbox
+from tests import jobs
 from tests.cli.files import MODELS
 from tests.dlp.tables import networks
 
@@ -17,10 +13,6 @@ from tests.dlp.tables import networks
 def run(tmp_path, monkeypatch, capsys):
     """Run the command line in a new folder, jobs in this process: exit code, stdout, stderr."""
 
-    def job(module, order, folder, progress=None):
-        task = Task.from_json(json.loads(json.dumps(order.task)))
-        return json.loads(json.dumps(jobs.run(task, Path(folder))))
-
     def run(*arguments):
         with pytest.raises(SystemExit) as exit_:
             cli.main([str(a) for a in arguments])
@@ -28,7 +20,7 @@ def run(tmp_path, monkeypatch, capsys):
         assert "Traceback" not in out + err
         return exit_.value.code, out, err
 
-    monkeypatch.setattr(sandbox, "run", job)
+    monkeypatch.setattr(sandbox, "run", jobs.here)
     monkeypatch.chdir(tmp_path)
     return run
 

@@ -1,0 +1,146 @@
+"""The verb that chooses by cost: tune."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import output
+from ..formats.input_shapes import LARGEST, parsed
+from .convert import MOST_THREADS, Inputs, Memory, Model, Samples, Timeout, pattern
+from .show import Json, echo, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from ..tuning.report import Tuned
+
+
+def _tune(
+    model: Model,
+    to: Annotated[
+        Path, typer.Option("--output", "-o", help="the file to write", show_default=False)
+    ],
+    on: Annotated[
+        str,
+        typer.Option(
+            metavar="ORACLE",
+            help="what tells the cost: litert, onnxruntime, openvino, keras (timed here), "
+            "vela:ethos-u55-256[,MEMORY], libtpu:v5e (estimated), a processor or its .yaml file",
+            show_default=False,
+        ),
+    ],
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="threads of a runtime; by default all cores"),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            parser=pattern,
+            metavar="REGEX",
+            help="tune only layers whose name (see inspect) matches this regular expression",
+        ),
+    ] = None,
+    static_batch: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST, help="fix a dynamic batch to this size")
+    ] = None,
+    input_shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=1x80x100", help="fix the open dimensions of an input; repeatable"
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(min=1, help="seconds for costing layers, the largest first; default no limit"),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="cost again what earlier runs have costed")
+    ] = False,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="write what was learnt to this .yaml file, for convert --target"),
+    ] = None,
+    samples: Samples = 8,
+    inputs: Inputs = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing files")] = False,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    as_json: Json = False,
+) -> None:
+    """Choose each layer's form by its cost on one processor; never slower than the original."""
+    from ..tuning import rules as files
+    from ..tuning.api import tune
+    from .account import print_report
+
+    output.check(to, overwrite)
+    if rules is not None:
+        output.check(rules, overwrite)
+    with progress() as stage:
+        tuned = tune(
+            model,
+            on,
+            threads=threads,
+            layers=layers,
+            static_batch=static_batch,
+            input_shape=parsed(input_shape or ()),
+            budget=budget,
+            fresh=fresh,
+            samples=samples,
+            inputs=inputs,
+            timeout=timeout,
+            memory=memory,
+            progress=stage,
+        )
+    tuned.save(to, overwrite)
+    if rules is not None:
+        files.write(tuned, rules, overwrite)
+    if as_json:
+        return print_json(**tuned.to_dict(), output=str(to))
+    print_report(tuned.report, done=True)
+    _print(tuned)
+    echo(f"wrote {to}" + ("" if tuned.changed else ", a copy of the original"))
+    if rules is not None:
+        echo(f"wrote {rules}")
+
+
+def _print(tuned: "Tuned") -> None:
+    """For each layer native, the best and the chosen variant; the whole model; remarks."""
+    from ..convert.labels import labels
+
+    rows = tuned.rows()
+    if rows:
+        shown = labels([row["name"] for row in rows])
+        titles = ("layer", f"native, {tuned.unit}", "best", "chosen", "gain")
+        cells = (
+            (label, _amount(row["native"]), row["best"], row["chosen"], _gain(row))
+            for label, row in zip(shown, rows, strict=True)
+        )
+        print_table(titles, cells, right=(titles[1],))
+    echo(f"costs: {tuned.evidence}")
+    whole = asdict(tuned.whole)
+    if whole["gain"] is not None:
+        echo(f"whole model: {_gain(whole)} times the original's speed")
+    elif not tuned.changed:
+        echo("no layer is faster in another form: the original is kept")
+    else:
+        echo(f"whole model: not compared, {whole['reason']}")
+    for note in tuned.notes:
+        echo(f"note: {note}")
+
+
+def _amount(amount: float | None) -> str:
+    """An amount in four digits."""
+    return "unknown" if amount is None else f"{amount:.4g}"
+
+
+def _gain(cost: Mapping[str, Any]) -> str:
+    """A gain and, where it has one, its interval."""
+    if cost["gain"] is None:
+        return ""
+    interval = "" if cost["low"] == cost["high"] else f" ({cost['low']:.2f} to {cost['high']:.2f})"
+    return f"{cost['gain']:.2f}{interval}"
+
+
+VERBS = (_tune,)

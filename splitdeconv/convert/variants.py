@@ -1,0 +1,48 @@
+"""The ways to compute a transposed convolution in a model file: a form and an interleave each."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..core.forms import FILE_FORMS
+from ..formats.site import Decision, Site
+from .decide import interleaves
+
+
+class Variant(NamedTuple):
+    """One way to compute a transposed convolution.
+
+    Args:
+        form: "native" or one of `splitdeconv.core.forms.FILE_FORMS`.
+        interleave: one of `splitdeconv.core.forms.FILE_INTERLEAVES`; empty for "native".
+    """
+
+    form: str
+    interleave: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.form} {self.interleave}".strip()
+
+    @classmethod
+    def of(cls, text: str) -> "Variant":
+        """The variant whose text this is."""
+        return cls(*text.split(" "))
+
+
+#: The operator as the model has it.
+NATIVE = Variant("native")
+
+
+def variants(site: Site) -> list[Variant]:
+    """The operator as it is, and every form and interleave that the site allows."""
+    made = [Variant(form, way) for form in FILE_FORMS for way in interleaves(site)]
+    return [NATIVE, *made]
+
+
+def chosen(decision: Decision, variant: Variant, reason: str) -> Decision:
+    """A site that is computed in a variant; what cannot be converted stays refused."""
+    if decision.verdict == "refuse":
+        return decision
+    if variant == NATIVE:
+        return replace(decision, verdict="leave", form=None, interleave=None, reason=reason)
+    form, interleave = variant
+    return replace(decision, verdict="convert", form=form, interleave=interleave, reason=reason)

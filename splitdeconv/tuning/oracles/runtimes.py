@@ -1,0 +1,111 @@
+"""Runtimes on this CPU: times of a layer in every variant, in turn, with intervals."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...convert.exchange import Inputs, ModelFile
+from ...convert.timing import time_files
+from ...convert.variants import NATIVE, Variant
+from ...provenance import device
+from ...toolchains import cpu
+from ..oracle import Cost, Oracle, Subject, data_of
+
+#: Turns of the first look at every variant, and of the comparison of the best with native.
+_FIRST, _SECOND = 5, 31
+_KEPT = 3
+_BUDGETS = 3.0, 8.0  # seconds of each
+_FORMATS = {"litert": ("tflite",), "onnxruntime": ("onnx",), "openvino": ("tflite", "onnx")}
+
+
+class Runtime(Oracle):
+    """A runtime of `splitdeconv.toolchains.cpu`.
+
+    Args:
+        name: of the runtime.
+        threads: how many it may use.
+        seed: of inputs and intervals.
+    """
+
+    unit = "s"
+
+    def __init__(self, name: str, threads: int, seed: int) -> None:
+        self.name, self._threads, self._seed = name, threads, seed
+        self.target, self.formats = cpu.TARGETS[name], _FORMATS[name]
+        counted = f"{threads} thread{'s' if threads > 1 else ''}"
+        self.evidence = f"measured here, {cpu.version(name)}, {counted}"
+
+    def missing(self) -> str | None:
+        return cpu.RUNTIMES[self.name].available()
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "device": device(),
+            "version": cpu.version(self.name),
+            "threads": self._threads,
+            "turns": [_FIRST, _SECOND],
+        }
+
+    def costs(self, subject: Subject) -> dict[Variant, Cost]:
+        """A short look at all; the fastest are then timed against native for longer."""
+        costs = {variant: Cost.missing(reason) for variant, reason in subject.reasons.items()}
+        if NATIVE not in subject.files:
+            return costs
+        first = self._timed(subject.files, _FIRST, _BUDGETS[0])
+        ran = {variant: cost for variant, cost in first.items() if cost.amount is not None}
+        best = sorted(ran.keys() - {NATIVE}, key=lambda variant: ran[variant].amount or 0)[:_KEPT]
+        again = {v: subject.files[v] for v in (NATIVE, *best) if v in ran}
+        return costs | first | (self._timed(again, _SECOND, _BUDGETS[1]) if best else {})
+
+    def _timed(
+        self, files: Mapping[Variant, Path], turns: int, budget: float
+    ) -> dict[Variant, Cost]:
+        models = {str(variant): path.read_bytes() for variant, path in files.items()}
+        rows = cpu.measure(
+            self.name,
+            models,
+            threads=[self._threads],
+            turns=turns,
+            budget=budget,
+            seed=self._seed,
+        )
+        return {Variant.of(row["form"]): _cost(row) for row in rows.to_dict("records")}
+
+    def whole(
+        self,
+        original: ModelFile,
+        tuned: bytes,
+        layers: Sequence[tuple[Cost, Cost]],
+        inputs: Inputs | None = None,
+    ) -> Cost:
+        """Both models in turn, on the same inputs."""
+        if self.name == "openvino":
+            rows = cpu.measure(
+                self.name,
+                {"original": data_of(original), "converted": tuned},
+                threads=[self._threads],
+                turns=_SECOND,
+                seed=self._seed,
+            )
+        else:
+            rows = time_files(
+                original,
+                tuned,
+                threads=[self._threads],
+                turns=_SECOND,
+                seed=self._seed,
+                inputs=inputs,
+            )
+        return _cost(rows[rows["form"] == "converted"].to_dict("records")[0])
+
+
+def _cost(row: Mapping[Any, Any]) -> Cost:
+    """The cost in a row of `cpu.measure` or `splitdeconv.convert.timing.time_models`."""
+    if isinstance(row["skipped"], str):
+        return Cost.missing(row["skipped"])
+    if pd.isna(row["speedup"]):
+        return Cost(float(row["seconds"]))
+    gain, low, high = (float(row[name]) for name in ("speedup", "low", "high"))
+    return Cost(float(row["seconds"]), gain, low, high)

@@ -1,0 +1,95 @@
+"""Write what was learnt as a target file, so that `splitdeconv.convert` can use it again."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .. import output
+from ..convert.conditions import facts
+from ..convert.variants import NATIVE
+from ..formats.site import Site
+from .report import Layer, Tuned
+
+_EXACT = ("rank", "groups", "images", "in_channels", "out_channels", "stride", "kernel", "pixels")
+
+
+def write(tuned: Tuned, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """Write the target file of a tuned model.
+
+    Args:
+        tuned: the result of `splitdeconv.tune`.
+        path: the .yaml file.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        SplitDeconvError: the file cannot be written.
+    """
+    return output.write(path, text(tuned).encode(), overwrite)
+
+
+def text(tuned: Tuned) -> str:
+    """The target file: a rule for each geometry that was costed, everything else unchanged."""
+    sites = [decision.site for decision in tuned.report.decisions]
+    source = f"splitdeconv tune --on {tuned.oracle}, {datetime.now(UTC):%Y-%m-%d}, {_made(tuned)}"
+    prefer: list[dict[str, Any]] = []
+    leave: list[dict[str, Any]] = []
+    for site, layer in zip(sites, tuned.layers, strict=True):
+        when = _when(site)
+        if layer.costs[NATIVE].amount is None and layer.variant == NATIVE:
+            continue  # nothing was learnt
+        rule = {"reason": _reason(layer), "source": source, "when": when}
+        if layer.variant == NATIVE:
+            leave.append(rule)
+        else:
+            form, interleave = layer.variant
+            prefer.append({"form": form, "interleave": interleave, **rule})
+    content = {
+        "name": f"tuned_{_slug(tuned.oracle)}",
+        "title": f"tuned on {tuned.oracle}",
+        "formats": [tuned.report.format],
+        "others": "unknown",
+        "others_source": "not asked",
+        "unmeasured": "leave",
+        "prefer": _once(prefer),
+        "leave": _once(leave),
+        "notes": [f"costs: {tuned.evidence}; {_made(tuned)}"],
+    }
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _when(site: Site) -> dict[str, Any]:
+    """Conditions that hold for this geometry."""
+    known = facts(site)
+    ranges = {name: [known[name], known[name]] for name in _EXACT if known[name] is not None}
+    flags = {name: known[name] for name in ("whole", "uniform") if known[name] is not None}
+    return {"dtypes": [site.dtype], **ranges, **flags}
+
+
+def _reason(layer: Layer) -> str:
+    return f"{layer.geometry}: {layer.reason}"
+
+
+def _made(tuned: Tuned) -> str:
+    """What the costs depend on, in words."""
+    named = {name: value for name, value in tuned.facts.items() if not isinstance(value, Mapping)}
+    return ", ".join(f"{name} {value}" for name, value in named.items())
+
+
+def _once(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rules without those whose conditions occurred before."""
+    seen: list[Any] = []
+    kept = []
+    for rule in rules:
+        if rule["when"] not in seen:
+            seen.append(rule["when"])
+            kept.append(rule)
+    return kept
+
+
+def _slug(name: str) -> str:
+    stem = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    return "".join(c if c.isalnum() else "_" for c in stem).lower()

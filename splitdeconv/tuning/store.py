@@ -1,0 +1,103 @@
+"""Keep the costs of layers on disk, by what they depend on, so that nothing is asked twice."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .. import atomic
+from ..convert.variants import NATIVE, Variant
+from .oracle import Cost, Oracle, Subject
+
+_SCHEMA = 1
+
+
+def folder() -> Path:
+    """Where costs are kept: SPLITDECONV_COSTS, else the user's cache folder."""
+    chosen = os.environ.get("SPLITDECONV_COSTS")
+    if chosen:
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "splitdeconv" / "costs"
+
+
+class Store:
+    """The costs that an oracle has given for layers, each in a file of its own.
+
+    Args:
+        oracle: whose costs they are.
+        fresh: whether to forget earlier ones.
+
+    Attributes:
+        notes: what went wrong with the files, for the user. Nothing that does stops a run.
+    """
+
+    def __init__(self, oracle: Oracle, fresh: bool = False) -> None:
+        self._facts = {"schema": _SCHEMA, "oracle": oracle.name, **oracle.facts()}
+        self._fresh = fresh
+        self.notes: list[str] = []
+
+    def read(self, subject: Subject) -> dict[Variant, Cost] | None:
+        """The costs of a layer; None if they are not known."""
+        path = self._path(subject)
+        if self._fresh or not path.is_file():
+            return None
+        try:
+            rows = json.loads(path.read_text())
+            costs = {Variant.of(name): Cost(**row) for name, row in rows["costs"].items()}
+            if NATIVE not in costs or not all(map(_sound, costs.values())):
+                raise ValueError("no costs")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            self._note(f"ignored {path.name} in {path.parent}, which is damaged: {error}")
+            return None
+        return costs
+
+    def write(self, subject: Subject, costs: Mapping[Variant, Cost]) -> None:
+        """Keep the costs of a layer; a folder that cannot be written to is noted."""
+        path = self._path(subject)
+        rows = {str(variant): asdict(cost) for variant, cost in costs.items()}
+        text = json.dumps({"facts": self._facts, "layer": _facts(subject), "costs": rows}, indent=1)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic.replacing(path) as partial:
+                partial.write_text(text)
+        except OSError as error:
+            self._note(f"costs are not kept: {path.parent} cannot be written ({error.strerror})")
+
+    def _path(self, subject: Subject) -> Path:
+        key = json.dumps([self._facts, _facts(subject)], sort_keys=True)
+        return folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _facts(subject: Subject) -> dict[str, Any]:
+    """What the cost of a layer depends on: its files by content, or else its geometry."""
+    site = subject.site
+    return {
+        "operator": site.operator,
+        "geometry": site.geometry,
+        "groups": site.groups,
+        "channels": [site.in_channels, site.out_channels],
+        "dtype": site.dtype,
+        "computes": site.computes,
+        "batch": site.batch,
+        "files": {str(variant): _digest(path) for variant, path in subject.files.items()},
+        "variants": list(map(str, subject.variants)),
+    }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sound(cost: Cost) -> bool:
+    numbers = (cost.amount, cost.gain, cost.low, cost.high)
+    positive = all(n is None or (type(n) in (int, float) and n > 0) for n in numbers)
+    return positive and (cost.amount is not None or isinstance(cost.reason, str))
