@@ -75,10 +75,16 @@ def decide(
         for slower in target.leave:
             if slower.holds(site):
                 return Decision(site, "leave", None, None, f"{slower.reason} ({slower.source})")
+    predicted = target.predicted(site) if form == "auto" else None
+    if predicted is not None and predicted.form is None:
+        return Decision(site, "leave", None, None, f"native is fastest: {predicted.reason}")
     reasons = []
     if form != "auto":
         reasons.append(f"form {form} was requested")
     chosen = None if form == "auto" else form
+    if predicted is not None:
+        chosen = predicted.form
+        reasons.append(predicted.reason)
     for rule in target.prefer:
         applies = rule.when.holds(site) and (rule.interleave is None or rule.interleave in possible)
         gives = (rule.form and chosen is None) or (rule.interleave and interleave is None)

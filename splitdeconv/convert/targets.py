@@ -11,9 +11,10 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from ..datafiles import schema
+from ..datafiles import plain_yaml, schema
+from ..datafiles.textfile import read_text
 from ..errors import check_choice
 from ..formats import registry
 from ..formats.site import DTYPES, Site
@@ -95,6 +96,18 @@ class Leave:
         return self.when.holds(site) and not any(when.holds(site) for when in self.unless)
 
 
+class Predicted(NamedTuple):
+    """What a target predicts to be the fastest way to compute a site.
+
+    Args:
+        form: a form of the split; None to leave the site as it is.
+        reason: the prediction, in words.
+    """
+
+    form: str | None
+    reason: str
+
+
 @dataclass(frozen=True)
 class Target:
     """One device or runtime.
@@ -141,6 +154,10 @@ class Target:
     def reads(self, name: str) -> bool:
         """Whether it reads models of this format."""
         return self.formats == "any" or name in self.formats
+
+    def predicted(self, site: Site) -> Predicted | None:
+        """What a model of the target predicts for a site; None without a model, or if it cannot."""
+        return None
 
     def beyond(self, site: Site) -> str:
         """Describe in which respects a site lies outside the range of the measurements."""
@@ -223,7 +240,8 @@ def load_target(name_or_path: str | os.PathLike[str]) -> Target:
     """Load a target by name, or from a user's YAML file.
 
     Args:
-        name_or_path: one of `names()`, or the path of a file ending in .yaml or .yml.
+        name_or_path: one of `names()`, or the path of a file ending in .yaml or .yml: a target's,
+            or that of a processor of `splitdeconv.dlp`, whose predictions then are the rules.
 
     Raises:
         SplitDeconvError: there is no such target or file, or the file is invalid; the error names
@@ -231,9 +249,20 @@ def load_target(name_or_path: str | os.PathLike[str]) -> Target:
     """
     text = str(name_or_path)
     if text.endswith((".yaml", ".yml")):
+        if _describes_processor(Path(name_or_path)):
+            # It is loaded only here: the processor model needs pandas.
+            from .predicted import target_of
+
+            return target_of(name_or_path)
         return _checked(schema.read(Target, Path(name_or_path)), text)
     check_choice(text, names(), "target", other=", or the path of a .yaml file")
     return _shipped(text)
+
+
+def _describes_processor(path: Path) -> bool:
+    """Whether a YAML file has the keys of a processor and not those of a target."""
+    data = plain_yaml.load(read_text(path, str(path), "a data file"), str(path))
+    return isinstance(data, dict) and "array" in data and "formats" not in data
 
 
 @cache

@@ -66,6 +66,24 @@ def test_a_second_run_asks_nothing_and_fresh_asks_again(told):
     assert sorted(oracle.asked) == ["a", "c"]
 
 
+def test_an_interrupted_run_keeps_what_it_knows(told, monkeypatch):
+    oracle = told(FAST)
+    answer = oracle.costs
+
+    def interrupted(subject):
+        if oracle.asked:
+            raise KeyboardInterrupt
+        return answer(subject)
+
+    monkeypatch.setattr(oracle, "costs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sd.tune(branches(), on="told")
+    assert oracle.asked == ["a"]
+    oracle = told(FAST)
+    assert sd.tune(branches(), on="told").changed == 3
+    assert oracle.asked == ["c"]
+
+
 def test_if_nothing_is_faster_the_original_is_kept(told, tmp_path):
     told({"native": 100, "split concat": 100})
     tuned = sd.tune(branches(), on="told")

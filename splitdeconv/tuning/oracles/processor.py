@@ -4,20 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
-
 from ...convert.exchange import Inputs, ModelFile
+from ...convert.predicted import cycles
 from ...convert.variants import Variant
-from ...core.layer import Layer
-from ...dlp.processor import Processor, load_processor
-from ...dlp.simulate import simulate
-from ...errors import SplitDeconvError
-from ...formats.site import Site
+from ...dlp.processor import load_processor
 from ..oracle import Cost, Oracle, Subject, relative
 from .compilers import summed
-
-#: The method of the model for each form. Without a transposed convolution, zeros are inserted.
-_METHODS = {"split": "sd_trimmed", "rows": "rows", "stacked": "stacked"}
 
 
 class Modelled(Oracle):
@@ -56,26 +48,3 @@ class Modelled(Oracle):
         inputs: Inputs | None = None,
     ) -> Cost:
         return summed(layers, "of the transposed convolutions alone")
-
-
-def cycles(site: Site, processor: Processor, form: str) -> float | str:
-    """Predicted cycles of a transposed convolution in a form, or why there are none.
-
-    Args:
-        site: the transposed convolution; an open batch is one image.
-        processor: where it runs. "native" is its own operator or, without one, zero insertion.
-        form: "native" or one of `splitdeconv.core.forms.FILE_FORMS`.
-    """
-    axes = site.axes
-    if axes is None or len(axes) > 2:
-        return "the processor model computes in one or two dimensions"
-    try:
-        layer = Layer.from_axes(site.name, axes, site.known_channels, groups=site.groups)
-        table = pd.DataFrame([layer.row()])
-        native = "nzp" if processor.native is None else "native"
-        rows = simulate(table, processor, _METHODS.get(form, native), batch=site.batch or 1)
-    except SplitDeconvError as error:
-        return f"{error.problem}: {error.got}" if error.got else error.problem
-    except (TypeError, ValueError):
-        return "its sizes are only known at run time (--input-shape fixes them)"
-    return float(rows["cycles"].iloc[0])

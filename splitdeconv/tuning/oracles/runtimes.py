@@ -17,6 +17,7 @@ from ..oracle import Cost, Oracle, Subject, data_of
 _FIRST, _SECOND = 5, 31
 _KEPT = 3
 _BUDGETS = 3.0, 8.0  # seconds of each
+_TIMEOUT = 60.0  # seconds after which a variant counts as hanging
 _FORMATS = {"litert": ("tflite",), "onnxruntime": ("onnx",), "openvino": ("tflite", "onnx")}
 
 
@@ -69,6 +70,7 @@ class Runtime(Oracle):
             threads=[self._threads],
             turns=turns,
             budget=budget,
+            timeout=_TIMEOUT,
             seed=self._seed,
         )
         return {Variant.of(row["form"]): _cost(row) for row in rows.to_dict("records")}

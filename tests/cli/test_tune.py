@@ -1,0 +1,75 @@
+"""tune on the command line: what is written, printed and refused."""
+
+import json
+
+import pytest
+
+from tests.cli.files import MODELS, listing
+from tests.tuning.models import branches
+
+
+@pytest.fixture(autouse=True)
+def _costs(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("SPLITDECONV_COSTS", str(tmp_path_factory.mktemp("costs")))
+
+
+def test_a_model_is_tuned_for_a_processor_and_its_rules_are_written(run, tmp_path, model):
+    code, out, err = run(
+        "tune", model, "-o", "out.tflite", "--on", "pe_array_32x7", "--rules", "r.yaml"
+    )
+    assert (code, err) == (0, "")
+    assert "predicted by the processor model" in out
+    assert "whole model: " in out
+    assert "wrote out.tflite" in out
+    assert "wrote r.yaml" in out
+    code, out, _ = run("inspect", "up.tflite", "--target", "r.yaml", "--json")
+    (layer,) = json.loads(out)["layers"]
+    assert (code, layer["verdict"]) == (0, "convert")
+    assert run("verify", model, "out.tflite")[0] == 0
+
+
+def test_json_has_every_cost(run, model):
+    code, out, err = run("tune", model, "-o", "o.tflite", "--on", "pe_array_32x7", "--json")
+    told = json.loads(out)
+    assert (code, err, told["changed"], told["unit"]) == (0, "", 1, "cycles")
+    costs = told["layers"][0]["costs"]
+    assert costs["native"]["gain"] == 1
+    for cost in costs.values():
+        assert cost["gain"] == pytest.approx(costs["native"]["amount"] / cost["amount"])
+    assert told["whole"]["gain"] == pytest.approx(told["layers"][0]["gain"])
+
+
+def test_a_model_without_transposed_convolutions_is_copied_and_said_so(run, tmp_path):
+    from tests.convert.test_api import no_deconv
+
+    (tmp_path / "in.tflite").write_bytes(no_deconv())
+    code, out, err = run("tune", "in.tflite", "-o", "out.tflite", "--on", "pe_array_32x7")
+    assert (code, err) == (0, "")
+    assert "nothing to tune" in out
+    assert "a copy of the original" in out
+    assert (tmp_path / "out.tflite").read_bytes() == no_deconv()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--on", "litter"], "did you mean litert?"),
+        (["--on", "litert"], "does not judge onnx models"),
+        (["--on", "pe_array_32x7", "--rules", "none/r.yaml"], "an existing folder"),
+        (["--on", "none.yaml"], "none.yaml"),
+    ],
+)
+def test_what_cannot_be_done_leaves_nothing_behind(run, tmp_path, arguments, words):
+    (tmp_path / "in.onnx").write_bytes(branches())
+    before = listing(tmp_path)
+    code, out, err = run("tune", "in.onnx", "-o", "out.onnx", *arguments)
+    assert (code, out) == (1, "")
+    assert words in err
+    assert listing(tmp_path) == before
+
+
+def test_a_file_that_is_there_is_not_replaced(run, tmp_path, model):
+    (tmp_path / "out.tflite").write_bytes(MODELS["tflite"])
+    code, out, err = run("tune", model, "-o", "out.tflite", "--on", "pe_array_32x7")
+    assert (code, out) == (1, "")
+    assert "already" in err
