@@ -89,14 +89,14 @@ def sources(part, runtime, dtype, name):
     """(layer, function from form and target to file and choices, or why there are none)."""
     left = [gains.WHOLE] if part == "whole" else list(deconvs(name)["name"])
     try:
-        for layer, make in _exported(part, runtime, dtype, name):
+        for layer, make in exported(part, runtime, dtype, name):
             left.remove(layer)
             yield layer, make
     except sd.SplitDeconvError as error:
         yield from ((layer, f"{error.problem}: {error.got}") for layer in left)
 
 
-def _exported(part, runtime, dtype, name):
+def exported(part, runtime, dtype, name):
     """What `sources` gives where nothing goes wrong."""
     options = OPTIONS.get(name, {}) if part == "whole" else {}
     if runtime == "litert":
