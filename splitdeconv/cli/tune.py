@@ -25,7 +25,7 @@ def _tune(
         str,
         typer.Option(
             metavar="ORACLE",
-            help="what tells the cost: litert, onnxruntime, openvino, keras (timed here), "
+            help="the source of the costs: litert, onnxruntime, openvino, keras (timed here), "
             "vela:ethos-u55-256[,MEMORY], libtpu:v5e (estimated), a processor or its .yaml file",
             show_default=False,
         ),

@@ -49,7 +49,7 @@ def target_of(path: str | os.PathLike[str]) -> Target:
     """The target that a processor's YAML file stands for.
 
     Raises:
-        SplitDeconvError: it is no valid description of a processor.
+        SplitDeconvError: it does not describe a valid processor.
     """
     processor = load_processor(Path(path))
     unknown: dict[str, Any] = {"others": "unknown", "others_source": "the model has no operators"}

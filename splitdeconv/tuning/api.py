@@ -28,7 +28,7 @@ from .report import Layer, Tuned
 from .store import Store
 from .whole import settle
 
-#: An interval this wide, high over low, tells nothing apart.
+#: An interval this wide, high over low, decides nothing.
 _NOISY = 1.5
 
 
@@ -167,7 +167,7 @@ def _check_format(kind: str, asked: Oracle) -> None:
 
 
 def _notes(layers: Sequence[Layer], asked: Oracle) -> list[str]:
-    """Remarks on what could not be told apart or was not asked."""
+    """Remarks on noise and on what was not tried."""
     notes = []
     best = [layer.costs[layer.choice.best] for layer in layers]
     width = max((cost.high / cost.low for cost in best if cost.low and cost.high), default=1.0)

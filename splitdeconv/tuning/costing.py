@@ -69,9 +69,9 @@ def _subjects(
     report: Report, records: Sequence[Record], folder: Path, selected: Sequence[bool]
 ) -> dict[int, Subject]:
     """One subject for each geometry that is asked for, by its first transposed convolution."""
-    wanted = {record["like"] for record, ask in zip(records, selected, strict=True) if ask}
+    asked = {record["like"] for record, ask in zip(records, selected, strict=True) if ask}
     subjects = {}
-    for index in sorted(wanted):
+    for index in sorted(asked):
         record = records[index]
         files = {Variant.of(name): folder / file for name, file in record["files"].items()}
         reasons = {Variant.of(n): r for n, r in record["reasons"].items() if r is not None}

@@ -33,7 +33,7 @@ class Modelled(Oracle):
         return {"processor": asdict(self._processor), "technology": self._processor.technology}
 
     def costs(self, subject: Subject) -> dict[Variant, Cost]:
-        """Interleaves are not told apart: pixels are written as the processor writes them."""
+        """All interleaves cost the same: pixels are written as the processor writes them."""
         by_form: dict[str, float | str] = {}
         for form in dict.fromkeys(variant.form for variant in subject.variants):
             by_form[form] = cycles(subject.site, self._processor, form)
