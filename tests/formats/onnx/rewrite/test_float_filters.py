@@ -41,7 +41,9 @@ def sandwich(strides, opset, computed):
     [([1, 1], "split", "concat"), ([2, 2], "stacked", "transpose"), ([2, 1], "rows", "concat")],
 )
 @pytest.mark.parametrize("opset", [13, 17, 21])
-def test_they_are_not_computed_in_integers(strides, form, interleave, opset, computed, here):
+def test_they_are_not_computed_in_integers(
+    strides, form, interleave, opset, computed, tmp_path, here
+):
     source = sandwich(strides, opset, computed)
     converted = models.convert(source, form, interleave)
     feed = {"x": np.random.default_rng(9).uniform(0, 2.55, (1, 20, 5, 7)).astype("f4")}
@@ -50,7 +52,8 @@ def test_they_are_not_computed_in_integers(strides, form, interleave, opset, com
     assert np.abs(plain - fast).max() < 2.1 * STEP
     assert compare("onnx", source.SerializeToString(), converted.SerializeToString())
     options = ort.SessionOptions()
-    options.optimized_model_filepath = "fast.onnx"
+    optimized = tmp_path / "fast.onnx"
+    options.optimized_model_filepath = str(optimized)
     options.log_severity_level = 4
     ort.InferenceSession(converted.SerializeToString(), options, ["CPUExecutionProvider"])
-    assert "QLinearConv" not in [one.op_type for one in onnx.load("fast.onnx").graph.node]
+    assert "QLinearConv" not in [one.op_type for one in onnx.load(optimized).graph.node]
