@@ -18,6 +18,7 @@ from ..errors import SplitDeconvError, check_choice
 from ..extras import require
 from .account import FORMS, INITIAL, METHODS, account, draw, planned_in
 from .charts.plan import filter_by_phase
+from .charts.still import still
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +38,13 @@ _LOOK: dict[str, Any] = {
 }
 # Strides up to which the parts of a filter are drawn in a moment.
 _MOST_STRIDE = 8
+# The widgets' pictures in words; their numbers stand in the message.
+_PICTURES = (
+    "The filter, each tap in the colour of the output phase that it serves, and the small filters "
+    "that it falls into.",
+    "Bars for each form: multiply-accumulates, speedup and energy saved over zero insertion; the "
+    "chosen form stands out.",
+)
 _ROW = "<tr><td style='padding-right:1em'>{}</td><td>{}</td></tr>"
 
 
@@ -100,7 +108,18 @@ class Explorer:
         self._update()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.box._repr_mimebundle_(**options)
+        # Whatever shows widgets prefers them; on a page without a kernel the still remains.
+        return self.box._repr_mimebundle_(**options) | {"text/html": self._still()}
+
+    def _still(self) -> str:
+        """What the widgets show now, as a page of its own."""
+        chosen = {
+            control.description: str(getattr(control, "label", control.value))
+            for control in (self.presets, *self.controls.values())
+        }
+        shown = [(p.value, words) for p, words in zip(self.pictures, _PICTURES, strict=True)]
+        hidden = self.pictures[0].layout.display == "none"
+        return still(chosen, self.message.value, [] if hidden else shown, self.details.value)
 
     def _preset(self, _: object) -> None:
         """Set the other widgets, and show the layer once it is complete."""

@@ -1,5 +1,6 @@
 """The explorer computes what plan and processor model say, and its widgets show exactly that."""
 
+import base64
 import re
 import struct
 from dataclasses import replace
@@ -246,6 +247,32 @@ def test_a_notebook_shows_the_widgets_and_no_figure_twice():
     assert plt.get_fignums() == []
     bundle = found._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == found.box.model_id
+
+
+def test_where_no_kernel_answers_a_still_shows_the_same():
+    found = explorer.explore(size=9, kernel=4, form="rows")
+    found.controls["out_channels"].value = 33
+    page = found._repr_mimebundle_()["text/html"]
+    words = unescape(re.sub("<[^>]+>", " ", page))
+    for name, value in {"input size": 9, "kernel": 4, "channels out": 33, "form": "rows"}.items():
+        assert re.search(rf"{name}\s+{value}\s", words), name
+    assert text(found.message) in words
+    assert text(found.details) in words
+    pictures = re.findall(r'<img alt="([^"]+)".*? src="data:image/png;base64,([^"]+)"', page)
+    assert [base64.b64decode(data) for _, data in pictures] == shown(found)[2]
+    assert "small filters" in pictures[0][0]
+    assert "Bars for each form" in pictures[1][0]
+    found.controls["kernel"].value = 5
+    assert found._repr_mimebundle_()["text/html"] != page
+
+
+def test_the_still_of_an_invalid_choice_shows_the_refusal_alone():
+    found = explorer.explore(size=2, kernel=3)
+    found.controls["padding"].value = ((4, 4), (4, 4))
+    page = found._repr_mimebundle_()["text/html"]
+    assert found.message.value in page
+    assert "times the speed" not in text(found.message)
+    assert "<img" not in page
 
 
 @pytest.mark.parametrize(
