@@ -11,10 +11,11 @@ author = "The splitdeconv authors"
 version = release = version_of("splitdeconv")
 copyright = author  # noqa: A001 - Sphinx' own name
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "tools.site_math"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions += ["tools.site_math", "tools.site_search"]
 # Parts of other pages.
 exclude_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
-exclude_patterns += ["figures.md", "help.md", "report.md"]
+exclude_patterns += ["figures.md", "help.md", "report.md", "slider.md"]
 # In docstrings `a` is code; a fence without a language is what a shell prints.
 default_role = "code"
 highlight_language = "text"

@@ -1,11 +1,12 @@
 """The gallery of the documentation site: every figure, by notebook, with its files."""
 
-import json
 import shutil
 from itertools import groupby
 
 import nbformat
 from PIL import Image
+
+from tools import site_images
 
 WIDTH = 720  # pixels of a thumbnail: twice what the gallery shows it in, for sharp screens
 EMPTY = "There are no figures here yet: `make reproduce` makes them.\n"
@@ -23,8 +24,7 @@ def write(root, source):
     folder, whole = root / "figures", source / "_static" / "figures"
     for place in (source / "thumbnails", whole):
         place.mkdir(parents=True)
-    manifest = folder / "manifest.json"
-    rows = json.loads(manifest.read_text()) if manifest.is_file() else []
+    rows = site_images.manifest(root)
     rows = [row for row in rows if (folder / f"{row['name']}.png").is_file()]
     rows = sorted(rows, key=lambda row: (row["notebook"], row["run"]))
     sections = []
@@ -52,16 +52,12 @@ def _figure(row, folder, source) -> str:
             links.append(f"{{download}}`{kind.upper()} </thumbnails/{name}.{kind}>`")
     own = source / "notebooks" / f"{row['run']}.ipynb"
     page = row["run"] if own.is_file() else row["notebook"]
-    shown = " ".join(filter(None, (_sentence(row.get("title", "")), row["caption"])))
+    shown = site_images.in_words(row)
     return (
         f"```{{figure}} /thumbnails/{picture}\n"
-        f":target: _static/figures/{picture}\n:alt: {shown or name}\n\n"
+        f":target: _static/figures/{picture}\n:alt: {shown}\n\n"
         f"{shown} [{page}](/notebooks/{page}.ipynb) {' '.join(links)}\n```\n"
     )
-
-
-def _sentence(title) -> str:
-    return f"{title.rstrip('.')}." if title else ""
 
 
 def _heading(path, name) -> str:

@@ -11,7 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from splitdeconv import cli
-from tools import colab, runs, site_gallery
+from tools import colab, runs, site_gallery, site_images
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Documents at the top that are pages of the site, and where.
@@ -49,6 +49,7 @@ def assemble(root, source, address):
     table = relink((root / "notebooks" / "README.md").read_text(), Path("notebooks"), root, address)
     (source / "notebooks" / "index.md").write_text(f"{table}\n{toctree(pages)}")
     site_gallery.write(root, source)
+    (source / "slider.md").write_text(site_images.first_slider(root))
     (source / "report.md").write_text(report(root / "build", source / "_static"))
     (source / "help.md").write_text(usage())
 
@@ -145,6 +146,8 @@ def notebook(path, root, folder, address) -> list[str]:
     for name, result in zip(names, executed, strict=True):
         shown = nbformat.read(result if result.is_file() else path, as_version=4)
         title = f": {name.removeprefix(path.stem).strip('_')}" if len(its_runs) > 1 else ""
+        rows = [row for row in site_images.manifest(root) if row["run"] == name]
+        site_images.describe(shown, rows)
         dress(shown, title, note(result) if its_runs else BARE, root, address)
         nbformat.write(shown, folder / f"{name}.ipynb")
     if len(its_runs) > 1:
@@ -171,8 +174,7 @@ def note(result) -> str:
 
 def _machine(result) -> str:
     """The machine of a run, as the manifest of its figures names it."""
-    manifest = result.parents[2] / "figures" / "manifest.json"
-    rows = json.loads(manifest.read_text()) if manifest.is_file() else []
+    rows = site_images.manifest(result.parents[2])
     machines = {row["device"] for row in rows if row["run"] == result.stem and row.get("device")}
     return machines.pop() if len(machines) == 1 else ""
 

@@ -6,14 +6,18 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from PIL import Image
 
 import splitdeconv as sd
-from tools import site, site_gallery, site_pages
+from splitdeconv.study.charts.slider import slider
+from tools import site, site_gallery, site_pages, site_search
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +61,13 @@ def checkout(tmp_path_factory):
     result = nbformat.v4.new_output("execute_result", widget)
     noise = nbformat.v4.new_output("stream", name="stderr", text="a library greets")
     notebook(root / "notebooks" / "01_first.ipynb", "01 First")
-    notebook(root / "build" / "executed" / "01_first.ipynb", "01 First", result, noise)
+    Image.new("RGB", (3, 2)).save(png := BytesIO(), "png")
+    data = {"image/png": b64encode(png.getvalue()).decode()}
+    faces = dict.fromkeys(("native", "split"), np.zeros((1, 2, 2, 3), "uint8"))
+    compared = {"text/html": slider(faces, "Faces").html}
+    outputs = [nbformat.v4.new_output("display_data", each) for each in (data, compared)]
+    executed = root / "build" / "executed" / "01_first.ipynb"
+    notebook(executed, "01 First", result, noise, *outputs)
     notebook(root / "notebooks" / "02_second.ipynb", "02 Second")
     # What the README leads to.
     for name in re.findall(r"\]\(notebooks/(\w+)\.ipynb\)", (ROOT / "README.md").read_text()):
@@ -134,6 +144,39 @@ def test_the_site_has_its_pages(built):
     for path in built.rglob("*.html"):
         for link in re.findall(r'(?:src|href)="(?!\w+:|#)([^"#?]+)', path.read_text()):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_every_image_says_what_is_seen(built):
+    for path in built.rglob("*.html"):
+        for image in re.findall(r"<img\b[^>]*>", path.read_text()):
+            alt = re.search(r'\salt="([^"]+)"', image)
+            assert alt, f"{path.name}: {image[:200]}"
+            assert not re.search(r"_images/|\.(png|svg)$", alt[1]), f"{path.name}: {alt[1]}"
+    assert 'alt="A figure of the section 01 First."' in page(built, "notebooks/01_first")
+
+
+def test_native_and_split_are_compared_by_a_slider(built):
+    for name in ("index", "notebooks/01_first"):
+        assert page(built, name).count('<input type="range"') == 1, name
+        assert "Faces: 0 of 12 values differ" in page(built, name), name
+
+
+def test_the_search_page_has_the_text_of_every_page(built):
+    assert f"_static/{site_search.NAME}" in page(built, "search")
+    line = (built / "_static" / site_search.NAME).read_text().partition("\n")[0]
+    texts = json.loads(line.removeprefix("const pageTexts = ").removesuffix(";"))
+    index = (built / "searchindex.js").read_text()
+    names = json.loads(re.search(r'"?docnames"?:(\[.*?\])', index)[1])
+    assert set(names) == set(texts)
+    assert "forty-two" in texts["notebooks/01_first"]
+
+
+def test_what_is_wide_scrolls_within_its_frame(built):
+    styles = (built / "_static" / "styles" / "furo.css").read_text()
+    styles += (built / "_static" / "site.css").read_text()
+    for wide in (r"\.table-wrapper", r"[}\n]pre", r"\.cell_output"):
+        assert re.search(rf"{wide}[^{{}}]*{{[^}}]*overflow(-x)?:\s*auto", styles), wide
+    assert 'class="table-wrapper' in page(built, "notebooks/index")
 
 
 def test_a_notebook_is_shown_as_executed_or_says_that_it_is_not(built):
