@@ -14,7 +14,7 @@ copyright = author  # noqa: A001 - Sphinx' own name
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 extensions += ["tools.site_math", "tools.site_search"]
 # Parts of other pages.
-exclude_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+exclude_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 exclude_patterns += ["figures.md", "help.md", "report.md", "slider.md"]
 # In docstrings `a` is code; a fence without a language is what a shell prints.
 default_role = "code"

@@ -55,15 +55,21 @@ def assemble(root, source, address):
 
 
 def report(built, folder) -> str:
-    """One line that leads to the report, which is copied to a folder; how to make it otherwise."""
+    """One line of the first page, which leads to the report; how to make it otherwise.
+
+    Sphinx would make a link to the copied file a download, which does not open.
+    """
     files = [built / f"report.{kind}" for kind in ("html", "pdf")]
     if not all(file.is_file() for file in files):
         return "The report on every claim of the paper is made by `make reproduce`.\n"
     folder.mkdir(exist_ok=True)
     for file in files:
         shutil.copy(file, folder)
-    page = f"[The report](/{folder.name}/report.html) ([PDF](/{folder.name}/report.pdf))"
-    return f"{page} sets every claim of the paper beside what comes out here.\n"
+    page, pdf = (
+        f'<a href="{folder.name}/report.{kind}">{text}</a>'
+        for kind, text in (("html", "The report"), ("pdf", "PDF"))
+    )
+    return f"{page} ({pdf}) sets every claim of the paper beside what comes out here.\n"
 
 
 def notebooks(root) -> list[Path]:

@@ -82,6 +82,8 @@ def checkout(tmp_path_factory):
         ("02_second_b", "02_second"),
     ):
         (root / "params" / f"{name}.yaml").write_text(f"notebook: {which}\nminutes: 1\n")
+    for kind in ("html", "pdf"):
+        (root / "build" / f"report.{kind}").write_text("<html>claims</html>")
     (root / "figures").mkdir()
     Image.new("RGB", (2000, 1000), "steelblue").save(root / "figures" / "01_blue.png")
     row = {
@@ -153,6 +155,13 @@ def test_every_image_says_what_is_seen(built):
             assert alt, f"{path.name}: {image[:200]}"
             assert not re.search(r"_images/|\.(png|svg)$", alt[1]), f"{path.name}: {alt[1]}"
     assert 'alt="A figure of the section 01 First."' in page(built, "notebooks/01_first")
+
+
+def test_the_report_opens_from_the_first_page(built):
+    for kind in ("html", "pdf"):
+        (link,) = re.findall(rf'<a [^>]*href="([^"]+report\.{kind})"[^>]*>', page(built, "index"))
+        assert (built / link).read_text() == "<html>claims</html>"
+    assert not re.search(r"<a [^>]*download[^>]*report", page(built, "index"))
 
 
 def test_native_and_split_are_compared_by_a_slider(built):

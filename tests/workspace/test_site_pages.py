@@ -63,7 +63,7 @@ def test_the_report_is_linked_where_there_is_one(tmp_path):
         (built / f"report.{kind}").write_text(kind)
     line = site_pages.report(built, tmp_path / "_static")
     for kind in ("html", "pdf"):
-        assert f"](/_static/report.{kind})" in line
+        assert f'<a href="_static/report.{kind}">' in line
         assert (tmp_path / "_static" / f"report.{kind}").read_text() == kind
 
 
