@@ -9,6 +9,7 @@ import papermill
 import pytest
 
 from splitdeconv import figures
+from splitdeconv.errors import SplitDeconvError
 from splitdeconv.study import parameters
 from tools import check_figures, docs, runs
 
@@ -118,6 +119,31 @@ def test_the_parameters_of_every_run_are_valid(path, monkeypatch):
         parameters.settle(namespace, path.stem)
         for name, value in run.parameters.items():
             assert namespace[name] == value or value == [], name
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_parameter_refuses_what_it_cannot_use(path, monkeypatch):
+    monkeypatch.setattr(figures, "_described", {})
+    (cell,) = [
+        cell
+        for cell in nbformat.read(path, as_version=4).cells
+        if "parameters" in cell.metadata.get("tags", ())
+    ]
+    models = "models=True" in path.read_text()
+    for name in runs.parameters(path):
+        # One that is no text, number or list of them, and one that is none of the choices.
+        chosen = name in {"network", "networks", "processor", "processors", "method", "methods"}
+        for wrong in [{"a": 1}, *(["elsewhere"] if chosen else [])]:
+            namespace = {}
+            exec(cell.source, namespace)
+            namespace[name] = wrong
+            with pytest.raises(SplitDeconvError) as caught:
+                parameters.settle(namespace, path.stem, models=models)
+            words = str(caught.value)
+            assert name.removesuffix("s") in words.partition("\n")[0]
+            assert "expected: " in words
+            if wrong == "elsewhere":
+                assert re.search("dcgan, sngan|pe_array_16x16, pe_array_32x7|sd_trimmed, ", words)
 
 
 def test_documents_and_params_files_agree_about_the_figures():
