@@ -57,10 +57,13 @@ _METADATA = {
 def style() -> None:
     """Set the look of every figure: seaborn ticks, the colours above, two spines, print sizes.
 
+    Tables of pandas show every column, and texts in full.
+
     Raises:
         SplitDeconvError: matplotlib or seaborn is not installed.
     """
     require("matplotlib", "notebooks")
+    pd.set_option("display.max_columns", None, "display.max_colwidth", None)
     require("seaborn", "notebooks").set_theme(
         context="notebook",
         style="ticks",

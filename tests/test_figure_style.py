@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 
 from splitdeconv import SplitDeconvError
@@ -24,6 +25,14 @@ def test_style_sets_colours_and_spines():
         assert mpl.rcParams["axes.spines.top"] is False
         cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
         assert [mpl.colors.to_hex(colour).upper() for colour in cycle] == list(COLOURS.values())
+
+
+def test_style_cuts_no_table():
+    with mpl.rc_context(), pd.option_context("display.max_columns", 4, "display.max_colwidth", 9):
+        style()
+        table = pd.DataFrame([["a long reason, told to its end " * 9] * 30])
+        assert "..." not in table.to_html()
+        assert table.to_html().count("told to its end") == 9 * 30
 
 
 def test_every_method_has_a_colour_of_its_own():

@@ -1,7 +1,7 @@
 """Lines of context in the results of the site's search, also where it is opened from files.
 
 Sphinx' search fetches each page that it has found, to show the lines around the words. Browsers
-forbid that to a page that was opened from a file. So the text of every page stands in one script,
+forbid that to a page that was opened from a file. So one script has the text of every page,
 which the search page loads, and which answers there in place of the network.
 """
 

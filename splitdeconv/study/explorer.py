@@ -38,7 +38,7 @@ _LOOK: dict[str, Any] = {
 }
 # Strides up to which the parts of a filter are drawn in a moment.
 _MOST_STRIDE = 8
-# The widgets' pictures in words; their numbers stand in the message.
+# The widgets' pictures in words; their numbers are in the message.
 _PICTURES = (
     "The filter, each tap in the colour of the output phase that it serves, and the small filters "
     "that it falls into.",

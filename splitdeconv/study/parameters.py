@@ -34,6 +34,9 @@ _CHOICES: dict[str, Callable[[], Collection[str]]] = {
     "zeros": lambda: ZEROS,
 }
 _PLURALS = {f"{name}s": name for name in ("network", "processor", "method")}
+# What frameworks write of their own accord, below errors, would fill a notebook's cells. They read
+# these when they are loaded, which is after a notebook's first cells.
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "TPU_MIN_LOG_LEVEL": "3", "TPU_STDERR_LOG_LEVEL": "3"}
 # What a value of each type is called.
 _WORDS = {str: "a text", int: "an integer", float: "a number", bool: "True or False"}
 
@@ -45,6 +48,8 @@ def settle(namespace: MutableMapping[str, Any], notebook: str, *, models: bool =
     list of one of these. Text that is given for anything but a str is read as YAML, of which JSON
     is a part. A single value stands for a list of one. Parameters such as `network`, `processors`
     and `zeros` must be choices of the library; an empty list of choices stands for all of them.
+    Frameworks that the notebook loads afterwards write only errors, unless the environment says
+    otherwise.
 
     Args:
         namespace: of the notebook, `globals()`.
@@ -56,6 +61,8 @@ def settle(namespace: MutableMapping[str, Any], notebook: str, *, models: bool =
         SplitDeconvError: a value has another type than its parameter declares, differs from all
             choices, is not positive, or is the path of a file that does not exist.
     """
+    for variable, level in _QUIET.items():
+        os.environ.setdefault(variable, level)
     given, files = {}, list[Path]()
     for name, annotation in namespace.get("__annotations__", {}).items():
         several = get_origin(annotation) is list

@@ -1,6 +1,7 @@
 """What notebooks make of the parameters that papermill, or a reader, gives them."""
 
 import json
+import os
 
 import pytest
 
@@ -30,6 +31,8 @@ def described(monkeypatch):
     """What figures are told of the run, forgotten after the test."""
     told = {}
     monkeypatch.setattr(figures, "_described", told)
+    for variable in parameters._QUIET:  # what a test sets is taken back
+        monkeypatch.setenv(variable, "1")
     return told
 
 
@@ -111,6 +114,14 @@ def test_a_wrong_value_is_refused_with_the_choices(name, value, expected, got):
     assert refused.value.where == parameters.WHERE
     assert expected in refused.value.expected
     assert got in refused.value.got
+
+
+def test_frameworks_write_only_errors_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    monkeypatch.delenv("TPU_MIN_LOG_LEVEL", raising=False)
+    settled()
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert os.environ["TPU_MIN_LOG_LEVEL"] == "3"
 
 
 def test_a_notebook_that_takes_no_model_files_says_so():

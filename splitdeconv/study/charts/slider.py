@@ -1,7 +1,7 @@
 """Two renderings of the same images in one place, and a control that moves the border between them.
 
 It is HTML of a few lines without any library, so it works in a notebook, on the site and from a
-file. Without scripts, the two stand one over the other, half of each in view.
+file. Without scripts it shows half of each.
 """
 
 from base64 import b64encode

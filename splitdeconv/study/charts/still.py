@@ -1,4 +1,4 @@
-"""The explorer as it stands, in plain HTML: what is seen where no kernel answers its widgets."""
+"""The explorer in plain HTML: what is seen where no kernel answers its widgets."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
