@@ -1,6 +1,9 @@
 """Export Keras models as .tflite files for LiteRT (formerly TensorFlow Lite)."""
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,16 +68,31 @@ def export(
     )
     traced = function.get_concrete_function(*signature)
     frozen = constants.convert_variables_to_constants_v2(traced)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
-    if typical is not None:
-        samples = list(zip(*(np.asarray(one, "float32") for one in typical), strict=True))
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: (
-            [np.repeat(x[None], batch, 0) for x in one] for one in samples
-        )
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-    return converter.convert()
+    with _without_advice():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+        if typical is not None:
+            samples = list(zip(*(np.asarray(one, "float32") for one in typical), strict=True))
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: (
+                [np.repeat(x[None], batch, 0) for x in one] for one in samples
+            )
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+        return converter.convert()
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep to itself what the converter advises: the weights are constants, and int8 is checked."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _check_calibration(model: "keras.Model", calibration: Sequence[NumpyArray]) -> None:

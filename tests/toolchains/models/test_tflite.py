@@ -1,5 +1,7 @@
 """Exported files compute what the Keras model does; full int8 holds no float tensor."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -7,10 +9,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from splitdeconv import SplitDeconvError
 from splitdeconv.toolchains.models import tflite as litert
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
-]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +49,15 @@ def test_full_int8_has_no_float_left_and_is_near(model, rng):
     assert np.dtype("float32") not in types
     # tanh has 1/128 a step; the convolution before it adds a few of its own.
     assert 0 < np.abs(y - model(x[:1]).numpy()).max() < 8 / 128
+
+
+def test_the_converter_gives_no_advice(model, rng, caplog):
+    level = logging.getLogger("absl").level
+    x = rng.uniform(-1, 1, (4, 5, 4, 3)).astype("float32")
+    litert.export(model)
+    litert.export(model, calibration=x)  # any warning fails the test
+    assert caplog.records == []
+    assert logging.getLogger("absl").level == level
 
 
 def test_full_int8_of_several_images_gives_each_its_own(model, rng):
@@ -111,6 +118,7 @@ def test_full_int8_is_checked(model, rng):
         litert.full_int8(litert.export(model))
 
 
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning")
 def test_a_float_operator_within_is_refused(rng):
     """TensorFlow has no int8 kernel for it and may leave it in float between int8 ports."""
     import tensorflow as tf
