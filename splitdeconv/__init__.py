@@ -5,11 +5,11 @@ Processors - A Software Approach", IEEE Transactions on Computers 69(8), 2020, a
 Importing this package loads no framework: names resolve when first used.
 """
 
-import lazy_loader
+from . import lazily
 
-_lazily, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_lazily, __dir__, __all__ = lazily.attach(__name__, __file__)
 
-del lazy_loader
+del lazily
 
 
 def __getattr__(name: str) -> object:

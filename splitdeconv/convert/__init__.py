@@ -3,8 +3,8 @@
 The file format is kept. Importing this package loads no framework; names are resolved on first use.
 """
 
-import lazy_loader
+from .. import lazily
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazily.attach(__name__, __file__)
 
-del lazy_loader
+del lazily

@@ -5,8 +5,8 @@ least that any loop nest moves, energy is counted event by event. Every value of
 stated origin. No framework is imported.
 """
 
-import lazy_loader
+from .. import lazily
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazily.attach(__name__, __file__)
 
-del lazy_loader
+del lazily

@@ -3,8 +3,8 @@
 Importing this loads no framework, and `names` and `published` need none.
 """
 
-import lazy_loader
+from .. import lazily
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazily.attach(__name__, __file__)
 
-del lazy_loader
+del lazily
