@@ -108,8 +108,13 @@ class Explorer:
         self._update()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
+        if hasattr(self.box, "_repr_mimebundle_"):
+            widgets = self.box._repr_mimebundle_(**options)
+        else:  # ipywidgets before 8, as Colab has it
+            view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
+            widgets = {"application/vnd.jupyter.widget-view+json": view, "text/plain": "explorer"}
         # Whatever shows widgets prefers them; on a page without a kernel the still remains.
-        return self.box._repr_mimebundle_(**options) | {"text/html": self._still()}
+        return widgets | {"text/html": self._still()}
 
     def _still(self) -> str:
         """What the widgets show now, as a page of its own."""

@@ -5,6 +5,7 @@ import re
 import struct
 from dataclasses import replace
 from html import unescape
+from types import SimpleNamespace
 
 import matplotlib
 import pytest
@@ -273,6 +274,13 @@ def test_the_still_of_an_invalid_choice_shows_the_refusal_alone():
     assert found.message.value in page
     assert "times the speed" not in text(found.message)
     assert "<img" not in page
+
+
+def test_it_shows_itself_with_the_widgets_of_colab_as_well():
+    found = explorer.explore(kernel=3)
+    shown = found._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
+    found.box = SimpleNamespace(model_id=found.box.model_id)  # ipywidgets 7 has no bundles
+    assert found._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"] == shown
 
 
 @pytest.mark.parametrize(
