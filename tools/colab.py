@@ -16,45 +16,26 @@ from pathlib import Path
 import nbformat
 
 from splitdeconv import privacy
+from splitdeconv.errors import check_choice
+from tools import colab_setup
 
 ROOT = Path(__file__).resolve().parents[1]
-#: A notebook's own choice of this package's extras, beside what Colab has installed.
-EXTRAS = {
-    "00_start_here": "",
-    "01_the_split": "",
-    "02_operation_counts": "",
-    "03_benchmark": "",
-    "03b_nine_networks": "",
-    "04_dot_product_array": "sweep",
-    "05_pe_array": "sweep",
-    "06_energy": "sweep",
-    "06b_which_baseline": "sweep",
-    "07_roofline": "sweep",
-    "08_design_space": "sweep",
-    "09_image_quality": "tflite",
-    "10_convert_your_model": "tflite,onnx",
-    "11_edge_tpu": "tflite",
-    "12_ethos_u": "tflite,npu",
-    "13_cloud_tpu": "",
-    "14_cpu_runtimes": "tflite,onnx,npu",
-    "15_summary": "tflite",
-}
 CELL = """\
-# On Colab this installs the package, without telemetry; elsewhere it does nothing.
+# On Colab this installs the package beside what is there, which all stays; elsewhere, nothing.
 import os
 import subprocess
 import sys
 
 if "google.colab" in sys.modules and not os.path.isdir("../splitdeconv"):
     os.environ.update({variables})
-    address, extras = "{address}", "{extras}"
-    folder = os.path.abspath("checkout")
+    address, folder = "{address}", os.path.abspath("checkout")
     if not os.path.isdir(folder):  # it outlives a restart of the runtime
         subprocess.run(["git", "clone", "--quiet", "--depth=1", address, folder], check=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "-e", folder + extras]
-    subprocess.run(pip, check=True)
     sys.path.insert(0, folder)
-    os.chdir(os.path.join(folder, "notebooks"))"""
+    os.chdir(os.path.join(folder, "notebooks"))
+    from tools import colab_setup
+
+    colab_setup.install("{name}")"""
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({url})"
 #: The documents that link to notebooks on Colab.
 DOCUMENTS = ("README.md", "notebooks/README.md")
@@ -75,9 +56,9 @@ def address(root=ROOT) -> str:
 
 def cell(name, where) -> str:
     """The first code cell of notebook `name`, of a repository that is published at `where`."""
-    extras = EXTRAS[name]
+    check_choice(name, colab_setup.EXTRAS, "notebook")
     variables = ", ".join(f'{name}="{value}"' for name, value in privacy.VARIABLES.items())
-    return CELL.format(variables=variables, address=where, extras=f"[{extras}]" if extras else "")
+    return CELL.format(variables=variables, address=where, name=name)
 
 
 def link(name, where) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import colab
+from tools import colab, colab_setup
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +42,8 @@ def test_every_choice_of_extras_is_a_notebooks_and_exists():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    assert set(colab.EXTRAS) == {path.stem for path in NOTEBOOKS}
-    asked = {extra for one in colab.EXTRAS.values() for extra in one.split(",") if extra}
+    assert set(colab_setup.EXTRAS) == {path.stem for path in NOTEBOOKS}
+    asked = {extra for one in colab_setup.EXTRAS.values() for extra in one.split(",") if extra}
     assert asked <= set(extras)
     # Those bring a framework, a notebook server or a developer's tools, which Colab has or does not
     # need.
@@ -74,7 +74,7 @@ def test_documents_link_to_the_one_address(name):
     text = (ROOT / name).read_text()
     linked = re.findall(r"colab\.research\.google\.com/github/\S+/(\w+)\.ipynb", text)
     assert linked
-    assert set(linked) <= set(colab.EXTRAS)
+    assert set(linked) <= set(colab_setup.EXTRAS)
     assert colab.linked(text, colab.address()) == text, "python -m tools.colab writes it"
     elsewhere = colab.linked(text, "https://github.com/c/d")
     assert elsewhere.count("colab.research.google.com/github/c/d/blob/main/") == len(linked)
@@ -103,7 +103,7 @@ def test_the_check_tells_public_private_and_unknown_apart(published, tmp_path, c
 def published(tmp_path):
     """A repository of what the checkout holds now."""
     folder = tmp_path / "published"
-    for name in ("splitdeconv", "notebooks", "data/measured"):
+    for name in ("splitdeconv", "notebooks", "tools", "data/measured"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -137,9 +137,7 @@ def test_on_colab_the_package_comes_from_its_repository(published, tmp_path):
     # As on Colab, pip and what the package needs are there already, but not the package.
     (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (packages / "preinstalled.pth").write_text(sysconfig.get_path("purelib"))
-    source = colab.cell("12_ethos_u", f"file://{published}").replace(
-        "[tflite,npu]", ""
-    )  # hundreds of MB
+    source = colab.cell("02_operation_counts", f"file://{published}")
     source = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('colab')\n" + source
     # Twice, as users run cells again.
     result = run(
@@ -163,6 +161,48 @@ def test_on_colab_the_package_comes_from_its_repository(published, tmp_path):
         "import splitdeconv; print(splitdeconv.__file__)",
     )
     assert child.stdout.strip() == package
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing(published, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (packages / "preinstalled.pth").write_text(sysconfig.get_path("purelib"))
+    before = sorted(path.name for path in packages.iterdir())
+    project = published / "pyproject.toml"
+    project.write_text(project.read_text().replace('"rich>=13"', '"rich<1"'))
+    git = ["git", "-C", published, "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "commit", "--quiet", "-am", "old"], check=True)
+    source = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('colab')\n"
+    source += colab.cell("01_the_split", f"file://{published}")
+    result = run(tmp_path / "venv" / "bin" / "python", tmp_path / "content", source)
+    assert result.returncode == 1
+    assert "does not fit what this runtime has installed" in result.stderr
+    assert "rich<1" in result.stderr
+    assert sorted(path.name for path in packages.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("notebook", "words"),
+    [
+        ("13_cloud_tpu", "This runtime has no TensorFlow, so Keras computes with JAX.\n"),
+        ("14_cpu_runtimes", "choose a CPU or GPU runtime for these.\n"),
+    ],
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_the_first_cell_says_what_a_runtime_lacks(monkeypatch, capsys, notebook, words, there):
+    monkeypatch.setattr(colab_setup, "find_spec", lambda name: object() if there else None)
+    commands = []
+
+    def pretended(command, **_):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, stdout="numpy==2.1.3\n", stderr="")
+
+    monkeypatch.setattr(colab_setup.subprocess, "run", pretended)
+    colab_setup.install(notebook)
+    assert [command[4] for command in commands] == ["list", "install"]
+    assert commands[1][-1].endswith(f"[{colab_setup.EXTRAS[notebook]}]") == ("14" in notebook)
+    told = capsys.readouterr().out
+    assert told == "" if there else told.endswith(words)
 
 
 def test_elsewhere_nothing_happens(tmp_path):
