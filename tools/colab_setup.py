@@ -5,9 +5,11 @@ a constraint: it chooses the releases that fit, or says which do not and install
 standard library is used here.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,6 +40,9 @@ WITHOUT_TENSORFLOW = dict.fromkeys(
     ("09_image_quality", "10_convert_your_model", "11_edge_tpu", "14_cpu_runtimes"),
     "It skips the LiteRT files that TensorFlow writes: choose a CPU or GPU runtime for these.",
 )
+#: Notebooks that read a user's own .keras file, which takes a later Keras than Colab's.
+KERAS_FILES = tuple(name for name in EXTRAS if re.match("0[3-8]|10", name))
+OLDEST_KERAS = (3, 14, 1)  # splitdeconv/formats/keras/file.py says why
 _PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
@@ -72,3 +77,10 @@ def install(notebook: str, root: Path = ROOT) -> None:
     if find_spec("tensorflow") is None:
         rest = WITHOUT_TENSORFLOW.get(notebook, "")
         print(f"This runtime has no TensorFlow, so Keras computes with JAX. {rest}".strip())
+    there = version("keras")
+    if notebook in KERAS_FILES and tuple(map(int, there.split(".")[:3])) < OLDEST_KERAS:
+        oldest = ".".join(map(str, OLDEST_KERAS))
+        print(
+            f"This runtime has Keras {there}. Only your own .keras files need {oldest} or later: "
+            f"pip install 'keras>={oldest}', then restart the runtime."
+        )

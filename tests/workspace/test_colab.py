@@ -205,6 +205,30 @@ def test_the_first_cell_says_what_a_runtime_lacks(monkeypatch, capsys, notebook,
     assert told == "" if there else told.endswith(words)
 
 
+@pytest.mark.parametrize(
+    ("notebook", "keras", "told"),
+    [
+        ("10_convert_your_model", "3.13.2", True),
+        ("03_benchmark", "3.9.0", True),
+        ("10_convert_your_model", "3.14.1", False),
+        ("06b_which_baseline", "4.0.0", False),
+        ("13_cloud_tpu", "3.13.2", False),
+    ],
+)
+def test_the_first_cell_says_which_keras_reads_files(monkeypatch, capsys, notebook, keras, told):
+    done = subprocess.CompletedProcess([], 0, stdout="", stderr="")
+    monkeypatch.setattr(colab_setup.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(colab_setup, "version", {"keras": keras}.get)
+    colab_setup.install(notebook)
+    assert ("pip install 'keras>=3.14.1'" in capsys.readouterr().out) is told
+
+
+def test_the_oldest_keras_is_the_one_that_the_package_asks_for():
+    from splitdeconv.formats.keras import file
+
+    assert colab_setup.OLDEST_KERAS == file.OLDEST
+
+
 def test_elsewhere_nothing_happens(tmp_path):
     source = colab.cell("12_ethos_u", "file:///nowhere")
     result = run(sys.executable, tmp_path / "content", f"{source}\nprint(os.listdir('.'))")
