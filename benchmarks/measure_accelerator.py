@@ -8,7 +8,6 @@ install 'jax[cuda12]' or 'jax[tpu]'. It can be interrupted: what the table holds
 version is not timed again; delete rows for that. The repository holds no such table yet.
 """
 
-import subprocess
 import sys
 from itertools import product
 
@@ -18,6 +17,7 @@ from rich.progress import track
 from splitdeconv import networks
 from splitdeconv.study import measured
 from splitdeconv.toolchains import libtpu
+from splitdeconv.toolchains.libtpu import find_device
 
 NAME = "accelerators"
 BATCHES = (1, 8, 64)
@@ -57,30 +57,6 @@ def main(names):
         .median()
         .round(2)
         .to_string()
-    )
-
-
-def find_device(timeout=120):
-    """The first device that JAX finds, or why it finds none: (device, reason), one of them None.
-
-    A process of its own is asked: whoever asks a TPU holds it until it ends.
-    """
-    ask = (
-        "import jax; device = jax.devices()[0]; print(); print(device.platform, device.device_kind)"
-    )
-    command = [sys.executable, "-P", "-c", ask]  # -P: a file named jax.py here must not be imported
-    try:
-        told = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=timeout
-        )
-    except subprocess.TimeoutExpired:
-        return None, f"JAX has not named a device after {timeout:g} s"
-    said = (told.stderr if told.returncode else told.stdout).strip().splitlines()
-    last = said[-1].strip() if said else ""
-    return (
-        (None, f"JAX ended with code {told.returncode}: {last[:200]}")
-        if told.returncode
-        else (last, None)
     )
 
 

@@ -28,6 +28,7 @@ from .costs import (
     cheapest as cheapest,
     timed as timed,
 )
+from .device import find_device as find_device, generation_of as generation_of
 from .subjects import chain as chain, layers as layers, whole as whole
 
 #: The name of each generation's topology in libtpu; a program is compiled for one of its cores.
@@ -67,7 +68,7 @@ _WITHOUT_TPU = {
 Task: TypeAlias = list[tuple[int, Mapping[str, Any]]]
 _CHILD = f"{__package__}.child"
 _QUIET = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
-_TIMES = ("device", "seconds", "speedup", "low", "high", "turns")
+_TIMES = ("device", "seconds", "speedup", "low", "high", "turns", "difference", "allowed")
 # The first in which a program can choose the layouts of its arguments with `Format`.
 _OLDEST_JAX = (0, 7)
 
@@ -154,7 +155,7 @@ def measure(
     """Compile every case for its generation, or time it here.
 
     Cases that differ only in form are timed in turn, and their speedups are relative to the native
-    form.
+    form. A form whose values differ from native's is not timed.
 
     Args:
         cases: results of `cases`.
@@ -167,8 +168,9 @@ def measure(
     Returns:
         DataFrame with one row per case: `KEY`, the columns of
         `splitdeconv.toolchains.libtpu.hlo.summary` (or, with `detail`, of `hlo.operations`), those
-        of `splitdeconv.bench.summarize` and ``device`` if it was timed, ``compiler``, and
-        ``reason``: why there are no numbers, or None. It is empty without cases.
+        of `splitdeconv.bench.summarize`, ``device`` and ``difference`` from native's values with
+        what is ``allowed`` (see `splitdeconv.toolchains.libtpu.timing`) if it was timed,
+        ``compiler``, and ``reason``: why there are no numbers, or None. It is empty without cases.
 
     Raises:
         SplitDeconvError: the timeout, number of turns or budget is invalid.

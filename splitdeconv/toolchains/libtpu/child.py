@@ -1,4 +1,4 @@
-"""The child process of `libtpu`, which answers a list of cases. `programs` does the work."""
+"""The child process of `libtpu`, which answers a list of cases by `programs` and `timing`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,10 +9,10 @@ from ...limits.loop import serve
 def answer(cases: Sequence[Mapping[str, Any]]) -> list[Any]:
     """For each case, its operations or, if it was timed, its seconds."""
     # Imported late, because JAX and its plugins may print during the import, or fail to import.
-    from . import programs
+    from . import programs, timing
 
     if cases[0]["topology"] is None:
-        return programs.time(cases)
+        return timing.time(cases)
     return [programs.estimate(case) for case in cases]
 
 

@@ -1,4 +1,4 @@
-"""Build programs with JAX, and compile them for a TPU or time them on a local device.
+"""Build programs with JAX, and compile them for a TPU or a local device.
 
 `child` runs this module in a prepared environment: Keras on the jax backend, and the settings that
 libtpu needs without a TPU. See `libtpu.measure` for the contents of a case.
@@ -10,72 +10,27 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.experimental import topologies
 from jax.experimental.layout import Format, Layout
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 from jax.sharding import SingleDeviceSharding
 
-from ... import bench
 from ...core.apply import apply
 from ...core.layer import Layer
-from ...errors import SplitDeconvError, explain
+from ...errors import SplitDeconvError
 from . import hlo
 
 #: A result of `libtpu.cases`.
 Case: TypeAlias = Mapping[str, Any]
-#: A function of weights and inputs, and the shapes of both.
+#: A function of weights and inputs, and the shapes of both; of weights that are known, the weights.
 Program: TypeAlias = tuple[Callable[..., Any], Any, Any]
 
 
 def estimate(case: Case) -> list[dict[str, Any]]:
     """The operations of one case's ahead-of-time compiled program, as records."""
     compute, shapes = folded(*program(case))[1:]
-    compiled = _compiled(compute, shapes, _device(case["topology"]))
+    compiled = compiled_for(_device(case["topology"]), compute, shapes)
     return hlo.operations(compiled.as_text()).to_dict("records")
-
-
-def time(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Time cases that differ only in form, in turn, on the first device that JAX finds.
-
-    A form that cannot be compiled or run has a reason and does not affect the others. There are no
-    speedups without a native form.
-    """
-    device = jax.devices()[0]
-    runs: dict[Any, Callable[[], Any]] = {}
-    answers: dict[int, dict[str, Any]] = {}
-    for index, case in enumerate(cases):
-        try:
-            run = _loaded(case, device)
-            run()
-        except Exception as error:  # a device may raise anything
-            answers[index] = {"reason": explain(error)}
-        else:
-            runs[index] = run
-    native = [index for index in runs if cases[index]["form"] == "native"]
-    if runs:
-        times = bench.interleaved(runs, turns=cases[0]["turns"], budget=cases[0]["budget"])
-        table = bench.summarize(times, baseline=(native or list(runs))[0])
-        if not native:
-            table[["speedup", "low", "high"]] = np.nan
-        name = f"{device.platform} {device.device_kind}"
-        rows = table.drop(columns="name").to_dict("records")
-        for index, row in zip(table["name"], rows, strict=True):
-            answers[index] = {"device": name, **row}
-    return [answers[index] for index in range(len(cases))]
-
-
-def _loaded(case: Case, device: Any) -> Callable[[], Any]:
-    """A case's program on a device: a function without arguments that waits for its result."""
-    function, weights, x = program(case)
-    prepare, compute, shapes = folded(function, weights, x)
-    values = [_values(shape, seed) for seed, shape in enumerate(jax.tree.leaves((weights, x)))]
-    count = len(jax.tree.leaves(weights))
-    arguments = [*jax.jit(prepare)(*values[:count]), *values[count:]]
-    compiled = _compiled(compute, shapes, device)
-    formats = compiled.input_formats[0]
-    arguments = [jax.device_put(a, f) for a, f in zip(arguments, formats, strict=True)]
-    return lambda: jax.block_until_ready(compiled(*arguments))
 
 
 def folded(
@@ -88,7 +43,7 @@ def folded(
 
     Args:
         function: ``function(weights, x)``.
-        weights: shapes, in any structure.
+        weights: shapes or arrays, in any structure.
         x: shape of the input, or shapes of several in any structure.
 
     Returns:
@@ -123,7 +78,11 @@ def folded(
 
 
 def program(case: Case) -> Program:
-    """A case's function of weights and inputs, and their shapes."""
+    """A case's function of weights and inputs, and their shapes.
+
+    The weights of a network that is to be timed are its own, drawn from a seed or read from a file:
+    only with weights of a trained network's scale do values stay apart through all layers.
+    """
     return {"layer": _layer, "network": _network, "chain": _chain}[case["kind"]](case)
 
 
@@ -150,7 +109,8 @@ def _network(case: Case) -> Program:
         options["target"] = case["target"]
     if known:
         deconv = "native" if form == "auto" else form
-        model = build(case["model"], deconv, seed=None, dtype=case["dtype"])
+        seed = None if case["topology"] else 0
+        model = build(case["model"], deconv, seed=seed, dtype=case["dtype"])
     elif form != "nzp":
         from ...formats.keras.model import KerasModel
 
@@ -185,7 +145,11 @@ def _network(case: Case) -> Program:
         for x in model.inputs
     ]
     inputs = inputs if len(inputs) > 1 else inputs[0]
-    weights = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in _variables(model)]
+    shape_only = jax.ShapeDtypeStruct
+    weights = [
+        [shape_only(v.shape, v.dtype) if case["topology"] else v.value for v in part]
+        for part in _variables(model)
+    ]
     return lambda w, x: model.stateless_call(*w, x, training=False)[0], weights, inputs
 
 
@@ -225,12 +189,7 @@ def _device(topology: str) -> Any:
     return topologies.get_topology_desc(platform="tpu", topology_name=topology).devices[0]
 
 
-def _compiled(function: Callable[..., Any], shapes: Sequence[Any], device: Any) -> Any:
+def compiled_for(device: Any, function: Callable[..., Any], shapes: Sequence[Any]) -> Any:
     """The program for one device in its preferred layouts, which a network would use as well."""
     free = Format(Layout.AUTO, SingleDeviceSharding(device))
     return jax.jit(function, in_shardings=free, out_shardings=free).lower(*shapes).compile()
-
-
-def _values(shape: Any, seed: int) -> Any:
-    rng = np.random.default_rng(seed)
-    return jnp.asarray(rng.standard_normal(shape.shape, "float32"), shape.dtype)

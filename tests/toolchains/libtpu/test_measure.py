@@ -33,7 +33,7 @@ def script(name):
 def test_a_device_that_cannot_be_asked_is_a_reason(monkeypatch, tmp_path, jax, found):
     (tmp_path / "jax.py").write_text(jax)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    device, reason = script("measure_accelerator").find_device(timeout=2)
+    device, reason = libtpu.find_device(timeout=2)
     assert device is None
     assert found in reason
 
@@ -44,7 +44,7 @@ def test_the_device_is_told_from_what_jax_prints(monkeypatch, tmp_path):
         f"print('hello', end='')\n{device}def devices(): return [Device]\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert script("measure_accelerator").find_device() == ("gpu Some Card", None)
+    assert libtpu.find_device() == ("gpu Some Card", None)
 
 
 @pytest.mark.parametrize("told", [("cpu cpu", None), (None, "JAX ended with code 1: gone")])

@@ -1,6 +1,7 @@
 """Programs are compiled for TPUs and timed here; failures become reasons."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,18 +152,18 @@ def test_programs_are_timed_where_jax_has_a_device():
 @needs_jax
 @pytest.mark.parametrize("gone", [(), ("native",), ("rows",), ("native", "rows")])
 def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
-    from splitdeconv.toolchains.libtpu import programs as tpu_programs
+    from splitdeconv.toolchains.libtpu import timing
 
-    real = tpu_programs._loaded
+    real = timing.load
 
     def failing(case, device):
-        run = real(case, device)
-        return broken if case["form"] in gone else run
+        loaded = real(case, device)
+        return replace(loaded, run=broken) if case["form"] in gone else loaded
 
     def broken():
         raise RuntimeError("device or resource\nbusy")
 
-    monkeypatch.setattr(tpu_programs, "_loaded", failing)
+    monkeypatch.setattr(timing, "load", failing)
     variants = [("rows", "concat"), *NATIVE]
     cases = libtpu.cases(
         [SUBJECT], generations=[libtpu.HERE], dtypes=["float32"], variants=variants
@@ -170,7 +171,7 @@ def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
     found = dict(
         zip(
             ("rows", "native"),
-            tpu_programs.time([{**c, "turns": 3, "budget": 1} for c in cases]),
+            timing.time([{**c, "turns": 3, "budget": 1} for c in cases]),
             strict=True,
         )
     )
@@ -179,6 +180,7 @@ def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
             assert row == {"reason": "RuntimeError: device or resource busy"}
         else:
             assert row["seconds"] > 0
+            assert np.isnan(row["difference"]) == ("native" in gone)
             # Over native, wherever that stands, or over nothing.
             assert (
                 np.isnan(row["speedup"])
@@ -189,19 +191,22 @@ def test_a_form_that_fails_on_the_device_costs_no_other(monkeypatch, gone):
 
 @needs_jax
 def test_a_device_that_is_lost_on_the_way_is_a_reason(monkeypatch):
-    from splitdeconv.toolchains.libtpu import child, programs as tpu_programs
+    from splitdeconv.toolchains.libtpu import child, timing
 
-    calls = []
+    calls, real = [], timing.load
 
     def lost(case, device):
+        loaded = real(case, device)
+
         def run():
             calls.append(case["form"])
             if len(calls) > 4:  # each runs once alone and twice to warm up
                 raise RuntimeError("the device is gone")
+            return loaded.run()
 
-        return run
+        return replace(loaded, run=run)
 
-    monkeypatch.setattr(tpu_programs, "_loaded", lost)
+    monkeypatch.setattr(timing, "load", lost)
     cases = libtpu.cases(
         [SUBJECT], generations=[libtpu.HERE], variants=[*NATIVE, ("rows", "concat")]
     )
