@@ -175,6 +175,18 @@ def save_figure(
     _update_manifest(folder, row)
 
 
+def place(name: str) -> Path:
+    """The folder that `save_figure` writes a figure of this name to, for what belongs beside it.
+
+    Args:
+        name: of the figure.
+
+    Raises:
+        SplitDeconvError: the name is invalid.
+    """
+    return Path(_folder(_name(name), _run()))
+
+
 def _draw_title(fig: Any, title: str) -> None:
     """The title above everything that is drawn, in lines as wide as that."""
     size = 12
