@@ -2,7 +2,8 @@
 
 ``python -m tools.colab_runtimes BACKEND_INFO PYTHON``, with a clone of googlecolab/backend-info and
 a Python of the version in its os-info.txt. pip resolves against the package index, and installs
-nothing. Of the packages there are, those are kept that ours or the notebooks need.
+nothing. Of the packages there are, those are kept that ours or the notebooks need, and of the TPU
+runtime the names of all.
 """
 
 import json
@@ -79,6 +80,8 @@ def main(folder: str, python: str) -> None:
             "holds": {name: held[name] for name in kept},
             "adds": {name: one for name, one in sorted(taken.items()) if name not in held},
         }
+        if runtime == "tpu":
+            runtimes[runtime]["all"] = " ".join(sorted(held))
     (version,) = re.findall(r"^Python (\S+)", git("show", "HEAD:os-info.txt"), re.MULTILINE)
     commit, date = git("log", "-1", "--format=%H %as").split()
     origin = {"source": "https://github.com/googlecolab/backend-info", "commit": commit}

@@ -90,9 +90,9 @@ def time_networks(
     limits: dict[str, Any] = {"turns": turns, "budget": budget, "timeout": timeout}
     tables = list[pd.DataFrame]()
     for several in progress(cases) if progress else cases:
-        found = libtpu.measure([{**case, "target": target} for case in several], **limits)
-        found = found.assign(generation=generation or libtpu.HERE, device=device)
-        tables.append(_with_standard(measured.stamp(found))[list(COLUMNS)])
+        times = libtpu.measure([{**case, "target": target} for case in several], **limits)
+        times = times.assign(generation=generation or libtpu.HERE, device=device)
+        tables.append(_with_standard(measured.stamp(times))[list(COLUMNS)])
         if keep is not None:
             measured.write(keep.stem, pd.concat(tables, ignore_index=True), keep.parent)
     return pd.concat(tables, ignore_index=True)
@@ -158,8 +158,8 @@ def beside_estimates(timed: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFra
     whole = estimates[estimates["layer"] == gains.WHOLE]
     cycles = whole.groupby(_KEY)["charged"].min()
     native = cycles.xs("native", level="form") if len(cycles) else cycles
-    wanted = pd.MultiIndex.from_frame(rows[_KEY])
-    over = native.reindex(wanted.droplevel("form")).to_numpy() / cycles.reindex(wanted).to_numpy()
+    places = pd.MultiIndex.from_frame(rows[_KEY])
+    over = native.reindex(places.droplevel("form")).to_numpy() / cycles.reindex(places).to_numpy()
     batches = rows["batch"].astype(str)
     types = rows["dtype"].map(lambda name: "" if name == "bfloat16" else f", {name}")
     return rows.assign(

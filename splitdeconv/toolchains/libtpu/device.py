@@ -31,15 +31,15 @@ def find_device(timeout: float = 120) -> tuple[str | None, str | None]:
     """
     command = [sys.executable, "-P", "-c", _ASK]  # -P: a file named jax.py here is not imported
     try:
-        told = subprocess.run(
+        result = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
         return None, f"JAX has not named a device after {timeout:g} s"
-    said = (told.stderr if told.returncode else told.stdout).strip().splitlines()
-    last = said[-1].strip() if said else ""
-    if told.returncode:
-        return None, f"JAX ended with code {told.returncode}: {last[:200]}"
+    lines = (result.stderr if result.returncode else result.stdout).strip().splitlines()
+    last = lines[-1].strip() if lines else ""
+    if result.returncode:
+        return None, f"JAX ended with code {result.returncode}: {last[:200]}"
     return last, None
 
 

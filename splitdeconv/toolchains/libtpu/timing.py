@@ -104,25 +104,25 @@ def compared(outputs: Sequence[NumpyArray], standard: Standard | None) -> dict[s
     """
     if standard is None:
         return {"difference": np.nan, "allowed": np.nan}
-    found = distance(outputs, standard.outputs)
-    answer: dict[str, Any] = {"difference": found, "allowed": standard.allowed}
-    if not found <= standard.allowed:  # NaN is no agreement
+    measured = distance(outputs, standard.outputs)
+    answer: dict[str, Any] = {"difference": measured, "allowed": standard.allowed}
+    if not measured <= standard.allowed:  # also refuses NaN
         answer["reason"] = (
-            f"values differ from native's by {found:.2g} of the greatest, "
+            f"values differ from native's by {measured:.2g} of the greatest, "
             f"and rounding allows {standard.allowed:.2g}: not timed"
         )
     return answer
 
 
-def distance(outputs: Sequence[NumpyArray], wanted: Sequence[NumpyArray]) -> float:
+def distance(outputs: Sequence[NumpyArray], references: Sequence[NumpyArray]) -> float:
     """The greatest difference, relative to the greatest value of the same output.
 
     Different shapes, and values that are not finite, are infinitely far.
     """
-    if [y.shape for y in outputs] != [w.shape for w in wanted]:
+    if [y.shape for y in outputs] != [w.shape for w in references]:
         return inf
     farthest = 0.0
-    for y, w in zip(outputs, wanted, strict=True):
+    for y, w in zip(outputs, references, strict=True):
         scale, apart = float(np.abs(w).max()), float(np.abs(y - w).max())
         if not np.isfinite([scale, apart]).all():
             return inf
@@ -146,8 +146,8 @@ def _allowed(case: Case, native: Loaded, outputs: list[NumpyArray], device: Any)
         _host(compiled(*_placed(compiled, [*constants, *(_one(x, n) for x in native.inputs)])))
         for n in range(case["batch"])
     ]
-    wanted = [np.concatenate(parts) for parts in zip(*images, strict=True)]
-    return 4 * distance(outputs, wanted) + _reordering(case["layers"])
+    references = [np.concatenate(parts) for parts in zip(*images, strict=True)]
+    return 4 * distance(outputs, references) + _reordering(case["layers"])
 
 
 def _one(x: Any, n: int) -> Any:
