@@ -158,13 +158,14 @@ def beside_estimates(timed: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFra
     whole = estimates[estimates["layer"] == gains.WHOLE]
     cycles = whole.groupby(_KEY)["charged"].min()
     native = cycles.xs("native", level="form") if len(cycles) else cycles
-    places = pd.MultiIndex.from_frame(rows[_KEY])
-    over = native.reindex(places.droplevel("form")).to_numpy() / cycles.reindex(places).to_numpy()
+    index = pd.MultiIndex.from_frame(rows[_KEY])
+    over = native.reindex(index.droplevel("form")).to_numpy() / cycles.reindex(index).to_numpy()
+    places = rows["generation"].replace(libtpu.HERE, "this device")
     batches = rows["batch"].astype(str)
     types = rows["dtype"].map(lambda name: "" if name == "bfloat16" else f", {name}")
     return rows.assign(
         title=rows["network"].map(titles()),
-        configuration=rows["generation"] + ", batch " + batches + types,
+        configuration=places + ", batch " + batches + types,
         estimated=over,
     )[[*_KEY, "title", "configuration", "speedup", "low", "high", "estimated"]]
 
@@ -181,7 +182,9 @@ def verdict(table: pd.DataFrame) -> str:
         f"{mean:.2f} times ({name}, {size} network{'s' * (size > 1)})"
         for name, mean, size in means.itertuples()
     ]
-    return "Timed, the rules' choice gains " + (" and ".join(parts) or "nothing: it did not run")
+    if not parts:
+        return "What the rules choose did not run"
+    return f"Timed, what the rules choose is {' and '.join(parts)} as fast as native"
 
 
 def _with_standard(table: pd.DataFrame) -> pd.DataFrame:

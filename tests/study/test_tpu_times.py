@@ -167,8 +167,8 @@ def test_times_stand_beside_the_estimates_of_the_same_network_and_batch():
     np.testing.assert_allclose(found["estimated"], [np.nan, 1.5, 3] + [np.nan] * 3)
     np.testing.assert_allclose(found["speedup"], [0.5, 1.25, 1.6, 2, 3, 4])
     assert tpu_times.verdict(found) == (
-        "Timed, the rules' choice gains 1.60 times (v5e, batch 1, 1 network) and 4.00 times "
-        "(v5e, batch 64, 1 network)"
+        "Timed, what the rules choose is 1.60 times (v5e, batch 1, 1 network) and 4.00 times "
+        "(v5e, batch 64, 1 network) as fast as native"
     )
 
 

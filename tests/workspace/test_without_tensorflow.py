@@ -41,8 +41,8 @@ def python(tmp_path_factory):
 def tpu_python(tmp_path_factory):
     """The interpreter of one that has only what Colab's TPU runtime holds too, and papermill."""
     record = json.loads(colab_runtimes.RECORD.read_text())["runtimes"]["tpu"]
-    names, left = set(record["all"].split()) - {"tensorflow"}, {"papermill"}
-    while left:  # what papermill needs to run a notebook, whatever kernel that has
+    names, left = set(record["all"].split()) - {"tensorflow"}, {"papermill", "ipykernel"}
+    while left:  # what these need to run a notebook, whose versions are not Colab's
         name = left.pop()
         names.add(name)
         needs = map(Requirement, metadata.requires(name) or ())
