@@ -81,7 +81,7 @@ def time_networks(
         )
     generation = libtpu.generation_of(device)
     target = f"tpu_{generation}" if generation else "generic"
-    grid = {"generations": [libtpu.HERE], "dtypes": [dtype], "variants": METHODS}
+    grid: dict[str, Any] = {"generations": [libtpu.HERE], "dtypes": [dtype], "variants": METHODS}
     cases = [
         libtpu.cases([libtpu.whole(name)], batches=[batch], **grid)
         for name in chosen

@@ -1,6 +1,6 @@
 """A chart of times on a device beside what was estimated of them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ def beside_estimates(table: pd.DataFrame) -> "Figure":
         ax.minorticks_off()
     axes[0, 0].set_yticks(range(len(networks)), networks)
     axes[0, 0].set_ylim(len(networks) - 0.4, -0.6)
-    entries = {}
+    entries = dict[str, Any]()
     for ax in axes[0]:
         entries |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     fig.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)
