@@ -1,4 +1,4 @@
-"""Pictures of a plan: the filter coloured by phase, the windows each phase reads, the interleave.
+"""Pictures of a plan: the filter coloured by phase, and the windows each phase reads.
 
 Every function takes a `SplitPlan`, draws only that plan, and returns a matplotlib figure and the
 table behind it, ready for `splitdeconv.figures.save_figure`.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pandas as pd
 
 from ...core.plan import Convolution, SplitPlan
-from ...errors import SplitDeconvError, check_count
+from ...errors import SplitDeconvError
 from ...extras import require
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def filter_by_phase(plan: SplitPlan) -> tuple["Figure", pd.DataFrame]:
         filter.
     """
     need_rank(plan, 2)
-    _need_size("taps", prod(axis.k for axis in plan.axes))
-    _need_size("phases", prod(axis.s for axis in plan.axes))
+    need_size("taps", prod(axis.k for axis in plan.axes))
+    need_size("phases", prod(axis.s for axis in plan.axes))
     table = pd.DataFrame(
         {"phase_y": py, "phase_x": px, "tap_y": u, "tap_x": v, "row": row, "column": column}
         for phase in plan.phases
@@ -71,15 +71,15 @@ def filter_by_phase(plan: SplitPlan) -> tuple["Figure", pd.DataFrame]:
         (y, x), (height, width) = phase.phases[0], phase.kernel_size
         taps = f"{height}x{width}" if height and width else "empty"
         title = f"phase ({y}, {x}): {taps}" if sx <= 3 else f"({y}, {x}): {taps}"
-        _grid(panels[y, x], longest[0], longest[1], title, _size(title, room[1], 10.5))
+        _grid(panels[y, x], longest[0], longest[1], title, text_size(title, room[1], 10.5))
     longest_name = f"{ky - 1},{kx - 1}"
-    whole_size = _size(longest_name, 300 / max(ky, kx))
+    whole_size = text_size(longest_name, 300 / max(ky, kx))
     least = min(points / max(taps, 1) for points, taps in zip(room, longest, strict=True))
-    part_size = _size(longest_name, least)
+    part_size = text_size(longest_name, least)
     for tap in table.itertuples():
         colour, name = colours[tap.phase_y, tap.phase_x], f"{tap.tap_y},{tap.tap_x}"
-        _cell(ax, tap.tap_y, tap.tap_x, colour, name, whole_size)
-        _cell(panels[tap.phase_y, tap.phase_x], tap.row, tap.column, colour, name, part_size)
+        cell(ax, tap.tap_y, tap.tap_x, colour, name, whole_size)
+        cell(panels[tap.phase_y, tap.phase_x], tap.row, tap.column, colour, name, part_size)
     parts.suptitle(f"= {prod((sy, sx))} filters of stride 1, taps reversed", fontsize=12)
     return fig, table
 
@@ -105,7 +105,7 @@ def windows(plan: SplitPlan, axis: int = 0) -> tuple["Figure", pd.DataFrame]:
             got=str(geometry),
         )
     pairs = outputs * -(-geometry.k // geometry.s)
-    _need_size("pairs of outputs and taps", pairs + geometry.n)
+    need_size("pairs of outputs and taps", pairs + geometry.n)
     windows = [phase.windows[axis] for phase in plan.phases]
     windows = list({window.phases[0]: window for window in windows}.values())
     table = pd.DataFrame(
@@ -140,50 +140,11 @@ def windows(plan: SplitPlan, axis: int = 0) -> tuple["Figure", pd.DataFrame]:
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    title = f"the {geometry.s} outputs of block {block} and what they read: {geometry}"
-    ax.set_title(title, fontsize=11)
-    return fig, table
-
-
-def interleave(plan: SplitPlan, most: int = 4) -> tuple["Figure", pd.DataFrame]:
-    """Where the phases' results go: maps by phase on the left, the interleaved output on the right.
-
-    Args:
-        plan: a 2-D `SplitPlan`.
-        most: blocks drawn per axis.
-
-    Returns:
-        (figure, table): one row per output pixel, with its phase and block.
-    """
-    need_rank(plan, 2)
-    most = check_count(most, "number of blocks", "most")
-    sy, sx = (axis.s for axis in plan.axes)
-    blocks = [min(most, axis.n or most) for axis in plan.axes]
-    _need_size("outputs", sy * sx * prod(blocks))
-    table = pd.DataFrame(
-        {
-            "phase_y": py,
-            "phase_x": px,
-            "block_y": by,
-            "block_x": bx,
-            "output_y": by * sy + py,
-            "output_x": bx * sx + px,
-        }
-        for py, px, by, bx in product(range(sy), range(sx), *map(range, blocks))
+    title = (
+        f"kernel {geometry.k}, stride {geometry.s}, {geometry.n} inputs to {outputs} outputs: "
+        f"what the outputs of block {block} read"
     )
-    colours = phase_colours(plan)
-    fig = require("matplotlib.pyplot", "notebooks").figure(figsize=(9.5, 4.6), layout="constrained")
-    left, right = fig.subfigures(1, 2, width_ratios=(1.1, 1))
-    panels = left.subplots(sy, sx, squeeze=False)
-    for y, x in product(range(sy), range(sx)):
-        _grid(panels[y, x], blocks[0], blocks[1], f"phase ({y}, {x})")
-    ax = right.subplots()
-    _grid(ax, blocks[0] * sy, blocks[1] * sx, "output: pixel (y, x) is phase (y mod s, x mod s)")
-    for pixel in table.itertuples():
-        colour, text = colours[pixel.phase_y, pixel.phase_x], f"{pixel.block_y},{pixel.block_x}"
-        _cell(panels[pixel.phase_y, pixel.phase_x], pixel.block_y, pixel.block_x, colour, text)
-        _cell(ax, pixel.output_y, pixel.output_x, colour, text)
-    left.suptitle("each convolution's result, by block", fontsize=12)
+    ax.set_title(title, fontsize=11)
     return fig, table
 
 
@@ -198,7 +159,8 @@ def need_rank(plan: SplitPlan, rank: int) -> None:
         )
 
 
-def _need_size(what: str, count: int) -> None:
+def need_size(what: str, count: int) -> None:
+    """Refuse a picture of more cells than anybody could see."""
     if count > MOST_CELLS:
         raise SplitDeconvError(
             "the plan is too large to draw",
@@ -228,7 +190,7 @@ def placed_taps(phase: Convolution) -> Iterator[tuple[int, int, int, int]]:
             yield row, column, u, v
 
 
-def _size(text: str, points: float, most: float = 8.5) -> float:
+def text_size(text: str, points: float, most: float = 8.5) -> float:
     """The font size at which `text` fits into `points`, with digits about 0.62 as wide as high."""
     return min(most, points / (0.62 * len(text)))
 
@@ -240,7 +202,8 @@ def _grid(ax: "Axes", height: float, width: float, title: str, size: float = 10.
     ax.set_title(title, fontsize=size)
 
 
-def _cell(ax: "Axes", row: int, column: int, colour: Colour, text: str, size: float = 8.5) -> None:
+def cell(ax: "Axes", row: int, column: int, colour: Colour, text: str, size: float = 8.5) -> None:
+    """A labelled square of the filter or map whose first cell is at (0, 0)."""
     _box(ax, column + 0.5, row + 0.5, 0.94, colour, text, height=0.94, size=size)
 
 

@@ -47,15 +47,6 @@ def test_windows_name_the_inputs_of_the_definition():
         )
 
 
-def test_the_interleave_puts_every_block_of_every_phase_in_its_place():
-    plan = sd.plan((3, 5), 4, (2, 3))
-    fig, table = draw.interleave(plan, most=3)
-    assert (table.output_y == table.block_y * 2 + table.phase_y).all()
-    assert (table.output_x == table.block_x * 3 + table.phase_x).all()
-    assert len(set(zip(table.output_y, table.output_x, strict=True))) == len(table) == 6 * 9
-    assert len(texts(fig)) == 2 * len(table)
-
-
 def test_letters_stand_out_from_their_cells():
     fig, _ = draw.filter_by_phase(sd.plan((6, 6), 5, 2))
     (whole, *_) = fig.get_axes()
@@ -66,9 +57,8 @@ def test_letters_stand_out_from_their_cells():
 
 def test_pictures_of_the_wrong_rank_are_refused():
     line = sd.plan((6,), 3, 2)
-    for picture in (draw.filter_by_phase, draw.interleave):
-        with pytest.raises(sd.SplitDeconvError, match="of a 2-D plan"):
-            picture(line)
+    with pytest.raises(sd.SplitDeconvError, match="of a 2-D plan"):
+        draw.filter_by_phase(line)
     with pytest.raises(sd.SplitDeconvError, match="unknown length cannot be drawn"):
         draw.windows(sd.plan((None,), 3, 2))
 
@@ -79,8 +69,6 @@ def test_pictures_of_the_wrong_rank_are_refused():
         (draw.filter_by_phase, ((8, 8), 101, 2)),
         (draw.windows, ((10**18,), 3, 2)),
         (draw.windows, ((8,), 60_000, 2)),
-        (lambda plan: draw.interleave(plan, most=10**9), ((10**9, 10**9), 3, 2)),
-        (draw.interleave, ((8, 8), 3, (64, 64))),
     ],
 )
 def test_pictures_that_nobody_could_see_are_refused(picture, arguments):
