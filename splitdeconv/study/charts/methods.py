@@ -13,6 +13,7 @@ METHOD_COLOURS = {
     "sd": COLOURS["paper"],
 }
 _NAMES = {
+    "exact": "only what reaches the output",
     "native": "native operator",
     "nzp": "zero insertion",
     "split": "split",
