@@ -6,6 +6,7 @@ that no row lacks its origin.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -55,3 +56,25 @@ def read(name: str, folder: Path = FOLDER) -> pd.DataFrame:
     """The table that `write` kept under this name; an empty one if there is none."""
     path = Path(folder) / f"{name}.csv"
     return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
+
+def beside(
+    table: pd.DataFrame, recorded: pd.DataFrame, *, on: Sequence[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    """What is measured now with what is recorded of the same, where it is.
+
+    Args:
+        table: the rows that were measured now.
+        recorded: rows of earlier.
+        on: the columns that say what a row is of.
+        columns: of the recorded rows; they get names that end in ``_recorded``.
+
+    Returns:
+        The rows of `table` with the columns of `recorded`, NaN where nothing is recorded, and
+        ``apart``, by what factor the first of the columns differs, 1 or more.
+    """
+    named = {name: f"{name}_recorded" for name in columns}
+    kept = recorded[[*on, *columns]].rename(columns=named)
+    joined = table.merge(kept, on=list(on), how="left")
+    ratio = joined[columns[0]] / joined[named[columns[0]]]
+    return joined.assign(apart=ratio.where(ratio >= 1, 1 / ratio))

@@ -78,3 +78,20 @@ def test_every_script_writes_through_the_one_writer(path):
     }
     assert "write" in called
     assert not called & {"to_csv", "writerow", "writerows"}
+
+
+def test_live_rows_stand_beside_the_recorded_ones_of_the_same():
+    live = pd.DataFrame(
+        {"layer": ["a", "b", "c"], "form": "split", "speedup": [3.0, 0.5, 2.0], "low": 0.1}
+    )
+    kept = pd.DataFrame(
+        {"layer": ["b", "a"], "form": "split", "speedup": [2.0, 1.5], "low": [1.8, 1.4], "x": 0}
+    )
+    joined = measured.beside(live, kept, on=["layer", "form"], columns=["speedup", "low"])
+    assert list(joined.layer) == ["a", "b", "c"]
+    assert joined.speedup_recorded.tolist()[:2] == [1.5, 2.0]
+    assert joined.low_recorded.tolist()[:2] == [1.4, 1.8]
+    # Twice as fast and a quarter as fast, both as factors above 1; nothing where nothing is kept.
+    assert joined.apart.tolist()[:2] == [2.0, 4.0]
+    assert joined.loc[2, ["speedup_recorded", "apart"]].isna().all()
+    assert "x" not in joined

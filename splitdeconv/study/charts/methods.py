@@ -22,6 +22,7 @@ _NAMES = {
     "paper": "split, filters extended",
     "auto": "chosen by the target's rules",
 }
+_RUNTIMES = {"litert": "LiteRT", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 _SKIPS = {"A": "zero activations skipped", "W": "zero weights skipped", "WA": "zeros skipped"}
 # Skipping tints a method's colour: towards white, or towards black if everything is skipped.
 _TINTS = {"A": ("white", 0.55), "W": ("white", 0.3), "WA": ("black", 0.4)}
@@ -36,6 +37,16 @@ def method_name(variant: str) -> str:
     method, _, skip = variant.partition("-")
     name = _NAMES.get(method, method)
     return f"{name}, {_SKIPS.get(skip, skip)}" if skip else name
+
+
+def runtime_name(configuration: str) -> str:
+    """A runtime of `splitdeconv.toolchains.cpu` in words, with what follows its name.
+
+    Args:
+        configuration: such as "litert int8, 1 thread"; one thread is not mentioned.
+    """
+    runtime, _, rest = configuration.removesuffix(", 1 thread").partition(" ")
+    return f"{_RUNTIMES.get(runtime, runtime)} {rest}".strip()
 
 
 def variant_colours(variants: Iterable[str]) -> dict[str, tuple[float, float, float]]:

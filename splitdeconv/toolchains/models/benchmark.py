@@ -5,7 +5,7 @@ others. Only the native model is exported. Every form, and the baseline with zer
 by rewriting that file, so that integer weights, scales and zero points are the same in all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +102,13 @@ def network(
 
 
 def layers(
-    name: str, *, dtype: str = "int8", count: int = 4, seed: int = 0, **options: Any
+    name: str,
+    *,
+    dtype: str = "int8",
+    count: int = 4,
+    seed: int = 0,
+    only: Container[str] | None = None,
+    **options: Any,
 ) -> Iterator[tuple[str, bytes]]:
     """Export each transposed convolution of a network in isolation, with its own weights.
 
@@ -110,6 +116,7 @@ def layers(
 
     Args:
         name, dtype, count, seed, options: as for `network`.
+        only: names of layers; the others are left out. None for all.
 
     Yields:
         (name of the layer, bytes of a .tflite), in order.
@@ -117,7 +124,7 @@ def layers(
     check_choice(dtype, DTYPES, "element type", "dtype")
     keras = require("keras", "tensorflow")
     model = networks.build(name, "native", seed=seed, **options)
-    singles = alone(model)
+    singles = [pair for pair in alone(model) if only is None or pair[0] in only]
     if dtype == "float32":
         yield from ((layer, tflite.export(single)) for layer, single in singles)
         return
