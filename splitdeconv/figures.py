@@ -13,7 +13,8 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -142,8 +143,6 @@ def save_figure(
     run = _run()
     folder = Path(directory or _folder(name, run))
     parameters = run.get("parameters", {})
-    if title:
-        _draw_title(fig.figure, title)
     row = {
         "name": name,
         "title": title,
@@ -161,7 +160,9 @@ def save_figure(
     folder.mkdir(parents=True, exist_ok=True)
     # Type 42 embeds TrueType outlines, which printers and text search need, instead of matplotlib's
     # Type 3.
-    with matplotlib.rc_context({"pdf.fonttype": 42}):
+    with matplotlib.rc_context({"pdf.fonttype": 42}), _laid_out(fig.figure):
+        if title:
+            _draw_title(fig.figure, title)
         for kind, entries in _METADATA.items():
             with replacing(folder / f"{name}.{kind}") as part:
                 # Axes and seaborn grids know their figure; a figure's `figure` is itself.
@@ -190,15 +191,26 @@ def place(name: str) -> Path:
 def _draw_title(fig: Any, title: str) -> None:
     """The title above everything that is drawn, in lines as wide as that."""
     size = 12
-    for text in [text for text in fig.texts if text.get_gid() == "title"]:
-        text.remove()
-    fig.canvas.draw()  # legends and labels get their places
     drawn = fig.get_tightbbox()
     width, height = fig.get_size_inches()
     lines = wrap(title, int(drawn.width * _POINTS / (0.62 * size)))
     place = drawn.x0 / width, (drawn.y1 + 0.6 * size / _POINTS) / height
     look = {"size": size, "weight": "bold", "va": "bottom", "ha": "left", "gid": "title"}
     fig.text(*place, "\n".join(lines), **look)
+
+
+@contextmanager
+def _laid_out(fig: Any) -> Iterator[None]:
+    """Legends and labels in their places: the layout is not computed again for each file."""
+    engine = fig.get_layout_engine()
+    for text in [text for text in fig.texts if text.get_gid() == "title"]:
+        text.remove()  # of an earlier call
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+    try:
+        yield
+    finally:
+        fig.set_layout_engine(engine)
 
 
 def _run() -> dict[str, Any]:
