@@ -1,8 +1,8 @@
 """How similar images are: SSIM and PSNR of each, means with intervals, crops of larger images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,10 @@ from .. import bootstrap
 from ..core.typing import NumpyArray
 from ..errors import SplitDeconvError
 from ..extras import require
+from ..pretrained import to_uint8
+
+if TYPE_CHECKING:
+    import keras
 
 REFERENCE = Path(__file__).resolve().parents[2] / "data" / "reference"
 # Wang et al., IEEE TIP 13(4) 2004: Gaussian windows of 1.5 pixels, population covariance; these
@@ -116,6 +120,56 @@ def favouring_crop(images: NumpyArray, reference: NumpyArray, most: int = 32) ->
 
 def _part(images: NumpyArray, at: tuple[int, ...], height: int, width: int) -> NumpyArray:
     return images[:, at[0] : at[0] + height, at[1] : at[1] + width]
+
+
+def outputs(model: "keras.Model", inputs: NumpyArray, batch: int = 32) -> NumpyArray:
+    """The outputs of a model whose layers run one by one.
+
+    `predict` gives the same values, but first compiles the model, which takes longer than a few
+    images do.
+
+    Args:
+        model: a model with one output.
+        inputs: its inputs.
+        batch: inputs at once.
+    """
+    values_of = require("keras", "tensorflow").ops.convert_to_numpy
+    parts = range(0, len(inputs), batch)
+    return np.concatenate([values_of(model(inputs[i : i + batch], training=False)) for i in parts])
+
+
+def drawn(model: "keras.Model", inputs: NumpyArray, batch: int = 32) -> NumpyArray:
+    """The `outputs` of a generator as images, reduced to 8 bits."""
+    return to_uint8(outputs(model, inputs, batch))
+
+
+def distinct(
+    images: Mapping[str, NumpyArray], most: float = 1e-4
+) -> dict[tuple[str, ...], NumpyArray]:
+    """Images of forms, forms of the same images together.
+
+    Args:
+        images: dict of form to uint8 array.
+        most: the share of values that may differ, by one level: two orders of summation do that.
+
+    Returns:
+        dict of forms to the images of the first of them, in order of appearance.
+    """
+    groups: dict[tuple[str, ...], NumpyArray] = {}
+    for form, batch in images.items():
+        same = next((forms for forms, other in groups.items() if _alike(batch, other, most)), None)
+        first = batch if same is None else groups[same]
+        groups = {(*k, form) if k == same else k: v for k, v in groups.items()}
+        if same is None:
+            groups[form,] = first
+    return groups
+
+
+def _alike(a: NumpyArray, b: NumpyArray, most: float) -> bool:
+    if a.shape != b.shape:
+        return False
+    apart = np.abs(a.astype(int) - b)
+    return bool(apart.max() <= 1 and np.mean(apart > 0) <= most)
 
 
 def summarize(

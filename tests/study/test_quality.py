@@ -112,3 +112,25 @@ def test_the_authors_images_have_their_sources():
     assert (shi.pixels, shi.top) == (64 - 14, 8 + 4 + 2)
     assert table.loc[("DCGAN", "split"), "ssim"] == 1
     assert table.ssim.dropna().between(0, 1).all()
+
+
+def test_forms_of_the_same_images_are_one_row():
+    native = np.full((2, 50, 50, 3), 100, "uint8")
+    moved, apart, many = native.copy(), native.copy(), native.copy()
+    moved[0, 0, 0, 0] = 101  # one value of 15,000, by one level
+    apart[0, 0, 0, 0] = 102
+    many[0, 0, 0] = 101
+    images = {"native": native, "apart": apart, "split": moved, "part": native[:, 1:], "many": many}
+    groups = quality.distinct(images | {"again": apart})
+    assert list(groups) == [("native", "split"), ("apart", "again"), ("part",), ("many",)]
+    assert groups["native", "split"] is native
+
+
+def test_outputs_are_those_of_predict_in_batches_of_any_size(rng):
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="tanh")])
+    x = rng.standard_normal((5, 3)).astype("float32")
+    found = quality.outputs(model, x, batch=2)
+    np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-6)
+    expected = np.clip(np.rint((found.astype("float64") + 1) * 127.5), 0, 255)
+    np.testing.assert_array_equal(quality.drawn(model, x, batch=3), expected.astype("uint8"))

@@ -1,6 +1,7 @@
 """Charts of results: speedups with intervals, images side by side."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from ...core.typing import NumpyArray
 from ...extras import require
 from ...figures import COLOURS
+from .methods import method_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,15 +40,17 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
         y = np.arange(len(labels)) + (offset - (len(forms) - 1) / 2) * 0.8 / len(forms)
         spread = np.vstack([rows["speedup"] - rows["low"], rows["high"] - rows["speedup"]])
         colour = COLOURS[form]
-        points = {"fmt": "o", "ms": 5.5, "lw": 1.6, "color": colour, "label": form}
+        points = {"fmt": "o", "ms": 5.5, "lw": 1.6, "color": colour, "label": method_name(form)}
         ax.errorbar(rows["speedup"], y, xerr=spread, **points)
-        beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
-        values = rows[["speedup", "high", "skipped"]].itertuples(index=False, name=None)
-        for (value, end, reason), height in zip(values, y, strict=True):
+        beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 8.5}
+        values = rows[["speedup", "skipped"]].itertuples(index=False, name=None)
+        for (value, reason), height in zip(values, y, strict=True):
             if np.isfinite(value):
-                ax.annotate(f"{value:.2f}", (end, height), **beside)
+                # Numbers stand in a column, where no interval and no line can cross them.
+                place = {"xycoords": ("axes fraction", "data"), "color": colour}
+                ax.annotate(f"{value:.2f}", (1, height), **place, **beside)
             else:
-                ax.annotate(f"{form} not run: {reason}", (1, height), **beside)
+                ax.annotate(f"{method_name(form)} not run: {reason}", (1, height), **beside)
     ax.axvline(1, color=COLOURS[baseline], lw=1.2)
     # At least a factor of two on either side: small differences should look small.
     left, right = min(table["low"].min() / 1.1, 0.5), max(table["high"].max() * 1.25, 2)
@@ -57,32 +61,43 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
     ax.minorticks_off()
     ax.set_yticks(range(len(labels)), labels)
     ax.set(ylim=(len(labels) - 0.4, -0.6))
-    ax.set_xlabel(f"speedup over {baseline} (median and 95 % interval)")
+    ax.set_xlabel(f"speedup over {method_name(baseline)} (median and 95 % interval)")
     above = 0.5, 1 + 0.42 / fig.get_figheight() + 0.06
     ax.legend(loc="upper center", bbox_to_anchor=above, ncols=len(forms))
     return fig
 
 
-def image_grid(images: Mapping[str, NumpyArray], *, reference: str = "native") -> "Figure":
-    """Images by form, one row each, with the count of 8-bit values that differ from the reference.
+def image_grid(
+    images: Mapping[str, NumpyArray], *, reference: str = "native", times: int = 64
+) -> "Figure":
+    """A row of images, and under it how far the other forms are from them, made visible.
 
     Args:
         images: dict of form to uint8 array ``(count, height, width, channels)``.
-        reference: the form the others are compared with.
+        reference: the form whose images are drawn, and that the others are compared with.
+        times: what a difference is multiplied by; black is none.
 
     Returns:
-        A matplotlib figure.
+        A matplotlib figure. The difference is the greatest of all forms.
     """
     plt = require("matplotlib.pyplot", "notebooks")
-    count = len(images[reference])
-    size = (1.35 * count + 1.4, 1.45 * len(images))
-    fig, axes = plt.subplots(len(images), count, figsize=size, layout="constrained", squeeze=False)
-    for row, (form, batch) in zip(axes, images.items(), strict=True):
-        differing = int(np.count_nonzero(batch != images[reference]))
-        remark = "" if form == reference else f"\n{differing:,} of {batch.size:,}\nvalues differ"
-        row[0].set_ylabel(f"{form}{remark}", rotation=0, ha="right", va="center", fontsize=9.5)
-        for ax, image in zip(row, batch, strict=True):
-            ax.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None)
+    whole = images[reference].astype(int)
+    apart = np.max([np.abs(batch - whole) for batch in images.values()], axis=0)
+    others = " and ".join(method_name(form) for form in images if form != reference)
+    rows = {
+        method_name(reference): images[reference],
+        fill(f"greatest difference of {others}, \u00d7 {times}", 16): np.minimum(
+            apart * times, 255
+        ),
+    }
+    size = (1.35 * len(whole) + 1.6, 1.4 * len(rows) + 0.1)
+    fig, axes = plt.subplots(
+        len(rows), len(whole), figsize=size, layout="constrained", squeeze=False
+    )
+    for row, (name, batch) in zip(axes, rows.items(), strict=True):
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10.5)
+        for ax, image in zip(row, batch.astype("uint8"), strict=True):
+            ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
     return fig

@@ -1,6 +1,7 @@
 """Charts of which processor and baseline fit what is published."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,8 @@ import pandas as pd
 
 from ...dlp.compare import PUBLISHED
 from ...extras import require
+from ...figures import COLOURS
+from .methods import method_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,46 +18,44 @@ if TYPE_CHECKING:
 _GREY = "0.9"
 
 
-def shares(table: pd.DataFrame, axes: Mapping[str, str], column: str, title: str) -> "Figure":
+def shares(table: pd.DataFrame, axes: Mapping[str, str], column: str) -> "Figure":
     """The share of each value of each axis in a likelihood, a panel for each axis.
 
     Args:
         table: of `splitdeconv.study.baselines.posterior`.
         axes: columns, with the titles of their panels.
         column: the shares, which add up to 1 over the table.
-        title: of the figure.
 
     Returns:
         A matplotlib figure.
     """
     plt = require("matplotlib.pyplot", "notebooks")
-    columns = 4
+    columns = 2
     rows = -(-len(axes) // columns)
     fig, grid = plt.subplots(
-        rows, columns, figsize=(12, 2.5 * rows + 0.5), layout="constrained", squeeze=False
+        rows, columns, figsize=(9, 1.7 * rows + 0.3), layout="constrained", squeeze=False
     )
     for ax, (name, label) in zip(grid.flat, axes.items(), strict=False):
         sums = table.groupby(name, sort=False)[column].sum()
-        bars = ax.barh([str(value) for value in sums.index], sums, color="#0072B2")
+        bars = ax.barh([_words(value) for value in sums.index], sums, color=COLOURS["split"])
         ax.bar_label(bars, fmt="{:.0%}", padding=3, fontsize=9)
         # An axis without influence would show equal bars.
         ax.axvline(1 / len(sums), color="0.4", lw=1, ls=":")
-        ax.set(title=label, xlim=(0, 1.2), xticks=[])
+        ax.set(xlim=(0, 1.2), xticks=[])
+        ax.set_title(label, fontsize=11)
         ax.invert_yaxis()
         ax.spines[["top", "right", "bottom"]].set_visible(False)
     for ax in grid.flat[len(axes) :]:
         ax.set_visible(False)
-    fig.suptitle(title)
     return fig
 
 
-def joint(table: pd.DataFrame, colour: str, title: str) -> "Figure":
+def joint(table: pd.DataFrame, colour: str) -> "Figure":
     """The least and the greatest gain of every structure in speed and energy, and the published.
 
     Args:
         table: of `splitdeconv.study.baselines.ends`.
         colour: the column whose values have colours.
-        title: of the figure.
 
     Returns:
         A matplotlib figure.
@@ -76,41 +77,42 @@ def joint(table: pd.DataFrame, colour: str, title: str) -> "Figure":
     legend = fig.legend(handles, labels, loc="outside right upper")
     for handle in legend.legend_handles:
         handle.set_alpha(1)
-    fig.suptitle(title)
     return fig
 
 
-def by_network(table: pd.DataFrame, names: Mapping[int, str], title: str) -> "Figure":
-    """The energy that each of a few structures saves on each network, as lines.
+def by_network(table: pd.DataFrame, names: Mapping[int, str]) -> "Figure":
+    """The energy that each of a few structures saves on each network, in per cent.
 
     Args:
         table: of `splitdeconv.study.baselines.savings`.
         names: rows of the table, with the names of their structures.
-        title: of the figure.
 
     Returns:
         A matplotlib figure.
     """
-    plt, sns = require("matplotlib.pyplot", "notebooks"), require("seaborn", "notebooks")
-    fig, ax = plt.subplots(figsize=(10, 4.6), layout="constrained")
-    low, high = (100 * value for value in PUBLISHED["energy_saving"])
-    ax.axhspan(low, high, color=_GREY, zorder=0, label="published range")
-    for (row, name), colour in zip(
-        names.items(), sns.color_palette("husl", len(names)), strict=True
-    ):
-        ax.plot(list(table.columns), 100 * table.loc[row], marker="o", color=colour, label=name)
-    ax.set(title=title, ylabel="energy saved, %")
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8.5)
+    plt = require("matplotlib.pyplot", "notebooks")
+    values = 100 * table.loc[list(names)].to_numpy()
+    size = (9, 0.44 * len(names) + 0.8)
+    fig, ax = plt.subplots(figsize=size, layout="constrained")
+    image = ax.imshow(values, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        ink = "white" if value > 60 else "black"
+        ax.annotate(f"{value:.0f}", (column, row), ha="center", va="center", color=ink)
+    ax.set_xticks(range(len(table.columns)), table.columns)
+    ax.set_yticks(range(len(names)), [fill(name, 52) for name in names.values()], fontsize=9)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    fig.colorbar(image, ax=ax, label="energy saved, %")
     return fig
 
 
-def knobs(table: pd.DataFrame, title: str) -> "Figure":
+def knobs(table: pd.DataFrame) -> "Figure":
     """How far the range of energy saved moves if one choice is another, one row per choice.
 
     Args:
         table: ``knob`` and ``value`` (text), ``saving_low`` and ``saving_high``; the first row is
             the structure that the others differ from.
-        title: of the figure.
 
     Returns:
         A matplotlib figure.
@@ -121,15 +123,23 @@ def knobs(table: pd.DataFrame, title: str) -> "Figure":
     ax.axvspan(low, high, color=_GREY, zorder=0, label="published range")
     y = np.arange(len(table))
     first = table["knob"].ne(table["knob"].shift()).to_numpy()
-    ax.hlines(y, 100 * table["saving_low"], 100 * table["saving_high"], color="#0072B2", lw=5)
+    ax.hlines(
+        y, 100 * table["saving_low"], 100 * table["saving_high"], color=COLOURS["split"], lw=5
+    )
     for value in (table["saving_low"].iloc[0], table["saving_high"].iloc[0]):
         ax.axvline(100 * value, color="0.4", lw=1, ls=":")
     texts = [
-        f"{knob}: {value}".removesuffix(": ") if new else value
+        f"{knob}: {_words(value)}".removesuffix(": ") if new else _words(value)
         for knob, value, new in zip(table["knob"], table["value"], first, strict=True)
     ]
     ax.set_yticks(y, texts)
     ax.invert_yaxis()
-    ax.set(title=title, xlabel="energy saved over zero insertion, least to greatest network, %")
+    ax.set(xlabel="energy saved over zero insertion, least to greatest network, %")
     ax.legend(loc="lower right")
     return fig
+
+
+def _words(value: object) -> str:
+    """A value of an axis: variants of split deconvolution by their names."""
+    text = str(value)
+    return fill(method_name(text), 34) if text.startswith("sd") else text

@@ -1,6 +1,7 @@
 """Charts of image quality: images, their differences and similarity, and where a method fails."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,53 +10,70 @@ import pandas as pd
 from ...core.typing import NumpyArray
 from ...extras import require
 from ...figures import COLOURS
-from ..quality import favouring_crop
+from ..quality import distinct, favouring_crop
+from .methods import method_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_WIDTH = 11.3  # inches: a point is one pixel of a page 800 wide
 
 
 def with_differences(
     images: Mapping[str, NumpyArray],
     *,
     remarks: Mapping[str, str] | None = None,
-    reference: str = "native",
-    count: int = 4,
+    count: int = 3,
 ) -> "Figure":
-    """Images of each form, and how far each of their pixels is from the reference.
+    """Images of each form, and how far each of their pixels is from the first form's.
 
-    Smaller images are drawn to scale where they fit the reference best; what they lack stays blank.
+    Forms that give the same images (`splitdeconv.study.quality.distinct`) share a row. Smaller
+    images are drawn to scale where they fit the first form best; what they lack stays blank. Where
+    nothing differs, words stand in place of a black map.
 
     Args:
-        images: dict of label to uint8 array ``(count, height, width, 3)``.
-        remarks: dict of label to a second line for it.
-        reference: the label the others are compared with.
+        images: dict of label to uint8 array ``(count, height, width, 3)``; the first is the
+            reference.
+        remarks: dict of label to words: of the reference, in place of its distance; of the first of
+            another row, under its label.
         count: images drawn.
 
     Returns:
         A matplotlib figure; the maps show the greatest difference of the channels, in 8-bit levels.
     """
     plt, colors = (require(f"matplotlib.{name}", "notebooks") for name in ("pyplot", "colors"))
-    whole = images[reference]
+    rows, remarks = distinct(images), dict(remarks or {})
+    reference = next(iter(rows))
+    whole = rows[reference]
     count = min(count, len(whole))
-    size = (2.64 * count + 2.6, 1.4 * len(images) + 0.6)
-    fig, axes = plt.subplots(len(images), 2, figsize=size, layout="constrained", squeeze=False)
+    # As wide as a page, whatever the count.
+    size = (_WIDTH, (_WIDTH - 3) / (2 * count) * len(rows) + 0.5)
+    fig, axes = plt.subplots(len(rows), 2, figsize=size, layout="constrained", squeeze=False)
     # The square root lets a level or two be seen beside a hundred.
     look = {"cmap": "magma", "norm": colors.PowerNorm(0.5, 0, 255), "interpolation": "nearest"}
     shown = None
-    for (left, right), (label, batch) in zip(axes, images.items(), strict=True):
+    for (left, right), (labels, batch) in zip(axes, rows.items(), strict=True):
         canvas, distance = _laid(batch[:count], whole[:count], favouring_crop(batch, whole))
         left.imshow(_side_by_side(canvas, 255))
-        shown = right.imshow(_side_by_side(distance, np.nan), **look)
-        title = "\n".join(filter(None, (label, (remarks or {}).get(label))))
-        left.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9.5)
+        words, remark = "the same, where there are pixels", remarks.get(labels[0], "")
+        if labels == reference:
+            words, remark = remark, ""
+        if np.nanmax(distance) > 0:
+            shown, words = right.imshow(_side_by_side(distance, np.nan), **look), ""
+        else:
+            right.imshow(_side_by_side(np.full_like(distance, np.nan), np.nan), **look)
+        right.text(0.02, 0.5, words, transform=right.transAxes, va="center", fontsize=10.5)
+        title = "\n".join(filter(None, (fill(", ".join(labels), 22), remark)))
+        left.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=10.5)
         for ax in (left, right):
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
     axes[0, 0].set_title("images", loc="left", fontsize=11)
-    axes[0, 1].set_title(f"distance from {reference}", loc="left", fontsize=11)
-    bar = fig.colorbar(shown, ax=axes, shrink=0.5, pad=0.01, ticks=[0, 1, 4, 16, 64, 128, 255])
-    bar.set_label("8-bit levels (greatest of the channels)")
+    axes[0, 1].set_title("distance from the first row", loc="left", fontsize=11)
+    if shown is not None:
+        ticks = [0, 1, 4, 16, 64, 128, 255]
+        bar = fig.colorbar(shown, ax=axes, shrink=0.6, pad=0.01, ticks=ticks)
+        bar.set_label("8-bit levels (greatest of the channels)")
     return fig
 
 
@@ -86,6 +104,8 @@ def likeness(
 ) -> "Figure":
     """SSIM of each form with its interval, one panel per generator.
 
+    Forms whose images are those of native to three digits are named above their panel.
+
     Args:
         table: of `splitdeconv.study.quality.summarize`, with columns ``generator`` and ``form``.
         column: the value to draw.
@@ -95,10 +115,13 @@ def likeness(
         A matplotlib figure.
     """
     plt = require("matplotlib.pyplot", "notebooks")
-    panels = {name: table[table["generator"] == name] for name in dict.fromkeys(table["generator"])}
-    counts = [len(part) for part in panels.values()]
+    same = table[column] > 1 - 5e-4
+    names = dict.fromkeys(table["generator"])
+    panels = {name: table[(table["generator"] == name) & ~same] for name in names}
+    alike = {name: table.loc[(table["generator"] == name) & same, "form"] for name in names}
+    counts = [max(len(part), 0.1) for part in panels.values()]
     options = {"height_ratios": [n + 0.6 for n in counts]}
-    size = (7.5, 0.27 * sum(counts) + 0.42 * len(panels) + 1.1)
+    size = (8.6, 0.3 * sum(counts) + 0.62 * len(panels) + 1.1)
     fig, axes = plt.subplots(
         len(panels), figsize=size, layout="constrained", gridspec_kw=options, squeeze=False
     )
@@ -109,10 +132,11 @@ def likeness(
         ax.errorbar(part[column], y, xerr=np.abs(ends - part[column].to_numpy()), **look)
         for value, height in zip(part[column], y, strict=True):
             ax.annotate(f"{value:.3f}", (1.04, height), va="center", fontsize=8.5)
-        ax.set_yticks(y, list(part["form"]))
-        ax.set(xlim=(-0.03, 1.14), ylim=(len(part) - 0.5, -0.5))
+        ax.set_yticks(y, [method_name(form) for form in part["form"]])
+        ax.set(xlim=(-0.03, 1.14), ylim=(max(len(part), 0.1) - 0.5, -0.5))
         ax.set_xticks(np.linspace(0, 1, 6), None if ax is axes[-1, 0] else [])
-        ax.set_title(name, loc="left", fontsize=11)
+        words = f"; 1.000: {', '.join(map(method_name, alike[name]))}" if len(alike[name]) else ""
+        ax.set_title(fill(f"{name}{words}", 88), loc="left", fontsize=10.5)
         ax.grid(axis="x", color="0.92")
     axes[-1, 0].set_xlabel(f"{label} (mean and 95 % interval over images)")
     return fig
@@ -121,7 +145,8 @@ def likeness(
 def survival(table: pd.DataFrame) -> "Figure":
     """Error of one layer by kernel and stride, one panel per method; blank where it is exact.
 
-    If an exact method gives fewer outputs than the operator, the cell shows their number per axis.
+    If an exact method gives fewer outputs than the operator, the cell shows how many are lost per
+    axis.
 
     Args:
         table: of `splitdeconv.core.approximations.survey`.
@@ -142,7 +167,7 @@ def survival(table: pd.DataFrame) -> "Figure":
         part = table[table["method"] == method].set_index(["s", "k"])
         errors = np.array([[part["error"].get((s, k), np.nan) for k in kernels] for s in strides])
         short = part[part["outputs"] < part["expected"]]
-        fewer = {row.Index: f"\n{row.outputs} of {row.expected}" for row in short.itertuples()}
+        fewer = {row.Index: f"\n{row.expected - row.outputs} lost" for row in short.itertuples()}
         known = part["exact"]
         exact = np.array([[bool(known.get((s, k), False)) for k in kernels] for s in strides])
         shown = ax.imshow(np.where(exact, np.nan, errors), cmap="OrRd", vmin=0, vmax=top)
@@ -155,8 +180,10 @@ def survival(table: pd.DataFrame) -> "Figure":
             ax.annotate(text, (j, i), ha="center", va="center", fontsize=8, color=ink)
         ax.set_xticks(range(len(kernels)), kernels)
         ax.set_yticks(range(len(strides)), strides)
-        ax.set(title=method, xlabel="kernel k", ylabel="stride s")
+        ax.set_title(method_name(method), fontsize=11)
+        ax.set(xlabel="kernel k", ylabel="stride s")
     for ax in axes.flat[len(methods) :]:
         ax.set_visible(False)
-    fig.colorbar(shown, ax=axes, shrink=0.7, label="error / signal (root mean squares)")
+    label = "error / signal (root mean squares); lost: outputs per axis"
+    fig.colorbar(shown, ax=axes, shrink=0.9, label=label)
     return fig

@@ -21,6 +21,11 @@ _NAMES = {
     "sd": "split, filters extended",
     "paper": "split, filters extended",
     "auto": "chosen by the target's rules",
+    "shi": "Shi",
+    "shi_truncated": "Shi (kernel cut)",
+    "shi_cropped": "Shi (as its images show)",
+    "chang": "Chang",
+    "wrong_side": "control (zeros on the wrong side)",
 }
 _RUNTIMES = {"litert": "LiteRT", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 _SKIPS = {"A": "zero activations skipped", "W": "zero weights skipped", "WA": "zeros skipped"}
@@ -32,8 +37,10 @@ def method_name(variant: str) -> str:
     """A form, method or variant of `splitdeconv.dlp.compare` in words.
 
     Args:
-        variant: such as "sd" or "sd-WA".
+        variant: such as "sd", "sd-WA" or "split int8".
     """
+    if variant.endswith(" int8"):
+        return f"{method_name(variant.removesuffix(' int8'))} in int8"
     method, _, skip = variant.partition("-")
     name = _NAMES.get(method, method)
     return f"{name}, {_SKIPS.get(skip, skip)}" if skip else name

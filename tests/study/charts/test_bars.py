@@ -28,7 +28,7 @@ def test_speedups_are_drawn_with_their_intervals_and_reasons():
     )
     (ax,) = charts.speedups(table).get_axes()
     drawn = {bars.get_label(): bars for bars in ax.containers}
-    assert list(drawn) == ["nzp", "split"]
+    assert list(drawn) == ["zero insertion", "split"]
     points, _, (intervals,) = drawn["split"]
     np.testing.assert_array_equal(points.get_xdata(), [3.0, 1.5])
     np.testing.assert_allclose(
@@ -38,7 +38,7 @@ def test_speedups_are_drawn_with_their_intervals_and_reasons():
         "0.40",
         "3.00",
         "1.50",
-        "nzp not run: too slow",
+        "zero insertion not run: too slow",
     }
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
     left, right = ax.get_xlim()
@@ -46,12 +46,20 @@ def test_speedups_are_drawn_with_their_intervals_and_reasons():
     assert right > 3.25
 
 
-def test_image_grids_count_what_differs():
-    native = np.zeros((2, 3, 3, 3), "uint8")
-    other = native.copy()
-    other[1, 0, 0] = (1, 0, 7)
-    axes = charts.image_grid({"native": native, "split": other}).get_axes()
+def test_image_grids_show_one_row_and_the_greatest_difference():
+    native = np.full((2, 3, 3, 3), 100, "uint8")
+    split, nzp = native.copy(), native.copy()
+    split[1, 0, 0] = (101, 100, 97)
+    nzp[1, 0, 0] = (100, 98, 100)
+    axes = charts.image_grid({"native": native, "split": split, "nzp": nzp}, times=50).get_axes()
     assert len(axes) == 4
-    assert axes[0].get_ylabel() == "native"
-    assert "2 of 54\nvalues differ" in axes[2].get_ylabel()
-    np.testing.assert_array_equal(axes[3].images[0].get_array(), other[1])
+    assert axes[0].get_ylabel() == "native operator"
+    words = axes[2].get_ylabel().replace("\n", " ")
+    assert words == "greatest difference of split and zero insertion, \u00d7 50"
+    np.testing.assert_array_equal(axes[1].images[0].get_array(), native[1])
+    assert not axes[2].images[0].get_array().any()
+    # Beyond 255 a difference stays white.
+    np.testing.assert_array_equal(axes[3].images[0].get_array()[0, 0], (50, 100, 150))
+    split[0, 2, 2] = 200
+    axes = charts.image_grid({"native": native, "split": split}, times=50).get_axes()
+    np.testing.assert_array_equal(axes[2].images[0].get_array()[2, 2], (255, 255, 255))

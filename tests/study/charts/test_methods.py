@@ -1,7 +1,12 @@
 """Each method has one name and one colour, whatever form or model it comes from."""
 
 from splitdeconv.figures import COLOURS
-from splitdeconv.study.charts.methods import METHOD_COLOURS, method_name, variant_colours
+from splitdeconv.study.charts.methods import (
+    METHOD_COLOURS,
+    method_name,
+    runtime_name,
+    variant_colours,
+)
 
 
 def test_variants_of_a_method_are_tints_of_its_colour():
@@ -23,3 +28,10 @@ def test_one_computation_has_one_name_and_one_colour():
 def test_what_is_skipped_is_named():
     assert method_name("nzp-A") == "zero insertion, zero activations skipped"
     assert method_name("sd-WA") == "split, filters extended, zeros skipped"
+
+
+def test_forms_of_images_and_runtimes_have_names():
+    assert method_name("split int8") == "split in int8"
+    assert method_name("shi_truncated") == "Shi (kernel cut)"
+    assert runtime_name("litert int8, 1 thread") == "LiteRT int8"
+    assert runtime_name("onnxruntime float32, 2 threads") == "ONNX Runtime float32, 2 threads"
