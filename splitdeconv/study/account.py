@@ -5,6 +5,7 @@ to zero insertion on the same processor.
 """
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from ..dlp.processor import ProcessorLike
 from ..errors import SplitDeconvError, check_choice
 from ..extras import require
 from ..figures import COLOURS
+from .charts.methods import method_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,7 +113,7 @@ def _cost(run: pd.Series) -> tuple[float, float]:
 
 
 def draw(table: pd.DataFrame) -> "Figure":
-    """Bars by form: multiply-accumulates, and predicted speedup and energy saving over "nzp".
+    """Bars by form: operations, and predicted speedup and energy saving over zero insertion.
 
     Args:
         table: of `account`; the chosen form stands out.
@@ -120,7 +122,7 @@ def draw(table: pd.DataFrame) -> "Figure":
         A matplotlib figure.
     """
     plt = require("matplotlib.pyplot", "notebooks")
-    fig, axes = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained", sharey=True)
+    fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.2), layout="constrained", sharey=True)
     chosen, where = table["chosen"].to_numpy(), f"predicted for {table['processor'].iloc[0]}"
     bars = {
         "multiply-accumulates (millions)": (
@@ -128,11 +130,12 @@ def draw(table: pd.DataFrame) -> "Figure":
             table["useful"].iloc[0] / 1e6,
             "dashed: useful ones",
         ),
-        "speedup over nzp": (table["speedup"], 1, where),
-        "energy saved over nzp (%)": (100 * table["energy_saving"], 0, where),
+        "speedup over zero insertion": (table["speedup"], 1, where),
+        "energy saved over zero insertion (%)": (100 * table["energy_saving"], 0, where),
     }
     for ax, (label, (values, line, title)) in zip(axes, bars.items(), strict=True):
-        drawn = ax.barh(table["form"], values, color=[COLOURS[form] for form in table["form"]])
+        names = [fill(method_name(form), 16) for form in table["form"]]
+        drawn = ax.barh(names, values, color=[COLOURS[form] for form in table["form"]])
         for bar, is_chosen in zip(drawn, chosen, strict=True):
             bar.set_alpha(1 if is_chosen else 0.45)
         ax.bar_label(drawn, map(_short, values), padding=3, fontsize=9)

@@ -47,7 +47,7 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
         for (value, reason), height in zip(values, y, strict=True):
             if np.isfinite(value):
                 # Numbers stand in a column, where no interval and no line can cross them.
-                place = {"xycoords": ("axes fraction", "data"), "color": colour}
+                place = {"xycoords": ("axes fraction", "data"), "color": "0.2"}
                 ax.annotate(f"{value:.2f}", (1, height), **place, **beside)
             else:
                 ax.annotate(f"{method_name(form)} not run: {reason}", (1, height), **beside)

@@ -33,7 +33,7 @@ def shares(table: pd.DataFrame, axes: Mapping[str, str], column: str) -> "Figure
     columns = 2
     rows = -(-len(axes) // columns)
     fig, grid = plt.subplots(
-        rows, columns, figsize=(9, 1.7 * rows + 0.3), layout="constrained", squeeze=False
+        rows, columns, figsize=(9, 2.1 * rows + 0.3), layout="constrained", squeeze=False
     )
     for ax, (name, label) in zip(grid.flat, axes.items(), strict=False):
         sums = table.groupby(name, sort=False)[column].sum()
@@ -42,6 +42,7 @@ def shares(table: pd.DataFrame, axes: Mapping[str, str], column: str) -> "Figure
         # An axis without influence would show equal bars.
         ax.axvline(1 / len(sums), color="0.4", lw=1, ls=":")
         ax.set(xlim=(0, 1.2), xticks=[])
+        ax.tick_params(axis="y", labelsize=9)
         ax.set_title(label, fontsize=11)
         ax.invert_yaxis()
         ax.spines[["top", "right", "bottom"]].set_visible(False)
@@ -119,7 +120,7 @@ def knobs(table: pd.DataFrame) -> "Figure":
     """
     plt = require("matplotlib.pyplot", "notebooks")
     low, high = (100 * value for value in PUBLISHED["energy_saving"])
-    fig, ax = plt.subplots(figsize=(9, 0.3 * len(table) + 1.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(9, 0.36 * len(table) + 1.6), layout="constrained")
     ax.axvspan(low, high, color=_GREY, zorder=0, label="published range")
     y = np.arange(len(table))
     first = table["knob"].ne(table["knob"].shift()).to_numpy()
@@ -132,10 +133,10 @@ def knobs(table: pd.DataFrame) -> "Figure":
         f"{knob}: {_words(value)}".removesuffix(": ") if new else _words(value)
         for knob, value, new in zip(table["knob"], table["value"], first, strict=True)
     ]
-    ax.set_yticks(y, texts)
+    ax.set_yticks(y, texts, fontsize=9)
     ax.invert_yaxis()
     ax.set(xlabel="energy saved over zero insertion, least to greatest network, %")
-    ax.legend(loc="lower right")
+    fig.legend(loc="outside lower center")
     return fig
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...extras import require
 from ...figures import COLOURS
+from .methods import method_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def means(
         text = f"{row.mean:.2f}" if np.isfinite(row.mean) else "no layer"
         ax.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=10)
     pairs = zip(summary["configuration"], summary["baseline"], strict=True)
-    labels = [f"{titles.get(name, name)} over {baseline}" for name, baseline in pairs]
+    labels = [f"{titles.get(name, name)} over {method_name(side)}" for name, side in pairs]
     ax.axvline(1, color="0.35", lw=1)
     _logarithmic(ax, table["gain"].clip(upper=most))
     ax.set_yticks(range(len(summary)), labels)
@@ -98,7 +99,7 @@ def verdicts(table: pd.DataFrame) -> "Figure":
         text = ", ".join(operators) if operators else " ".join(rows["skipped"].dropna())
         ax.annotate(fill(text, 32), place, ha="center", va="center", fontsize=6.5)
     ax.set(xlim=(-0.5, len(forms) - 0.5), ylim=(len(networks) - 0.5, -0.5))
-    ax.set_xticks(range(len(forms)), forms)
+    ax.set_xticks(range(len(forms)), [fill(method_name(form), 16) for form in forms])
     ax.set_yticks(range(len(networks)), networks)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
