@@ -46,7 +46,7 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
         values = rows[["speedup", "skipped"]].itertuples(index=False, name=None)
         for (value, reason), height in zip(values, y, strict=True):
             if np.isfinite(value):
-                # Numbers stand in a column, where no interval and no line can cross them.
+                # Numbers form a column, where no interval and no line can cross them.
                 place = {"xycoords": ("axes fraction", "data"), "color": "0.2"}
                 ax.annotate(f"{value:.2f}", (1, height), **place, **beside)
             else:

@@ -29,7 +29,7 @@ def with_differences(
 
     Forms that give the same images (`splitdeconv.study.quality.distinct`) share a row. Smaller
     images are drawn to scale where they fit the first form best; what they lack stays blank. Where
-    nothing differs, words stand in place of a black map.
+    nothing differs, words replace the black map.
 
     Args:
         images: dict of label to uint8 array ``(count, height, width, 3)``; the first is the
