@@ -61,9 +61,11 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
     ax.minorticks_off()
     ax.set_yticks(range(len(labels)), labels)
     ax.set(ylim=(len(labels) - 0.4, -0.6))
-    ax.set_xlabel(f"speedup over {method_name(baseline)} (median and 95 % interval)")
+    alone = f" of {method_name(forms[0])}" if len(forms) == 1 else ""
+    ax.set_xlabel(f"speedup{alone} over {method_name(baseline)} (median and 95 % interval)")
     above = 0.5, 1 + 0.42 / fig.get_figheight() + 0.06
-    ax.legend(loc="upper center", bbox_to_anchor=above, ncols=len(forms))
+    if not alone:
+        ax.legend(loc="upper center", bbox_to_anchor=above, ncols=len(forms))
     return fig
 
 

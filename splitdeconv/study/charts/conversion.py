@@ -43,13 +43,14 @@ def before_after(
     titles = {"before": COLOURS["nzp"], "after": COLOURS["split"]}
     for ax, side, layers, title in zip(axes, sides, drawn, titles, strict=True):
         places = _places(layers)
-        arrow = {"arrowstyle": "-|>", "color": "0.5", "lw": 0.9}
+        arrow = {"arrowstyle": "-|>", "color": "0.5", "lw": 1.1}
+        arrow |= {"shrinkA": 9, "shrinkB": 11}  # heads end at the boxes, not under them
         for i, j in _edges(side[:most]):
             ax.annotate("", places[j], places[i], arrowprops=arrow, zorder=1)
         for i, (node, fresh) in enumerate(side[:most]):
             box = {"boxstyle": "round,pad=0.3", "ec": "0.4", "lw": 0.7}
             box["fc"] = titles[title] if fresh else "0.9"
-            look = {"fontsize": 7.5, "color": "white" if fresh else "0.25", "zorder": 2}
+            look = {"fontsize": 9.5, "color": "white" if fresh else "0.25", "zorder": 2}
             ax.text(*places[i], node.operator, ha="center", va="center", bbox=box, **look)
             row = {"side": title, "operator": node.operator, "depth": layers[i], "changed": fresh}
             rows.append(row)

@@ -46,6 +46,14 @@ def test_speedups_are_drawn_with_their_intervals_and_reasons():
     assert right > 3.25
 
 
+def test_a_single_form_is_named_at_the_axis():
+    rows = [("a", "native", 1.0, 1.0, 1.0, None), ("a", "split", 3.0, 2.5, 3.25, None)]
+    names = ["layer", "form", "speedup", "low", "high", "skipped"]
+    (ax,) = charts.speedups(pd.DataFrame(rows, columns=names)).get_axes()
+    assert ax.get_legend() is None
+    assert ax.get_xlabel().startswith("speedup of split over native operator")
+
+
 def test_image_grids_show_one_row_and_the_greatest_difference():
     native = np.full((2, 3, 3, 3), 100, "uint8")
     split, nzp = native.copy(), native.copy()

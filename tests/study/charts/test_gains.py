@@ -67,6 +67,7 @@ def test_means_are_drawn_and_outliers_are_written():
     (ax,) = gain_charts.means(
         found, summary, titles={"npu": "NPU"}, also=("other", "mean of others")
     ).get_axes()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["NPU over native operator"]
     drawn = points(ax)
     assert drawn["geometric mean"][0][0] == pytest.approx((4 * 90) ** 0.5)
     assert drawn["mean of others"][0][0] == 3.5

@@ -78,7 +78,8 @@ def test_auto_is_the_targets_choice():
 def test_layers_compute_what_they_do_in_the_network(rng):
     network = networks.build("sngan", "native", seed=0)
     layer = network.get_layer("deconv3")
-    (data,) = (data for name, data in models.layers("sngan", count=4) if name == "deconv3")
+    ((name, data),) = models.layers("sngan", count=4, only=["deconv3"])
+    assert name == "deconv3"
     z = models.typical_inputs("sngan", network)[0][:1]
     x, y = (t.numpy() for t in keras.Model(network.inputs, [layer.input, layer.output])([z]))
     interpreter = Interpreter(model_content=data)
