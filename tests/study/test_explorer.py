@@ -14,6 +14,7 @@ import splitdeconv as sd
 from splitdeconv import extras
 from splitdeconv.dlp import simulate
 from splitdeconv.study import account as one_layer, explorer
+from splitdeconv.study.charts.methods import method_name
 from tests.refusals import refused
 
 matplotlib.use("Agg")
@@ -125,8 +126,10 @@ def test_the_bars_are_the_table():
     ):
         assert [bar.get_width() for bar in ax.patches] == pytest.approx(values.tolist(), rel=1e-12)
         assert [bar.get_alpha() == 1 for bar in ax.patches] == table["chosen"].tolist()
-    ticks = {tick.get_text(): tick.get_fontweight() for tick in macs.get_yticklabels()}
-    assert ticks == {row.form: "bold" if row.chosen else "normal" for row in table.itertuples()}
+    labels = {tick.get_text().replace("\n", " "): tick for tick in macs.get_yticklabels()}
+    assert {name: tick.get_fontweight() for name, tick in labels.items()} == {
+        method_name(row.form): "bold" if row.chosen else "normal" for row in table.itertuples()
+    }
     assert macs.lines[0].get_xdata()[0] == pytest.approx(table["useful"][0] / 1e6)
 
 
