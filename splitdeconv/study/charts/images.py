@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 11.3  # inches: a point is one pixel of a page 800 wide
+_MOST = 1.6  # inches of an image's side
 
 
 def with_differences(
@@ -46,8 +47,9 @@ def with_differences(
     reference = next(iter(rows))
     whole = rows[reference]
     count = min(count, len(whole))
-    # As wide as a page, whatever the count.
-    size = (_WIDTH, (_WIDTH - 3) / (2 * count) * len(rows) + 0.5)
+    # As wide as a page, but not with a few images as large as one.
+    side = min((_WIDTH - 3) / (2 * count), _MOST)
+    size = (2 * count * side + 3, side * len(rows) + 0.5)
     fig, axes = plt.subplots(len(rows), 2, figsize=size, layout="constrained", squeeze=False)
     # The square root lets a level or two be seen beside a hundred.
     look = {"cmap": "magma", "norm": colors.PowerNorm(0.5, 0, 255), "interpolation": "nearest"}
