@@ -75,14 +75,14 @@ def _dot(ax: "Axes", y: float, row: dict[str, Any], ending: str) -> str:
     if not np.isfinite(value):
         return "\N{EN DASH}"
     colour = COLOURS[row["form"]]
-    look = {"color": colour, "lw": 1.6, "ms": 6, "mew": 1.4}
+    look: dict[str, Any] = {"color": colour, "lw": 1.6, "ms": 6, "mew": 1.4}
     ax.plot([low, high], [y, y], solid_capstyle="butt", **look)
     ax.plot(value, y, "o", mfc="white" if ending else colour, mec=colour, **look)
     return f"{value:.2f}"
 
 
 def _beside(ax: "Axes", x: float, y: float, text: str) -> None:
-    place = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
     ax.annotate(text, (x, y), ha="center", va="center", fontsize=9, color="0.2", **place)
 
 
