@@ -126,7 +126,10 @@ OFFICIAL := $(sort $(foreach notebook,$(patsubst notebooks/%.ipynb,%,$(wildcard 
 # One value of a params file; a list loses its punctuation. tools/runs.py refuses files that this would read otherwise.
 hash := \#
 key = $(shell sed -n 's/[[:space:]]$(hash).*//; s/^$(1): *//p' params/$(2).yaml | tr '[],"' '    ')
-RUNS := $(foreach run,$(OFFICIAL),$(if $(if $(quick),$(filter true,$(call key,quick,$(run))),all),$(run)))
+CHOSEN := $(foreach run,$(OFFICIAL),$(if $(if $(quick),$(filter true,$(call key,quick,$(run))),all),$(run)))
+# Runs that need the machine to themselves come last: in between, they would wait, and others for them.
+TIMED := $(foreach run,$(CHOSEN),$(if $(filter true,$(call key,exclusive,$(run))),$(run)))
+RUNS := $(filter-out $(TIMED),$(CHOSEN)) $(TIMED)
 LIBRARY := $(shell find splitdeconv -name '*.py' -o -name '*.yaml' -o -name '*.csv')
 
 build/executed/%.ipynb: params/%.yaml requirements.lock $(LIBRARY) | $(READY) $(DATA)

@@ -20,7 +20,7 @@ KEYS = {
     "parameters": dict,
 }
 # What the Makefile reads of a params file too, with means of its own.
-MAKE_READS = ("notebook", "quick", "inputs", "figures")
+MAKE_READS = ("notebook", "quick", "exclusive", "inputs", "figures")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ def spread(table: pd.DataFrame) -> "Figure":
         ax.plot([least, greatest], [y, y], color=colour, lw=1.6)
         ax.plot([low, high], [y, y], color=colour, lw=8, solid_capstyle="butt")
         ax.plot(middle, y, "o", color="white", ms=4.5)
-        words, end = (f"{greatest:.2f}", greatest) if ax is near else (f"from {least:.0e}", least)
+        words, end = f"from {scientific(least)}", least
+        if ax is near:
+            words, end = f"{greatest:.2f}", greatest
         beside = (
             {"xytext": (6, 0), "ha": "left"} if ax is near else {"xytext": (-6, 0), "ha": "right"}
         )
@@ -61,3 +63,14 @@ def spread(table: pd.DataFrame) -> "Figure":
         stroke = {"marker": [(-1, -2), (1, 2)], "ms": 10, "color": "0.2", "mew": 1, "ls": "none"}
         ax.plot(x, 0, transform=ax.transAxes, clip_on=False, **stroke)
     return fig
+
+
+def scientific(value: float) -> str:
+    """A number in one digit and a power of ten.
+
+    >>> scientific(7.2e13)
+    '7 × 10¹³'
+    """
+    digit, power = f"{value:.0e}".split("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digit} × 10{raised}"
