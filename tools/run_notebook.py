@@ -122,6 +122,7 @@ def prepare_environment(run, quick):
     os.environ |= ENVIRONMENT | {
         "SPLITDECONV_FIGURES": str(root / "figures"),
         "SPLITDECONV_START": str(root),
+        "SPLITDECONV_COSTS": str(root / "build" / "costs"),
         "SPLITDECONV_RUN": json.dumps(
             {
                 "run": run.name,
