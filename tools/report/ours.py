@@ -63,8 +63,11 @@ def _speedups(tables: Tables, argument: tuple[str, str, str]) -> Reading:
     what, figure, processor = argument
     rows = tables.table(figure).query("part == 'deconv'")
     rows = rows[rows["processor"] == processor]
-    plain, skipping = (rows.loc[rows["variant"] == name, what] for name in ("sd", "sd-WA"))
+    plain, skipping, zeros = (
+        rows.loc[rows["variant"] == name, what] for name in ("sd", "sd-WA", "nzp-A")
+    )
     facts = _ends(plain, what) | {"other_low": skipping.min(), "other_high": skipping.max()}
+    facts |= {"zeros_low": zeros.min(), "zeros_high": zeros.max()}
     return Reading(tuple(plain), facts)
 
 

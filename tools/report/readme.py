@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tools.report.table import Row, counts
 
-HEADING = "## What holds of the paper"
+HEADING = "## Which claims of the paper hold"
 _SECTION = re.compile(rf"^{HEADING}\n.*?(?=^## )", re.MULTILINE | re.DOTALL)
 
 
@@ -16,11 +16,12 @@ def section(rows: Iterable[Row]) -> str:
     rows = list(rows)
     found = ", ".join(f"{count} {name}" for name, count in counts(rows).items())
     text = (
-        f"The report sets {len(rows)} claims of [the paper](https://arxiv.org/abs/1907.01773) "
-        f"beside what comes out here: {found}. `make reproduce` computes the table again, for "
-        "`build/report.html` and `build/report.pdf`, with sources, tolerances, an article and an "
-        "artifact appendix; it fails if a number has moved. The paper's full text was not at hand: "
-        "what is neither in its abstract nor in the authors' repository is quoted from memory."
+        f"The report compares {len(rows)} claims of [the paper](https://arxiv.org/abs/1907.01773), "
+        f"its repository and a peer with what comes out here: {found}. `make reproduce` computes "
+        "the table again, for `build/report.html` and `build/report.pdf`, with sources, "
+        "tolerances, an article and an artifact appendix; it fails if a number has moved. The "
+        "paper's full text was not available: what is neither in its abstract nor in the authors' "
+        "repository is quoted from memory."
     )
     lines = [
         HEADING,

@@ -13,7 +13,7 @@ from tools.report.verdict import LEFT_OUT, VERDICTS, verdict
 
 HEADINGS = (
     *("claim", "source", "published", "ours", "verdict", "why"),
-    *("notebook, command", "min", "tol."),
+    *("notebook, command", "minutes", "tolerance"),
 )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # At a page width of 800 pixels a point is one pixel, so that this is the smallest legible text.
 _SMALL, _LARGE = 9.5, 12.5
 _SIZE = 11.3, 4.3
-_SIDES = {"native": "than the chip's own operator", "nzp": "than inserting zeros"}
+_SIDES = {"native": "over the native operator", "nzp": "over inserting zeros"}
 _SIDE_COLOURS = {"native": COLOURS["split"], "nzp": COLOURS["nzp"]}
 _TICKS = (0.5, 1, 2, 4, 8, 16)
 _INK = "0.25"
@@ -72,12 +72,12 @@ def _idea(fig: "Figure", plan: SplitPlan) -> None:
         arrow = {"arrowstyle": "-|>", "color": _INK, "lw": 1.6}
         ax.annotate("", (end, top + ky / 2), (start, top + ky / 2), arrowprops=arrow)
     words = (
-        "An output pixel only meets filter weights of its own colour.\n"
+        "An output pixel only meets weights of its own colour.\n"
         "Each colour is an ordinary small convolution: nothing is\n"
         "multiplied by zero, nothing is approximated or retrained."
     )
     ax.text(0, 13.0, words, fontsize=_SMALL, color=_INK, va="top", linespacing=1.45)
-    _heading(fig, 0.006, "The idea: cut the filter by output phase")
+    _heading(fig, 0.006, "The idea: sort the filter by output pixel")
 
 
 def _same_image(fig: "Figure", images: Mapping[str, NumpyArray]) -> None:
@@ -85,7 +85,7 @@ def _same_image(fig: "Figure", images: Mapping[str, NumpyArray]) -> None:
     native, split = images["native"], images["split"]
     differing = int(np.count_nonzero(native != split))
     gap = np.abs(native.astype(int) - split.astype(int)).max(axis=-1)
-    words = f"difference: {differing:,} of\n{native.size:,} values"
+    words = f"difference: {differing:,} of\n{native.size:,} 8-bit values"
     pictures = [("native", native), ("split", split), (words, gap)]
     for row, (name, picture) in enumerate(pictures):
         ax = fig.add_axes((0.475, 0.635 - 0.285 * row, 0.1, 0.225))
@@ -121,10 +121,14 @@ def _gains(fig: "Figure", table: pd.DataFrame) -> None:
     ax.axvline(1, color="0.2", lw=1)
     ax.grid(axis="x", color="0.92")
     ax.set_axisbelow(True)
-    ax.set_xlabel("times faster: mean over networks, least to most", fontsize=_SMALL, x=0.1)
+    ax.set_xlabel(
+        "times faster; dot: mean of six networks, line: least to most", fontsize=_SMALL, x=0.1
+    )
     _legend(fig, table)
     means = table["native_mean"].dropna()
-    _heading(fig, 0.63, f"The gain: {means.min():.1f} to {means.max():.1f} times, by processor")
+    _heading(
+        fig, 0.6, f"Transposed convolutions: {means.min():.1f} to {means.max():.1f} times faster"
+    )
 
 
 def _legend(fig: "Figure", table: pd.DataFrame) -> None:

@@ -26,6 +26,6 @@ def test_each_form_is_a_line_from_least_to_greatest_and_the_control_is_alone():
         "control: one tap wrong",
     ]
     assert {"0.40", "0.70"} <= {text.get_text() for text in near.texts}
-    assert [text.get_text() for text in far.texts] == ["from 1e+13"]
+    assert [text.get_text() for text in far.texts] == ["from 1 × 10¹³"]
     assert near.get_xlim()[1] > 1
     assert far.get_xlim()[0] > 1

@@ -53,12 +53,12 @@ def test_every_tap_is_drawn_in_the_colour_of_its_phase(kernel, stride):
 
 
 def test_values_that_differ_are_counted(figure):
-    assert any("0 of\n90 values" in ax.get_xlabel() for ax in figure.axes)
+    assert any("0 of\n90 8-bit values" in ax.get_xlabel() for ax in figure.axes)
     assert "The same image" in words(figure)
     other = IMAGE.copy()
     other[2, 3] ^= 1
     figure = drawn(sd.plan((4, 4), 5, 2), other)
-    assert any("3 of\n90 values" in ax.get_xlabel() for ax in figure.axes)
+    assert any("3 of\n90 8-bit values" in ax.get_xlabel() for ax in figure.axes)
     assert "The same image" not in words(figure)
 
 
@@ -71,7 +71,7 @@ def test_gains_are_those_of_the_table(figure):
     assert [colour != "#ffffff" for colour in filled] == [True, True, False]
     lines = [tuple(line.get_xdata()) for line in ax.lines]
     assert lines[:3] == [(1.25, 3.0), (2.0, 5.0), (1.0, 6.0)]
-    assert "The gain: 1.5 to 4.3 times, by processor" in words(figure)
+    assert "Transposed convolutions: 1.5 to 4.3 times faster" in words(figure)
 
 
 def test_text_is_legible_at_800_pixels(figure):

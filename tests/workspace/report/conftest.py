@@ -20,7 +20,7 @@ def gains(processor, column, plain, **others):
     rows = [
         {"network": n, "part": "deconv", "variant": variant, column: times * gain}
         for n, gain in zip(SIX, plain, strict=True)
-        for variant, times in (("nzp", 0), ("sd", 1), ("sd-WA", 2))
+        for variant, times in (("nzp", 0), ("nzp-A", 3), ("sd", 1), ("sd-WA", 2))
     ]
     return pd.DataFrame(rows).assign(processor=processor, **others)
 
