@@ -11,4 +11,5 @@ from .ops import (
     conv2d_transpose as conv2d_transpose,
     conv3d_transpose as conv3d_transpose,
 )
+from .toolchains.models.export import export as export
 from .tuning.api import tune as tune

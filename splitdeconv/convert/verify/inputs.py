@@ -224,12 +224,12 @@ def read_inputs(given: Inputs, inputs: Sequence[Input]) -> list[Arrays]:
     Raises:
         SplitDeconvError: the file cannot be read, or names, lengths, shapes or types do not fit.
     """
-    held = list(given) if isinstance(given, Mapping) else _in_npz(given, lambda file: file.files)
+    held = list(given) if isinstance(given, Mapping) else in_npz(given, lambda file: file.files)
     names = [port.name for port in inputs if not port.default or port.name in held]
     inputs = [port for port in inputs if port.name in names]
     if sorted(held) != sorted(names):
         raise _misfit("names", ", ".join(names), ", ".join(map(str, held)) or "none")
-    values_by_name = given if isinstance(given, Mapping) else _in_npz(given, dict)
+    values_by_name = given if isinstance(given, Mapping) else in_npz(given, dict)
     arrays = {name: np.asarray(values) for name, values in values_by_name.items()}
     for port in inputs:
         values = arrays[port.name]
@@ -259,7 +259,7 @@ def _fits(declared: Sequence[int | None], shape: Sequence[int]) -> bool:
     )
 
 
-def _in_npz(path: str | os.PathLike[str], read: Callable[[NpzFile], _T]) -> _T:
+def in_npz(path: str | os.PathLike[str], read: Callable[[NpzFile], _T]) -> _T:
     """Apply `read` to an .npz file."""
     try:
         # NumPy assumes that other files are pickles and suggests allowing them.

@@ -1,4 +1,4 @@
-"""Export the benchmark networks from Keras to .onnx files, channels first, batch 1.
+"""Export Keras models of the layers of the benchmark networks to .onnx files, channels first.
 
 Transposed convolutions are padded explicitly, as in PyTorch's exports, or replaced with the
 zero-insertion baseline. `splitdeconv.convert` splits them.
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...convert import convert
-from ...core.geometry import Axis, known
-from ...core.plan import plan
+from ...core.geometry import Axis, known, resolve
 from ...core.typing import NumpyArray
-from ...errors import SplitDeconvError, check_choice
+from ...errors import check_choice
 from ...extras import require
 from .benchmark import FORMS, alone
+from .expressible import check, refusal
 
 if TYPE_CHECKING:
     import keras
@@ -58,29 +58,37 @@ def rewritten(model: "keras.Model", form: str, target: str = "generic") -> tuple
     return done.model, [form or "native" for form in kept]
 
 
-def export(model: "keras.Model", form: str = "native") -> bytes:
+def export(
+    model: "keras.Model", form: str = "native", *, batch: int = 1, dtype: str = "float32"
+) -> bytes:
     """Export a Keras model as .onnx.
 
     Args:
-        model: a channels-last model that uses each layer once. Images are channels first in the
-            file.
+        model: a channels-last float32 model that uses each layer once. Images are channels first
+            in the file.
         form: "native", or "nzp" for transposed convolutions with zero insertion.
+        batch: images per run.
+        dtype: "float32" or "float16", the type of all weights, inputs and outputs.
 
     Returns:
         The bytes of the file.
 
     Raises:
-        SplitDeconvError: onnx is missing, or the model has a layer that no benchmark network uses.
+        SplitDeconvError: onnx is missing, or the model has a layer, or a setting of one, that this
+            exporter does not know.
     """
     check_choice(form, ("native", "nzp"), "form")
-    return _Graph(model, form).build()
+    check_choice(dtype, ("float32", "float16"), "element type", "dtype")
+    check(model)
+    return _Graph(model, form, batch, dtype).build()
 
 
 class _Graph:
     """Nodes and constants, added layer by layer; tensors are named with numbers."""
 
-    def __init__(self, model: "keras.Model", form: str) -> None:
+    def __init__(self, model: "keras.Model", form: str, batch: int, dtype: str) -> None:
         self._model, self._form = model, form
+        self._batch, self._dtype = batch, dtype
         self._onnx = require("onnx", "onnx")
         self._nodes: list[Any] = []
         self._stored: list[Any] = []
@@ -94,10 +102,7 @@ class _Graph:
         for layer in self._model.layers:
             inputs = layer.input if isinstance(layer.input, list) else [layer.input]
             if type(layer).__name__ != "InputLayer":
-                make = getattr(self, f"_{type(layer).__name__.lower()}", None)
-                layout = getattr(layer, "data_format", "channels_last")
-                if make is None or layout != "channels_last":
-                    raise _unknown(layer)
+                make = getattr(self, f"_{type(layer).__name__.lower()}")
                 self._names[id(layer.output)] = make(layer, *(self._names[id(x)] for x in inputs))
         sinks, helper = [], self._onnx.helper
         for i, y in enumerate(self._model.outputs):
@@ -108,9 +113,10 @@ class _Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR).SerializeToString()
 
     def _port(self, name: str, tensor: Any) -> Any:
-        shape = [1, *tensor.shape[1:]]
+        shape = [self._batch, *tensor.shape[1:]]
         shape = [shape[i] for i in _TO_CHANNELS_FIRST] if len(shape) == 4 else shape
-        return self._onnx.helper.make_tensor_value_info(name, self._onnx.TensorProto.FLOAT, shape)
+        kind = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(self._dtype))
+        return self._onnx.helper.make_tensor_value_info(name, kind, shape)
 
     def _emit(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"{kind.lower()}_{len(self._nodes)}"
@@ -118,19 +124,24 @@ class _Graph:
         self._nodes.append(node)
         return name
 
-    def _constant(self, values: Any, dtype: str = "float32") -> str:
+    def _constant(self, values: Any, dtype: str | None = None) -> str:
         name = f"constant_{len(self._stored)}"
-        array = np.ascontiguousarray(np.asarray(values, dtype))
+        array = np.ascontiguousarray(np.asarray(values, dtype or self._dtype))
         self._stored.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
     def _reshape(self, layer: Any, x: str) -> str:
-        shape = [1, *layer.output.shape[1:]]
-        y = self._emit("Reshape", x, self._constant(shape, "int64"))
+        shape = [self._batch, *layer.output.shape[1:]]
+        y = self._emit("Reshape", self._last(layer, x), self._constant(shape, "int64"))
         return self._emit("Transpose", y, perm=_TO_CHANNELS_FIRST) if len(shape) == 4 else y
 
     def _flatten(self, layer: Any, x: str) -> str:
-        return self._emit("Flatten", self._emit("Transpose", x, perm=_TO_CHANNELS_LAST))
+        return self._emit("Flatten", self._last(layer, x))
+
+    def _last(self, layer: Any, x: str) -> str:
+        """A layer's input as Keras has it, channels last."""
+        is_image = len(layer.input.shape) == 4
+        return self._emit("Transpose", x, perm=_TO_CHANNELS_LAST) if is_image else x
 
     def _dense(self, layer: Any, x: str) -> str:
         y = self._emit("Gemm", x, self._constant(layer.kernel), *self._bias(layer))
@@ -144,11 +155,13 @@ class _Graph:
         return self._activated(layer, y)
 
     def _conv2dtranspose(self, layer: Any, x: str) -> str:
-        size, padding = tuple(layer.input.shape[1:3]), layer.padding.upper()
-        options = {"dilations": layer.dilation_rate}
-        axes = plan(size, layer.kernel_size, layer.strides, padding, **options).axes
-        if any(a.d > 1 for a in axes):
-            raise _unknown(layer)
+        axes = resolve(
+            layer.input.shape[1:3],
+            layer.kernel_size,
+            layer.strides,
+            layer.padding.upper(),
+            output_padding=layer.output_padding,
+        )
         make = self._inserted if self._form == "nzp" else self._transposed
         return self._activated(layer, make(x, np.asarray(layer.kernel), self._bias(layer), axes))
 
@@ -165,10 +178,12 @@ class _Graph:
         """Insert zeros with Pad and Reshape, then convolve with the mirrored filter."""
         (height, width), channels = axes, kernel.shape[3]
         n_h, n_w = (axis.n or 0 for axis in axes)  # a Keras model here has fixed sizes
-        apart = self._emit("Reshape", x, self._constant([1, channels, n_h, 1, n_w, 1], "int64"))
+        apart = self._emit(
+            "Reshape", x, self._constant([self._batch, channels, n_h, 1, n_w, 1], "int64")
+        )
         zeros = self._constant([0] * 9 + [height.s - 1, 0, width.s - 1], "int64")
         sizes = [n_h * height.s, n_w * width.s]
-        whole = self._constant([1, channels, *sizes], "int64")
+        whole = self._constant([self._batch, channels, *sizes], "int64")
         x = self._emit("Reshape", self._emit("Pad", apart, zeros), whole)
         after = [a.tail + a.p for a in axes]
         if min(after) < 0:  # zeros that no output reads
@@ -189,29 +204,40 @@ class _Graph:
         if name == "linear":
             return x
         if name not in _ACTIVATIONS:
-            raise _unknown(layer)
+            raise refusal(layer, f"the activation {name}")
         return self._emit(_ACTIVATIONS[name], x, **({"alpha": 0.2} if name == "leaky_relu" else {}))
 
     def _batchnormalization(self, layer: Any, x: str) -> str:
-        values = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+        values = (*self._affine(layer), layer.moving_mean, layer.moving_variance)
         constants = map(self._constant, values)
         return self._emit("BatchNormalization", x, *constants, epsilon=layer.epsilon)
 
     def _groupnormalization(self, layer: Any, x: str) -> str:
-        if layer.groups not in (-1, layer.input.shape[-1]):
-            raise _unknown(layer)
-        values = map(self._constant, (layer.gamma, layer.beta))
+        values = map(self._constant, self._affine(layer))
         return self._emit("InstanceNormalization", x, *values, epsilon=layer.epsilon)
+
+    def _affine(self, layer: Any) -> tuple[Any, Any]:
+        """Scale and offset of a normalization, which Keras can leave out."""
+        channels = layer.input.shape[-1]
+        gamma = np.ones(channels) if layer.gamma is None else layer.gamma
+        return gamma, np.zeros(channels) if layer.beta is None else layer.beta
+
+    def _relu(self, layer: Any, x: str) -> str:
+        return self._emit("Relu", x)
+
+    def _leakyrelu(self, layer: Any, x: str) -> str:
+        return self._emit("LeakyRelu", x, alpha=float(layer.negative_slope))
+
+    def _elu(self, layer: Any, x: str) -> str:
+        return self._emit("Elu", x, alpha=float(layer.alpha))
 
     def _rescaling(self, layer: Any, x: str) -> str:
         scaled = self._emit("Mul", x, self._constant(layer.scale))
         return self._emit("Add", scaled, self._constant(layer.offset))
 
     def _upsampling2d(self, layer: Any, x: str) -> str:
-        if layer.interpolation != "nearest":
-            raise _unknown(layer)
         settings = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        scales = self._constant([1, 1, *layer.size])
+        scales = self._constant([1, 1, *layer.size], "float32")
         return self._emit("Resize", x, "", scales, mode="nearest", **settings)
 
     def _maxpooling2d(self, layer: Any, x: str) -> str:
@@ -241,13 +267,3 @@ class _Graph:
 
     def _dropout(self, layer: Any, x: str) -> str:
         return x
-
-
-def _unknown(layer: Any) -> SplitDeconvError:
-    return SplitDeconvError(
-        "this layer cannot be exported to ONNX",
-        where=layer.name,
-        expected="a layer of the benchmark networks, channels last",
-        got=f"{type(layer).__name__} {layer.get_config()}"[:200],
-        fix="export the model with a tool of its framework and convert that file",
-    )
