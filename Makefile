@@ -68,7 +68,7 @@ endif
 endif
 
 .PHONY: executed
-.PHONY: FORCE help setup data test test-all test-lowest test-lab lint lab reproduce site bench measure peers lock clean
+.PHONY: FORCE help setup data test test-all test-lowest test-lab lint lab reproduce site bench measure edge-tpu peers lock clean
 
 help: ## Print this help
 	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
@@ -189,6 +189,9 @@ bench: $(READY) $(DATA) ## Time design-space sweeps on this machine: the other s
 
 measure: $(READY) $(DATA) ## Run the long measurements (benchmarks/measure_*.py) and update data/measured/*.csv
 	$(call scripts,$(MEASURE),benchmarks/measure_*.py)
+
+edge-tpu: $(READY) $(DATA) ## Write the networks as int8 files and the script that times them on an Edge TPU, into build/edge_tpu
+	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m tools.edge_tpu build/edge_tpu
 
 # The simulators want versions that the lock does not have: they live apart from it.
 # Both files are complete, so pip resolves nothing. The pinned setuptools builds the package without a wheel.

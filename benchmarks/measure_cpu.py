@@ -39,12 +39,6 @@ FORMS = {
 }
 KEY = ["network", "layer", "runtime", "dtype"]
 STEPS = {"layers": {"turns": 41, "budget": 8.0}, "whole": {"turns": 21, "budget": 30.0}}
-# Zero insertion at stride 32 is a thousand times the useful operations, and as many times the
-# memory.
-MOST_ZEROS = 100
-# Exporting 134 million weights takes 10 GB; the last two convolutions of VGG16 are none of those
-# measured.
-OPTIONS = {name: {"width": 512} for name in ("fcn32s", "fcn16s", "fcn8s")}
 ATTEMPTS = 3
 
 
@@ -79,7 +73,7 @@ def deconvs(name):
 
 def facts(part, name, layer):
     """Useful multiply-accumulates of what is timed, and the options it was built with."""
-    options = OPTIONS.get(name, {}) if part == "whole" else {}
+    options = benchmark.REDUCED.get(name, {}) if part == "whole" else {}
     macs = networks.layer_table(name, **options).set_index("name")["macs"]
     written = ", ".join(f"{option} {value}" for option, value in options.items())
     return {"macs": macs.sum() if part == "whole" else macs[layer], "options": written}
@@ -98,7 +92,7 @@ def sources(part, runtime, dtype, name):
 
 def exported(part, runtime, dtype, name):
     """What `sources` gives where nothing goes wrong."""
-    options = OPTIONS.get(name, {}) if part == "whole" else {}
+    options = benchmark.REDUCED.get(name, {}) if part == "whole" else {}
     if runtime == "litert":
         native = benchmark.network if part == "whole" else benchmark.layers
         made = native(name, dtype=dtype, **options)
@@ -117,7 +111,7 @@ def reasons(name, layer):
     rows = deconvs(name)
     rows = rows if layer == gains.WHOLE else rows[rows["name"] == layer]
     zeros = int((rows["stride_h"] * rows["stride_w"]).max())
-    return {"nzp": f"{zeros:,} times the useful operations"} if zeros > MOST_ZEROS else {}
+    return {"nzp": f"{zeros:,} times the useful operations"} if zeros > benchmark.MOST_ZEROS else {}
 
 
 def timed(runtime, dtype, make, reasons, turns, budget):

@@ -19,6 +19,7 @@ import pandas as pd
 from ...errors import SplitDeconvError, check_choice, check_count, check_seconds
 from ...limits.child import Child
 from .. import compiler as vendor
+from .brought import brought as brought
 from .log import COMPILER, TOTALS, failure, parse
 from .operators import check as check, checks as checks, operators_of
 

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 FORMS = ("native", "nzp", *FILE_FORMS)
 DTYPES = ("int8", "float32")
 
+#: Options of networks whose full size is too large to export: 134 million weights take 10 GB, and
+#: the last two convolutions of VGG16, which hold most of them, are no transposed ones.
+REDUCED = {name: {"width": 512} for name in ("fcn32s", "fcn16s", "fcn8s")}
+#: Zero insertion is not tried where it multiplies the useful operations, and the memory, by more.
+MOST_ZEROS = 100
+
 #: Mean red, green and blue that the VGG networks subtract (the models of Simonyan and Zisserman,
 #: arXiv 1409.1556, section 2.1; FCN's code, shelhamer/fcn.berkeleyvision.org, voc_layers.py, has
 #: the values as BGR).

@@ -15,6 +15,7 @@ from ...convert.report import Verification
 from ...core.typing import NumpyArray
 from ...errors import SplitDeconvError, check_choice, check_count
 from ...extras import require
+from ...formats.recognition.detect import detect
 from ...formats.registry import format_of
 from ...formats.site import Site
 from ...limits.sandbox import Progress
@@ -121,7 +122,7 @@ def export(
     given = source.inputs(name, built, samples, seed, quantized=dtype in tflite.ACTIVATIONS)
     tell(f"exporting to .{kind}")
     native = _native(built, kind, dtype, batch, given)
-    sites = format_of(kind).parse(native).sites()
+    sites = _sites(native)
     if not sites and deconv != "native":
         raise SplitDeconvError(
             "the model contains no transposed convolution: there is nothing to split",
@@ -131,9 +132,10 @@ def export(
             fix="deconv='native' (--deconv native) exports it as it is",
         )
     tell(f"rewriting as {deconv}")
-    data, forms, verification = _rewritten(
-        built, native, sites, kind, deconv, dtype, batch, progress
-    )
+    if (kind, deconv) == ("onnx", "nzp"):
+        data, forms, verification = _inserted(built, batch, dtype), ["nzp"] * len(sites), None
+    else:
+        data, forms, verification = in_form(native, deconv, progress=progress)
     tell("comparing with the Keras model")
     least = 2 if samples is None else 1
     feeds = typical.batches(given, batch, least)
@@ -190,30 +192,45 @@ def _native(
     return tflite.full_int8(data, dtype)
 
 
-def _rewritten(
-    model: keras.Model,
+def _inserted(model: keras.Model, batch: int, dtype: str) -> bytes:
+    """The .onnx file with zero insertion, which no rewriting of a file makes."""
+    from . import onnx
+
+    return onnx.export(model, "nzp", batch=batch, dtype=dtype)
+
+
+def in_form(
     native: bytes,
-    sites: Sequence[Site],
-    kind: str,
     deconv: str,
-    dtype: str,
-    batch: int,
-    progress: Progress | None,
+    target: str = "generic",
+    samples: int = 8,
+    progress: Progress | None = None,
 ) -> tuple[bytes, list[str], Verification | None]:
-    """The file in a form, the form of each transposed convolution, the proof against the native."""
+    """Rewrite a native file in another form, verified by value.
+
+    Args:
+        native: bytes of a .tflite or, unless it is to insert zeros, .onnx file.
+        deconv: one of `benchmark.FORMS`.
+        target: as for `splitdeconv.convert`; it chooses how the phases are interleaved.
+        samples: on how many inputs the two files are compared.
+        progress: called with the name of each stage.
+
+    Returns:
+        (bytes, form of each transposed convolution, comparison with the native file; None if it is
+        the native file).
+
+    Raises:
+        SplitDeconvError: it cannot be rewritten, or the result differs.
+    """
     if deconv == "native":
-        return native, ["native"] * len(sites), None
+        forms = ["native"] * len(_sites(native))
+        return native, forms, None
     if deconv != "nzp":
-        done = convert(native, form=deconv, progress=progress)
+        done = convert(native, target, deconv, samples=samples, progress=progress)
         chosen = [each.form or "native" for each in done.report.decisions]
         return bytes(done.model), chosen, done.report.verification
-    if kind == "onnx":
-        from . import onnx
-
-        data = onnx.export(model, "nzp", batch=batch, dtype=dtype)
-        return data, ["nzp"] * len(sites), None
     data, _ = benchmark.rewritten(native, "nzp")
-    proof = verify(native, data, progress=progress)
+    proof = verify(native, data, samples, progress=progress)
     if not proof:
         worst = next((each for each in proof.outputs if not each.passed), None)
         raise SplitDeconvError(
@@ -222,4 +239,9 @@ def _rewritten(
             expected="the native file's values",
             got=worst.finding if worst else "nothing to compare",
         )
-    return data, ["native" if site.problem else "nzp" for site in sites], proof
+    return data, ["native" if site.problem else "nzp" for site in _sites(native)], proof
+
+
+def _sites(native: bytes) -> list[Site]:
+    """The transposed convolutions of a file."""
+    return format_of(detect(native)).parse(native).sites()

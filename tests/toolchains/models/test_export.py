@@ -13,7 +13,9 @@ from splitdeconv import SplitDeconvError
 from splitdeconv.toolchains.models import agreement, source, tflite
 from splitdeconv.toolchains.models.benchmark import FORMS
 
-#: Kernel 5x4, strides 3 and 2: no two axes alike, phases of unequal size.
+# Keras, where it saves a model.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 BATCH = 2
 
 
