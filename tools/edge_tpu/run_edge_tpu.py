@@ -133,8 +133,11 @@ def measured(task):
     """Times of each form, and how far its outputs are from the first form's."""
     module, package = runtime()
     answer = {"versions": versions(package, task["delegate"]), "forms": {}}
-    if task["delegate"]:
-        module.load_delegate(task["delegate"])
+    try:
+        if task["delegate"]:
+            module.load_delegate(task["delegate"])
+    except (OSError, ValueError) as error:
+        return {"failed": f"the device cannot be used: {error}"}
     runs, outputs = {}, {}
     for form, path in task["paths"].items():
         try:
@@ -156,7 +159,8 @@ def measured(task):
                 seconds.append(time.perf_counter() - begin)
             times[form].append(float(np.median(seconds)))
     for form in names:
-        apart = [np.abs(a - b) for a, b in pairs(outputs[form], outputs[names[0]])]
+        ours, first = outputs[form], outputs[names[0]]
+        apart = [np.abs(ours[place] - first[place]) for place in range(len(first))]
         answer["forms"][form] = {
             "times": times[form],
             "lsb_max": max(int(gap.max()) for gap in apart),
@@ -164,11 +168,6 @@ def measured(task):
             "on_cpu": runs[form].on_cpu,
         }
     return answer
-
-
-def pairs(ours, theirs):
-    """The outputs of two files, in order."""
-    return [(ours[place], theirs[place]) for place in range(len(ours))]
 
 
 class Form:
