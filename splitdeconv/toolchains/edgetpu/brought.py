@@ -37,8 +37,8 @@ def brought(path: str | Path) -> pd.DataFrame:
         path: the file edge_tpu_results.csv.
 
     Returns:
-        The table; without rows if there is no file. ``processor`` tells times of the device from
-        times of its host's CPU.
+        The table; without rows if the file is missing. ``processor`` distinguishes times of the
+        device from times of its host's CPU.
 
     Raises:
         SplitDeconvError: the file is not such a table.

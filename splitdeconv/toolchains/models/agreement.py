@@ -89,10 +89,10 @@ def compare(
                 gaps = [max(g, _gap(a, b)) for g, a, b in zip(gaps, ours, again, strict=True)]
         if len(ours) != len(theirs):
             raise _unlike(f"{len(ours)} outputs", f"{len(theirs)}")
-        for place, (right, found) in enumerate(zip(ours, theirs, strict=True)):
-            tolerance = delta * greatest(right) + gaps[place]
+        for place, (expected, actual) in enumerate(zip(ours, theirs, strict=True)):
+            tolerance = delta * greatest(expected) + gaps[place]
             name = getattr(model.outputs[place], "name", str(place))
-            records.append(measure(name, right, found.astype(right.dtype), tolerance))
+            records.append(measure(name, expected, actual.astype(expected.dtype), tolerance))
     count = len(model.outputs)
     return tuple(merge(records[place::count]) for place in range(count))
 
@@ -123,13 +123,13 @@ def quantization(
         SplitDeconvError: the error of an output is as large as its deviation from its mean.
     """
     file = runner(data, "tflite")
-    right = [np.stack(each) for each in zip(*(_keras(model, feed) for feed in feeds), strict=True)]
-    found = [np.stack(each) for each in zip(*(file(feed) for feed in feeds), strict=True)]
+    floats = [np.stack(each) for each in zip(*(_keras(model, feed) for feed in feeds), strict=True)]
+    integers = [np.stack(each) for each in zip(*(file(feed) for feed in feeds), strict=True)]
     steps = _steps(data)
     words = []
-    for y, wanted, got, step in zip(model.outputs, right, found, steps, strict=True):
-        gap = np.abs(got.astype("float64") - wanted)
-        signal, error = float(np.std(wanted)), float(np.sqrt((gap**2).mean()))
+    for y, expected, actual, step in zip(model.outputs, floats, integers, steps, strict=True):
+        gap = np.abs(actual.astype("float64") - expected)
+        signal, error = float(np.std(expected)), float(np.sqrt((gap**2).mean()))
         if signal and error >= signal:
             raise SplitDeconvError(
                 "quantization destroys the model",
@@ -186,11 +186,11 @@ def _tflite(data: bytes) -> Run:
             cast = quantized(values, scale, zero, dtype) if scale else values.astype(dtype)
             interpreter.set_tensor(port["index"], cast)
         interpreter.invoke()
-        found = []
+        outputs = []
         for port in sinks:
             values, (scale, zero) = interpreter.get_tensor(port["index"]), port["quantization"]
-            found.append((values.astype("float64") - zero) * scale if scale else values)
-        return found
+            outputs.append((values.astype("float64") - zero) * scale if scale else values)
+        return outputs
 
     return run
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 FORMS = ("native", "nzp", *FILE_FORMS)
 DTYPES = ("int8", "float32")
 
-#: Options of networks whose full size is too large to export: 134 million weights take 10 GB, and
-#: the last two convolutions of VGG16, which hold most of them, are no transposed ones.
+#: Options of networks whose full size is too large to export: 134 million weights take 10 GB. The
+#: last two convolutions of VGG16 hold most of them, and neither is a transposed convolution.
 REDUCED = {name: {"width": 512} for name in ("fcn32s", "fcn16s", "fcn8s")}
 #: Zero insertion is not tried where it multiplies the useful operations, and the memory, by more.
 MOST_ZEROS = 100
