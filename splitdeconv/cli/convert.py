@@ -104,6 +104,13 @@ def _convert(
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="compare with the original by value")
     ] = True,
+    fold: Annotated[
+        bool,
+        typer.Option(
+            "--fold/--no-fold",
+            help="fold what follows (BatchNormalization, scales, biases; .onnx) into the layers",
+        ),
+    ] = True,
     samples: Samples = 8,
     inputs: Inputs = None,
     overwrite: Annotated[
@@ -130,6 +137,7 @@ def _convert(
             layers,
             verify,
             input_shape=shapes,
+            fold=fold,
             samples=samples,
             inputs=inputs,
             timeout=timeout,

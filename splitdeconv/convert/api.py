@@ -135,6 +135,7 @@ def convert(
     verify: bool = True,
     *,
     input_shape: InputShape | None = None,
+    fold: bool = True,
     samples: int = 8,
     seed: int = 0,
     inputs: Inputs | None = None,
@@ -165,6 +166,11 @@ def convert(
         layers: a regular expression; only transposed convolutions with a matching name, or a
             matching label in the output of `splitdeconv inspect`, are converted.
         verify: compare the result with the original by value, and reject it if it differs.
+        fold: fold a BatchNormalization and additions, subtractions, multiplications and divisions
+            by constants per channel, where they alone read a transposed convolution of an .onnx
+            model, into its filters and bias, and let a following activation follow each
+            convolution. The report names them. Without `verify`, nothing is folded; what cannot be
+            verified is converted without.
         samples, seed, inputs: as for `splitdeconv.verify`.
         timeout, memory: limits of the child process in seconds and GiB; by default they grow with
             the size of the file.
@@ -189,7 +195,15 @@ def convert(
         True
     """
     shapes = input_shapes.checked(input_shape)
-    options = Options(exchange.target_name(target), form, interleave, layers, static_batch, shapes)
+    options = Options(
+        exchange.target_name(target),
+        form,
+        interleave,
+        layers,
+        static_batch,
+        shapes,
+        fold=bool(fold and verify),
+    )
     options.check()
     if is_keras(model):
         return _convert_here(model, options, verify, samples, seed, inputs)

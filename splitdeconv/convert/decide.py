@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from sys import maxsize
 
 from ..core.forms import FILE_FORMS, FILE_INTERLEAVES, depth_to_space_fits
@@ -105,6 +106,19 @@ def decide(
     if SplitPlan(site.axes, site.groups, chosen).fixed:
         reasons.append("it is valid only for the declared feature map of one element")
     return Decision(site, "convert", chosen, interleave or possible[0], "; ".join(reasons))
+
+
+def folding(decision: Decision) -> Decision:
+    """A decision that also folds what can be folded, and says so; others stay as they are."""
+    folded = decision.site.foldable
+    if decision.verdict != "convert" or not folded:
+        return decision
+    parts = [decision.reason]
+    names = [f"{one.operator} {one.name}" for one in folded if not one.moved]
+    if names:
+        parts.append(f"folds {', '.join(names)}")
+    parts += [f"moves {one.operator} {one.name} to its convolutions" for one in folded if one.moved]
+    return replace(decision, reason="; ".join(parts), folded=folded)
 
 
 def interleaves(site: Site) -> list[str]:

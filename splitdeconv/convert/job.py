@@ -6,6 +6,7 @@ Tasks and results are plain values and files.
 import gc
 import mmap
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,21 @@ def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
     options = verb.options
     options.check()
     kind = _begin(files, folder)
+    report = _rewritten(kind, verb, files, folder)
+    proof = report.verification
+    if proof is not None and not proof and report.folded:
+        unfolded = replace(verb, options=replace(options, fold=False))
+        report = _rewritten(kind, unfolded, files, folder)
+        report = report.with_(notes=(*report.notes, unproven(proof)))
+    if report.verification is not None:
+        check(report.verification, files.where, options.fixes)
+    return report.to_dict()
+
+
+def _rewritten(kind: str, verb: Convert, files: Files, folder: Path) -> Report:
+    """Write the converted model as "output"; verify it if requested."""
     _enter(folder, "rewriting the model")
-    output = folder / "output"
+    output, options = folder / "output", verb.options
     result, report = rewrite(
         kind, format_of(kind).source(files.model), _beside(files), options, output
     )
@@ -72,10 +86,15 @@ def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
         # Runtimes read the files themselves, so free the memory first.
         del result
         gc.collect()  # models may be part of reference cycles
-        verification = _compare(kind, files, output, verb, report)
-        report = report.with_(verification=verification)
-        check(verification, files.where, options.fixes)
-    return report.to_dict()
+        report = report.with_(verification=_compare(kind, files, output, verb, report))
+    return report
+
+
+def unproven(verification: Verification) -> str:
+    """The note on operators that were not folded, because the result differed from the original."""
+    first = next((output for output in verification.outputs if not output.passed), None)
+    why = "could not be verified" if first is None else f"output {first.name}: {first.finding}"
+    return f"nothing was folded into the layers: the result would not agree ({why})"
 
 
 def _save(result: bytes | Path, output: Path) -> int:

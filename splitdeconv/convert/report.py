@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.forms import COUNTS
 from ..core.geometry import Axis
-from ..formats.site import Decision, Site
+from ..formats.site import Decision, Folded, Site
 from .verify.difference import Output
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ class Report:
         """How many transposed convolutions were rewritten."""
         return self.count("convert")
 
+    @property
+    def folded(self) -> int:
+        """How many operators behind transposed convolutions were folded into them or moved."""
+        return sum(len(decision.folded) for decision in self.decisions)
+
     def count(self, verdict: str) -> int:
         """How many decisions have this verdict."""
         return sum(decision.verdict == verdict for decision in self.decisions)
@@ -140,7 +145,9 @@ def _layer(decision: Decision) -> dict[str, Any]:
     """A decision as plain values."""
     site = decision.site
     axes = None if site.axes is None else [asdict(axis) for axis in site.axes]
-    return decision.row() | {"axes": axes, "problem": site.problem, "bound": site.bound}
+    folded = [asdict(one) for one in decision.folded]
+    more = {"axes": axes, "problem": site.problem, "bound": site.bound, "folded": folded}
+    return decision.row() | more
 
 
 def _decision(layer: Mapping[str, Any]) -> Decision:
@@ -150,4 +157,5 @@ def _decision(layer: Mapping[str, Any]) -> Decision:
     names = ("name", "operator", "dtype", "problem", "bound", *numbers)
     counts = {name: layer[name] for name in COUNTS}
     site = Site(axes=axes, counts=counts, **{name: layer[name] for name in names})
-    return Decision(site, *(layer[name] for name in ("verdict", "form", "interleave", "reason")))
+    decided = (layer[name] for name in ("verdict", "form", "interleave", "reason"))
+    return Decision(site, *decided, folded=tuple(Folded(**one) for one in layer["folded"]))

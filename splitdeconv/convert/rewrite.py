@@ -16,7 +16,7 @@ from ..formats import input_shapes, unseen
 from ..formats.model import Model
 from ..formats.registry import format_of
 from ..formats.site import Decision, Site, tally
-from .decide import decide_all
+from .decide import decide_all, folding
 from .report import Report
 from .targets import Target, load_target
 from .variants import Variant, chosen
@@ -36,6 +36,7 @@ class Options:
         target, form, interleave, layers, static_batch, input_shape: as there.
         choices: for each transposed convolution, in the model's order, the variant to compute it
             in, as text, and the reason; None to let the target and the other options decide.
+        fold: as there.
     """
 
     target: str = "generic"
@@ -45,6 +46,7 @@ class Options:
     static_batch: int | None = None
     input_shape: dict[str, tuple[int, ...]] | None = None
     choices: tuple[tuple[str, str], ...] | None = None
+    fold: bool = True
 
     @property
     def fixes(self) -> bool:
@@ -59,10 +61,10 @@ class Options:
     def decide(self, sites: Iterable[Site]) -> tuple[Decision, ...]:
         """One decision per site."""
         decided = decide_all(sites, self.device, self.form, self.interleave, self.layers)
-        if self.choices is None or not decided:
-            return tuple(decided)
-        pairs = zip(decided, self.choices, strict=True)
-        return tuple(chosen(one, Variant.of(text), reason) for one, (text, reason) in pairs)
+        if self.choices is not None and decided:
+            pairs = zip(decided, self.choices, strict=True)
+            decided = [chosen(one, Variant.of(text), reason) for one, (text, reason) in pairs]
+        return tuple(folding(one) if self.fold else one for one in decided)
 
     def check(self) -> None:
         """Reject invalid options before any model is read.

@@ -1,8 +1,9 @@
 """One rewritten operator cut out of both models and made runnable.
 
 The cut takes everything between the tensor that the transposed convolution reads and the tensor it
-writes, with the model's own weights. Both tensors keep their names in the converted model. The cut
-is made from the files alone, without the code that rewrote them.
+writes, with the model's own weights. Both tensors keep their names in the converted model, except
+where operators behind the transposed convolution were folded into it: the cut then ends at the
+result of the last of these. It is made from the files alone, without the code that rewrote them.
 """
 
 from dataclasses import dataclass

@@ -39,9 +39,10 @@ class Model(Protocol):
         Args:
             decisions: about the sites that `sites` returned last, not yet carried out.
         """
-        going = Counter(
-            decision.site.operator for decision in decisions if decision.verdict == "convert"
-        )
+        converted = [decision for decision in decisions if decision.verdict == "convert"]
+        going = Counter(decision.site.operator for decision in converted)
+        folded = (one for decision in converted for one in decision.folded if not one.moved)
+        going.update(one.operator for one in folded)
         staying: list[tuple[Any, ...]] = []
         for name, version in self.operators():
             if going[name]:

@@ -26,6 +26,21 @@ DTYPES = (
 
 
 @dataclass(frozen=True)
+class Folded:
+    """An operator behind a transposed convolution that the rewritten one takes over.
+
+    Args:
+        operator: its kind.
+        name: its name in the file, or that of its result.
+        moved: whether it follows each convolution instead of becoming part of filters and bias.
+    """
+
+    operator: str
+    name: str
+    moved: bool = False
+
+
+@dataclass(frozen=True)
 class Site:
     """One transposed convolution found in a model.
 
@@ -46,6 +61,7 @@ class Site:
             more of them than the plan states.
         computes: the type of its sums where the stored filters have another one, which is converted
             before use; empty where it is that of `dtype`.
+        foldable: the operators behind it that the rewritten convolutions can take over, in order.
     """
 
     name: str
@@ -62,6 +78,7 @@ class Site:
     bound: str | None = None
     counts: dict[str, int | None] = field(default_factory=dict, compare=False, repr=False)
     computes: str = field(default="", compare=False, repr=False)
+    foldable: tuple[Folded, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def geometry(self) -> str:
@@ -113,6 +130,7 @@ class Decision:
         interleave: "concat", "depth_to_space", "batch_to_space" or "transpose" when converting,
             else None.
         reason: the reason, as text for the user.
+        folded: those of the site's `foldable` operators that are taken over: all or none.
     """
 
     site: Site
@@ -120,6 +138,7 @@ class Decision:
     form: str | None
     interleave: str | None
     reason: str
+    folded: tuple[Folded, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """One flat record with the columns of `inspect`."""

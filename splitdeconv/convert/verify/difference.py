@@ -40,6 +40,9 @@ from ...formats.site import Site
 
 _ROUNDOFF = {"float64": 2.0**-53}
 _HALF = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
+#: Roundings that folding an operator saves or adds: a BatchNormalization computes six times, and
+#: the folded filters and bias are rounded once.
+_PER_FOLDED = 7
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
             precision in single precision. TFLite does; ONNX Runtime computes a quantized
             ConvTranspose in float32. For computation in half precision, sums are assumed to be
             accumulated in float32 and rounded after the sum, the bias and the activation, in both
-            models.
+            models. A folded operator adds its own result in one model, and the folded filters in
+            the other.
     """
     delta = 0.0
     for site in sites:
@@ -111,7 +115,9 @@ def rounding(sites: Iterable[Site], exact_sums: bool = False) -> float:
         terms = taps * (site.in_channels or 1) // site.groups + 2
         kind = site.computes or site.dtype
         u = _ROUNDOFF.get(kind, 2.0**-24)
-        halves = 0.0 if exact_sums else 6 * _HALF.get(kind, 0.0)
+        folded = sum(not one.moved for one in site.foldable)
+        terms += _PER_FOLDED * folded
+        halves = 0.0 if exact_sums else (6 + 2 * folded) * _HALF.get(kind, 0.0)
         delta += 2 * terms * u / (1 - terms * u) + halves
     return delta
 

@@ -86,8 +86,10 @@ class _Parts:
     ) -> None:
         onnx = require("onnx", "onnx")
         parse = onnx.load_model_from_string
-        sinks = {site.key.node.output[0]: site.key.computes for site in sites}
-        firsts = [parse(part.original).graph.input[0] for part in cuts]
+        graphs = [parse(part.original).graph for part in cuts]
+        lasts = [graph.output[0] for graph in graphs]
+        sinks = {port.name: port.type.tensor_type.elem_type for port in lasts}
+        firsts = [graph.input[0] for graph in graphs]
         sources = {port.name: port.type.tensor_type.elem_type for port in firsts}
         exposed, rest = parse(content(pair.converted)), parse(content(pair.original))
         _put_out(exposed.graph, sources | sinks)
@@ -99,7 +101,7 @@ class _Parts:
         )
         _put_out(rest.graph, sources)
         self._sources = [port.name for port in firsts]
-        self._sinks = [site.key.node.output[0] for site in sites]
+        self._sinks = [port.name for port in lasts]
         self._exposed, self._rest = (
             load(pair.format, model.SerializeToString(), path, kernels)[""]
             for model, path in ((exposed, pair.converted_path), (rest, pair.path))

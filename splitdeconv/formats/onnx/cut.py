@@ -38,15 +38,37 @@ def cut(
         UncutError: the operator cannot be cut out.
     """
     parse = require("onnx", "onnx").load_model_from_string
+    models = [parse(content(model)) for model in (original, converted)]
+    sink = _sink(*models, site.key)
+    names = ("original", "converted")
     parts = [
-        _subnet(parse(content(model)), site, None if folder is None else folder / f"{name}.onnx")
-        for name, model in (("original", original), ("converted", converted))
+        _subnet(model, site, sink, None if folder is None else folder / f"{name}.onnx")
+        for name, model in zip(names, models, strict=True)
     ]
-    return Cut(parts[0], parts[1], grid_behind(site.key))
+    return Cut(parts[0], parts[1], grid_behind(site.key, sink))
 
 
-def _subnet(model: ModelProto, site: Site, file: Path | None) -> bytes | Path:
-    """A model of the nodes between the input and the output of the site.
+def _sink(original: ModelProto, converted: ModelProto, this: Found | None) -> str:
+    """The value at which the part of a site ends: the first one that both models compute.
+
+    Where operators behind the site were folded into it, the converted model has neither the
+    output of the site nor the values between them. Each of these had one reader.
+    """
+    graphs = [scopes(model) for model in (original, converted)]
+    if this is None or len(graphs[1]) <= this.place:
+        raise UncutError("the converted model does not have it in the same place")
+    ours, theirs = (every[this.place] for every in graphs)
+    name = this.node.output[0]
+    while name not in theirs.producers:
+        readers = [node for node in ours.graph.node if name in node.input]
+        if len(readers) != 1 or name in ours.outputs:
+            raise UncutError(f"the converted model does not compute {name!r}")
+        name = readers[0].output[0]
+    return name
+
+
+def _subnet(model: ModelProto, site: Site, sink: str, file: Path | None) -> bytes | Path:
+    """A model of the nodes between the input of the site and a value behind it.
 
     It is written to `file` if one is given and no other file is needed, or else returned as bytes.
     Where the input is dequantized, the part begins at the integers. Other values that it needs
@@ -54,9 +76,7 @@ def _subnet(model: ModelProto, site: Site, file: Path | None) -> bytes | Path:
     """
     helper = require("onnx", "onnx").helper
     this, every = site.key, scopes(model)
-    if this is None or len(every) <= this.place:
-        raise UncutError("the converted model does not have it in the same place")
-    scope, sink = every[this.place], this.node.output[0]
+    scope = every[this.place]
     source, kind = _source(this)
     sizes = [axis.n for axis in site.known_axes]
     shape = [site.batch, site.in_channels, *sizes]
@@ -129,9 +149,14 @@ def _source(this: Found) -> tuple[str, int]:
     return before.input[0], tensor.data_type
 
 
-def grid_behind(this: Found) -> Grid | None:
-    """The grid of the QuantizeLinear that alone reads an ONNX site, if its scale is known."""
-    scope, name = this.scope, this.node.output[0]
+def grid_behind(this: Found, name: str) -> Grid | None:
+    """The grid of the QuantizeLinear that alone reads a value, if its scale is known.
+
+    Args:
+        this: the site at which the part of the model begins.
+        name: the value at which it ends.
+    """
+    scope = this.scope
     readers = [node for node in scope.graph.node if name in node.input]
     if len(readers) != 1 or readers[0].op_type != "QuantizeLinear":
         return None

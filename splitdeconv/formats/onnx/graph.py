@@ -205,15 +205,15 @@ def sweep(model: ModelProto, names: Collection[str]) -> None:
             unused = unread - scope.overridable
             gone |= unused
             for values in (scope.graph.initializer, scope.graph.input) if unused else ():
-                _drop(values, unused, "name")
+                drop(values, unused, "name")
         if not gone:
             return
         for scope in every:
             for values, key in (("value_info", "name"), ("quantization_annotation", "tensor_name")):
-                _drop(getattr(scope.graph, values, []), gone, key)
+                drop(getattr(scope.graph, values, []), gone, key)
 
 
-def _drop(values: MutableSequence[Any], names: Collection[str], key: str) -> None:
+def drop(values: MutableSequence[Any], names: Collection[str], key: str) -> None:
     """Remove the messages of a repeated field whose `key` is in `names`."""
     for index in reversed([i for i, value in enumerate(values) if getattr(value, key) in names]):
         del values[index]

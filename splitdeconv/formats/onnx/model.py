@@ -37,7 +37,7 @@ from ..model import Model
 from . import unseen
 from .graph import DEFAULT_DOMAINS, scopes, subgraphs
 from .parse import parse
-from .rewrite.replace import rewrite
+from .rewrite.replace import Change, rewrite
 from .shapes.fix import fix, inputs_of
 from .shapes.types import known_types, withdraw
 from .sites import find, find_foreign
@@ -171,7 +171,9 @@ class OnnxModel(Model):
                 )
         if chosen:
             withdraw(self._scopes, self._types)
-            changes = [(d.site.key, d.form or "", d.interleave or "") for d in chosen]
+            changes = [
+                Change(d.site.key, d.form or "", d.interleave or "", bool(d.folded)) for d in chosen
+            ]
             rewrite(self._model, self._scopes, changes, self._folder)
             self._data, self._scopes, self._types, self._found = None, [], [], []
 
@@ -185,7 +187,7 @@ class OnnxModel(Model):
             this.node = next(
                 node for node in scope.graph.node if node.output[:1] == this.node.output[:1]
             )
-            this.scope, this.weights, this.bias = scope, None, None
+            this.scope, this.weights, this.bias, this.tail = scope, None, None, None
         self._scopes, self._types, self._found, self._held = [], [], [], []
 
     def serialize(self) -> bytes:

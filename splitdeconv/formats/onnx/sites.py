@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from ...errors import SplitDeconvError
 from ..finite import describe
 from ..site import Site
+from .folding.tail import tail_of
 from .follow import can_follow, is_linear, type_behind
-from .graph import DEFAULT_DOMAINS, Source, trace
+from .graph import DEFAULT_DOMAINS, Source, trace, uses
 from .shapes.geometry import cannot, geometry
 from .unseen import MICROSOFT
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
     from ...core.geometry import Axis
+    from .folding.tail import Tail
     from .graph import Known, Read, Scope, ValueType
 
 # With channels first, "concat" needs one Reshape per phase along the last axis, and "transpose" two
@@ -52,11 +54,17 @@ class Found:
     computes: int = 0  # data type of the sums
     batch: int | None = None  # None where open
     problem: str | None = None
+    tail: Tail | None = None  # what follows and can be folded
 
     @property
     def name(self) -> str:
         """The name of the node, or of its output."""
         return self.node.name or self.node.output[0]
+
+    @property
+    def out_channels(self) -> int:
+        """The output channels of all groups."""
+        return self.shape[1] * self.groups
 
 
 def find(
@@ -73,12 +81,25 @@ def find(
     Returns:
         List of (`Found`, `Site`), in the order of the scopes.
     """
-    return [
+    pairs = [
         _look(scope, place, node, known, read)
         for place, (scope, known) in enumerate(zip(every, types, strict=True))
         for node in scope.graph.node
         if node.op_type == "ConvTranspose" and node.domain in DEFAULT_DOMAINS and node.output
     ]
+    if read is None:
+        return pairs
+    count = uses(every)
+    return [(this, _with_tail(this, site, count, read)) for this, site in pairs]
+
+
+def _with_tail(this: Found, site: Site, count: Mapping[str, int], read: Read) -> Site:
+    """The site with what can be folded into it, which is recorded in `this` as well."""
+    try:
+        this.tail = None if this.problem else tail_of(this, count, read)
+    except SplitDeconvError:  # its constants are in a file that cannot be read
+        return site
+    return site if this.tail is None else replace(site, foldable=this.tail.records())
 
 
 def find_foreign(every: Iterable[Scope], defined: Collection[tuple[str, str]]) -> list[Site]:

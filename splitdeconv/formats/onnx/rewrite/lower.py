@@ -47,6 +47,7 @@ def lower(
     *,
     quantize: Callable[[Value], Value] | None = None,
     requantize: Callable[[Value], Value] | None = None,
+    activate: Callable[[Value], Value] | None = None,
 ) -> Value:
     """Emit a planned transposed convolution.
 
@@ -64,6 +65,7 @@ def lower(
         dtype: NumPy type of the values.
         quantize: applied to the result of each convolution; None for nothing.
         requantize: applied to slices of the input; None for nothing.
+        activate: an elementwise activation, applied right after each convolution; None for nothing.
 
     Returns:
         The output value, ``(N, channels, *spatial)``.
@@ -82,11 +84,11 @@ def lower(
         block = None
         if weights is not None:
             part = _cut(ops, plan, convolution, x, inputs, requantize)
-            block = _convolve(ops, plan, convolution, part, weights, bias)
+            block = _convolve(ops, plan, convolution, part, weights, bias, activate)
         blocks.append(block)
     if quantize is not None:
         blocks = [None if y is None else quantize(y) for y in blocks]
-    filled = _fill_empty(ops, plan, blocks, bias, channels, dtype)
+    filled = _fill_empty(ops, plan, blocks, bias, channels, dtype, activate)
     joins: dict[str, Callable[[Ops[Value], SplitPlan, Sequence[Value], int], Value]] = {
         "concat": _join_by_concat,
         "depth_to_space": _join_by_space,
@@ -140,6 +142,7 @@ def _convolve(
     cut: tuple[Value, _Pads],
     filters: Value,
     bias: Callable[[int], Value] | None,
+    activate: Callable[[Value], Value] | None,
 ) -> Value:
     """One Conv with all attributes given; its channels are ordered by (phase, output channel)."""
     x, pads = cut
@@ -154,6 +157,7 @@ def _convolve(
         pads=[before for before, _ in pads] + [after for _, after in pads],
         group=plan.groups,
     )
+    y = y if activate is None else activate(y)
     if plan.groups == 1 or phases == 1:
         return y
     parts = ops.split(y, plan.groups * phases, 1)
@@ -167,6 +171,7 @@ def _fill_empty(
     bias: Callable[[int], Value] | None,
     channels: int,
     dtype: npt.DTypeLike,
+    activate: Callable[[Value], Value] | None,
 ) -> list[Value]:
     """The bias, or zeros, for phases without taps: as large as the others, finite for any input."""
     present = [block for block in blocks if block is not None]
@@ -179,7 +184,7 @@ def _fill_empty(
         value = ops.concat(
             [ops.reshape(bias(1), [1, channels, *ones])] * len(plan.convolutions[0].phases), 1
         )
-    fill = ops.expand(value, present[0], dtype)
+    fill = ops.expand(value if activate is None else activate(value), present[0], dtype)
     return [fill if block is None else block for block in blocks]
 
 

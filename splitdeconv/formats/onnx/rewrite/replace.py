@@ -6,15 +6,16 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ....core.plan import SplitPlan
 from ....errors import SplitDeconvError
 from ....extras import require
+from ..folding.tail import folded_parts
 from ..follow import INT8, UINT8, Follower, dequantized_type, may_saturate
-from ..graph import sweep, uses
+from ..graph import drop, sweep, uses
 from ..shapes.types import declared
 from ..tensors import array
 from ..weights import stack_in_graph
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
     from ....core.typing import NumpyArray
+    from ..folding.tail import Tail
     from ..graph import Read, Scope
     from ..sites import Found
 
@@ -33,10 +35,19 @@ if TYPE_CHECKING:
 MOST_FILTERS = 2**26
 
 
+class Change(NamedTuple):
+    """What to do with one site: the `Found`, a form, an interleave, and whether to fold."""
+
+    this: Found
+    form: str
+    interleave: str
+    fold: bool = False
+
+
 def rewrite(
     model: ModelProto,
     every: Sequence[Scope],
-    chosen: Iterable[tuple[Found, str, str]],
+    chosen: Iterable[Change],
     folder: str | Path | None,
 ) -> None:
     """Rewrite some sites of a model in place.
@@ -44,7 +55,7 @@ def rewrite(
     Args:
         model: the ModelProto.
         every: its scopes, in which the sites were found.
-        chosen: (`Found`, form, interleave) for each.
+        chosen: the changes.
         folder: where external data is.
 
     Raises:
@@ -54,12 +65,18 @@ def rewrite(
     constants: dict[tuple[Hashable, ...], str] = {}
     replaced: dict[Scope, dict[str, list[NodeProto]]] = {scope: {} for scope in every}
     unused: set[str] = set()
-    for this, form, interleave in chosen:
+    for this, form, interleave, fold in chosen:
         ops = GraphOps(this.scope, names, this.name, constants, model.ir_version, not this.batch)
-        y = _emit(ops, this, SplitPlan(this.axes, this.groups, form), interleave, folder, count)
-        replaced[this.scope][this.node.output[0]] = ops.finish(y, this.node.output[0])
-        unused |= _feeding(this)
-        _declare(this)
+        tail = this.tail if fold else None
+        plan = SplitPlan(this.axes, this.groups, form)
+        y = _emit(ops, this, plan, interleave, folder, count, tail)
+        gone = [node.output[0] for node in (this.node, *(tail.every if tail else ()))]
+        # In the last one's place, everything that the new nodes read has been computed.
+        replaced[this.scope] |= {name: [] for name in gone}
+        replaced[this.scope][gone[-1]] = ops.finish(y, gone[-1])
+        drop(getattr(this.scope.graph, "value_info", []), gone[:-1], "name")
+        unused |= _feeding(this) | (tail.feeding(this.scope) if tail else set())
+        _declare(this, gone[-1])
     # Inner graphs first: inserting a node copies the graphs in it.
     for scope in reversed(every):
         if replaced[scope] or scope.prelude:
@@ -80,8 +97,9 @@ def _emit(
     interleave: str,
     folder: str | Path | None,
     count: Mapping[str, int],
+    tail: Tail | None,
 ) -> str:
-    """The nodes for one site; returns the value that replaces its output."""
+    """The nodes for one site and its tail; returns the value that replaces their output."""
     onnx = require("onnx", "onnx")
     groups, rank = plan.groups, len(this.shape)
     channels = this.shape[1] * groups
@@ -89,17 +107,6 @@ def _emit(
 
     def read(tensor: TensorProto) -> NumpyArray:
         return array(tensor, folder)
-
-    quantized = True
-    if this.weights is None:
-        filters = cut_at_run_time(ops, this, plan, read)
-    else:
-        reads = dequantized_type(this.scope, this.node.input[0])
-        risky = reads in (INT8, UINT8) and may_saturate(this.weights, this.scope, read)
-        # Several signed convolutions are not quantized one by one, so none is computed in integers.
-        unsigned = risky and (reads == UINT8 or len(plan.convolutions) == 1)
-        quantized = not risky or reads == UINT8
-        filters = Follower(ops, this.weights, read, groups, rank, unsigned).filters(plan)
 
     @cache
     def bias(phases: int) -> str:
@@ -109,7 +116,19 @@ def _emit(
             return stack_in_graph(ops, this.node.input[2], groups, phases, channels)
         return Follower(ops, this.bias, read, groups, 1).bias(phases)
 
-    biased = len(this.node.input) > 2 and this.node.input[2]
+    quantized = True
+    biased = bias if len(this.node.input) > 2 and this.node.input[2] else None
+    if tail is not None and tail.nodes:
+        filters, biased = folded_parts(ops, plan, this, tail, read)
+    elif this.weights is None:
+        filters = cut_at_run_time(ops, this, plan, read)
+    else:
+        reads = dequantized_type(this.scope, this.node.input[0])
+        risky = reads in (INT8, UINT8) and may_saturate(this.weights, this.scope, read)
+        # Several signed convolutions are not quantized one by one, so none is computed in integers.
+        unsigned = risky and (reads == UINT8 or len(plan.convolutions) == 1)
+        quantized = not risky or reads == UINT8
+        filters = Follower(ops, this.weights, read, groups, rank, unsigned).filters(plan)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(this.computes)
     quantize = _quantizer(ops, this, plan, count, read) if quantized else None
     quantize = quantize or _barrier(ops, this, plan, dtype)
@@ -120,12 +139,19 @@ def _emit(
         interleave,
         x,
         filters,
-        bias if biased else None,
+        biased,
         channels,
         dtype,
         quantize=quantize,
         requantize=_requantizer(ops, this),
+        activate=_activation(ops, tail),
     )
+
+
+def _activation(ops: GraphOps, tail: Tail | None) -> Callable[[str], str] | None:
+    """A function that applies the activation of a tail; None if it has none."""
+    node = None if tail is None else tail.activation
+    return None if node is None else lambda value: ops.repeat(node, [value, *node.input[1:]])
 
 
 def _check_growth(this: Found, plan: SplitPlan) -> None:
@@ -250,14 +276,13 @@ def _feeding(this: Found) -> set[str]:
     return names
 
 
-def _declare(this: Found) -> None:
+def _declare(this: Found, name: str) -> None:
     """Correct declared output lengths to those of ONNX Runtime, which the result will have.
 
     The rank is declared where it was inferred before: inference stops at a Reshape to computed
     lengths, and ONNX Runtime runs no Scan whose body has an output of unknown rank.
     """
     onnx = require("onnx", "onnx")
-    name = this.node.output[0]
     unknown = [None, this.shape[1] * this.groups, *[None] * len(this.axes)]
     values = [value for value in declared(this.scope.graph) if value.name == name]
     if not values and not this.scope.function:

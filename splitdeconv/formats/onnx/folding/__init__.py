@@ -1,0 +1,1 @@
+"""Fold what follows a transposed convolution into its filters and bias."""
