@@ -228,8 +228,8 @@ def test_what_overflows_on_the_way_is_not_folded():
     assert [name for _, name, _ in foldable(case.model(after, "z"))] == ["m", "z"]
 
 
-@pytest.mark.parametrize("kind", ["Elu", "Softplus", "PRelu", "Softmax"])
-def test_only_activations_that_runtimes_fuse_are_moved(kind):
+@pytest.mark.parametrize("kind", ["Sigmoid", "Tanh", "HardSigmoid", "Elu", "PRelu", "Softmax"])
+def test_only_activations_that_runtimes_fuse_with_gain_are_moved(kind):
     case = Case(2, 1, (2, 3))
     case.stored["slope"] = case.shaped(case.vector())
     inputs = ["y", "slope"] if kind == "PRelu" else ["y"]
