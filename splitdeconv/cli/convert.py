@@ -108,7 +108,7 @@ def _convert(
         bool,
         typer.Option(
             "--fold/--no-fold",
-            help="fold what follows (BatchNormalization, scales, biases; .onnx) into the layers",
+            help="fold a following BatchNormalization, scale or bias into a layer (.onnx)",
         ),
     ] = True,
     samples: Samples = 8,

@@ -12,6 +12,8 @@ from splitdeconv import cli
 from tests.cli.files import CASE, MODELS, listing
 from tests.convert.test_api import no_deconv
 from tests.convert.verify.test_compare import spoiled
+from tests.formats.onnx.folding.cases import Case
+from tests.formats.onnx.models import node
 from tests.formats.tflite.models import deconv_model, operators
 
 
@@ -45,6 +47,23 @@ def test_what_convert_prints(run, model):
     before, after = len(MODELS["tflite"]), len(listing(model.parent)["out"])
     assert f"file: {before:,} -> {after:,} bytes (+" in out
     assert "memory arena at its peak: " in out
+
+
+def test_what_is_folded_is_printed_and_can_be_left(run, tmp_path):
+    case = Case(2, 3, (2, 1))
+    source = case.model([case.normalization(), node("Relu", ["z"], "out")], "out")
+    (tmp_path / "up.onnx").write_bytes(source.SerializeToString())
+    said = "folds BatchNormalization z; moves Relu out to its convolutions"
+    _, out, _ = run("inspect", "up.onnx")
+    assert said in " ".join(out.split())
+    code, out, _ = run("convert", "up.onnx", "-o", "folded.onnx")
+    assert (code, said in " ".join(out.split())) == (0, True)
+    assert "BatchNormalization 1 -> 0" in " ".join(out.split())
+    code, out, _ = run("convert", "up.onnx", "-o", "plain.onnx", "--no-fold", "--json")
+    content = json.loads(out)
+    assert (code, content["layers"][0]["folded"]) == (0, [])
+    assert content["operators_after"]["BatchNormalization"] == 1
+    assert [run("verify", "up.onnx", name)[0] for name in ("folded.onnx", "plain.onnx")] == [0, 0]
 
 
 def test_json(run, model):
