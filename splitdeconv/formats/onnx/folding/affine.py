@@ -39,12 +39,12 @@ def affine(node: NodeProto, name: str, this: Found, read: Read) -> Affine | None
         return None
     if any(attribute.ref_attr_name for attribute in node.attribute):
         return None
-    found = None
+    parts = None
     if node.op_type == "BatchNormalization":
-        found = _normalization(node, name, this, read)
+        parts = _normalization(node, name, this, read)
     elif node.op_type in _OPERATIONS and len(node.input) == 2:
-        found = _operation(node, name, this, read)
-    return found if found and all(np.isfinite(part).all() for part in found) else None
+        parts = _operation(node, name, this, read)
+    return parts if parts and all(np.isfinite(part).all() for part in parts) else None
 
 
 def _normalization(node: NodeProto, name: str, this: Found, read: Read) -> Affine | None:

@@ -1,9 +1,10 @@
 """What follows a transposed convolution, folded into its filters and bias before they are split.
 
-Behind the split convolutions stands an interleave, where no runtime fuses a BatchNormalization or a
-scale any more. Both are therefore folded here: every operator that computes a*y + b per output
-channel, with constants a and b, becomes part of the filters and the bias. An activation behind
-these is not folded but moved: it follows each of the convolutions, as runtimes fuse it there.
+The split convolutions are followed by an interleave, behind which no runtime fuses a
+BatchNormalization or a scale any more. Both are therefore folded here: every operator that computes
+a*y + b per output channel, with constants a and b, becomes part of the filters and the bias. An
+activation behind these is not folded but moved: it follows each of the convolutions, as runtimes
+fuse it there.
 
 *Where the channels are.* ONNX stores the filters as ``(Cin, Cout // groups, *kernel)``. The rows of
 group g compute the output channels from ``g * Cout // groups`` on; no other rows do.
@@ -155,15 +156,20 @@ def folded_parts(
 def scaled(filters: NumpyArray, scale: NumpyArray, groups: int) -> NumpyArray:
     """Filters ``(Cin, Cout // groups, *kernel)`` times one factor per output channel."""
     result = np.empty_like(filters)
+    factors = scale.reshape(groups, -1, *(1 for _ in filters.shape[2:]))
+    for group, rows in _blocks(filters, groups):
+        result[rows] = filters[rows] * factors[group]
+    return result
+
+
+def _blocks(filters: NumpyArray, groups: int) -> Iterator[tuple[int, slice]]:
+    """Every group of filters, and a part of its rows at a time."""
     rows = len(filters) // groups
     step = max(1, _BLOCK * len(filters) // max(1, filters.size))
-    factors = scale.reshape(groups, -1, *(1 for _ in filters.shape[2:]))
     for group in range(groups):
         end = (group + 1) * rows
-        for start in range(group * rows, end, step):
-            block = slice(start, min(start + step, end))
-            result[block] = filters[block] * factors[group]
-    return result
+        for start in range(end - rows, end, step):
+            yield group, slice(start, min(start + step, end))
 
 
 def _affine_nodes(
@@ -225,12 +231,13 @@ def _representable(this: Found, totals: Sequence[Affine], read: Read) -> int:
 
 def _sizes(filters: NumpyArray, groups: int) -> tuple[NumpyArray, NumpyArray]:
     """The largest magnitude and the sum of magnitudes per output channel, in float64."""
-    largest, sums = [], []
-    for part in np.split(filters, groups):
-        columns = np.moveaxis(np.abs(part), 1, 0).reshape(part.shape[1], -1)
-        largest.append(columns.max(axis=1).astype(np.float64))
-        sums.append(columns.sum(axis=1, dtype=np.float64))
-    return np.concatenate(largest), np.concatenate(sums)
+    largest, sums = (np.zeros((groups, filters.shape[1])) for _ in range(2))
+    others = (0, *range(2, filters.ndim))
+    for group, rows in _blocks(filters, groups):
+        sizes = np.abs(filters[rows])
+        largest[group] = np.maximum(largest[group], sizes.max(axis=others))
+        sums[group] += sizes.sum(axis=others, dtype=np.float64)
+    return largest.reshape(-1), sums.reshape(-1)
 
 
 def _bias_of(this: Found, read: Read) -> NumpyArray:

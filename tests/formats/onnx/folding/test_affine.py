@@ -119,6 +119,21 @@ def test_initializers_that_a_caller_may_override():
     _kept(source, case, feeds={"w": case.w[::-1].copy()})
 
 
+def test_values_that_training_or_annotations_refer_to():
+    case = Case(2, 1, (2, 3))
+    mul = _mul(case, case.shaped(case.vector()))
+    source = case.model([mul], "z")
+    info = source.training_info.add()
+    loss = helper.make_graph([node("ReduceMean", ["y"], "loss")], "loss", [], [])
+    info.algorithm.CopyFrom(loss)
+    assert foldable(source) == []
+    source = case.model([mul], "z")
+    source.graph.quantization_annotation.add().tensor_name = "y"
+    assert foldable(source) == []
+    source.graph.quantization_annotation[0].tensor_name = "z"
+    assert [name for _, name, _ in foldable(source)] == ["z"]
+
+
 def test_computed_values():
     case = Case(2, 1, (2, 3))
     inputs = [value("c", "f4", [3, 1, 1])]

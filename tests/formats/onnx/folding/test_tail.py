@@ -1,14 +1,18 @@
 """What follows a transposed convolution is folded into its filters and bias, value by value."""
 
+from random import Random
+
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
+from splitdeconv.core.definition import conv_transpose
 from splitdeconv.formats.onnx.folding import tail
 from splitdeconv.formats.onnx.model import OnnxModel
 from tests.formats.onnx.folding.cases import Case, close, foldable, folded
-from tests.formats.onnx.models import kinds, node, run, tensor, value
+from tests.formats.onnx.models import arrays, kinds, node, run, tensor, value
+from tests.formats.onnx.rewrite.cases import definition, draw_case
 
 FORMS = ("split", "rows", "stacked")
 #: Ranks and groups; output channels per group are more than the input's, or fewer.
@@ -81,8 +85,13 @@ def test_large_filters_are_scaled_in_blocks(monkeypatch):
     case = Case(2, 2, (5, 3))
     factors = case.vector().astype(np.float64)
     whole = tail.scaled(case.w, factors, 2)
+    sizes = tail._sizes(case.w, 2)
     monkeypatch.setattr(tail, "_BLOCK", 40)
     np.testing.assert_array_equal(tail.scaled(case.w, factors, 2), whole)
+    np.testing.assert_array_equal(tail._sizes(case.w, 2)[0], sizes[0])
+    columns = np.abs(case.w.astype(np.float64)).reshape(2, 5, 3, -1).sum(axis=(1, 3)).reshape(-1)
+    for _, sums in (sizes, tail._sizes(case.w, 2)):
+        np.testing.assert_allclose(sums, columns, rtol=1e-12)
 
 
 def _along_inputs(filters, scale, groups):
@@ -116,6 +125,42 @@ def test_channels_as_numerous_as_pixels_are_not_confused():
     assert foldable(case.model([node("Mul", ["y", "scale"], "z")], "z")) == []
     case.stored["scale"] = case.shaped(case.vector())
     assert foldable(case.model([node("Mul", ["y", "scale"], "z")], "z"))
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_random_layers_with_random_tails(number):
+    """Every geometry, form and interleave, against the definition in float64."""
+    draw = Random(number)
+    sizes, kernel, attributes, axes, per_group, _, bias = draw_case(draw)
+    case = Case(len(sizes), attributes["group"], per_group, bias=bias, seed=number)
+    given = sizes, kernel, attributes["group"], per_group
+    case.x, case.w, case.b = arrays(number, *given)
+    case.stored = {"w": case.w} | ({"b": case.b} if bias else {})
+    case.attributes = {"strides": [1] * case.rank} | attributes
+    expected = definition(
+        conv_transpose, case.x.astype("f8"), case.w.astype("f8"), axes, case.groups
+    )
+    expected = expected + case.shaped(case.b.astype("f8")) if bias else expected
+    nodes, name = [], "y"
+    for index in range(draw.randint(1, 3)):
+        kind, output = draw.choice(["BatchNormalization", "Add", "Mul"]), f"t{index}"
+        if kind == "BatchNormalization":
+            nodes.append(case.normalization(name, output))
+            expected = case.normalized(expected, output)
+        else:
+            numbers = case.stored[f"c{index}"] = case.shaped(case.vector())
+            nodes.append(node(kind, [name, f"c{index}"], output))
+            expected = expected + numbers if kind == "Add" else expected * numbers
+        name = output
+    if draw.random() < 0.5:
+        nodes.append(node("Relu", [name], "end"))
+        expected, name = np.maximum(expected, 0), "end"
+    source = case.model(nodes, name, opset=draw.choice([9, 13, 17]))
+    assert len(foldable(source)) == len(nodes)
+    equal = case.rank == 2 and len(set(attributes["strides"])) == 1
+    ways = ["concat", "transpose"] + ["depth_to_space"] * (equal and attributes["strides"][0] > 1)
+    converted = folded(source, draw.choice(FORMS), draw.choice(ways))
+    assert close(run(converted, {"x": case.x})[0], expected)
 
 
 ACTIVATIONS = {
