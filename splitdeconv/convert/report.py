@@ -157,5 +157,5 @@ def _decision(layer: Mapping[str, Any]) -> Decision:
     names = ("name", "operator", "dtype", "problem", "bound", *numbers)
     counts = {name: layer[name] for name in COUNTS}
     site = Site(axes=axes, counts=counts, **{name: layer[name] for name in names})
-    decided = (layer[name] for name in ("verdict", "form", "interleave", "reason"))
-    return Decision(site, *decided, folded=tuple(Folded(**one) for one in layer["folded"]))
+    decided = {name: layer[name] for name in ("verdict", "form", "interleave", "reason")}
+    return Decision(site, **decided, folded=tuple(Folded(**one) for one in layer["folded"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,37 +39,39 @@ def cut(
         UncutError: the operator cannot be cut out.
     """
     parse = require("onnx", "onnx").load_model_from_string
-    models = [parse(content(model)) for model in (original, converted)]
-    sink = _sink(*models, site.key)
-    names = ("original", "converted")
-    parts = [
-        _subnet(model, site, sink, None if folder is None else folder / f"{name}.onnx")
-        for name, model in zip(names, models, strict=True)
-    ]
-    return Cut(parts[0], parts[1], grid_behind(site.key, sink))
+    ends = _ends(parse(content(original)), site) if site.foldable else [_output(site)]
+    parts: list[bytes | Path] = []
+    for name, source in (("converted", converted), ("original", original)):  # one in memory
+        file = None if folder is None else folder / f"{name}.onnx"
+        part, sink = _subnet(parse(content(source)), site, ends, file)
+        parts, ends = [part, *parts], [sink]
+    return Cut(parts[0], parts[1], grid_behind(site.key, ends[0]))
 
 
-def _sink(original: ModelProto, converted: ModelProto, this: Found | None) -> str:
-    """The value at which the part of a site ends: the first one that both models compute.
-
-    Where operators behind the site were folded into it, the converted model has neither the
-    output of the site nor the values between them. Each of these had one reader.
-    """
-    graphs = [scopes(model) for model in (original, converted)]
-    if this is None or len(graphs[1]) <= this.place:
-        raise UncutError("the converted model does not have it in the same place")
-    ours, theirs = (every[this.place] for every in graphs)
-    name = this.node.output[0]
-    while name not in theirs.producers:
-        readers = [node for node in ours.graph.node if name in node.input]
-        if len(readers) != 1 or name in ours.outputs:
-            raise UncutError(f"the converted model does not compute {name!r}")
-        name = readers[0].output[0]
-    return name
+def _ends(original: ModelProto, site: Site) -> list[str]:
+    """The output of a site, and those of the operators behind it that may be folded into it."""
+    every, names = scopes(original), [_output(site)]
+    nodes = every[site.key.place].graph.node if site.key.place < len(every) else []
+    for _ in site.foldable:
+        reader = next((node for node in nodes if names[-1] in node.input), None)
+        if reader is None:
+            break
+        names.append(reader.output[0])
+    return names
 
 
-def _subnet(model: ModelProto, site: Site, sink: str, file: Path | None) -> bytes | Path:
-    """A model of the nodes between the input of the site and a value behind it.
+def _output(site: Site) -> str:
+    """The name of the output of a site, or an empty one if the format does not know it."""
+    return "" if site.key is None else site.key.node.output[0]
+
+
+def _subnet(
+    model: ModelProto, site: Site, ends: Sequence[str], file: Path | None
+) -> tuple[bytes | Path, str]:
+    """A model of the nodes between the input of the site and a value behind it, and its name.
+
+    This is the first of the values `ends` that the model computes: where operators behind the site
+    were folded into it, neither the output of the site nor the values between them are left.
 
     It is written to `file` if one is given and no other file is needed, or else returned as bytes.
     Where the input is dequantized, the part begins at the integers. Other values that it needs
@@ -76,7 +79,10 @@ def _subnet(model: ModelProto, site: Site, sink: str, file: Path | None) -> byte
     """
     helper = require("onnx", "onnx").helper
     this, every = site.key, scopes(model)
+    if this is None or len(every) <= this.place:
+        raise UncutError("the converted model does not have it in the same place")
     scope = every[this.place]
+    sink = next((name for name in ends if name in scope.producers), ends[0])
     source, kind = _source(this)
     sizes = [axis.n for axis in site.known_axes]
     shape = [site.batch, site.in_channels, *sizes]
@@ -117,9 +123,9 @@ def _subnet(model: ModelProto, site: Site, sink: str, file: Path | None) -> byte
     )
     if file is None or any(tensor.external_data for tensor in stored):
         part.graph.initializer.extend(stored)
-        return part.SerializeToString()
+        return part.SerializeToString(), sink
     save(part, lambda: stored, file)
-    return file
+    return file, sink
 
 
 def _entry(known: ValueType, home: Scope, name: str) -> ValueType:

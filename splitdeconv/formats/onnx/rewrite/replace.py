@@ -117,7 +117,9 @@ def _emit(
         return Follower(ops, this.bias, read, groups, 1).bias(phases)
 
     quantized = True
-    biased = bias if len(this.node.input) > 2 and this.node.input[2] else None
+    biased: Callable[[int], str] | None = None
+    if len(this.node.input) > 2 and this.node.input[2]:
+        biased = bias
     if tail is not None and tail.nodes:
         filters, biased = folded_parts(ops, plan, this, tail, read)
     elif this.weights is None:
