@@ -121,14 +121,11 @@ def _gains(fig: "Figure", table: pd.DataFrame) -> None:
     ax.axvline(1, color="0.2", lw=1)
     ax.grid(axis="x", color="0.92")
     ax.set_axisbelow(True)
-    ax.set_xlabel(
-        "times faster; dot: mean of six networks, line: least to most", fontsize=_SMALL, x=0.1
-    )
+    words = "transposed convolutions; dot: mean of six networks,\nline: least to most"
+    ax.set_xlabel(words, fontsize=_SMALL, x=0.3)
     _legend(fig, table)
     means = table["native_mean"].dropna()
-    _heading(
-        fig, 0.6, f"Transposed convolutions: {means.min():.1f} to {means.max():.1f} times faster"
-    )
+    _heading(fig, 0.63, f"The layers run {means.min():.1f} to {means.max():.1f} times faster")
 
 
 def _legend(fig: "Figure", table: pd.DataFrame) -> None:

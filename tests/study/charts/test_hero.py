@@ -71,7 +71,7 @@ def test_gains_are_those_of_the_table(figure):
     assert [colour != "#ffffff" for colour in filled] == [True, True, False]
     lines = [tuple(line.get_xdata()) for line in ax.lines]
     assert lines[:3] == [(1.25, 3.0), (2.0, 5.0), (1.0, 6.0)]
-    assert "Transposed convolutions: 1.5 to 4.3 times faster" in words(figure)
+    assert "The layers run 1.5 to 4.3 times faster" in words(figure)
 
 
 def test_text_is_legible_at_800_pixels(figure):
