@@ -127,9 +127,11 @@ OFFICIAL := $(sort $(foreach notebook,$(patsubst notebooks/%.ipynb,%,$(wildcard 
 hash := \#
 key = $(shell sed -n 's/[[:space:]]$(hash).*//; s/^$(1): *//p' params/$(2).yaml | tr '[],"' '    ')
 CHOSEN := $(foreach run,$(OFFICIAL),$(if $(if $(quick),$(filter true,$(call key,quick,$(run))),all),$(run)))
-# Runs that need the machine to themselves come last: in between, they would wait, and others for them.
+# Runs of a minute or more come first, so that none is left alone at the end; those that need the machine to themselves
+# come last, for in between they would wait, and others for them.
+LONG := $(foreach run,$(CHOSEN),$(if $(filter-out 0%,$(call key,minutes,$(run))),$(run)))
 TIMED := $(foreach run,$(CHOSEN),$(if $(filter true,$(call key,exclusive,$(run))),$(run)))
-RUNS := $(filter-out $(TIMED),$(CHOSEN)) $(TIMED)
+RUNS := $(filter-out $(TIMED),$(LONG)) $(filter-out $(LONG) $(TIMED),$(CHOSEN)) $(TIMED)
 LIBRARY := $(shell find splitdeconv -name '*.py' -o -name '*.yaml' -o -name '*.csv')
 
 build/executed/%.ipynb: params/%.yaml requirements.lock $(LIBRARY) | $(READY) $(DATA)
