@@ -30,7 +30,7 @@ def figure():
 
 
 def texts(ax):
-    return {tuple(text.xy): text.get_text() for text in ax.texts}
+    return {text.get_position(): text.get_text() for text in ax.texts}
 
 
 def test_every_gain_is_written_in_its_cell(figure):
