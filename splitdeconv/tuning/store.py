@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,8 +20,8 @@ def folder() -> Path:
     """Where costs are kept: SPLITDECONV_COSTS, else the user's cache folder."""
     chosen = os.environ.get("SPLITDECONV_COSTS")
     if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(os.path.expanduser(chosen))  # one that cannot be expanded stays as it is
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "splitdeconv" / "costs"
 
 
@@ -43,14 +44,15 @@ class Store:
     def read(self, subject: Subject) -> dict[Variant, Cost] | None:
         """The costs of a layer; None if they are not known."""
         path = self._path(subject)
-        if self._fresh or not path.is_file():
+        if self._fresh or not os.path.isfile(path):
             return None
         try:
             rows = json.loads(path.read_text())
             costs = {Variant.of(name): Cost(**row) for name, row in rows["costs"].items()}
-            if NATIVE not in costs or not all(map(_sound, costs.values())):
-                raise ValueError("no costs")
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            known = NATIVE in costs and costs.keys() <= set(subject.variants)
+            if not known or not all(map(_sound, costs.values())):
+                raise ValueError("no costs of this layer")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             self._note(f"ignored {path.name} in {path.parent}, which is damaged: {error}")
             return None
         return costs
@@ -99,5 +101,9 @@ def _digest(path: Path) -> str:
 
 def _sound(cost: Cost) -> bool:
     numbers = (cost.amount, cost.gain, cost.low, cost.high)
-    positive = all(n is None or (type(n) in (int, float) and n > 0) for n in numbers)
-    return positive and (cost.amount is not None or isinstance(cost.reason, str))
+    if not all(n is None or (type(n) in (int, float) and 0 < n < math.inf) for n in numbers):
+        return False
+    if cost.amount is None:
+        return isinstance(cost.reason, str) and numbers[1:] == (None, None, None)
+    whole = cost.gain is not None or (cost.low, cost.high) == (None, None)
+    return whole and (cost.low is None) == (cost.high is None)

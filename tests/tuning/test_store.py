@@ -46,7 +46,15 @@ def test_other_facts_files_or_channels_are_other_costs(subject, monkeypatch):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"costs": 1}', '{"costs": {"native": {"amount": -1}}}', '{"costs": {}}'],
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 99_999,
+        '{"costs": 1}',
+        '{"costs": {"native": {"amount": -1}}}',
+        '{"costs": {}}',
+    ],
 )
 def test_a_damaged_file_is_ignored_with_a_note(subject, content):
     kept = store.Store(Told({}))
@@ -65,6 +73,37 @@ def test_nan_is_damage(subject):
     rows["costs"]["native"]["gain"] = float("nan")
     path.write_text(json.dumps(rows))
     assert kept.read(subject) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"split concat": {"amount": 1.0, "gain": float("inf")}},
+        {"split concat": {"amount": None, "gain": 2.0, "reason": "it hung"}},
+        {"split concat": {"amount": 1.0, "low": 0.5, "high": 2.0}},
+        {"split concat": {"amount": 1.0, "gain": 2.0, "low": 1.5}},
+        {"split sideways": {"amount": 1.0, "gain": 2.0}},
+    ],
+)
+def test_costs_that_no_oracle_gives_are_damage(subject, changed):
+    kept = store.Store(Told({}))
+    kept.write(subject, COSTS)
+    (path,) = store.folder().iterdir()
+    rows = json.loads(path.read_text())
+    rows["costs"] |= changed
+    path.write_text(json.dumps(rows))
+    assert kept.read(subject) is None
+    assert "damaged" in kept.notes[0]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-has-this-name/costs"])
+def test_a_folder_of_an_odd_name_stops_nothing(subject, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPLITDECONV_COSTS", name)
+    kept = store.Store(Told({}))
+    assert kept.read(subject) is None
+    kept.write(subject, COSTS)
+    assert len(kept.notes) == (len(name) > 255)
 
 
 def test_a_folder_that_cannot_be_written_to_is_noted_once(subject, tmp_path, monkeypatch):
