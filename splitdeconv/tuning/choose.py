@@ -14,7 +14,7 @@ class Choice:
     Args:
         variant: the chosen one.
         cost: its cost.
-        best: the variant of the greatest gain, whether or not it was chosen.
+        best: the variant of the greatest gain that has an interval, whether or not it was chosen.
         reason: in words.
     """
 
@@ -46,7 +46,7 @@ def choose(costs: Mapping[Variant, Cost], evidence: str) -> Choice:
         best = min(others, key=lambda variant: _amount(others[variant]))
         reason = f"the cheapest that runs; as it is, the layer does not: {native.reason}"
         return Choice(best, others[best], best, reason)
-    best = max(others, key=lambda variant: others[variant].gain or 0.0)
+    best = max(others, key=lambda v: (others[v].low is not None, others[v].gain or 0.0))
     better = {variant: cost for variant, cost in others.items() if (cost.low or 0.0) > 1}
     if not better:
         most = f"the best, {best}, runs at {_gain(others[best])}, {evidence}"
@@ -64,5 +64,7 @@ def _amount(cost: Cost) -> float:
 
 def _gain(cost: Cost) -> str:
     """The gain and, where it has one, its interval."""
-    interval = "" if cost.low == cost.high else f" ({cost.low:.2f} to {cost.high:.2f})"
+    interval = (
+        "" if cost.low is None or cost.low == cost.high else f" ({cost.low:.2f} to {cost.high:.2f})"
+    )
     return f"{cost.gain:.2f} times the speed of native{interval}"

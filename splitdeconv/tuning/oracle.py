@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,8 @@ class Cost:
     Args:
         amount: in the oracle's unit, per image of the layer's batch; None if it is unknown.
         gain: how many times the cost of native this is below it; None without both.
-        low, high: the interval of the gain; the gain itself where the oracle always answers alike.
+        low, high: the interval of the gain; the gain itself where the oracle always answers alike;
+            None where it was measured too shortly to decide by.
         reason: why there is no amount.
     """
 
@@ -113,6 +115,10 @@ class Oracle(Protocol):
 
 def relative(amounts: Mapping[Variant, float | str]) -> dict[Variant, Cost]:
     """Costs from the amounts of an oracle that always answers alike; a text is a reason."""
+    amounts = {
+        variant: amount if isinstance(amount, str) or 0 < amount < math.inf else "it has no amount"
+        for variant, amount in amounts.items()
+    }
     base = amounts.get(NATIVE)
     costs = {}
     for variant, amount in amounts.items():

@@ -2,6 +2,7 @@
 
 import os
 
+import onnx
 import pandas as pd
 import pytest
 
@@ -10,8 +11,9 @@ from splitdeconv.core.geometry import Axis
 from splitdeconv.dlp import simulate
 from splitdeconv.formats.site import Site
 from splitdeconv.toolchains import cpu, libtpu, vela
+from splitdeconv.tuning.choose import choose
 from splitdeconv.tuning.oracle import Cost, Subject, relative
-from splitdeconv.tuning.oracles import compilers, oracle, runtimes
+from splitdeconv.tuning.oracles import compilers, keras, oracle, runtimes
 from tests.formats.onnx import models
 from tests.refusals import refused
 
@@ -65,6 +67,72 @@ def test_only_the_fastest_are_timed_for_longer(tmp_path, monkeypatch):
     ]
     assert asked[0][1] < asked[1][1]
     assert costs[ROWS].amount == 9
+
+
+def looks(monkeypatch, first, second):
+    """Two looks of a runtime: seconds, or a reason, by variant."""
+    answers = iter([first, second])
+
+    def measure(name, files, **_):
+        told = next(answers)
+        base = told[next(iter(files))]
+        rows = []
+        for form in files:
+            both = isinstance(told[form], float) and isinstance(base, float)
+            gain = base / told[form] if both else None
+            row = {"form": form, "speedup": gain, "low": gain, "high": gain}
+            timed = isinstance(told[form], float)
+            row |= {"seconds": told[form] if timed else None}
+            rows.append(row | {"skipped": None if timed else told[form]})
+        return pd.DataFrame(rows)
+
+    monkeypatch.setattr(cpu, "measure", measure)
+    monkeypatch.setattr(runtimes, "_KEPT", 1)
+
+
+def test_a_short_look_does_not_decide(tmp_path, monkeypatch):
+    """What looked faster than native was slower than the one that longer times then refute."""
+    first = {"native": 6.0, "split concat": 3.0, "rows concat": 4.0}
+    looks(monkeypatch, first, {"native": 3.0, "split concat": 3.5})
+    contents = dict.fromkeys((NATIVE, SPLIT, ROWS), b"")
+    costs = oracle("onnxruntime", threads=1).costs(subject(tmp_path, contents))
+    assert costs[ROWS] == Cost(4.0, 1.5, None, None)
+    made = choose(costs, "told")
+    assert (made.variant, made.best) == (NATIVE, SPLIT)
+    assert "0.86 times" in made.reason
+
+
+def test_a_longer_look_that_is_lost_says_nothing_of_native(tmp_path, monkeypatch):
+    first = {"native": 6.0, "split concat": 3.0, "rows concat": 4.0}
+    looks(monkeypatch, first, dict.fromkeys(first, "took longer than 68 s"))
+    contents = dict.fromkeys((NATIVE, SPLIT, ROWS), b"")
+    costs = oracle("onnxruntime", threads=1).costs(subject(tmp_path, contents))
+    assert costs[NATIVE].amount == 6
+    assert choose(costs, "told").variant == NATIVE
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_whole_models_are_compared_with_their_data_in_other_files(tmp_path, monkeypatch, name):
+    path = tmp_path / "in.onnx"
+    onnx.save(
+        onnx.load_model_from_string(onnx_layer("native")),
+        path,
+        save_as_external_data=True,
+        location="in.data",
+        size_threshold=0,
+    )
+    monkeypatch.setattr(runtimes, "_SECOND", 3)
+    data = path.read_bytes()
+    assert b"in.data" in data
+    found = oracle(name, threads=1).whole(path, data, [])
+    assert found.reason is None
+    assert found.gain > 0
+
+
+def test_an_original_that_does_not_run_is_the_reason_for_no_comparison(monkeypatch):
+    looks(monkeypatch, {"original": "it crashed", "converted": 2.0}, {})
+    found = oracle("openvino").whole(b"one", b"other", [])
+    assert found == Cost.missing("the original as a whole: it crashed")
 
 
 def test_a_layer_that_cannot_be_cut_out_has_the_reason_in_every_variant(tmp_path):
@@ -134,6 +202,31 @@ def test_the_compiler_for_tpus_is_asked_for_one_layer(tmp_path, monkeypatch):
     assert costs[ROWS].reason == "it crashed"
 
 
+def test_what_libtpu_does_not_estimate_has_no_cost(tmp_path, monkeypatch):
+    def measure(cases):
+        return pd.DataFrame({"cycles": [8.0, float("nan"), 2.0], "reason": [None] * 3})
+
+    monkeypatch.setattr(libtpu, "available", lambda *_: None)
+    monkeypatch.setattr(libtpu, "measure", measure)
+    monkeypatch.setattr(libtpu, "charged", lambda table: table["cycles"])
+    costs = oracle("libtpu:v5e").costs(subject(tmp_path, {}))
+    assert costs[SPLIT] == Cost.missing("libtpu estimates no cycles for a part of it")
+    assert costs[ROWS].gain == 4
+
+
+def test_a_layer_that_keras_does_not_run_natively_is_not_compared(monkeypatch):
+    def compiled(site, variant, seed):
+        if variant == NATIVE:
+            raise ValueError("odd\nand more")
+        return lambda: None
+
+    monkeypatch.setattr(keras, "_compiled", compiled)
+    costs = oracle("keras").costs(Subject(SITE, (NATIVE, SPLIT, ROWS), {}, {}))
+    assert costs[NATIVE].reason == "odd"
+    assert costs[SPLIT].reason == "there is no native to compare with"
+    assert set(costs) == {NATIVE, SPLIT, ROWS}
+
+
 def test_keras_is_timed_by_its_own_operator_and_every_form(tmp_path):
     costs = oracle("keras").costs(Subject(SITE, (NATIVE, SPLIT, ROWS), {}, {}))
     assert costs[NATIVE].gain == 1
@@ -148,11 +241,18 @@ def test_amounts_become_gains_over_native():
     assert relative({NATIVE: "none", SPLIT: 4.0})[SPLIT] == Cost(4.0)
 
 
+@pytest.mark.parametrize("amount", [0.0, -2.0, float("nan"), float("inf")])
+def test_what_is_no_amount_gives_no_gain(amount):
+    assert relative({NATIVE: 6.0, SPLIT: amount})[SPLIT].gain is None
+    assert relative({NATIVE: amount, SPLIT: 6.0})[SPLIT] == Cost(6.0)
+
+
 def test_sums_need_every_layer():
     pairs = [(Cost(6.0), Cost(2.0)), (Cost(3.0), Cost(1.0))]
-    assert compilers.summed(pairs, "of all").gain == 3
-    assert compilers.summed([*pairs, (Cost.missing("no"), Cost(1.0))], "of all").amount is None
-    assert compilers.summed([], "of all").amount is None
+    assert compilers.summed(pairs).gain == 3
+    lacking = compilers.summed([*pairs, (Cost.missing("no"), Cost(1.0))])
+    assert (lacking.amount, lacking.reason) == (None, "1 of 3 transposed convolutions has no cost")
+    assert compilers.summed([]).amount is None
 
 
 def test_all_cores_are_used_by_default():
@@ -161,7 +261,13 @@ def test_all_cores_are_used_by_default():
 
 @pytest.mark.parametrize(
     ("name", "match"),
-    [("", "unknown oracle"), ("vela", "unknown oracle"), ("vela:u55", "accelerator")],
+    [
+        ("", "unknown oracle"),
+        ("vela", "unknown oracle"),
+        ("vela:u55", "accelerator"),
+        ("vela:ethos-u65-64", "accelerator"),
+        ("vela:ethos-u55-64,Sram", "unknown memory mode"),
+    ],
 )
 def test_unknown_oracles_are_refused(name, match):
     with refused(match):

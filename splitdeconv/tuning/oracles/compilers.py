@@ -12,6 +12,24 @@ from ...errors import SplitDeconvError, check_choice
 from ...toolchains import libtpu, vela
 from ..oracle import Cost, Oracle, Subject, data_of, relative
 
+#: Why a program that libtpu compiled may have no cycles, see `libtpu.charged`.
+_SILENT = "libtpu estimates no cycles for a part of it"
+#: Multiply-accumulates per cycle that Vela 5.2.0 knows of each family, and the memory modes in the
+#: file vela.ini that comes with it.
+_SIZES = {
+    "ethos-u55": (32, 64, 128, 256),
+    "ethos-u65": (256, 512),
+    "ethos-u85": (128, 256, 512, 1024, 2048),
+}
+_MEMORIES = (
+    "Sram_Only",
+    "Shared_Sram",
+    "Dedicated_Sram",
+    "Dedicated_Sram_256KB",
+    "Dedicated_Sram_384KB",
+    "Dedicated_Sram_512KB",
+)
+
 
 class Vela(Oracle):
     """Arm's compiler for Ethos-U.
@@ -54,9 +72,10 @@ class Vela(Oracle):
         inputs: Inputs | None = None,
     ) -> Cost:
         made = Variant("tuned")
-        return relative(
-            {NATIVE: self._cycles(data_of(original), True), made: self._cycles(tuned, True)}
-        )[made]
+        before, after = self._cycles(data_of(original), True), self._cycles(tuned, True)
+        if isinstance(before, str):  # then there is nothing to compare with
+            return Cost.missing(f"the original as a whole: {before}")
+        return relative({NATIVE: before, made: after})[made]
 
     def _cycles(self, model: bytes, mixed: bool = False) -> float | str:
         """Estimated cycles, or why there are none: a part on the CPU has no estimate."""
@@ -72,17 +91,16 @@ class Vela(Oracle):
 
 def _configuration(accelerator: str, memory: str) -> vela.Configuration:
     """A configuration by its name here, or by Vela's name of the accelerator."""
-    known = vela.CONFIGURATIONS | {
-        chosen.accelerator: chosen for chosen in reversed(vela.CONFIGURATIONS.values())
-    }
-    if accelerator not in known:
-        family = accelerator.rpartition("-")[0]
-        alike = [c for c in vela.CONFIGURATIONS.values() if c.accelerator.startswith(f"{family}-")]
-        if family.startswith("ethos-u") and alike and accelerator.rpartition("-")[2].isdigit():
-            known[accelerator] = replace(alike[0], accelerator=accelerator)
+    known = dict(vela.CONFIGURATIONS)
+    for family, sizes in _SIZES.items():
+        like = next(c for c in known.values() if c.accelerator.startswith(f"{family}-"))
+        known |= {
+            f"{family}-{size}": replace(like, accelerator=f"{family}-{size}") for size in sizes
+        }
     check_choice(accelerator, known, "accelerator", "on")
-    chosen = known[accelerator]
-    return replace(chosen, memory=memory) if memory else chosen
+    if memory:
+        check_choice(memory, _MEMORIES, "memory mode", "on")
+    return replace(known[accelerator], memory=memory or known[accelerator].memory)
 
 
 class Libtpu(Oracle):
@@ -125,7 +143,8 @@ class Libtpu(Oracle):
         amounts: dict[Variant, float | str] = {}
         charged = libtpu.charged(table[table["reason"].isna()]).reindex(table.index)
         for variant, reason, cycles in zip(left, table["reason"], charged, strict=True):
-            amounts[variant] = reason if isinstance(reason, str) else float(cycles)
+            unknown = reason if isinstance(reason, str) else _SILENT
+            amounts[variant] = float(cycles) if cycles > 0 else unknown
         others = dict.fromkeys(
             set(subject.variants) - set(left), Cost.missing("XLA has no such operation")
         )
@@ -138,15 +157,17 @@ class Libtpu(Oracle):
         layers: Sequence[tuple[Cost, Cost]],
         inputs: Inputs | None = None,
     ) -> Cost:
-        return summed(layers, "of the transposed convolutions alone")
+        return summed(layers)
 
 
-def summed(layers: Sequence[tuple[Cost, Cost]], what: str) -> Cost:
+def summed(layers: Sequence[tuple[Cost, Cost]]) -> Cost:
     """The cost of several layers, one after the other; missing if that of one is missing."""
     pairs = [(native.amount, chosen.amount) for native, chosen in layers]
     before = [a for a, _ in pairs if a is not None]
     after = [b for _, b in pairs if b is not None]
     if len(before) < len(pairs) or len(after) < len(pairs) or not pairs:
-        return Cost.missing(f"the sum {what}: a layer has no cost on its own")
+        count = sum(None in pair for pair in pairs)
+        have = "has" if count == 1 else "have"
+        return Cost.missing(f"{count} of {len(pairs)} transposed convolutions {have} no cost")
     gain = sum(before) / sum(after)
     return Cost(sum(after), gain, gain, gain)

@@ -57,7 +57,8 @@ class Keras(Oracle):
             else:
                 functions[variant] = function
         if NATIVE not in functions:
-            return costs
+            nothing = Cost.missing("there is no native to compare with")
+            return costs | dict.fromkeys(functions, nothing)
         times = bench.interleaved(
             {str(v): f for v, f in functions.items()}, turns=_TURNS, budget=_BUDGET
         )

@@ -47,4 +47,4 @@ class Modelled(Oracle):
         layers: Sequence[tuple[Cost, Cost]],
         inputs: Inputs | None = None,
     ) -> Cost:
-        return summed(layers, "of the transposed convolutions alone")
+        return summed(layers)

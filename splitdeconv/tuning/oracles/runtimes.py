@@ -1,6 +1,8 @@
 """Runtimes on this CPU: times of a layer in every variant, in turn, with intervals."""
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pandas as pd
 from ...convert.exchange import Inputs, ModelFile
 from ...convert.timing import time_files
 from ...convert.variants import NATIVE, Variant
+from ...errors import SplitDeconvError
+from ...formats.registry import beginning_with
 from ...provenance import device
 from ...toolchains import cpu
 from ..oracle import Cost, Oracle, Subject, data_of
@@ -18,6 +22,7 @@ _FIRST, _SECOND = 5, 31
 _KEPT = 3
 _BUDGETS = 3.0, 8.0  # seconds of each
 _TIMEOUT = 60.0  # seconds after which a variant counts as hanging
+_BOTH = "original", "converted"
 _FORMATS = {"litert": ("tflite",), "onnxruntime": ("onnx",), "openvino": ("tflite", "onnx")}
 
 
@@ -58,7 +63,12 @@ class Runtime(Oracle):
         ran = {variant: cost for variant, cost in first.items() if cost.amount is not None}
         best = sorted(ran.keys() - {NATIVE}, key=lambda variant: ran[variant].amount or 0)[:_KEPT]
         again = {v: subject.files[v] for v in (NATIVE, *best) if v in ran}
-        return costs | first | (self._timed(again, _SECOND, _BUDGETS[1]) if best else {})
+        second = self._timed(again, _SECOND, _BUDGETS[1]) if best else {}
+        if NATIVE in again and second and second[NATIVE].amount is None:
+            second = {}  # lost as a whole: native runs, as the first look shows
+        # A look is too short for an interval that decides.
+        looked = {v: replace(cost, low=None, high=None) for v, cost in first.items()}
+        return costs | looked | second
 
     def _timed(
         self, files: Mapping[Variant, Path], turns: int, budget: float
@@ -83,24 +93,30 @@ class Runtime(Oracle):
         inputs: Inputs | None = None,
     ) -> Cost:
         """Both models in turn, on the same inputs."""
-        if self.name == "openvino":
-            rows = cpu.measure(
-                self.name,
-                {"original": data_of(original), "converted": tuned},
-                threads=[self._threads],
-                turns=_SECOND,
-                seed=self._seed,
-            )
-        else:
-            rows = time_files(
-                original,
-                tuned,
-                threads=[self._threads],
-                turns=_SECOND,
-                seed=self._seed,
-                inputs=inputs,
-            )
-        return _cost(rows[rows["form"] == "converted"].to_dict("records")[0])
+        options: dict[str, Any] = {"threads": [self._threads], "turns": _SECOND, "seed": self._seed}
+        try:
+            original, tuned = _completed(original, tuned)
+            if self.name == "openvino":
+                models = {"original": data_of(original), "converted": tuned}
+                rows = cpu.measure(self.name, models, **options)
+            else:
+                rows = time_files(original, tuned, inputs=inputs, **options)
+        except SplitDeconvError as error:
+            return Cost.missing(f"{error.problem}: {error.got}" if error.got else error.problem)
+        before, after = (rows[rows["form"] == f].to_dict("records")[0] for f in _BOTH)
+        if isinstance(before["skipped"], str):  # then there is nothing to compare with
+            return Cost.missing(f"the original as a whole: {before['skipped']}")
+        return _cost(after)
+
+
+def _completed(original: ModelFile, tuned: bytes) -> tuple[ModelFile, bytes]:
+    """Both models with what an .onnx file keeps beside it inside: elsewhere, it is not found."""
+    data = data_of(original)
+    kind = beginning_with(data)
+    if not isinstance(original, str | os.PathLike) or kind is None or kind.name != "onnx":
+        return original, tuned
+    folder = Path(os.path.abspath(original)).parent
+    return kind.result(data, folder), kind.result(tuned, folder)
 
 
 def _cost(row: Mapping[Any, Any]) -> Cost:
