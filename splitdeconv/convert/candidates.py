@@ -37,18 +37,18 @@ class Record(TypedDict):
 def write(
     kind: str, data: ModelData, path: str | Path | None, options: Options, folder: Path
 ) -> dict[str, Any]:
-    """Decide every transposed convolution, and write each of different geometry in every variant.
+    """List the transposed convolutions, and write each of different geometry in every variant.
 
     Args:
         kind, data, path, options: as for `splitdeconv.convert.rewrite.examine`. The target says
-            which operators may occur in a file.
+            which operators may occur in a file; what its rules would choose is not reported.
         folder: where to write the files.
 
     Returns:
         dict of ``report``, the `Report` as plain values, and ``layers``, a `Record` for each
         transposed convolution.
     """
-    model, report = prepared(kind, data, path, options)
+    model, report = prepared(kind, data, path, replace(options, target="generic", layers=None))
     if options.fixes:
         data = model.serialize()
     first: dict[object, int] = {}

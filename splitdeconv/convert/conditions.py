@@ -23,6 +23,7 @@ class When:
 
     Args:
         dtypes: element types, as `Site.dtype` names them.
+        geometries: the axes as text, as `Site.geometry` and `splitdeconv inspect` give them.
         rank, groups, batch, in_channels, out_channels: properties of the site.
         images: the batch; an open batch counts as 1, which is what a program runs without resizing.
         stride, kernel: the greatest value over the axes.
@@ -34,6 +35,7 @@ class When:
     """
 
     dtypes: tuple[str, ...] | None = None
+    geometries: tuple[str, ...] | None = None
     rank: Range | None = None
     groups: Range | None = None
     batch: Range | None = None
@@ -51,6 +53,8 @@ class When:
     def holds(self, site: Site) -> bool:
         """Whether `site` is known to meet the conditions; unknown facts do not match."""
         if self.dtypes is not None and site.dtype not in self.dtypes:
+            return False
+        if self.geometries is not None and site.geometry not in self.geometries:
             return False
         return all(self.accepts(name, value) for name, value in facts(site).items())
 

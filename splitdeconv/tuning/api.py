@@ -14,7 +14,7 @@ from ..convert.exchange import Inputs, ModelFile
 from ..convert.labels import finds
 from ..convert.report import Report
 from ..convert.rewrite import Options
-from ..convert.variants import NATIVE
+from ..convert.variants import NATIVE, chosen
 from ..errors import SplitDeconvError, check_count, check_seconds
 from ..formats import input_shapes
 from ..formats.recognition.detect import look
@@ -110,7 +110,7 @@ def tune(
             budget=budget,
             progress=progress,
         )
-    chosen = [
+    tuned = [
         Layer(d.site.name, d.site.geometry, costs[i], choose(costs[i], asked.evidence))
         for i, d in enumerate(report.decisions)
     ]
@@ -120,10 +120,10 @@ def tune(
         given = replace(options, target="generic", layers=None, choices=choices)
         return convert_file(model, given, True, samples, seed, inputs, timeout, memory, progress)
 
-    whole = settle(model, chosen, asked, make, inputs, progress)
+    whole = settle(model, tuned, asked, make, inputs, progress)
     result = whole.result
     if result is None:
-        result = make(whole.layers) if options.fixes else _kept(model, report)
+        result = make(whole.layers) if options.fixes else _kept(model, report, whole.layers)
     notes = (*store.notes, *_notes(whole.layers, asked))
     facts = asked.facts()
     return Tuned(
@@ -131,8 +131,11 @@ def tune(
     )
 
 
-def _kept(model: ModelFile, report: Report) -> Result:
+def _kept(model: ModelFile, report: Report, layers: Sequence[Layer]) -> Result:
     """The original as a result; data in other files is found beside it."""
+    pairs = zip(report.decisions, layers, strict=True)
+    decisions = tuple(chosen(one, NATIVE, layer.reason) for one, layer in pairs)
+    report = report.with_(decisions=decisions, bytes_after=report.bytes_before)
     path = model if isinstance(model, str | os.PathLike) else None
     folder = Path(os.path.abspath(path)).parent if path and report.format == "onnx" else None
     return Result(report, data_of(model), folder)
@@ -179,7 +182,8 @@ def _notes(layers: Sequence[Layer], asked: Oracle) -> list[str]:
     reasons = [layer.costs[NATIVE].reason or "" for layer in layers]
     untried = sum(reason.startswith("not tried") for reason in reasons)
     if untried:
-        notes.append(f"{untried} layers were not tried within the budget and are unchanged")
+        were = "layer was" if untried == 1 else "layers were"
+        notes.append(f"{untried} {were} not tried within the budget and stayed native")
     if not layers:
         notes.append("the model contains no transposed convolution: nothing to tune")
     return notes

@@ -12,6 +12,8 @@ from ..limits.sandbox import Progress
 from .oracle import Cost, Oracle, Subject
 from .store import Store
 
+#: Why a transposed convolution that the user did not choose has no cost.
+NOT_SELECTED = "not selected"
 #: By index of the transposed convolution.
 Costs = dict[int, dict[Variant, Cost]]
 
@@ -60,7 +62,9 @@ def cost_layers(
         store.write(subject, costs)
         known[index] = costs
     return {
-        index: known.get(record["like"], {NATIVE: Cost.missing(_why(report, index, selected))})
+        # One of equal geometry may be known although this one is not asked for.
+        index: (known.get(record["like"]) if selected[index] else None)
+        or {NATIVE: Cost.missing(_why(report, index, selected))}
         for index, record in enumerate(records)
     }
 
@@ -85,7 +89,7 @@ def _subjects(
 def _why(report: Report, index: int, selected: Sequence[bool]) -> str:
     """Why a transposed convolution was not costed."""
     if not selected[index]:
-        return "not selected"
+        return NOT_SELECTED
     site: Site = report.decisions[index].site
     return site.problem or "the file does not define its geometry"
 

@@ -47,6 +47,12 @@ def text(tuned: Tuned) -> str:
         else:
             form, interleave = layer.variant
             prefer.append({"form": form, "interleave": interleave, **rule})
+    notes = [f"costs: {tuned.evidence}; {_made(tuned)}"]
+    left = [rule["when"] for rule in leave]
+    if any(rule["when"] in left for rule in prefer):
+        # A rule cannot tell layers of one geometry apart.
+        notes.append("layers of which some of equal geometry were taken back are all left native")
+        prefer = [rule for rule in prefer if rule["when"] not in left]
     content = {
         "name": f"tuned_{_slug(tuned.oracle)}",
         "title": f"tuned on {tuned.oracle}",
@@ -56,17 +62,19 @@ def text(tuned: Tuned) -> str:
         "unmeasured": "leave",
         "prefer": _once(prefer),
         "leave": _once(leave),
-        "notes": [f"costs: {tuned.evidence}; {_made(tuned)}"],
+        "notes": notes,
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _when(site: Site) -> dict[str, Any]:
     """Conditions that hold for this geometry."""
+    # The ranges alone say neither what is cropped nor how axes differ; they are kept for readers of
+    # the file, and to tell what is unlike a layer that no rule names.
     known = facts(site)
     ranges = {name: [known[name], known[name]] for name in _EXACT if known[name] is not None}
     flags = {name: known[name] for name in ("whole", "uniform") if known[name] is not None}
-    return {"dtypes": [site.dtype], **ranges, **flags}
+    return {"dtypes": [site.dtype], "geometries": [site.geometry], **ranges, **flags}
 
 
 def _reason(layer: Layer) -> str:

@@ -118,7 +118,7 @@ def test_a_budget_tries_the_largest_first_and_says_what_was_not_tried(told, monk
     assert oracle.asked == ["a"]  # 1,440 products for each output channel; c has 450
     assert [str(layer.variant) for layer in tuned.layers] == ["split concat"] * 2 + ["native"]
     assert "not tried" in tuned.layers[2].reason
-    assert any("1 layers were not tried" in note for note in tuned.notes)
+    assert any("1 layer was not tried" in note for note in tuned.notes)
 
 
 def test_only_selected_layers_are_asked_for(told):
@@ -126,6 +126,60 @@ def test_only_selected_layers_are_asked_for(told):
     tuned = sd.tune(branches(), on="told", layers="^c$")
     assert oracle.asked == ["c"]
     assert [str(layer.variant) for layer in tuned.layers] == ["native", "native", "split concat"]
+
+
+def test_a_layer_that_is_not_selected_stays_native_though_its_like_is_costed(told):
+    told(FAST)
+    tuned = sd.tune(branches(), on="told", layers="^b$")
+    assert [str(layer.variant) for layer in tuned.layers] == ["native", "split concat", "native"]
+    assert [layer.reason for layer in tuned.layers][::2] == ["unchanged: not selected"] * 2
+
+
+def test_the_report_on_an_original_that_is_kept_says_so(told):
+    told({"native": 100, "split concat": 100})
+    tuned = sd.tune(branches(), on="told")
+    assert tuned.report.converted == 0
+    reasons = [decision.reason for decision in tuned.report.decisions]
+    assert reasons == [layer.reason for layer in tuned.layers]
+    assert "1.00 times the speed of native, told by a test" in reasons[0]
+
+
+def test_an_original_that_is_kept_runs_elsewhere_with_its_data(told, tmp_path):
+    told({"native": 100, "split concat": 100})
+    (tmp_path / "in").mkdir()
+    path, elsewhere = tmp_path / "in" / "in.onnx", tmp_path / "out.onnx"
+    model = onnx.load_model_from_string(branches())
+    onnx.save(model, path, save_as_external_data=True, location="in.data", size_threshold=0)
+    assert sd.tune(path, on="told").save(elsewhere) == elsewhere
+    for name in ("in.onnx", "in.data"):
+        (tmp_path / "in" / name).unlink()
+    for right, got in zip(outputs(branches()), outputs(elsewhere.read_bytes()), strict=True):
+        np.testing.assert_array_equal(got, right)
+
+
+def test_rules_tell_layers_apart_that_differ_only_in_what_is_cropped(told, tmp_path):
+    x, w, _ = models.arrays(1, (7, 5), (4, 4), 1, (3, 4))
+    halved = {"strides": [2, 2]}
+    nodes = [
+        onnx.helper.make_node("ConvTranspose", ["x", "w"], ["a"], name="a", **halved),
+        onnx.helper.make_node("ConvTranspose", ["x", "w"], ["b"], name="b", pads=[1] * 4, **halved),
+    ]
+    ends = [models.value(name, "float32", [None] * 4) for name in "ab"]
+    data = models.model(nodes, [models.value("x", x.dtype, x.shape)], ends, {"w": w})
+    data = data.SerializeToString()
+    told(FAST | {("a", "rows concat"): 40})
+    path = rules.write(sd.tune(data, on="told"), tmp_path / "told.yaml")
+    assert sd.inspect(data, target=path)["form"].tolist() == ["rows", "split"]
+
+
+def test_rules_leave_all_of_a_geometry_of_which_one_was_taken_back(told, tmp_path):
+    told(FAST, wholes=[0.9, 1.2])
+    tuned = sd.tune(branches(), on="told", layers="a|b")
+    assert [layer.taken_back for layer in tuned.layers] == [True, False, False]
+    path = rules.write(tuned, tmp_path / "told.yaml")
+    assert sd.inspect(branches(), target=path)["verdict"].tolist() == ["leave"] * 3
+    assert "prefer: []" in path.read_text()
+    assert "are all left native" in path.read_text()
 
 
 def test_what_was_learnt_becomes_a_target(told, tmp_path):

@@ -17,7 +17,7 @@ from .... import output
 from ....errors import SplitDeconvError
 from ....extras import require
 from ..model import OnnxModel
-from ..tensors import LARGEST, locate
+from ..tensors import LARGEST, all_tensors, inlined, is_external, locate
 from .external_data import refers, staying
 
 if TYPE_CHECKING:
@@ -76,7 +76,13 @@ def save(data: bytes, folder: str | Path, path: str | Path, overwrite: bool = Fa
         return output.write(path, data, overwrite)
     model = require("onnx", "onnx").load_model_from_string(data)
     beside = target.with_name(f"{target.name}.data")
-    places = _move(staying(model, folder), folder, beside)
+    large = staying(model, folder)
+    places = _move(large, folder, beside)
+    moved = {id(tensor) for tensor in large}
+    # A converted model holds its small tensors itself; an original that is kept may not.
+    for tensor in filter(is_external, all_tensors(model)):
+        if id(tensor) not in moved:
+            tensor.CopyFrom(inlined(tensor, folder))
     if places:
         output.check(beside, overwrite)
         new = not beside.exists()
