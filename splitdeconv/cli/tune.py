@@ -1,5 +1,6 @@
 """The verb that chooses by cost: tune."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,17 @@ from .show import Json, echo, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from ..tuning.report import Tuned
+
+
+def _seconds(text: str) -> float:
+    """A time of at least one second; anything else is a usage error."""
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds < math.inf:
+        raise typer.BadParameter(f"{text!r} is not a number of seconds, at least 1, such as 60s")
+    return seconds
 
 
 def _tune(
@@ -53,7 +65,11 @@ def _tune(
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(min=1, help="seconds for costing layers, the largest first; default no limit"),
+        typer.Option(
+            parser=_seconds,
+            metavar="SECONDS",
+            help="time for costing layers, the largest first, such as 60 or 60s; default no limit",
+        ),
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="cost again what earlier runs have costed")
@@ -123,11 +139,27 @@ def _print(tuned: "Tuned") -> None:
     if whole["gain"] is not None:
         echo(f"whole model: {_gain(whole)} times the original's speed")
     elif not tuned.changed:
-        echo("no layer is faster in another form: the original is kept")
+        echo(f"{_unchanged(tuned)}: the original is kept")
     else:
-        echo(f"whole model: not compared, {whole['reason']}")
+        echo(f"whole model: not compared: {whole['reason']}")
     for note in tuned.notes:
         echo(f"note: {note}")
+
+
+def _unchanged(tuned: "Tuned") -> str:
+    """Why no layer was changed."""
+    from ..tuning.costing import NOT_SELECTED
+
+    if not tuned.layers:
+        return "nothing to tune"
+    reasons = {layer.reason for layer in tuned.layers}
+    if reasons == {f"unchanged: {NOT_SELECTED}"}:
+        return "no layer is selected"
+    if all(row["native"] is None for row in tuned.rows()):
+        return "no layer could be costed"
+    if any(layer.taken_back for layer in tuned.layers):
+        return "the whole model is not faster with any layer in another form"
+    return "no layer is faster in another form beyond its uncertainty"
 
 
 def _amount(amount: float | None) -> str:

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from splitdeconv.convert.variants import NATIVE, Variant
+from splitdeconv.core.forms import FILE_FORMS
+from splitdeconv.tuning import api
 from tests.cli.files import MODELS, listing
-from tests.tuning.models import branches
+from tests.tuning.models import Told, branches
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +40,45 @@ def test_json_has_every_cost(run, model):
     for cost in costs.values():
         assert cost["gain"] == pytest.approx(costs["native"]["amount"] / cost["amount"])
     assert told["whole"]["gain"] == pytest.approx(told["layers"][0]["gain"])
+
+
+def every():
+    """All variants of a layer in an .onnx file."""
+    ways = ("concat", "depth_to_space", "transpose")
+    return [NATIVE, *(Variant(form, way) for form in FILE_FORMS for way in ways)]
+
+
+def test_a_budget_is_a_number_of_seconds(run, model):
+    for text in ("60", "60s", "1.5s"):
+        args = ("-o", f"{text}.tflite", "--on", "pe_array_32x7", "--budget", text)
+        assert run("tune", model, *args)[0] == 0
+    for text in ("", "s", "0.5", "nan", "inf", "60m"):
+        args = ("-o", "out.tflite", "--on", "pe_array_32x7", "--budget", text)
+        code, _, err = run("tune", model, *args)
+        assert code == 2
+        assert "is not a number of seconds" in " ".join(err.split())
+
+
+def test_why_an_original_is_kept(run, tmp_path, monkeypatch):
+    """Not costed, not faster, and not asked for are told apart."""
+    (tmp_path / "in.onnx").write_bytes(branches())
+
+    def told(amounts):
+        monkeypatch.setattr(api, "oracle", lambda *_, **__: Told(amounts))
+
+    told({"native": 100, "split concat": 100})
+    code, out, _ = run("tune", "in.onnx", "-o", "a.onnx", "--on", "told")
+    assert code == 0
+    assert "no layer is faster in another form beyond its uncertainty: the original" in out
+    code, out, _ = run("tune", "in.onnx", "-o", "b.onnx", "--on", "told", "--layers", "nothing")
+    assert code == 0
+    assert "no layer is selected: the original is kept" in out
+    told({str(variant): "it hung" for variant in every()})
+    code, out, _ = run("tune", "in.onnx", "-o", "c.onnx", "--on", "told", "--fresh")
+    assert code == 0
+    assert "no layer could be costed: the original is kept" in out
+    assert "it hung" in out
+    assert (tmp_path / "b.onnx").read_bytes() == branches()
 
 
 def test_a_model_without_transposed_convolutions_is_copied_and_said_so(run, tmp_path):

@@ -10,7 +10,13 @@ from . import package
 from .interface import Draw, Outputs, Run
 
 PACKAGE, EXTRA, OLDEST = "onnxruntime", "onnx", (1, 21)
-_TYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8}
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+}
 
 
 def available() -> str | None:
@@ -29,13 +35,21 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     feed = {}
     for place, port in enumerate(session.get_inputs()):
-        if port.type not in _TYPES or not all(isinstance(n, int) for n in port.shape):
+        where = f"the .onnx model, input {port.name}"
+        if port.type not in _TYPES:
             raise SplitDeconvError(
-                f"the input {port.name} must have a fixed shape and type: {port.type} {port.shape}",
-                where=f"the .onnx model, input {port.name}",
-                expected=f"a fixed shape, and one of {', '.join(_TYPES)}",
-                got=f"{port.type} {port.shape}",
-                fix="fix the open sizes (splitdeconv convert --input-shape)",
+                f"the input {port.name} cannot be drawn",
+                where=where,
+                expected=f"one of {', '.join(_TYPES)}",
+                got=port.type,
+            )
+        if not all(isinstance(n, int) for n in port.shape):
+            raise SplitDeconvError(
+                f"the input {port.name} must have a fixed shape",
+                where=where,
+                expected="fixed sizes",
+                got="x".join(map(str, port.shape)).replace("None", "?"),
+                fix="fix the open sizes (--input-shape)",
             )
         feed[port.name] = draw(place, tuple(port.shape), np.dtype(_TYPES[port.type]))
     run = partial(session.run, None, feed)

@@ -1,5 +1,6 @@
 """Forms are timed against each other and compared by value; failures become reasons."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import keras
@@ -14,7 +15,9 @@ from splitdeconv.toolchains.cpu import (
     onnxruntime as ort,
     package as cpu_package,
 )
+from splitdeconv.toolchains.cpu.child import draw
 from splitdeconv.toolchains.models import onnx as onnx_export, tflite as litert
+from tests.formats.onnx import models
 from tests.toolchains.cpu.deconv import layer
 from tests.toolchains.needs import needs
 
@@ -222,6 +225,28 @@ def test_costs_are_paired_ratios(files):
     assert set(priced["configuration"]) == {"litert float32, 1 thread"}
     (gain,) = gains.gains(priced, form="split", cost="cost")["gain"]
     assert gain == pytest.approx(found.set_index("form").loc["split", "speedup"], rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_floats_of_each_width_that_onnx_runtime_computes_are_drawn(dtype):
+    x, w, _ = models.arrays(5, (6, 4), (3, 3), 1, (2, 3), dtype)
+    data = models.single(x, w, strides=[2, 2]).SerializeToString()
+    run, outputs = ort.load(data, 1, partial(draw, 7))
+    run()
+    (values,) = outputs()
+    feed = {"x": draw(7, 0, x.shape, x.dtype)}
+    np.testing.assert_array_equal(values, models.run(data, feed)[0])
+    assert values.dtype == dtype
+
+
+def test_an_input_that_cannot_be_drawn_is_a_reason():
+    nodes = [models.node("Identity", ["x"], "y")]
+    data = models.model(
+        nodes, [models.value("x", "bool", [2])], [models.value("y", "bool", [2])]
+    ).SerializeToString()
+    with pytest.raises(SplitDeconvError, match="cannot be drawn") as caught:
+        ort.load(data, 1, None)
+    assert caught.value.got == "tensor(bool)"
 
 
 def test_a_dynamic_input_is_a_reason():
