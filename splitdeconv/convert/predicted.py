@@ -38,11 +38,11 @@ class Modelled(Target):
             return None
         best = min(known, key=lambda form: known[form])
         operator = "its own operator" if self.processor.native else "inserting zeros"
-        reason = (
-            f"{known['native'] / known[best]:.2f} times the speed of {operator}, predicted by the "
-            f"processor model for {self.processor.name}"
-        )
-        return Predicted(None if best == "native" else best, reason)
+        evidence = f"predicted by the processor model for {self.processor.name}"
+        if best == "native":
+            return Predicted(None, f"no form takes fewer cycles than {operator}, {evidence}")
+        gain = known["native"] / known[best]
+        return Predicted(best, f"{gain:.2f} times the speed of {operator}, {evidence}")
 
 
 def target_of(path: str | os.PathLike[str]) -> Target:
@@ -67,8 +67,8 @@ def cycles(site: Site, processor: Processor, form: str) -> float | str:
     axes = site.axes
     if axes is None or len(axes) > 2:
         return "the processor model computes in one or two dimensions"
-    if any(axis.n is None for axis in axes) or None in (site.in_channels, site.out_channels):
-        return "its sizes are only known at run time (--input-shape fixes them)"
+    if site.unsized is not None:
+        return site.unsized
     try:
         layer = Layer.from_axes(site.name, axes, site.known_channels, groups=site.groups)
         table = pd.DataFrame([layer.row()])

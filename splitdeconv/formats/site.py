@@ -98,6 +98,14 @@ class Site:
             self._known(self.out_channels, "number of output channels"),
         )
 
+    @property
+    def unsized(self) -> str | None:
+        """Why no cost of it can be told in advance; None if its lengths and channels are known."""
+        lengths = [axis.n for axis in self.known_axes]
+        if None in (self.in_channels, self.out_channels, *lengths):
+            return "its sizes are only known at run time (--input-shape fixes them)"
+        return None
+
     def _known(self, part: _Part | None, what: str) -> _Part:
         if part is None:
             raise SplitDeconvError(

@@ -1,5 +1,6 @@
 """Choose a variant for a layer: the best that is better than native beyond its uncertainty."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -39,8 +40,9 @@ def choose(costs: Mapping[Variant, Cost], evidence: str) -> Choice:
     known = {variant: cost for variant, cost in costs.items() if cost.amount is not None}
     others = {variant: cost for variant, cost in known.items() if variant != NATIVE}
     if not others:
-        failed = next((cost.reason for v, cost in costs.items() if v != NATIVE), None)
-        reason = native.reason or failed or "no other variant is possible"
+        failed = Counter(cost.reason for v, cost in costs.items() if v != NATIVE).most_common(1)
+        why = f"no other variant has a cost: {failed[0][0]}" if failed else None
+        reason = native.reason or why or "no other variant is possible"
         return Choice(NATIVE, native, NATIVE, f"unchanged: {reason}")
     if native.amount is None:
         best = min(others, key=lambda variant: _amount(others[variant]))

@@ -57,8 +57,16 @@ class Subject:
 
     def barred(self) -> dict[Variant, Cost]:
         """The variants that cannot be made of a layer that can be cut out."""
-        cut = not self.files or NATIVE in self.files
+        cut = NATIVE in self.files
         return {v: Cost.missing(reason) for v, reason in self.reasons.items() if cut}
+
+    def unsized(self, most_axes: int) -> dict[Variant, Cost]:
+        """The reason in every variant if the layer has open sizes or too many axes; else empty."""
+        reason = self.site.unsized
+        rank = len(self.site.known_axes)
+        if reason is None and rank > most_axes:
+            reason = f"it has {rank} spatial axes; this oracle judges at most {most_axes}"
+        return {} if reason is None else dict.fromkeys(self.variants, Cost.missing(reason))
 
 
 class Oracle(Protocol):

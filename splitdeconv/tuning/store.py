@@ -11,9 +11,10 @@ from typing import Any
 
 from .. import atomic
 from ..convert.variants import NATIVE, Variant
+from ..release import version
 from .oracle import Cost, Oracle, Subject
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 def folder() -> Path:
@@ -37,7 +38,9 @@ class Store:
     """
 
     def __init__(self, oracle: Oracle, fresh: bool = False) -> None:
-        self._facts = {"schema": _SCHEMA, "oracle": oracle.name, **oracle.facts()}
+        # The version counts, because the library itself models processors and takes the times.
+        own = {"schema": _SCHEMA, "splitdeconv": version(), "oracle": oracle.name}
+        self._facts = own | oracle.facts()
         self._fresh = fresh
         self.notes: list[str] = []
 

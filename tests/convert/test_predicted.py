@@ -61,6 +61,15 @@ def test_a_model_file_is_converted_for_a_processor_that_no_target_describes(tmp_
     assert result.report.target == load_processor(path).name
 
 
+def test_where_no_form_takes_fewer_cycles_the_reason_says_so(tmp_path):
+    """One tap for each pixel: nothing is inserted that a form could leave out."""
+    path = file(tmp_path, "edge_tpu_like")
+    still = replace(SITE, axes=(Axis(9, 1, 1, 1, 0, 0),) * 2)
+    said = load_target(path).predicted(still)
+    assert said.form is None
+    assert said.reason.startswith("no form takes fewer cycles than ")
+
+
 def test_an_explicit_form_overrides_the_prediction(tmp_path):
     path = file(tmp_path, "pe_array_32x7")
     data = deconv_model(Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6))

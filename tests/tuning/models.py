@@ -39,7 +39,7 @@ class Told(Oracle):
     exact = True
 
     def __init__(self, amounts, wholes=()):
-        self._amounts, self._wholes, self.asked = amounts, list(wholes), []
+        self._amounts, self._wholes, self.asked, self.files = amounts, list(wholes), [], []
 
     def missing(self):
         return None
@@ -50,6 +50,7 @@ class Told(Oracle):
     def costs(self, subject):
         name = subject.site.name
         self.asked.append(name)
+        self.files.append(dict(subject.files))
         amounts = {
             variant: self._amounts.get((name, str(variant)), self._amounts.get(str(variant), 900))
             for variant in subject.variants

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 import splitdeconv as sd
+from splitdeconv.convert.variants import NATIVE
 from splitdeconv.limits import sandbox
 from splitdeconv.tuning import api, costing, rules
 from tests import jobs
@@ -15,6 +16,7 @@ from tests.formats.tflite.models import Deconv, deconv_model
 from tests.refusals import refused
 from tests.tuning.models import SIZE, Told, branches
 
+OPEN = "its sizes are only known at run time (--input-shape fixes them)"
 FAST = {"native": 100, "split concat": 50}
 
 
@@ -206,6 +208,18 @@ def test_a_real_runtime_is_asked_and_the_result_is_verified(tmp_path):
     assert tuned.facts["threads"] == 1
 
 
+def test_open_sizes_are_not_costed_at_sizes_that_nobody_chose(told):
+    """A runtime would give the file of the layer alone one pixel."""
+    oracle = told(FAST)
+    case = Deconv(sizes=(6, 5), kernel=(5, 4), cin=5, cout=6, open_image=True)
+    tuned = sd.tune(deconv_model(case), on="told")
+    assert oracle.files == [{}]
+    assert {c.reason for c in tuned.layers[0].costs.values() if c.reason} <= {OPEN}
+    fixed = sd.tune(deconv_model(case), on="told", input_shape=(1, 6, 5, 5))
+    assert NATIVE in oracle.files[1]
+    assert fixed.changed == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
@@ -213,6 +227,7 @@ def test_a_real_runtime_is_asked_and_the_result_is_verified(tmp_path):
         ({"on": "vela:ethos-x"}, "accelerator"),
         ({"on": "libtpu:v9"}, "generation"),
         ({"on": "litert"}, "does not judge onnx"),
+        ({"on": "openvino", "model": deconv_model(Deconv())}, "does not judge tflite"),
         ({"on": "none.yaml"}, "processor"),
         ({"on": "pe_array_32x7", "threads": 0}, "threads"),
         ({"on": "pe_array_32x7", "budget": -1}, "budget"),
@@ -221,7 +236,7 @@ def test_a_real_runtime_is_asked_and_the_result_is_verified(tmp_path):
 )
 def test_what_cannot_be_done_is_refused(arguments, match):
     with refused(match):
-        sd.tune(branches(), **arguments)
+        sd.tune(**{"model": branches()} | arguments)
 
 
 def test_an_oracle_that_is_not_installed_is_refused(monkeypatch):

@@ -40,4 +40,11 @@ def test_where_nothing_else_runs_native_stays_with_the_reason():
     costs = {NATIVE: ONE, SPLIT: Cost.missing("it hung")}
     choice = choose(costs, "measured")
     assert choice.variant == NATIVE
-    assert choice.reason == "unchanged: it hung"
+    assert choice.reason == "unchanged: no other variant has a cost: it hung"
+
+
+def test_the_reason_is_the_one_that_most_variants_share():
+    other = Variant("stacked", "concat")
+    missing = {SPLIT: Cost.missing("odd"), ROWS: Cost.missing("it hung")}
+    costs = {NATIVE: ONE, **missing, other: Cost.missing("it hung")}
+    assert choose(costs, "measured").reason.endswith(": it hung")

@@ -1,6 +1,7 @@
 """The oracles: what each answers for a layer, and what it does where a variant fails."""
 
 import os
+from dataclasses import replace
 
 import onnx
 import pandas as pd
@@ -225,6 +226,32 @@ def test_a_layer_that_keras_does_not_run_natively_is_not_compared(monkeypatch):
     assert costs[NATIVE].reason == "odd"
     assert costs[SPLIT].reason == "there is no native to compare with"
     assert set(costs) == {NATIVE, SPLIT, ROWS}
+
+
+@pytest.mark.parametrize("name", ["pe_array_32x7", "libtpu:v5e", "keras"])
+def test_open_sizes_have_no_cost_and_the_reason_says_what_fixes_them(monkeypatch, name):
+    monkeypatch.setattr(libtpu, "available", lambda *_: None)
+    axes = (AXIS, replace(AXIS, n=None))
+    costs = oracle(name).costs(Subject(replace(SITE, axes=axes), (NATIVE, SPLIT), {}, {}))
+    assert list(costs) == [NATIVE, SPLIT]
+    assert all("--input-shape" in cost.reason for cost in costs.values())
+
+
+def test_the_compiler_for_tpus_is_not_asked_for_a_volume(monkeypatch):
+    monkeypatch.setattr(libtpu, "available", lambda *_: None)
+    volume = replace(SITE, axes=(AXIS,) * 3)
+    costs = oracle("libtpu:v5e").costs(Subject(volume, (NATIVE, SPLIT), {}, {}))
+    reason = "it has 3 spatial axes; this oracle judges at most 2"
+    assert costs == dict.fromkeys((NATIVE, SPLIT), Cost.missing(reason))
+
+
+def test_the_model_needs_no_file_of_the_layer():
+    """One that cannot be cut out of its model has predictions all the same."""
+    every = (NATIVE, SPLIT)
+    alone = oracle("pe_array_32x7").costs(Subject(SITE, every, {}, {}))
+    uncut = dict.fromkeys(every, "it cannot be cut out: odd")
+    assert oracle("pe_array_32x7").costs(Subject(SITE, every, {}, uncut)) == alone
+    assert alone[SPLIT].gain > 0
 
 
 def test_keras_is_timed_by_its_own_operator_and_every_form(tmp_path):

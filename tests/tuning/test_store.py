@@ -40,6 +40,10 @@ def test_other_facts_files_or_channels_are_other_costs(subject, monkeypatch):
     other = Told({})
     monkeypatch.setattr(other, "facts", lambda: {"told": "by another test"})
     assert store.Store(other).read(subject) is None
+    with monkeypatch.context() as later:
+        later.setattr(store, "version", lambda: "9.9")
+        assert store.Store(Told({})).read(subject) is None
+    assert store.Store(Told({})).read(subject) == COSTS
     subject.files[SPLIT].write_bytes(b"changed")
     assert store.Store(Told({})).read(subject) is None
 

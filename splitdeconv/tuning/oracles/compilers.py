@@ -124,6 +124,8 @@ class Libtpu(Oracle):
         return {"compiler": libtpu.compiler(), "generation": self._generation, "dtype": "bfloat16"}
 
     def costs(self, subject: Subject) -> dict[Variant, Cost]:
+        if unsized := subject.unsized(2):
+            return unsized
         site, costs = subject.site, subject.barred()
         left = [v for v in subject.variants if v.interleave in ("", *INTERLEAVES)]
         try:

@@ -46,6 +46,8 @@ class Keras(Oracle):
         return {"device": device(), "backend": backend, "versions": numbers, "turns": _TURNS}
 
     def costs(self, subject: Subject) -> dict[Variant, Cost]:
+        if unsized := subject.unsized(max(_OPERATIONS)):
+            return unsized
         functions: dict[Variant, Callable[[], Any]] = {}
         costs = subject.barred()
         for variant in subject.variants:

@@ -23,7 +23,7 @@ _KEPT = 3
 _BUDGETS = 3.0, 8.0  # seconds of each
 _TIMEOUT = 60.0  # seconds after which a variant counts as hanging
 _BOTH = "original", "converted"
-_FORMATS = {"litert": ("tflite",), "onnxruntime": ("onnx",), "openvino": ("tflite", "onnx")}
+_FORMATS = {"litert": ("tflite",), "onnxruntime": ("onnx",), "openvino": ("onnx",)}
 
 
 class Runtime(Oracle):
