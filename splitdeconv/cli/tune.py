@@ -86,13 +86,19 @@ def _tune(
     as_json: Json = False,
 ) -> None:
     """Choose each layer's form by its cost on one processor; never slower than the original."""
+    from ..convert.api import check_suffix
+    from ..formats.recognition.detect import look
+    from ..formats.registry import beginning_with
     from ..tuning import rules as files
     from ..tuning.api import tune
     from .account import print_report
 
     output.check(to, overwrite)
+    likely = beginning_with(look(model)[0])
+    if likely is not None:
+        check_suffix(to, likely.name)
     if rules is not None:
-        output.check(rules, overwrite)
+        files.check(rules, (model, to), overwrite)
     with progress() as stage:
         tuned = tune(
             model,

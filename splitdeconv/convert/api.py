@@ -60,13 +60,21 @@ class Result:
             SplitDeconvError: the folder is missing, full or read-only, the file already exists, or
                 its suffix belongs to another format.
         """
-        _check_suffix(path, self.report.format)
+        check_suffix(path, self.report.format)
         file_format = format_of(self.report.format)
         return file_format.save(self.content, self.folder, os.fspath(path), overwrite)
 
 
-def _check_suffix(path: str | os.PathLike[str], name: str) -> None:
-    """Reject a file name with the suffix of another format, which would mislead readers."""
+def check_suffix(path: str | os.PathLike[str], name: str) -> None:
+    """Reject a file name with the suffix of another format, which would mislead readers.
+
+    Args:
+        path: the file to write.
+        name: of the format of what is written.
+
+    Raises:
+        SplitDeconvError: the suffix belongs to another format.
+    """
     suffix = Path(path).suffix.lower()
     if suffix in {f".{other}" for other in names()} - {f".{name}"}:
         raise SplitDeconvError(

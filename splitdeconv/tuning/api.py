@@ -94,7 +94,8 @@ def tune(
     shapes = input_shapes.checked(input_shape)
     options = Options(asked.target, layers=layers, static_batch=static_batch, input_shape=shapes)
     options.check()
-    with exchange.job("candidates", model, timeout, memory, options=asdict(options)) as job:
+    # The inputs are used at the end; that they can be read is checked before anything is costed.
+    with exchange.job("candidates", model, timeout, memory, inputs, options=asdict(options)) as job:
         answer = job.run(progress)
         report = Report.from_dict(answer["report"])
         _check_format(report.format, asked)

@@ -1,7 +1,7 @@
 """Write what was learnt as a target file, so that `splitdeconv.convert` can use it again."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,39 @@ import yaml
 from .. import output
 from ..convert.conditions import facts
 from ..convert.variants import NATIVE
+from ..errors import SplitDeconvError
 from ..formats.site import Site
 from .report import Layer, Tuned
 
 _EXACT = ("rank", "groups", "images", "in_channels", "out_channels", "stride", "kernel", "pixels")
+
+
+def check(
+    path: str | os.PathLike[str],
+    others: Iterable[str | os.PathLike[str]] = (),
+    overwrite: bool = False,
+) -> Path:
+    """Refuse the path of a target file before any work is spent on it.
+
+    Args:
+        path: the .yaml file.
+        others: files that it must not replace.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        SplitDeconvError: it could not be written, or not be used as a target.
+    """
+    path = Path(path)
+    problem = None
+    if path.suffix not in (".yaml", ".yml"):
+        problem = "the name of a file that convert --target reads, ending in .yaml or .yml"
+    elif os.path.realpath(path) in map(os.path.realpath, others):
+        problem = "a file of its own"
+    if problem is not None:
+        raise SplitDeconvError(
+            "the rules cannot be written", where=str(path), expected=problem, got=path.name
+        )
+    return output.check(path, overwrite)
 
 
 def write(tuned: Tuned, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
@@ -26,9 +55,9 @@ def write(tuned: Tuned, path: str | os.PathLike[str], overwrite: bool = False) -
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        SplitDeconvError: the file cannot be written.
+        SplitDeconvError: as for `check`; or the file cannot be written.
     """
-    return output.write(path, text(tuned).encode(), overwrite)
+    return output.write(check(path, overwrite=overwrite), text(tuned).encode(), overwrite)
 
 
 def text(tuned: Tuned) -> str:

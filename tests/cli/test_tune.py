@@ -6,7 +6,7 @@ import pytest
 
 from splitdeconv.convert.variants import NATIVE, Variant
 from splitdeconv.core.forms import FILE_FORMS
-from splitdeconv.tuning import api
+from splitdeconv.tuning import api, store
 from tests.cli.files import MODELS, listing
 from tests.tuning.models import Told, branches
 
@@ -98,6 +98,9 @@ def test_a_model_without_transposed_convolutions_is_copied_and_said_so(run, tmp_
         (["--on", "litter"], "did you mean litert?"),
         (["--on", "litert"], "does not judge onnx models"),
         (["--on", "pe_array_32x7", "--rules", "none/r.yaml"], "an existing folder"),
+        (["--on", "pe_array_32x7", "--rules", "r.txt"], "ending in .yaml or .yml"),
+        (["--on", "pe_array_32x7", "--inputs", "none.npz"], "none.npz"),
+        (["--on", "pe_array_32x7", "-o", "out.keras"], "a name for a .onnx file"),
         (["--on", "none.yaml"], "none.yaml"),
     ],
 )
@@ -108,6 +111,18 @@ def test_what_cannot_be_done_leaves_nothing_behind(run, tmp_path, arguments, wor
     assert (code, out) == (1, "")
     assert words in err
     assert listing(tmp_path) == before
+    assert not list(store.folder().glob("*"))  # nothing was costed
+
+
+@pytest.mark.parametrize("rules", ["in.yaml", "out.yaml"])
+def test_rules_replace_neither_model(run, tmp_path, rules):
+    (tmp_path / "in.yaml").write_bytes(branches())
+    args = ("-o", "out.yaml", "--on", "pe_array_32x7", "--rules", rules, "--overwrite")
+    code, out, err = run("tune", "in.yaml", *args)
+    assert (code, out) == (1, "")
+    assert "a file of its own" in err
+    assert (tmp_path / "in.yaml").read_bytes() == branches()
+    assert not (tmp_path / "out.yaml").exists()
 
 
 def test_a_file_that_is_there_is_not_replaced(run, tmp_path, model):

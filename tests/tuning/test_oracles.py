@@ -261,6 +261,15 @@ def test_keras_is_timed_by_its_own_operator_and_every_form(tmp_path):
     assert costs[ROWS].amount > 0
 
 
+@pytest.mark.parametrize(
+    ("axis", "rank"), [(Axis(5, 4, 3, 1, 0, 0), 1), (Axis(3, 3, 2, 1, 0, 0), 3), (AXIS, 1)]
+)
+def test_keras_runs_the_native_operator_in_one_and_three_dimensions(axis, rank):
+    site = replace(SITE, axes=(axis,) * rank)
+    costs = oracle("keras").costs(Subject(site, (NATIVE, SPLIT), {}, {}))
+    assert [cost.reason for cost in costs.values()] == [None, None]
+
+
 def test_amounts_become_gains_over_native():
     costs = relative({NATIVE: 6.0, SPLIT: 4.0, ROWS: "it hung"})
     assert costs[SPLIT] == Cost(4.0, 1.5, 1.5, 1.5)

@@ -8,7 +8,7 @@ import numpy as np
 from ... import bench, ops
 from ...convert.exchange import Inputs, ModelFile
 from ...convert.variants import NATIVE, Variant
-from ...core.geometry import known
+from ...core.geometry import Axis, known, resolve
 from ...errors import SplitDeconvError
 from ...extras import require
 from ...formats.site import Site
@@ -98,6 +98,21 @@ def _costs(times: Any, seed: int) -> dict[Variant, Cost]:
     }
 
 
+def _padding(axes: Sequence[Axis]) -> str | list[tuple[int, int]]:
+    """By name where it has one: TensorFlow's own operator takes numbers in two dimensions only."""
+    lengths, outputs = [known(axis.n) for axis in axes], [known(axis.o) for axis in axes]
+    kernel, strides = [axis.k for axis in axes], [axis.s for axis in axes]
+    dilations = [axis.d for axis in axes]
+    for name in ("SAME", "VALID"):
+        try:
+            named = resolve(lengths, kernel, strides, name, outputs, dilations=dilations)
+        except SplitDeconvError:
+            continue
+        if named == tuple(axes):
+            return name
+    return [(axis.p, axis.end) for axis in axes]
+
+
 def _compiled(site: Site, variant: Variant, seed: int) -> Callable[[], Any]:
     """A function without arguments that runs a layer in a variant, its filters constant."""
     axes, (c_in, c_out) = site.known_axes, site.known_channels
@@ -110,7 +125,7 @@ def _compiled(site: Site, variant: Variant, seed: int) -> Callable[[], Any]:
     options: dict[str, Any] = {
         "output_shape": (batch, *(known(axis.o) for axis in axes), c_out),
         "strides": [axis.s for axis in axes],
-        "padding": [(axis.p, axis.end) for axis in axes],
+        "padding": _padding(axes),
         "dilations": [axis.d for axis in axes],
         "form": variant.form,
     }
