@@ -143,11 +143,11 @@ def _print(tuned: "Tuned") -> None:
     echo(f"costs: {tuned.evidence}")
     whole = asdict(tuned.whole)
     if whole["gain"] is not None:
-        echo(f"whole model: {_gain(whole)} times the original's speed")
+        echo(f"{tuned.compared}: {_gain(whole)} times the original's speed")
     elif not tuned.changed:
         echo(f"{_unchanged(tuned)}: the original is kept")
     else:
-        echo(f"whole model: not compared: {whole['reason']}")
+        echo(f"{tuned.compared}: not compared: {whole['reason']}")
     for note in tuned.notes:
         echo(f"note: {note}")
 

@@ -128,7 +128,15 @@ def tune(
     notes = (*store.notes, *_notes(whole.layers, asked))
     facts = asked.facts()
     return Tuned(
-        asked.name, asked.unit, asked.evidence, facts, whole.layers, whole.cost, result, notes
+        oracle=asked.name,
+        unit=asked.unit,
+        evidence=asked.evidence,
+        facts=facts,
+        layers=whole.layers,
+        whole=whole.cost,
+        result=result,
+        notes=notes,
+        compared=asked.compared,
     )
 
 

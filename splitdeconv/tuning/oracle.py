@@ -78,6 +78,8 @@ class Oracle(Protocol):
         evidence: where they come from, in words: "measured", "the compiler's estimate".
         target: the target whose operators and types count, see `splitdeconv.convert.targets`.
         formats: the formats whose models it can judge.
+        compared: what `whole` compares: the "whole model" or, where the oracle knows only these,
+            "all transposed convolutions".
         exact: whether it always answers alike, so that the smallest gain counts.
     """
 
@@ -87,6 +89,7 @@ class Oracle(Protocol):
     target: str
     formats: tuple[str, ...]
     exact: bool = False
+    compared: str = "whole model"
 
     @abstractmethod
     def missing(self) -> str | None:

@@ -81,6 +81,7 @@ class Tuned:
             amount where nothing changed or it cannot be had.
         result: the conversion, verified by value, or the original if that is kept.
         notes: remarks for the reader.
+        compared: what `whole` is about: the "whole model", or "all transposed convolutions".
     """
 
     oracle: str
@@ -91,6 +92,7 @@ class Tuned:
     whole: Cost
     result: Result
     notes: tuple[str, ...] = ()
+    compared: str = "whole model"
 
     @property
     def changed(self) -> int:
@@ -141,6 +143,7 @@ class Tuned:
                 layer.row() | {"costs": {str(v): asdict(cost) for v, cost in layer.costs.items()}}
                 for layer in self.layers
             ],
+            "compared": self.compared,
             "whole": asdict(self.whole),
             "changed": self.changed,
             "report": self.report.to_dict(),

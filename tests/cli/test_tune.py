@@ -22,7 +22,7 @@ def test_a_model_is_tuned_for_a_processor_and_its_rules_are_written(run, tmp_pat
     )
     assert (code, err) == (0, "")
     assert "predicted by the processor model" in out
-    assert "whole model: " in out
+    assert "all transposed convolutions: " in out
     assert "wrote out.tflite" in out
     assert "wrote r.yaml" in out
     code, out, _ = run("inspect", "up.tflite", "--target", "r.yaml", "--json")

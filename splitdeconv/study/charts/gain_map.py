@@ -93,7 +93,12 @@ def _write(
     text = getattr(cell, "mark", "")
     if np.isfinite(cell.gain):
         text = _number(cell.gain) + text
-    look = {"ha": "center", "va": "center", "fontsize": 8, "color": "white" if dark else "0.1"}
+    look: dict[str, Any] = {
+        "ha": "center",
+        "va": "center",
+        "fontsize": 8,
+        "color": "white" if dark else "0.1",
+    }
     # Inside its cell, it takes no room of its own: a layout of hundreds of texts takes minutes.
     ax.text(*place, text, **look).set_in_layout(False)
     if getattr(cell, "framed", False):

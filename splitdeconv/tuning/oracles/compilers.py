@@ -111,7 +111,7 @@ class Libtpu(Oracle):
     """
 
     unit, evidence, exact = "cycles", "libtpu's estimate", True
-    formats = ("tflite", "onnx", "keras")
+    formats, compared = ("tflite", "onnx", "keras"), "all transposed convolutions"
 
     def __init__(self, generation: str) -> None:
         self.name, self._generation = f"libtpu:{generation}", generation
