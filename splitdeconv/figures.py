@@ -140,6 +140,7 @@ def save_figure(
     """
     matplotlib = require("matplotlib", "notebooks")
     name, table = _name(name), _table(data, name)
+    title, caption = (re.sub(r"(?<=\d)%", " %", text) for text in (title, caption))
     run = _run()
     folder = Path(directory or _folder(name, run))
     parameters = run.get("parameters", {})

@@ -11,7 +11,7 @@ from ..convert.targets import load_target
 from ..errors import SplitDeconvError
 from ..formats.site import Site
 from ..means import geometric_mean
-from ..networks import names
+from ..networks import names, titles
 from ..networks.table import layers
 from ..toolchains import libtpu
 
@@ -155,7 +155,7 @@ def cells(wins: pd.DataFrame) -> pd.DataFrame:
     order = {name: place for place, name in enumerate(libtpu.GENERATIONS)}
     panel = "batch " + wins["batch"].astype(str)
     drawn = wins.assign(
-        group=wins["network"],
+        group=wins["network"].map(titles()),
         row=wins["layer"],
         column=wins["generation"],
         panel=panel,
