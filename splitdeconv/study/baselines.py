@@ -1,6 +1,6 @@
 """Which processor and which baseline a range of published gains fits.
 
-A structure is one way to measure: the array, its buffers, the place of the inserted zeros, the split
+A structure is one way to measure: the array, its buffers, the place of inserted zeros, the split
 and what is skipped, whether phases share tiles, how pixels are interleaved, where partial sums may
 go, and what is summed. For each, the speedups of the networks are numbers; the energies depend on
 constants that are known roughly, and are drawn from the ranges of `RANGES`.
