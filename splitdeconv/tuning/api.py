@@ -81,9 +81,9 @@ def tune(
 
     Example:
         >>> import splitdeconv as sd
-        >>> path = sd.pretrained.fetch("face_dcgan")  # doctest: +SKIP
-        >>> sd.tune("model.tflite", on="vela:ethos-u55-256").changed  # doctest: +SKIP
-        3
+        >>> tuned = sd.tune("model.tflite", on="litert")  # doctest: +SKIP
+        >>> tuned.frame()[["name", "chosen", "gain"]]  # doctest: +SKIP
+        >>> tuned.save("tuned.tflite")  # doctest: +SKIP
     """
     _check(model, layers, threads, budget)
     asked = oracle(on, threads=threads, seed=seed)
