@@ -38,6 +38,21 @@ def pattern(text: str) -> str:
 
 Model = Annotated[Path, typer.Argument(help="a .tflite, .onnx or .keras model", show_default=False)]
 Target = Annotated[str, typer.Option(help="a target's name, or a .yaml file that describes one")]
+StaticBatch = Annotated[
+    int | None, typer.Option(min=1, max=LARGEST, help="fix a dynamic batch to this size")
+]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=1x80x100", help="fix the open dimensions of an input; repeatable"),
+]
+Layers = Annotated[
+    str | None,
+    typer.Option(
+        parser=pattern,
+        metavar="REGEX",
+        help="change only layers whose name (see inspect) matches this regular expression",
+    ),
+]
 Samples = Annotated[
     int, typer.Option(min=1, help="number of inputs on which to compare the outputs")
 ]
@@ -84,23 +99,9 @@ def _convert(
     interleave: Annotated[
         Interleave | None, typer.Option(help="how the phases are interleaved")
     ] = None,
-    static_batch: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST, help="fix a dynamic batch to this size")
-    ] = None,
-    input_shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=1x80x100", help="fix the open dimensions of an input; repeatable"
-        ),
-    ] = None,
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            parser=pattern,
-            metavar="REGEX",
-            help="convert only layers whose name (see inspect) matches this regular expression",
-        ),
-    ] = None,
+    static_batch: StaticBatch = None,
+    input_shape: InputShapes = None,
+    layers: Layers = None,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="compare with the original by value")
     ] = True,

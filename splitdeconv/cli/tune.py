@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import output
-from ..formats.input_shapes import LARGEST, parsed
-from .convert import MOST_THREADS, Inputs, Memory, Model, Samples, Timeout, pattern
+from ..formats.input_shapes import parsed
+from .convert import (
+    MOST_THREADS,
+    Inputs,
+    InputShapes,
+    Layers,
+    Memory,
+    Model,
+    Samples,
+    StaticBatch,
+    Timeout,
+)
 from .show import Json, echo, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -46,23 +56,9 @@ def _tune(
         int | None,
         typer.Option(min=1, max=MOST_THREADS, help="threads of a runtime; by default all cores"),
     ] = None,
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            parser=pattern,
-            metavar="REGEX",
-            help="tune only layers whose name (see inspect) matches this regular expression",
-        ),
-    ] = None,
-    static_batch: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST, help="fix a dynamic batch to this size")
-    ] = None,
-    input_shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=1x80x100", help="fix the open dimensions of an input; repeatable"
-        ),
-    ] = None,
+    layers: Layers = None,
+    static_batch: StaticBatch = None,
+    input_shape: InputShapes = None,
     budget: Annotated[
         float | None,
         typer.Option(
