@@ -59,7 +59,7 @@ def write(
         record: Record = {"like": like, "files": {}, "reasons": {}}
         if site.problem is None and site.axes is not None and like == index:
             if format_of(kind).runs_files and site.unsized is not None:
-                # Alone, a runtime would be given sizes that nobody chose.
+                # Alone, a runtime would be given sizes that were not chosen.
                 record["reasons"] = dict.fromkeys(map(str, variants(site)), site.unsized)
             elif format_of(kind).runs_files:
                 files = _Files(format_of(kind), data, path, options.device, folder, index)

@@ -100,7 +100,7 @@ class Site:
 
     @property
     def unsized(self) -> str | None:
-        """Why no cost of it can be told in advance; None if its lengths and channels are known."""
+        """Why its cost is not known in advance; None if its lengths and channels are known."""
         lengths = [axis.n for axis in self.known_axes]
         if None in (self.in_channels, self.out_channels, *lengths):
             return "its sizes are only known at run time (--input-shape fixes them)"
