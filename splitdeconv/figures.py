@@ -13,10 +13,8 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import pandas as pd
@@ -24,6 +22,7 @@ import pandas as pd
 from .atomic import replacing
 from .errors import SplitDeconvError
 from .extras import require
+from .layout import draw_title, laid_out
 from .provenance import device, sha256, versions
 
 #: One colour per method, the same in every figure. Okabe and Ito's palette, distinguishable to
@@ -46,7 +45,6 @@ PART_COLOURS = ("#332288", "#88CCEE", "#44AA99", "#DDCC77", "#CC6677")
 #: Where a reader's own runs write in a checkout.
 OWN_FOLDER = "my_figures"
 
-_POINTS = 72  # an inch
 # What `describe_run` was given.
 _described: dict[str, Any] = {}
 _METADATA = {
@@ -161,9 +159,9 @@ def save_figure(
     folder.mkdir(parents=True, exist_ok=True)
     # Type 42 embeds TrueType outlines, which printers and text search need, instead of matplotlib's
     # Type 3.
-    with matplotlib.rc_context({"pdf.fonttype": 42}), _laid_out(fig.figure):
+    with matplotlib.rc_context({"pdf.fonttype": 42}), laid_out(fig.figure):
         if title:
-            _draw_title(fig.figure, title)
+            draw_title(fig.figure, title)
         for kind, entries in _METADATA.items():
             with replacing(folder / f"{name}.{kind}") as part:
                 # Axes and seaborn grids know their figure; a figure's `figure` is itself.
@@ -187,31 +185,6 @@ def place(name: str) -> Path:
         SplitDeconvError: the name is invalid.
     """
     return Path(_folder(_name(name), _run()))
-
-
-def _draw_title(fig: Any, title: str) -> None:
-    """The title above everything that is drawn, in lines as wide as that."""
-    size = 12
-    drawn = fig.get_tightbbox()
-    width, height = fig.get_size_inches()
-    lines = wrap(title, int(drawn.width * _POINTS / (0.62 * size)))
-    place = drawn.x0 / width, (drawn.y1 + 0.6 * size / _POINTS) / height
-    look = {"size": size, "weight": "bold", "va": "bottom", "ha": "left", "gid": "title"}
-    fig.text(*place, "\n".join(lines), **look)
-
-
-@contextmanager
-def _laid_out(fig: Any) -> Iterator[None]:
-    """Legends and labels in their places: the layout is not computed again for each file."""
-    engine = fig.get_layout_engine()
-    for text in [text for text in fig.texts if text.get_gid() == "title"]:
-        text.remove()  # of an earlier call
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")
-    try:
-        yield
-    finally:
-        fig.set_layout_engine(engine)
 
 
 def _run() -> dict[str, Any]:
