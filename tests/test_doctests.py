@@ -60,6 +60,7 @@ def test_what_is_left_out_are_modules():
     } <= set(NAMES)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
 @pytest.mark.parametrize("name", NAMES)
 def test_its_example_gives_what_it_says(name):
     test = examples(resolve(name), name)

@@ -80,10 +80,16 @@ def tune(
             this format; as `splitdeconv.convert`.
 
     Example:
+        >>> import keras, os, tempfile
         >>> import splitdeconv as sd
-        >>> tuned = sd.tune("model.tflite", on="litert")  # doctest: +SKIP
-        >>> tuned.frame()[["name", "chosen", "gain"]]  # doctest: +SKIP
-        >>> tuned.save("tuned.tflite")  # doctest: +SKIP
+        >>> up = keras.layers.Conv2DTranspose(4, 5, strides=2, padding="same", name="up")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.keras")
+        ...     keras.Sequential([keras.Input((8, 8, 3)), up]).save(path)
+        ...     tuned = sd.tune(path, on="dot_product_16x16")
+        >>> for layer in tuned.layers:
+        ...     print(layer.name, layer.variant, f"{tuned.whole.gain:.1f} times native")
+        up stacked concat 11.1 times native
     """
     _check(model, layers, threads, budget)
     asked = oracle(on, threads=threads, seed=seed)
