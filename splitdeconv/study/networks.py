@@ -14,6 +14,7 @@ import pandas as pd
 from .. import bench
 from ..core.definition import rounding_bound
 from ..core.layer import Layer
+from ..core.plan import with_form
 from ..core.typing import NumpyArray
 from ..dlp.workload import workload
 from ..extras import require
@@ -44,8 +45,10 @@ def time_layers(
         DataFrame, one row per layer and form: layer, form, the columns of
             `splitdeconv.bench.summarize`, ``error``, the largest difference from the native result
             in float32, ``ratio``, that difference over what rounding allows
-            (`splitdeconv.core.definition.rounding_bound`), and ``skipped``, the reason where a form
-            was not run.
+            (`splitdeconv.core.definition.rounding_bound`), ``skipped``, the reason where a form
+            was not run, ``runs``, the form that "auto" chooses, and ``shape`` in words. Where
+            "auto" chooses another form of the table, it has that form's numbers: it is the same
+            program, and timing it twice would only show noise.
     """
     rng = np.random.default_rng(seed)
     parts = []
@@ -54,14 +57,20 @@ def time_layers(
         shape = (row.k_h, row.k_w, row.c_out // row.groups, row.c_in)
         filters = rng.standard_normal(shape, "float32")
         reasons = {form: reason_to_skip(row, form) for form in forms}
-        functions = {form: _layer(row, x, filters, form) for form in forms if not reasons[form]}
+        chosen = with_form(row.plan(), row.c_out).form
+        timed = [form for form in forms if form != "auto" or chosen not in forms]
+        functions = {form: _layer(row, x, filters, form) for form in timed if not reasons[form]}
         values = {form: function() for form, function in functions.items()}
         bound = rounding_bound(x, filters, row.plan(), float(np.finfo("float32").eps) / 2)
         part = bench.summarize(bench.interleaved(functions, turns=turns, budget=budget), seed=seed)
         differences = [np.abs(values[form] - values["native"]) for form in part["name"]]
         part["error"] = [difference.max() for difference in differences]
         part["ratio"] = [(difference / bound.clip(1e-30)).max() for difference in differences]
-        parts.append(_with_skipped(part, reasons).assign(layer=row.name))
+        if "auto" not in timed and "auto" in forms:
+            part = pd.concat([part, part[part["name"] == chosen].assign(name="auto")])
+        part = _with_skipped(part, reasons)
+        part["runs"] = part["form"].replace("auto", chosen)
+        parts.append(part.assign(layer=row.name, shape=_shape(row)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -122,6 +131,12 @@ def library(network: str = "") -> str:
 def _deconvolutions(name: str) -> list[Layer]:
     rows = workload(name).itertuples(index=False)
     return [layer for layer in map(Layer.from_row, rows) if layer.kind == "deconv"]
+
+
+def _shape(row: Layer) -> str:
+    """What a layer reads and writes, height x width x channels."""
+    before, after = (row.in_h, row.in_w, row.c_in), (row.out_h, row.out_w, row.c_out)
+    return " \u2192 ".join("\u00d7".join(map(str, lengths)) for lengths in (before, after))
 
 
 def _layer(row: Layer, x: NumpyArray, filters: NumpyArray, form: str) -> Callable[[], Any]:

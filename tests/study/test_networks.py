@@ -16,6 +16,9 @@ def test_layers_are_timed_and_compared():
     assert (table["ratio"] <= 1).all()
     assert (table.query("form == 'nzp'")["error"] > 0).any()
     assert table["skipped"].isna().all()
+    same = table[table["runs"] == "split"].groupby("layer")["seconds"].nunique()
+    assert (same == 1).all()  # one program is timed once
+    assert table["shape"][0] == "4\u00d74\u00d7512 \u2192 8\u00d78\u00d7256"
 
 
 def test_a_wrong_form_would_be_found_out(monkeypatch):

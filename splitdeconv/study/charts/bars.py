@@ -22,7 +22,8 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
     Args:
         table: columns `label`, form, speedup, low, high and skipped, as
             `splitdeconv.study.networks` gives them; where there is no speedup, `skipped` gives the
-            reason.
+            reason. If there is a column "runs", a form that runs another one of the table has no
+            point of its own: a ring marks the point of that one.
         label: the column that names the rows of the chart, drawn from top to bottom in order of
             appearance.
         baseline: the form at 1.
@@ -32,9 +33,11 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
     """
     plt = require("matplotlib.pyplot", "notebooks")
     labels = list(dict.fromkeys(table[label]))
+    table, same = _apart(table)
     forms = [form for form in dict.fromkeys(table["form"]) if form != baseline]
     size = (7.5, 1.3 + 0.16 * len(labels) * (len(forms) + 1))
     fig, ax = plt.subplots(figsize=size, layout="constrained")
+    named = set(forms)
     for offset, form in enumerate(forms):
         rows = table[table["form"] == form].set_index(label).reindex(labels)
         y = np.arange(len(labels)) + (offset - (len(forms) - 1) / 2) * 0.8 / len(forms)
@@ -49,11 +52,17 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
                 # Numbers form a column, where no interval and no line can cross them.
                 place = {"xycoords": ("axes fraction", "data"), "color": "0.2"}
                 ax.annotate(f"{value:.2f}", (1, height), **place, **beside)
-            else:
+            elif isinstance(reason, str):
                 ax.annotate(f"{method_name(form)} not run: {reason}", (1, height), **beside)
+        for ring, places in same[same["runs"] == form].groupby("form"):
+            at = [labels.index(name) for name in places[label]]
+            marks = {"ls": "none", "marker": "o", "ms": 11, "mfc": "none", "mec": COLOURS[ring]}
+            first = method_name(ring) if ring not in named else None
+            ax.plot(rows["speedup"].iloc[at], y[at], mew=1.6, label=first, **marks)
+            named.add(ring)
     ax.axvline(1, color=COLOURS[baseline], lw=1.2)
-    # At least a factor of two on either side: small differences should look small.
-    left, right = min(table["low"].min() / 1.1, 0.5), max(table["high"].max() * 1.25, 2)
+    # A wide axis, so that small differences look small and most figures have the same one.
+    left, right = min(table["low"].min() / 1.1, 0.2), max(table["high"].max() * 1.25, 5)
     marked = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50)
     ticks = [tick for tick in marked if left <= tick <= right]
     ax.set(xscale="log", xlim=(left, right))
@@ -65,8 +74,16 @@ def speedups(table: pd.DataFrame, *, label: str = "layer", baseline: str = "nati
     ax.set_xlabel(f"speedup{alone} over {method_name(baseline)} (median and 95 % interval)")
     above = 0.5, 1 + 0.42 / fig.get_figheight() + 0.06
     if not alone:
-        ax.legend(loc="upper center", bbox_to_anchor=above, ncols=len(forms))
+        ax.legend(loc="upper center", bbox_to_anchor=above, ncols=len(named))
     return fig
+
+
+def _apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows with a point of their own, and those that run another form of the table."""
+    if "runs" not in table:
+        return table, table.assign(runs=table["form"])[:0]
+    same = (table["runs"] != table["form"]) & table["runs"].isin(table["form"])
+    return table[~same], table[same]
 
 
 def image_grid(

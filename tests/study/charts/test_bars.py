@@ -46,6 +46,28 @@ def test_speedups_are_drawn_with_their_intervals_and_reasons():
     assert right > 3.25
 
 
+def test_a_ring_marks_the_form_that_another_one_runs():
+    rows = [
+        ("a", "native", 1.0, 1.0, 1.0, None, "native"),
+        ("a", "split", 3.0, 2.5, 3.25, None, "split"),
+        ("a", "auto", 3.0, 2.5, 3.25, None, "split"),
+        ("b", "native", 1.0, 1.0, 1.0, None, "native"),
+        ("b", "split", 0.5, 0.4, 0.6, None, "split"),
+        ("b", "auto", 1.5, 1.25, 2.0, None, "stacked"),
+    ]
+    names = ["layer", "form", "speedup", "low", "high", "skipped", "runs"]
+    (ax,) = charts.speedups(pd.DataFrame(rows, columns=names)).get_axes()
+    drawn = {bars.get_label(): bars for bars in ax.containers}
+    split, auto = (drawn[charts.method_name(form)][0].get_xdata() for form in ("split", "auto"))
+    np.testing.assert_array_equal(split, [3.0, 0.5])
+    np.testing.assert_array_equal(auto.astype(float), [np.nan, 1.5])
+    (ring,) = [line for line in ax.lines if line.get_markersize() == 11]
+    np.testing.assert_array_equal(ring.get_xdata(), [3.0])
+    assert not any("not run" in text.get_text() for text in ax.texts)
+    _, words = ax.get_legend_handles_labels()
+    assert words.count(charts.method_name("auto")) == 1
+
+
 def test_a_single_form_is_named_at_the_axis():
     rows = [("a", "native", 1.0, 1.0, 1.0, None), ("a", "split", 3.0, 2.5, 3.25, None)]
     names = ["layer", "form", "speedup", "low", "high", "skipped"]
