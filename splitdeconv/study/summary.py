@@ -22,6 +22,7 @@ NOTES = {
     "\u2020": "native leaves a layer to the CPU",
     "\u2021": "NZP: a hundred times the useful work or more, or not compiled",
     "framed": "at least one layer split by the target's rules",
+    "grey": "not measured, not compiled, or (processor model) without a native operator",
 }
 _WHERE = ["kind", "processor", "network", "batch", "dtype"]
 _GAINS = ["over_native", "over_nzp", "auto_over_native", "auto_over_nzp"]

@@ -140,7 +140,25 @@ def knobs(table: pd.DataFrame) -> "Figure":
     return fig
 
 
+#: Values of the axes of `splitdeconv.study.baselines.AXES` in words.
+_WORDS = {
+    "dot_product_16x16": "16\u00d716 dot product",
+    "pe_array_16x16": "16\u00d716 PEs",
+    "pe_array_32x7": "32\u00d77 PEs",
+    "generated": "beside the array",
+    "expanded": "in the on-chip buffer",
+    "stored": "in DRAM",
+    "pass": "in a pass of its own",
+    "free": "at no cost",
+    "bursts": "as bursts of DRAM",
+    "deconv": "transposed convolutions alone",
+    "network": "the whole network",
+    "array": "in the array",
+    "buffer": "in the buffer",
+}
+
+
 def _words(value: object) -> str:
-    """A value of an axis: variants of split deconvolution by their names."""
+    """A value of an axis in words; variants of split deconvolution by their names."""
     text = str(value)
-    return fill(method_name(text), 34) if text.startswith("sd") else text
+    return fill(method_name(text) if text.startswith("sd") else _WORDS.get(text, text), 34)

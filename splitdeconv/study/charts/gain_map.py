@@ -35,7 +35,8 @@ def gain_map(
         label: of the colours, such as "gain over native".
         columns: titles of columns by their value, in this order; None for the values themselves.
         titles: of panels, likewise.
-        notes: dict of mark, or "framed", to its meaning; the ones that occur are written below.
+        notes: dict of mark, "framed" or "grey" to its meaning; the ones that occur are written
+            below.
 
     Returns:
         A matplotlib figure.
@@ -79,8 +80,10 @@ def gain_map(
     bar.outline.set_visible(False)
     bar.set_label(label, fontsize=10)
     marks = {*table.get("mark", ()), *(["framed"] if any(ax.patches for ax in axes[0]) else [])}
+    if len(table["gain"].dropna()) < len(rows) * len(columns) * len(titles):
+        marks.add("grey")
     legend = [f"{mark}: {text}" for mark, text in (notes or {}).items() if mark in marks]
-    fig.supxlabel("     ".join(legend), fontsize=9.5)
+    fig.supxlabel("\n".join(legend), fontsize=9.5)
     return fig
 
 

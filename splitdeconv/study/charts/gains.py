@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...extras import require
 from ...figures import COLOURS
+from ...networks import titles as titles_of
 from .methods import method_name
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def published(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> 
     """Published speedups by network, one panel per table; at 1 nothing is gained.
 
     Args:
-        tables: dict of panel to DataFrame ``network, speedup, series``; a colour for each series.
+        tables: dict of panel to DataFrame ``network, speedup, series``, networks by their titles; a
+            colour for each series.
         titles: dict of series to its name in the legend.
 
     Returns:
@@ -123,12 +125,15 @@ def published(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> 
     plt = require("matplotlib.pyplot", "notebooks")
     most = max(len(set(table["network"])) for table in tables.values())
     size = (4.3 * len(tables), 0.55 * most + 1.7)
-    fig, axes = plt.subplots(
-        1, len(tables), figsize=size, layout="constrained", sharex=True, sharey=True, squeeze=False
-    )
+    # One scale for all panels, each as wide as its longest bar needs.
+    widths = [table["speedup"].max() + 0.8 for table in tables.values()]
+    shared = {"sharey": True, "squeeze": False, "width_ratios": widths}
+    fig, axes = plt.subplots(1, len(tables), figsize=size, layout="constrained", **shared)
     colours = dict(zip(titles, ("#56B4E9", "#0072B2", "#009E73"), strict=False))
-    networks = list(dict.fromkeys(name for table in tables.values() for name in table["network"]))
-    for ax, (panel, table) in zip(axes[0], tables.items(), strict=True):
+    drawn = list(dict.fromkeys(name for table in tables.values() for name in table["network"]))
+    known = [name for name in titles_of().values() if name in drawn]
+    networks = list(dict.fromkeys([*known, *drawn]))
+    for ax, width, (panel, table) in zip(axes[0], widths, tables.items(), strict=True):
         series = list(dict.fromkeys(table["series"]))
         for i, name in enumerate(series):
             rows = table[table["series"] == name]
@@ -140,11 +145,9 @@ def published(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> 
             )
             ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
         ax.axvline(1, color="0.2", lw=1)
-        ax.set(title=panel)
-        ax.margins(x=0.12)
+        ax.set(title=fill(panel, int(12 * width)), xlim=(0, width), xlabel="speedup, as published")
     axes[0, 0].set_yticks(range(len(networks)), networks)
     axes[0, 0].set(ylim=(len(networks) - 0.4, -0.6))
-    fig.supxlabel("speedup, as published (replayed)", fontsize=11)
     fig.legend(loc="outside lower center", ncols=len(titles))
     return fig
 

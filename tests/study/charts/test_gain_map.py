@@ -74,7 +74,7 @@ def test_frames_stand_around_what_is_chosen(figure):
 
 
 def test_only_marks_that_occur_are_explained(figure):
-    assert figure.get_supxlabel() == "*: unsure     framed: chosen"
+    assert figure.get_supxlabel() == "*: unsure\nframed: chosen"
 
 
 def test_columns_and_panels_stand_as_they_are_given():
