@@ -118,7 +118,7 @@ def _tune(
         return print_json(**tuned.to_dict(), output=str(to))
     print_report(tuned.report, done=True)
     _print(tuned)
-    echo(f"wrote {to}" + ("" if tuned.changed else ", a copy of the original"))
+    echo(f"wrote {to}{_kept(tuned)}")
     if rules is not None:
         echo(f"wrote {rules}")
 
@@ -146,6 +146,14 @@ def _print(tuned: "Tuned") -> None:
         echo(f"{tuned.compared}: not compared: {whole['reason']}")
     for note in tuned.notes:
         echo(f"note: {note}")
+
+
+def _kept(tuned: "Tuned") -> str:
+    """What an unchanged model is: the original, which may have been given fixed shapes."""
+    if tuned.changed:
+        return ""
+    fixed = tuned.report.verification is not None
+    return ", the original with its shapes fixed" if fixed else ", a copy of the original"
 
 
 def _unchanged(tuned: "Tuned") -> str:

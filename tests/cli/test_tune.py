@@ -79,6 +79,12 @@ def test_why_an_original_is_kept(run, tmp_path, monkeypatch):
     assert "no layer could be costed: the original is kept" in out
     assert "it hung" in out
     assert (tmp_path / "b.onnx").read_bytes() == branches()
+    (tmp_path / "open.onnx").write_bytes(branches((None, 6)))
+    fixed = ("--input-shape", "1x3x5x6")
+    code, out, _ = run("tune", "open.onnx", "-o", "d.onnx", "--on", "told", *fixed)
+    assert code == 0
+    assert "wrote d.onnx, the original with its shapes fixed" in out
+    assert (tmp_path / "d.onnx").read_bytes() != branches((None, 6))
 
 
 def test_a_model_without_transposed_convolutions_is_copied_and_said_so(run, tmp_path):

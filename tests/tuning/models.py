@@ -10,7 +10,7 @@ from tests.formats.onnx import models
 SIZE, SEED = (5, 6), 4
 
 
-def branches():
+def branches(size=SIZE):
     """An ONNX file: "a" and "b" of one geometry with other filters, and "c" of another one."""
     rng = np.random.default_rng(SEED)
     draw = lambda *shape: rng.standard_normal(shape).astype("float32")  # noqa: E731
@@ -21,7 +21,7 @@ def branches():
         helper.make_node("ConvTranspose", ["x", "wb"], ["b"], name="b", **halved),
         helper.make_node("ConvTranspose", ["x", "wc"], ["c"], name="c", strides=[3, 2]),
     ]
-    inputs = [models.value("x", "float32", [1, 3, *SIZE])]
+    inputs = [models.value("x", "float32", [1, 3, *size])]
     outputs = [models.value(name, "float32", [None] * 4) for name in "abc"]
     return models.model(nodes, inputs, outputs, weights).SerializeToString()
 
