@@ -63,6 +63,12 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=1, help="time limit in seconds for reading, rewriting and running"),
 ]
+ExternalData = Annotated[
+    bool,
+    typer.Option(
+        "--external-data", help="write the large tensors to NAME.data beside the file (.onnx)"
+    ),
+]
 #: More threads than cores wait for each other, and tens of thousands crash a runtime.
 MOST_THREADS = max(2, os.cpu_count() or 1)
 Memory = Annotated[
@@ -114,9 +120,8 @@ def _convert(
     ] = True,
     samples: Samples = 8,
     inputs: Inputs = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="replace an existing file")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing files")] = False,
+    external_data: ExternalData = False,
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
@@ -124,10 +129,15 @@ def _convert(
     """Rewrite a model's transposed convolutions as stride-1 convolutions, verified by value."""
     from ..convert import api
     from ..convert.labels import finds, labels
+    from ..formats.recognition.detect import look
+    from ..formats.registry import beginning_with
     from .account import print_report
 
     shapes = parsed(input_shape or ())
     output.check(to, overwrite)
+    likely = beginning_with(look(model)[0])
+    if likely is not None:
+        api.check_output(to, likely.name, external_data)
     with progress() as stage:
         result = api.convert(
             model,
@@ -157,11 +167,17 @@ def _convert(
             got=layers,
             fix="see splitdeconv inspect; without --layers all are converted",
         )
-    result.save(to, overwrite)
+    result.save(to, overwrite, external_data)
     if as_json:
         return print_json(**result.report.to_dict(), output=str(to))
     print_report(result.report, done=True)
-    echo(f"wrote {to}")
+    echo(f"wrote {to}{outside(to, external_data)}")
+
+
+def outside(to: Path, external_data: bool) -> str:
+    """Where the large tensors of a file that was written are; a small model may have none."""
+    beside = to.with_name(f"{to.name}.data")
+    return f", and its large tensors to {beside}" if external_data and beside.exists() else ""
 
 
 def _verify(

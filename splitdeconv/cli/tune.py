@@ -12,6 +12,7 @@ from .. import output
 from ..formats.input_shapes import parsed
 from .convert import (
     MOST_THREADS,
+    ExternalData,
     Inputs,
     InputShapes,
     Layers,
@@ -20,6 +21,7 @@ from .convert import (
     Samples,
     StaticBatch,
     Timeout,
+    outside,
 )
 from .show import Json, echo, print_json, print_table, progress
 
@@ -77,12 +79,13 @@ def _tune(
     samples: Samples = 8,
     inputs: Inputs = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing files")] = False,
+    external_data: ExternalData = False,
     timeout: Timeout = None,
     memory: Memory = None,
     as_json: Json = False,
 ) -> None:
     """Choose each layer's form by its cost on one processor; never slower than the original."""
-    from ..convert.api import check_suffix
+    from ..convert.api import check_output
     from ..formats.recognition.detect import look
     from ..formats.registry import beginning_with
     from ..tuning import rules as files
@@ -92,7 +95,7 @@ def _tune(
     output.check(to, overwrite)
     likely = beginning_with(look(model)[0])
     if likely is not None:
-        check_suffix(to, likely.name)
+        check_output(to, likely.name, external_data)
     if rules is not None:
         files.check(rules, (model, to), overwrite)
     with progress() as stage:
@@ -111,14 +114,14 @@ def _tune(
             memory=memory,
             progress=stage,
         )
-    tuned.save(to, overwrite)
+    tuned.save(to, overwrite, external_data)
     if rules is not None:
         files.write(tuned, rules, overwrite)
     if as_json:
         return print_json(**tuned.to_dict(), output=str(to))
     print_report(tuned.report, done=True)
     _print(tuned)
-    echo(f"wrote {to}{_kept(tuned)}")
+    echo(f"wrote {to}{_kept(tuned)}{outside(to, external_data)}")
     if rules is not None:
         echo(f"wrote {rules}")
 

@@ -46,7 +46,12 @@ class Result:
         """The model: self-contained bytes for .tflite and .onnx, a `keras.Model` for Keras."""
         return format_of(self.report.format).result(self.content, self.folder)
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        overwrite: bool = False,
+        external_data: bool = False,
+    ) -> Path:
         """Write the model to a file, completely or not at all.
 
         External tensors of an .onnx model are copied to NAME.data, except those that are already in
@@ -54,26 +59,31 @@ class Result:
 
         Args:
             path: the file.
-            overwrite: whether an existing file may be replaced.
+            overwrite: whether existing files may be replaced.
+            external_data: whether all large tensors of an .onnx model, over 1 KiB, go to NAME.data,
+                for files that would otherwise be near protobuf's limit of 2 GiB.
 
         Raises:
-            SplitDeconvError: the folder is missing, full or read-only, the file already exists, or
-                its suffix belongs to another format.
+            SplitDeconvError: the folder is missing, full or read-only, a file already exists, the
+                suffix belongs to another format, or external data is asked of another format.
         """
-        check_suffix(path, self.report.format)
+        check_output(path, self.report.format, external_data)
         file_format = format_of(self.report.format)
-        return file_format.save(self.content, self.folder, os.fspath(path), overwrite)
+        place = os.fspath(path)
+        return file_format.save(self.content, self.folder, place, overwrite, external_data)
 
 
-def check_suffix(path: str | os.PathLike[str], name: str) -> None:
-    """Reject a file name with the suffix of another format, which would mislead readers.
+def check_output(path: str | os.PathLike[str], name: str, external_data: bool = False) -> None:
+    """Reject a file name with the suffix of another format, and options that the format lacks.
 
     Args:
         path: the file to write.
         name: of the format of what is written.
+        external_data: whether large tensors are to be kept in another file.
 
     Raises:
-        SplitDeconvError: the suffix belongs to another format.
+        SplitDeconvError: the suffix belongs to another format, which would mislead readers, or this
+            format keeps everything in one file.
     """
     suffix = Path(path).suffix.lower()
     if suffix in {f".{other}" for other in names()} - {f".{name}"}:
@@ -83,6 +93,14 @@ def check_suffix(path: str | os.PathLike[str], name: str) -> None:
             expected=f"a name for a .{name} file",
             got=f"one that ends in {suffix}",
             fix=f"name it {Path(path).with_suffix(f'.{name}').name}; converting keeps the format",
+        )
+    if external_data and not format_of(name).external:
+        raise SplitDeconvError(
+            "external data is not possible in this format",
+            where="external data",
+            expected="an .onnx model",
+            got=f"a .{name} model, which is one file",
+            fix="omit it",
         )
 
 

@@ -39,6 +39,7 @@ class Format(Protocol):
         exact_sums: whether its runtime sums integers exactly, and float16 in single precision.
         sized: whether the image size can be left open and given when the layers are listed.
         float_tokens: whether a floating-point input may hold indices into a table.
+        external: whether a model may keep tensors in other files.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Format(Protocol):
     exact_sums: bool = False
     sized: bool = False
     float_tokens: bool = False
+    external: bool = False
 
     @abstractmethod
     def begins(self, head: Bytes) -> bool:
@@ -174,7 +176,12 @@ class Format(Protocol):
         return content
 
     def save(
-        self, content: Source, folder: Path | None, path: str | Path, overwrite: bool = False
+        self,
+        content: Source,
+        folder: Path | None,
+        path: str | Path,
+        overwrite: bool = False,
+        external: bool = False,
     ) -> Path:
         """Write a model so that it loads from its new location, completely or not at all.
 
@@ -182,6 +189,7 @@ class Format(Protocol):
             content, folder: as for `result`.
             path: the file.
             overwrite: whether existing files may be replaced.
+            external: whether large tensors go to a file beside it, if the format is `external`.
 
         Raises:
             SplitDeconvError: the folder is missing, full or read-only, or the file already exists.

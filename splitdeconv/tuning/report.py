@@ -109,17 +109,23 @@ class Tuned:
         """The tuned model, or the original if that is kept; as `splitdeconv.convert.Result`."""
         return self.result.model
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        overwrite: bool = False,
+        external_data: bool = False,
+    ) -> Path:
         """Write the model, completely or not at all; as `splitdeconv.convert.Result.save`.
 
         Args:
             path: the file.
-            overwrite: whether an existing file may be replaced.
+            overwrite: whether existing files may be replaced.
+            external_data: whether all large tensors of an .onnx model go to NAME.data.
 
         Raises:
-            SplitDeconvError: the file cannot be written.
+            SplitDeconvError: the file cannot be written, or is not an .onnx file.
         """
-        return self.result.save(path, overwrite)
+        return self.result.save(path, overwrite, external_data)
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat record per transposed convolution."""

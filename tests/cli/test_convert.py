@@ -12,6 +12,7 @@ from splitdeconv import cli
 from tests.cli.files import CASE, MODELS, listing
 from tests.convert.test_api import no_deconv
 from tests.convert.verify.test_compare import spoiled
+from tests.convert.verify.test_onnx import onnx_up
 from tests.formats.onnx.folding.cases import Case
 from tests.formats.onnx.models import node
 from tests.formats.tflite.models import deconv_model, operators
@@ -259,3 +260,24 @@ def test_a_small_file_converts_without_tensorflow(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_large_tensors_go_to_a_file_of_their_own(run, tmp_path):
+    table = {"table": np.arange(400, dtype="f4")}
+    (tmp_path / "in.onnx").write_bytes(onnx_up(extra=table).SerializeToString())
+    code, out, err = run("convert", "in.onnx", "-o", "out.onnx", "--external-data")
+    assert (code, err) == (0, "")
+    assert "wrote out.onnx, and its large tensors to out.onnx.data" in out
+    assert sorted(listing(tmp_path)) == ["in.onnx", "out.onnx", "out.onnx.data"]
+    assert run("verify", "in.onnx", "out.onnx")[0] == 0
+    code, _, err = run("convert", "in.onnx", "-o", "out.onnx", "--external-data")
+    assert code == 1
+    assert "--overwrite" in err
+
+
+@pytest.mark.parametrize("verb", [["convert"], ["tune", "--on", "pe_array_32x7"]])
+def test_external_data_is_refused_where_a_model_is_one_file(run, tmp_path, model, verb):
+    code, _, err = run(verb[0], model, "-o", "out.tflite", *verb[1:], "--external-data")
+    assert code == 1
+    assert "external data is not possible in this format" in err
+    assert "out.tflite" not in listing(tmp_path)

@@ -130,6 +130,7 @@ class Keras(Format):
         folder: Path | None,
         path: str | Path,
         overwrite: bool = False,
+        external: bool = False,
     ) -> Path:
         file = content if isinstance(content, bytes) else content.save
         return super().save(file, folder, path, overwrite)

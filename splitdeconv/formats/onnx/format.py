@@ -26,6 +26,7 @@ class Onnx(Format):
     name = "onnx"
     alone = (DEFINITION,)
     sized = True
+    external = True
 
     def begins(self, head: Bytes) -> bool:
         return wire.is_onnx(head)
@@ -102,13 +103,16 @@ class Onnx(Format):
         return content if folder is None else completed(content, folder)
 
     def save(
-        self, content: bytes, folder: Path | None, path: str | Path, overwrite: bool = False
+        self,
+        content: bytes,
+        folder: Path | None,
+        path: str | Path,
+        overwrite: bool = False,
+        external: bool = False,
     ) -> Path:
         from .storage.saving import save
 
-        if folder is None:
-            return super().save(content, folder, path, overwrite)
-        return save(content, folder, path, overwrite)
+        return save(content, folder, path, overwrite, external)
 
     def layers(
         self,

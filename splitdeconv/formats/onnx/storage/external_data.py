@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ....extras import require
 from ..graph import scopes
-from ..tensors import is_external, locate
+from ..tensors import STRING, is_external, locate
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
@@ -26,12 +28,30 @@ def staying(model: ModelProto, folder: str | Path | None) -> list[TensorProto]:
     Raises:
         SplitDeconvError: one of the tensors cannot be read.
     """
+    return [t for t in _initializers(model) if is_external(t) and locate(t, folder).size > SMALL]
+
+
+def inside(model: ModelProto) -> list[TensorProto]:
+    """The tensors in a model that may go to an external file: large dense initializers."""
     return [
         tensor
-        for scope in scopes(model)
-        for tensor in getattr(scope.graph, "initializer", ())
-        if is_external(tensor) and locate(tensor, folder).size > SMALL
+        for tensor in _initializers(model)
+        if not is_external(tensor) and tensor.data_type != STRING and tensor.ByteSize() > SMALL
     ]
+
+
+def stored(tensor: TensorProto) -> bytes:
+    """The values of a tensor as an external file stores them: raw, in little-endian order."""
+    if not tensor.HasField("raw_data"):
+        numpy_helper = require("onnx.numpy_helper", "onnx")
+        tensor = numpy_helper.from_array(numpy_helper.to_array(tensor))
+    raw: bytes = tensor.raw_data
+    return raw
+
+
+def _initializers(model: ModelProto) -> Iterator[TensorProto]:
+    for scope in scopes(model):
+        yield from getattr(scope.graph, "initializer", ())
 
 
 def refers(data: bytes) -> bool:
