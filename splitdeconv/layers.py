@@ -6,12 +6,13 @@ and jax backends. Import this module before `keras.models.load_model` opens a fi
 its layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .core import backends
 from .core.apply import apply
 from .core.forms import FORMS, INTERLEAVES
+from .core.kernels import Kernels
 from .core.typing import Array
 from .errors import check_choice
 from .extras import require
@@ -40,7 +41,12 @@ class _SplitConvTranspose:
     activation: Callable[[Array], Array] | None
 
     def __init__(
-        self, *args: Any, form: str = "auto", interleave: str = "concat", **kwargs: Any
+        self,
+        *args: Any,
+        form: str = "auto",
+        interleave: str = "concat",
+        pad_to: Sequence[int | Sequence[int]] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         forms = ("auto", *FORMS)
@@ -48,6 +54,7 @@ class _SplitConvTranspose:
         for name, value, known in choices:
             check_choice(value, known, name, f"SplitConv{self.rank}DTranspose")
         self.form, self.interleave = form, interleave
+        self.pad_to = None if pad_to is None else Kernels.of(pad_to, "pad_to").plain()
 
     def call(self, inputs: Array) -> Array:
         """Transposed convolution, bias, activation."""
@@ -73,6 +80,7 @@ class _SplitConvTranspose:
             output_padding=self.output_padding,
             dilations=self.dilation_rate,
             form=self.form,
+            pad_to=self.pad_to,
         )
         y = apply(plan, x, kernel, interleave=self.interleave)
         if not channels_first:
@@ -80,9 +88,10 @@ class _SplitConvTranspose:
         return xp.transpose(y, (0, self.rank + 1, *range(1, self.rank + 1)))
 
     def get_config(self) -> dict[str, Any]:
-        """The original's configuration, `form` and `interleave`."""
+        """The original's configuration, `form`, `interleave` and, if there is one, `pad_to`."""
         own = super().get_config()  # type: ignore[misc]
-        return {**own, "form": self.form, "interleave": self.interleave}
+        padded = {} if self.pad_to is None else {"pad_to": self.pad_to}
+        return {**own, "form": self.form, "interleave": self.interleave, **padded}
 
 
 # Keras stores a layer's weights under the name of its class. The twins are therefore named like
@@ -112,6 +121,7 @@ class Conv2DTranspose(_SplitConvTranspose, keras.layers.Conv2DTranspose):
         form: "auto" (see `splitdeconv.core.plan.auto_form`), "split", "rows", "stacked", "paper",
             "nzp", or "native" for Keras' own computation.
         interleave: "concat", "depth_to_space" or "transpose".
+        pad_to: as for `splitdeconv.plan`.
 
     Raises:
         SplitDeconvError: an unknown form or interleave, or a geometry that has no output.

@@ -9,7 +9,8 @@ import numpy as np
 
 from . import backends
 from .backends import Backend
-from .plan import Convolution, SplitPlan
+from .convolutions import Convolution
+from .plan import SplitPlan
 from .typing import Array
 
 #: Elements from which filters are large.
@@ -48,12 +49,7 @@ def split_in_turn(plan: SplitPlan, filters: Array, apart: bool = False) -> Itera
         # it, planes are only picked.
         planes = xp.transpose(planes, (*range(rank), rank + 2, rank + 1, rank))
     # A tap of None picks the plane of zeros at the end of each kernel axis.
-    if any(
-        None in taps
-        for split in plan.axis_plans
-        for window in split.windows
-        for taps in window.taps
-    ):
+    if plan.extended:
         planes = xp.pad(planes, [(0, 1)] * rank + [(0, 0)] * 3)
     for convolution in plan.convolutions:
         yield _pick_taps(xp, planes, convolution, plan, apart)

@@ -70,6 +70,11 @@ class AxisPlan:
         return self.alignment, self.surplus * self.axis.s - self.alignment - self.axis.tail
 
     @property
+    def blocks(self) -> int:
+        """Outputs of every phase; 1, one block of all phases, where the length is open."""
+        return 1 if self.axis.n is None else self.axis.n + self.surplus
+
+    @property
     def taps(self) -> int:
         """Taps issued per block, all windows and phases together."""
         return sum(window.length * len(window.phases) for window in self.windows)
@@ -77,6 +82,26 @@ class AxisPlan:
     def pads(self, window: Window) -> tuple[int, int]:
         """Zeros `window` needs before and after the input; a negative number is a slice."""
         return -window.start, self.surplus + window.stop
+
+    def lengthened(self, window: Window, length: int) -> Window:
+        """`window` with zero taps added until it has `length` positions; its results are the same.
+
+        They go to the side that makes the pads of both sides most alike: a slice then becomes
+        shorter or vanishes, and windows of different phases may come to read the same input.
+        """
+        added, step = length - window.length, window.dilation
+        if not added:
+            return window
+        before, after = self.pads(window)
+        first = min(
+            range(added + 1), key=lambda n: abs(before + n * step - after - (added - n) * step)
+        )
+        return Window(
+            window.phases,
+            window.start - first * step,
+            step,
+            tuple((None,) * first + taps + (None,) * (added - first) for taps in window.taps),
+        )
 
     def issued(self) -> int:
         """Taps issued over the whole axis, per channel pair."""
@@ -106,9 +131,13 @@ def plan_axis(axis: Axis, form: str, *, last: bool = True) -> AxisPlan:
         raise ValueError(f"no split of an axis is known for the form {form!r}")
     # "rows" keeps a = 0, so that its result needs no crop; "stacked" takes the alignment that
     # issues fewer taps.
-    alignments = (0,) if form == "rows" else (0, axis.p % axis.s)
-    stacked = [_stacked(axis, alignment) for alignment in alignments]
+    stacked = stacked_ways(axis)[: 1 if form == "rows" else None]
     return min(stacked, key=lambda split: split.taps if axis.n is None else split.issued())
+
+
+def stacked_ways(axis: Axis) -> tuple[AxisPlan, AxisPlan]:
+    """An axis with all phases in one window: without a crop, and in the alignment of "paper"."""
+    return _stacked(axis, 0), _stacked(axis, axis.p % axis.s)
 
 
 def plan_alone(axes: tuple[Axis, ...]) -> tuple[AxisPlan, ...] | None:

@@ -13,34 +13,13 @@ from math import prod
 
 from ..errors import SplitDeconvError, check_choice
 from .arguments import positive
+from .convolutions import Convolution, convolutions_of, issued
 from .describe import describe, exact_taps
 from .forms import COUNTED_FORMS, FORMS
 from .geometry import Axis, check_phases, known, resolve
-from .phases import AxisPlan, Window, plan_alone, plan_axis
+from .kernels import Kernels, named
+from .phases import AxisPlan, plan_alone, plan_axis, stacked_ways
 from .typing import OptionalPerAxis, Padding, PerAxis
-
-
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    """One stride-1 convolution of a plan: a window per axis, and its output phases, row-major."""
-
-    windows: tuple[Window, ...]
-    pads: tuple[tuple[int, int], ...]
-
-    @property
-    def phases(self) -> tuple[tuple[int, ...], ...]:
-        """Phase indices in the order of the output channel blocks."""
-        return tuple(product(*(window.phases for window in self.windows)))
-
-    @property
-    def kernel_size(self) -> tuple[int, ...]:
-        """Taps per axis; a zero means that the phases are empty and nothing is computed."""
-        return tuple(window.length for window in self.windows)
-
-    @property
-    def dilations(self) -> tuple[int, ...]:
-        """Dilation per axis."""
-        return tuple(window.dilation for window in self.windows)
 
 
 @dataclass(frozen=True)
@@ -53,6 +32,7 @@ class SplitPlan:
         axes: the geometry per spatial axis.
         groups: channel groups.
         form: "split", "rows", "stacked", "paper", "nzp" or "native".
+        kernels: the sizes to which the taps of the convolutions are zero-padded; None for any size.
 
     Example:
         >>> import splitdeconv as sd
@@ -66,6 +46,7 @@ class SplitPlan:
     axes: tuple[Axis, ...]
     groups: int
     form: str
+    kernels: Kernels | None = None
 
     def __post_init__(self) -> None:
         check_phases(self.axes)
@@ -101,8 +82,16 @@ class SplitPlan:
         plans = tuple(
             plan_axis(axis, self.form, last=index == last) for index, axis in enumerate(self.axes)
         )
-        alone = plan_alone(self.axes) if self.form == "stacked" else None
-        return alone if alone and _issued(alone) < _issued(plans) else plans
+        if self.form != "stacked":
+            return plans
+        alone = plan_alone(self.axes)
+        if self.kernels is None:
+            return alone if alone and _issued(alone) < _issued(plans) else plans
+        # Padded, the other alignment may issue fewer taps.
+        ways = [plans, *([alone] if alone else []), *product(*map(stacked_ways, self.axes))]
+        made = [(way, convolutions_of(way, self.kernels)) for way in ways]
+        fitting = [pair for pair in made if self._unfit(pair[1]) is None]
+        return min(fitting, key=lambda pair: issued(*pair), default=(plans, ()))[0]
 
     @property
     def fixed(self) -> bool:
@@ -116,12 +105,44 @@ class SplitPlan:
         """The stride-1 convolutions, leading axes' windows slowest; none for "native"."""
         if self.form == "native":
             return ()
-        return tuple(
-            Convolution(
-                windows, tuple(p.pads(w) for p, w in zip(self.axis_plans, windows, strict=True))
+        made = convolutions_of(self.axis_plans, self.kernels)
+        unfit = self._unfit(made)
+        if unfit is not None:
+            raise SplitDeconvError(
+                f"no accepted kernel holds the {named(unfit)} taps of a phase",
+                where=f"form {self.form}",
+                expected=f"kernels of size {self.kernels}",
+                got=named(unfit),
+                fix="choose another form, or keep the transposed convolution",
             )
-            for windows in product(*(p.windows for p in self.axis_plans))
-        )
+        return made
+
+    @property
+    def unfit(self) -> tuple[int, ...] | None:
+        """The taps of the first convolution that no accepted kernel holds; None if all fit."""
+        return self._unfit(convolutions_of(self.axis_plans, self.kernels))
+
+    def _unfit(self, convolutions: Sequence[Convolution]) -> tuple[int, ...] | None:
+        kernels, sizes = self.kernels, (made.kernel_size for made in convolutions)
+        if kernels is None:
+            return None
+        return next((s for s in sizes if 0 not in s and kernels.holding(s) != s), None)
+
+    @property
+    def extended(self) -> bool:
+        """Whether some phases are extended by zeros: a tap of None."""
+        windows = (window for made in self.convolutions for window in made.windows)
+        return any(None in taps for window in windows for taps in window.taps)
+
+    @property
+    def bare(self) -> "SplitPlan":
+        """The same plan without the padding of its taps."""
+        return SplitPlan(self.axes, self.groups, self.form)
+
+    @property
+    def issued(self) -> int:
+        """Taps issued per channel pair; along an axis of open length, per block of outputs."""
+        return issued(self.axis_plans, self.convolutions)
 
     @cached_property
     def phases(self) -> tuple[Convolution, ...]:
@@ -142,7 +163,8 @@ class SplitPlan:
         Returns:
             "useful": ``n * k`` per axis, the paper's count; "exact": taps that touch a real input
             and a kept output;
-            and what each form issues: "nzp", "split", "rows", "stacked", "paper".
+            and what each form issues: "nzp", "split", "rows", "stacked", "paper". Only the count of
+            the plan's own form includes the padding of its taps.
 
         Raises:
             SplitDeconvError: the input size is not known, or the groups do not divide the channels.
@@ -170,6 +192,8 @@ class SplitPlan:
         }
         for form in COUNTED_FORMS:
             counts[form] = _issued(SplitPlan(self.axes, self.groups, form).axis_plans)
+        if self.kernels is not None and self.form in counts:
+            counts[self.form] = self.issued
         return {name: count * pairs for name, count in counts.items()}
 
     def __str__(self) -> str:
@@ -186,6 +210,7 @@ def plan(
     dilations: PerAxis = 1,
     groups: int = 1,
     form: str = "split",
+    pad_to: Sequence[int | Sequence[int]] | None = None,
 ) -> SplitPlan:
     """Plan a 1-D, 2-D or 3-D transposed convolution.
 
@@ -203,6 +228,8 @@ def plan(
             "paper": one convolution per phase, each zero-extended to ceil(k/s) taps, and a crop;
             "nzp": one convolution over the zero-inserted input, the baseline; "native": the
             framework's own operator.
+        pad_to: the kernel sizes to which the taps of the convolutions are zero-padded: lengths, of
+            which every axis has one, or whole kernels such as (3, 3); None for any size.
 
     Returns:
         A `SplitPlan`; equal arguments give the same object.
@@ -217,18 +244,21 @@ def plan(
         (32, 32)
         >>> plan.macs(in_channels=128, out_channels=64)["nzp"] / plan.macs(128, 64)["split"]
         4.0
+        >>> padded = sd.plan((16, 16), 4, 2, pad_to=(1, 3, 5))
+        >>> padded.phases[0].kernel_size, padded.convolutions[0].kernel_size
+        ((2, 2), (3, 3))
     """
     check_choice(form, FORMS, "form")
     groups = positive(groups, "groups")
     axes = resolve(
         input_shape, kernel_size, strides, padding, output_shape, output_padding, dilations
     )
-    return _cached(axes, groups, form)
+    return _cached(axes, groups, form, None if pad_to is None else Kernels.of(pad_to, "pad_to"))
 
 
 @lru_cache(maxsize=512)
-def _cached(axes: tuple[Axis, ...], groups: int, form: str) -> SplitPlan:
-    return SplitPlan(axes, groups, form)
+def _cached(axes: tuple[Axis, ...], groups: int, form: str, kernels: Kernels | None) -> SplitPlan:
+    return SplitPlan(axes, groups, form, kernels)
 
 
 def with_form(planned: SplitPlan, out_channels: int) -> SplitPlan:
@@ -239,7 +269,7 @@ def with_form(planned: SplitPlan, out_channels: int) -> SplitPlan:
         out_channels: channels of the output, all groups together.
     """
     form = auto_form(planned.axes, out_channels, planned.groups)
-    return _cached(planned.axes, planned.groups, form)
+    return _cached(planned.axes, planned.groups, form, planned.kernels)
 
 
 def auto_form(axes: tuple[Axis, ...], out_channels: int, groups: int = 1) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 from ...core.filters import split_filters
 
 if TYPE_CHECKING:
-    from ...core.plan import Convolution, SplitPlan
+    from ...core.convolutions import Convolution
+    from ...core.plan import SplitPlan
     from ...core.typing import NumpyArray
     from .ops import Ops, Value
 
@@ -75,8 +76,7 @@ def cut_in_graph(
         filters = ops.reshape(filters, [groups, cin, cout, *kernel])
     kernel_axes = range(lead + 2, lead + 2 + rank)
     planes = ops.transpose(filters, (*range(lead), lead + 1, lead, *kernel_axes))
-    windows = (window for split in plan.axis_plans for window in split.windows)
-    padded = any(None in taps for window in windows for taps in window.taps)
+    padded = plan.extended
     if padded:
         # A tap of None selects the plane of zeros added at the end of each kernel axis.
         planes = ops.pad(planes, [(0, 0)] * (lead + 2) + [(0, 1)] * rank, zero)

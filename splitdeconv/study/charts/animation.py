@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from xml.sax.saxutils import escape
 
-from ...core.plan import Convolution, SplitPlan
+from ...core.convolutions import Convolution
+from ...core.plan import SplitPlan
 from ...errors import SplitDeconvError
 from .plan import need_rank, phase_colours, placed_taps
 

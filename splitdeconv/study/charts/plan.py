@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
-from ...core.plan import Convolution, SplitPlan
+from ...core.convolutions import Convolution
+from ...core.plan import SplitPlan
 from ...errors import SplitDeconvError
 from ...extras import require
 

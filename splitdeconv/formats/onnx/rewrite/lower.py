@@ -27,7 +27,8 @@ from ..ops import Scaled
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ....core.plan import Convolution, SplitPlan
+    from ....core.convolutions import Convolution
+    from ....core.plan import SplitPlan
     from ..ops import Ops, Value
 
     #: How an input is cut: the zeros added to each axis, and the elements removed from some.
