@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.forms import COUNTS
 from ..core.geometry import Axis
+from ..core.kernels import Kernels
 from ..formats.site import Decision, Folded, Site
 from .verify.difference import Output
 
@@ -107,7 +108,7 @@ class Report:
         columns = list(Decision(Site("", "", None, 1, None, None, ""), "", None, None, "").row())
         frame = pandas.DataFrame(self.rows(), columns=columns)
         whole = ("groups", "in_channels", "out_channels", "batch", *COUNTS)
-        return frame.astype(dict.fromkeys(whole, "Int64"))
+        return frame.astype(dict.fromkeys(whole, "Int64") | {"padding_cost": "Float64"})
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain, JSON-serializable values, with the version of this schema."""
@@ -146,8 +147,9 @@ def _layer(decision: Decision) -> dict[str, Any]:
     site = decision.site
     axes = None if site.axes is None else [asdict(axis) for axis in site.axes]
     folded = [asdict(one) for one in decision.folded]
+    kernels = None if decision.kernels is None else decision.kernels.plain()
     more = {"axes": axes, "problem": site.problem, "bound": site.bound, "folded": folded}
-    return decision.row() | more
+    return decision.row() | more | {"kernels": kernels}
 
 
 def _decision(layer: Mapping[str, Any]) -> Decision:
@@ -158,4 +160,6 @@ def _decision(layer: Mapping[str, Any]) -> Decision:
     counts = {name: layer[name] for name in COUNTS}
     site = Site(axes=axes, counts=counts, **{name: layer[name] for name in names})
     decided = {name: layer[name] for name in ("verdict", "form", "interleave", "reason")}
-    return Decision(site, **decided, folded=tuple(Folded(**one) for one in layer["folded"]))
+    folded = tuple(Folded(**one) for one in layer["folded"])
+    kernels = layer["kernels"] and Kernels.of(layer["kernels"], "kernels")
+    return Decision(site, **decided, folded=folded, kernels=kernels)

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..core.forms import COUNTS
+from ..core.forms import COUNTS, FILE_FORMS
 from ..core.geometry import Axis
+from ..core.kernels import Kernels, Padding, padding
 from ..core.plan import SplitPlan
 from ..errors import SplitDeconvError
 
@@ -116,15 +117,22 @@ class Site:
             )
         return part
 
-    def macs(self) -> dict[str, int | None]:
+    def macs(self, kernels: Kernels | None = None) -> dict[str, int | None]:
         """Multiply-accumulates per image, from `counts` or else from `SplitPlan.macs`.
 
-        None for each count that is unknown.
+        None for each count that is unknown, and for forms with taps that no accepted kernel holds.
+
+        Args:
+            kernels: the sizes to which the forms of a file pad their taps; None for any size.
         """
         axes, c_in, c_out = self.axes, self.in_channels, self.out_channels
         if axes is None or c_in is None or c_out is None or any(axis.n is None for axis in axes):
             return dict.fromkeys(COUNTS)
-        return SplitPlan(axes, self.groups, "split").macs(c_in, c_out) | self.counts
+        counts: dict[str, int | None] = {**SplitPlan(axes, self.groups, "split").macs(c_in, c_out)}
+        for form in FILE_FORMS if kernels is not None else ():
+            plan = SplitPlan(axes, self.groups, form, kernels)
+            counts[form] = plan.macs(c_in, c_out)[form] if plan.unfit is None else None
+        return counts | self.counts
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,7 @@ class Decision:
             else None.
         reason: the reason, as text for the user.
         folded: those of the site's `foldable` operators that are taken over: all or none.
+        kernels: the sizes to which the taps of its convolutions are zero-padded; None for any size.
     """
 
     site: Site
@@ -147,10 +156,25 @@ class Decision:
     interleave: str | None
     reason: str
     folded: tuple[Folded, ...] = ()
+    kernels: Kernels | None = None
+
+    @property
+    def padding(self) -> Padding | None:
+        """What the padding of the taps costs; None if none is padded or nothing is converted."""
+        if self.form is None or self.kernels is None:
+            return None
+        return padding(self.plan)
+
+    @property
+    def plan(self) -> SplitPlan:
+        """The plan by which the site is converted."""
+        return SplitPlan(
+            self.site.known_axes, self.site.groups, self.form or "native", self.kernels
+        )
 
     def row(self) -> dict[str, Any]:
         """One flat record with the columns of `inspect`."""
-        site = self.site
+        site, padded = self.site, self.padding
         return {
             "name": site.name,
             "operator": site.operator,
@@ -160,10 +184,12 @@ class Decision:
             "out_channels": site.out_channels,
             "dtype": site.dtype,
             "batch": site.batch,
-            **site.macs(),
+            **site.macs(self.kernels),
             "verdict": self.verdict,
             "form": self.form,
             "interleave": self.interleave,
+            "padded_taps": None if padded is None else str(padded),
+            "padding_cost": None if padded is None else padded.cost,
             "reason": self.reason,
         }
 

@@ -143,6 +143,8 @@ class KerasModel(Model):
                 layer = layers[decision.site.key]
                 layer.__class__ = TWINS[type(layer)]
                 layer.form, layer.interleave = decision.form, decision.interleave
+                kernels = decision.kernels
+                layer.pad_to = None if kernels is None else kernels.plain()
         for model in (layer for layer in layers if isinstance(layer, keras.Model)):
             # Functions compiled before would still use the old computation.
             model.train_function = model.test_function = model.predict_function = None

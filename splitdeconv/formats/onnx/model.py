@@ -172,7 +172,7 @@ class OnnxModel(Model):
         if chosen:
             withdraw(self._scopes, self._types)
             changes = [
-                Change(d.site.key, d.form or "", d.interleave or "", bool(d.folded)) for d in chosen
+                Change(d.site.key, d.plan, d.interleave or "", bool(d.folded)) for d in chosen
             ]
             rewrite(self._model, self._scopes, changes, self._folder)
             self._data, self._scopes, self._types, self._found = None, [], [], []

@@ -169,8 +169,8 @@ class TFLiteModel(Model):
         prefix = site.name.split(";")[0] + "/split"
         opened = (site.batch is None, *(axis.n is None for axis in site.known_axes))
         editor = Editor(self._model, graph, prefix, opened)
-        form, interleave = decision.form or "split", decision.interleave or "concat"
-        return split_site(editor, site, form, interleave, unpackers)
+        interleave = decision.interleave or "concat"
+        return split_site(editor, site, decision.plan, interleave, unpackers)
 
     def notes(self) -> tuple[str, ...]:
         """Notes for the user of the converted file."""

@@ -61,13 +61,15 @@ def run(source, feeds, *, optimized=True):
     return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run(None, feeds)
 
 
-def convert(source, form="split", interleave="concat", *, path=None, checked=True):
+def convert(source, form="split", interleave="concat", *, path=None, checked=True, kernels=None):
     """The converted ModelProto; every site is converted and the result passes ONNX' checker."""
     parsed = OnnxModel.parse(source, path=path)
     sites = parsed.sites()
     assert sites
     assert [s.problem for s in sites] == [None] * len(sites)
-    parsed.apply([Decision(site, "convert", form, interleave, "test") for site in sites])
+    parsed.apply(
+        [Decision(site, "convert", form, interleave, "test", kernels=kernels) for site in sites]
+    )
     result = onnx.load_model_from_string(parsed.serialize())
     if checked:
         onnx.checker.check_model(result, full_check=True)

@@ -24,14 +24,14 @@ def edit(data, how):
     return pack(model)
 
 
-def convert(data, form="split", interleave="concat", batch=None):
+def convert(data, form="split", interleave="concat", batch=None, kernels=None):
     """The file with every convertible site rewritten in one form."""
     model = TFLiteModel.parse(data)
     if batch is not None:
         model.fix(requested_shapes(None, batch, model.inputs()))
     model.apply(
         [
-            Decision(s, "refuse" if s.problem else "convert", form, interleave, "")
+            Decision(s, "refuse" if s.problem else "convert", form, interleave, "", kernels=kernels)
             for s in model.sites()
         ]
     )

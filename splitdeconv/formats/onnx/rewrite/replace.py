@@ -36,10 +36,10 @@ MOST_FILTERS = 2**26
 
 
 class Change(NamedTuple):
-    """What to do with one site: the `Found`, a form, an interleave, and whether to fold."""
+    """What to do with one site: the `Found`, a plan, an interleave, and whether to fold."""
 
     this: Found
-    form: str
+    plan: SplitPlan
     interleave: str
     fold: bool = False
 
@@ -65,10 +65,9 @@ def rewrite(
     constants: dict[tuple[Hashable, ...], str] = {}
     replaced: dict[Scope, dict[str, list[NodeProto]]] = {scope: {} for scope in every}
     unused: set[str] = set()
-    for this, form, interleave, fold in chosen:
+    for this, plan, interleave, fold in chosen:
         ops = GraphOps(this.scope, names, this.name, constants, model.ir_version, not this.batch)
         tail = this.tail if fold else None
-        plan = SplitPlan(this.axes, this.groups, form)
         y = _emit(ops, this, plan, interleave, folder, count, tail)
         gone = [node.output[0] for node in (this.node, *(tail.every if tail else ()))]
         # In the last one's place, everything that the new nodes read has been computed.

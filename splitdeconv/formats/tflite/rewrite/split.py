@@ -17,7 +17,6 @@ import numpy as np
 
 from ....core.filters import split_filters
 from ....core.geometry import known
-from ....core.plan import SplitPlan
 from .. import hybrid
 from ..flatbuffer.bounds import make
 from .join import join
@@ -25,8 +24,9 @@ from .move import Mover
 from .weights import Weights, tiled
 
 if TYPE_CHECKING:
+    from ....core.convolutions import Convolution
     from ....core.geometry import Axis
-    from ....core.plan import Convolution
+    from ....core.plan import SplitPlan
     from ....core.typing import NumpyArray
     from ...site import Site
     from ..flatbuffer.objects import OperatorT
@@ -36,34 +36,35 @@ if TYPE_CHECKING:
 
 
 def split_site(
-    editor: Editor, site: Site, form: str, interleave: str, unpackers: Mapping[int, OperatorT]
+    editor: Editor, site: Site, plan: SplitPlan, interleave: str, unpackers: Mapping[int, OperatorT]
 ) -> list[OperatorT]:
     """The operators that compute the output of a site according to a plan.
 
     Args:
         editor: an `Editor` on the site's subgraph, to which the constants are added.
         site: a `Site` without a problem.
-        form: "split", "rows", "stacked"; or "nzp", the baseline, which has no interleave.
+        plan: of the form "split", "rows" or "stacked"; or "nzp", the baseline, which has no
+            interleave.
         interleave: "concat", "depth_to_space", "batch_to_space" or "transpose".
         unpackers: by tensor, the DEQUANTIZE operator that reads each stored constant that has one.
 
     Returns:
         Operators in order; the last one writes the output tensor of the site.
     """
-    kind = _ZeroInsertion if form == "nzp" else _Rewrite
-    return kind(editor, site, form, unpackers).run(interleave)
+    kind = _ZeroInsertion if plan.form == "nzp" else _Rewrite
+    return kind(editor, site, plan, unpackers).run(interleave)
 
 
 class _Rewrite:
     """The rewriting of one site; methods that compute return the index of a tensor."""
 
     def __init__(
-        self, editor: Editor, site: Site, form: str, unpackers: Mapping[int, OperatorT]
+        self, editor: Editor, site: Site, plan: SplitPlan, unpackers: Mapping[int, OperatorT]
     ) -> None:
         self.editor, self.site = editor, site
         self.handle: Handle = site.key
         self.in_channels, self.out_channels = site.known_channels
-        self.plan = SplitPlan(site.known_axes, 1, form)
+        self.plan = plan
         self.mover = Mover(editor)
         self.batch, sizes = site.batch or 1, tuple(map(_length, site.known_axes))
         editor.assume(self.handle.x, (self.batch, *sizes, self.in_channels))
@@ -136,9 +137,12 @@ class _Rewrite:
         not the bias: as with any zero tap, the input is assumed to be finite.)
         """
         if phases not in self.empties:
-            surplus = tuple((0, split.surplus) for split in self.plan.axis_plans)
+            kernels = self.plan.kernels
+            kernel = (None if kernels is None else kernels.holding((1, 1))) or (1, 1)
+            sides = zip(self.plan.axis_plans, kernel, strict=True)
+            surplus = tuple((0, split.surplus + taps - 1) for split, taps in sides)
             x = self.feed(surplus, channels=(0, 1))
-            zeros = np.full((phases * self.out_channels, 1, 1, 1), self.weights.zero)
+            zeros = np.full((phases * self.out_channels, *kernel, 1), self.weights.zero)
             self.empties[phases] = self.conv(x, zeros, phases, "VALID", (1, 1), "empty")
         return self.empties[phases]
 
