@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import product
 from sys import maxsize
 
 from ..core.forms import FILE_FORMS, FILE_INTERLEAVES, depth_to_space_fits
+from ..core.kernels import padding
 from ..core.plan import SplitPlan, auto_form
 from ..errors import SplitDeconvError, check_choice
 from ..formats.site import Decision, Site
 from .labels import finds
+from .requirements.check import native_objection, objection
 from .targets import Target, load_target
 
 
@@ -79,7 +82,7 @@ def decide(
     predicted = target.predicted(site) if form == "auto" else None
     if predicted is not None and predicted.form is None:
         return Decision(site, "leave", None, None, f"native is fastest: {predicted.reason}")
-    reasons = []
+    reasons, requested = [], interleave
     if form != "auto":
         reasons.append(f"form {form} was requested")
     chosen = None if form == "auto" else form
@@ -92,20 +95,65 @@ def decide(
         if applies and gives:
             chosen, interleave = chosen or rule.form, interleave or rule.interleave
             reasons.append(f"{rule.reason} ({rule.source})")
+    by_default = chosen is None
     if chosen is None:
         if target.unmeasured == "leave":
             reason = f"{target.beyond(site)}; choose a form to convert it"
             return Decision(site, "leave", None, None, reason)
         # Assume that an unknown number of channels is large.
         chosen = auto_form(site.axes, site.out_channels or maxsize, site.groups)
+    forms = [chosen, *(other for other in FILE_FORMS if form == "auto" and other != chosen)]
+    ways = [interleave or possible[0]]
+    ways += [other for other in possible if requested is None and other not in ways]
+    plan, way, against = _fitting(site, target, forms, ways)
+    if plan is None:
+        reason = f"{target.name} does not accept what it would become: {against}"
+        return Decision(site, "leave", None, None, reason)
+    if against is not None:
+        reasons = [f"form {plan.form} with {way}, because of {chosen} with {ways[0]}: {against}"]
+    elif by_default:
         measured = any(rule.form for rule in target.prefer)
-        by_default = f"form {chosen} by the library's default rule: {target.beyond(site)}"
-        reasons.append(by_default if measured else _account(site, chosen))
+        default = f"form {chosen} by the library's default rule: {target.beyond(site)}"
+        reasons.append(default if measured else _account(site, plan))
+    reasons += _costs(site, target, plan)
     if site.bound:
         reasons.append(site.bound)
-    if SplitPlan(site.axes, site.groups, chosen).fixed:
+    if plan.fixed:
         reasons.append("it is valid only for the declared feature map of one element")
-    return Decision(site, "convert", chosen, interleave or possible[0], "; ".join(reasons))
+    return Decision(site, "convert", plan.form, way, "; ".join(reasons), kernels=plan.kernels)
+
+
+def _fitting(
+    site: Site, target: Target, forms: Sequence[str], ways: Sequence[str]
+) -> tuple[SplitPlan | None, str, str | None]:
+    """The first form and interleave that the target accepts, as a plan and an interleave.
+
+    Other forms are tried before other interleaves, whose operators the target may lack. The plan is
+    None if it accepts none. Third is what it has against the first of all, if anything.
+    """
+    first: str | None = None
+    for way, form in product(ways, forms):
+        plan = SplitPlan(site.known_axes, site.groups, form, target.accepts.kernels)
+        against = objection(target.accepts, site, plan, way)
+        if against is None:
+            return plan, way, first
+        first = first or against
+    return None, "", first
+
+
+def _costs(site: Site, target: Target, plan: SplitPlan) -> list[str]:
+    """What the padding of taps costs, and why the target does not run the site unchanged."""
+    words = []
+    padded, limit = padding(plan), target.accepts.convolution
+    if padded is not None and limit is not None:
+        words.append(
+            f"taps padded {padded} for {target.name}: {padded.cost:.2f} times the operations of "
+            f"form {plan.form} ({limit.source})"
+        )
+    native = native_objection(target.accepts, site)
+    if native is not None:
+        words.append(f"{target.name} has no transposed convolution for it: {native}")
+    return words
 
 
 def folding(decision: Decision) -> Decision:
@@ -151,13 +199,13 @@ def _no_interleave(site: Site, name: str, possible: Sequence[str]) -> str:
     )
 
 
-def _account(site: Site, form: str) -> str:
+def _account(site: Site, plan: SplitPlan) -> str:
     """The number of operations that the default form executes, in words."""
-    counts = site.macs()
-    useful, issued, inserted = (counts[name] for name in ("useful", form, "nzp"))
+    counts = site.macs(plan.kernels)
+    useful, issued, inserted = (counts[name] for name in ("useful", plan.form, "nzp"))
     if not useful or issued is None or inserted is None:
-        return f"form {form} by the library's default rule"
+        return f"form {plan.form} by the library's default rule"
     return (
-        f"form {form} by default: {issued / useful:.2f} times the useful operations, "
+        f"form {plan.form} by default: {issued / useful:.2f} times the useful operations, "
         f"zero insertion {inserted / useful:.2f} times"
     )

@@ -63,7 +63,10 @@ class Options:
         decided = decide_all(sites, self.device, self.form, self.interleave, self.layers)
         if self.choices is not None and decided:
             pairs = zip(decided, self.choices, strict=True)
-            decided = [chosen(one, Variant.of(text), reason) for one, (text, reason) in pairs]
+            kernels = self.device.accepts.kernels
+            decided = [
+                chosen(one, Variant.of(text), reason, kernels) for one, (text, reason) in pairs
+            ]
         return tuple(folding(one) if self.fold else one for one in decided)
 
     def check(self) -> None:

@@ -19,6 +19,7 @@ from ..errors import check_choice
 from ..formats import registry
 from ..formats.site import DTYPES, Site
 from .conditions import When, facts
+from .requirements.records import Requirements
 
 #: An operator of a model: name, version and, where the format has them, its results' types.
 OperatorUse: TypeAlias = tuple[str, int] | tuple[str, int, Iterable[str]]
@@ -125,6 +126,7 @@ class Target:
         static_shapes: whether every length must be fixed; `static_source` is the source.
         operators: the operators it supports.
         refused: operators it is known not to support.
+        accepts: the sizes that it accepts, which a converted layer keeps to.
         prefer: forms and interleaves; the first rule that applies wins.
         leave: sites to leave unchanged.
         unmeasured: what to do with sites to which no rule assigns a form: "leave" if the target
@@ -146,6 +148,7 @@ class Target:
     static_source: str | None = None
     operators: dict[str, Operator] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
+    accepts: Requirements = field(default_factory=Requirements)
     prefer: tuple[Preference, ...] = ()
     leave: tuple[Leave, ...] = ()
     unmeasured: Literal["leave", "convert"] = "convert"
@@ -276,7 +279,8 @@ def _folder() -> Traversable:
 
 
 def _checked(target: Target, where: str) -> Target:
-    """Check that formats are known, and that statements about types and shapes cite a source."""
+    """Check that formats and sizes are possible, and that statements cite a source."""
+    target.accepts.check(where)
     for name in () if target.formats == "any" else target.formats:
         check_choice(name, registry.names(), "format", f"{where}, formats")
     conditions = {f"prefer.{i}.when": rule.when for i, rule in enumerate(target.prefer)}

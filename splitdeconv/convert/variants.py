@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..core.forms import FILE_FORMS
+from ..core.kernels import Kernels
 from ..formats.site import Decision, Site
 from .decide import interleaves
 
@@ -38,11 +39,22 @@ def variants(site: Site) -> list[Variant]:
     return [NATIVE, *made]
 
 
-def chosen(decision: Decision, variant: Variant, reason: str) -> Decision:
-    """A site that is computed in a variant; what cannot be converted stays refused."""
+def chosen(
+    decision: Decision, variant: Variant, reason: str, kernels: Kernels | None = None
+) -> Decision:
+    """A site that is computed in a variant; what cannot be converted stays refused.
+
+    Args:
+        decision: what the target's rules decided.
+        variant: how to compute it.
+        reason: why, as text for the user.
+        kernels: the sizes to which the target has taps padded.
+    """
     if decision.verdict == "refuse":
         return decision
     if variant == NATIVE:
-        return replace(decision, verdict="leave", form=None, interleave=None, reason=reason)
+        kept = replace(decision, verdict="leave", form=None, interleave=None, reason=reason)
+        return replace(kept, kernels=None)
     form, interleave = variant
-    return replace(decision, verdict="convert", form=form, interleave=interleave, reason=reason)
+    made = replace(decision, verdict="convert", form=form, interleave=interleave, reason=reason)
+    return replace(made, kernels=kernels)

@@ -1,0 +1,1 @@
+"""What a target accepts: sizes that are checked before a model is rewritten for it."""
