@@ -15,7 +15,7 @@ from tests.convert.verify.test_compare import spoiled
 from tests.convert.verify.test_onnx import onnx_up
 from tests.formats.onnx.folding.cases import Case
 from tests.formats.onnx.models import node
-from tests.formats.tflite.models import deconv_model, operators
+from tests.formats.tflite.models import Deconv, deconv_model, operators
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -48,6 +48,18 @@ def test_what_convert_prints(run, model):
     before, after = len(MODELS["tflite"]), len(listing(model.parent)["out"])
     assert f"file: {before:,} -> {after:,} bytes (+" in out
     assert "memory arena at its peak: " in out
+
+
+def test_what_padding_costs_is_printed(run, model):
+    """4x4 stride 2 becomes 2x2 taps, which TIDL does not list."""
+    case = Deconv(sizes=(6, 5), kernel=(4, 4), cin=6, cout=10)
+    (model.parent / "even.tflite").write_bytes(deconv_model(case))
+    _, out, _ = run("inspect", "even.tflite", "--target", "tidl")
+    cost = "taps padded 2x2 -> 3x3 for tidl: 2.25 times the operations of form split"
+    assert cost in " ".join(out.split())
+    _, out, _ = run("inspect", "even.tflite", "--target", "tidl", "--json")
+    layer = json.loads(out)["layers"][0]
+    assert (layer["padded_taps"], layer["padding_cost"]) == ("2x2 -> 3x3", 2.25)
 
 
 def test_what_is_folded_is_printed_and_can_be_left(run, tmp_path):
