@@ -117,8 +117,9 @@ def inspect(
     Returns:
         A pandas DataFrame with one row per transposed convolution: name, operator, geometry,
         groups, in_channels, out_channels, dtype, batch; multiply-accumulates per image useful,
-        exact, nzp and of each form; verdict ("convert", "leave", "refuse"), form, interleave and
-        reason.
+        exact, nzp and of each form; verdict ("convert", "leave", "refuse"), form, interleave;
+        padded_taps and padding_cost, where taps are zero-padded to kernels that the target accepts;
+        and reason.
 
     Raises:
         SplitDeconvError: the model is not a valid model of these formats, or the target is unknown.

@@ -110,7 +110,10 @@ def decide(
         reason = f"{target.name} does not accept what it would become: {against}"
         return Decision(site, "leave", None, None, reason)
     if against is not None:
-        reasons = [f"form {plan.form} with {way}, because of {chosen} with {ways[0]}: {against}"]
+        reasons = [
+            f"form {plan.form} with {way}; {target.name} does not accept {chosen} with {ways[0]}: "
+            f"{against}"
+        ]
     elif by_default:
         measured = any(rule.form for rule in target.prefer)
         default = f"form {chosen} by the library's default rule: {target.beyond(site)}"

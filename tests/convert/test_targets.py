@@ -270,9 +270,15 @@ def test_there_is_no_such_target(tmp_path):
 
 def test_the_target_of_the_documentation_is_read(tmp_path):
     text = (Path(__file__).resolve().parents[2] / "docs" / "structure.md").read_text()
-    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    example, sizes = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     path = tmp_path / "my_npu.yaml"
     path.write_text(example)
-    decision = decide(site(dtype="int8"), load_target(path))
+    one = site(kernel=4, cout=32, dtype="int8")
+    decision = decide(one, load_target(path))
     assert (decision.form, decision.interleave) == ("split", "depth_to_space")
     assert "1.4 to 2.1 times native" in decision.reason
+    assert decision.padding is None
+    path.write_text(example + sizes)
+    limited = decide(one, load_target(path))
+    assert (limited.form, limited.interleave) == ("split", "depth_to_space")
+    assert "taps padded 2x2 -> 3x3 for my_npu: 2.25 times" in limited.reason

@@ -163,7 +163,7 @@ def test_another_form_or_interleave_is_taken_where_one_is_accepted():
     assert even.padding is None
     odd = decide(site((8, 8), 4, 2, cout=20, dtype="int8", interleaves=ways), artpec9)
     assert (odd.verdict, odd.form, odd.interleave) == ("convert", "stacked", "depth_to_space")
-    assert "because of split with depth_to_space: its concatenated channels" in odd.reason
+    assert "artpec9 does not accept split with depth_to_space: its concatenated" in odd.reason
     large = decide(site((8, 8), 16, 8, cout=24, dtype="int8", interleaves=ways), artpec9)
     assert (large.verdict, large.interleave) == ("convert", "batch_to_space")
     assert "its blocks are 2, not 8" in large.reason

@@ -69,6 +69,18 @@ def test_values_on_xnnpack(kind):
             assert np.abs(y.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("form", FILE_FORMS)
+def test_an_open_image_stays_open(form):
+    case = Deconv(kernel=(4, 5), strides=(2, 2), kind="int8", cin=3, cout=6, open_image=True)
+    original = deconv_model(case)
+    padded = convert(original, form, "depth_to_space", kernels=ODD)
+    assert all(ODD.holding(size) == size for size in kernels_in(padded))
+    for sizes in ((1, 2), (5, 4), (7, 9)):
+        x = case.input(sizes=sizes)
+        expected = run(original, x, kernels=REFERENCE)
+        np.testing.assert_array_equal(run(padded, x, kernels=REFERENCE), expected)
+
+
 def test_floats_compute_the_definition():
     case = Deconv(sizes=(5, 7), kernel=(4, 4), strides=(2, 2), padding="SAME", kind="float32")
     case = case.with_(cin=3, cout=2, activation="NONE", bias=False)
