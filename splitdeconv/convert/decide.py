@@ -60,7 +60,8 @@ def decide(
     Args:
         site: a `Site`.
         target: a `Target`. It may leave a site native only by a rule that cites a measurement, and
-            only if the form is "auto": an explicit form overrides the target.
+            only if the form is "auto", which an explicit form overrides; or because it accepts no
+            such convolutions, whatever form is asked for.
         form: "auto", "split", "rows" or "stacked".
         interleave: one of `splitdeconv.core.forms.FILE_INTERLEAVES`; None for the target's
             preference or, without one, the best that is possible for the site.

@@ -112,25 +112,22 @@ def _joined(site: Site, plan: SplitPlan, interleave: str) -> Iterator[int]:
 
 
 def _tensors(limit: Tensors, site: Site, plan: SplitPlan) -> Iterator[str | None]:
-    axes = list(zip(plan.axes, plan.axis_plans, strict=True))
-    known = [(axis, split) for axis, split in axes if axis.n is not None]
-    padded = [
-        (axis.n or 0) + max(before, 0) + max(after, 0)
-        for one in plan.convolutions
-        for axis, (before, after) in zip(plan.axes, one.pads, strict=True)
-        if axis.n is not None and 0 not in one.kernel_size
+    """Of the inputs of the convolutions, and the interleaved output; open lengths are left out."""
+    made = [one for one in plan.convolutions if 0 not in one.kernel_size]
+    inputs = [
+        [
+            axis.n + max(before, 0) + max(after, 0)
+            for axis, (before, after) in zip(plan.axes, one.pads, strict=True)
+            if axis.n is not None
+        ]
+        for one in made
     ]
-    whole = [split.blocks * split.axis.s for _, split in known]
-    lengths = [*(axis.n or 0 for axis, _ in known), *padded, *whole]
-    yield _beyond("tensor lengths", limit.lengths, lengths)
-    if limit.elements == "unknown" or len(known) < len(axes):
+    output = [split.blocks * split.axis.s for split in plan.axis_plans if split.axis.n is not None]
+    yield _beyond("tensor lengths", limit.lengths, (n for one in (*inputs, output) for n in one))
+    if limit.elements == "unknown" or len(output) < len(plan.axes):
         return
-    batch = site.batch or 1
-    sizes = (
-        batch * prod(axis.n or 0 for axis in plan.axes) * (site.in_channels or 0),
-        batch * prod(whole) * (site.out_channels or 0),
-    )
-    most = max(sizes)
+    most = max(prod(one) * (site.in_channels or 0) for one in inputs)
+    most = (site.batch or 1) * max(most, prod(output) * (site.out_channels or 0))
     if most > limit.elements:
         yield f"its tensors have up to {limit.elements:,} elements, not {most:,}"
 
