@@ -172,6 +172,8 @@ def _unchanged(tuned: "Tuned") -> str:
         return "no layer could be costed"
     if any(layer.taken_back for layer in tuned.layers):
         return "the whole model is not faster with any layer in another form"
+    if any(layer.differs for layer in tuned.layers):
+        return "the model gives other values with each layer that is faster in another form"
     return "no layer is faster in another form beyond its uncertainty"
 
 

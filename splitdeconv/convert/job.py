@@ -155,6 +155,11 @@ def _time(verb: Time, files: Files, folder: Path) -> list[dict[str, Any]]:
     ).to_dict("records")
 
 
+def differs(error: SplitDeconvError) -> bool:
+    """Whether a model was not written because it computes something else than the original."""
+    return UNLIKE in error.problem
+
+
 def check(verification: Verification, where: str, fixed: bool = False) -> None:
     """Raise an error if the converted model does not compute the same as the original.
 

@@ -30,6 +30,8 @@ class Layer:
         costs: by variant; those of layers of equal geometry are the same.
         choice: what was chosen by cost.
         taken_back: whether the whole model is faster without that choice, so that it stays native.
+        differs: where and how the model differs from the original with that choice, so that it
+            stays native; None if it does not.
     """
 
     name: str
@@ -37,15 +39,18 @@ class Layer:
     costs: Mapping[Variant, Cost]
     choice: Choice
     taken_back: bool = False
+    differs: str | None = None
 
     @property
     def variant(self) -> Variant:
         """The variant in the tuned model."""
-        return NATIVE if self.taken_back else self.choice.variant
+        return NATIVE if self.taken_back or self.differs else self.choice.variant
 
     @property
     def reason(self) -> str:
         """Why the layer has this variant, in words."""
+        if self.differs:
+            return f"unchanged: {self.choice.variant} gives other values ({self.differs})"
         if self.taken_back:
             return "unchanged: taken back, the whole model is not faster with it"
         return self.choice.reason

@@ -1,11 +1,13 @@
-"""The whole model: converted as chosen, compared with the original, and taken back where slower."""
+"""The whole model: converted as chosen, and taken back where it is slower or gives other values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..convert.api import Result
 from ..convert.exchange import Inputs, ModelFile
+from ..convert.job import differs
 from ..convert.variants import NATIVE
+from ..errors import SplitDeconvError
 from ..limits.sandbox import Progress
 from .oracle import Cost, Oracle, data_of
 from .report import Layer
@@ -37,9 +39,10 @@ def settle(
     inputs: Inputs | None = None,
     progress: Progress | None = None,
 ) -> Whole:
-    """Convert as chosen, and take layers back until the whole model is not slower.
+    """Convert as chosen, and take layers back until the whole model is proven and not slower.
 
-    Layers that save least go first. Where native does not run, there is nothing to go back to.
+    Layers with which the model gives other values go first, then those that save least. Where
+    native does not run, there is nothing to go back to.
 
     Args:
         original: the model.
@@ -51,9 +54,17 @@ def settle(
     """
     layers = list(layers)
     tell = progress or (lambda _: None)
-    while any(layer.variant != NATIVE for layer in layers):
+    while _changed(layers):
         tell("converting and verifying the model")
-        result = make(layers)
+        try:
+            result = make(layers)
+        except SplitDeconvError as error:
+            if not differs(error):
+                raise
+            tell("looking for the layers with which the model gives other values")
+            for wrong, how in _wrong(layers, _changed(layers), make, error).items():
+                layers[wrong] = replace(layers[wrong], differs=how)
+            continue
         tell("measuring the whole model against the original")
         pairs = [(layer.costs[NATIVE], layer.costs[layer.variant]) for layer in layers]
         cost = oracle.whole(original, data_of(result.content), pairs, inputs)
@@ -62,6 +73,42 @@ def settle(
             return Whole(tuple(layers), result, cost)
         layers[index] = replace(layers[index], taken_back=True)
     return Whole(tuple(layers), None, Cost.missing("the original is kept"))
+
+
+def _changed(layers: Sequence[Layer]) -> list[int]:
+    return [index for index, layer in enumerate(layers) if layer.variant != NATIVE]
+
+
+def _wrong(
+    layers: Sequence[Layer],
+    indices: Sequence[int],
+    make: Callable[[Sequence[Layer]], Result],
+    error: SplitDeconvError,
+) -> dict[int, str]:
+    """The layers with which the model gives other values, by halves, and how it differs.
+
+    Args:
+        layers, make: as for `settle`.
+        indices: layers with which, changed together, it does.
+        error: the one that says so.
+    """
+    half = len(indices) // 2
+    if not half:
+        return dict.fromkeys(indices, f"{error.where}: {error.got}")
+    wrong: dict[int, str] = {}
+    for part in (indices[:half], indices[half:]):
+        alone = [
+            layer if index in part else replace(layer, taken_back=True)
+            for index, layer in enumerate(layers)
+        ]
+        try:
+            make(alone)
+        except SplitDeconvError as other:
+            if not differs(other):
+                raise
+            wrong |= _wrong(layers, part, make, other)
+    # Rounding may add up, so that only all of them together differ by too much.
+    return wrong or dict.fromkeys(indices, f"{error.where}: {error.got}")
 
 
 def _slower(cost: Cost) -> bool:

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 import splitdeconv as sd
+from splitdeconv.convert import job
 from splitdeconv.convert.variants import NATIVE
 from splitdeconv.limits import sandbox
 from splitdeconv.tuning import api, costing, rules
@@ -103,6 +104,46 @@ def test_layers_are_taken_back_until_the_whole_is_not_slower(told):
     assert models.kinds(onnx.load_model_from_string(tuned.model)).count("ConvTranspose") == 2
     assert tuned.whole.gain == 1.2
     assert "taken back" in tuned.report.decisions[0].reason
+
+
+@pytest.mark.parametrize("wrong", [{"c"}, {"a", "c"}, {"a", "b", "c"}])
+def test_layers_that_give_other_values_stay_native_and_the_others_do_not(told, monkeypatch, wrong):
+    told(FAST)
+    real, tried = api.convert_file, []
+
+    def convert(model, options, *rest):
+        changed = [text != "native" for text, _ in options.choices]
+        tried.append(changed)
+        if wrong & {name for name, is_changed in zip("abc", changed, strict=True) if is_changed}:
+            problem = f"the converted model {job.UNLIKE}; it was not written"
+            raise sd.SplitDeconvError(problem, where="output a", expected="1", got="differs by 2")
+        return real(model, options, *rest)
+
+    monkeypatch.setattr(api, "convert_file", convert)
+    tuned = sd.tune(branches(), on="told")
+    native = {layer.name for layer in tuned.layers if layer.variant == NATIVE}
+    assert native == wrong
+    reasons = {layer.name: layer.reason for layer in tuned.layers}
+    for name in wrong:
+        assert reasons[name] == (
+            "unchanged: split concat gives other values (output a: differs by 2)"
+        )
+    assert tuned.changed == 3 - len(wrong)
+    kinds = models.kinds(onnx.load_model_from_string(tuned.model))
+    assert kinds.count("ConvTranspose") == len(wrong)
+    for right, got in zip(outputs(branches()), outputs(tuned.model), strict=True):
+        np.testing.assert_allclose(got, right, atol=1e-5)
+
+
+def test_an_error_that_is_not_about_values_ends_the_run(told, monkeypatch):
+    told(FAST)
+
+    def convert(*_):
+        raise sd.SplitDeconvError("out of time", where="in", expected="60 s", got="61 s")
+
+    monkeypatch.setattr(api, "convert_file", convert)
+    with refused("out of time"):
+        sd.tune(branches(), on="told")
 
 
 def test_if_the_whole_is_slower_with_any_layer_the_original_is_kept(told):
