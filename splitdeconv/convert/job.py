@@ -114,7 +114,7 @@ def _layers(verb: Layers, files: Files, folder: Path) -> list[dict[str, Any]]:
 
 
 def _candidates(verb: Candidates, files: Files, folder: Path) -> dict[str, Any]:
-    from .candidates import write
+    from .variants.candidates import write
 
     kind = _begin(files, folder)
     source = format_of(kind).source(files.model)

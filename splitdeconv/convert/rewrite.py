@@ -19,7 +19,7 @@ from ..formats.site import Decision, Site, tally
 from .decide import decide_all, folding
 from .report import Report
 from .targets import Target, load_target
-from .variants import Variant, chosen
+from .variants.variant import Variant, chosen
 
 if TYPE_CHECKING:
     import keras

@@ -254,7 +254,7 @@ def load_target(name_or_path: str | os.PathLike[str]) -> Target:
     if text.endswith((".yaml", ".yml")):
         if _describes_processor(Path(name_or_path)):
             # It is loaded only here: the processor model needs pandas.
-            from .predicted import target_of
+            from .variants.predicted import target_of
 
             return target_of(name_or_path)
         return _checked(schema.read(Target, Path(name_or_path)), text)

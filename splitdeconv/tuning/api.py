@@ -14,7 +14,7 @@ from ..convert.exchange import Inputs, ModelFile
 from ..convert.labels import finds
 from ..convert.report import Report
 from ..convert.rewrite import Options
-from ..convert.variants import NATIVE, chosen
+from ..convert.variants.variant import NATIVE, chosen
 from ..errors import SplitDeconvError, check_count, check_seconds
 from ..formats import input_shapes
 from ..formats.recognition.detect import look

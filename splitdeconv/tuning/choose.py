@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..convert.variants import NATIVE, Variant
+from ..convert.variants.variant import NATIVE, Variant
 from .oracle import Cost
 
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..convert.candidates import Record
 from ..convert.report import Report
-from ..convert.variants import NATIVE, Variant
+from ..convert.variants.candidates import Record
+from ..convert.variants.variant import NATIVE, Variant
 from ..formats.site import Site
 from ..limits.sandbox import Progress
 from .oracle import Cost, Oracle, Subject
@@ -33,7 +33,7 @@ def cost_layers(
 
     Args:
         report: on the model; its decisions name the transposed convolutions.
-        records: of `splitdeconv.convert.candidates.write`, with files in `folder`.
+        records: of `splitdeconv.convert.variants.candidates.write`, with files in `folder`.
         oracle: whom to ask.
         store: where costs are kept.
         selected: which transposed convolutions are asked for; the others stay native.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..convert.exchange import Inputs, ModelFile
-from ..convert.variants import NATIVE, Variant
+from ..convert.variants.variant import NATIVE, Variant
 from ..formats.site import Site
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..convert.api import Result
 from ..convert.report import Report
-from ..convert.variants import NATIVE, Variant
+from ..convert.variants.variant import NATIVE, Variant
 from .choose import Choice
 from .oracle import Cost
 

@@ -10,7 +10,7 @@ import yaml
 
 from .. import output
 from ..convert.conditions import facts
-from ..convert.variants import NATIVE
+from ..convert.variants.variant import NATIVE
 from ..errors import SplitDeconvError
 from ..formats.site import Site
 from .report import Layer, Tuned

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import atomic
-from ..convert.variants import NATIVE, Variant
+from ..convert.variants.variant import NATIVE, Variant
 from ..release import version
 from .oracle import Cost, Oracle, Subject
 

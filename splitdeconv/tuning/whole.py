@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ..convert.api import Result
 from ..convert.exchange import Inputs, ModelFile
 from ..convert.job import differs
-from ..convert.variants import NATIVE
+from ..convert.variants.variant import NATIVE
 from ..errors import SplitDeconvError
 from ..limits.sandbox import Progress
 from .oracle import Cost, Oracle, data_of

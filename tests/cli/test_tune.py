@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from splitdeconv.convert.variants import NATIVE, Variant
+from splitdeconv.convert.variants.variant import NATIVE, Variant
 from splitdeconv.core.forms import FILE_FORMS
 from splitdeconv.tuning import api, store
 from tests.cli.files import MODELS, listing

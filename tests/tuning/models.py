@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import helper
 
-from splitdeconv.convert.variants import NATIVE
+from splitdeconv.convert.variants.variant import NATIVE
 from splitdeconv.tuning.oracle import Cost, Oracle, relative
 from tests.formats.onnx import models
 

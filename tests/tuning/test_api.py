@@ -8,7 +8,7 @@ import pytest
 
 import splitdeconv as sd
 from splitdeconv.convert import job
-from splitdeconv.convert.variants import NATIVE
+from splitdeconv.convert.variants.variant import NATIVE
 from splitdeconv.limits import sandbox
 from splitdeconv.tuning import api, costing, rules
 from tests import jobs

@@ -1,6 +1,6 @@
 """The choice of a variant: only what is better beyond its uncertainty."""
 
-from splitdeconv.convert.variants import NATIVE, Variant
+from splitdeconv.convert.variants.variant import NATIVE, Variant
 from splitdeconv.tuning.choose import choose
 from splitdeconv.tuning.oracle import Cost
 

@@ -4,7 +4,7 @@ import onnx
 import pandas as pd
 import pytest
 
-from splitdeconv.convert.variants import NATIVE
+from splitdeconv.convert.variants.variant import NATIVE
 from splitdeconv.toolchains import cpu
 from splitdeconv.tuning.choose import choose
 from splitdeconv.tuning.oracle import Cost

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from splitdeconv.convert.variants import NATIVE, Variant
+from splitdeconv.convert.variants.variant import NATIVE, Variant
 from splitdeconv.core.geometry import Axis
 from splitdeconv.formats.site import Site
 from splitdeconv.tuning import store

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...convert.exchange import Inputs, ModelFile
-from ...convert.variants import NATIVE, Variant
+from ...convert.variants.variant import NATIVE, Variant
 from ...core.forms import INTERLEAVES
 from ...core.layer import Layer
 from ...errors import SplitDeconvError, check_choice

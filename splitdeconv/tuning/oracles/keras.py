@@ -7,7 +7,7 @@ import numpy as np
 
 from ... import bench, ops
 from ...convert.exchange import Inputs, ModelFile
-from ...convert.variants import NATIVE, Variant
+from ...convert.variants.variant import NATIVE, Variant
 from ...core.geometry import Axis, known, resolve
 from ...errors import SplitDeconvError
 from ...extras import require

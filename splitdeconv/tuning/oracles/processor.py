@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ...convert.exchange import Inputs, ModelFile
-from ...convert.predicted import cycles
-from ...convert.variants import Variant
+from ...convert.variants.predicted import cycles
+from ...convert.variants.variant import Variant
 from ...dlp.processor import load_processor
 from ..oracle import Cost, Oracle, Subject, relative
 from .compilers import summed

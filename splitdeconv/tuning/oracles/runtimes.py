@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...convert.exchange import Inputs, ModelFile
 from ...convert.timing import time_files
-from ...convert.variants import NATIVE, Variant
+from ...convert.variants.variant import NATIVE, Variant
 from ...errors import SplitDeconvError
 from ...formats.registry import beginning_with
 from ...provenance import device

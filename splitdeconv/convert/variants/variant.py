@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..core.forms import FILE_FORMS
-from ..core.kernels import Kernels
-from ..formats.site import Decision, Site
-from .decide import interleaves
+from ...core.forms import FILE_FORMS
+from ...core.kernels import Kernels
+from ...formats.site import Decision, Site
+from ..decide import interleaves
 
 
 class Variant(NamedTuple):

@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from ..errors import SplitDeconvError
-from ..formats.content import content
-from ..formats.cut import UncutError
-from ..formats.format import Format
-from ..formats.registry import format_of
-from ..formats.site import Site
-from .decide import decide
-from .rewrite import ModelData, Options, prepared
-from .targets import Target
-from .variants import NATIVE, Variant, variants
+from ...errors import SplitDeconvError
+from ...formats.content import content
+from ...formats.cut import UncutError
+from ...formats.format import Format
+from ...formats.registry import format_of
+from ...formats.site import Site
+from ..decide import decide
+from ..rewrite import ModelData, Options, prepared
+from ..targets import Target
+from .variant import NATIVE, Variant, variants
 
 
 class Record(TypedDict):

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from ..core.forms import FILE_FORMS
-from ..core.layer import Layer
-from ..dlp.processor import Processor, load_processor
-from ..dlp.simulate import simulate
-from ..errors import SplitDeconvError
-from ..formats.site import Site
-from .targets import Predicted, Target
+from ...core.forms import FILE_FORMS
+from ...core.layer import Layer
+from ...dlp.processor import Processor, load_processor
+from ...dlp.simulate import simulate
+from ...errors import SplitDeconvError
+from ...formats.site import Site
+from ..targets import Predicted, Target
 
 #: The method of the model for each form. Without a transposed convolution, zeros are inserted.
 _METHODS = {"split": "sd_trimmed", "rows": "rows", "stacked": "stacked"}

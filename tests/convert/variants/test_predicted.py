@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.convert import predicted
+from splitdeconv.convert.variants import predicted
 from splitdeconv.convert.targets import load_target
 from splitdeconv.core.geometry import Axis
 from splitdeconv.dlp import load_processor, simulate
