@@ -16,7 +16,6 @@ from rich.progress import track
 
 import splitdeconv as sd
 from splitdeconv import networks
-from splitdeconv.means import geometric_mean
 from splitdeconv.study import gains, measured
 from splitdeconv.toolchains import cpu
 
@@ -28,7 +27,6 @@ FILES = {
     "selfie_segmentation": ("litert", None),
     "ppocr_detector": ("onnxruntime", (1, 3, 320, 320)),
 }
-LEAST = 0.98
 
 
 def main(names, parts, kinds, threads):
@@ -45,7 +43,7 @@ def main(names, parts, kinds, threads):
                     row = dict(zip(KEY, [*key, count], strict=True)) | row
                     table = pd.concat([table, measured.stamp(pd.DataFrame([row]))])
                     measured.write(NAME, table)
-    report(table)
+    print(gains.tuned(table).round(2).to_string(index=False))
 
 
 def subjects(part, names, kinds):
@@ -105,20 +103,6 @@ def tuned(model, runtime, threads, options):
         "best_gain": rows["best_gain"].iloc[0] if len(rows) == 1 else float("nan"),
         "notes": "; ".join(done.notes),
     }
-
-
-def report(table):
-    """Print the least gain of each configuration, and the mean beside that of the best forms."""
-    for key, rows in table.groupby(["runtime", "dtype", "threads"], sort=False):
-        layers = rows[rows["layer"] != gains.WHOLE]
-        line = f"{' '.join(map(str, key))}: least {rows['gain'].min():.2f}"
-        below = rows[rows["gain"] < LEAST]
-        line += f", {len(below)} of {len(rows)} below {LEAST}"
-        if len(layers):
-            best = geometric_mean(layers["best_gain"].clip(lower=1))
-            line += f"; {len(layers)} layers: mean {geometric_mean(layers['gain']):.2f}, "
-            line += f"with the best form of each {best:.2f}"
-        print(line)
 
 
 if __name__ == "__main__":

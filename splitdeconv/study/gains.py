@@ -239,3 +239,38 @@ def best(
 
 def _alone(form: str) -> str:
     return f"{form} does not run on the accelerator alone"
+
+
+def tuned(table: pd.DataFrame, least: float = 0.98) -> pd.DataFrame:
+    """What `splitdeconv tune` gains by runtime, type and threads.
+
+    Args:
+        table: of data/measured/tune.csv: one row per tuned model, ``gain`` that of the whole of it
+            over the original, ``best_gain`` that of the best form where it is one layer.
+        least: a gain below this is a loss.
+
+    Returns:
+        DataFrame, one row per configuration: ``models``, ``changed``, those of them in which a
+            layer has another form, ``least``, the least gain, ``losses``; and of the benchmark's
+            layers ``layers``, ``mean``, the geometric mean gain, and ``mean_of_best``, what the
+            best form of each layer, native included, would gain.
+    """
+    rows = []
+    for (runtime, dtype, threads), part in table.groupby(
+        ["runtime", "dtype", "threads"], sort=False
+    ):
+        alone = part[part["layer"] != WHOLE]
+        best = alone["best_gain"].clip(lower=1)
+        rows.append(
+            {
+                "configuration": f"{runtime} {dtype}, {threads} thread{'s' * (threads > 1)}",
+                "models": len(part),
+                "changed": (part["changed"] > 0).sum(),
+                "least": part["gain"].min(),
+                "losses": (part["gain"] < least).sum(),
+                "layers": len(alone),
+                "mean": geometric_mean(alone["gain"]) if len(alone) else np.nan,
+                "mean_of_best": geometric_mean(best) if len(alone) else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)

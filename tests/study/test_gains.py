@@ -202,3 +202,28 @@ def test_the_kept_table_bears_out_the_targets_rules():
     # Strides that the native operator leaves to the CPU run on the NPU: FCN-8s' 16x16 s8 and
     # FCN-32s' 64x64 s32.
     assert chosen["rescued"]["ethos_u55", "native"] == chosen["rescued"]["ethos_u65", "native"] == 2
+
+
+def test_tuned_models_are_counted_by_configuration():
+    rows = [
+        ("deconv1", 2, 1, 2.0, 2.0),
+        ("deconv2", 2, 1, 0.5, 0.8),
+        (gains.WHOLE, 2, 3, 0.97, np.nan),
+        (gains.WHOLE, 1, 0, 1.0, np.nan),
+    ]
+    table = pd.DataFrame(rows, columns=["layer", "threads", "changed", "gain", "best_gain"])
+    found = gains.tuned(table.assign(runtime="litert", dtype="int8")).set_index("configuration")
+    assert found.loc["litert int8, 2 threads"].to_dict() == pytest.approx(
+        {
+            "models": 3,
+            "changed": 3,
+            "least": 0.5,
+            "losses": 2,
+            "layers": 2,
+            "mean": 1.0,
+            "mean_of_best": 2**0.5,  # native stands at 1 where no form is faster
+        }
+    )
+    alone = found.loc["litert int8, 1 thread"]
+    assert (alone["models"], alone["changed"], alone["layers"]) == (1, 0, 0)
+    assert np.isnan(alone["mean"])

@@ -1,10 +1,9 @@
-"""The script that records what tuning gains: keys, rows and the account of losses."""
+"""The script that records what tuning gains: keys and rows."""
 
 import runpy
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from splitdeconv.tuning import api
@@ -36,12 +35,3 @@ def test_a_row_holds_a_time_other_than_that_of_the_choice(script, tmp_path, monk
     monkeypatch.setattr("splitdeconv.tuning.oracles.oracle", lambda *_, **__: told)
     row = script["tuned"](branches(), "litert", 1, {})
     assert (row["changed"], row["gain"], row["chosen"]) == (3, 1.2, "split 3")
-
-
-def test_losses_are_counted(script, capsys):
-    rows = [("deconv1", 2.0, 2.0), ("deconv2", 0.5, 0.8), ("whole network", 0.97, float("nan"))]
-    table = pd.DataFrame(rows, columns=["layer", "gain", "best_gain"])
-    script["report"](table.assign(runtime="litert", dtype="int8", threads=2))
-    out = capsys.readouterr().out
-    assert "litert int8 2: least 0.50, 2 of 3 below 0.98" in out
-    assert "2 layers: mean 1.00, with the best form of each 1.41" in out

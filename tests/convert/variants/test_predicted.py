@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import splitdeconv as sd
-from splitdeconv.convert.variants import predicted
 from splitdeconv.convert.targets import load_target
+from splitdeconv.convert.variants import predicted
 from splitdeconv.core.geometry import Axis
 from splitdeconv.dlp import load_processor, simulate
 from splitdeconv.formats.site import Site
