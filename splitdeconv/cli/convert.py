@@ -177,7 +177,9 @@ def _convert(
 def outside(to: Path, external_data: bool) -> str:
     """Where the large tensors of a file that was written are; a small model may have none."""
     beside = to.with_name(f"{to.name}.data")
-    return f", and its large tensors to {beside}" if external_data and beside.exists() else ""
+    # A file of that name may be there from earlier; a model that uses it names it.
+    used = external_data and beside.exists() and beside.name.encode() in to.read_bytes()
+    return f", and its large tensors to {beside}" if used else ""
 
 
 def _verify(

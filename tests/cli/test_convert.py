@@ -285,6 +285,10 @@ def test_large_tensors_go_to_a_file_of_their_own(run, tmp_path):
     code, _, err = run("convert", "in.onnx", "-o", "out.onnx", "--external-data")
     assert code == 1
     assert "--overwrite" in err
+    (tmp_path / "small.onnx").write_bytes(MODELS["onnx"])
+    (tmp_path / "made.onnx.data").touch()  # not of this model, which has no large tensors
+    code, out, _ = run("convert", "small.onnx", "-o", "made.onnx", "--external-data")
+    assert (code, out.splitlines()[-1]) == (0, "wrote made.onnx")
 
 
 @pytest.mark.parametrize("verb", [["convert"], ["tune", "--on", "pe_array_32x7"]])
