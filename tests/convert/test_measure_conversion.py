@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 import splitdeconv as sd
+from splitdeconv.study import measured
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "measure_conversion.py"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "benchmarks" / "measure_conversion.py"
 
 
 @pytest.fixture
@@ -34,3 +36,13 @@ def test_files_are_about_as_large_as_asked(script):
     count, size = script["_count"], script["_CONVOLUTION"]
     for megabytes in script["SIZES"]:
         assert count(megabytes) * size + script["_UP"] == pytest.approx(megabytes, abs=size / 2)
+
+
+def test_the_readme_says_what_was_measured():
+    row = measured.read("conversion").iloc[-1]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"A file of {row.megabytes:.0f} MB was converted in {row.seconds:.0f} s, "
+        f"{row.seconds_verification:.0f} s of them for the verification, and with "
+        f"{row.peak_over_file:.1f} times its size in memory"
+    ) in text
