@@ -156,9 +156,15 @@ def test_a_size_that_nothing_holds_is_refused():
     assert _plan(((8,), (5,), (2,), "SAME", 1, 1), "split", SQUARE).unfit == (2,)
 
 
-@pytest.mark.parametrize("pad_to", [(), 3, "3x3", (0,), ((3, -1),), (1.5,)], ids=repr)
-def test_sizes_that_are_none(pad_to):
-    with refused("pad_to|positive|kernel sizes"):
+@pytest.mark.parametrize("pad_to", [(), 3, "3x3"], ids=repr)
+def test_sizes_are_a_list(pad_to):
+    with refused("kernel sizes must be a list"):
+        sd.plan((8, 8), 5, 2, pad_to=pad_to)
+
+
+@pytest.mark.parametrize("pad_to", [(0,), ((3, -1),), (1.5,)], ids=repr)
+def test_sizes_are_positive(pad_to):
+    with refused("the pad_to must be a positive integer"):
         sd.plan((8, 8), 5, 2, pad_to=pad_to)
 
 
