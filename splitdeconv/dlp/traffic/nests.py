@@ -27,6 +27,7 @@ is in B slides. In the first two nests all input channels are in a tile. Images 
 that a batch may be split. What goes to DRAM and back counts at the width of a sum.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -90,7 +91,7 @@ class Nests:
         return self._map_tiles[key]
 
 
-class Order:
+class Order(ABC):
     """An order of the loops.
 
     Args:
@@ -116,6 +117,7 @@ class Order:
         """
         return self.tiles.window * self.chunk * (group if self.holds_group else 1)
 
+    @abstractmethod
     def moves(self, tiles: MapTiles, room: Room, group: int) -> Moves:
         """What the nests move.
 
@@ -124,7 +126,7 @@ class Order:
             room: of K processors.
             group: as for `window`.
         """
-        raise NotImplementedError
+        ...
 
     def _fetched(self, tiles: MapTiles, place: NumpyArray) -> NumpyArray:
         """Words of an image, fetched for each tile of filters; infinite if no filters fit."""
