@@ -68,7 +68,7 @@ endif
 endif
 
 .PHONY: executed
-.PHONY: FORCE help setup data test test-all test-lowest test-lab lint lab reproduce site bench measure edge-tpu peers lock clean
+.PHONY: FORCE help setup data test test-all test-lowest test-torch test-lab lint lab reproduce site bench measure edge-tpu peers lock clean
 
 help: ## Print this help
 	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
@@ -108,6 +108,20 @@ test-lowest: ## Run the tests with the oldest versions that pyproject.toml decla
 	@build/lowest/bin/python -m pip install $(BY_HASH) --only-binary :all: -r tests/lowest.txt
 	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@build/lowest/bin/python -m pytest -m "not browser" $(PYTEST) -W default
+
+# PyTorch is a choice of several GB on most machines, so it stays out of the lock and of .venv. Its environment holds it
+# alone and takes everything else from .venv.
+TORCH := build/torch
+TORCH_TESTS = $(shell find tests -name '*torch*' -prune -not -name __pycache__)
+
+$(TORCH)/.installed: tools/torch.txt $(READY)
+	@echo "Installing PyTorch into $(TORCH); this takes a minute."
+	@$(RUN) -m tools.layered $(TORCH)
+	@$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-user -r tools/torch.txt
+	@touch $@
+
+test-torch: $(TORCH)/.installed $(DATA) ## Run the tests of PyTorch, installed into build/torch
+	@$(TORCH)/bin/python -m pytest -m "not browser" $(PYTEST) $(TORCH_TESTS)
 
 test-lab: $(READY) $(DATA) ## Run notebooks in JupyterLab in the Chromium of this machine; screenshots in build/lab
 	@$(RUN) -m pytest -m browser -n 0 tests/workspace

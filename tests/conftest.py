@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from splitdeconv import privacy
@@ -20,6 +21,11 @@ for leak in ("SPLITDECONV_FIGURES", "SPLITDECONV_RUN", "JPY_SESSION_NAME"):
 import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+# PyTorch is in an environment of its own; `make test-torch` runs these there.
+collect_ignore = (
+    [] if find_spec("torch") else [str(p) for p in Path(__file__).parent.rglob("*torch*")]
+)
 
 # Derandomized: a run is the same everywhere, and a failure stays one. No deadline: a framework's
 # first call compiles.

@@ -98,18 +98,18 @@ def test_every_make_target_in_the_documents_exists():
 
 def test_ci_runs_what_the_readme_gives():
     commands = re.findall(r"^make .+$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert commands == ["make lint test-all", "make reproduce QUICK=1"]
+    assert commands == ["make lint test-all", "make test-torch", "make reproduce QUICK=1"]
     readme = (ROOT / "README.md").read_text()
-    for command in ("make test", "make lint test-all", "make reproduce", "make reproduce QUICK=1"):
+    for command in ("make test", *commands, "make reproduce"):
         assert re.search(rf"\b{command}\b", readme), command
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-@pytest.mark.parametrize("broken", ["lint", "test-all", "reproduce"])
+@pytest.mark.parametrize("broken", ["lint", "test-all", "test-torch", "reproduce"])
 def test_ci_fails_with_whatever_it_runs(tmp_path, broken):
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci" / "run").write_text((ROOT / ".ci" / "run").read_text())
-    targets = ("lint", "test-all", "reproduce")
+    targets = ("lint", "test-all", "test-torch", "reproduce")
     goals = "\n".join(f"{goal}:\n\t@{'false' if goal == broken else 'true'}" for goal in targets)
     (tmp_path / "Makefile").write_text(goals)
     options = {"cwd": "/", "env": {"PATH": os.environ["PATH"]}, "capture_output": True}
@@ -156,8 +156,9 @@ def test_the_lock_holds_every_requirement():
     pinned = set(
         re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     )
-    # The CPU wheel carries the same package as `tensorflow`, in half the space.
-    assert {normal(name) for name in requirements()} - pinned == {"tensorflow"}
+    # The CPU wheel carries the same package as `tensorflow`, in half the space. PyTorch has an
+    # environment of its own.
+    assert {normal(name) for name in requirements()} - pinned == {"tensorflow", "torch"}
     assert "tensorflow-cpu" in pinned
 
 
@@ -168,6 +169,9 @@ def test_the_lowest_versions_are_the_declared_bounds():
         )
     )
     lowest["tensorflow"] = lowest["tensorflow-cpu"]
+    lowest |= re.findall(
+        r"^(torch)==(\S+)", (ROOT / "tools" / "torch.txt").read_text(), re.MULTILINE
+    )
     for name, specifier in requirements().items():
         bound = re.search(r"[>=]=([\d.]+)", specifier)[1].split(".")
         assert [*lowest[name].split("."), "0", "0"][: len(bound)] == bound, (
@@ -186,6 +190,8 @@ def test_conda_users_get_the_same_set():
     assert found.pop("-e") == "."
     assert found.pop("python") == PROJECT["requires-python"]
     assert {"pip", "make"} <= found.keys()
+    # PyTorch is left out as in the lock.
+    found["torch"] = requirements()["torch"]
     assert {name: found[name] for name in found if name not in ("pip", "make")} == requirements()
     assert {"jupyterlab", "numpy", "tensorflow", "pandas", "seaborn", "papermill"} <= found.keys()
 
