@@ -129,6 +129,22 @@ class Format(Protocol):
         """The model with one site made to compute something else; None where that is impossible."""
         return None
 
+    def perturbed(
+        self, model: Source, sites: Sequence[Site], amount: float, seed: int
+    ) -> bytes | None:
+        """The model with the biases of some sites changed by a relative amount, up or down.
+
+        Args:
+            model: the model, or a part of it made by `cut`.
+            sites: transposed convolutions of the original, as `parse` found them.
+            amount: the relative amount.
+            seed: decides on the signs.
+
+        Returns:
+            The changed model; None where no bias is stored in it, or the format cannot change any.
+        """
+        return None
+
     def tables(self, model: Source) -> Iterator[tuple[str, int]]:
         """(input, rows) for every table that an input is an index into."""
         yield from ()

@@ -76,6 +76,7 @@ def pair_of(part: Cut, pair: Pair, site: Site) -> Pair:
         grid=part.grid,
         growth=growth([site]),
         step=pair.format.step_bound(pair.original, site),
+        sites=(site,),
     )
 
 

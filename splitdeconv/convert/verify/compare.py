@@ -125,6 +125,7 @@ def compare(
     delta, other_path = rounding(sites, file_format.exact_sums), converted_path or path
     reached = growth([decision.site for decision in decisions] if decisions else sites)
     pair = Pair(file_format, original, converted, path, other_path, delta, seed, growth=reached)
+    pair = replace(pair, sites=tuple(sites))
     # Next to operators that compute in floats, some may compute in integers.
     pair = replace(pair, integers=any(not rounding([s], pair.format.exact_sums) for s in sites))
     if pair.delta and file_format.name in _SPLICES:

@@ -9,7 +9,8 @@ this bound over all rewritten layers is ``delta = sum 2*gamma(m + 2)``.
 
 How much the rest of the model amplifies a difference of that size is measured on the original. The
 tolerance is ``delta * max|y|``. If values exceed it, the original is run again on inputs perturbed
-by the relative amount delta with random signs, a few times with other signs. At most as many values
+by the relative amount delta with random signs, a few times with other signs, and then with the
+biases of the rewritten layers perturbed likewise (see `response`). At most as many values
 may exceed the tolerance, and by at most as much, as in the worst of these runs. Inputs too coarse
 for delta (float32 inputs of a model that computes in float64) are perturbed by more, and the
 response is scaled down. The same rule covers integers derived from floats, such as the index of a

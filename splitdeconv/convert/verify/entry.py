@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,26 +14,15 @@ from ...core.typing import NumpyArray
 from ...formats.cut import Grid
 from ...formats.format import Format
 from ...formats.port import KERNELS, Arrays, RejectedError, Runner
+from ...formats.site import Site
 from ...limits import allowance
-from .difference import (
-    NO_SLACK,
-    Output,
-    Slack,
-    failure,
-    greatest,
-    measure,
-    perturb,
-    perturbation,
-    slack,
-)
+from .difference import Output, failure, greatest, measure, slack
+from .response import slacks
 from .run import load
 from .steps import forgive_steps, within_step
 
-# Runs of the original on perturbed inputs: one shows typical rounding, several how far it goes.
-_RUNS = 8
-# Larger differences, relative to the tolerance, occur where rounding takes jumps, as in quantizers.
-# Each further run would excuse more of them: one is made.
-_NEAR = 64
+# Variants of the original with changed biases, in models of at most so many bytes.
+_REBIASED, _MOST = 4, 64 << 20
 #: The finding for values whose difference is caused by kernels alone.
 ROUNDED = "the plainest kernels agree on every value"
 
@@ -79,6 +68,7 @@ class Pair:
         integers: whether some of the rewritten sums are integers, which are exact.
         step: for kernels that quantize activations, a function from the input of an operator to the
             change of its results if every activation moves by one step; None for other kernels.
+        sites: the rewritten transposed convolutions, as found in the original.
     """
 
     format: Format
@@ -95,6 +85,7 @@ class Pair:
     explain: Explain | None = None
     integers: bool = False
     step: Callable[[NumpyArray], float] | None = None
+    sites: tuple[Site, ...] = ()
 
     @property
     def size(self) -> int:
@@ -137,35 +128,28 @@ class Entry:
     name: str
     kernels: str
 
-    def slacks(
-        self, feed: Arrays, record: Output, value: NumpyArray, bound: float
-    ) -> Iterator[Slack]:
-        """How far inputs perturbed as much as the rewritten sums may differ move an output.
-
-        Args:
-            feed: the sample.
-            record: the result of comparing the output.
-            value: its value for the sample.
-            bound: the greatest difference that is always accepted.
-
-        Yields:
-            the worst of the runs so far, once for each run of the original.
-        """
-        delta, worst = self.pair.delta, NO_SLACK
-        near = record.max_abs <= _NEAR * bound
-        amount, runs = (perturbation(feed, delta), _RUNS) if near else (delta, 1)
-        for turn in range(runs if delta else 0):
-            changed = perturb(feed, amount, self.pair.seed + turn)
-            if changed is None:
-                return
-            again = self.ours(changed)
-            if record.name in again:
-                worst |= slack(value, again[record.name], bound, delta / amount)
-            yield worst
-
     def elsewhere(self, feed: Arrays) -> list[tuple[Arrays, Arrays]]:
         """An (original, converted) pair of outputs for each of the runtime's other kernels."""
         return [(ours(feed), theirs(feed)) for ours, theirs in self._others]
+
+    @cached_property
+    def rebiased(self) -> list[Runner]:
+        """The original with the biases of the rewritten operators changed, a few times.
+
+        Empty where there are none, or where the model is too large to be loaded that often.
+        """
+        pair, runs = self.pair, []
+        try:
+            for turn in range(_REBIASED if pair.sites and pair.size <= _MOST else 0):
+                seed = pair.seed + turn
+                changed = pair.format.perturbed(pair.original, pair.sites, pair.delta, seed)
+                if changed is None:
+                    break
+                loaded = load(pair.format, changed, pair.path, self.kernels)
+                runs.append(loaded[self.name])
+        except (RejectedError, KeyError):
+            return []
+        return runs
 
     @cached_property
     def _others(self) -> list[tuple[Runner, Runner]]:
@@ -243,8 +227,8 @@ def _by_quantizers(
 def _by_rounding(
     entry: Entry, feed: Arrays, record: Output, value: NumpyArray, theirs: NumpyArray, bound: float
 ) -> Output:
-    """Re-evaluate the record, allowing what a rounding error of its inputs does to the original."""
-    for allowed in entry.slacks(feed, record, value, bound):
+    """Re-evaluate the record, allowing what rounding errors before the output do to it."""
+    for allowed in slacks(entry, feed, record, value, bound):
         record = measure(record.name, value, theirs, bound, allowed)
         if record.passed:
             break

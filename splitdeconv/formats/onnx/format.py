@@ -87,6 +87,13 @@ class Onnx(Format):
         graph.node.insert(index + 1, onnx.helper.make_node("Neg", [node.output[0]], [name]))
         return proto.SerializeToString()
 
+    def perturbed(
+        self, model: bytes | Path, sites: Sequence[Site], amount: float, seed: int
+    ) -> bytes | None:
+        from .biases import perturbed
+
+        return perturbed(model, sites, amount, seed)
+
     def tables(self, model: bytes | Path) -> Iterator[tuple[str, int]]:
         from .indices import tables
 

@@ -130,15 +130,38 @@ def test_wrong_folding_is_caught_and_taken_back(monkeypatch, tmp_path):
     assert "BatchNormalization" not in kinds(model)
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4"])
-def test_sums_that_cancel_are_converted_all_the_same(dtype, tmp_path):
-    """The mean takes a large bias away, of which the original keeps fewer digits."""
+def _cancelled(bias, dtype="f4"):
+    """A layer with a bias of about this size, which the mean behind it takes away."""
     case = Case(2, 1, (2, 3), dtype)
-    case.b[:] = 10 + 2 * case.b
+    case.b[:] = bias + 2 * case.b
     norm = case.normalization()
-    case.stored["z_mean"] = case.b + case.vector()
-    report, _ = _converted(case.model([norm], "z").SerializeToString(), tmp_path)
+    case.stored["z_mean"] = (case.b + case.vector()).astype(dtype)
+    return case.model([norm], "z").SerializeToString()
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize(("bias", "dtype"), [(10, "f2"), (10, "f4"), (100, "f4"), (30000, "f4")])
+def test_sums_that_cancel_are_converted_all_the_same(bias, dtype, fold, tmp_path):
+    """The mean takes a large bias away, of which the original keeps fewer digits."""
+    report, _ = _converted(_cancelled(bias, dtype), tmp_path, fold=fold)
     assert report.verification
+    assert (report.folded, report.notes) == (int(fold), ())
+
+
+def test_a_changed_bias_excuses_no_more_than_its_rounding(tmp_path):
+    """The control: of a bias near 100 an error of one in ten thousand is still an error."""
+    source = _cancelled(100)
+    right = sd.convert(source).model
+    for share, agrees in ((1e-7, True), (1e-4, False)):
+        proto = onnx.load_model_from_string(right)
+        stored = proto.graph.initializer
+        biases = [t for t in stored if len(t.dims) == 1 and t.data_type == 1]
+        assert biases
+        for tensor in biases:
+            values = onnx.numpy_helper.to_array(tensor)
+            wrong = (values + 100 * share).astype("f4")
+            tensor.CopyFrom(onnx.numpy_helper.from_array(wrong, tensor.name))
+        assert bool(sd.verify(source, proto.SerializeToString())) is agrees, share
 
 
 def test_each_folded_operator_may_round():
