@@ -48,8 +48,9 @@ def load(
         )
         signatures = loaded.get_signature_list()
         if not signatures:
-            loaded.allocate_tensors()
             main = _TFLite(loaded)
+            if not main.is_open:  # an open length is stated as 1, at which a model need not run
+                loaded.allocate_tensors()
             return {"": Runner(main.inputs, main)}
         entries = {name: _Signature(loaded.get_signature_runner(name)) for name in signatures}
         return {name: Runner(entry.inputs, entry) for name, entry in entries.items()}
@@ -76,6 +77,11 @@ class _TFLite:
         self._ports = dict(_named(interpreter.get_input_details()))
         self._shapes = {name: tuple(detail["shape"]) for name, detail in self._ports.items()}
         self.inputs = tuple(_input(name, detail) for name, detail in self._ports.items())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the length of an input's axis is chosen by the caller."""
+        return any(None in (port.shape or ()) for port in self.inputs)
 
     def __call__(self, feed: Arrays) -> Arrays:
         run = self._interpreter

@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..flow import changeable_buffers, contents
 from ..graph import constant, dimensions, operator_name, ports, producers, type_name
-from .lengths import Length, bounded, combined, known_lengths
+from .axes import ELEMENTWISE, Axes
+from .lengths import bounded, combined, known_lengths
 
 if TYPE_CHECKING:
     from ....core.typing import NumpyArray
-    from ..flatbuffer.objects import ModelT, OperatorT, SubGraphT
+    from ..flatbuffer.objects import ModelT, SubGraphT
     from ..graph import Dimensions
-    from .lengths import Number
+    from .lengths import Length, Number
 
 # Converters compute a few numbers in a few steps; malicious files may chain them without end.
 _MOST_STEPS, _MOST_NUMBERS = 32, 64
 _ARITHMETIC = {"ADD": add, "SUB": sub, "MUL": mul}
-_ELEMENTWISE = {
-    *("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "PRELU", "ELU", "TANH", "LOGISTIC", "GELU"),
-    *("HARD_SWISH", "SOFTMAX", "ABS", "NEG", "EXP", "SQRT", "RSQRT", "QUANTIZE", "DEQUANTIZE"),
-    "CAST",
-}
 # These keep the numbers of their operand in order.
 _KEEP = ("CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
@@ -44,6 +40,7 @@ class Constants:
         self._model, self._graph, self._makers = model, graph, producers(graph)
         self._changeable = changeable_buffers(model) if changeable is None else changeable
         self._known: dict[int, list[Number] | None] = {}
+        self._axes = Axes(model, graph, self.values, self.lengths)
 
     def values(self, index: int) -> NumpyArray | None:
         """The values of a constant tensor, as a view of the file; None if it is not constant."""
@@ -75,7 +72,7 @@ class Constants:
         """
         for _ in range(_MOST_STEPS):
             maker = self._makers.get(index)
-            if maker is None or operator_name(self._model, maker) not in _ELEMENTWISE:
+            if maker is None or operator_name(self._model, maker) not in ELEMENTWISE:
                 break
             index = ports(maker.inputs)[0] if len(ports(maker.inputs)) else -1
             if index < 0:
@@ -93,40 +90,13 @@ class Constants:
 
     def lengths(self, index: int) -> list[Number] | None:
         """Like `integers`, with a `Length` for a number that follows from one open dimension."""
+        self._axes.follow()  # first: it asks for the numbers of shapes itself
         return self._integers(index, _MOST_STEPS)
 
-    def origin(self, index: int, axis: int) -> tuple[int, int]:
-        """The (tensor, axis) that determines the length of an axis, traced through operators."""
-        for _ in range(_MOST_STEPS):
-            maker = self._makers.get(index)
-            if maker is None:
-                break
-            inputs = ports(maker.inputs)
-            kept = self._kept_axis(maker, axis) if inputs and inputs[0] >= 0 else None
-            if kept is None:
-                break
-            index, axis = inputs[0], kept
-        return index, axis
-
-    def _kept_axis(self, operator: OperatorT, axis: int) -> int | None:
-        """The axis of an operator's first input that determines an axis of its output, or None."""
-        name = operator_name(self._model, operator)
-        if name in _ELEMENTWISE:
-            return axis
-        rank = len(dimensions(self._graph.tensors[ports(operator.outputs)[0]]))
-        if name == "EXPAND_DIMS" and len(ports(operator.inputs)) == 2:
-            at = self.values(ports(operator.inputs)[1])
-            if at is None or at.size != 1 or int(at.ravel()[0]) % rank == axis:
-                return None
-            return axis - (axis > int(at.ravel()[0]) % rank)
-        if name == "SQUEEZE":
-            dims = getattr(operator.builtinOptions, "squeezeDims", None)
-            if dims is None or not len(dims):
-                return None
-            rank += len(dims)
-            kept = [i for i in range(rank) if i not in {int(n) % rank for n in dims}]
-            return kept[axis] if axis < len(kept) else None
-        return None
+    def forms(self, length: Length) -> list[Length]:
+        """Every expression that equals a length; see `splitdeconv.formats.tflite.shapes.axes`."""
+        self._axes.follow()
+        return self._axes.forms(length)
 
     def _integers(self, index: int, steps: int) -> list[Number] | None:
         """`integers` over at most `steps` operators; each tensor is visited once."""
@@ -154,7 +124,7 @@ class Constants:
             if source.shape is None:
                 return None
             sizes = enumerate(dimensions(source))
-            return [Length(*self.origin(inputs[0], axis)) if n is None else n for axis, n in sizes]
+            return [self._axes.origin(inputs[0], axis) if n is None else n for axis, n in sizes]
         used = inputs[:1] if name in _KEEP else inputs
         operands = []
         for i in used:
@@ -178,6 +148,8 @@ def _computed(name: str, operands: list[list[Number]], options: Any) -> list[Num
         return [value for part in operands for value in part]
     if name in _ARITHMETIC and len(operands) == 2:
         return _combined(_ARITHMETIC[name], *operands)
+    if name in ("SLICE", "GATHER") and len(operands) > 1:
+        return _taken(name, operands)
     if name == "STRIDED_SLICE" and len(operands) == 4:
         values, *bounds = operands
         return _sliced(values, bounds, options)
@@ -192,6 +164,21 @@ def _combined(
     if len(a) != len(b):
         return None
     return [combined(function, *pair) for pair in zip(a, b, strict=True)]
+
+
+def _taken(name: str, operands: list[list[Number]]) -> list[Number] | None:
+    """Some of the numbers of a vector: a part, or those at the given places."""
+    values, *where = operands
+    numbers = [n for part in where for n in part if isinstance(n, int)]
+    if len(numbers) != sum(map(len, where)):
+        return None
+    if name == "SLICE":
+        if len(numbers) != 2 or not 0 <= numbers[0] <= len(values):
+            return None
+        begin, size = numbers
+        return values[begin:] if size == -1 else values[begin : begin + size]
+    inside = all(0 <= n < len(values) for n in numbers)
+    return [values[n] for n in numbers] if inside else None
 
 
 def _sliced(values: list[Number], bounds: list[list[Number]], options: Any) -> list[Number] | None:

@@ -65,9 +65,18 @@ def tails_of(
         number = asked[axis]
         if not isinstance(number, Length) or output[axis : axis + 1] != [None]:
             continue
-        if number.factor == stride and (number.tensor, number.axis) == constants.origin(x, axis):
-            tails[axis] = number.offset
+        scaled = [one * stride for one in constants.forms(Length(x, axis))]
+        gaps = (_gap(a, b) for a in constants.forms(number) for b in scaled)
+        tail = next((gap for gap in gaps if gap is not None), None)
+        if tail is not None:
+            tails[axis] = tail
     return tails
+
+
+def _gap(a: Length, b: Length) -> int | None:
+    """The difference of two lengths, where it is the same for every size."""
+    same = (a.tensor, a.axis, a.factor) == (b.tensor, b.axis, b.factor)
+    return a.offset - b.offset if same else None
 
 
 def axes_of(
