@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .weights import cut, stack
+from ..lowering.weights import cut, stack
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -7,14 +7,14 @@ A subclass decides where the nodes go: into a protobuf graph
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from ...extras import require
+from ..lowering.primitives import Primitives, Scaled, Value
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,20 +27,7 @@ TO_THE_END = 2**63 - 1
 FIRST_OPSET = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Scaled:
-    """A run-time length: that of axis `index` of the reshaped value, times `mul` over `div`."""
-
-    index: int
-    mul: int = 1
-    div: int = 1
-
-
-#: A value in the graph: whatever a subclass of `Ops` represents it by.
-Value = TypeVar("Value")
-
-
-class Ops(ABC, Generic[Value]):
+class Ops(Primitives[Value]):
     """Emits operators; values are whatever the subclass returns for them.
 
     Args:
@@ -85,9 +72,30 @@ class Ops(ABC, Generic[Value]):
     ) -> Value | list[Value]:
         """Add a node; returns its output, or a list of outputs if `outputs` is not 1."""
 
-    @abstractmethod
-    def constant(self, array: NumpyArray, hint: str = "constant") -> Value:
-        """A constant in the model."""
+    def convolve(
+        self,
+        value: Value,
+        filters: Value,
+        bias: Value | None,
+        kernel: Sequence[int],
+        pads: Sequence[tuple[int, int]],
+        dilations: Sequence[int],
+        groups: int,
+    ) -> Value:
+        """A Conv with all attributes given."""
+        return self.emit(
+            "Conv",
+            [value, filters] + ([] if bias is None else [bias]),
+            kernel_shape=list(kernel),
+            strides=[1] * len(pads),
+            dilations=list(dilations),
+            pads=[before for before, _ in pads] + [after for _, after in pads],
+            group=groups,
+        )
+
+    def depth_to_space(self, value: Value, block: int) -> Value:
+        """DepthToSpace in its first mode, where the phase varies slowest."""
+        return self.emit("DepthToSpace", [value], blocksize=block)
 
     def integers(self, values: Sequence[int], hint: str) -> Value:
         """A constant vector of int64."""

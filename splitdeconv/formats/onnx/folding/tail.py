@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...lowering.weights import cut, stack
 from ...site import Folded
 from ..follow import dequantized_type
 from ..graph import DEFAULT_DOMAINS, trace
-from ..weights import cut, stack
 from .affine import TYPES, affine
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...lowering.weights import cut_in_graph
 from ..follow import INT8, SHIFT, UINT8
 from ..graph import DEFAULT_DOMAINS
 from ..shapes.types import declared
-from ..weights import cut_in_graph
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -13,15 +13,15 @@ import numpy as np
 from ....core.plan import SplitPlan
 from ....errors import SplitDeconvError
 from ....extras import require
+from ...lowering.lower import lower
+from ...lowering.weights import stack_in_graph
 from ..folding.tail import folded_parts
 from ..follow import INT8, UINT8, Follower, dequantized_type, may_saturate
 from ..graph import drop, sweep, uses
 from ..shapes.types import declared
 from ..tensors import array
-from ..weights import stack_in_graph
 from .emit import GraphOps, Names
 from .integers import cut_at_run_time
-from .lower import lower
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto

@@ -20,11 +20,11 @@ from ....core.forms import FILE_FORMS, INTERLEAVES, check_depth_to_space
 from ....core.plan import SplitPlan, auto_form
 from ....errors import SplitDeconvError, check_choice
 from ....extras import require
+from ...lowering.lower import lower
+from ...lowering.weights import cut, cut_in_graph, stack, stack_in_graph
 from ..ops import Ops
 from ..shapes.geometry import geometry
 from ..sites import in_words
-from ..weights import cut, cut_in_graph, stack, stack_in_graph
-from .lower import lower
 
 if TYPE_CHECKING:
     from onnx_ir import Node, Value

@@ -1,4 +1,4 @@
-"""A plan as ONNX nodes, channels first: convolutions, an interleave, a crop.
+"""A plan as channels-first operators: convolutions, an interleave, a crop.
 
 The interleave "concat" uses the memory order, as it does with channels last. The phases of every
 outer axis are placed side by side on the next inner axis, and those of the last axis on a new
@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ....core.forms import check_depth_to_space
-from ..ops import Scaled
+from ...core.forms import check_depth_to_space
+from .primitives import Scaled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ....core.convolutions import Convolution
-    from ....core.plan import SplitPlan
-    from ..ops import Ops, Value
+    from ...core.convolutions import Convolution
+    from ...core.plan import SplitPlan
+    from .primitives import Primitives, Value
 
     #: How an input is cut: the zeros added to each axis, and the elements removed from some.
     _Key: TypeAlias = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, tuple[int, int]], ...]]
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def lower(
-    ops: Ops[Value],
+    ops: Primitives[Value],
     plan: SplitPlan,
     interleave: str,
     x: Value,
@@ -53,7 +53,7 @@ def lower(
     """Emit a planned transposed convolution.
 
     Args:
-        ops: an `Ops`.
+        ops: the operators of the format.
         plan: a `SplitPlan` of form "split", "rows", "stacked" or "paper"; input lengths are ignored
             unless it is `fixed`.
         interleave: "concat", "depth_to_space" or "transpose".
@@ -90,7 +90,7 @@ def lower(
     if quantize is not None:
         blocks = [None if y is None else quantize(y) for y in blocks]
     filled = _fill_empty(ops, plan, blocks, bias, channels, dtype, activate)
-    joins: dict[str, Callable[[Ops[Value], SplitPlan, Sequence[Value], int], Value]] = {
+    joins: dict[str, Callable[[Primitives[Value], SplitPlan, Sequence[Value], int], Value]] = {
         "concat": _join_by_concat,
         "depth_to_space": _join_by_space,
         "transpose": _join_by_transpose,
@@ -102,7 +102,7 @@ def lower(
 
 
 def _cut(
-    ops: Ops[Value],
+    ops: Primitives[Value],
     plan: SplitPlan,
     convolution: Convolution,
     x: Value,
@@ -137,7 +137,7 @@ def _cut(
 
 
 def _convolve(
-    ops: Ops[Value],
+    ops: Primitives[Value],
     plan: SplitPlan,
     convolution: Convolution,
     cut: tuple[Value, _Pads],
@@ -148,15 +148,14 @@ def _convolve(
     """One Conv with all attributes given; its channels are ordered by (phase, output channel)."""
     x, pads = cut
     phases = len(convolution.phases)
-    rank = len(pads)
-    y = ops.emit(
-        "Conv",
-        [x, filters] + ([bias(phases)] if bias else []),
-        kernel_shape=list(convolution.kernel_size),
-        strides=[1] * rank,
-        dilations=list(convolution.dilations),
-        pads=[before for before, _ in pads] + [after for _, after in pads],
-        group=plan.groups,
+    y = ops.convolve(
+        x,
+        filters,
+        bias(phases) if bias else None,
+        convolution.kernel_size,
+        pads,
+        convolution.dilations,
+        plan.groups,
     )
     y = y if activate is None else activate(y)
     if plan.groups == 1 or phases == 1:
@@ -166,7 +165,7 @@ def _convolve(
 
 
 def _fill_empty(
-    ops: Ops[Value],
+    ops: Primitives[Value],
     plan: SplitPlan,
     blocks: Sequence[Value | None],
     bias: Callable[[int], Value] | None,
@@ -189,7 +188,9 @@ def _fill_empty(
     return [fill if block is None else block for block in blocks]
 
 
-def _join_by_concat(ops: Ops[Value], plan: SplitPlan, blocks: Sequence[Value], _: int) -> Value:
+def _join_by_concat(
+    ops: Primitives[Value], plan: SplitPlan, blocks: Sequence[Value], _: int
+) -> Value:
     """Interleave with Concat and one Reshape; see the module docstring."""
     *outer, inner = plan.phase_counts
     rank = len(plan.phase_counts)
@@ -213,13 +214,15 @@ def _join_by_concat(ops: Ops[Value], plan: SplitPlan, blocks: Sequence[Value], _
     return ops.reshape(y, [0, 0, *(Scaled(i, s, held) for i, (s, held) in enumerate(scales, 2))])
 
 
-def _join_by_space(ops: Ops[Value], plan: SplitPlan, blocks: Sequence[Value], _: int) -> Value:
+def _join_by_space(
+    ops: Primitives[Value], plan: SplitPlan, blocks: Sequence[Value], _: int
+) -> Value:
     """Interleave with DepthToSpace in its first mode, where the phase varies slowest."""
-    return ops.emit("DepthToSpace", [ops.concat(blocks, 1)], blocksize=plan.phase_counts[0])
+    return ops.depth_to_space(ops.concat(blocks, 1), plan.phase_counts[0])
 
 
 def _join_by_transpose(
-    ops: Ops[Value], plan: SplitPlan, blocks: Sequence[Value], channels: int
+    ops: Primitives[Value], plan: SplitPlan, blocks: Sequence[Value], channels: int
 ) -> Value:
     """Interleave with one Transpose of rank 2 + 2 * spatial."""
     strides = plan.phase_counts

@@ -1,8 +1,8 @@
 """Filters and bias of a planned transposed convolution, cut in NumPy or by nodes of the graph.
 
-ONNX stores the filters as ``(Cin, Cout // groups, *kernel)``; a convolution needs
-``(M, Cin // groups, *taps)``, where M counts (group, phase, output channel). `follow` uses
-this for constants that are followed by other operators.
+ONNX and PyTorch store the filters as ``(Cin, Cout // groups, *kernel)``; a convolution needs
+``(M, Cin // groups, *taps)``, where M counts (group, phase, output channel). ONNX's `follow`
+uses this for constants that are followed by other operators.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...core.convolutions import Convolution
     from ...core.plan import SplitPlan
     from ...core.typing import NumpyArray
-    from .ops import Ops, Value
+    from .primitives import Primitives, Value
 
 #: Numbers in a block of filters.
 _BLOCK = 1 << 22
@@ -53,7 +53,7 @@ def stack(vector: NumpyArray, groups: int, phases: int) -> NumpyArray:
 
 
 def cut_in_graph(
-    ops: Ops[Value],
+    ops: Primitives[Value],
     plan: SplitPlan,
     filters: Value,
     shape: Sequence[int],
@@ -62,7 +62,7 @@ def cut_in_graph(
     """`cut` for filters that are only known at run time.
 
     Args:
-        ops: an `Ops`.
+        ops: the operators of the format.
         plan: a `SplitPlan`.
         filters: the value.
         shape: its static shape.
@@ -90,7 +90,7 @@ def cut_in_graph(
 
 
 def _pick(
-    ops: Ops[Value],
+    ops: Primitives[Value],
     planes: Value,
     convolution: Convolution,
     plan: SplitPlan,
@@ -119,7 +119,9 @@ def _pick(
     return ops.reshape(value, [plan.groups * len(parts) * cout, cin, *convolution.kernel_size])
 
 
-def stack_in_graph(ops: Ops[Value], bias: Value, groups: int, phases: int, channels: int) -> Value:
+def stack_in_graph(
+    ops: Primitives[Value], bias: Value, groups: int, phases: int, channels: int
+) -> Value:
     """`stack` for a value of the graph with `channels` output channels."""
     if phases == 1:
         return bias
