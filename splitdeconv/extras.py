@@ -16,8 +16,8 @@ def require(module: str, extra: str) -> Any:
     """Import `module` with its telemetry off, or refuse with the command that installs it.
 
     Args:
-        module: dotted name of the module. Keras gets JAX as its backend where TensorFlow is
-            missing.
+        module: dotted name of the module. Keras gets JAX or PyTorch as its backend where
+            TensorFlow is missing.
         extra: the extra of this package that brings it.
 
     Raises:
@@ -38,18 +38,18 @@ def require(module: str, extra: str) -> Any:
 
 
 def default_library() -> str:
-    """The default array library: TensorFlow, or JAX where TensorFlow is missing.
+    """The default array library: TensorFlow, or the next one where TensorFlow is missing.
 
     Returns:
-        "jax" where JAX is installed and TensorFlow is not, else "tensorflow".
+        "tensorflow", "jax" or "torch", the first that is installed; "tensorflow" if none is.
     """
-    return "jax" if not _installed("tensorflow") and _installed("jax") else "tensorflow"
+    return next((each for each in ("tensorflow", "jax", "torch") if _installed(each)), "tensorflow")
 
 
 def _choose_backend() -> None:
-    """Let Keras compute with JAX where TensorFlow, its default, is missing.
+    """Let Keras compute with JAX, or else PyTorch, where TensorFlow, its default, is missing.
 
-    This is so on Colab's TPU runtime.
+    It is missing on Colab's TPU runtime.
 
     Keras reads the choice once, while it is imported; child processes inherit it. If the user chose
     another backend, it is kept. A choice of TensorFlow is not, because Keras itself writes that
@@ -58,9 +58,9 @@ def _choose_backend() -> None:
     if (
         "keras" not in sys.modules
         and _chosen_backend() == "tensorflow"
-        and default_library() == "jax"
+        and default_library() != "tensorflow"
     ):
-        os.environ["KERAS_BACKEND"] = "jax"
+        os.environ["KERAS_BACKEND"] = default_library()
 
 
 def _chosen_backend() -> str:

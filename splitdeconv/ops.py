@@ -77,8 +77,9 @@ def conv2d_transpose(
 
     Args:
         input: tensor ``(batch, height, width, in_channels)``, or channels first with "NCHW"; any
-            float type. JAX arrays are computed with JAX, NumPy arrays with TensorFlow, or with JAX
-            where TensorFlow is missing.
+            float type. JAX arrays are computed with JAX, PyTorch tensors with PyTorch on their
+            device, NumPy arrays with TensorFlow, or with JAX or PyTorch where TensorFlow is
+            missing.
         filters: ``(height, width, out_channels // groups, in_channels)``; the groups follow from
             the channels of `output_shape`. They are re-split on every call; in a traced function,
             NumPy filters are split once and become constants.
@@ -88,9 +89,10 @@ def conv2d_transpose(
         strides: an int, one per spatial dimension, or one per dimension of the input.
         padding: "SAME", "VALID", or (before, end) pairs per spatial dimension or per dimension of
             the input.
-        data_format: "NHWC" or "NCHW".
+        data_format: "NHWC" or "NCHW". With "NCHW" the result of a PyTorch tensor has its order in
+            memory: contiguous, or `torch.channels_last`.
         dilations: like `strides`; None for 1.
-        name: name scope of the operations.
+        name: name scope of the operations, in libraries that have one.
         form: "auto" (see `splitdeconv.core.plan.auto_form`), "split", "rows", "stacked", "paper",
             "nzp", or "native", which is the framework's own operator.
         interleave: "concat" (concatenations and a reshape), "depth_to_space" (equal strides only)
@@ -174,6 +176,7 @@ def conv3d_transpose(
 
 
 @backends.untranslated
+@backends.in_graph
 def _conv_transpose(
     rank: int,
     x: ArrayLike,
@@ -191,15 +194,17 @@ def _conv_transpose(
     data_format = data_format or _LAYOUTS[rank][0]
     check_choice(data_format, _LAYOUTS[rank], "data_format")
     check_choice(interleave, INTERLEAVES, "interleave")
+    strides, padding, dilations = backends.settled((strides, padding, dilations))
     channels_first = data_format == _LAYOUTS[rank][1]
     spatial = slice(2, None) if channels_first else slice(1, -1)
     x, filters = arrays(x, filters, rank)
     xp = backends.of(x)
     with xp.scope(name or f"split_conv{rank}d_transpose"):
-        known = read_output_shape(xp, output_shape, tuple(x.shape))
+        sizes = backends.static_shape(x)
+        known = read_output_shape(xp, output_shape, sizes)
         padding = spatial_part(padding, rank, spatial, "padding")
         planned = plan_for(
-            tuple(x.shape[spatial]),
+            sizes[spatial],
             filters,
             spatial_part(strides, rank, spatial, "strides"),
             padding,
@@ -207,7 +212,7 @@ def _conv_transpose(
             # checked instead.
             output_shape=tuple(
                 o if n is not None else None
-                for o, n in zip(known[spatial], x.shape[spatial], strict=True)
+                for o, n in zip(known[spatial], sizes[spatial], strict=True)
             ),
             dilations=1
             if dilations is None
@@ -217,11 +222,12 @@ def _conv_transpose(
         )
         if form == "native" and hasattr(xp, "native"):
             return _native(xp, x, filters, planned, output_shape, padding, data_format)
+        source = x
         if channels_first:
             x = xp.transpose(x, (0, *range(2, rank + 2), 1))
         y = apply(planned, x, filters, interleave=interleave)
         if channels_first:
-            y = xp.transpose(y, (0, rank + 1, *range(1, rank + 1)))
+            y = xp.channels_first(y, like=source)
         # Lengths unknown now are checked at run time, because the plan assumed the default size.
         unsure = output_shape is not None and (None in known[1:] or None in y.shape)
         return xp.check_shape(y, output_shape, known) if unsure else y

@@ -1,4 +1,4 @@
-"""Second references, which share nothing with the library: TensorFlow's and XLA's own.
+"""Second references, which share nothing with the library: TensorFlow's, XLA's and PyTorch's own.
 
 TensorFlow's eager CPU kernels have neither dilation nor groups, so a dilated filter is written out
 with its zeros and every group is a call of its own.
@@ -73,6 +73,23 @@ def xla(case, x, w):
             feature_group_count=case.groups,
         )
         return np.asarray(y)
+
+
+def torch_nn(case, x, w):
+    """`case` by PyTorch's own transposed convolution; differentiable, tensors in and out."""
+    import torch
+
+    rank = case.rank
+    operator = getattr(torch.nn.functional, f"conv_transpose{rank}d")
+    x, w = x.movedim(-1, 1), w.permute(rank + 1, rank, *range(rank))
+    y = operator(x, w, None, case.strides, 0, 0, case.groups, case.dilations)
+    full = [
+        (n - 1) * s + span for n, s, span in zip(case.sizes, case.strides, case.spans, strict=True)
+    ]
+    crops = zip(_crops(case), case.outputs, full, strict=True)
+    widths = [width for p, o, f in crops for width in (p + o - f, -p)]
+    # Outermost axis last; negative widths crop.
+    return torch.nn.functional.pad(y, widths[::-1]).movedim(1, -1)
 
 
 def _rule(case):

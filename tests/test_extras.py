@@ -9,6 +9,7 @@ import pytest
 from splitdeconv import extras
 
 NO_TENSORFLOW, BOTH, NEITHER = {"jax"}, {"jax", "tensorflow"}, set()
+ONLY_TORCH = {"torch"}
 
 
 @pytest.fixture
@@ -44,6 +45,8 @@ def fresh(monkeypatch, tmp_path):
         (BOTH, None, None, None),
         (BOTH, None, "tensorflow", "tensorflow"),
         (NEITHER, None, None, None),
+        (ONLY_TORCH, None, None, "torch"),
+        (ONLY_TORCH | NO_TENSORFLOW, None, None, "jax"),
     ],
 )
 def test_keras_takes_jax_where_tensorflow_is_missing(fresh, installed, settings, variable, chosen):
@@ -63,7 +66,14 @@ def test_other_modules_and_a_keras_that_runs_already_change_nothing(fresh, monke
 
 @pytest.mark.parametrize(
     ("installed", "library"),
-    [(NO_TENSORFLOW, "jax"), (BOTH, "tensorflow"), (NEITHER, "tensorflow")],
+    [
+        (NO_TENSORFLOW, "jax"),
+        (BOTH, "tensorflow"),
+        (NEITHER, "tensorflow"),
+        (ONLY_TORCH, "torch"),
+        (ONLY_TORCH | BOTH, "tensorflow"),
+        (ONLY_TORCH | NO_TENSORFLOW, "jax"),
+    ],
 )
 def test_the_default_library(fresh, installed, library):
     fresh(installed)

@@ -1,8 +1,8 @@
 """Run a plan on arrays: convolve with the split filters, interleave, crop.
 
 Everything here is channels-last and written against the few operations a backend offers
-(`splitdeconv.core.backends`), so NumPy, TensorFlow and JAX compute the same thing from the same
-plan.
+(`splitdeconv.core.backends`), so NumPy, TensorFlow, JAX and PyTorch compute the same thing from
+the same plan.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from . import backends
 from .backends import Backend
 from .filters import is_large, split_in_turn
 from .forms import INTERLEAVES, check_depth_to_space
-from .geometry import known
+from .geometry import Axis, known
+from .kernels import Kernels, Size
 from .plan import SplitPlan
 from .typing import Array
 
@@ -33,7 +35,8 @@ def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "conca
 
     Args:
         plan: a `SplitPlan` of any form.
-        x: NumPy array, TensorFlow tensor or JAX array ``(batch, *spatial, in_channels)``.
+        x: NumPy array, TensorFlow or PyTorch tensor, or JAX array
+            ``(batch, *spatial, in_channels)``.
         filters: ``(*kernel_size, out_channels // groups, in_channels)``, TensorFlow's layout. They
             are split on every call, except that in a traced function NumPy filters are split once,
             at trace time, and become constants.
@@ -54,6 +57,11 @@ def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "conca
         >>> sd.apply(sd.plan((3,), 3, 2), x, filters).ravel().tolist()
         [1.0, 10.0, 102.0, 20.0, 203.0, 30.0]
     """
+    if backends.compiling():
+        # The compiler passes no plans, but what they are made of.
+        axes = tuple((a.n, a.k, a.s, a.d, a.p, a.tail) for a in plan.axes)
+        sizes = None if plan.kernels is None else plan.kernels.sizes
+        return _apply_in_graph(axes, plan.groups, plan.form, sizes, x, filters, interleave)
     xp = backends.of(x)
     _check(plan, x, filters, interleave)
     # While a function is traced, NumPy splits constant filters once; in eager mode x's library is
@@ -80,6 +88,22 @@ def apply(plan: SplitPlan, x: Array, filters: Array, *, interleave: str = "conca
     if interleave == "concat":
         return _crop(xp, _join_by_concat(xp, plan, outputs), plan)
     return _crop(xp, _join_by_transpose(xp, plan, outputs, interleave), plan)
+
+
+@backends.in_graph
+def _apply_in_graph(
+    axes: tuple[tuple[Any, ...], ...],
+    groups: int,
+    form: str,
+    sizes: tuple[Size, ...] | None,
+    x: Array,
+    filters: Array,
+    interleave: str,
+) -> Array:
+    axes, groups, sizes = backends.settled((axes, groups, sizes))
+    kernels = None if sizes is None else Kernels(sizes)
+    plan = SplitPlan(tuple(Axis(*axis) for axis in axes), groups, form, kernels)
+    return apply(plan, x, filters, interleave=interleave)
 
 
 def _insert_zeros(xp: Backend, x: Array, plan: SplitPlan) -> Array:
@@ -133,8 +157,10 @@ def _join_by_concat(xp: Backend, plan: SplitPlan, outputs: Sequence[Array]) -> A
         return y
     batch, *lengths, channels = xp.shape(y)
     blocks = [n // s for n, s in zip(lengths, (1, *strides), strict=False)]
-    sizes = [b * s for b, s in zip(blocks, strides, strict=True)]
-    return xp.reshape(y, (batch, *sizes, channels // strides[-1]))
+    pairs = list(zip(blocks, strides, strict=True))
+    apart = [length for pair in pairs for length in pair]
+    rest = channels // strides[-1]
+    return xp.regroup(y, (batch, *apart, rest), (batch, *(b * s for b, s in pairs), rest))
 
 
 def _phase_rows(
@@ -221,6 +247,9 @@ def _check_types(x: Array, filters: Array, where: str) -> None:
             got=f"input {type(x).__name__}, filters {type(filters).__name__}",
             fix="convert one of them",
         )
+    if hasattr(backends.of(x), "check_arrays"):
+        backends.of(x).check_arrays(x, filters, where)
+        return
     # A kind that the table lacks, such as texts, is held by nothing and holds nothing.
     held, holds = _LEVELS.get(_kind(filters), 3), _LEVELS.get(_kind(x), -1)
     fits = held <= holds if constant else x.dtype == filters.dtype and held <= holds

@@ -14,12 +14,12 @@ from .typing import Array, ArrayLike, ShapeLike
 
 
 def arrays(x: ArrayLike, filters: ArrayLike, rank: int) -> tuple[Array, Array]:
-    """The input as array of TensorFlow or JAX; NumPy filters stay, to be split on the host."""
+    """The input as array of a framework; NumPy filters stay, to be split on the host."""
     try:
         library = backends.of(x).__name__
     except SplitDeconvError:
         library = ""
-    if not library.endswith(("tensorflow", "jax")):
+    if not library.endswith(("tensorflow", "jax", "torch")):
         x = _convert(backends.tensor, x, "input")
     if not isinstance(filters, np.ndarray):
         filters = _convert(backends.of(x).as_tensor, filters, "filters")

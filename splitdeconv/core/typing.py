@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-#: An array of NumPy, TensorFlow or JAX. To a type checker it is anything, because naming the
-#: frameworks' classes would need the frameworks.
+#: An array of NumPy, TensorFlow, JAX or PyTorch. To a type checker it is anything, because naming
+#: the frameworks' classes would need the frameworks.
 Array: TypeAlias = Any
 #: An `Array`, or what the libraries make one of: numbers in nested lists.
 ArrayLike: TypeAlias = Any

@@ -43,7 +43,7 @@ def survey(
     Raises:
         SplitDeconvError: the library is not installed or not known.
     """
-    library = library or ("numpy" if default_library() == "jax" else "tensorflow")
+    library = library or ("tensorflow" if default_library() == "tensorflow" else "numpy")
     with _arrays_of(library) as convert:
         return _survey(count, seed, forms, convert)
 

@@ -39,12 +39,14 @@ def of(array: Array) -> Backend:
         return _load("jax")
     if "tensorflow" in sys.modules and sys.modules["tensorflow"].is_tensor(array):
         return _load("tensorflow")
+    if "torch" in sys.modules and isinstance(array, sys.modules["torch"].Tensor):
+        return _load("torch")
     raise SplitDeconvError(
         "no backend for this kind of array",
         where="the array",
-        expected="a NumPy array, a TensorFlow tensor or a JAX array",
+        expected="a NumPy array, a TensorFlow or PyTorch tensor, or a JAX array",
         got=f"{type(array).__module__}.{type(array).__name__}",
-        fix="convert it first, for example with tf.convert_to_tensor",
+        fix="convert it first, for example with tf.convert_to_tensor or torch.as_tensor",
     )
 
 
@@ -56,10 +58,13 @@ def tensor(value: ArrayLike) -> Array:
     """`value`, which belongs to no library with a backend, as an array of the default library.
 
     Raises:
-        SplitDeconvError: neither TensorFlow nor JAX is installed, or `value` is float64, which JAX
-            would silently convert to float32.
+        SplitDeconvError: neither TensorFlow, JAX nor PyTorch is installed, or `value` is float64,
+            which JAX would silently convert to float32.
     """
-    if default_library() != "jax":
+    library = default_library()
+    if library == "torch":
+        return _load("torch").as_tensor(value)
+    if library == "tensorflow":
         return require("tensorflow", "tensorflow").convert_to_tensor(value)
     jax = require("jax", "jax")
     if np.asarray(value).dtype == np.float64 and not jax.config.jax_enable_x64:
@@ -75,7 +80,7 @@ def tensor(value: ArrayLike) -> Array:
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Let JAX keep float64 within the block, where it is in use; NumPy and TensorFlow always do.
+    """Let JAX keep float64 within the block, where it is in use; the other libraries always do.
 
     JAX then computes on the CPU, because a TPU has no float64.
     """
@@ -96,7 +101,7 @@ def stay_on_cpu() -> None:
     """Keep JAX, if in use, off accelerators in this process; call it before JAX computes.
 
     A TPU serves one process at a time, and rounds the factors of float32 products. Child processes
-    are not affected.
+    are not affected. PyTorch computes on the CPU unless a tensor is moved.
     """
     if "jax" in sys.modules or default_library() == "jax":
         require("jax", "jax").config.update("jax_platforms", "cpu")
@@ -104,7 +109,10 @@ def stay_on_cpu() -> None:
 
 def static_shape(array: Array) -> tuple[int | None, ...]:
     """Lengths of all axes as far as they are known statically; empty if the rank is unknown."""
-    return () if getattr(array.shape, "rank", 0) is None else tuple(array.shape)
+    if getattr(array.shape, "rank", 0) is None:
+        return ()
+    # A length that PyTorch traces as a symbol is not known either.
+    return tuple(n if isinstance(n, int) else None for n in array.shape)
 
 
 def untranslated(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -115,9 +123,52 @@ def untranslated(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        if "tensorflow" not in sys.modules:
+        if "tensorflow" not in sys.modules or compiling():
             return function(*args, **kwargs)
         unconverted: Any = sys.modules["tensorflow"].autograph.experimental.do_not_convert(function)
         return cast(_R, unconverted(*args, **kwargs))
 
     return call
+
+
+#: What PyTorch's compiler runs, on tensors without values, instead of reading its Python code.
+_IN_GRAPH: list[Callable[..., Any]] = []
+
+
+def in_graph(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let `torch.compile` record what `function` does to tensors, instead of reading its code.
+
+    Planning is more Python than the compiler can read. The arguments must be tensors, numbers,
+    texts, None and sequences of them, and no result may depend on a tensor's value.
+    """
+
+    @wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        if compiling():
+            _allow_in_graph()
+        return function(*args, **kwargs)
+
+    _IN_GRAPH.append(function)
+    return call
+
+
+def settled(value: Any) -> Any:
+    """`value` with lengths that PyTorch's compiler keeps open, in sequences too, as numbers."""
+    if isinstance(value, list | tuple):
+        return tuple(map(settled, value))
+    return int(value) if type(value).__name__ == "SymInt" else value
+
+
+def compiling() -> bool:
+    """Whether PyTorch's compiler is reading this code, rather than Python running it."""
+    return "torch" in sys.modules and bool(sys.modules["torch"].compiler.is_dynamo_compiling())
+
+
+def _allow_in_graph() -> None:
+    """Register the functions of `in_graph` with the compiler."""
+    sys.modules["torch"].compiler.allow_in_graph(_IN_GRAPH)
+
+
+# The compiler calls this while it compiles. `torch.compiler.assume_constant_result` would set the
+# same mark, but load the compiler, which takes seconds.
+_allow_in_graph.__dict__["_dynamo_marked_constant"] = True

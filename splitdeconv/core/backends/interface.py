@@ -35,6 +35,10 @@ class Backend(Protocol):
         """The elements in the same order under another shape."""
         ...
 
+    def regroup(self, x: Array, apart: Sequence[Any], lengths: Sequence[Any]) -> Array:
+        """Reshape to `lengths`; `apart` has the axes whose products are the old and new ones."""
+        ...
+
     def transpose(self, x: Array, axes: Sequence[int]) -> Array:
         """The axes in another order."""
         ...
@@ -89,8 +93,18 @@ class Backend(Protocol):
         """The entries of a shape, None where only known at run time; `count` if nothing is."""
         ...
 
-    # TensorFlow's alone: the others know every length before they run, and have no operator of
-    # their own signature.
+    def channels_first(self, y: Array, like: Array) -> Array:
+        """`y`, channels last, with its channels first; in the memory order of `like`, if any."""
+        ...
+
+    # PyTorch's alone: its tensors can lie on several devices and in several layouts.
+
+    def check_arrays(self, x: Array, filters: Array, where: str) -> None:
+        """Refuse tensors that cannot be multiplied."""
+        ...
+
+    # TensorFlow's, and the first PyTorch's: the others know every length before they run. Only
+    # TensorFlow has operators with this package's signature.
 
     def check_shape(self, x: Array, expected: Any, known: Sequence[int | None]) -> Array:
         """`x`, once it is known to have the expected shape, of which `known` is static."""

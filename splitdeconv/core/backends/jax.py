@@ -12,7 +12,7 @@ from jax import lax
 
 from ..typing import Array, NumpyArray
 from .interface import Pads
-from .numpy import depth_to_space, shape  # noqa: F401 - written with array methods that JAX shares
+from .numpy import depth_to_space, regroup, shape  # noqa: F401 - JAX shares their array methods
 
 if TYPE_CHECKING:
     from ..plan import SplitPlan
@@ -50,6 +50,12 @@ def take(x: Array, indices: Sequence[Sequence[int]], axis: int) -> Array:
 def concat(parts: Sequence[Array], axis: int) -> Array:
     """Join along `axis`."""
     return jnp.concatenate(parts, axis)
+
+
+def channels_first(y: Array, like: Array) -> Array:
+    """`y`, channels last, with its channels first; XLA chooses the order in memory."""
+    del like
+    return jnp.moveaxis(y, -1, 1)
 
 
 def split_channels(x: Array, parts: int) -> Sequence[Array]:

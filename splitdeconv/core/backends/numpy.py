@@ -28,6 +28,12 @@ def shape(x: NumpyArray) -> tuple[int, ...]:
 reshape, transpose, zeros_like = np.reshape, np.transpose, np.zeros_like
 
 
+def regroup(x: Array, apart: Sequence[int], lengths: Sequence[int]) -> Array:
+    """Reshape to `lengths`."""
+    del apart
+    return x.reshape(lengths)
+
+
 def pad(x: NumpyArray, pads: Pads) -> NumpyArray:
     """Zeros before and after each axis; negative numbers slice."""
     x = np.pad(x, [(max(before, 0), max(after, 0)) for before, after in pads])

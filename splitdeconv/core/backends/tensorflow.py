@@ -78,6 +78,12 @@ def reshape(x: Array, lengths: Sequence[Any]) -> Array:
     return tf.reshape(x, lengths)
 
 
+def regroup(x: Array, apart: Sequence[Any], lengths: Sequence[Any]) -> Array:
+    """Reshape to `lengths`, in one operator."""
+    del apart
+    return reshape(x, lengths)
+
+
 def pad(x: Array, pads: Pads) -> Array:
     """Zeros before and after each axis; negative numbers slice, after the zeros are added."""
     if any(before > 0 or after > 0 for before, after in pads):
@@ -95,6 +101,13 @@ def take(x: Array, indices: Sequence[Sequence[int]], axis: int) -> Array:
 def concat(parts: Sequence[Array], axis: int) -> Array:
     """Join along `axis`."""
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis)
+
+
+def channels_first(y: Array, like: Array) -> Array:
+    """`y`, channels last, with its channels first."""
+    del like
+    last = len(y.shape) - 1
+    return tf.transpose(y, (0, last, *range(1, last)))
 
 
 def split_channels(x: Array, parts: int) -> Sequence[Array]:

@@ -68,6 +68,7 @@ def test_every_backend_offers_the_same_operations():
         "asarray",
         "shape",
         "reshape",
+        "regroup",
         "transpose",
         "pad",
         "take",
