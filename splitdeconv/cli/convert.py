@@ -36,7 +36,9 @@ def pattern(text: str) -> str:
     return text
 
 
-Model = Annotated[Path, typer.Argument(help="a .tflite, .onnx or .keras model", show_default=False)]
+Model = Annotated[
+    Path, typer.Argument(help="a .tflite, .onnx, .keras or .pt2 model", show_default=False)
+]
 Target = Annotated[str, typer.Option(help="a target's name, or a .yaml file that describes one")]
 StaticBatch = Annotated[
     int | None, typer.Option(min=1, max=LARGEST, help="fix a dynamic batch to this size")
@@ -129,15 +131,14 @@ def _convert(
     """Rewrite a model's transposed convolutions as stride-1 convolutions, verified by value."""
     from ..convert import api
     from ..convert.labels import finds, labels
-    from ..formats.recognition.detect import look
-    from ..formats.registry import beginning_with
+    from ..formats.recognition.detect import likely
     from .account import print_report
 
     shapes = parsed(input_shape or ())
     output.check(to, overwrite)
-    likely = beginning_with(look(model)[0])
-    if likely is not None:
-        api.check_output(to, likely.name, external_data)
+    kind = likely(model)
+    if kind is not None:
+        api.check_output(to, kind.name, external_data)
     with progress() as stage:
         result = api.convert(
             model,

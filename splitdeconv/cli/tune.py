@@ -86,16 +86,15 @@ def _tune(
 ) -> None:
     """Choose each layer's form by its cost on one processor; never slower than the original."""
     from ..convert.api import check_output
-    from ..formats.recognition.detect import look
-    from ..formats.registry import beginning_with
+    from ..formats.recognition.detect import likely
     from ..tuning import rules as files
     from ..tuning.api import tune
     from .account import print_report
 
     output.check(to, overwrite)
-    likely = beginning_with(look(model)[0])
-    if likely is not None:
-        check_output(to, likely.name, external_data)
+    kind = likely(model)
+    if kind is not None:
+        check_output(to, kind.name, external_data)
     if rules is not None:
         files.check(rules, (model, to), overwrite)
     with progress() as stage:

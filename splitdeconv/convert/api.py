@@ -1,4 +1,4 @@
-"""Inspect and convert a model, given as a path, bytes or a `keras.Model`; the format is kept."""
+"""Inspect and convert a model, given as a path, bytes or an object; the format is kept."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import SplitDeconvError
 from ..formats import input_shapes
-from ..formats.registry import format_of, names
+from ..formats.registry import format_of, names, owning
 from ..limits.sandbox import Progress
 from . import exchange, job as jobs
-from .exchange import Inputs, ModelFile, is_keras
+from .exchange import Inputs, ModelFile, ModelObject
 from .report import Report
 from .rewrite import ModelData, Options, examine, rewrite
 
 if TYPE_CHECKING:
-    import keras
     import pandas
 
 #: Shapes by input name or, for a model with one input, the shape alone.
@@ -32,7 +31,7 @@ class Result:
 
     Args:
         report: the `Report`.
-        content: the converted model: bytes of a file, or a `keras.Model`.
+        content: the converted model: bytes of a file, or an object in memory.
         folder: folder of the original with the external data of an .onnx model; None if there is
             none.
     """
@@ -42,8 +41,8 @@ class Result:
     folder: Path | None = None
 
     @cached_property
-    def model(self) -> bytes | keras.Model:
-        """The model: self-contained bytes for .tflite and .onnx, a `keras.Model` for Keras."""
+    def model(self) -> bytes | ModelObject:
+        """The model: self-contained bytes for .tflite and .onnx, else an object in memory."""
         return format_of(self.report.format).result(self.content, self.folder)
 
     def save(
@@ -105,13 +104,13 @@ def check_output(path: str | os.PathLike[str], name: str, external_data: bool = 
 
 
 def inspect(
-    model: ModelFile | keras.Model, target: str | os.PathLike[str] = "generic"
+    model: ModelFile | ModelObject, target: str | os.PathLike[str] = "generic"
 ) -> pandas.DataFrame:
     """List a model's transposed convolutions, what would happen to each, and why.
 
     Args:
-        model: path or bytes of a .tflite, .onnx or .keras model (recognised by its content), or a
-            `keras.Model`.
+        model: path or bytes of a .tflite, .onnx, .keras or .pt2 model (recognised by its content),
+            a `keras.Model`, a `torch.export.ExportedProgram` or a `torch.nn.Module`.
         target: name of a target, or path of a YAML file that describes one.
 
     Returns:
@@ -137,7 +136,7 @@ def inspect(
 
 
 def report(
-    model: ModelFile | keras.Model,
+    model: ModelFile | ModelObject,
     target: str | os.PathLike[str] = "generic",
     *,
     timeout: float | None = None,
@@ -145,15 +144,16 @@ def report(
 ) -> Report:
     """Like `inspect`, with operator counts, the target's objections to the model, and notes."""
     options = Options(target=exchange.target_name(target))
-    if is_keras(model):
-        return examine("keras", model, options=options)[1]
+    kind = owning(model)
+    if kind is not None:
+        return examine(kind.name, model, options=options)[1]
     options.check()
     with exchange.job("inspect", model, timeout, memory, options=asdict(options)) as job:
         return Report.from_dict(job.run())
 
 
 def convert(
-    model: ModelFile | keras.Model,
+    model: ModelFile | ModelObject,
     target: str | os.PathLike[str] = "generic",
     form: str = "auto",
     interleave: str | None = None,
@@ -173,12 +173,12 @@ def convert(
     """Rewrite every transposed convolution of a model exactly as stride-1 convolutions.
 
     The result is verified by value. Files are read, rewritten and run in a child process with
-    limits on time and memory; a `keras.Model` is processed in this process.
+    limits on time and memory; a model in memory is processed in this process.
 
     Args:
-        model: path or bytes of a .tflite, .onnx or .keras model (recognised by its content), or a
-            `keras.Model`. It is not changed, except for a subclassed Keras model, whose layers are
-            replaced in place.
+        model: path or bytes of a .tflite, .onnx, .keras or .pt2 model (recognised by its content),
+            a `keras.Model`, a `torch.export.ExportedProgram` or a `torch.nn.Module`. It
+            is not changed, except for a subclassed Keras model, whose layers are replaced in place.
         target: name of a target, or path of a YAML file that describes one. "generic" converts
             everything that can be converted.
         form: "auto" (the target's choice), "split", "rows" or "stacked"; see `splitdeconv.plan`.
@@ -232,8 +232,9 @@ def convert(
         fold=bool(fold and verify),
     )
     options.check()
-    if is_keras(model):
-        return _convert_here(model, options, verify, samples, seed, inputs)
+    kind = owning(model)
+    if kind is not None:
+        return _convert_here(kind.name, model, options, verify, samples, seed, inputs)
     return convert_file(model, options, verify, samples, seed, inputs, timeout, memory, progress)
 
 
@@ -260,20 +261,21 @@ def convert_file(
 
 
 def _convert_here(
-    model: keras.Model,
+    kind: str,
+    model: ModelObject,
     options: Options,
     verify: bool,
     samples: int,
     seed: int,
     inputs: Inputs | None,
 ) -> Result:
-    """Convert a Keras model in memory, which is trusted."""
-    converted, report = rewrite("keras", model, options=options)
+    """Convert a model in memory, which is trusted."""
+    converted, report = rewrite(kind, model, options=options)
     if verify and (report.converted or options.fixes):
         from .verify.compare import compare
 
         verification = compare(
-            "keras",
+            kind,
             model,
             converted,
             samples=samples,
@@ -281,6 +283,6 @@ def _convert_here(
             inputs=inputs,
             decisions=report.decisions,
         )
-        jobs.check(verification, model.name, options.fixes)
+        jobs.check(verification, getattr(model, "name", "the model"), options.fixes)
         report = report.with_(verification=verification)
     return Result(report, converted)

@@ -1,23 +1,29 @@
 """Pass a model to the child process of `sandbox`: an exchange folder, a task and limits."""
 
 import os
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ..errors import SplitDeconvError
 from ..formats.recognition.detect import look
+from ..formats.registry import owning
 from ..limits import sandbox, temporary
 from .task import Files, Task, VerbName, verb_of
 
+if TYPE_CHECKING:
+    import keras
+    import torch
+
 #: A model as passed by the user: the path of a file, or its bytes.
 ModelFile = str | os.PathLike[str] | bytes | bytearray | memoryview
+#: A model in memory.
+ModelObject: TypeAlias = "keras.Model | torch.export.ExportedProgram | torch.nn.Module"
 #: Inputs as passed by the user: arrays by name, or the path of an .npz file.
 Inputs = Mapping[str, Any] | str | os.PathLike[str]
 
@@ -110,8 +116,9 @@ def job(
 
 
 def is_keras(model: object) -> bool:
-    """Whether this is a `keras.Model`, which can only exist if keras has been imported."""
-    return "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model)
+    """Whether this is a `keras.Model`."""
+    kind = owning(model)
+    return kind is not None and kind.name == "keras"
 
 
 def target_name(target: str | os.PathLike[str]) -> str:

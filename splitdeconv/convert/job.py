@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import SplitDeconvError
 from ..formats.content import content
 from ..formats.recognition.detect import detect, look
-from ..formats.registry import beginning_with, format_of
+from ..formats.registry import format_of, holding
 from ..limits import allowance
 from ..limits.sandbox import STAGE
 from .report import Report, Verification
@@ -228,11 +228,9 @@ def _format(model: Path, where: str) -> str:
     """
     look(model)
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        likely = beginning_with(mapped)
-        # For any other format, the whole file is needed.
-        return (
-            likely.name if likely is not None and likely.holds(mapped) else detect(mapped[:], where)
-        )
+        likely = holding(mapped)
+        # To describe any other file, the whole of it is needed.
+        return detect(mapped[:], where) if likely is None else likely.name
 
 
 def _compare(

@@ -22,10 +22,10 @@ from .targets import Target, load_target
 from .variants.variant import Variant, chosen
 
 if TYPE_CHECKING:
-    import keras
+    from .exchange import ModelObject
 
 #: A model as a format reads and writes it: the bytes or the path of a file, or one in memory.
-ModelData: TypeAlias = "bytes | Path | keras.Model"
+ModelData: TypeAlias = "bytes | Path | ModelObject"
 
 
 @dataclass(frozen=True)

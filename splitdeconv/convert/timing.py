@@ -67,7 +67,9 @@ def check_format(model: ModelFile) -> None:
     """
     head, _, path = look(model)
     if head.startswith(b"PK\x03\x04"):
-        raise _untimed("the model" if path is None else path, "a zip archive, like a .keras model")
+        raise _untimed(
+            "the model" if path is None else path, "a zip archive, as .keras and .pt2 models are"
+        )
 
 
 def time_models(

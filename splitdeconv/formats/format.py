@@ -62,6 +62,10 @@ class Format(Protocol):
         """Whether a file for which `begins` is true is of this format."""
         return True
 
+    def owns(self, model: object) -> bool:
+        """Whether an object in memory is a model of this format; it imports no framework."""
+        return False
+
     def source(self, path: Path) -> Source:
         """What `parse` takes for a file: its bytes, or its path if `parse` reads it itself."""
         return path.read_bytes()

@@ -27,7 +27,7 @@ def listed() -> str:
 
     Example:
         >>> listed()
-        '.keras, .onnx or .tflite'
+        '.keras, .onnx, .pt2 or .tflite'
     """
     *others, last = (f".{name}" for name in names())
     return f"{', '.join(others)} or {last}" if others else last
@@ -45,6 +45,17 @@ def format_of(name: str) -> Format:
 def beginning_with(head: Bytes) -> Format | None:
     """The format that a file with these first bytes may have; None if there is none."""
     return next((each for each in map(format_of, names()) if each.begins(head)), None)
+
+
+def holding(data: Bytes) -> Format | None:
+    """The format of a file with these bytes; None if there is none."""
+    every = map(format_of, names())
+    return next((each for each in every if each.begins(data) and each.holds(data)), None)
+
+
+def owning(model: object) -> Format | None:
+    """The format of a model in memory; None for paths, bytes and everything else."""
+    return next((each for each in map(format_of, names()) if each.owns(model)), None)
 
 
 @cache

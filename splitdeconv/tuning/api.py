@@ -17,8 +17,8 @@ from ..convert.rewrite import Options
 from ..convert.variants.variant import NATIVE, chosen
 from ..errors import SplitDeconvError, check_count, check_seconds
 from ..formats import input_shapes
-from ..formats.recognition.detect import look
-from ..formats.registry import beginning_with
+from ..formats.recognition.detect import likely
+from ..formats.registry import listed, owning
 from ..limits.sandbox import Progress
 from .choose import choose
 from .costing import cost_layers
@@ -93,9 +93,9 @@ def tune(
     """
     _check(model, layers, threads, budget)
     asked = oracle(on, threads=threads, seed=seed)
-    likely = beginning_with(look(model)[0])
-    if likely is not None:
-        _check_format(likely.name, asked)
+    kind = likely(model)
+    if kind is not None:
+        _check_format(kind.name, asked)
     store = Store(asked, fresh)
     shapes = input_shapes.checked(input_shape)
     options = Options(asked.target, layers=layers, static_batch=static_batch, input_shape=shapes)
@@ -158,13 +158,14 @@ def _kept(model: ModelFile, report: Report, layers: Sequence[Layer]) -> Result:
 
 def _check(model: object, layers: str | None, threads: int | None, budget: float | None) -> None:
     """Reject invalid arguments before anything is read."""
-    if exchange.is_keras(model):
+    kind = owning(model)
+    if kind is not None:
         raise SplitDeconvError(
             "tune reads model files",
             where="model",
-            expected="the path or bytes of a .keras, .tflite or .onnx file",
-            got="a keras.Model",
-            fix="save it first: model.save('model.keras')",
+            expected=f"the path or bytes of a {listed()} file",
+            got=f"an object, {type(model).__name__}",
+            fix=f"save it first as a .{kind.name} file",
         )
     Options(layers=layers).check()
     if threads is not None:

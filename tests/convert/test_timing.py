@@ -67,7 +67,7 @@ def test_a_keras_model_is_refused_before_any_work(tmp_path):
             measure.time_files(*pair)
         assert (caught.value.where, caught.value.got) == (
             str(path),
-            "a zip archive, like a .keras model",
+            "a zip archive, as .keras and .pt2 models are",
         )
 
 

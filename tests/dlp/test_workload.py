@@ -157,11 +157,11 @@ def test_what_is_no_network(source, options, match):
 def test_a_table_of_layers_is_among_what_is_expected_of_a_file(csv, tmp_path):
     with refused("there is no such network or file") as caught:
         workload(tmp_path / "layers.tsv")
-    assert "an existing .csv, .keras, .onnx or .tflite file" in caught.value.expected
+    assert "an existing .csv, .keras, .onnx, .pt2 or .tflite file" in caught.value.expected
     path = csv(CSV + UP, "layers.tsv")
     with refused("unsupported model format") as caught:
         workload(path)
-    assert caught.value.expected == "a .csv, .keras, .onnx or .tflite file"
+    assert caught.value.expected == "a .csv, .keras, .onnx, .pt2 or .tflite file"
     assert (caught.value.where, caught.value.got) == (str(path), "text")
     # What is wrong with a model is told as by the other verbs.
     with refused("unsupported model format") as caught:

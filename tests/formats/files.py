@@ -108,7 +108,7 @@ ODD = {
         "an ONNX Runtime model (.ort)",
         "convert_onnx_models_to_ort split.onnx",
     ),
-    "executorch": (b"\x24\0\0\0ET12" + bytes(60), "an ExecuTorch program", "torch.onnx.export"),
+    "executorch": (b"\x24\0\0\0ET12" + bytes(60), "an ExecuTorch program", "torch.export.save"),
     "OpenVINO": (
         b'\xef\xbb\xbf<?xml version="1.0"?>\n<net name="u">',
         "an OpenVINO model (IR)",
@@ -152,12 +152,12 @@ ODD = {
     "ncnn": (b"7767517\n75 83\n", "an ncnn model", "pnnx"),
     "pt2": (
         members(**{"up/archive_format": b"pt2"}),
-        "a torch.export program (.pt2)",
+        "a torch.export program of PyTorch 2.7 or before",
         "torch.export.load",
     ),
     "old pt2": (
         members(**{"serialized_exported_program.json": b"{}"}),
-        "a torch.export program (.pt2)",
+        "a torch.export program of PyTorch 2.7 or before",
         "torch.export.load",
     ),
     "torchscript": (
@@ -227,12 +227,12 @@ ODD = {
     "legacy torch": (
         LEGACY_TORCH,
         "a pickle, such as an old PyTorch file; it is never opened",
-        "torch.onnx.export",
+        "torch.export.save",
     ),
     "torch zip": (
         TORCH_ZIP,
         "a PyTorch checkpoint (its pickle is never opened)",
-        "torch.onnx.export",
+        "torch.export.save",
     ),
     "frozen graph": (FROZEN, "a TensorFlow protocol buffer: a frozen graph", "from_frozen_graph"),
     "saved_model.pb": (

@@ -17,11 +17,11 @@ from ...errors import SplitDeconvError, check_count
 from ...formats.format import Format
 from ...formats.input_shapes import ModelInput
 from ...formats.model import Model
-from ...formats.registry import format_of
+from ...formats.registry import format_of, owning
 from ...formats.site import Decision, Site
 from ...limits.sandbox import Progress
 from .. import exchange
-from ..exchange import Inputs, ModelFile, is_keras
+from ..exchange import Inputs, ModelFile, ModelObject
 from ..report import Verification
 from .alone import SAMPLES, compare_alone, growth
 from .difference import failure, rounding
@@ -32,14 +32,12 @@ from .reach import reaches_output
 from .whole import compare_whole
 
 if TYPE_CHECKING:
-    import keras
-
     from ..rewrite import ModelData
 
 
 def verify(
-    original: ModelFile | keras.Model,
-    converted: ModelFile | keras.Model,
+    original: ModelFile | ModelObject,
+    converted: ModelFile | ModelObject,
     samples: int = 8,
     seed: int = 0,
     inputs: Inputs | None = None,
@@ -51,7 +49,7 @@ def verify(
     """Compare two models by value: run both on the same inputs and compare every output.
 
     Args:
-        original, converted: paths or bytes of two models of one format, or two `keras.Model`.
+        original, converted: paths or bytes of two models of one format, or two models in memory.
         samples: how many inputs to draw.
         seed: seed of the inputs.
         inputs: arrays by input name, with samples stacked along a new first axis; a mapping or the
@@ -78,17 +76,18 @@ def verify(
         >>> bool(sd.verify(model, sd.convert(model).model))
         True
     """
-    in_memory = [is_keras(model) for model in (original, converted)]
-    if all(in_memory):
-        return compare("keras", original, converted, samples=samples, seed=seed, inputs=inputs)
-    if any(in_memory):
+    owners = {owning(original), owning(converted)}
+    if len(owners) > 1:
         raise SplitDeconvError(
-            "a keras.Model can only be compared with another keras.Model",
+            "a model in memory can only be compared with another one of its kind",
             where="verify",
-            expected="two paths, or two keras.Model",
+            expected="two paths, or two models in memory of one format",
             got=f"{type(original).__name__} and {type(converted).__name__}",
-            fix="save it with model.save('model.keras') and compare the files",
+            fix="save it and compare the files",
         )
+    kind = owners.pop()
+    if kind is not None:
+        return compare(kind.name, original, converted, samples=samples, seed=seed, inputs=inputs)
     samples = check_count(samples, "number of samples", "samples")
     with exchange.job(
         "verify", original, timeout, memory, inputs, converted, samples=samples, seed=seed

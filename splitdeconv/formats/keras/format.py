@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -47,6 +48,10 @@ class Keras(Format):
                 return {"config.json", "metadata.json"} <= set(archive.namelist())
         except archives.BROKEN:
             return False
+
+    def owns(self, model: object) -> bool:
+        # One can only exist if keras has been imported.
+        return "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model)
 
     def source(self, path: Path) -> Path:
         return path

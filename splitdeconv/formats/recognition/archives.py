@@ -7,6 +7,7 @@ import shlex
 import zipfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..registry import beginning_with
 from . import recipes
@@ -97,13 +98,15 @@ def _in_zip(data: bytes, path: str) -> tuple[str, str]:
     parts = [tuple(name.split("/")) for name in names]
     last = {part[-1] for part in parts}
     if {"serialized_exported_program.json", "archive_format"} & last:
-        return "a torch.export program (.pt2)", recipes.filled(recipes.EXPORTED, path)
+        return "a torch.export program of PyTorch 2.7 or before", recipes.filled(
+            recipes.EXPORTED, path
+        )
     has_code = any("code" in part[:-1] for part in parts if part[-1].endswith(".py"))
     if has_code or "constants.pkl" in last:
         fix = recipes.filled(recipes.SCRIPTED, path)
         return "a TorchScript archive (its code is never run)", fix
     if "data.pkl" in last:
-        return "a PyTorch checkpoint (its pickle is never opened)", recipes.TO_ONNX
+        return "a PyTorch checkpoint (its pickle is never opened)", recipes.TO_PT2
     if any("com.apple.CoreML" in part for part in parts):
         return "a Core ML package", recipes.CORE_ML
     folder = f"{path}.files"
@@ -133,5 +136,7 @@ def _models(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
             # A .keras file begins like any other zip archive.
             if file_format is None:
                 continue
-            if head[:4] != b"PK\x03\x04" or item.filename.endswith(f".{file_format.name}"):
+            if head[:4] != b"PK\x03\x04":
                 yield item.filename, file_format.name
+            elif Path(item.filename).suffix in (".keras", ".pt2"):
+                yield item.filename, Path(item.filename).suffix[1:]

@@ -1,12 +1,14 @@
 """Identify a model's format by content, not by name; give the next command for other files."""
 
+import mmap
 import os
 import stat
 from pathlib import Path
 
 from ...errors import SplitDeconvError
 from ...limits.bounds import LARGEST
-from ..registry import beginning_with, listed
+from ..format import Format
+from ..registry import beginning_with, holding, listed
 from . import kinds, recipes
 
 
@@ -39,7 +41,7 @@ def look(model: object) -> tuple[bytes, int, str | None]:
         raise SplitDeconvError(
             "not a recognised model",
             where="model",
-            expected=f"a {listed()} model as path or bytes, or a keras.Model",
+            expected=f"a {listed()} model as path or bytes, or one in memory",
             got=f"{type(model).__module__}.{type(model).__name__}",
         )
     path = Path(model)
@@ -63,6 +65,20 @@ def look(model: object) -> tuple[bytes, int, str | None]:
     return head, held.st_size, str(path)
 
 
+def likely(model: object) -> Format | None:
+    """The format of a model given as bytes or as a path, which is only mapped; None for others.
+
+    Raises:
+        SplitDeconvError: for the same reasons as `look`.
+    """
+    if isinstance(model, bytes | bytearray | memoryview):
+        return holding(bytes(model))
+    path = look(model)[2]
+    assert path is not None  # it is not bytes
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return holding(mapped)
+
+
 def detect(data: bytes, where: str | Path = "the model") -> str:
     """The name of a model's format, such as "tflite", "onnx" or "keras".
 
@@ -73,8 +89,8 @@ def detect(data: bytes, where: str | Path = "the model") -> str:
     Raises:
         SplitDeconvError: it is empty or not a model; the error gives the next command if known.
     """
-    file_format = beginning_with(data)
-    if file_format is None or not file_format.holds(data):
+    file_format = holding(data)
+    if file_format is None:
         raise _refuse(*kinds.describe(data, where), where)
     return file_format.name
 
@@ -89,7 +105,7 @@ def _too_large(path: Path, head: bytes, size: int) -> SplitDeconvError:
     file_format = beginning_with(head)
     fixes = {
         "tflite": recipes.SMALLER,
-        "keras": f"if it is a PyTorch checkpoint: {recipes.TO_ONNX}",
+        "keras": f"if it is a PyTorch checkpoint: {recipes.TO_PT2}",
     }
     name = "" if file_format is None else file_format.name
     return SplitDeconvError(

@@ -112,7 +112,7 @@ KINDS = (
     Kind(_is_older_weights, f"{_WEIGHTS}, not a model", recipes.older_weights),
     Kind(_is_recent_weights, f"{_WEIGHTS}, not a model", recipes.recent_weights),
     Kind(_is_hdf5, "an HDF5 file without a Keras model"),
-    Kind(_is_pickle, "a pickle, such as an old PyTorch file; it is never opened", recipes.TO_ONNX),
+    Kind(_is_pickle, "a pickle, such as an old PyTorch file; it is never opened", recipes.TO_PT2),
     Kind(wire.is_frozen_graph, "a TensorFlow protocol buffer: a frozen graph", recipes.FROZEN),
     Kind(wire.is_core_ml, "a Core ML model", recipes.CORE_ML),
     Kind(

@@ -15,15 +15,16 @@ TO_KERAS = (
     "keras.models.load_model(sys.argv[1], compile=False).save('model.keras')\" {}, "
     "then splitdeconv convert model.keras -o split.keras"
 )
-TO_ONNX = (
-    "in Python, torch.onnx.export(model, example_inputs, 'model.onnx', dynamo=True), "
-    "then splitdeconv convert model.onnx -o split.onnx"
+TO_PT2 = (
+    "in Python, with the model's own code: model.eval(); "
+    "torch.export.save(torch.export.export(model, example_inputs), 'model.pt2'), "
+    "then splitdeconv convert model.pt2 -o split.pt2"
 )
-OWN_CODE = f"build the model with its own code and load the weights into it; {TO_ONNX}"
+OWN_CODE = f"build the model with its own code and load the weights into it; {TO_PT2}"
 EXPORTED = (
     'python -c "import sys, torch; '
-    "torch.onnx.export(torch.export.load(sys.argv[1]), (), 'model.onnx', dynamo=True)\" {}, "
-    "then splitdeconv convert model.onnx -o split.onnx"
+    "torch.export.save(torch.export.load(sys.argv[1]), 'model.pt2')\" {}, "
+    "then splitdeconv convert model.pt2 -o split.pt2"
 )
 SCRIPTED = (
     "in Python, torch.onnx.export(torch.jit.load(PATH), example_inputs, 'model.onnx', "

@@ -144,7 +144,7 @@ def test_a_file_is_refused_by_its_size_without_being_read(tmp_path):
         ("a", b"\x08\x08:\x90N", "a part of the model"),
         ("b", b"PK\x03\x04", "PyTorch"),
         ("c", b"\x89HDF\r\n\x1a\n", "keras.models.load_model"),
-        ("d", b"\x80\x02}.", "torch.onnx.export"),
+        ("d", b"\x80\x02}.", "torch.export.save"),
     ):
         path = tmp_path / name
         path.write_bytes(head)

@@ -1,0 +1,1 @@
+"""PyTorch: .pt2 files, exported programs and modules."""
