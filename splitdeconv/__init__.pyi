@@ -1,6 +1,12 @@
 __version__: str
 
-from . import dlp as dlp, layers as layers, networks as networks, pretrained as pretrained
+from . import (
+    dlp as dlp,
+    layers as layers,
+    networks as networks,
+    pretrained as pretrained,
+    torch as torch,
+)
 from .convert.api import convert as convert, inspect as inspect
 from .convert.verify.compare import verify as verify
 from .core.apply import apply as apply

@@ -61,7 +61,15 @@ print(sorted({name.partition(".")[0] for name in sys.modules}))
     assert not FRAMEWORKS & set(modules[2:-2].split("', '"))
 
 
-@pytest.mark.parametrize("name", sorted(splitdeconv.__all__))
+def test_what_needs_pytorch_names_the_extra_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "splitdeconv.torch", raising=False)
+    with pytest.raises(splitdeconv.SplitDeconvError, match="torch is not installed") as caught:
+        splitdeconv.torch  # noqa: B018
+    assert caught.value.expected == "the extra 'torch'"
+
+
+@pytest.mark.parametrize("name", sorted(set(splitdeconv.__all__) - {"torch"}))
 def test_every_public_name_is_there(name):
     assert getattr(splitdeconv, name).__doc__
 
