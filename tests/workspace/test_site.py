@@ -255,7 +255,10 @@ def test_a_page_that_needs_the_network_fails(built, checkout, monkeypatch, capsy
 def test_every_public_name_has_its_place_in_the_reference():
     text = "\n".join(path.read_text() for path in (ROOT / "docs" / "api").glob("*.rst"))
     named = re.findall(
-        r"^\.\. auto(?:function|class|exception|module):: (\S+?)(?:\(.*)?$", text, re.MULTILINE
+        # What needs PyTorch is written by hand: the site is built without it.
+        r"^\.\. (?:auto(?:function|class|exception|module)|module):: (\S+?)(?:\(.*)?$",
+        text,
+        re.MULTILINE,
     )
     documented = {name.rpartition(".")[2] for name in named}
     assert set(sd.__all__) <= documented
