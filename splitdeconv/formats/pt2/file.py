@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ...errors import SplitDeconvError
 from ...extras import require
 from ..recognition import archives
-from . import vet
+from . import members, vet
+from .refusals import damaged, refuse
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -38,21 +39,20 @@ def load(data: bytes | Path, where: str) -> ExportedProgram:
         SplitDeconvError: it is damaged, of a newer version, or holds code.
     """
     torch = require("torch", "torch")
-    content = io.BytesIO(data if isinstance(data, bytes) else data.read_bytes())
     try:
-        with zipfile.ZipFile(content) as archive:
-            vet.check(archive, where)
-            _check_samples(archive, where)
-        content.seek(0)
+        with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
+            held = members.read(archive, where)
+        vet.check(held, where)
+        _check_samples(held, where)
         with _quietly():
-            return torch.export.load(content)
+            return torch.export.load(held.packed())
     except SplitDeconvError:
         raise
     except MemoryError:
         raise
     # PyTorch's readers raise whatever the contents lead them to.
     except Exception as error:
-        raise vet.damaged(where, error) from None
+        raise damaged(where, error) from None
 
 
 def save(program: ExportedProgram) -> bytes:
@@ -63,17 +63,16 @@ def save(program: ExportedProgram) -> bytes:
     return buffer.getvalue()
 
 
-def _check_samples(archive: zipfile.ZipFile, where: str) -> None:
+def _check_samples(held: members.Members, where: str) -> None:
     """Refuse example inputs other than tensors and numbers, which PyTorch would unpickle."""
     torch = require("torch", "torch")
-    for name in archive.namelist():
-        content = archive.read(name) if "/data/sample_inputs/" in name else b""
-        if not content:
+    for name, content in held.data.items():
+        if not name.startswith("data/sample_inputs/") or not content:
             continue
         try:
             torch.load(io.BytesIO(content), weights_only=True)
         except (pickle.UnpicklingError, *archives.BROKEN) as error:
-            raise vet.refuse(where, name, f"a pickle: {error}") from None
+            raise refuse(where, name, f"a pickle: {error}") from None
 
 
 @contextmanager

@@ -11,17 +11,18 @@ from __future__ import annotations
 import ast
 import json
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...errors import SplitDeconvError, one_line, shown
-from ..recognition import archives, recipes
+from .members import Members
+from .refusals import damaged, refuse
 
 #: Operators by which a graph computes tensors and sizes. Others read files, or call what they get.
 _TARGETS = re.compile(
     r"torch\.ops\.(aten|prims|quantized|quantized_decomposed|torchvision)\.(?!from_file)(?!__)\w+"
-    r"\.(?!__)\w+|torch\.ops\.higher_order\.(?!__)\w+|torch\.sym_\w+|math\.(?!__)\w+"
+    r"\.(?!__)\w+|torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan|associative_scan"
+    r"|wrap_with_set_grad_enabled|wrap_with_autocast|auto_functionalized|auto_functionalized_v2"
+    r"|flex_attention|hints_wrapper|invoke_subgraph)|torch\.sym_\w+|math\.(?!__)\w+"
     r"|_operator\.(add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|xor"
     r"|not_|lshift|rshift|getitem)"
 )
@@ -68,47 +69,39 @@ _GUARD_ATTRIBUTES = frozenset(
         *("inf", "isnan", "sym_max", "sym_min", "sym_int", "sym_float", "sym_not"),
     )
 )
-#: Members with programs for a machine.
-_COMPILED = ("data/aotinductor/", "data/executorch/")
+#: The kinds of structures.
+_CONTAINERS = frozenset(
+    (
+        *("", "None", "builtins.tuple", "builtins.list", "builtins.dict", "builtins.NoneType"),
+        *("collections.OrderedDict", "collections.deque", "collections.namedtuple"),
+    )
+)
 _DEEPEST = 200
 
 
-def check(archive: zipfile.ZipFile, where: str) -> None:
-    """Refuse an archive that PyTorch would read by running code that is in it.
+def check(members: Members, where: str) -> None:
+    """Refuse members that PyTorch would read by running code that is in them.
 
     Args:
-        archive: the opened file.
-        where: its name in errors.
+        members: of the archive.
+        where: the name of the file in errors.
 
     Raises:
         SplitDeconvError: naming the member and what in it is not data; or a member is damaged.
     """
-    every = archive.namelist()
-    foreign = next((n for n in every if n.partition("/")[2].startswith(_COMPILED)), None)
-    if foreign is not None:
-        raise refuse(where, foreign, "compiled code")
-    models = [name for name in every if re.search(r"/models/[^/]+\.json$", name)]
-    if len(models) != 1:
-        raise SplitDeconvError(
-            "the .pt2 file does not hold one program",
-            where=where,
-            expected="one program, as torch.export.save writes it",
-            got=f"{len(models)} programs",
-            fix="save the program alone with torch.export.save(program, 'model.pt2')",
-        )
-    for name in (name for name in every if name.endswith("_config.json")):
-        for tensor, is_plain in _tensors(_read(archive, name, where), where):
+    for name in (name for name in members.data if name.endswith("_config.json")):
+        for tensor, is_plain in _tensors(_read(members, name, where), where):
             if not is_plain:
                 raise refuse(where, f"{name}, {tensor}", "a pickle")
-    for what, text in _dubious(_read(archive, models[0], where)):
+    for what, text in _dubious(_read(members, members.model, where)):
         raise refuse(where, what, text)
 
 
-def _read(archive: zipfile.ZipFile, name: str, where: str) -> Any:
+def _read(members: Members, name: str, where: str) -> Any:
     """A member that is JSON."""
     try:
-        return json.loads(archive.read(name))
-    except (*archives.BROKEN, RecursionError) as error:
+        return json.loads(members.data[name])
+    except (ValueError, RecursionError) as error:
         raise damaged(where, error) from None
 
 
@@ -120,17 +113,6 @@ def _tensors(config: Any, where: str) -> Iterator[tuple[str, bool]]:
             yield str(name), plain and not entry["use_pickle"]
     except (LookupError, TypeError, AttributeError) as error:
         raise damaged(where, error) from None
-
-
-def damaged(where: str, error: Exception) -> SplitDeconvError:
-    """The error for an archive that cannot be read."""
-    return SplitDeconvError(
-        "the .pt2 file cannot be read",
-        where=where,
-        expected="a whole file, written by torch.export.save of this version of PyTorch or before",
-        got=one_line(error, typed=True),
-        fix=recipes.AGAIN,
-    )
 
 
 def _dubious(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
@@ -153,9 +135,35 @@ def _dubious(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
         for text in value.get("guards_code") or ():
             if not _computes(text, _is_guard):
                 yield "a condition on inputs", str(text)
+        for key in ("in_spec", "out_spec"):
+            if isinstance(value.get(key), str) and not _is_plain(value[key]):
+                yield "a structure of inputs or outputs", value[key]
         for name, inner in value.items():
             if name != "guards_code":
                 yield from _dubious(inner, depth + 1)
+
+
+def _is_plain(spec: str) -> bool:
+    """Whether a structure consists of tuples, lists and dictionaries of known kinds.
+
+    PyTorch imports the modules of enumerations and of default values by the names in it.
+    """
+    waiting: list[Any] = [spec]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str) and one[:1] in ("[", "{", '"'):
+            # A structure holds further ones as texts.
+            try:
+                one = json.loads(one)
+            except (ValueError, RecursionError):
+                return False
+        if isinstance(one, list):
+            waiting += one
+        elif isinstance(one, dict):
+            if str(one.get("type", "")) not in _CONTAINERS or "__enum__" in one:
+                return False
+            waiting += [*one.keys(), *one.values()]
+    return True
 
 
 def _computes(text: Any, allows: Callable[[ast.AST], bool]) -> bool:
@@ -190,15 +198,3 @@ def _is_guard(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant):
         return not isinstance(node.value, str) or node.value.isidentifier()
     return isinstance(node, ast.Subscript)
-
-
-def refuse(where: str, place: str, got: str) -> SplitDeconvError:
-    """The error for an archive that holds more than data."""
-    return SplitDeconvError(
-        "the .pt2 file holds code, which is never run",
-        where=f"{where}, {place}",
-        expected="a graph of PyTorch's operators, numbers and plain tensors",
-        got=shown(got),
-        fix="export the model anew on your own machine: "
-        "torch.export.save(torch.export.export(model, inputs), 'model.pt2')",
-    )

@@ -184,12 +184,53 @@ def test_pickles_are_never_opened(content, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_compiled_code_is_refused(content):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "archive/data/aotinductor/model/model.so",
+        "archive/models/model.json",  # again: PyTorch and Python may read different ones
+        "archive/models/MODEL.json",  # PyTorch does not tell these apart
+        "archive/Data/weights/model_weights_config.json",
+        "archive/models/other/model.json",  # read as a program, whatever it is called
+        "archive/models/model.jsn",
+        "other/models/model.json",
+        "archive/data/weights/Model_Weights_Config.JSON",
+        "archive/code/run.py",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_that_would_be_read_unvetted_are_refused(content, name):
     buffer = io.BytesIO(content)
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr("archive/data/aotinductor/model/model.so", b"\x7fELF")
+        archive.writestr(name, b"\x7fELF")
     with refused("holds code, which is never run"):
         sd.inspect(buffer.getvalue())
+
+
+STRUCTURES = [
+    {"type": "collections.defaultdict", "context": {"default_factory_module": "os"}},
+    {"type": "builtins.dict", "context": '{"__enum__": true, "fqn": "antigravity:x", "name": "y"}'},
+    {"type": "builtins.dict", "context": '["a", {"__en\\u0075m__": 1, "fqn": "this:x"}]'},
+    {"type": "some.Class", "context": None},
+]
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=range(len(STRUCTURES)))
+def test_a_structure_that_imports_modules_is_refused(content, structure):
+    def planted(tree):
+        signature = tree["graph_module"]["module_call_graph"][0]["signature"]
+        signature["in_spec"] = json.dumps([1, structure | {"children_spec": []}])
+
+    with refused("holds code, which is never run") as caught:
+        sd.inspect(edited(content, r"models/model\.json", program(planted)))
+    assert "structure of inputs" in caught.value.where
+
+
+def test_texts_beside_the_program_do_no_harm(content):
+    buffer = io.BytesIO(content)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("archive/extra/licence.txt", b"as is")
+    assert len(sd.inspect(buffer.getvalue())) == 2
 
 
 def test_conditions_on_inputs_are_kept():

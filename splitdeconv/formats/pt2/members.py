@@ -1,0 +1,83 @@
+"""The members of a .pt2 archive, copied by their exact names into an archive of our own.
+
+PyTorch looks members up regardless of case, takes the first of several of one name, and reads every
+file under `models/` as a program. What it would read must be what was vetted.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from typing import NamedTuple
+
+from ...errors import SplitDeconvError
+from ..recognition import archives
+from .refusals import damaged, refuse
+
+#: What a program is stored in, by the names below the archive's folder.
+_MEMBERS = re.compile(
+    r"models/[^/]+\.json|data/(weights|constants|sample_inputs)/[^/]+|byteorder|version"
+    r"|\.data/[^/]+|\.format_version|\.storage_alignment|archive_format|archive_version"
+)
+#: What PyTorch would load as a library, or run.
+_COMPILED = ("data/aotinductor/", "data/executorch/", "mtia/")
+_ROOT = "archive"
+
+
+class Members(NamedTuple):
+    """The members of an archive by their names below its folder."""
+
+    data: dict[str, bytes]
+
+    @property
+    def model(self) -> str:
+        """The name of the program."""
+        return next(name for name in self.data if name.startswith("models/"))
+
+    def packed(self) -> io.BytesIO:
+        """An archive that holds them and nothing else."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, data in self.data.items():
+                archive.writestr(f"{_ROOT}/{name}", data)
+        buffer.seek(0)
+        return buffer
+
+
+def read(archive: zipfile.ZipFile, where: str) -> Members:
+    """The members of a program's archive.
+
+    Args:
+        archive: the opened file.
+        where: its name in errors.
+
+    Raises:
+        SplitDeconvError: it holds compiled code, several programs, or members that PyTorch and
+            others would read differently; or a member is damaged.
+    """
+    data: dict[str, bytes] = {}
+    seen: set[str] = set()
+    for item in archive.infolist():
+        name = item.filename.partition("/")[2]
+        if name.startswith(_COMPILED):
+            raise refuse(where, item.filename, "compiled code")
+        if item.is_dir() or name.startswith("extra/"):
+            continue  # texts beside the program, which is all that is converted
+        if not _MEMBERS.fullmatch(name) or name.casefold() in seen:
+            raise refuse(where, item.filename, "a member that PyTorch does not write")
+        seen.add(name.casefold())
+        try:
+            data[name] = archive.read(item)
+        except archives.BROKEN as error:
+            raise damaged(where, error) from None
+    models = [name for name in data if name.startswith("models/")]
+    if len(models) != 1:
+        raise SplitDeconvError(
+            "the .pt2 file does not hold one program",
+            where=where,
+            expected="one program, as torch.export.save writes it",
+            got=f"{len(models)} programs",
+            fix="save the program alone with torch.export.save(program, 'model.pt2')",
+        )
+    return Members(data)
