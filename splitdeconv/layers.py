@@ -1,9 +1,9 @@
 """Keras 3 layers: twins of Conv1D/2D/3DTranspose that compute by split deconvolution.
 
 A twin has the original's arguments, weights, initial values and configuration, so it loads the
-original's weights and trains like it; only the computation differs. It runs on Keras' tensorflow
-and jax backends. Import this module before `keras.models.load_model` opens a file that holds one of
-its layers.
+original's weights and trains like it; only the computation differs. It runs on Keras' tensorflow,
+jax and torch backends. Import this module before `keras.models.load_model` opens a file that holds
+one of its layers.
 """
 
 from collections.abc import Callable, Sequence
@@ -69,11 +69,11 @@ class _SplitConvTranspose:
 
     def _convolve(self, inputs: Array) -> Array:
         x, kernel = keras.ops.convert_to_tensor(inputs), keras.ops.convert_to_tensor(self.kernel)
-        xp, channels_first = backends.of(x), self.data_format == "channels_first"
+        xp, channels_first, source = backends.of(x), self.data_format == "channels_first", x
         if channels_first:
             x = xp.transpose(x, (0, *range(2, self.rank + 2), 1))
         plan = plan_for(
-            tuple(x.shape[1:-1]),
+            backends.static_shape(x)[1:-1],
             kernel,
             self.strides,
             self.padding,
@@ -83,9 +83,7 @@ class _SplitConvTranspose:
             pad_to=self.pad_to,
         )
         y = apply(plan, x, kernel, interleave=self.interleave)
-        if not channels_first:
-            return y
-        return xp.transpose(y, (0, self.rank + 1, *range(1, self.rank + 1)))
+        return xp.channels_first(y, like=source) if channels_first else y
 
     def get_config(self) -> dict[str, Any]:
         """The original's configuration, `form`, `interleave` and, if there is one, `pad_to`."""

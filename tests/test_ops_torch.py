@@ -148,6 +148,7 @@ def test_the_compiler_reads_plans_and_sizes_that_change():
         np.testing.assert_allclose(run(x, w), definition(x, w), rtol=0, atol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, of its own code
 @pytest.mark.slow
 def test_inductor():
     """The compiler's own code; it needs a C++ compiler."""
