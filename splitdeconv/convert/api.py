@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import SplitDeconvError
 from ..formats import input_shapes
+from ..formats.content import ModelObject
 from ..formats.registry import format_of, names, owning
 from ..limits.sandbox import Progress
 from . import exchange, job as jobs
-from .exchange import Inputs, ModelFile, ModelObject
+from .exchange import Inputs, ModelFile
 from .report import Report
 from .rewrite import ModelData, Options, examine, rewrite
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +16,8 @@ from ..formats.registry import owning
 from ..limits import sandbox, temporary
 from .task import Files, Task, VerbName, verb_of
 
-if TYPE_CHECKING:
-    import keras
-    import torch
-
 #: A model as passed by the user: the path of a file, or its bytes.
 ModelFile = str | os.PathLike[str] | bytes | bytearray | memoryview
-#: A model in memory.
-ModelObject: TypeAlias = "keras.Model | torch.export.ExportedProgram | torch.nn.Module"
 #: Inputs as passed by the user: arrays by name, or the path of an .npz file.
 Inputs = Mapping[str, Any] | str | os.PathLike[str]
 

@@ -22,7 +22,7 @@ from .targets import Target, load_target
 from .variants.variant import Variant, chosen
 
 if TYPE_CHECKING:
-    from .exchange import ModelObject
+    from ..formats.content import ModelObject
 
 #: A model as a format reads and writes it: the bytes or the path of a file, or one in memory.
 ModelData: TypeAlias = "bytes | Path | ModelObject"

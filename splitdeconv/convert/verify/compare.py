@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import SplitDeconvError, check_count
+from ...formats.content import ModelObject
 from ...formats.format import Format
 from ...formats.input_shapes import ModelInput
 from ...formats.model import Model
@@ -21,7 +22,7 @@ from ...formats.registry import format_of, owning
 from ...formats.site import Decision, Site
 from ...limits.sandbox import Progress
 from .. import exchange
-from ..exchange import Inputs, ModelFile, ModelObject
+from ..exchange import Inputs, ModelFile
 from ..report import Verification
 from .alone import SAMPLES, compare_alone, growth
 from .difference import failure, rounding
