@@ -25,6 +25,7 @@ else:
     torch = require("torch", "torch")
     nn = torch.nn
 
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _T = TypeVar("_T", bound="_SplitConvTranspose")
 
 __all__ = ["SplitConvTranspose1d", "SplitConvTranspose2d", "SplitConvTranspose3d"]
@@ -82,13 +83,12 @@ class _SplitConvTranspose:
         """A twin of an existing module that shares its parameters.
 
         Args:
-            module: the `ConvTranspose` module of PyTorch of the same number of axes. Hooks and
-                parametrizations of it stay with it.
+            module: the `ConvTranspose` module of PyTorch of the same number of axes.
             form, interleave, pad_to: as for the class.
 
         Raises:
             SplitDeconvError: another kind of module, a lazy or a quantized one among them, or one
-                whose weight is computed by a parametrization or a hook.
+                with hooks or a computed weight.
         """
         own = type(module)
         if own is not cls._original and not isinstance(module, cls):
@@ -99,12 +99,13 @@ class _SplitConvTranspose:
                 got=f"{own.__module__}.{own.__name__}",
                 fix=_reason(module),
             )
-        if "weight" not in module._parameters or module._forward_pre_hooks:
+        hooks = [name for name in _HOOKS if getattr(module, name)]
+        if "weight" not in module._parameters or hooks:
             raise SplitDeconvError(
-                "the weight of this module is computed anew at each call",
+                "this module has hooks or a computed weight, which its twin would lack",
                 where=f"{cls.__name__}.of",
                 expected="a module without hooks, whose weight is a parameter",
-                got=f"{own.__name__} with a computed weight or hooks",
+                got=f"{own.__name__} with {', '.join(hooks) or 'a weight that is not a parameter'}",
                 fix="remove them first, and apply them to the twin",
             )
         _check_mode(module.padding_mode, cls.__name__)

@@ -202,10 +202,13 @@ def test_modules_without_a_twin(make, fix):
     assert fix in caught.value.fix
 
 
-def test_a_weight_that_a_hook_computes_has_no_twin():
+@pytest.mark.parametrize(
+    "kind", ["forward_pre_hook", "forward_hook", "full_backward_pre_hook", "full_backward_hook"]
+)
+def test_a_module_with_hooks_has_no_twin(kind):
     hooked = nn.ConvTranspose2d(CIN, COUT, 3)
-    hooked.register_forward_pre_hook(lambda module, inputs: None)
-    with refused("the weight of this module is computed anew at each call"):
+    getattr(hooked, f"register_{kind}")(lambda *given: None)
+    with refused("this module has hooks or a computed weight, which its twin would lack"):
         sd.torch.SplitConvTranspose2d.of(hooked)
 
 
