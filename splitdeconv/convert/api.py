@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -272,18 +272,23 @@ def _convert_here(
 ) -> Result:
     """Convert a model in memory, which is trusted."""
     converted, report = rewrite(kind, model, options=options)
-    if verify and (report.converted or options.fixes):
-        from .verify.compare import compare
+    if not verify or not (report.converted or options.fixes):
+        return Result(report, converted)
+    from .verify.compare import compare
 
-        verification = compare(
-            kind,
-            model,
-            converted,
-            samples=samples,
-            seed=seed,
-            inputs=inputs,
-            decisions=report.decisions,
-        )
-        jobs.check(verification, getattr(model, "name", "the model"), options.fixes)
-        report = report.with_(verification=verification)
-    return Result(report, converted)
+    proof = compare(
+        kind,
+        model,
+        converted,
+        samples=samples,
+        seed=seed,
+        inputs=inputs,
+        decisions=report.decisions,
+    )
+    if not proof and report.folded:
+        unfolded = replace(options, fold=False)
+        result = _convert_here(kind, model, unfolded, verify, samples, seed, inputs)
+        notes = (*result.report.notes, jobs.unproven(proof))
+        return replace(result, report=result.report.with_(notes=notes))
+    jobs.check(proof, getattr(model, "name", "the model"), options.fixes)
+    return Result(report.with_(verification=proof), converted)
