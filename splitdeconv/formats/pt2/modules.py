@@ -120,7 +120,8 @@ class _Run:
             name: v.to(like.device, like.dtype if v.is_floating_point() else v.dtype)
             for name, v in given.items()
         }
-        training = self._module.training
+        # Parts may be in another mode than the whole.
+        modes = [(module, module.training) for module in self._module.modules()]
         self._module.eval()
         try:
             with torch.no_grad():
@@ -128,7 +129,8 @@ class _Run:
         except Exception as error:  # the module's code may raise anything
             raise rejected(error) from None
         finally:
-            self._module.train(training)
+            for module, training in modes:
+                module.training = training
         leaves = torch.utils._pytree.tree_leaves(result)
         return {f"output {i}": array(leaf) for i, leaf in enumerate(leaves) if hasattr(leaf, "dim")}
 

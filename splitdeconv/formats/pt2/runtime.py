@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,12 +32,14 @@ def load(model: ExportedProgram | Part, threads: int | None = None) -> dict[str,
 
     Args:
         model: a program or a part of one.
-        threads: number of threads; None for all processors. PyTorch has one number for a process.
+        threads: number of threads, which PyTorch then has in the whole process; None for those that
+            it has.
 
     Raises:
         RejectedError: the program cannot be made callable.
     """
-    require("torch", "torch").set_num_threads(threads or len(os.sched_getaffinity(0)))
+    if threads is not None:
+        require("torch", "torch").set_num_threads(threads)
     entry = _Part(model) if isinstance(model, Part) else _Program(model)
     return {"": Runner(entry.inputs, entry)}
 
