@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from torch.fx import Node
 
-#: Operators that draw numbers, or that a quantizer reads back.
+#: Operators that draw numbers.
 _NOT_FOLDED = ("rand", "bernoulli", "dropout", "multinomial", "normal_", "exponential")
 
 

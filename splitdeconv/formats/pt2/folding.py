@@ -75,9 +75,11 @@ def _norm_behind(node: Node, constants: Constants) -> tuple[Node, Node] | None:
         return None
     norm = next(iter(node.users))
     name = operator_name(norm)
-    if name not in _NORMS or norm.args[0] is not node:
+    if name not in _NORMS:
         return None
     given = arguments(norm)
+    if given["input"] is not node:
+        return None
     read = [given[key] for key in ("weight", "bias", "running_mean", "running_var")]
     if given.get("training") or None in read[2:]:
         return None

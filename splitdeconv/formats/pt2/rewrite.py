@@ -36,7 +36,7 @@ class Change(NamedTuple):
     fold: bool = False
 
 
-#: The filters that were made, by the weight that they come from, its taps, and what was folded.
+#: The filters that were made, by weight, groups, taps, and what was folded.
 _Known: TypeAlias = "dict[tuple[Hashable, ...], list[Node | None]]"
 
 
@@ -126,7 +126,7 @@ def _emit(
         filters = cut_in_graph(ops, plan, weight, shape)
     else:
         taps = tuple(window.taps for made in plan.convolutions for window in made.windows)
-        key = (weight.name, taps, this.norm.name if fresh and this.norm is not None else "")
+        key = (weight.name, groups, taps, this.norm.name if fresh and this.norm is not None else "")
         if key not in known:
             known[key] = [
                 None if part is None else ops.stored(part, leaf(weight, constants), f"phase{i}")

@@ -145,7 +145,7 @@ def test_filters_that_are_computed_from_stored_tensors_are_cut_beforehand():
     module = torch.nn.utils.parametrizations.weight_norm(whole(nn.ConvTranspose1d(4, 3, 5, 2)))
     x = numbers(1, 4, 9)
     program = export(module, x)
-    assert "aten._weight_norm.default" in kinds(program) or len(kinds(program)) > 1
+    assert len(kinds(program)) > 1  # the filters are computed in the program
     result = sd.convert(program)
     assert result.report.verification
     assert kinds(result.model) <= {
