@@ -25,10 +25,10 @@ from .. import exchange
 from ..exchange import Inputs, ModelFile
 from ..report import Verification
 from .alone import SAMPLES, compare_alone, growth
+from .apart.hybrid import HybridSplice
+from .apart.quantized import QuantizedSplice
 from .difference import failure, rounding
 from .entry import Pair
-from .hybrid import HybridSplice
-from .quantized import QuantizedSplice
 from .reach import reaches_output
 from .whole import compare_whole
 

@@ -5,7 +5,7 @@ out of its model is then run by ONNX's reference evaluator, in NumPy, with the t
 convolution as `splitdeconv.core.definition` defines it. Narrow floats are first widened to float32,
 which changes no value, so that both models compute the same numbers in an arithmetic that NumPy
 supports. Whole models are run this way in double precision where single precision proves nothing;
-see `splitdeconv.convert.verify.double`.
+see `splitdeconv.convert.verify.apart.double`.
 """
 
 from __future__ import annotations

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...core.typing import NumpyArray
-from ...formats.content import content
-from ...formats.cut import UncutError
-from ...formats.port import Arrays
-from ...formats.registry import format_of
-from ...formats.site import Site
-from ...formats.tflite.cut import located, operators_between, places, source_of
-from ...formats.tflite.flatbuffer.file import read, write
-from ...formats.tflite.graph import operator_name, ports, type_name
-from .alone import cut
-from .difference import Output
-from .entry import Entry, Pair
-from .run import load
+from ....core.typing import NumpyArray
+from ....formats.content import content
+from ....formats.cut import UncutError
+from ....formats.port import Arrays
+from ....formats.registry import format_of
+from ....formats.site import Site
+from ....formats.tflite.cut import located, operators_between, places, source_of
+from ....formats.tflite.flatbuffer.file import read, write
+from ....formats.tflite.graph import operator_name, ports, type_name
+from ..alone import cut
+from ..difference import Output
+from ..entry import Entry, Pair
+from ..run import load
 from .splice import Alone, Ends, explain
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
-from ...core.typing import NumpyArray
-from ...formats.cut import Cut
-from ...formats.port import Arrays
-from ...formats.site import Site
-from .alone import pair_of
-from .difference import Output, greatest, measure
-from .entry import Entry, Pair
-from .steps import forgive_steps, within_step
+from ....core.typing import NumpyArray
+from ....formats.cut import Cut
+from ....formats.port import Arrays
+from ....formats.site import Site
+from ..alone import pair_of
+from ..difference import Output, greatest, measure
+from ..entry import Entry, Pair
+from ..steps import forgive_steps, within_step
 
 
 class Ends(NamedTuple):

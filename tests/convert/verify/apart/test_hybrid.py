@@ -5,8 +5,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from splitdeconv.convert.verify import entry as verify_entry
+from splitdeconv.convert.verify.apart.hybrid import quantizes
 from splitdeconv.convert.verify.compare import compare
-from splitdeconv.convert.verify.hybrid import quantizes
 from splitdeconv.formats.tflite.flatbuffer.bounds import make
 from tests.formats.tflite.models import Builder, Deconv, convert, deconv_model, edit, unpack
 

@@ -13,13 +13,13 @@ from functools import cached_property
 
 import numpy as np
 
-from ...core.typing import NumpyArray
-from ...formats.content import content
-from ...formats.onnx.definition import Defined
-from ...formats.port import Arrays, RejectedError
-from ...formats.site import Site
-from .difference import Output, greatest, measure, rounding
-from .entry import Pair
+from ....core.typing import NumpyArray
+from ....formats.content import content
+from ....formats.onnx.definition import Defined
+from ....formats.port import Arrays, RejectedError
+from ....formats.site import Site
+from ..difference import Output, greatest, measure, rounding
+from ..entry import Pair
 
 #: Bound on the median difference from single precision, relative to the greatest value. Quantizer
 #: steps move only a few values; an operator that the evaluator interprets differently moves most.

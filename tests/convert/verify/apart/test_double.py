@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from splitdeconv.convert.verify import double as verify_double
+from splitdeconv.convert.verify.apart import double as verify_double
 from splitdeconv.convert.verify.compare import compare
 from splitdeconv.formats.onnx.definition import Defined
 from splitdeconv.formats.onnx.graph import scopes

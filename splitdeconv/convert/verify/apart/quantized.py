@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...core.typing import NumpyArray
-from ...extras import require
-from ...formats.content import content
-from ...formats.cut import Cut, UncutError
-from ...formats.onnx.graph import scopes
-from ...formats.port import Arrays
-from ...formats.site import Site
-from .alone import cut
-from .difference import Output
+from ....core.typing import NumpyArray
+from ....extras import require
+from ....formats.content import content
+from ....formats.cut import Cut, UncutError
+from ....formats.onnx.graph import scopes
+from ....formats.port import Arrays
+from ....formats.site import Site
+from ..alone import cut
+from ..difference import Output
+from ..entry import Entry, Pair
+from ..run import load
 from .double import Double
-from .entry import Entry, Pair
-from .run import load
 from .splice import Alone, Ends, explain
 
 if TYPE_CHECKING:
