@@ -149,8 +149,18 @@ def test_copies(travel):
     assert other.weight is not twin.weight
 
 
-@pytest.mark.parametrize("norm", [parametrizations.weight_norm, parametrizations.spectral_norm])
-def test_parametrizations(norm):
+@pytest.mark.parametrize(
+    "norm",
+    [
+        parametrizations.weight_norm,
+        parametrizations.spectral_norm,
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+    ],
+    ids=["weight_norm", "spectral_norm", "hooked weight_norm", "hooked spectral_norm"],
+)
+@pytest.mark.filterwarnings("ignore")  # the hooks are deprecated
+def test_normalized_weights(norm):
     x, results = drawn(2, CIN, 5, 4), []
     for module in pair(2, CIN, COUT, 3, 2, 1):
         torch.manual_seed(1)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .signature import Signature
 
 #: What a program keeps about the origin of a node; new nodes belong to the module of the old one.
-_ORIGIN = ("nn_module_stack", "source_fn_stack", "stack_trace", "torch_fn", "from_node")
+_ORIGIN = ("nn_module_stack", "stack_trace", "from_node")
 _TO_THE_END = 2**63 - 1
 
 
@@ -43,14 +43,16 @@ class Aten(Primitives["Node"]):
         self._decomposed = operator_name(node) == CONVOLUTION
         self._sizes: dict[str, Node] = {}
 
-    def call(self, target: Any, *args: Any) -> Node:
+    def call(self, target: Any, *args: Any, **options: Any) -> Node:
         """Add a node with its value on fake tensors, which has the shape and the type."""
-        node = self._graph.call_function(target, args)
+        node = self._graph.call_function(target, args, options)
         node.meta = {k: self._node.meta[k] for k in _ORIGIN if k in self._node.meta}
+        # Quantizers look for layers by this; otherwise by the module, which is a transposed one.
+        node.meta["source_fn_stack"] = [(node.name, target)]
         values = self._torch.fx.map_arg(args, lambda arg: arg.meta["val"])
         # Otherwise, some operators ask for the numbers behind open lengths, which fixes these.
         with require("torch._dispatch.python", "torch").enable_python_dispatcher():
-            node.meta["val"] = target(*values)
+            node.meta["val"] = target(*values, **options)
         return node
 
     def stored(self, tensor: Tensor, beside: Node, hint: str) -> Node:
@@ -71,12 +73,17 @@ class Aten(Primitives["Node"]):
         if any(before != after for before, after in pads):
             value, pads = self.pad(value, [(0, 0), (0, 0), *pads]), [(0, 0)] * len(pads)
         ones, sides = [1] * len(pads), [before for before, _ in pads]
+        name = f"conv{len(pads)}d"
         if self._decomposed:
             zeros = [0] * len(pads)
             last = (ones, sides, list(dilations), False, zeros, groups)
-            return self.call(self.aten.convolution.default, value, filters, bias, *last)
-        target = getattr(self.aten, f"conv{len(pads)}d").default
-        return self.call(target, value, filters, bias, ones, sides, list(dilations), groups)
+            made = self.call(self.aten.convolution.default, value, filters, bias, *last)
+        else:
+            options = ones, sides, list(dilations), groups
+            made = self.call(getattr(self.aten, name).default, value, filters, bias, *options)
+        source = getattr(self._torch.nn.functional, name)
+        made.meta["source_fn_stack"] = [(made.name, source)]
+        return made
 
     def depth_to_space(self, value: Node, block: int) -> Node:
         """ATen's pixel_shuffle has the phase fastest: this takes a permutation, as "transpose"."""
@@ -87,7 +94,8 @@ class Aten(Primitives["Node"]):
 
     def constant(self, array: NumpyArray, hint: str = "constant") -> Node:
         """A buffer of the program, of the type of the operator's result."""
-        tensor = self._torch.from_numpy(np.array(array)).to(self._node.meta["val"].dtype)
+        like = self._node.meta["val"]
+        tensor = self._torch.from_numpy(np.array(array)).to(like.device, like.dtype)
         return self._signature.add(tensor, None, hint)
 
     def concat(self, values: Sequence[Node], axis: int) -> Node:

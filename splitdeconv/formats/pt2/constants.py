@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...extras import require
-from .nodes import operator_name
+from .nodes import arguments, calls, graphs, operator_name
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.export import ExportedProgram
     from torch.fx import Node
 
-#: Operators that draw numbers.
-_NOT_FOLDED = ("rand", "bernoulli", "dropout", "multinomial", "normal_", "exponential")
+#: Operators whose results hold whatever is in memory.
+_UNSET = ("aten.empty", "aten.new_empty")
 
 
 class Constants:
@@ -30,11 +31,10 @@ class Constants:
             held = program.constants.get(spec.target) if held is None else held
             if held is not None and hasattr(held, "dtype"):
                 self._stored[spec.arg.name] = held
-        changed = program.graph_signature.buffers_to_mutate.values()
-        targets = {spec.target for spec in program.graph_signature.input_specs} & set(changed)
-        self._changing = {
-            spec.arg.name for spec in program.graph_signature.input_specs if spec.target in targets
-        }
+        signature = program.graph_signature
+        changed = {*signature.buffers_to_mutate.values(), *signature.parameters_to_mutate.values()}
+        self._changing = {s.arg.name for s in signature.input_specs if s.target in changed}
+        self._changing |= {node.name for node in _written(program)}
         self._known: dict[Node, Tensor | None] = {}
 
     def is_stored(self, node: Any) -> bool:
@@ -49,11 +49,12 @@ class Constants:
 
     def _compute(self, node: Node) -> Tensor | None:
         torch = require("torch", "torch")
+        if node.name in self._changing:
+            return None
         if node.op == "placeholder":
             held = self._stored.get(node.name)
-            return None if held is None or node.name in self._changing else held.detach()
-        name = operator_name(node)
-        if not name.startswith("aten.") or any(word in name for word in _NOT_FOLDED):
+            return None if held is None else held.detach()
+        if not _is_pure(node):
             return None
         parts: dict[Node, Tensor] = {}
         for inner in node.all_input_nodes:
@@ -69,3 +70,51 @@ class Constants:
         with torch.no_grad():
             result = node.target(*args, **options)
         return result if isinstance(result, torch.Tensor) else None
+
+
+def _is_pure(node: Node) -> bool:
+    """Whether a node computes the same each time, and changes nothing."""
+    name, target = operator_name(node), node.target
+    if not name.startswith("aten.") or name.startswith(_UNSET) or isinstance(target, str):
+        return False
+    drawn = require("torch", "torch").Tag.nondeterministic_seeded
+    operator: Any = target
+    return drawn not in operator.tags and not operator._schema.is_mutable
+
+
+def _written(program: ExportedProgram) -> Iterator[Node]:
+    """The nodes whose tensors an operator writes to, and those of which they are views."""
+    waiting: list[Any] = []
+    for graph, path in graphs(program):
+        written = [v for node in calls(graph) for v, alias in _aliases(node) if alias.is_write]
+        waiting += written
+        if written and path:  # perhaps to what was passed into that graph
+            outer = (node for other, _ in graphs(program) for node in calls(other))
+            waiting += [x for n in outer if not _aliased(n) for x in n.all_input_nodes]
+    reached: set[Node] = set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list | tuple):
+            waiting += one
+        elif hasattr(one, "op") and one not in reached:
+            reached.add(one)
+            waiting += [value for value, _ in _aliases(one)]
+            yield one
+
+
+def _aliased(node: Node) -> bool:
+    """Whether an operator's schema says what it writes to; that of a branch or loop does not."""
+    return hasattr(node.target, "_schema")
+
+
+def _aliases(node: Node) -> list[tuple[Any, Any]]:
+    """(argument, its alias information) of what a node writes to or returns a view of."""
+    schema = getattr(node.target, "_schema", None)
+    if node.op != "call_function" or schema is None:
+        return []
+    given = arguments(node)
+    return [
+        (given[argument.name], argument.alias_info)
+        for argument in schema.arguments
+        if argument.alias_info is not None and argument.name in given
+    ]

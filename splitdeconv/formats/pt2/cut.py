@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from ...extras import require
 from ..cut import UncutError
 from .constants import Constants
 from .nodes import arguments, lengths
-from .runtime import Part
+from .runtime import Part, PartInput
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from torch.fx import Node
     from torch.nn import Module
 
-    from ..input_shapes import Shape
     from ..site import Site
     from .sites import Found
 
@@ -26,7 +26,19 @@ def module_part(module: Module, site: Site) -> Part:
     """The submodule of a site; the input has any lengths."""
     part = module.get_submodule(site.name) if site.name in dict(module.named_modules()) else module
     shape = (None, site.in_channels, *[None] * len(site.known_axes))
-    return Part(part, (("x", part.weight.dtype, shape),))
+    return Part(part, (PartInput("x", part.weight.dtype, shape, part.weight.device),))
+
+
+def exported(part: Part) -> ExportedProgram:
+    """A part of a program as a program of its own; sizes of inputs that are open become 1."""
+    torch = require("torch", "torch")
+    inputs = tuple(
+        torch.zeros([n or 1 for n in x.shape], dtype=x.dtype, device=x.device) for x in part.inputs
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's, on its own code
+        made: ExportedProgram = torch.export.export(part.graph, inputs)
+    return made
 
 
 def part_of(program: ExportedProgram, this: Found, sink: str) -> Part:
@@ -49,7 +61,7 @@ def part_of(program: ExportedProgram, this: Found, sink: str) -> Part:
     stored: dict[str, Tensor] = {}
     graph = torch.fx.Graph()
     done: dict[Node, Any] = {}
-    inputs: list[tuple[str, Any, Shape]] = []
+    inputs: list[PartInput] = []
 
     def taken(node: Node, name: str) -> Node:
         """An input of the part for a tensor of the program that is not computed in the part."""
@@ -59,7 +71,8 @@ def part_of(program: ExportedProgram, this: Found, sink: str) -> Part:
         before = [node for node in graph.nodes if node.op == "placeholder"][-1:]
         with graph.inserting_after(before[0]) if before else nullcontext():
             made: Node = graph.placeholder(name)
-        inputs.append((name, node.meta["val"].dtype, shape))
+        value = node.meta["val"]
+        inputs.append(PartInput(name, value.dtype, shape, value.device))
         return made
 
     start = taken(source, "x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...extras import require
-from .nodes import arguments, calls, is_transposed, operator_name
+from .nodes import arguments, calls, is_transposed, lengths, operator_name
 from .sites import Found
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NORMS = ("aten.batch_norm.default", "aten._native_batch_norm_legit_no_training.default")
 
 
-def found_in(graph: Graph, constants: Constants, place: int) -> Iterator[Found]:
+def found_in(graph: Graph, constants: Constants, place: str) -> Iterator[Found]:
     """Every transposed convolution of a graph, with the normalization that can be folded into it.
 
     Args:
@@ -84,6 +84,9 @@ def _norm_behind(node: Node, constants: Constants) -> tuple[Node, Node] | None:
     if given.get("training") or None in read[2:]:
         return None
     own = arguments(node)
+    # Without a batch, it would normalize another axis than the channels.
+    if len(lengths(node) or ()) != len(lengths(own["weight"]) or ()):
+        return None
     stored = [own["weight"], own["bias"], *read]
     if any(one is not None and constants.value(one) is None for one in stored):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..content import Bytes, Source
     from ..port import Runner
+    from ..row import Row
     from ..site import Site
     from .modules import ModuleModel
     from .program import ProgramModel
@@ -33,14 +35,13 @@ class Pt2(Format):
 
     name = "pt2"
     kernels = ("default",)
-    runs_files = False
 
     def begins(self, head: Bytes) -> bool:
         return head[:4] == b"PK\x03\x04"
 
     def holds(self, data: Bytes) -> bool:
         """Whether the archive is a program of `torch.export.save`."""
-        from . import file
+        from .archive import file
 
         held: Any = io.BytesIO(data) if isinstance(data, bytes) else data
         try:
@@ -60,19 +61,23 @@ class Pt2(Format):
         return path
 
     def parse(
-        self, data: Object | bytes | Path, path: str | Path | None = None
+        self, data: Object | Part | bytes | Path, path: str | Path | None = None
     ) -> ProgramModel | ModuleModel:
-        from . import file
+        from .archive import file
+        from .cut import exported
         from .modules import ModuleModel
         from .program import ProgramModel
+        from .runtime import Part
 
         if isinstance(data, bytes | Path):
             data = file.load(data, "a .pt2 file" if path is None else str(path))
+        elif isinstance(data, Part):
+            data = exported(data)
         return ModuleModel(data) if hasattr(data, "named_modules") else ProgramModel(data)
 
     def load(
         self,
-        model: Object | Part,
+        model: Object | Part | bytes | Path,
         path: str | None = None,
         kernels: str = "default",
         native: bool = False,
@@ -80,12 +85,16 @@ class Pt2(Format):
     ) -> dict[str, Runner]:
         from . import modules, runtime
 
+        if isinstance(model, bytes | Path):
+            model = self.parse(model, path).serialize()
         if hasattr(model, "named_modules"):
             return modules.load(model)
         return runtime.load(model, threads)
 
     def opened(self, original: Source, converted: Source) -> tuple[Object, Object]:
-        return self.parse(original).serialize(), self.parse(converted).serialize()
+        first = self.parse(original).serialize()
+        second = first if converted is original else self.parse(converted).serialize()
+        return first, second
 
     def cut(
         self,
@@ -117,7 +126,7 @@ class Pt2(Format):
         overwrite: bool = False,
         external: bool = False,
     ) -> Path:
-        from . import file
+        from .archive import file
 
         if hasattr(content, "named_modules"):
             raise SplitDeconvError(
@@ -129,6 +138,17 @@ class Pt2(Format):
             )
         data = content if isinstance(content, bytes) else file.save(content)
         return super().save(data, folder, path, overwrite)
+
+    def layers(
+        self,
+        data: bytes | Path,
+        where: str,
+        path: str | Path | None = None,
+        size: Sequence[int] | None = None,
+    ) -> list[Row]:
+        from .layers import layers
+
+        return layers(self.parse(data, path).serialize(), where)
 
 
 FORMAT = Pt2()

@@ -19,6 +19,11 @@ TRANSPOSED = (
     "aten.conv_transpose3d.input",
 )
 CONVOLUTION = "aten.convolution.default"
+#: What a graph inside a graph is, by the operator that it belongs to, and what to do about it.
+_REGIONS = {
+    "wrap_with_set_grad_enabled": "a region of torch.no_grad (export the model in one)",
+    "wrap_with_autocast": "a region of torch.autocast (export the model in its type, without one)",
+}
 
 
 def operator_name(node: Node) -> str:
@@ -61,6 +66,17 @@ def graphs(program: ExportedProgram) -> Iterator[tuple[Graph, str]]:
     for path, module in program.graph_module.named_modules():
         if isinstance(module, fx.GraphModule):
             yield module.graph, path
+
+
+def place_of(program: ExportedProgram, path: str) -> str:
+    """Where the graph of a path is, in words; empty for the program's own."""
+    name = path.rpartition(".")[2]
+    nodes = (node for graph, _ in graphs(program) for node in graph.nodes if path)
+    users = [user for node in nodes if node.target == name for user in node.users]
+    for kind, words in _REGIONS.items():
+        if any(kind in operator_name(user) for user in users):
+            return words
+    return "a branch or a loop" if path else ""
 
 
 def calls(graph: Graph) -> Iterator[Node]:

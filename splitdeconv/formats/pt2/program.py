@@ -11,10 +11,10 @@ from ...errors import SplitDeconvError, one_line
 from ...extras import require
 from ..input_shapes import ModelInput
 from ..model import Model
-from . import file
+from .archive import file
 from .constants import Constants
 from .folding import found_in
-from .nodes import calls, graphs, lengths, shown_name
+from .nodes import calls, graphs, lengths, place_of, shown_name
 from .rewrite import Change, copy_of, rewrite
 from .sites import site_of
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..site import Decision, Site
 
 #: Operators whose computation PyTorch knows.
-_KNOWN = ("aten.", "prims.", "operator.", "higher_order.", "quantized", "<built-in", "torchvision.")
+KNOWN = ("aten.", "prims.", "operator.", "higher_order.", "quantized", "<built-in", "torchvision.")
 
 
 class ProgramModel(Model):
@@ -39,7 +39,7 @@ class ProgramModel(Model):
         return [
             site_of(this, constants)
             for graph, path in graphs(self._program)
-            for this in found_in(graph, constants, int(bool(path)))
+            for this in found_in(graph, constants, place_of(self._program, path))
         ]
 
     def operators(self) -> list[tuple[str, int]]:
@@ -51,7 +51,7 @@ class ProgramModel(Model):
     def unseen(self) -> list[str]:
         """Operators that a user or another library has registered."""
         names = (name for name, _ in self.operators())
-        return sorted({name for name in names if not name.startswith(_KNOWN)})
+        return sorted({name for name in names if not name.startswith(KNOWN)})
 
     def inputs(self) -> list[ModelInput]:
         return [ModelInput(name, shape) for name, shape, _ in tensors_of(self._program)]

@@ -14,7 +14,7 @@ from ..lowering.weights import cut, cut_in_graph, stack, stack_in_graph
 from .aten import Aten
 from .constants import Constants
 from .folding import folded
-from .nodes import arguments
+from .nodes import arguments, operator_name
 from .signature import Signature
 from .sites import Found
 
@@ -36,6 +36,17 @@ class Change(NamedTuple):
     fold: bool = False
 
 
+#: Operators whose result is contiguous if what they read is a part of a contiguous tensor.
+_SETTLING = frozenset(
+    f"aten.{name}"
+    for name in (
+        *("conv1d.default", "conv2d.default", "conv3d.default", "convolution.default"),
+        *("conv_transpose1d.default", "conv_transpose2d.input", "conv_transpose3d.input"),
+        *("batch_norm.default", "_native_batch_norm_legit_no_training.default", "cat.default"),
+        *("relu.default", "leaky_relu.default", "elu.default", "gelu.default", "silu.default"),
+        *("tanh.default", "sigmoid.default", "hardtanh.default", "softplus.default"),
+    )
+)
 #: The filters that were made, by weight, groups, taps, and what was folded.
 _Known: TypeAlias = "dict[tuple[Hashable, ...], list[Node | None]]"
 
@@ -52,7 +63,7 @@ def copy_of(program: ExportedProgram) -> ExportedProgram:
     kinds = require("torch.export.graph_signature", "torch")
     old = program.graph_signature
     signature = kinds.ExportGraphSignature([*old.input_specs], [*old.output_specs])
-    return torch.export.ExportedProgram(
+    made: ExportedProgram = torch.export.ExportedProgram(
         root=program.graph_module,
         graph=graph,
         graph_signature=signature,
@@ -63,6 +74,9 @@ def copy_of(program: ExportedProgram) -> ExportedProgram:
         constants=dict(program.constants),
         verifiers=[program.verifier],
     )
+    # Of a program that was loaded, the constructor finds no conditions on the inputs.
+    made._guards_code = list(program._guards_code)
+    return made
 
 
 def rewrite(program: ExportedProgram, changes: Sequence[Change]) -> None:
@@ -87,7 +101,8 @@ def _replace(
     node = nodes[this.node.name]
     sink = nodes[this.sink.name] if change.fold and this.sink is not None else node
     signature = Signature(program)
-    with graph.inserting_before(sink):
+    # What is folded is stored, so that the input is read where it was.
+    with graph.inserting_before(node):
         y = _emit(program, signature, node, change, nodes, known)
     name = sink.name
     sink.replace_all_uses_with(y)
@@ -143,7 +158,17 @@ def _emit(
         channels,
         np.float32,
     )
-    return ops.call(ops.aten.squeeze.dim, y, 0) if alone else y
+    return _laid_out(ops, ops.call(ops.aten.squeeze.dim, y, 0) if alone else y, node)
+
+
+def _laid_out(ops: Aten, y: Node, node: Node) -> Node:
+    """The result in memory as the original's, unless all that read it do not mind: a view might."""
+    # As texts: comparing open lengths would settle them.
+    strides = [str(one.meta["val"].stride()) for one in (y, node)]
+    if strides[0] == strides[1] or all(operator_name(user) in _SETTLING for user in node.users):
+        return y
+    contiguous = require("torch", "torch").contiguous_format
+    return ops.call(ops.aten.clone.default, y, memory_format=contiguous)
 
 
 def _bias(

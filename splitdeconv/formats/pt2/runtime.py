@@ -20,11 +20,20 @@ if TYPE_CHECKING:
     from ..port import Arrays
 
 
+class PartInput(NamedTuple):
+    """An input of a part."""
+
+    name: str
+    dtype: Any
+    shape: Shape
+    device: Any
+
+
 class Part(NamedTuple):
-    """A part of a program that `cut` made: a graph, and name, type and shape of each input."""
+    """A part of a program that `cut` made: a graph and its inputs."""
 
     graph: Module
-    inputs: tuple[tuple[str, Any, Shape], ...]
+    inputs: tuple[PartInput, ...]
 
 
 def load(model: ExportedProgram | Part, threads: int | None = None) -> dict[str, Runner]:
@@ -82,13 +91,10 @@ class _Part:
 
     def __init__(self, part: Part) -> None:
         self._part, self._torch = part, require("torch", "torch")
-        self.inputs = tuple(Input(name, _number(t), shape) for name, t, shape in part.inputs)
+        self.inputs = tuple(Input(x.name, _number(x.dtype), x.shape) for x in part.inputs)
 
     def __call__(self, feed: Arrays) -> Arrays:
-        given = {
-            name: self._torch.from_numpy(np.ascontiguousarray(feed[name])).to(dtype)
-            for name, dtype, _ in self._part.inputs
-        }
+        given = {x.name: tensor(feed[x.name], x) for x in self._part.inputs}
         try:
             with self._torch.no_grad():
                 return {"y": array(self._part.graph(*given.values()))}
@@ -97,7 +103,7 @@ class _Part:
 
 
 def tensor(values: NumpyArray, like: Any) -> Any:
-    """An array as a tensor of the type and on the device of another one."""
+    """An array as a tensor of the type and on the device of another one, or of a part's input."""
     made = require("torch", "torch").from_numpy(np.ascontiguousarray(values))
     return made.to(like.dtype).to(like.device)
 

@@ -49,10 +49,12 @@ class Signature:
         # Parameters come first, then buffers, then what else the program stores.
         after = (kinds.InputKind.PARAMETER, *([] if is_parameter else [kinds.InputKind.BUFFER]))
         place = sum(spec.kind in after for spec in specs)
-        placeholders = [node for node in self._graph.nodes if node.op == "placeholder"]
-        with self._graph.inserting_before(placeholders[place]):
-            wish = f"{'p' if is_parameter else 'b'}_{target.replace('.', '_')}"
-            node = self._graph.placeholder(wish)
+        # The placeholders are the first nodes; what follows them may be the first to compute.
+        following = next(n for i, n in enumerate(self._graph.nodes) if i == place)
+        with self._graph.inserting_before(following):
+            node = self._graph.placeholder(f"{'p' if is_parameter else 'b'}_{target}")
+        # Its name in the program's code: what is wished for may be no name, or taken.
+        node.target = node.name
         node.meta["val"] = self._mode().from_tensor(tensor, static_shapes=True)
         argument = kinds.TensorArgument(name=node.name)
         persistent = None if is_parameter else True
@@ -62,15 +64,16 @@ class Signature:
 
     def drop(self, node: Node) -> None:
         """Remove a node that nothing reads and what then nothing reads, stored tensors as well."""
-        waiting = [node]
+        waiting, gone = [node], set[Any]()
         while waiting:
             one = waiting.pop()
-            if one.users or one.op not in ("placeholder", "call_function"):
+            if one in gone or one.users or one.op not in ("placeholder", "call_function"):
                 continue
             if one.op == "placeholder" and not self._forget(one.name):
                 continue
             waiting += one.all_input_nodes
             self._graph.erase_node(one)
+            gone.add(one)
 
     def _forget(self, name: str) -> bool:
         """Remove a stored tensor; False for an input of the user's, which stays."""

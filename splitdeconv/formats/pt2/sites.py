@@ -28,13 +28,13 @@ class Found:
 
     Args:
         node: its node.
-        place: 1 in a branch or loop, 0 in the main graph.
+        place: where it is, in words, if not in the main graph: "a branch or a loop".
         norm: the batch normalization that alone reads it and can be folded; None if there is none.
         sink: the node whose result the rewritten operator gives if `norm` is folded.
     """
 
     node: Node
-    place: int = 0
+    place: str = ""
     norm: Node | None = None
     sink: Node | None = None
 
@@ -47,7 +47,7 @@ def site_of(this: Found, constants: Constants) -> Site:
     dtype = str(given["weight"].meta["val"].dtype)
     problem, axes = None, None
     if this.place:
-        problem = "it is in a branch or a loop, which is not rewritten"
+        problem = f"it is in {this.place}, which is not rewritten"
     elif _is_quantized(given["weight"]):
         problem = "its filters are quantized: convert the program before it is quantized"
     elif dtype not in TYPES:

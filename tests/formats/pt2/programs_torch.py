@@ -34,7 +34,8 @@ def numbers(*shape, dtype=torch.float32, seed=1):
 
 def export(module, *inputs, open_axes=(), decomposed=False):
     """The program of a module in evaluation mode; `open_axes` of the first input stay open."""
-    shapes = tuple(dict.fromkeys(open_axes, AUTO) if i == 0 else {} for i in range(len(inputs)))
+    shapes = tuple(dict.fromkeys(open_axes if i == 0 else (), AUTO) for i in range(len(inputs)))
+    shapes = tuple(s if hasattr(x, "dim") else None for s, x in zip(shapes, inputs, strict=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's own, of its own
         program = torch.export.export(module.eval(), inputs, dynamic_shapes=shapes, strict=False)

@@ -118,6 +118,17 @@ def test_modules_without_a_twin_are_listed_with_a_reason():
         assert "cannot take over this module" in reason
 
 
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
+@pytest.mark.filterwarnings("ignore")  # deprecated
+def test_a_module_whose_weight_a_hook_computes_is_listed_with_a_reason(norm):
+    module = nn.Sequential(norm(nn.ConvTranspose1d(4, 3, 5, 2)), nn.ConvTranspose1d(3, 2, 4, 2))
+    rows = sd.inspect(module)
+    assert list(rows["verdict"]) == ["refuse", "convert"]
+    assert "hooks or a computed weight" in rows["reason"][0]
+    # As a program it is converted: the filters are stored tensors there.
+    assert is_plain(sd.convert(export(module, torch.randn(1, 4, 9))).model)
+
+
 def test_a_scripted_module_is_refused():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated

@@ -1,5 +1,6 @@
 """What becomes of a converted program: other tools read it, sizes are fixed, refusals."""
 
+import shutil
 import warnings
 
 import numpy as np
@@ -49,6 +50,22 @@ def test_the_result_exports_again_and_to_onnx(tmp_path):
     nodes = {node.op_type for node in onnx.load(tmp_path / "made.onnx").graph.node}
     assert "ConvTranspose" not in nodes
     assert "Conv" in nodes
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler")
+def test_the_result_is_compiled_ahead_of_time(tmp_path, monkeypatch):
+    from torch._inductor import aoti_compile_and_package, aoti_load_package
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    program = export(Decoder(), torch.randn(2, 6, 4, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = sd.convert(program).model
+        path = aoti_compile_and_package(made, package_path=str(tmp_path / "made.pt2"))
+        compiled = aoti_load_package(path)
+    x = torch.randn(2, 6, 4, 5)
+    torch.testing.assert_close(compiled(x), run(program, x), rtol=1e-5, atol=1e-5)
 
 
 def test_sizes_are_fixed_on_request():

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import SplitDeconvError
-from ...extras import require
-from ..recognition import archives
+from ....errors import SplitDeconvError
+from ....extras import require
+from ...recognition import archives
 from . import members, vet
 from .refusals import damaged, refuse
 
@@ -38,14 +38,17 @@ def load(data: bytes | Path, where: str) -> ExportedProgram:
     Raises:
         SplitDeconvError: it is damaged, of a newer version, or holds code.
     """
-    torch = require("torch", "torch")
     try:
         with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
             held = members.read(archive, where)
-        vet.check(held, where)
+        held = vet.checked(held, where)
         _check_samples(held, where)
+        # torch.export.load would hide why a file cannot be read, and read it in older ways.
+        package = require("torch.export.pt2_archive._package", "torch")
         with _quietly():
-            return torch.export.load(held.packed())
+            programs = package.load_pt2(held.packed()).exported_programs
+        program: ExportedProgram = next(iter(programs.values()))
+        return program
     except SplitDeconvError:
         raise
     except MemoryError:

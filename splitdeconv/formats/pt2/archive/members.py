@@ -11,15 +11,20 @@ import re
 import zipfile
 from typing import NamedTuple
 
-from ...errors import SplitDeconvError
-from ..recognition import archives
+from ....errors import SplitDeconvError
+from ...recognition import archives
 from .refusals import damaged, refuse
 
 #: What a program is stored in, by the names below the archive's folder.
 _MEMBERS = re.compile(
-    r"models/[^/]+\.json|data/(weights|constants|sample_inputs)/[^/]+|byteorder|version"
-    r"|\.data/[^/]+|\.format_version|\.storage_alignment|archive_format|archive_version"
+    r"models/\w+\.json|data/weights/(weight_\d+|\w+_weights_config\.json)"
+    r"|data/constants/(tensor_\d+|\w+_constants_config\.json)|data/sample_inputs/\w+\.pt"
+    r"|byteorder|version|\.data/\w+|\.format_version|\.storage_alignment|archive_format"
+    r"|archive_version",
+    re.ASCII,
 )
+#: Tensors in other members than these are pickles.
+_TENSORS = ("data/weights/", "data/constants/")
 #: What PyTorch would load as a library, or run.
 _COMPILED = ("data/aotinductor/", "data/executorch/", "mtia/")
 _ROOT = "archive"
@@ -65,7 +70,9 @@ def read(archive: zipfile.ZipFile, where: str) -> Members:
         if item.is_dir() or name.startswith("extra/"):
             continue  # texts beside the program, which is all that is converted
         if not _MEMBERS.fullmatch(name) or name.casefold() in seen:
-            raise refuse(where, item.filename, "a member that PyTorch does not write")
+            pickled = name.startswith(_TENSORS) and name.casefold() not in seen
+            got = "a pickle" if pickled else "a member that PyTorch does not write"
+            raise refuse(where, item.filename, got)
         seen.add(name.casefold())
         try:
             data[name] = archive.read(item)

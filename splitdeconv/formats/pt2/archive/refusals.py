@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...errors import SplitDeconvError, one_line, shown
-from ..recognition import recipes
+from ....errors import SplitDeconvError, one_line, shown
+from ...recognition import recipes
 
 
 def damaged(where: str, error: Exception) -> SplitDeconvError:
