@@ -74,7 +74,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def _simulate(
     network: Annotated[
-        str, typer.Argument(help="a network, or a .csv, .tflite, .onnx or .keras file")
+        str, typer.Argument(help="a network, or a .csv, .tflite, .onnx, .keras or .pt2 file")
     ],
     processor: Processor,
     method: Annotated[Method, typer.Option(help=METHOD_HELP)] = "sd",

@@ -70,7 +70,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _sweep(
     networks: Annotated[
-        list[str], typer.Argument(help="networks, or .csv, .tflite, .onnx or .keras files")
+        list[str], typer.Argument(help="networks, or .csv, .tflite, .onnx, .keras or .pt2 files")
     ],
     processor: Processor,
     axis: Annotated[

@@ -24,7 +24,7 @@ def layer_rows(
     """The layers of a model that multiply, in the order of the file.
 
     Args:
-        model: path or bytes of a .tflite, .onnx or .keras model.
+        model: path or bytes of a .tflite, .onnx, .keras or .pt2 model.
         size: height and width of the image, for an ONNX model that leaves them open.
         timeout, memory: limits of the child process in seconds and GiB; by default they grow with
             the size of the file.

@@ -37,9 +37,9 @@ def workload(source: NetworkLike, **options: Any) -> pd.DataFrame:
 
     Args:
         source: name of a benchmark network, functional or sequential `keras.Model`, path of a .csv,
-            .tflite, .onnx or .keras file, bytes of one of the last three, or a DataFrame with at
-            least the columns name, kind, in_h, in_w, c_in and c_out and those for the padding; see
-            `splitdeconv.dlp.layer_table`.
+            .tflite, .onnx, .keras or .pt2 file, bytes of one of the last four, or a DataFrame with
+            at least the columns name, kind, in_h, in_w, c_in and c_out and those for the padding;
+            see `splitdeconv.dlp.layer_table`.
         **options: with a name, the network's own; with an ONNX file with a dynamic image, its
             `size` as (height, width); with a CSV file of several networks, the `network`.
 

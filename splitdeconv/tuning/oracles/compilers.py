@@ -111,7 +111,7 @@ class Libtpu(Oracle):
     """
 
     unit, evidence, exact = "cycles", "libtpu's estimate", True
-    formats, compared = ("tflite", "onnx", "keras"), "all transposed convolutions"
+    formats, compared = ("tflite", "onnx", "keras", "pt2"), "all transposed convolutions"
 
     def __init__(self, generation: str) -> None:
         self.name, self._generation = f"libtpu:{generation}", generation

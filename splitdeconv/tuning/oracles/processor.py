@@ -20,7 +20,7 @@ class Modelled(Oracle):
     """
 
     unit, evidence, target, exact = "cycles", "predicted by the processor model", "generic", True
-    formats, compared = ("tflite", "onnx", "keras"), "all transposed convolutions"
+    formats, compared = ("tflite", "onnx", "keras", "pt2"), "all transposed convolutions"
 
     def __init__(self, source: str) -> None:
         self._processor = load_processor(source)
