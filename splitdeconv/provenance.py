@@ -17,6 +17,7 @@ _PACKAGES = (
     "tensorflow-cpu",
     "keras",
     "jax",
+    "torch",
     "ai-edge-litert",
     "onnxruntime",
     "openvino",

@@ -49,7 +49,7 @@ def _tune(
         str,
         typer.Option(
             metavar="ORACLE",
-            help="the source of the costs: litert, onnxruntime, openvino, keras (timed here), "
+            help="source of the costs: litert, onnxruntime, openvino, torch, keras (timed here), "
             "vela:ethos-u55-256[,MEMORY], libtpu:v5e (estimated), a processor or its .yaml file",
             show_default=False,
         ),

@@ -9,7 +9,7 @@ import pandas as pd
 from .. import bench
 from ..errors import SplitDeconvError
 from ..formats.port import Arrays, Input, RejectedError, Runner
-from ..formats.recognition.detect import detect, look
+from ..formats.recognition.detect import detect, likely, look
 from ..formats.registry import format_of
 from ..limits.sandbox import Progress
 from . import exchange
@@ -35,7 +35,7 @@ def time_files(
     """`time_models` for two untrusted files, in a child process with limits on time and memory.
 
     Args:
-        original, converted: path or bytes of two .tflite or .onnx models.
+        original, converted: path or bytes of two .tflite, .onnx or .pt2 models.
         threads, turns, budget, seed: as for `time_models`.
         inputs: as for `time_models`.
         timeout, memory: limits of the child process in seconds and GiB; by default they grow with
@@ -57,19 +57,18 @@ def time_files(
 
 
 def check_format(model: ModelFile) -> None:
-    """Reject formats that cannot be timed, by their first bytes; the child checks the rest.
+    """Reject formats that cannot be timed, before a model is read; the child checks the rest.
 
     Args:
         model: path or bytes.
 
     Raises:
-        SplitDeconvError: the model cannot be read, or is a .keras archive.
+        SplitDeconvError: the model cannot be read, or is a .keras model.
     """
-    head, _, path = look(model)
-    if head.startswith(b"PK\x03\x04"):
-        raise _untimed(
-            "the model" if path is None else path, "a zip archive, as .keras and .pt2 models are"
-        )
+    kind = likely(model)
+    if kind is not None and not kind.runs_files:
+        path = look(model)[2]
+        raise _untimed("the model" if path is None else path, f"a {kind.name} model")
 
 
 def time_models(
@@ -82,7 +81,7 @@ def time_models(
     budget: float = 20.0,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Time models on the same inputs, in turn: LiteRT for .tflite, ONNX Runtime for .onnx.
+    """Time models on the same inputs, in turn, each in the runtime of its format.
 
     Args:
         models: dict from name to bytes, all of one format and with the same inputs; the first is
@@ -215,9 +214,9 @@ def _kind(data: bytes, where: str) -> str:
 
 def _untimed(where: str, got: str) -> SplitDeconvError:
     return SplitDeconvError(
-        "only .tflite and .onnx models can be timed",
+        "only .tflite, .onnx and .pt2 models can be timed",
         where=where,
-        expected="a model that LiteRT or ONNX Runtime reads",
+        expected="a model that LiteRT, ONNX Runtime or PyTorch reads",
         got=got,
         fix="export it to .tflite or .onnx and time that file",
     )
@@ -230,7 +229,7 @@ def _runner(name: str, data: bytes, kind: str, path: str | None, threads: int) -
         raise SplitDeconvError(
             "the runtime rejected the model",
             where=name,
-            expected="a model that LiteRT or ONNX Runtime loads on this CPU",
+            expected="a model that its runtime loads on this CPU",
             got=str(error),
-            fix="splitdeconv verify shows which operator is the cause",
+            fix="splitdeconv verify shows which operator is the cause; --memory grants more memory",
         ) from None

@@ -58,8 +58,8 @@ def tune(
     original, and layers are taken back until it is not slower. The result is verified by value.
 
     Args:
-        model: path or bytes of a .tflite, .onnx or .keras model.
-        on: the oracle. "litert", "onnxruntime", "openvino" and "keras" measure on this CPU;
+        model: path or bytes of a .tflite, .onnx, .pt2 or .keras model.
+        on: the oracle. "litert", "onnxruntime", "openvino", "torch" and "keras" measure here;
             "vela:ethos-u55-256" and "libtpu:v5e" ask a compiler for its estimates; a processor's
             name, or the path of its YAML file, asks the processor model `splitdeconv.dlp`.
         threads: threads of a runtime on this CPU; None for all cores.

@@ -90,10 +90,11 @@ def test_what_cannot_be_timed_is_refused(run, tmp_path, model):
 def test_a_model_of_no_runtime_is_refused_before_it_is_converted(run, tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
+        archive.writestr("metadata.json", "{}")
     monkeypatch.setattr(front, "convert", lambda *_, **__: pytest.fail("it was converted"))
     code, out, err = run("bench", "a.keras")
     assert (code, out) == (1, "")
-    assert "only .tflite and .onnx models can be timed" in err
+    assert "only .tflite, .onnx and .pt2 models can be timed" in err
     assert "a.keras" in err
 
 

@@ -10,6 +10,7 @@ from splitdeconv.convert.variants.variant import NATIVE, Variant
 from splitdeconv.core.geometry import Axis
 from splitdeconv.dlp import simulate
 from splitdeconv.formats.site import Site
+from splitdeconv.limits import bounds
 from splitdeconv.toolchains import cpu, libtpu, vela
 from splitdeconv.tuning.oracle import Cost, Subject, relative
 from splitdeconv.tuning.oracles import compilers, keras, oracle, runtimes
@@ -42,6 +43,44 @@ def test_a_runtime_times_each_variant_and_a_broken_file_costs_only_itself(tmp_pa
     assert 0 < costs[SPLIT].low <= costs[SPLIT].gain <= costs[SPLIT].high
     assert costs[ROWS].amount is None
     assert costs[ROWS].reason
+
+
+def test_the_whole_has_the_memory_that_the_layers_had(monkeypatch):
+    given = []
+
+    def timed(original, tuned, **options):
+        given.append(options["memory"])
+        rows = [{"form": form, "seconds": 1.0} for form in ("original", "converted")]
+        return pd.DataFrame(rows).assign(speedup=1.0, low=1.0, high=1.0, skipped=None)
+
+    monkeypatch.setattr(runtimes, "time_files", timed)
+    native = onnx_layer("native")
+    assert oracle("onnxruntime", threads=1).whole(native, native, []).gain == 1
+    # LiteRT needs 10 GiB of address space for a layer of 7 MB whose kernel is 64x64.
+    assert given == [bounds.machine_memory() / 2**30]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "kept", "times"),
+    [
+        ([(0.95, 1.1), (0.5, 2.0)], (0.95, 1.1), 1),
+        ([(0.3, 1.1), (1.0, 1.2), (0.9, 0.91)], (1.0, 1.2), 2),
+        ([(0.3, 1.1), (0.8, 1.2), (0.5, 2.0), (1.0, 1.0)], (0.8, 1.2), 3),
+    ],
+)
+def test_a_whole_with_a_wide_interval_is_timed_again(monkeypatch, intervals, kept, times):
+    left = list(intervals)
+
+    def timed(original, tuned, **_):
+        low, high = left.pop(0)
+        rows = [{"form": form, "seconds": 1.0} for form in ("original", "converted")]
+        return pd.DataFrame(rows).assign(speedup=1.0, low=low, high=high, skipped=None)
+
+    monkeypatch.setattr(runtimes, "time_files", timed)
+    native = onnx_layer("native")
+    cost = oracle("onnxruntime", threads=1).whole(native, native, [])
+    assert (cost.low, cost.high) == kept
+    assert len(intervals) - len(left) == times
 
 
 def test_only_the_fastest_are_timed_for_longer(tmp_path, monkeypatch):

@@ -5,13 +5,15 @@ This is the work of the child process: files are cut and rewritten here, and cos
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
 
 from ...errors import SplitDeconvError
-from ...formats.content import content
+from ...formats.content import Source, content
 from ...formats.cut import UncutError
 from ...formats.format import Format
+from ...formats.model import Model
 from ...formats.registry import format_of
 from ...formats.site import Site
 from ..decide import decide
@@ -51,6 +53,7 @@ def write(
     model, report = prepared(kind, data, path, replace(options, target="generic", layers=None))
     if options.fixes:
         data = model.serialize()
+    files = _Files(format_of(kind), data, path, options.device, folder)
     first: dict[object, int] = {}
     layers: list[Record] = []
     for index, decision in enumerate(report.decisions):
@@ -62,8 +65,7 @@ def write(
                 # Alone, a runtime would be given sizes that were not chosen.
                 record["reasons"] = dict.fromkeys(map(str, variants(site)), site.unsized)
             elif format_of(kind).runs_files:
-                files = _Files(format_of(kind), data, path, options.device, folder, index)
-                record["files"], record["reasons"] = files.write(site)
+                record["files"], record["reasons"] = files.write(site, index)
             else:
                 record["reasons"] = dict.fromkeys(map(str, variants(site)), None)
         layers.append(record)
@@ -78,7 +80,7 @@ def _geometry(site: Site) -> object:
 
 
 class _Files:
-    """Writes one site as it is and in every other variant."""
+    """Writes sites alone, each as it is and in every other variant."""
 
     def __init__(
         self,
@@ -87,13 +89,17 @@ class _Files:
         path: str | Path | None,
         target: Target,
         folder: Path,
-        index: int,
     ) -> None:
         self._format, self._data, self._path, self._target = format, data, path, target
-        self._folder, self._index = folder, index
+        self._folder = folder
 
-    def write(self, site: Site) -> tuple[dict[str, str], dict[str, str | None]]:
-        """The names of the files, and the reasons where there is none, by variant."""
+    def write(self, site: Site, index: int) -> tuple[dict[str, str], dict[str, str | None]]:
+        """The names of the files, and the reasons where there is none, by variant.
+
+        Args:
+            site: the transposed convolution.
+            index: its place among those of the model.
+        """
         files: dict[str, str] = {}
         reasons: dict[str, str | None] = {}
         try:
@@ -105,29 +111,33 @@ class _Files:
             if isinstance(made, str):
                 reasons[str(variant)] = made
                 continue
-            name = f"layer{self._index}.{number}"
-            (self._folder / name).write_bytes(made)
+            name = f"layer{index}.{number}"
+            made.write(self._folder / name)
             files[str(variant)] = name
         return files, reasons
 
-    def _alone(self, site: Site) -> bytes:
-        """The operator as a model of its own; an open batch is one image."""
-        whole = content(self._data) if isinstance(self._data, bytes | Path) else self._data
-        closed = replace(site, batch=site.batch or 1)
-        part = self._format.cut(whole, whole, closed).original
-        # What lies in other files is embedded.
-        return content(self._format.parse(part, self._path).serialize())
+    @cached_property
+    def _whole(self) -> Source:
+        whole, _ = self._format.opened(self._data, self._data)
+        return content(whole) if isinstance(whole, bytes | Path) else whole
 
-    def _made(self, site: Site, alone: bytes) -> Iterator[tuple[Variant, bytes | str]]:
-        """Each variant, and its file or why there is none."""
-        yield NATIVE, alone
+    def _alone(self, site: Site) -> Source:
+        """The operator as a model of its own; an open batch is one image."""
+        closed = replace(site, batch=site.batch or 1)
+        part = self._format.cut(self._whole, self._whole, closed).original
+        # What lies in other files is embedded.
+        return self._format.parse(part, self._path).serialize()
+
+    def _made(self, site: Site, alone: Source) -> Iterator[tuple[Variant, Model | str]]:
+        """Each variant, and its model or why there is none."""
+        yield NATIVE, self._format.parse(alone)
         for variant in variants(site)[1:]:
             try:
                 yield variant, self._rewritten(alone, variant)
             except SplitDeconvError as error:
                 yield variant, error.problem
 
-    def _rewritten(self, alone: bytes, variant: Variant) -> bytes | str:
+    def _rewritten(self, alone: Source, variant: Variant) -> Model | str:
         model = self._format.parse(alone)
         sites = model.sites()
         if len(sites) != 1:
@@ -139,4 +149,4 @@ class _Files:
         refused = self._target.objections(model.left())
         if refused:
             return f"{self._target.name} refuses {refused[0][0]}: {refused[0][1]}"
-        return content(model.serialize())
+        return model

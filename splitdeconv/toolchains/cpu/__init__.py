@@ -1,4 +1,4 @@
-"""Time models in runtimes on this CPU: LiteRT (XNNPACK), ONNX Runtime, OpenVINO.
+"""Time models in runtimes on this CPU: LiteRT (XNNPACK), ONNX Runtime, OpenVINO, PyTorch.
 
 Models run in a separate process, so that a crash or hang only costs one row. Forms are called in
 turn, so that disturbances of the machine affect all of them.
@@ -16,12 +16,22 @@ from ... import bench
 from ...errors import check_choice, check_count, check_seconds
 from ...limits.child import Child
 from ...provenance import installed
-from . import litert, onnxruntime, openvino
+from . import litert, onnxruntime, openvino, torch
 from .interface import Runtime
 
-RUNTIMES: dict[str, Runtime] = {"litert": litert, "onnxruntime": onnxruntime, "openvino": openvino}
+RUNTIMES: dict[str, Runtime] = {
+    "litert": litert,
+    "onnxruntime": onnxruntime,
+    "openvino": openvino,
+    "torch": torch,
+}
 #: The target in `splitdeconv.convert` that describes each runtime.
-TARGETS = {"litert": "xnnpack", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+TARGETS = {
+    "litert": "xnnpack",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "torch": "generic",
+}
 
 _RUNNER = f"{__package__}.child"
 _TIMES = ("seconds", "speedup", "low", "high", "turns")

@@ -35,22 +35,14 @@ def load(data: bytes, threads: int, draw: Draw) -> tuple[Run, Outputs]:
         session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     feed = {}
     for place, port in enumerate(session.get_inputs()):
-        where = f"the .onnx model, input {port.name}"
         if port.type not in _TYPES:
             raise SplitDeconvError(
                 f"the input {port.name} cannot be drawn",
-                where=where,
+                where=f"the .onnx model, input {port.name}",
                 expected=f"one of {', '.join(_TYPES)}",
                 got=port.type,
             )
-        if not all(isinstance(n, int) for n in port.shape):
-            raise SplitDeconvError(
-                f"the input {port.name} must have a fixed shape",
-                where=where,
-                expected="fixed sizes",
-                got="x".join(map(str, port.shape)).replace("None", "?"),
-                fix="fix the open sizes (--input-shape)",
-            )
-        feed[port.name] = draw(place, tuple(port.shape), np.dtype(_TYPES[port.type]))
+        shape = package.fixed(port.name, port.shape, "the .onnx model")
+        feed[port.name] = draw(place, shape, np.dtype(_TYPES[port.type]))
     run = partial(session.run, None, feed)
     return run, run

@@ -1,8 +1,9 @@
 """What the runtimes have in common: a package that may be missing, and models that they reject."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ...errors import SplitDeconvError, one_line
 from ...provenance import installed
@@ -25,6 +26,28 @@ def reason(package: str, extra: str, oldest: tuple[int, int]) -> str | None:
     if tuple(map(int, numbers.groups())) < oldest:
         return f"{package} {version} is too old, {'.'.join(map(str, oldest))} or later is required"
     return None
+
+
+def fixed(name: str, shape: Sequence[Any], where: str) -> tuple[int, ...]:
+    """The shape of an input, of which no size may be open.
+
+    Args:
+        name: of the input.
+        shape: a size that is not a whole number is open.
+        where: the model's name in errors.
+
+    Raises:
+        SplitDeconvError: a size is open.
+    """
+    if not all(isinstance(n, int) for n in shape):
+        raise SplitDeconvError(
+            f"the input {name} must have a fixed shape",
+            where=f"{where}, input {name}",
+            expected="fixed sizes",
+            got="x".join(map(str, shape)).replace("None", "?"),
+            fix="fix the open sizes (--input-shape)",
+        )
+    return tuple(shape)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def oracle(name: str | os.PathLike[str], *, threads: int | None = None, seed: in
     """The oracle that a name stands for.
 
     Args:
-        name: "litert", "onnxruntime", "openvino" or "keras" for times on this CPU;
+        name: "litert", "onnxruntime", "openvino", "torch" or "keras" for times on this CPU;
             "vela:ethos-u55-256" (optionally ",MEMORY_MODE") and "libtpu:v5e" for a compiler's
             estimates; a processor's name or the path of its YAML file for `splitdeconv.dlp`.
         threads: of a runtime on this CPU; None for all cores.
