@@ -68,7 +68,7 @@ endif
 endif
 
 .PHONY: executed
-.PHONY: FORCE help setup data test test-all test-lowest test-torch test-lab lint lab reproduce site bench measure edge-tpu peers lock clean
+.PHONY: FORCE help setup data test test-all test-lowest test-torch test-lab lint lab reproduce site bench measure edge-tpu peers backends lock clean
 
 help: ## Print this help
 	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
@@ -109,8 +109,8 @@ test-lowest: ## Run the tests with the oldest versions that pyproject.toml decla
 	@build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@build/lowest/bin/python -m pytest -m "not browser" $(PYTEST) -W default
 
-# PyTorch is a choice of several GB on most machines, so it stays out of the lock and of .venv. Its environment holds it
-# alone and takes everything else from .venv.
+# PyTorch is a choice of several GB on most machines, so it stays out of the lock and of .venv. Its environment holds it,
+# with torchao, and takes everything else from .venv.
 TORCH := build/torch
 TORCH_TESTS = $(shell find tests -name '*torch*' -prune -not -name __pycache__)
 
@@ -238,6 +238,19 @@ build/accelforge/.installed: tools/peers/accelforge.txt
 
 peers: $(READY) build/peers/.installed build/accelforge/.installed ## Compare the processor model with SCALE-Sim, ZigZag and accelforge, into data/measured
 	@$(RUN) -m tools.peers build
+
+# What compiles PyTorch's programs lives on top of build/torch.
+BACKENDS := build/backends
+
+$(BACKENDS)/.installed: tools/backends/requirements.txt $(TORCH)/.installed
+	@echo "Installing ExecuTorch, LiteRT Torch and torchao into $(BACKENDS); this takes two minutes."
+	@$(TORCH)/bin/python -m tools.layered $(BACKENDS)
+	@$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check --no-user \
+	    -r tools/backends/requirements.txt
+	@touch $@
+
+backends: $(BACKENDS)/.installed ## Ask back ends of PyTorch for the layers of data/reference/refused.csv, into data/measured
+	@$(BACKENDS)/bin/python -m tools.backends
 
 # ---- upkeep ---------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LEAST = {"conversion": 3}
 TABLES = sorted(path.stem for path in measured.FOLDER.glob("*.csv"))
 SCRIPTS = sorted(
-    [*(ROOT / "benchmarks").glob("measure_*.py"), ROOT / "tools" / "peers" / "__main__.py"]
+    [
+        *(ROOT / "benchmarks").glob("measure_*.py"),
+        *(ROOT / "tools" / name / "__main__.py" for name in ("backends", "peers")),
+    ]
 )
 
 
