@@ -245,22 +245,26 @@ def tuned(table: pd.DataFrame, least: float = 0.98) -> pd.DataFrame:
     """What `splitdeconv tune` gains by runtime, type and threads.
 
     Args:
-        table: of data/measured/tune.csv: one row per tuned model, ``gain`` that of the whole of it
-            over the original, ``best_gain`` that of the best form where it is one layer.
+        table: of data/measured/tune.csv: one row per tuned model, ``gain`` with ``low`` and
+            ``high`` that of the whole of it over the original; of a single layer also
+            ``best_gain`` and ``best``, its best form when the choice was made, and ``variants``,
+            the chosen one.
         least: a gain below this is a loss.
 
     Returns:
         DataFrame, one row per configuration: ``models``, ``changed``, those of them in which a
-            layer has another form, ``least``, the least gain, ``losses``; and of the benchmark's
-            layers ``layers``, ``mean``, the geometric mean gain, and ``mean_of_best``, what the
-            best form of each layer, native included, would gain.
+            layer has another form, ``least``, the least gain, ``losses``, and ``proven_losses``,
+            those whose interval lies below `least` as a whole; and of the benchmark's layers
+            ``layers``, ``mean``, the geometric mean gain, and ``of_best``, the chosen forms' mean
+            as a share of that of the best forms, native included, by the times of the choice.
     """
     rows = []
     for (runtime, dtype, threads), part in table.groupby(
         ["runtime", "dtype", "threads"], sort=False
     ):
         alone = part[part["layer"] != WHOLE]
-        best = alone["best_gain"].clip(lower=1)
+        # Where native was chosen and another form is faster, that form's gain is lost.
+        missed = alone["best_gain"].clip(lower=1).where(alone["variants"] != alone["best"], 1.0)
         rows.append(
             {
                 "configuration": f"{runtime} {dtype}, {threads} thread{'s' * (threads > 1)}",
@@ -268,9 +272,10 @@ def tuned(table: pd.DataFrame, least: float = 0.98) -> pd.DataFrame:
                 "changed": (part["changed"] > 0).sum(),
                 "least": part["gain"].min(),
                 "losses": (part["gain"] < least).sum(),
+                "proven_losses": (part["high"] < least).sum(),
                 "layers": len(alone),
                 "mean": geometric_mean(alone["gain"]) if len(alone) else np.nan,
-                "mean_of_best": geometric_mean(best) if len(alone) else np.nan,
+                "of_best": 1 / geometric_mean(missed) if len(alone) else np.nan,
             }
         )
     return pd.DataFrame(rows)

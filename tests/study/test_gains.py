@@ -206,22 +206,26 @@ def test_the_kept_table_bears_out_the_targets_rules():
 
 def test_tuned_models_are_counted_by_configuration():
     rows = [
-        ("deconv1", 2, 1, 2.0, 2.0),
-        ("deconv2", 2, 1, 0.5, 0.8),
-        (gains.WHOLE, 2, 3, 0.97, np.nan),
-        (gains.WHOLE, 1, 0, 1.0, np.nan),
+        ("deconv1", 2, 1, 2.0, 2.1, "rows concat", "rows concat", 2.2),
+        ("deconv2", 2, 1, 0.5, 0.6, "split concat", "split concat", 0.8),
+        ("deconv3", 2, 0, 1.0, 1.0, "native", "split concat", 1.331),
+        ("deconv4", 2, 0, 1.0, 1.0, "native", "split concat", 0.7),
+        (gains.WHOLE, 2, 3, 0.97, 0.99, "native; rows concat", "", np.nan),
+        (gains.WHOLE, 1, 0, 1.0, 1.0, "native", "", np.nan),
     ]
-    table = pd.DataFrame(rows, columns=["layer", "threads", "changed", "gain", "best_gain"])
+    columns = ["layer", "threads", "changed", "gain", "high", "variants", "best", "best_gain"]
+    table = pd.DataFrame(rows, columns=columns)
     found = gains.tuned(table.assign(runtime="litert", dtype="int8")).set_index("configuration")
     assert found.loc["litert int8, 2 threads"].to_dict() == pytest.approx(
         {
-            "models": 3,
+            "models": 5,
             "changed": 3,
             "least": 0.5,
             "losses": 2,
-            "layers": 2,
+            "proven_losses": 1,  # the interval of the other one reaches 0.99
+            "layers": 4,
             "mean": 1.0,
-            "mean_of_best": 2**0.5,  # native stands at 1 where no form is faster
+            "of_best": 1 / 1.331**0.25,  # one of four layers misses a gain; at 0.7 none is missed
         }
     )
     alone = found.loc["litert int8, 1 thread"]
