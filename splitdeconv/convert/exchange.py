@@ -53,7 +53,8 @@ class Job:
         Raises:
             SplitDeconvError: for any failure.
         """
-        order = sandbox.Order(self.task.to_json(), self.limits, self.task.files.where)
+        timed = self.task.verb.name == "time"
+        order = sandbox.Order(self.task.to_json(), self.limits, self.task.files.where, timed)
         try:
             return sandbox.run(_WORKER, order, self.folder, progress)
         except SplitDeconvError as error:

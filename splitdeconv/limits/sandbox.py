@@ -45,11 +45,13 @@ class Order:
         task: plain values that the module understands.
         limits: `Limits` of the child.
         where: the name of the model in error messages.
+        timed: whether the child times models, which then allocate memory as other programs do.
     """
 
     task: Any
     limits: Limits
     where: str = "the model"
+    timed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain, JSON-serializable values."""
@@ -85,7 +87,7 @@ def run(module: str, order: Order, folder: str | Path, progress: Progress | None
         (folder / TASK).write_text(json.dumps(order.to_json()))
         (folder / "tmp").mkdir()
         (folder / "log").touch()
-    with _start(module, folder) as child:
+    with _start(module, folder, order.timed) as child:
         code, problem, limits = _wait(child, folder, order.limits, progress)
     stage = _stage(folder)
     if code is None:
@@ -106,7 +108,7 @@ def run(module: str, order: Order, folder: str | Path, progress: Progress | None
     return answer.result
 
 
-def _start(module: str, folder: Path) -> Guarded:
+def _start(module: str, folder: Path, timed: bool) -> Guarded:
     """Start the child."""
     try:
         with (folder / "log").open("ab") as log:
@@ -116,7 +118,7 @@ def _start(module: str, folder: Path) -> Guarded:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=variables(folder / "tmp"),
+                env=variables(folder / "tmp", timed),
             )
     except OSError as error:
         raise SplitDeconvError(
@@ -178,14 +180,21 @@ def _read(path: Path) -> str:
         return ""
 
 
-def variables(folder: Path) -> dict[str, str]:
-    """The environment of every child, with silent runtimes that compute on the CPU."""
+def variables(folder: Path, timed: bool = False) -> dict[str, str]:
+    """The environment of every child, with silent runtimes that compute on the CPU.
+
+    Args:
+        folder: for its temporary files.
+        timed: as of `Order`.
+    """
+    # To the system, freed memory returns at once, and a run that takes it back takes longer.
+    returned = {} if timed else {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
     return environment.variables(folder) | {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         # Verify on the CPU: the same everywhere, and without using GPU memory.
         "CUDA_VISIBLE_DEVICES": "",
         "MALLOC_ARENA_MAX": "2",  # arenas reserve address space, which is limited
-        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # return freed memory to the system immediately
+        **returned,
     }
 
 

@@ -259,3 +259,16 @@ def test_limits_are_numbers_that_can_be_set(name, value):
         Limits.of(1000, **{name: value})
     assert caught.value.where == {"seconds": "timeout", "memory": "memory"}[name]
     assert caught.value.got == repr(value)
+
+
+def test_what_is_timed_allocates_as_other_programs_do(tmp_path):
+    given = "MALLOC_MMAP_THRESHOLD_"
+    assert given in sandbox.variables(tmp_path)
+    assert given not in sandbox.variables(tmp_path, timed=True)
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox, "run", lambda module, order, *_: asked.append(order.timed) or [])
+        for verb, options in (("time", {"threads": [1]}), ("layers", {})):
+            with exchange.job(verb, b"TFL3" * 9, options=options) as job:
+                job.run()
+    assert asked == [True, False]
