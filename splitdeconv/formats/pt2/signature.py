@@ -53,7 +53,7 @@ class Signature:
         following = next(n for i, n in enumerate(self._graph.nodes) if i == place)
         with self._graph.inserting_before(following):
             node = self._graph.placeholder(f"{'p' if is_parameter else 'b'}_{target}")
-        # Its name in the program's code: what is wished for may be no name, or taken.
+        # The program's code has it as an argument, so it must be a valid name, and unique.
         node.target = node.name
         node.meta["val"] = self._mode().from_tensor(tensor, static_shapes=True)
         argument = kinds.TensorArgument(name=node.name)

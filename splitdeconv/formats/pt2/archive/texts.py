@@ -92,7 +92,7 @@ def is_stored(text: str) -> bool:
 
 
 def is_operator(text: str) -> bool:
-    """Whether a text names an operator that computes."""
+    """Whether a text is the name of an operator without side effects."""
     return _TARGETS.fullmatch(text) is not None
 
 
