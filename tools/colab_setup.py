@@ -34,6 +34,7 @@ EXTRAS = {
     "13_cloud_tpu": "",
     "14_cpu_runtimes": "tflite,onnx,npu",
     "15_summary": "tflite",
+    "16_pytorch": "",
 }
 #: What only TensorFlow does, which Colab's TPU runtimes lack.
 WITHOUT_TENSORFLOW = dict.fromkeys(

@@ -1,5 +1,6 @@
 """Ask one back end for one layer, in a process that may crash: see `tools.backends.__main__`."""
 
+import re
 import warnings
 
 import torch
@@ -10,6 +11,8 @@ from splitdeconv.limits.loop import serve
 from tools.backends.cases import program
 from tools.backends.ends import ENDS
 
+#: The folders of a file, which differ from machine to machine.
+_PATH = re.compile(r"(?<!\w)/[\w./-]*/")
 #: Of bfloat16, whose values have 8 bits.
 _ROUNDED = 2.0**-7
 
@@ -26,7 +29,8 @@ def answer(task):
             warnings.simplefilter("ignore")
             made, remark = end(given, x)
     except Exception as error:  # whatever a back end raises is its answer
-        return {"accepted": False, "remark": one_line(error, most=160, typed=True), "error": None}
+        remark = _PATH.sub("", one_line(error, most=160, typed=True))
+        return {"accepted": False, "remark": remark, "error": None}
     if made.shape != right.shape:
         remark = f"shape {list(made.shape)} instead of {list(right.shape)}; {remark}"
         return {"accepted": False, "remark": remark, "error": None}

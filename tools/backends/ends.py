@@ -45,7 +45,11 @@ def litert_torch(program, x):
 
 
 def pt2e(program, x):
-    """Torchao's quantization of exported programs, int8, filters per channel."""
+    """Quantize by torchao to int8, filters per channel.
+
+    Raises:
+        ValueError: no convolution was quantized so.
+    """
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
@@ -58,6 +62,8 @@ def pt2e(program, x):
     convolutions = [node for node in nodes if "conv" in _name(node)]
     quantized = [node for node in convolutions if "per_channel" in _name(node.all_input_nodes[1])]
     remark = f"{len(quantized)} of {len(convolutions)} convolutions have filters per channel"
+    if not quantized:
+        raise ValueError(remark)
     return made(x), remark
 
 
