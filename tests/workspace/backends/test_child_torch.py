@@ -34,7 +34,7 @@ def test_values_and_shapes_are_compared(monkeypatch, change, accepted, remark, c
 
 def test_an_error_is_an_answer(monkeypatch):
     def end(program, x):
-        raise RuntimeError("no kernel\nin /home/me/lib/kernels.py for 1/2 of this")
+        raise RuntimeError("no kernel\nin /usr/lib/here/kernels.py for 1/2 of this")
 
     monkeypatch.setitem(child.ENDS, "a back end", ("torch", end, 1e-5))
     answer = child.answer({"case": CASE, "end": "a back end", "converted": False})
