@@ -231,3 +231,10 @@ def test_tuned_models_are_counted_by_configuration():
     alone = found.loc["litert int8, 1 thread"]
     assert (alone["models"], alone["changed"], alone["layers"]) == (1, 0, 0)
     assert np.isnan(alone["mean"])
+
+
+def test_no_recorded_model_is_slower_after_tuning_beyond_its_interval():
+    """The README says so."""
+    found = gains.tuned(measured.read("tune"))
+    assert found["models"].sum() > 200
+    assert found["proven_losses"].sum() == 0

@@ -1,6 +1,7 @@
 """The notebook on PyTorch runs with PyTorch; elsewhere, `make reproduce` runs it without."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def test_the_live_cells_run(tmp_path, monkeypatch):
     ]
     printed = "\n".join(texts)
     assert "the live cells run in torch 2." in printed
-    assert "0 of as many 8-bit values differ" in printed
+    # Ten in a million cross the edge of a grey level in float32; there are 49,152.
+    assert int(re.search(r"(\d+) of as many 8-bit values differ", printed)[1]) < 5
     assert "SplitConvTranspose2d" in printed
     assert "in ONNX: " in printed
     assert (tmp_path / "figures" / "16_layers.png").is_file()
