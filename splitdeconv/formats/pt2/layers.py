@@ -10,6 +10,7 @@ from ..row import Row, deconv, dense, images, refusal, row
 from .constants import Constants
 from .nodes import CONVOLUTION, arguments, calls, graphs, is_transposed, lengths, operator_name
 from .program import KNOWN, ProgramModel, tensors_of
+from .sites import per_axis
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -90,7 +91,7 @@ def _conv(node: Node, batch: int, where: str) -> Row | None:
     if len(x) == len(weight):
         images(x, batch, node.name, where)
     kernel = [int(n or 0) for n in weight[2:]]
-    strides, dilations = (_all(given[name], rank) for name in ("stride", "dilation"))
+    strides, dilations = (per_axis(given[name], rank) for name in ("stride", "dilation"))
     before, end = _pads(given["padding"], kernel, dilations)
     pairs: dict[str, Any] = {"padding": "EXPLICIT", "before": before, "end": end}
     sizes, groups = [int(n or 0) for n in x[-rank:]], given["groups"]
@@ -100,19 +101,13 @@ def _conv(node: Node, batch: int, where: str) -> Row | None:
 
 def _pads(
     padding: Any, kernel: Sequence[int], dilations: Sequence[int]
-) -> tuple[list[int], list[int]]:
+) -> tuple[Sequence[int], Sequence[int]]:
     """Zeros before and after each axis; PyTorch's SAME has the odd one at the end."""
     spans = [d * (k - 1) for k, d in zip(kernel, dilations, strict=True)]
     if padding == "same":
         return [span // 2 for span in spans], [span - span // 2 for span in spans]
-    around = [0] * len(kernel) if padding == "valid" else _all(padding, len(kernel))
+    around = [0] * len(kernel) if padding == "valid" else per_axis(padding, len(kernel))
     return around, around
-
-
-def _all(value: int | Sequence[int], rank: int) -> list[int]:
-    """A value for every axis; PyTorch takes a single one for all."""
-    values = [value] if isinstance(value, int) else list(value)
-    return values * rank if len(values) == 1 else values
 
 
 def _matrix(node: Node, constants: Constants, batch: int, where: str) -> Row | None:

@@ -80,12 +80,12 @@ def site_of(this: Found, constants: Constants) -> Site:
 def _axes(node: Node, x: tuple[int | None, ...], kernel: list[int]) -> tuple[Axis, ...]:
     given, rank = arguments(node), len(kernel)
     strides, pads, longer, dilations = (
-        _per_axis(given[name], rank) for name in ("stride", "padding", "output_padding", "dilation")
+        per_axis(given[name], rank) for name in ("stride", "padding", "output_padding", "dilation")
     )
     return resolve(x[-rank:], kernel, strides, [(p, p) for p in pads], None, longer, dilations)
 
 
-def _per_axis(value: int | list[int], rank: int) -> tuple[int, ...]:
+def per_axis(value: int | list[int], rank: int) -> tuple[int, ...]:
     """A value for every axis; PyTorch takes a single one for all."""
     values = [value] if isinstance(value, int) else list(value)
     return tuple(values * rank if len(values) == 1 else values)
