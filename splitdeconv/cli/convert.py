@@ -1,4 +1,4 @@
-"""The verbs on model files: inspect, convert, verify, bench.
+"""The verbs that convert a model file, and compare and time it: convert, verify, bench.
 
 They import what converts when they run, so that other verbs need not wait for it.
 """
@@ -76,23 +76,6 @@ MOST_THREADS = max(2, os.cpu_count() or 1)
 Memory = Annotated[
     float | None, typer.Option(min=0.25, help="address-space limit of the child process, in GiB")
 ]
-
-
-def _inspect(
-    model: Model,
-    target: Target = "generic",
-    timeout: Timeout = None,
-    memory: Memory = None,
-    as_json: Json = False,
-) -> None:
-    """List a model's transposed convolutions, what would happen to each, and why."""
-    from ..convert import api
-    from .account import print_report
-
-    report = api.report(model, target, timeout=timeout, memory=memory)
-    if as_json:
-        return print_json(**report.to_dict())
-    print_report(report)
 
 
 def _convert(
@@ -284,4 +267,4 @@ def _speedup(row: Mapping[Hashable, Any]) -> str:
     return f"{row['speedup']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
-VERBS = (_inspect, _convert, _verify, _bench)
+VERBS = (_convert, _verify, _bench)

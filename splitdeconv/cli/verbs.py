@@ -7,7 +7,7 @@ import typer
 
 from .. import __version__
 from ..errors import suggestion
-from . import convert, export, plan, processor, simulate, sweep, tune
+from . import convert, export, inspect, plan, processor, simulate, sweep, tune
 from .flags import Verb, Verbs
 from .show import echo
 
@@ -67,6 +67,6 @@ def _main(
 ) -> None: ...
 
 
-_MODULES = (convert, tune, export, plan, processor, simulate, sweep)
+_MODULES = (inspect, convert, tune, export, plan, processor, simulate, sweep)
 for verb in (verb for module in _MODULES for verb in module.VERBS):
     app.command(verb.__name__.strip("_"), cls=_Verb)(verb)

@@ -262,19 +262,13 @@ def _notes(target: Target, sites: Sequence[Site], model: Model) -> tuple[str, ..
             f"{target.name} supports {supported}; the model computes in {', '.join(odd)} "
             f"({target.types_source})"
         )
-    if target.static_shapes is True and any(_is_dynamic(site) for site in sites):
+    if target.static_shapes is True and any(site.is_dynamic for site in sites):
         advice = input_shapes.advice(inputs)
         way = {None: "", input_shapes.STATIC_BATCH: f"; {advice} fixes the batch"}.get(
             advice, f"; {advice} fixes them"
         )
         notes.append(f"{target.name} needs fixed shapes ({target.static_source}){way}")
     return tuple(notes)
-
-
-def _is_dynamic(site: Site) -> bool:
-    return site.batch is None or (
-        site.axes is not None and any(axis.n is None for axis in site.axes)
-    )
 
 
 def _size(data: ModelData, outside: int = 0) -> int | None:

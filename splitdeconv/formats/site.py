@@ -107,6 +107,11 @@ class Site:
             return "its sizes are only known at run time (--input-shape fixes them)"
         return None
 
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the batch or a length is only known at run time."""
+        return self.batch is None or any(axis.n is None for axis in self.axes or ())
+
     def _known(self, part: _Part | None, what: str) -> _Part:
         if part is None:
             raise SplitDeconvError(
