@@ -1,4 +1,4 @@
-"""The built wheel in an environment that holds nothing else, used away from the checkout."""
+"""The distributions, and the wheel in an environment of its own, used away from the checkout."""
 
 import json
 import os
@@ -6,7 +6,11 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
+from email.parser import BytesParser
+from email.policy import default as policy
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -16,6 +20,15 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 0.3  # what `import splitdeconv` may take
+
+TOP = (
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "LICENSE",
+    "MANIFEST.in",
+    "README.md",
+    "pyproject.toml",
+)
 
 USE = """\
 import importlib.util, json, sys, time
@@ -50,27 +63,24 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy, so that nothing left over in the checkout gets into it."""
+def built(tmp_path_factory):
+    """Both distributions, built from a copy, so that nothing left over in the checkout gets in."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in TOP:
         shutil.copy(ROOT / name, source)
-    shutil.copytree(
-        ROOT / "splitdeconv", source / "splitdeconv", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        source / "dist",
-        source,
-    ]
+    for name in ("splitdeconv", "tests"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    # The wheel is built from the source distribution, as a release is.
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", source / "dist", source]
     subprocess.run(command, check=True, capture_output=True)
-    (built,) = (source / "dist").glob("splitdeconv-*-py3-none-any.whl")
-    return built
+    return source / "dist"
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    (path,) = built.glob("splitdeconv-*-py3-none-any.whl")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +146,31 @@ def test_the_wheel_holds_every_file_of_the_package_but_those_of_study(wheel):
         "splitdeconv/pretrained/registry.yaml",
     } <= packed
     assert "splitdeconv/toolchains/edgetpu/reference/published_edge_tpu.csv" in packed
+
+
+def test_the_source_distribution_holds_the_package_and_its_documents(wheel, built):
+    (path,) = built.glob("splitdeconv-*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {each.name.partition("/")[2] for each in archive.getmembers() if each.isfile()}
+    package = {name for name in names if name.startswith("splitdeconv/")}
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert package == packed
+    others = {name for name in names - package if not name.startswith("splitdeconv.egg-info/")}
+    assert others == {*TOP, "PKG-INFO", "setup.cfg"}
+
+
+def test_the_package_index_is_told_what_it_shows(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    told = BytesParser(policy=policy).parsebytes(archive.read(name))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert told["Description-Content-Type"] == "text/markdown"
+    assert told.get_payload(decode=True).decode() == (ROOT / "README.md").read_text()
+    assert (told["Name"], told["Version"]) == ("splitdeconv", project["version"])
+    assert (told["Summary"], told["License-Expression"]) == (project["description"], "Apache-2.0")
+    assert set(told["Requires-Python"].split(",")) == set(project["requires-python"].split(","))
+    assert set(told.get_all("Provides-Extra")) == set(project["optional-dependencies"])
+    assert f"Repository, {project['urls']['Repository']}" in told.get_all("Project-URL")
 
 
 def test_an_installed_wheel_imports_quickly_and_lazily(python, used):
