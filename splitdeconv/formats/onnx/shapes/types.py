@@ -175,12 +175,19 @@ def _bare(model: ModelProto) -> ModelProto:
 
 def _forget(scope: Scope) -> None:
     """Remove what may not hold: declared shapes, and defaults that a caller may replace."""
-    for value in declared(scope.graph)[_inputs(scope) :]:
-        if value.type.HasField("tensor_type"):
-            value.type.tensor_type.ClearField("shape")
     for index in reversed(range(len(getattr(scope.graph, "initializer", ())))):
         if scope.graph.initializer[index].name in _defaults(scope):
             del scope.graph.initializer[index]
+    constants = {tensor.name: tensor.dims for tensor in getattr(scope.graph, "initializer", ())}
+    for value in declared(scope.graph)[_inputs(scope) :]:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
+            # Up to onnx 1.23, inference overlooks the values of a constant that has no shape here.
+            if value.name in constants:
+                shape = value.type.tensor_type.shape
+                shape.SetInParent()
+                for n in constants[value.name]:
+                    shape.dim.add(dim_value=n)
 
 
 def _inputs(scope: Scope) -> int:

@@ -63,3 +63,29 @@ def test_an_operator_of_unknown_size_leaves_the_shapes_of_others_known():
     (known,) = known_types(source, scopes(source))
     assert known["narrow"] == (1, (2, 3, 4, 2))
     assert known["up"] == (1, (2, 2, 8, 6))
+
+
+@pytest.mark.parametrize("declared", [[], ["starts", "ends", "axes", "steps", "scalar"]])
+@pytest.mark.parametrize("shaped", [False, True])
+def test_constants_are_read_whether_they_are_declared_or_not(declared, shaped):
+    """PyTorch's exporter declares them; without a shape there, inference reads other axes."""
+    nodes = [
+        node("ConvTranspose", ["x", "w"], "up", strides=[2, 2]),
+        node("Slice", ["up", "starts", "ends", "axes", "steps"], "cut"),
+        node("Mul", ["cut", "scalar"], "scaled"),
+        node("Concat", ["scaled", "cut"], "y", axis=1),
+    ]
+    one = {name: np.int64([n]) for name, n in (("starts", 2), ("axes", 3), ("steps", 1))}
+    stored = {"w": W, "ends": np.int64([2**63 - 1]), "scalar": np.float32(-3), **one}
+    source = model(nodes, [value("x", "f", X.shape)], [value("y", "f", [None] * 4)], stored)
+    expected = run(source, {"x": X})[0]
+    assert expected.shape == (2, 4, 10, 4)
+    for constant in source.graph.initializer:
+        if constant.name in declared:
+            shape = list(constant.dims) if shaped else None
+            kind = helper.make_tensor_value_info(constant.name, constant.data_type, shape)
+            source.graph.value_info.append(kind)
+    cut = known_types(source, scopes(source))[0]["cut"]
+    assert cut == (onnx.TensorProto.FLOAT, (2, 2, 10, 4))
+    changed = convert(source)
+    np.testing.assert_allclose(run(changed, {"x": X})[0], expected, rtol=0, atol=1e-5)
