@@ -68,7 +68,7 @@ endif
 endif
 
 .PHONY: executed
-.PHONY: FORCE help setup data test test-all test-lowest test-torch test-lab lint lab reproduce site bench measure edge-tpu peers backends lock clean
+.PHONY: FORCE help setup data test test-all test-lowest test-torch test-lab lint lab reproduce site bench measure edge-tpu peers backends survey lock clean
 
 help: ## Print this help
 	@echo "usage: make [-j] TARGET [QUICK=1] [PYTHON=python3.12] [ENVIRONMENT=DIR]"; echo
@@ -251,6 +251,19 @@ $(BACKENDS)/.installed: tools/backends/requirements.txt $(TORCH)/.installed
 
 backends: $(BACKENDS)/.installed ## Ask back ends of PyTorch for the layers of data/reference/refused.csv, into data/measured
 	@$(BACKENDS)/bin/python -m tools.backends
+
+# The libraries that define published networks live on top of build/torch as well.
+SURVEY := build/survey
+
+$(SURVEY)/.installed: tools/survey/requirements.txt $(TORCH)/.installed
+	@echo "Installing libraries of networks into $(SURVEY); this takes a minute."
+	@$(TORCH)/bin/python -m tools.layered $(SURVEY)
+	@$(SURVEY)/bin/python -m pip install --quiet --disable-pip-version-check --no-user \
+	    -r tools/survey/requirements.txt
+	@touch $@
+
+survey: $(SURVEY)/.installed $(DATA) ## Convert and time the networks of benchmarks/networks.yaml, into data/measured; resumable
+	@$(SURVEY)/bin/python -m tools.survey $(SURVEY_ARGS)
 
 # ---- upkeep ---------------------------------------------------------------------------------------------------------
 

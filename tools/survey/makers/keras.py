@@ -1,0 +1,83 @@
+"""Files of Keras models: .keras, and TensorFlow's converter with its kinds of quantization."""
+
+import warnings
+
+import numpy as np
+
+from ..inputs import draw
+from ..networks import NETWORKS
+from . import SAMPLES, Made
+
+
+def make(entry, folder):
+    """Write one file of a Keras network; the expected outputs are those of the model."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = NETWORKS[entry.make.split(":")[1]](**entry.config)
+    _spread(model)
+    ((name, spec),) = entry.inputs.items()
+    values = {name: draw(spec, name, SAMPLES)}
+    expected = np.stack([keras.ops.convert_to_numpy(model(x)) for x in values[name]])
+    kind = entry.export.split()
+    path = folder / f"{entry.name}.{kind[0]}"
+    if kind[0] == "keras":
+        model.save(path)
+    elif kind[0] == "onnx":
+        model.export(path, format="onnx", verbose=False)
+    else:
+        path.write_bytes(_converted(model, kind[1:], values))
+    if kind == ["tflite", "int8"]:
+        values, expected = _quantized(path, values), None
+    return Made(path, values, expected, f"keras {keras.__version__}")
+
+
+def _converted(model, kind, values):
+    """The bytes of a .tflite file."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if kind:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == ["float16"]:
+        converter.target_spec.supported_types = [tf.float16]
+    elif kind in (["int8"], ["int16x8"]):
+        sets = tf.lite.OpsSet
+        wide = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
+        only = getattr(sets, wide if kind == ["int16x8"] else "TFLITE_BUILTINS_INT8")
+        converter.target_spec.supported_ops = [only]
+        count = len(next(iter(values.values())))
+        converter.representative_dataset = lambda: (
+            {k: v[n] for k, v in values.items()} for n in range(count)
+        )
+        if kind == ["int8"]:
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow's, on statistics that it gathers itself
+        return converter.convert()
+
+
+def _quantized(path, values):
+    """Inputs of a file whose inputs are quantized, too."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    about = Interpreter(str(path)).get_signature_runner().get_input_details()
+    made = {}
+    for name, value in values.items():
+        scale, zero = about[name]["quantization"]
+        made[name] = np.clip(np.round(value / scale) + zero, -128, 127).astype(np.int8)
+    return made
+
+
+def _spread(model):
+    """Give normalizations statistics and scales that differ, as training does."""
+    import keras
+
+    random = np.random.default_rng(0)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            shape = layer.moving_mean.shape
+            layer.moving_mean.assign(random.normal(0, 0.1, shape))
+            layer.moving_variance.assign(random.uniform(0.5, 1.5, shape))
+            layer.gamma.assign(random.uniform(0.5, 1.5, shape))
+            layer.beta.assign(random.normal(0, 0.1, shape))
