@@ -13,8 +13,9 @@ from typing import Any
 
 #: Operators by which a graph computes tensors and sizes. Others read files, or call what they get.
 _TARGETS = re.compile(
-    r"torch\.ops\.(aten|prims|quantized|quantized_decomposed|torchvision)\.(?!from_file)(?!__)\w+"
-    r"\.(?!__)\w+|torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan|associative_scan"
+    r"torch\.ops\.(aten|prims|quantized|quantized_decomposed|torchvision)\."
+    r"(__i?(and|or|xor|lshift|rshift)__|(?!from_file)(?!__)\w+)\.(?!__)\w+"
+    r"|torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan|associative_scan"
     r"|wrap_with_set_grad_enabled|wrap_with_autocast|auto_functionalized|auto_functionalized_v2"
     r"|flex_attention|hints_wrapper|invoke_subgraph)|torch\.sym_\w+|math\.(?!__)\w+"
     r"|_operator\.(add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|xor"
