@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import pickle
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -14,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import SplitDeconvError
 from ....extras import require
-from ...recognition import archives
-from . import members, vet
-from .refusals import damaged, refuse
+from . import members, samples, vet
+from .refusals import damaged
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -41,13 +39,13 @@ def load(data: bytes | Path, where: str) -> ExportedProgram:
     try:
         with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
             held = members.read(archive, where)
-        held = vet.checked(held, where)
-        _check_samples(held, where)
+        held = _rewritten(vet.checked(held, where), where)
         # torch.export.load would hide why a file cannot be read, and read it in older ways.
         package = require("torch.export.pt2_archive._package", "torch")
         with _quietly():
             programs = package.load_pt2(held.packed()).exported_programs
         program: ExportedProgram = next(iter(programs.values()))
+        _check_tensors(program, where)
         return program
     except SplitDeconvError:
         raise
@@ -66,16 +64,39 @@ def save(program: ExportedProgram) -> bytes:
     return buffer.getvalue()
 
 
-def _check_samples(held: members.Members, where: str) -> None:
-    """Refuse example inputs other than tensors and numbers, which PyTorch would unpickle."""
-    torch = require("torch", "torch")
-    for name, content in held.data.items():
-        if not name.startswith("data/sample_inputs/") or not content:
+def _rewritten(held: members.Members, where: str) -> members.Members:
+    """The members with the example inputs written anew."""
+    return members.Members(
+        {
+            name: samples.rewritten(content, where, name)
+            if name.startswith("data/sample_inputs/")
+            else content
+            for name, content in held.data.items()
+        }
+    )
+
+
+def _check_tensors(program: ExportedProgram, where: str) -> None:
+    """Refuse a program whose graph speaks of other tensors than are stored."""
+    stored = {**program.state_dict, **program.constants}
+    kinds = ("inputs_to_parameters", "inputs_to_buffers", "inputs_to_lifted_tensor_constants")
+    names: dict[str, str] = {}
+    for kind in kinds:
+        names |= getattr(program.graph_signature, kind)
+    for node in program.graph.nodes:
+        tensor = stored.get(names.get(node.name, ""))
+        meant = node.meta.get("val")
+        if node.op != "placeholder" or tensor is None or meant is None:
             continue
-        try:
-            torch.load(io.BytesIO(content), weights_only=True)
-        except (pickle.UnpicklingError, *archives.BROKEN) as error:
-            raise refuse(where, name, f"a pickle: {error}") from None
+        if (tensor.shape, tensor.dtype) != (meant.shape, meant.dtype):
+            got = f"{list(tensor.shape)} of {tensor.dtype} is stored"
+            raise damaged(
+                where,
+                ValueError(
+                    f"the graph reads {names[node.name]} as {list(meant.shape)} of {meant.dtype}, "
+                    f"and {got}"
+                ),
+            )
 
 
 @contextmanager

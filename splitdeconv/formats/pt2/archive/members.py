@@ -74,6 +74,9 @@ def read(archive: zipfile.ZipFile, where: str) -> Members:
             got = "a pickle" if pickled else "a member that PyTorch does not write"
             raise refuse(where, item.filename, got)
         seen.add(name.casefold())
+        if item.compress_type != zipfile.ZIP_STORED:
+            # PyTorch compresses nothing; a few bytes could stand for more than there is memory.
+            raise damaged(where, ValueError(f"the member {item.filename} is compressed"))
         try:
             data[name] = archive.read(item)
         except archives.BROKEN as error:

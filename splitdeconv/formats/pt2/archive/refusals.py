@@ -1,4 +1,4 @@
-"""The two errors for .pt2 files that are not read."""
+"""The errors for .pt2 files that are not read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from ....errors import SplitDeconvError, one_line, shown
 from ...recognition import recipes
 
 
-def damaged(where: str, error: Exception) -> SplitDeconvError:
+def damaged(where: str, error: BaseException) -> SplitDeconvError:
     """The error for an archive that cannot be read."""
+    while error.__cause__ is not None:  # PyTorch wraps errors in prints of the whole node
+        error = error.__cause__
     return SplitDeconvError(
         "the .pt2 file cannot be read",
         where=where,
@@ -26,4 +28,16 @@ def refuse(where: str, place: str, got: str) -> SplitDeconvError:
         got=shown(got),
         fix="export the model anew on your own machine: "
         "torch.export.save(torch.export.export(model, inputs), 'model.pt2')",
+    )
+
+
+def foreign(where: str, place: str, got: str) -> SplitDeconvError:
+    """The error for an operator that is not called."""
+    return SplitDeconvError(
+        "the .pt2 file calls an operator that is not read from files",
+        where=f"{where}, {place}",
+        expected="operators of PyTorch's own libraries that compute, and check what they get",
+        got=shown(got),
+        fix="run program.run_decompositions() before saving, or convert the program or the module "
+        "itself in Python",
     )

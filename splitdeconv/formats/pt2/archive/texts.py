@@ -1,4 +1,4 @@
-"""Which texts of a .pt2 archive are data: names, operators, expressions and structures.
+"""Which texts of a .pt2 archive are data: names, expressions, structures and remarks.
 
 Some of them PyTorch evaluates, or writes into source code, so they may be made of known parts only.
 """
@@ -11,17 +11,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-#: Operators by which a graph computes tensors and sizes. Others read files, or call what they get.
-_TARGETS = re.compile(
-    r"torch\.ops\.(aten|prims|quantized|quantized_decomposed|torchvision)\."
-    r"(__i?(and|or|xor|lshift|rshift)__|(?!from_file)(?!__)\w+)\.(?!__)\w+"
-    r"|torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan|associative_scan"
-    r"|wrap_with_set_grad_enabled|wrap_with_autocast|auto_functionalized|auto_functionalized_v2"
-    r"|flex_attention|hints_wrapper|invoke_subgraph)|torch\.sym_\w+|math\.(?!__)\w+"
-    r"|_operator\.(add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|xor"
-    r"|not_|lshift|rshift|getitem)",
-    re.ASCII,
-)
 #: What expressions of sizes are made of, as SymPy writes them.
 _EXPRESSIONS = frozenset(
     (
@@ -37,6 +26,8 @@ _EXPRESSIONS = frozenset(
     )
 )
 _SYMBOL = re.compile(r"[a-z]{1,3}\d{1,6}", re.ASCII)
+# In quotes, SymPy names symbols and writes decimal numbers.
+_QUOTED = re.compile(rf"{_SYMBOL.pattern}|-?\d{{1,30}}(\.\d{{1,30}})?(e[+-]?\d{{1,3}})?", re.ASCII)
 #: Parts of an expression that do nothing by themselves.
 _PLAIN = (
     *(ast.Expression, ast.expr_context, ast.keyword, ast.operator, ast.unaryop, ast.boolop),
@@ -56,20 +47,39 @@ _CONTAINERS = frozenset(
         *("collections.OrderedDict", "collections.deque", "collections.namedtuple"),
     )
 )
+# The greatest expression that is read: PyTorch's own have tens of parts. SymPy multiplies powers,
+# and compares every pair of arguments of Max and Min.
+_LONGEST, _MOST_PARTS, _MOST_ARGUMENTS, _MOST_EXTREMES = 20_000, 2_000, 64, 12
+_HIGHEST, _PRECISE = 12, 64
+_RAISE = frozenset({"Pow", "PowByNatural", "FloatPow", "LShift", "RShift", "Float", "RoundDecimal"})
+_EXTREMES = frozenset({"Max", "Min"})
 _DEEPEST = 200
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # Without what ends a literal or a line.
 _TEXT = re.compile(r"[^\"'\\\x00-\x1f\x7f-\x9f\u2028\u2029]*")
 _STACK = re.compile(r"[^\"\\\x00-\x1f\x7f-\x9f\u2028\u2029]*")
-_SOURCE = re.compile(r"\w+,(?!\w*__)[\w.]+(;\w+,(?!\w*__)[\w.]+)*", re.ASCII)
+# Only the functions and modules that PyTorch itself remarks on.
+_FUNCTION = r"(torch\.(nn|_C|ops)(\.(?!__)\w+)+|torch\.[a-z_]+|(_operator|math)\.(?!__)\w+)"
+_SOURCE = re.compile(rf"\w+,{_FUNCTION}(;\w+,{_FUNCTION})*", re.ASCII)
+_BRACKETS = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
 _STORED = re.compile(r"(weight|tensor)_\d+", re.ASCII)
-# The keys of a structure may become the names of arguments.
-_KEY = re.compile(r"[\w .-]*", re.ASCII)
+# Keys of dictionaries are written between quotes.
+_KEY = re.compile(r"[\w .:/@#+~-]*", re.ASCII)
+
+
+def is_quoted(text: str) -> bool:
+    """Whether a text is printed on one line; where it stands, PyTorch quotes it as it must."""
+    return len(text) <= _LONGEST and text.isprintable()
 
 
 def is_name(text: str) -> bool:
     """Whether a text can name a node or an argument, and be nothing else in source code."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_key(text: str) -> bool:
+    """Whether a text can be the key of a dictionary, written between any quotes."""
+    return _KEY.fullmatch(text) is not None
 
 
 def is_text(text: str) -> bool:
@@ -82,6 +92,14 @@ def is_stack(text: str) -> bool:
     return _STACK.fullmatch(text) is not None
 
 
+def is_module_stack(text: str) -> bool:
+    """Whether a text is the places of modules: key, path and type of each."""
+    outside = text
+    while (rest := _BRACKETS.sub("", outside)) != outside:
+        outside = rest
+    return is_stack(text) and all(one.count(",") == 2 for one in outside.split(";"))
+
+
 def is_source(text: str) -> bool:
     """Whether a text names nodes and functions, which are looked up and not called."""
     return _SOURCE.fullmatch(text) is not None
@@ -90,11 +108,6 @@ def is_source(text: str) -> bool:
 def is_stored(text: str) -> bool:
     """Whether a text names a member that holds a tensor's bytes, and not a pickle."""
     return _STORED.fullmatch(text) is not None
-
-
-def is_operator(text: str) -> bool:
-    """Whether a text is the name of an operator without side effects."""
-    return _TARGETS.fullmatch(text) is not None
 
 
 def is_size(text: str) -> bool:
@@ -107,6 +120,11 @@ def is_guard(text: str) -> bool:
     return _computes(text, _is_part_of_guard)
 
 
+def rewritten(text: str) -> str:
+    """An expression, written anew: without remarks, line ends and spellings of its author."""
+    return ast.unparse(ast.parse(text, mode="eval"))
+
+
 def is_structure(text: str) -> bool:
     """Whether a text describes tuples, lists and dictionaries with plain keys."""
     try:
@@ -114,6 +132,23 @@ def is_structure(text: str) -> bool:
         return type(protocol) is int and _is_container(tree)
     except (ValueError, TypeError, RecursionError):
         return False
+
+
+def is_input_structure(text: str) -> bool:
+    """Whether a text describes positional arguments and others, whose names may become code."""
+    if not is_structure(text):
+        return False
+    children = json.loads(text)[1]["children_spec"]
+    named = [child for child in children if child["type"] == "builtins.dict"]
+    return all(map(is_name, (key for child in named for key in _keys(child["context"]))))
+
+
+def _keys(context: Any) -> list[str]:
+    try:
+        keys = json.loads(context)
+    except (ValueError, TypeError, RecursionError):
+        return [str(context)]
+    return list(map(str, keys if isinstance(keys, list) else [keys]))
 
 
 def _is_container(tree: Any, depth: int = 0) -> bool:
@@ -143,12 +178,58 @@ def _is_context(context: Any) -> bool:
 
 
 def _computes(text: str, allows: Callable[[ast.AST], bool]) -> bool:
-    """Whether a text is one Python expression of which every part is allowed."""
+    """Whether a text is one Python expression of which every part is allowed and small."""
+    if len(text) > _LONGEST:
+        return False
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         return False
-    return all(isinstance(node, _PLAIN) or allows(node) for node in ast.walk(tree))
+    parts = list(ast.walk(tree))
+    fits = all(isinstance(part, _PLAIN) or allows(part) for part in parts)
+    # Others would write it between double quotes.
+    return fits and len(parts) <= _MOST_PARTS and all(map(_is_small, parts)) and _stays(tree)
+
+
+def _stays(tree: ast.Expression) -> bool:
+    return is_stack(ast.unparse(tree))
+
+
+def _is_small(node: ast.AST) -> bool:
+    """Whether a part takes little work, whatever its value: no powers of powers, no long lists."""
+    if isinstance(node, ast.keyword):
+        return isinstance(node.value, ast.Constant) and _is_at_most(node.value.value, _PRECISE)
+    raises = _raises(node)
+    if isinstance(node, ast.BinOp):
+        return not raises or (
+            _is_exponent(node.right) and not any(map(_raises, ast.walk(node.left)))
+        )
+    if isinstance(node, ast.Call):
+        if raises:
+            inner = (part for given in node.args[:1] for part in ast.walk(given))
+            return all(map(_is_exponent, node.args[1:])) and not any(map(_raises, inner))
+        called = getattr(node.func, "id", "")
+        return len(node.args) <= (_MOST_EXTREMES if called in _EXTREMES else _MOST_ARGUMENTS)
+    return True
+
+
+def _raises(node: ast.AST) -> bool:
+    """Whether a part is a power, a shift, or a number of some precision."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Pow | ast.LShift | ast.RShift)
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") in _RAISE
+
+
+def _is_exponent(node: ast.AST) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        return _is_exponent(node.operand)
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Integer":
+        return all(map(_is_exponent, node.args))
+    return isinstance(node, ast.Constant) and _is_at_most(node.value, _HIGHEST)
+
+
+def _is_at_most(value: object, most: int) -> bool:
+    return type(value) in (bool, int) and isinstance(value, int) and value <= most
 
 
 def _is_part_of_size(node: ast.AST) -> bool:
@@ -157,7 +238,8 @@ def _is_part_of_size(node: ast.AST) -> bool:
     if isinstance(node, ast.Name):
         return node.id in _EXPRESSIONS or _SYMBOL.fullmatch(node.id) is not None
     return isinstance(node, ast.Constant) and (
-        not isinstance(node.value, str) or _SYMBOL.fullmatch(node.value) is not None
+        _is_number(node.value)
+        or (isinstance(node.value, str) and _QUOTED.fullmatch(node.value) is not None)
     )
 
 
@@ -170,5 +252,14 @@ def _is_part_of_guard(node: ast.AST) -> bool:
     if isinstance(node, ast.Name):
         return node.id in {"L", "math", "torch", *_GUARD_CALLS}
     if isinstance(node, ast.Constant):
-        return not isinstance(node.value, str) or node.value.isidentifier()
+        return _is_number(node.value) or (
+            isinstance(node.value, str) and _KEY.fullmatch(node.value) is not None
+        )
     return isinstance(node, ast.Subscript)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a literal is a number of a size that lengths have; bytes and the like are none."""
+    if type(value) is int:
+        return abs(value) <= 1 << 64
+    return value is None or type(value) in (bool, float)

@@ -19,19 +19,33 @@ from typing import Any
 
 from ....errors import SplitDeconvError
 from ....extras import require
-from . import texts
+from . import devices, operators, payloads, texts
 from .members import Members
-from .refusals import damaged, refuse
+from .refusals import damaged, foreign, refuse
 
-#: A rule says whether a text is data, and what an error calls its place.
-Rule: typing.TypeAlias = "tuple[Callable[[str], bool], str]"
 
-_NAME: Rule = texts.is_name, "a name"
-_TEXT: Rule = texts.is_text, "a text"
-_PATH: Rule = texts.is_text, "the name of a module or a tensor"
-_OPERATOR: Rule = texts.is_operator, "an operator"
-_SIZE: Rule = texts.is_size, "an expression of a size"
-_NEVER: Rule = (lambda _: False), "an object of another library"
+class Rule(typing.NamedTuple):
+    """Which texts are data in some place.
+
+    Args:
+        allows: whether a text is.
+        what: what an error calls the place.
+        anew: writes the text as PyTorch will be given it.
+    """
+
+    allows: Callable[[str], bool]
+    what: str
+    anew: Callable[[str], str] = str
+
+
+_NAME = Rule(texts.is_name, "a name")
+_TEXT = Rule(texts.is_text, "a text")
+_QUOTED = Rule(texts.is_quoted, "a text")
+_PATH = Rule(texts.is_text, "the name of a module or a tensor")
+_OPERATOR = Rule(operators.is_operator, "an operator")
+_SIZE = Rule(texts.is_size, "an expression of a size", texts.rewritten)
+_GUARD = Rule(texts.is_guard, "a condition on inputs", texts.rewritten)
+_NEVER = Rule(lambda _: False, "an object of another library")
 #: By class and field of PyTorch's schema; names elsewhere.
 _RULES: dict[tuple[str, str], Rule] = {
     ("Argument", "as_operator"): _OPERATOR,
@@ -40,19 +54,19 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("BufferMutationSpec", "buffer_name"): _PATH,
     ("ConstantValue", "as_string"): _TEXT,
     ("CustomObjArgument", "class_fqn"): _NEVER,
-    ("ExportedProgram", "guards_code"): (texts.is_guard, "a condition on inputs"),
+    ("ExportedProgram", "guards_code"): _GUARD,
     ("ExportedProgram", "torch_version"): _TEXT,
     ("GradientToParameterSpec", "parameter_name"): _PATH,
     ("InputToBufferSpec", "buffer_name"): _PATH,
     ("InputToParameterSpec", "parameter_name"): _PATH,
     ("InputToTensorConstantSpec", "tensor_constant_name"): _PATH,
     ("ModuleCallEntry", "fqn"): _PATH,
-    ("ModuleCallSignature", "in_spec"): (texts.is_structure, "a structure of inputs or outputs"),
-    ("ModuleCallSignature", "out_spec"): (texts.is_structure, "a structure of inputs or outputs"),
-    ("NamedArgument", "name"): (lambda text: not text or texts.is_name(text), "a name"),
+    ("ModuleCallSignature", "in_spec"): Rule(texts.is_input_structure, "a structure of inputs"),
+    ("ModuleCallSignature", "out_spec"): Rule(texts.is_structure, "a structure of outputs"),
+    ("NamedArgument", "name"): Rule(lambda text: not text or texts.is_name(text), "a name"),
     ("Node", "target"): _OPERATOR,
     ("ParameterMutationSpec", "parameter_name"): _PATH,
-    ("PayloadMeta", "path_name"): (texts.is_stored, "a pickle"),
+    ("PayloadMeta", "path_name"): Rule(texts.is_stored, "a pickle"),
     ("SymExpr", "expr_str"): _SIZE,
 }
 #: Likewise for the keys of dictionaries.
@@ -63,7 +77,7 @@ _KEYS: dict[tuple[str, str], Rule] = {
 }
 #: What is kept of the remarks on a node; none of it becomes code.
 _REMARKS: dict[str, Callable[[str], bool]] = {
-    "nn_module_stack": texts.is_stack,
+    "nn_module_stack": texts.is_module_stack,
     "source_fn_stack": texts.is_source,
     "stack_trace": lambda _: True,
     "torch_fn": texts.is_text,
@@ -90,6 +104,10 @@ def checked(members: Members, where: str) -> Members:
     for name, kind in kinds.items():
         try:
             tree = _Walk(vars(schema), where, name).value(kind, json.loads(data[name]))
+            if kind is schema.PayloadConfig:
+                folder = name.rpartition("/")[0] + "/"
+                held = {n.removeprefix(folder): len(d) for n, d in members.data.items()}
+                payloads.check(tree["config"], held)
         except SplitDeconvError:
             raise
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -110,6 +128,7 @@ class _Walk:
     def __init__(self, names: dict[str, Any], where: str, member: str) -> None:
         self._names, self._where, self._member = names, where, member
         self._depth = 0
+        self._quoted = False  # whether PyTorch writes the texts here as literals of its own
         self._fields: dict[type, dict[str, Any]] = {}
 
     def value(self, kind: Any, value: Any, place: tuple[str, str] = ("", "")) -> Any:
@@ -161,22 +180,32 @@ class _Walk:
             raise ValueError(f"{kind.__name__}: expected one of its kinds, got {list(value)[:3]}")
         if kind.__name__ == "PayloadMeta" and value.get("use_pickle") is not False:
             raise refuse(self._where, self._member, "a pickle")
+        if kind.__name__ == "Device":
+            devices.check(self._text(value.get("type"), _NAME), self._where)
         self._depth += 1
         if self._depth > _DEEPEST:
             raise refuse(self._where, "the program", "a structure that is too deep")
+        outside = self._quoted
+        # Arguments of operators become literals; inputs and outputs of graphs become code.
+        self._quoted = kind.__name__ == "NamedArgument" or (outside and kind.__name__ != "Graph")
         made = {
             name: self.value(inner, value[name], (kind.__name__, name))
             for name, inner in fields.items()
             if name in value
         }
+        self._quoted = outside
         self._depth -= 1
         return made
 
     def _text(self, text: Any, rule: Rule) -> str:
-        allows, what = rule
-        if not isinstance(text, str) or not allows(text):
-            raise refuse(self._where, f"{self._member}, {what}", str(text))
-        return text
+        if rule is _TEXT and self._quoted:
+            rule = _QUOTED
+        if isinstance(text, str) and rule.allows(text):
+            return rule.anew(text)
+        place = f"{self._member}, {rule.what}"
+        if rule is _OPERATOR and isinstance(text, str) and operators.is_named(text):
+            raise foreign(self._where, place, text)
+        raise refuse(self._where, place, str(text))
 
 
 def _remarks(value: dict[str, Any]) -> dict[str, str]:
