@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+# Keras finds the twins, which converted files name, only once they are registered.
+from ... import layers as layers
 from ...errors import SplitDeconvError
 from ...extras import require
 from . import sparing

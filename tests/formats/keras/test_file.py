@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from keras.src.saving import saving_lib
 
+import splitdeconv as sd
 from splitdeconv.formats.keras import file as keras_file
 from splitdeconv.formats.keras.model import KerasModel, to_bytes
 from tests.formats.keras.files import added, function, member, replaced, small, with_lambda
@@ -265,3 +268,17 @@ def test_every_declared_floor_of_keras_is_the_one_that_is_checked():
     }.items():
         text = (ROOT / path).read_text()
         assert re.search(rf"^ *{re.escape(spelled)}\b", text, re.MULTILINE), path
+
+
+@pytest.mark.slow
+def test_a_converted_file_loads_in_a_process_that_has_not_imported_the_twins(tmp_path):
+    converted = sd.convert(sequential(), verify=False)
+    path = converted.save(tmp_path / "converted.keras")
+    script = (
+        "import sys; from pathlib import Path; from splitdeconv.formats.keras.file import load; "
+        "print(*(type(one).__module__ for one in load(Path(sys.argv[1]).read_bytes()).layers))"
+    )
+    command = [sys.executable, "-c", script, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "splitdeconv.layers" in done.stdout.split()
