@@ -168,6 +168,20 @@ def test_odd_names_are_names(runner, name):
     assert not (runner.workspace / "ran").exists()
 
 
+@pytest.mark.parametrize("name", ["a[1].onnx", "what?.onnx", "*.onnx", "{a,b}.onnx", "a]b.onnx"])
+def test_a_name_that_is_also_a_glob_is_taken_by_its_name(runner, name):
+    runner.files(name, "a1.onnx", "whats.onnx", "@")
+    assert runner.check(name) == (0, "", [name])
+    assert runner.check(f"{name}\n@\n{name}") == (0, "", [name, "@"])
+
+
+def test_a_file_is_checked_once(runner):
+    runner.files("a.onnx", "b.onnx", *ODD)
+    code, out, files = runner.check("b.onnx\n*.onnx\n./*.onnx\n**/*.onnx")
+    assert (code, out, files[0]) == (0, "", "b.onnx")
+    assert sorted(files) == sorted(["a.onnx", "b.onnx", *ODD])
+
+
 @pytest.mark.parametrize(
     ("models", "message"),
     [
@@ -176,6 +190,11 @@ def test_odd_names_are_names(runner, name):
         ("missing.onnx", "no file matches missing.onnx"),
         ("folder", "no file matches folder"),
         ("$(touch ran)", "no file matches $(touch ran)"),
+        (
+            "{a,b}.onnx",
+            "no file matches {a,b}.onnx\nbraces are not expanded: give each alternative a line of "
+            "its own",
+        ),
         ("", "the input models is empty"),
         (" \n\n", "the input models is empty"),
     ],
