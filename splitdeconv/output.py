@@ -2,14 +2,18 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .atomic import replacing
 from .errors import SplitDeconvError
 
 
-def check(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def check(
+    path: str | os.PathLike[str],
+    overwrite: bool = False,
+    read: Iterable[str | os.PathLike[str]] = (),
+) -> Path:
     """Refuse an output path that cannot be written, before any work is spent on it.
 
     Only a regular file is ever replaced: never a device, a pipe, a socket or a folder. A link is
@@ -18,12 +22,16 @@ def check(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     Args:
         path: the file to write.
         overwrite: whether an existing file may be replaced, or a dangling link followed.
+        read: files that are read, which are never replaced; other names among them do not count.
 
     Raises:
         SplitDeconvError: the folder is missing or read-only, or the path leads to something that
             may not be replaced.
     """
     path = Path(path)
+    if same(path, filter(os.path.exists, read)):
+        fix = "choose another name"
+        raise _refused(path, "a file of its own", "a file that is read as well", fix)
     try:
         status, target = _stat(path), Path(os.path.realpath(path))
         folder = target.parent
@@ -48,6 +56,18 @@ def check(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     if status is None and path.is_symlink() and not overwrite:
         raise _exists(path, f"a link to {target}, which does not exist")
     return path
+
+
+def same(path: str | os.PathLike[str], others: Iterable[str | os.PathLike[str]]) -> bool:
+    """Whether a path leads to one of the other files, by whatever name or link."""
+    return any(_alike(path, other) for other in others)
+
+
+def _alike(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # one of them does not exist, or not yet
+        return os.path.abspath(path) == os.path.abspath(other)
 
 
 def write(

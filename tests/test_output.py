@@ -174,3 +174,17 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
         output.write(out, write)
     assert caught.value.got == "a file that appeared meanwhile"
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"somebody else's"]
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_file_that_is_read_is_not_replaced_under_any_name(tmp_path, monkeypatch, link):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.yaml").write_text("mine")
+    link("in.yaml", "other.yaml")
+    for name in ("in.yaml", "./in.yaml", tmp_path / "in.yaml", "other.yaml"):
+        with refused(REFUSED) as caught:
+            output.check(name, overwrite=True, read=("a name", "in.yaml"))
+        assert caught.value.expected == "a file of its own"
+    assert output.check("new.yaml", read=("a name", "in.yaml")).name == "new.yaml"
+    assert output.check("a name", read=("a name", "in.yaml")).name == "a name"  # of a network
+    assert output.same("new.yaml", [tmp_path / "new.yaml"])

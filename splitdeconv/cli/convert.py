@@ -5,7 +5,6 @@ They import what converts when they run, so that other verbs need not wait for i
 
 import os
 import re
-import shlex
 from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +16,7 @@ from .. import output
 from ..core.forms import FILE_FORMS, FILE_INTERLEAVES
 from ..errors import SplitDeconvError
 from ..formats.input_shapes import LARGEST, parsed
+from ..suggested import command
 from .show import Json, echo, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def pattern(text: str) -> str:
     except re.error as error:
         raise typer.BadParameter(f"invalid regular expression {text!r}: {error}") from None
     return text
+
+
+def target_word(target: str) -> str | Path:
+    """A target as a word of a suggested command: a name, or the path of a file."""
+    return Path(target) if target.endswith((".yaml", ".yml")) else target
 
 
 Model = Annotated[
@@ -113,12 +118,12 @@ def _convert(
 ) -> None:
     """Rewrite a model's transposed convolutions as stride-1 convolutions, verified by value."""
     from ..convert import api
-    from ..convert.labels import finds, labels
+    from ..convert.labels import check_found
     from ..formats.recognition.detect import likely
     from .account import print_report
 
     shapes = parsed(input_shape or ())
-    output.check(to, overwrite)
+    output.check(to, overwrite, read=(target, inputs) if inputs else (target,))
     kind = likely(model)
     if kind is not None:
         api.check_output(to, kind.name, external_data)
@@ -139,18 +144,9 @@ def _convert(
             memory=memory,
             progress=stage,
         )
-    names = [decision.site.name for decision in result.report.decisions]
     # Fixing an input is enough reason to write the file.
-    fixes = static_batch is not None or shapes is not None
-    if layers and not fixes and not any(finds(re.compile(layers), names)):
-        raise SplitDeconvError(
-            "no transposed convolution has a name that matches --layers",
-            where=str(model),
-            expected="a regular expression that finds one of: "
-            + (", ".join(labels(names)[:8]) or "none, the model has none"),
-            got=layers,
-            fix="see splitdeconv inspect; without --layers all are converted",
-        )
+    if layers and static_batch is None and shapes is None:
+        check_found(layers, [one.site.name for one in result.report.decisions], str(model))
     result.save(to, overwrite, external_data)
     if as_json:
         return print_json(**result.report.to_dict(), output=str(to))
@@ -233,14 +229,14 @@ def _bench(
         if other is None:
             result = api.convert(model, target, inputs=inputs, **limits)
             if not result.report.converted:
-                command = ["splitdeconv", "inspect", str(model), "--target", target]
+                why = command("inspect", model, "--target", target_word(target))
                 raise SplitDeconvError(
                     f"nothing to time: the target {target} converts no layer of this model",
                     where=str(model),
                     expected="a model with a layer that the target converts, or a second model "
                     "file",
                     got="no layer that it converts",
-                    fix=f"{shlex.join(command)} gives the reasons",
+                    fix=f"{why} gives the reasons",
                 )
             # Tensors that the original keeps beside it are not found from elsewhere.
             made = result.content if result.folder is None else result.model

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from ..errors import SplitDeconvError, explain, shorten
-from .convert import Memory, Target, Timeout
+from ..suggested import command
+from .convert import Memory, Target as TargetName, Timeout, target_word
 from .show import Json, echo, print_json
 
 if TYPE_CHECKING:
     from ..convert.readiness import Obstacle
     from ..convert.report import Report
+    from ..convert.targets import Target
 
 
 class _Seen(NamedTuple):
-    """What was learnt of one model: its report and obstacles, or why it could not be read."""
+    """What was learnt of one model, or why it could not be read; without a check no obstacles."""
 
     model: Path
     report: Report | None
-    obstacles: tuple[Obstacle, ...] = ()
+    obstacles: tuple[Obstacle, ...] | None = None
     error: SplitDeconvError | None = None
 
     @property
@@ -32,9 +33,15 @@ class _Seen(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Plain, JSON-serializable values."""
         if self.report is not None:
-            return self.report.to_dict()
+            return self.report.to_dict() | self._check(self.report.target)
         parts = ("problem", "where", "expected", "got", "fix")
         return {"error": {name: getattr(self.error, name) for name in parts}}
+
+    def _check(self, target: str) -> dict[str, Any]:
+        if self.obstacles is None:
+            return {}
+        listed = [one._asdict() for one in self.obstacles]
+        return {"check": {"target": target, "passed": not listed, "obstacles": listed}}
 
 
 def _inspect(
@@ -45,7 +52,7 @@ def _inspect(
             show_default=False,
         ),
     ],
-    target: Target = "generic",
+    target: TargetName = "generic",
     check: Annotated[
         bool,
         typer.Option(
@@ -77,18 +84,18 @@ def _inspect(
             if not as_json:
                 echo(f"not inspected: {explain(error)}")
             continue
-        obstacles = readiness.obstacles(report, device) if check else []
-        seen.append(_Seen(model, report, tuple(obstacles)))
+        obstacles = tuple(readiness.obstacles(report, device)) if check else None
+        seen.append(_Seen(model, report, obstacles))
         if not as_json:
             print_report(report)
-            if check:
+            if obstacles is not None:
                 _print_check(report, obstacles)
     if as_json:
         records = [{"model": str(one.model)} | one.to_dict() for one in seen]
         print_json(**{"models": records} if len(models) > 1 else seen[0].to_dict())
     failed = [one for one in seen if one.failed]
     if failed:
-        raise _failure(failed, len(models), target, device.name if check else None)
+        raise _failure(failed, len(models), target, device if check else None)
 
 
 def _placed(error: SplitDeconvError, model: Path) -> SplitDeconvError:
@@ -100,7 +107,7 @@ def _placed(error: SplitDeconvError, model: Path) -> SplitDeconvError:
     return SplitDeconvError(error.problem, where=where, **details)
 
 
-def _print_check(report: Report, obstacles: list[Obstacle]) -> None:
+def _print_check(report: Report, obstacles: tuple[Obstacle, ...]) -> None:
     """The result of the check of one model."""
     result = "passed" if report.decisions else "passed: no transposed convolution"
     echo(f"check for {report.target} {'FAILED:' if obstacles else result}")
@@ -108,28 +115,35 @@ def _print_check(report: Report, obstacles: list[Obstacle]) -> None:
         echo(f"  {one.what}: {one.why}")
 
 
-def _failure(failed: list[_Seen], count: int, target: str, checked: str | None) -> SplitDeconvError:
+def _failure(
+    failed: list[_Seen], count: int, target: str, checked: Target | None
+) -> SplitDeconvError:
     """The error that names every model that failed, and what to do about the first.
 
     Args:
         failed: the models.
         count: how many models were given.
         target: the target, as it was given.
-        checked: the name of the target that the models were checked for; None without a check.
+        checked: the target that the models were checked for; None without a check.
     """
     which = "the model is"
     if count > 1:
         which = f"{len(failed)} of {count} models {'is' if len(failed) == 1 else 'are'}"
-    expected = "model files" if checked is None else "models without transposed convolutions"
-    if checked not in (None, "generic"):
-        expected += f", or models that {checked} is known to run as they are"
+    expected, state = "model files", "readable"
+    if checked is not None:
+        state = f"ready for the target {checked.name}"
+        read = () if checked.formats == "any" else checked.formats
+        models = f"{' or '.join(f'.{name}' for name in read)} models".strip()
+        expected = f"{models} without transposed convolutions"
+        if checked.name != "generic":
+            expected += f", or that {checked.name} is known to run as they are"
     reasons = (
-        "; ".join(map(_shown, one.obstacles)) if one.error is None else explain(one.error)
+        "; ".join(map(_shown, one.obstacles or ())) if one.error is None else explain(one.error)
         for one in failed
     )
     names = [str(one.model) for one in failed]
     return SplitDeconvError(
-        f"{which} not {'readable' if checked is None else f'ready for the target {checked}'}",
+        f"{which} not {state}",
         where=", ".join(names),
         expected=expected,
         got="; ".join(f"{name}: {why}" for name, why in zip(names, reasons, strict=True)),
@@ -144,10 +158,9 @@ def _shown(obstacle: Obstacle) -> str:
 def _fix(failed: list[_Seen], target: str) -> str:
     """The command that converts the first model that conversion mends, or what else helps."""
     for one in failed:
-        if any(obstacle.mended for obstacle in one.obstacles):
+        if any(obstacle.mended for obstacle in one.obstacles or ()):
             made = one.model.with_name(f"{one.model.stem}_split{one.model.suffix}")
-            command = ["splitdeconv", "convert", str(one.model), "-o", str(made)]
-            return shlex.join([*command, "--target", target])
+            return command("convert", one.model, "-o", made, "--target", target_word(target))
     if any(one.obstacles for one in failed):
         return "change the model where it is made, or choose another target"
     return "see the reason for each file, or leave it out"

@@ -93,7 +93,7 @@ def _import(source: Path, tool: str, start: str | None, to: Path, overwrite: boo
 
     beside = to.with_name(f"{to.stem}.technology{to.suffix}")
     for path in (to, beside):
-        output.check(path, overwrite)
+        output.check(path, overwrite, read=(source,))
     processor, technology = dlp.import_processor(source, tool, start)
     if technology is not None:
         output.write(beside, commented(technology, _IMPORTED).encode(), overwrite)

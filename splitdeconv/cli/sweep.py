@@ -118,7 +118,8 @@ def _sweep(
     if to is not None and to.suffix == SUFFIX:
         options["to"] = to
     elif to is not None:
-        output.check(to, overwrite)
+        given = (*networks, processor, *([technology] if technology else []))
+        output.check(to, overwrite, read=given)
     with _bar() as update:
         swept: Any = sweep(
             networks,

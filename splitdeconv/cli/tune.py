@@ -91,12 +91,13 @@ def _tune(
     from ..tuning.api import tune
     from .account import print_report
 
-    output.check(to, overwrite)
+    read: tuple[str | Path, ...] = (on, inputs) if inputs else (on,)
+    output.check(to, overwrite, read)
     kind = likely(model)
     if kind is not None:
         check_output(to, kind.name, external_data)
     if rules is not None:
-        files.check(rules, (model, to), overwrite)
+        files.check(rules, (model, to, *read), overwrite)
     with progress() as stage:
         tuned = tune(
             model,

@@ -14,7 +14,7 @@ from ..errors import SplitDeconvError
 from ..formats.content import content
 from ..formats.recognition.detect import detect, look
 from ..formats.registry import format_of, holding
-from ..limits import allowance
+from ..limits import allowance, shortage
 from ..limits.sandbox import STAGE
 from .report import Report, Verification
 from .rewrite import examine, rewrite
@@ -67,7 +67,7 @@ def _convert(verb: Convert, files: Files, folder: Path) -> dict[str, Any]:
         report = _rewritten(kind, unfolded, files, folder)
         report = report.with_(notes=(*report.notes, unproven(proof)))
     if report.verification is not None:
-        check(report.verification, files.where, options.fixes)
+        check(report.verification, files.where, options.fixes, options.choices is not None)
     return report.to_dict()
 
 
@@ -160,13 +160,14 @@ def differs(error: SplitDeconvError) -> bool:
     return UNLIKE in error.problem
 
 
-def check(verification: Verification, where: str, fixed: bool = False) -> None:
+def check(verification: Verification, where: str, fixed: bool = False, tuned: bool = False) -> None:
     """Raise an error if the converted model does not compute the same as the original.
 
     Args:
         verification: the result of the comparison.
         where: the name of the model in error messages.
         fixed: whether inputs were fixed, possibly at sizes that the model does not accept.
+        tuned: whether the forms were chosen by cost.
 
     Raises:
         SplitDeconvError: naming the first output that differs.
@@ -174,8 +175,10 @@ def check(verification: Verification, where: str, fixed: bool = False) -> None:
     if verification:
         return
     first = next((output for output in verification.outputs if not output.passed), None)
+    lacking = first is not None and shortage.of_memory(first.finding)
     unknown = first is None or (first.values == 0 and "operators" in verification.method)
-    if fixed and first is not None and first.finding.startswith((REJECTED, UNFIT)):
+    unknown = unknown or lacking
+    if fixed and not lacking and first is not None and first.finding.startswith((REJECTED, UNFIT)):
         raise SplitDeconvError(
             "the model does not run at the requested input shape; it was not written",
             where=where,
@@ -191,21 +194,26 @@ def check(verification: Verification, where: str, fixed: bool = False) -> None:
         where=f"{where}, output {first.name}" if first else where,
         expected=expected,
         got=first.finding if first else "none",
-        fix=_way_out(first, unknown),
+        fix=_way_out(first, unknown, "tune" if tuned else "convert"),
     )
 
 
-def _way_out(first: Output | None, unknown: bool) -> str:
-    """How to proceed after a failed verification; other inputs cannot help without kernels."""
-    if first is not None and first.finding.startswith("the runtime rejected the original"):
+def _way_out(first: Output | None, unknown: bool, verb: str) -> str:
+    """How to proceed after a failed verification; other inputs cannot help without kernels.
+
+    Options that only `splitdeconv convert` has are named with it: others convert as well.
+    """
+    unverified = "write it unverified (splitdeconv convert --no-verify, in Python verify=False)"
+    if first is not None and shortage.of_memory(first.finding):
         return (
-            "write it unverified (--no-verify, in Python verify=False) and compare the two models "
-            "in a runtime that supports the original"
+            f"allow more with --memory or, where input sizes are open, {verb} it at a smaller "
+            "--input-shape"
         )
-    way = "pass inputs that suit the model (--inputs), or convert only some layers (--layers)"
-    if unknown:
-        return f"{way}, or write it unverified (--no-verify, in Python verify=False)"
-    return f"{way}; please report the model"
+    if first is not None and first.finding.startswith("the runtime rejected the original"):
+        return f"{unverified} and compare the two models in a runtime that supports the original"
+    some = f"{verb} only some layers (splitdeconv {verb} --layers)"
+    way = f"pass inputs that suit the model (--inputs), or {some}"
+    return f"{way}, or {unverified}" if unknown else f"{way}; please report the model"
 
 
 def _begin(files: Files, folder: Path) -> str:

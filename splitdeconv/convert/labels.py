@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 
+from ..errors import SplitDeconvError
+
 _TRANSPOSED = re.compile(
     r"conv[a-z]*_?\d?d?_?transpose|transposed?_?conv|deconv|backprop_?input", re.IGNORECASE
 )
@@ -35,6 +37,29 @@ def finds(pattern: re.Pattern[str], names: Sequence[str]) -> list[bool]:
     """For each layer, whether a regular expression matches its name or its label."""
     both = zip(names, labels(names), strict=True)
     return [any(pattern.search(text) for text in one) for one in both]
+
+
+def check_found(pattern: str, names: Sequence[str], where: str) -> None:
+    """Refuse a pattern that matches no layer.
+
+    Args:
+        pattern: the regular expression.
+        names: the names of all layers of a model.
+        where: the name of the model in the error.
+
+    Raises:
+        SplitDeconvError: naming some of the layers.
+    """
+    if any(finds(re.compile(pattern), names)):
+        return
+    raise SplitDeconvError(
+        "no transposed convolution has a name that matches --layers",
+        where=where,
+        expected="a regular expression that finds one of: "
+        + (", ".join(labels(names)[:8]) or "none, the model has none"),
+        got=pattern,
+        fix="see splitdeconv inspect; without --layers all are chosen",
+    )
 
 
 def _part(name: str) -> str:

@@ -1,8 +1,10 @@
 """Whether a target is known to run a model as it is: what `splitdeconv inspect --check` asks.
 
-It is a question about transposed convolutions, so a model without them is ready for every target.
-A model with them is ready if the target's rules would convert none, and if the sources of its file
-show that it runs each of them, and all other operators, unchanged.
+It is a question about transposed convolutions, so a model without them is ready for every target
+that reads its format; the report on a model of another format is an error. A model with them is
+ready if the target's rules would convert none, and if the sources of its file show that it runs
+each of them, and all other operators, unchanged. That rules leave what nobody measured
+(`unmeasured: leave`) shows nothing.
 """
 
 from typing import NamedTuple
@@ -71,7 +73,6 @@ def _runs(decision: Decision, target: Target) -> bool:
         target.others == "taken",
         decision.site.operator in target.operators,
         target.accepts.transposed is not None,
-        target.unmeasured == "leave",
     )
     if any(stated) or decision.verdict != "leave":
         return any(stated)

@@ -129,9 +129,9 @@ class Target:
         accepts: the sizes that it accepts, which a converted layer keeps to.
         prefer: forms and interleaves; the first rule that applies wins.
         leave: sites to leave unchanged.
-        unmeasured: what to do with sites to which no rule assigns a form: "leave" if the target
-            runs them unchanged and the speed of their conversion is unknown; "convert" to the
-            default form if the target may not run them.
+        unmeasured: what to do with sites to which no rule assigns a form: "leave" them as they
+            are, because the speed of their conversion is unknown, or "convert" them to the default
+            form, because the target may not run them. Neither says that the target runs them.
         notes: remarks for the user, each with its source.
     """
 

@@ -9,17 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SplitDeconvError, one_line
-from . import allowance, sandbox, temporary
+from . import allowance, sandbox, shortage, temporary
 from .answer import Answer, Refusal
 from .bounds import Limits
-
-# Messages of the dynamic linker, threads and the system, in exceptions of many types.
-_NO_MEMORY = (
-    "failed to map segment",
-    "cannot allocate memory",
-    "Cannot allocate memory",
-    "can't start new thread",
-)
 
 
 def work(folder: str | Path, do: Callable[[Any, Path], Any]) -> int:
@@ -64,7 +56,7 @@ class _Context:
 
     def refusal(self, error: Exception) -> Refusal:
         """The refusal that reports an unexpected error."""
-        lacking = isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY)
+        lacking = isinstance(error, MemoryError) or shortage.of_memory(str(error))
         return self._out_of_memory() if lacking else self._unforeseen(error)
 
     def _out_of_memory(self) -> Refusal:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..convert import exchange
 from ..convert.api import InputShape, Result, convert_file
 from ..convert.exchange import Inputs, ModelFile
-from ..convert.labels import finds
+from ..convert.labels import check_found, finds
 from ..convert.report import Report
 from ..convert.rewrite import Options
 from ..convert.variants.variant import NATIVE, chosen
@@ -26,6 +26,7 @@ from .oracle import Oracle, data_of
 from .oracles import oracle
 from .report import Layer, Tuned
 from .store import Store
+from .unanswered import unanswered
 from .whole import settle
 
 #: An interval this wide, high over low, decides nothing.
@@ -66,7 +67,8 @@ def tune(
         layers: a regular expression, as for `splitdeconv.convert`; others stay native.
         static_batch, input_shape: as for `splitdeconv.convert`.
         budget: seconds for costing layers, those with most operations first; None for no limit.
-        fresh: whether to cost layers again that are known.
+        fresh: whether to cost layers again that are known. Refusals are known, too; a layer for
+            which the oracle did not answer (a killed process, a timeout, no memory) is not.
         samples, seed, inputs: as for `splitdeconv.verify`.
         timeout, memory: limits of each child process in seconds and GiB.
         progress: called with what is being done and how long it will take.
@@ -77,7 +79,8 @@ def tune(
 
     Raises:
         SplitDeconvError: an unknown oracle, or one that is not installed; one that does not judge
-            this format; as `splitdeconv.convert`.
+            this format; `layers` matches no layer, and no shape is to be fixed; as
+            `splitdeconv.convert`.
 
     Example:
         >>> import keras, os, tempfile
@@ -106,6 +109,9 @@ def tune(
         report = Report.from_dict(answer["report"])
         _check_format(report.format, asked)
         names = [decision.site.name for decision in report.decisions]
+        if layers and not options.fixes:
+            where = str(model) if isinstance(model, str | os.PathLike) else "the model"
+            check_found(layers, names, where)
         selected = finds(re.compile(layers or ""), names)
         costs = cost_layers(
             report,
@@ -143,6 +149,7 @@ def tune(
         result=result,
         notes=notes,
         compared=asked.compared,
+        target=asked.target,
     )
 
 
@@ -200,6 +207,13 @@ def _notes(layers: Sequence[Layer], asked: Oracle) -> list[str]:
     if untried:
         were = "layer was" if untried == 1 else "layers were"
         notes.append(f"{untried} {were} not tried within the budget and stayed native")
+    lost = sum(any(unanswered(cost.reason) for cost in la.costs.values()) for la in layers)
+    if lost:
+        some = "1 layer has" if lost == 1 else f"{lost} layers have"
+        notes.append(
+            f"{some} variants for which the oracle did not answer (its process was killed, took "
+            "too long or had no memory): these costs are not kept, and the next run asks again"
+        )
     if not layers:
         notes.append("the model contains no transposed convolution: nothing to tune")
     return notes

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..convert.variants.variant import NATIVE, Variant
 from .oracle import Cost
+from .unanswered import unanswered
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def choose(costs: Mapping[Variant, Cost], evidence: str) -> Choice:
 
     Returns:
         The variant of the greatest gain among those whose interval lies above 1; native if there is
-        none. Where native does not run at all, the cheapest variant that does.
+        none. Where native does not run at all, the cheapest variant that does; where the oracle did
+        not answer for native, native.
     """
     native = costs[NATIVE]
     known = {variant: cost for variant, cost in costs.items() if cost.amount is not None}
@@ -44,6 +46,8 @@ def choose(costs: Mapping[Variant, Cost], evidence: str) -> Choice:
         why = f"no other variant has a cost: {failed[0][0]}" if failed else None
         reason = native.reason or why or "no other variant is possible"
         return Choice(NATIVE, native, NATIVE, f"unchanged: {reason}")
+    if native.amount is None and unanswered(native.reason):
+        return Choice(NATIVE, native, NATIVE, f"unchanged: {native.reason}")
     if native.amount is None:
         best = min(others, key=lambda variant: _amount(others[variant]))
         reason = f"the cheapest that runs; as it is, the layer does not: {native.reason}"

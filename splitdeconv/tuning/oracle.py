@@ -24,7 +24,7 @@ class Cost:
         gain: how many times the cost of native this is below it; None without both.
         low, high: the interval of the gain; the gain itself where the oracle always answers alike;
             None where it was measured too shortly to decide by.
-        reason: why there is no amount.
+        reason: why there is no amount, or no interval.
     """
 
     amount: float | None

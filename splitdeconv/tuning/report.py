@@ -87,6 +87,7 @@ class Tuned:
         result: the conversion, verified by value, or the original if that is kept.
         notes: remarks for the reader.
         compared: what `whole` is about: the "whole model", or "all transposed convolutions".
+        target: the name of the oracle's target, see `splitdeconv.tuning.oracle.Oracle`.
     """
 
     oracle: str
@@ -98,6 +99,7 @@ class Tuned:
     result: Result
     notes: tuple[str, ...] = ()
     compared: str = "whole model"
+    target: str = "generic"
 
     @property
     def changed(self) -> int:

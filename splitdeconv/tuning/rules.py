@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,26 @@ import yaml
 
 from .. import output
 from ..convert.conditions import facts
+from ..convert.targets import load_target
 from ..convert.variants.variant import NATIVE
 from ..errors import SplitDeconvError
 from ..formats.site import Site
 from .report import Layer, Tuned
 
+#: What the target of an oracle states about its operators, types and sizes.
+_STATED = (
+    "others",
+    "others_source",
+    "types",
+    "types_source",
+    "tensors",
+    "tensors_source",
+    "static_shapes",
+    "static_source",
+    "operators",
+    "refused",
+    "accepts",
+)
 _EXACT = ("rank", "groups", "images", "in_channels", "out_channels", "stride", "kernel", "pixels")
 
 
@@ -37,7 +53,7 @@ def check(
     problem = None
     if path.suffix not in (".yaml", ".yml"):
         problem = "the name of a file that convert --target reads, ending in .yaml or .yml"
-    elif os.path.realpath(path) in map(os.path.realpath, others):
+    elif output.same(path, others):
         problem = "a file of its own"
     if problem is not None:
         raise SplitDeconvError(
@@ -61,7 +77,10 @@ def write(tuned: Tuned, path: str | os.PathLike[str], overwrite: bool = False) -
 
 
 def text(tuned: Tuned) -> str:
-    """The target file: a rule for each geometry that was costed, everything else unchanged."""
+    """The target file: a rule for each geometry that was costed, everything else unchanged.
+
+    Operators, types and sizes are those of the oracle's target.
+    """
     sites = [decision.site for decision in tuned.report.decisions]
     source = f"splitdeconv tune --on {tuned.oracle}, {datetime.now(UTC):%Y-%m-%d}, {_made(tuned)}"
     prefer: list[dict[str, Any]] = []
@@ -86,14 +105,38 @@ def text(tuned: Tuned) -> str:
         "name": f"tuned_{_slug(tuned.oracle)}",
         "title": f"tuned on {tuned.oracle}",
         "formats": [tuned.report.format],
-        "others": "unknown",
-        "others_source": "not asked",
         "unmeasured": "leave",
         "prefer": _once(prefer),
         "leave": _once(leave),
         "notes": notes,
+        **_stated(tuned),
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _stated(tuned: Tuned) -> dict[str, Any]:
+    """What is known of the processor besides costs, if that holds for models of this format."""
+    own = load_target(tuned.target)
+    if not own.reads(tuned.report.format):
+        return {"others": "unknown", "others_source": "not asked"}
+    kept = _plain(own)
+    return {name: kept[name] for name in _STATED if kept.get(name)}
+
+
+def _plain(value: Any) -> Any:
+    """A record of a target's file as plain values, without the fields that have their defaults."""
+    if is_dataclass(value):
+        stated = {}
+        for field in fields(value):
+            default = field.default
+            if field.default_factory is not MISSING:
+                default = field.default_factory()
+            if default is MISSING or getattr(value, field.name) != default:
+                stated[field.name] = _plain(getattr(value, field.name))
+        return stated
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _when(site: Site) -> dict[str, Any]:

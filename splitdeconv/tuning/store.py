@@ -13,8 +13,9 @@ from .. import atomic
 from ..convert.variants.variant import NATIVE, Variant
 from ..release import version
 from .oracle import Cost, Oracle, Subject
+from .unanswered import unanswered
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 
 def folder() -> Path:
@@ -58,10 +59,20 @@ class Store:
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             self._note(f"ignored {path.name} in {path.parent}, which is damaged: {error}")
             return None
+        if _refused(subject, costs):
+            self._note(
+                "an earlier run's answer is used for layers of which the oracle gave no cost: "
+                "--fresh asks again"
+            )
         return costs
 
     def write(self, subject: Subject, costs: Mapping[Variant, Cost]) -> None:
-        """Keep the costs of a layer; a folder that cannot be written to is noted."""
+        """Keep the costs of a layer; a folder that cannot be written to is noted.
+
+        Nothing is kept of a layer that the oracle did not answer for in some variant.
+        """
+        if any(unanswered(cost.reason) for cost in costs.values()):
+            return
         path = self._path(subject)
         rows = {str(variant): asdict(cost) for variant, cost in costs.items()}
         text = json.dumps({"facts": self._facts, "layer": _facts(subject), "costs": rows}, indent=1)
@@ -100,6 +111,13 @@ def _facts(subject: Subject) -> dict[str, Any]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refused(subject: Subject, costs: Mapping[Variant, Cost]) -> bool:
+    """Whether the oracle itself, and not the layer, is why native or all others have no cost."""
+    asked = {v: cost.amount is None for v, cost in costs.items() if v not in subject.reasons}
+    others = [missing for variant, missing in asked.items() if variant != NATIVE]
+    return not subject.site.unsized and (asked.get(NATIVE, False) or (all(others) and others != []))
 
 
 def _sound(cost: Cost) -> bool:

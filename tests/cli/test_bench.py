@@ -87,6 +87,14 @@ def test_what_cannot_be_timed_is_refused(run, tmp_path, model):
     assert "--threads" in err
 
 
+def test_the_command_that_gives_the_reasons_takes_names_for_names(run, tmp_path):
+    (tmp_path / "-x.tflite").write_bytes(no_deconv())
+    code, _, err = run("bench", "--turns", 2, "--", "-x.tflite")
+    assert code == 1
+    assert "what to do: splitdeconv inspect ./-x.tflite --target generic gives the reasons" in err
+    assert run("inspect", "./-x.tflite", "--target", "generic")[0] == 0
+
+
 def test_a_model_of_no_runtime_is_refused_before_it_is_converted(run, tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")

@@ -98,6 +98,18 @@ def test_what_the_error_proposes_mends_the_model(run, files, name, target):
     assert run("inspect", made, "--check", "--target", target)[0] == 0
 
 
+def test_the_proposed_command_takes_names_for_names(run, files):
+    (files / "-x.onnx").write_bytes(MODELS["onnx"])
+    (files / "-t.yaml").write_text(
+        "name: mine\ntitle: T\nformats: [onnx]\nothers: unknown\nothers_source: a manual\n"
+    )
+    code, _, err = run("inspect", "--check", "--target=-t.yaml", "--", "-x.onnx")
+    assert code == 1
+    command = shlex.split(err.partition("what to do: ")[2])
+    assert command[2:] == ["./-x.onnx", "-o", "./-x_split.onnx", "--target", "./-t.yaml"]
+    assert run(*command[1:])[0] == 0
+
+
 def test_a_target_of_ones_own(run, files):
     """A file that lists the operator, and one that does not."""
     text = "name: mine\ntitle: T\nformats: [tflite]\nothers: unknown\nothers_source: a manual\n"
@@ -157,6 +169,10 @@ def test_a_format_that_the_target_does_not_read_fails(run, files):
     assert code == 1
     assert "not inspected: the target ethos_u55 does not read onnx models" in out
     assert err.startswith("splitdeconv: 1 of 2 models is not ready for the target ethos_u55\n")
+    assert (
+        "  expected: .tflite models without transposed convolutions, or that ethos_u55 is known to "
+        "run as they are\n"
+    ) in err
     code, _, err = run("inspect", "plain.onnx", "--check", "--target", "ethos_u55")
     assert code == 1
     assert err.startswith("splitdeconv: the target ethos_u55 does not read onnx models\n")
@@ -168,14 +184,21 @@ def test_an_unknown_target_is_one_error(run, files):
     assert (code, out, err.count("splitdeconv: unknown target")) == (1, "", 1)
 
 
-def test_json_of_one_model_stays_as_it_is(run, files):
+def test_json_of_one_model_has_the_result_of_the_check(run, files):
     _, usual, _ = run("inspect", "up.tflite", "--json")
+    assert "check" not in usual
     code, out, err = run("inspect", "up.tflite", "--json", "--check")
-    assert (code, out) == (1, usual)
-    assert err.startswith("splitdeconv: the model is not ready")
-    assert "models" not in json.loads(out)
+    assert (code, err.startswith("splitdeconv: the model is not ready")) == (1, True)
+    mended = {"what": "picture", "why": "it would be converted", "mended": True}
+    check = {"target": "generic", "passed": False, "obstacles": [mended]}
+    assert json.loads(out) == json.loads(usual) | {"check": check}
     code, out, err = run("inspect", "plain.onnx", "--json", "--check")
     assert (code, json.loads(out)["layers"], err) == (0, [], "")
+    assert json.loads(out)["check"] == {"target": "generic", "passed": True, "obstacles": []}
+    _, out, _ = run("inspect", "computed.tflite", "--json", "--check", "--target", "artpec9")
+    (dtype, refused) = json.loads(out)["check"]["obstacles"]
+    assert (dtype["what"], refused["what"]) == ("float32", "TRANSPOSE_CONV")
+    assert not dtype["mended"]
 
 
 def test_json_of_several_models_is_one_object(run, files):
@@ -184,7 +207,9 @@ def test_json_of_several_models_is_one_object(run, files):
     assert (code, content["schema_version"], set(content)) == (1, 1, {"schema_version", "models"})
     up, broken, plain = content["models"]
     _, alone, _ = run("inspect", "up.tflite", "--json")
+    check = up.pop("check")
     assert up == {"model": "up.tflite"} | json.loads(alone)
+    assert (check["passed"], plain["check"]["passed"]) == (False, True)
     assert (broken["model"], set(broken)) == ("broken.onnx", {"model", "error"})
     assert broken["error"]["problem"].startswith("invalid ONNX model")
     assert broken["error"]["where"] == "broken.onnx"

@@ -140,3 +140,14 @@ def test_wrong_usage_exits_with_2(run, arguments):
     code, out, err = run(*arguments)
     assert code == 2
     assert "Usage" in out + err
+
+
+@pytest.mark.parametrize("name", ["mine.yaml", "net.csv"])
+def test_no_file_that_is_read_is_replaced(run, tmp_path, network, name):
+    (tmp_path / "mine.yaml").write_text(run("processor", "--template")[1])
+    (tmp_path / "net.csv").write_bytes(network.read_bytes())
+    before = (tmp_path / name).read_bytes()
+    args = ("net.csv", "--processor", "mine.yaml", "--axis", "rows=8,16", "-o", name, "--overwrite")
+    code, out, err = run("sweep", *args)
+    assert (code, out, "a file of its own" in err) == (1, "", True)
+    assert (tmp_path / name).read_bytes() == before

@@ -51,7 +51,6 @@ def test_what_would_be_converted_is_not_ready_and_conversion_mends_it():
         ("cmsis_nn", {"dtype": "int8"} | COMPUTED),  # its reference kernels run all others
         (_target("taken"), COMPUTED),
         (_target(operators={"TRANSPOSE_CONV": Operator("the list")}), COMPUTED),
-        (_target(unmeasured="leave"), {}),
         (_target(accepts=Requirements(transposed=Transposed("page 8", kernels=(5,)))), COMPUTED),
         (_target(accepts=UNFIT, operators={"TRANSPOSE_CONV": Operator("the list")}), {}),
         (_target(leave=(Leave("fast as it is", "page 9", load_target("xnnpack").prefer[0].when),)),
@@ -62,6 +61,23 @@ def test_what_would_be_converted_is_not_ready_and_conversion_mends_it():
 )  # fmt: skip
 def test_a_layer_that_the_target_is_known_to_run_is_ready(target, how):
     assert _obstacles(target, site(**how)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "operator"),
+    [
+        ("xnnpack", "TRANSPOSE_CONV"),
+        ("xnnpack", "CONV_3D_TRANSPOSE"),
+        ("onnxruntime", "ConvTranspose"),
+        ("openvino", "ConvTranspose"),
+    ],
+)
+def test_runtimes_of_cpus_state_the_operators_that_they_run(name, operator):
+    """Also where their rules leave a layer because nothing like it was measured."""
+    (decision,) = decide_all([site(operator=operator)], load_target(name))
+    assert (decision.verdict, load_target(name).unmeasured) == ("leave", "leave")
+    assert _obstacles(name, site(operator=operator)) == []
+    assert _obstacles(name, site(operator=operator, **COMPUTED)) == []
 
 
 @pytest.mark.parametrize(
@@ -85,6 +101,11 @@ def test_a_layer_that_the_target_is_known_to_run_is_ready(target, how):
             "it would not be converted, and no source says that bare runs TRANSPOSE_CONV",
         ),
         (_Predicting(**BARE, others="unknown"), COMPUTED, "no source says that bare runs"),
+        (
+            _target(unmeasured="leave"),
+            {},
+            "it would not be converted, and no source says that bare runs TRANSPOSE_CONV",
+        ),
     ],
     ids=str,
 )

@@ -48,3 +48,10 @@ def test_the_reason_is_the_one_that_most_variants_share():
     missing = {SPLIT: Cost.missing("odd"), ROWS: Cost.missing("it hung")}
     costs = {NATIVE: ONE, **missing, other: Cost.missing("it hung")}
     assert choose(costs, "measured").reason.endswith(": it hung")
+
+
+def test_where_the_oracle_did_not_answer_for_native_nothing_is_chosen():
+    killed = "the process was ended by signal 9 (Killed), as the system does when memory runs out"
+    costs = {NATIVE: Cost.missing(killed), SPLIT: Cost(3.0), ROWS: Cost(2.5)}
+    choice = choose(costs, "measured")
+    assert (choice.variant, choice.reason) == (NATIVE, f"unchanged: {killed}")

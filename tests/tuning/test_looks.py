@@ -52,6 +52,8 @@ def test_a_longer_look_that_is_lost_says_nothing_of_native(tmp_path, monkeypatch
     costs = oracle("onnxruntime", threads=1).costs(subject(tmp_path, contents))
     assert costs[NATIVE].amount == 6
     assert choose(costs, "told").variant == NATIVE
+    # Without the reason, costs that decide nothing would be kept.
+    assert (costs[SPLIT].amount, costs[SPLIT].reason) == (3, "took longer than 68 s")
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])

@@ -199,6 +199,15 @@ def test_a_layer_that_keras_does_not_run_natively_is_not_compared(monkeypatch):
     assert set(costs) == {NATIVE, SPLIT, ROWS}
 
 
+def test_an_exception_without_words_is_its_type(monkeypatch):
+    def compiled(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(keras, "_compiled", compiled)
+    costs = oracle("keras").costs(Subject(SITE, (NATIVE, SPLIT), {}, {}))
+    assert costs[NATIVE].reason == "MemoryError"
+
+
 @pytest.mark.parametrize("name", ["pe_array_32x7", "libtpu:v5e", "keras"])
 def test_open_sizes_have_no_cost_and_the_reason_says_what_fixes_them(monkeypatch, name):
     monkeypatch.setattr(libtpu, "available", lambda *_: None)

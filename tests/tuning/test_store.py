@@ -14,7 +14,8 @@ from splitdeconv.tuning.oracle import Cost, Subject
 from tests.tuning.models import Told
 
 SPLIT = Variant("split", "concat")
-COSTS = {NATIVE: Cost(2.0, 1.0, 1.0, 1.0), SPLIT: Cost.missing("it hung")}
+COSTS = {NATIVE: Cost(2.0, 1.0, 1.0, 1.0), SPLIT: Cost.missing("it is refused")}
+KILLED = "the process was ended by signal 9 (Killed), as the system does when memory runs out"
 
 
 @pytest.fixture
@@ -31,6 +32,37 @@ def test_costs_are_found_again(subject):
     store.Store(Told({})).write(subject, COSTS)
     assert store.Store(Told({})).read(subject) == COSTS
     assert store.Store(Told({}), fresh=True).read(subject) is None
+
+
+@pytest.mark.parametrize("variant", [NATIVE, SPLIT])
+@pytest.mark.parametrize(
+    "cost",
+    [
+        Cost.missing(KILLED),
+        Cost.missing("took longer than 63 s"),
+        Cost.missing("RuntimeError: std::bad_alloc"),
+        Cost(3.0, 1.5, reason=KILLED),  # it was lost before it was timed for longer
+    ],
+)
+def test_what_the_oracle_did_not_answer_is_not_kept(subject, variant, cost):
+    store.Store(Told({})).write(subject, COSTS | {variant: cost})
+    assert store.Store(Told({})).read(subject) is None
+
+
+def test_a_refusal_that_is_remembered_is_noted(subject):
+    store.Store(Told({})).write(subject, COSTS)
+    kept = store.Store(Told({}))
+    assert kept.read(subject) == COSTS
+    assert len(kept.notes) == 1
+    assert "--fresh asks again" in kept.notes[0]
+    # Not where the layer has a cost in another variant, or is itself the reason.
+    quiet = store.Store(Told({}))
+    store.Store(Told({})).write(subject, COSTS | {SPLIT: Cost(1.0, 2.0, 2.0, 2.0)})
+    quiet.read(subject)
+    unmade = replace(subject, reasons={SPLIT: "no such form"})
+    store.Store(Told({})).write(unmade, COSTS)
+    quiet.read(unmade)
+    assert quiet.notes == []
 
 
 def test_other_facts_files_or_channels_are_other_costs(subject, monkeypatch):

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...suggested import named
 from ..registry import beginning_with
 from . import recipes
 
@@ -109,7 +110,7 @@ def _in_zip(data: bytes, path: str) -> tuple[str, str]:
         return "a PyTorch checkpoint (its pickle is never opened)", recipes.TO_PT2
     if any("com.apple.CoreML" in part for part in parts):
         return "a Core ML package", recipes.CORE_ML
-    folder = f"{path}.files"
+    folder = f"{named(path)}.files"
     unpack = recipes.filled(f"python -m zipfile -e {{}} {shlex.quote(folder)}, then ", path)
     if inside:
         shown = ", ".join([name for name, _ in inside[:_SHOWN]] + ["..."] * (len(inside) > _SHOWN))

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from ...suggested import named
+
 AGAIN = "download or export the model again, and check that its size matches the source"
 TO_KERAS = (
     # Keras 1 and 2 write a "dtype" that the initializers of Keras 3 reject.
@@ -97,8 +99,8 @@ def filled(recipe: str | Callable[[str], str], path: str | Path) -> str:
         path: of the file that was given.
     """
     path = str(path)
-    named = "MODEL" if path == "the model" else path  # bytes have no path
+    name = "MODEL" if path == "the model" else named(path)  # bytes have no path
     if callable(recipe):
-        return recipe(named)
-    recipe = recipe.replace("{folder}", shlex.quote(str(Path(named).parent)))
-    return recipe.replace("PATH", repr(named)).replace("{}", shlex.quote(named))
+        return recipe(name)
+    recipe = recipe.replace("{folder}", shlex.quote(str(Path(name).parent)))
+    return recipe.replace("PATH", repr(name)).replace("{}", shlex.quote(name))

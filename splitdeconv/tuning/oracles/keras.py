@@ -55,7 +55,8 @@ class Keras(Oracle):
                 function = _compiled(subject.site, variant, self._seed)
                 function()
             except Exception as error:  # a library may raise anything
-                costs[variant] = Cost.missing(str(error).splitlines()[0][:200])
+                first = str(error).partition("\n")[0][:200]
+                costs[variant] = Cost.missing(first or type(error).__name__)
             else:
                 functions[variant] = function
         if NATIVE not in functions:

@@ -72,10 +72,12 @@ class Runtime(Oracle):
         best = sorted(ran.keys() - {NATIVE}, key=lambda variant: ran[variant].amount or 0)[:_KEPT]
         again = {v: subject.files[v] for v in (NATIVE, *best) if v in ran}
         second = self._timed(again, _SECOND, _BUDGETS[1]) if best else {}
-        if NATIVE in again and second and second[NATIVE].amount is None:
-            second = {}  # lost as a whole: native runs, as the first look shows
         # A look is too short for an interval that decides.
         looked = {v: replace(cost, low=None, high=None) for v, cost in first.items()}
+        if NATIVE in again and second and second[NATIVE].amount is None:
+            # Lost as a whole: native runs, as the first look shows.
+            lost = {v: replace(looked[v], reason=cost.reason) for v, cost in second.items()}
+            looked, second = looked | lost, {}
         return costs | looked | second
 
     def _timed(

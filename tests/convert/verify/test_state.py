@@ -103,6 +103,28 @@ def test_onnx_models_have_no_state(attributes):
 FAILED = Output("up", "", 0, inf, inf, 0.0, None, False, "it cannot be run in isolation")
 
 
+LACKING = "Failed to allocate memory for requested buffer of size 17179869184"
+
+
+@pytest.mark.parametrize("method", ["operators", "model"])
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("side", ["original", "converted model"])
+def test_a_failed_allocation_says_nothing_about_values(method, fixed, side):
+    record = replace(FAILED, finding=f"the runtime rejected the {side}: {LACKING}")
+    with refused("the converted model could not be verified; it was not written") as caught:
+        jobs.check(Verification(False, (record,), method, 0, 0), "m.onnx", fixed, tuned=True)
+    assert "--memory" in caught.value.fix
+    assert "tune it at a smaller --input-shape" in caught.value.fix
+    assert not jobs.differs(caught.value)
+
+
+def test_the_advice_for_tune_names_its_own_options_or_the_command_of_the_others():
+    with refused("could not be verified") as caught:
+        jobs.check(Verification(False, (FAILED,), "operators", 3, 0), "m.onnx", tuned=True)
+    for word in ("tune only some layers (splitdeconv tune --layers)", "splitdeconv convert --no-"):
+        assert word in caught.value.fix
+
+
 @pytest.mark.parametrize(
     ("output", "method", "helps", "not_named"),
     [
