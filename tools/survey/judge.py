@@ -47,8 +47,13 @@ def converted(path, inputs):
         for name in dict.fromkeys(("generic", columns["target"])):
             columns |= _conversion(path, inputs, name, columns["made"])
     except SplitDeconvError as error:
-        return columns | {"outcome": "refused", "reason": one_line(error)}
+        return columns | {"outcome": "refused", "reason": _said(error, path)}
     return columns
+
+
+def _said(error, path):
+    """An error on one line, without the folder that the file was in."""
+    return one_line(error).replace(f"{path.parent}/", "")
 
 
 def _conversion(path, inputs, target, made):
@@ -82,7 +87,7 @@ def timed(path, made, inputs):
     try:
         tuned = sd.tune(path, on=on, threads=1, budget=BUDGET, inputs=inputs)
     except SplitDeconvError as error:
-        return columns | {"tuned": "refused", "tuned_reason": one_line(error)}
+        return columns | {"tuned": "refused", "tuned_reason": _said(error, path)}
     variants = [str(layer.variant) for layer in tuned.layers]
     counts = (f"{name} {variants.count(name)}" for name in dict.fromkeys(variants))
     columns |= {"tuned": ", ".join(counts)}
