@@ -43,7 +43,7 @@ def is_operator(text: str) -> bool:
 
 
 def is_named(text: str) -> bool:
-    """Whether a text names an operator of some library, other than the one that reads files."""
+    """Whether a text calls an operator of some library, other than the one that reads files."""
     named = _LIBRARY.fullmatch(text)
     return named is not None and named[2] != "from_file"
 

@@ -68,7 +68,7 @@ _KEY = re.compile(r"[\w .:/@#+~-]*", re.ASCII)
 
 
 def is_quoted(text: str) -> bool:
-    """Whether a text is printed on one line; where it stands, PyTorch quotes it as it must."""
+    """Whether a text takes one line, for places where PyTorch itself writes the quotes."""
     return len(text) <= _LONGEST and text.isprintable()
 
 
