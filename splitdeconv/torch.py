@@ -25,7 +25,11 @@ else:
     torch = require("torch", "torch")
     nn = torch.nn
 
-_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+_HOOKS = (
+    *("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"),
+    *("_state_dict_hooks", "_state_dict_pre_hooks"),
+    *("_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"),
+)
 _T = TypeVar("_T", bound="_SplitConvTranspose")
 
 __all__ = ["SplitConvTranspose1d", "SplitConvTranspose2d", "SplitConvTranspose3d"]
@@ -87,11 +91,11 @@ class _SplitConvTranspose:
             form, interleave, pad_to: as for the class.
 
         Raises:
-            SplitDeconvError: another kind of module, a lazy or a quantized one among them, or one
-                with hooks or a computed weight.
+            SplitDeconvError: another kind of module, such as a lazy or a quantized one, or one with
+                hooks, a computed weight, buffers, submodules or replaced methods.
         """
         own = type(module)
-        if own is not cls._original and not isinstance(module, cls):
+        if own not in (cls._original, cls):
             raise SplitDeconvError(
                 f"{cls.__name__} cannot take over this module",
                 where=f"{cls.__name__}.of",
@@ -99,21 +103,13 @@ class _SplitConvTranspose:
                 got=f"{own.__module__}.{own.__name__}",
                 fix=_reason(module),
             )
-        hooks = [name for name in _HOOKS if getattr(module, name)]
-        if "weight" not in module._parameters or hooks:
-            raise SplitDeconvError(
-                "this module has hooks or a computed weight, which its twin would lack",
-                where=f"{cls.__name__}.of",
-                expected="a module without hooks, whose weight is a parameter",
-                got=f"{own.__name__} with {', '.join(hooks) or 'a weight that is not a parameter'}",
-                fix="remove them first, and apply them to the twin",
-            )
+        _check_plain(module, cls.__name__)
         _check_mode(module.padding_mode, cls.__name__)
         twin = cls.__new__(cls)
         nn.Module.__init__(twin)
-        for name, value in vars(module).items():
-            if not name.startswith("_") or name == "_reversed_padding_repeated_twice":
-                setattr(twin, name, value)
+        internal = vars(nn.Module()).keys() - {"training"}
+        twin.__dict__.update({k: v for k, v in vars(module).items() if k not in internal})
+        twin.__dict__.pop("_compiled_call_impl", None)  # the code of the original
         for name, parameter in module._parameters.items():
             twin.register_parameter(name, parameter)  # type: ignore[attr-defined]
         twin._choose(form, interleave, pad_to)
@@ -180,8 +176,16 @@ def _compute(
     rank = weight.dim() - 2
     crops, extra = backends.settled((padding, output_padding))
     filters = weight.permute(*range(2, rank + 2), 1, 0)
+    sizes = backends.static_shape(x)[2:]
+    if 0 in sizes:
+        raise SplitDeconvError(
+            "the input is empty",
+            where=f"SplitConvTranspose{rank}d",
+            expected="lengths of at least 1",
+            got=f"shape {tuple(x.shape)}",
+        )
     plan = plan_for(
-        backends.static_shape(x)[2:],
+        sizes,
         filters,
         backends.settled(strides),
         [(crop, crop) for crop in crops],
@@ -207,6 +211,25 @@ def _check_mode(mode: Any, where: str) -> None:
             expected="zeros",
             got=repr(mode),
         )
+
+
+def _check_plain(module: Any, where: str) -> None:
+    """Refuse what a twin, which has the parameters and the arguments of a module, would lack."""
+    computed = [] if "weight" in module._parameters else ["a weight that is not a parameter"]
+    lacking = {
+        "hooks or a computed weight": [n for n in _HOOKS if getattr(module, n)] or computed,
+        "buffers or submodules": [*module._buffers, *module._modules],
+        "replaced methods": [n for n in vars(module) if callable(getattr(type(module), n, None))],
+    }
+    for what, names in lacking.items():
+        if names:
+            raise SplitDeconvError(
+                f"this module has {what}, which its twin would lack",
+                where=f"{where}.of",
+                expected="a module with the parameters and the methods of its class alone",
+                got=f"{type(module).__name__} with {', '.join(names)}",
+                fix="remove them first, and apply them to the twin",
+            )
 
 
 def _reason(module: Any) -> str:

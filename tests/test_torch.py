@@ -185,6 +185,9 @@ def test_a_twin_shares_the_parameters_of_an_existing_module():
         original.weight.mul_(-3)
     same(twin(x), original(x))
     assert sd.torch.SplitConvTranspose2d.of(twin).form == "auto"
+    original._note = original.note = "kept"
+    twin = sd.torch.SplitConvTranspose2d.of(original.eval())
+    assert (twin._note, twin.note, twin.training) == ("kept", "kept", False)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,12 @@ def test_modules_without_a_twin(make, fix):
 
 
 @pytest.mark.parametrize(
-    "kind", ["forward_pre_hook", "forward_hook", "full_backward_pre_hook", "full_backward_hook"]
+    "kind",
+    [
+        *("forward_pre_hook", "forward_hook", "full_backward_pre_hook", "full_backward_hook"),
+        *("state_dict_pre_hook", "state_dict_post_hook"),
+        *("load_state_dict_pre_hook", "load_state_dict_post_hook"),
+    ],
 )
 def test_a_module_with_hooks_has_no_twin(kind):
     hooked = nn.ConvTranspose2d(CIN, COUT, 3)
@@ -240,6 +248,7 @@ def test_inputs_that_are_refused():
     twin = sd.torch.SplitConvTranspose2d(CIN, COUT, 3)
     for x, match in (
         (torch.ones(CIN, 5), "the input cannot have this shape"),
+        (torch.ones(2, CIN, 0, 4), "the input is empty"),
         (torch.ones(2, CIN + 1, 5, 4), "the input does not fit the plan"),
         (torch.ones(2, CIN, 5, 4).double(), "incompatible types of input and filters"),
         (torch.ones(2, CIN, 5, 4, device="meta"), "input and filters are on different devices"),

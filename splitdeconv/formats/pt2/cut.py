@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...extras import require
 from ..cut import UncutError
 from .constants import Constants
+from .layout import laid_out, layout_of
 from .nodes import arguments, lengths
 from .runtime import Part, PartInput
 
@@ -33,7 +34,8 @@ def exported(part: Part) -> ExportedProgram:
     """A part of a program as a program of its own; sizes of inputs that are open become 1."""
     torch = require("torch", "torch")
     inputs = tuple(
-        torch.zeros([n or 1 for n in x.shape], dtype=x.dtype, device=x.device) for x in part.inputs
+        laid_out(torch.zeros([n or 1 for n in x.shape], dtype=x.dtype, device=x.device), x.layout)
+        for x in part.inputs
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's, on its own code
@@ -72,7 +74,7 @@ def part_of(program: ExportedProgram, this: Found, sink: str) -> Part:
         with graph.inserting_after(before[0]) if before else nullcontext():
             made: Node = graph.placeholder(name)
         value = node.meta["val"]
-        inputs.append(PartInput(name, value.dtype, shape, value.device))
+        inputs.append(PartInput(name, value.dtype, shape, value.device, layout_of(value)))
         return made
 
     start = taken(source, "x")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,8 @@ from ..input_shapes import ModelInput
 from ..model import Model
 from ..port import Input, RejectedError, Runner, rejected
 from ..site import Site
-from .sites import TYPES
+from .held import held
+from .sites import EMPTY, TYPES
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
     from ..site import Decision
 
 _KINDS = {f"ConvTranspose{rank}d": rank for rank in (1, 2, 3)}
+_HELD = (
+    "the model also reaches it as {}, where a twin would not take its place: "
+    "reach it by its name alone, or keep such lists in a torch.nn.ModuleList"
+)
+#: By converted module: the layers that twins replaced, in the copy and in the original.
+_REPLACED: weakref.WeakKeyDictionary[Module, dict[str, list[weakref.ref[Module]]]]
+_REPLACED = weakref.WeakKeyDictionary()
 
 
 class ModuleModel(Model):
@@ -48,8 +58,9 @@ class ModuleModel(Model):
 
     def sites(self) -> list[Site]:
         """Every transposed convolution once, also where several places share it."""
+        places = held(self._module)
         return [
-            _site(name, module)
+            _site(name, module, places.get(module))
             for name, module in self._module.named_modules()
             if _rank_of(module) is not None
         ]
@@ -65,6 +76,7 @@ class ModuleModel(Model):
 
     def apply(self, decisions: Sequence[Decision]) -> None:
         """Put twins, which own copies of the parameters, into a copy of the module."""
+        originals = dict(self._module.named_modules())
         self._module = copy.deepcopy(self._module)
         old = {d.site.name: d for d in decisions if d.verdict == "convert"}
         twins = {
@@ -72,11 +84,17 @@ class ModuleModel(Model):
             for name, module in self._module.named_modules()
             if _rank_of(module) is not None and _label(name, module) in old
         }
+        replaced = {
+            name: [weakref.ref(one) for one in (module, originals.get(name)) if one is not None]
+            for name, module in self._module.named_modules()
+            if module in twins
+        }
         self._module = twins.get(self._module, self._module)
         for module in list(self._module.modules()):
             for name, child in module._modules.items():
                 if child in twins:
                     setattr(module, name, twins[child])
+        _REPLACED[self._module] = replaced
 
     def serialize(self) -> Module:
         """The module."""
@@ -123,16 +141,46 @@ class _Run:
         # Parts may be in another mode than the whole.
         modes = [(module, module.training) for module in self._module.modules()]
         self._module.eval()
-        try:
-            with torch.no_grad():
-                result = self._module(**given)
-        except Exception as error:  # the module's code may raise anything
-            raise rejected(error) from None
-        finally:
-            for module, training in modes:
-                module.training = training
+        with _watched(self._module):
+            try:
+                with torch.no_grad():
+                    result = self._module(**given)
+            except Exception as error:  # the module's code may raise anything
+                raise rejected(error) from None
+            finally:
+                for module, training in modes:
+                    module.training = training
         leaves = torch.utils._pytree.tree_leaves(result)
         return {f"output {i}": array(leaf) for i, leaf in enumerate(leaves) if hasattr(leaf, "dim")}
+
+
+@contextmanager
+def _watched(module: Module) -> Iterator[None]:
+    """Watch for layers that twins have replaced in a module.
+
+    Raises:
+        SplitDeconvError: one of them runs all the same.
+    """
+    ran: list[str] = []
+    handles = [
+        layer.register_forward_pre_hook(lambda *given, name=name: ran.append(name))
+        for name, layers in _REPLACED.get(module, {}).items()
+        for layer in (reference() for reference in layers)
+        if layer is not None
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if ran:
+        raise SplitDeconvError(
+            "the converted module still runs a layer that its twin replaced",
+            where=ran[0],
+            expected="a module that reaches its layers as registered submodules",
+            got="another reference to the layer, such as a global variable",
+            fix="reach the layer as a submodule, or leave it out with layers=",
+        )
 
 
 def _rank_of(module: Module) -> int | None:
@@ -149,26 +197,38 @@ def _label(name: str, module: Module) -> str:
     return name or type(module).__name__
 
 
-def _site(name: str, module: Any) -> Site:
+def _site(name: str, module: Any, place: str | None) -> Site:
+    """The record of a layer.
+
+    Args:
+        name: its path.
+        module: the layer.
+        place: where else the model holds it; None if nowhere.
+    """
     rank = _rank_of(module)
     assert rank is not None  # only these are asked for
     dtype = str(module.weight.dtype)
     problem, axes = None, None
     try:
         _check(module)
-        axes = resolve(
-            (None,) * rank,
-            module.kernel_size,
-            module.stride,
-            [(p, p) for p in module.padding],
-            None,
-            module.output_padding,
-            module.dilation,
-        )
+        if 0 in module.weight.shape:
+            problem = EMPTY
+        else:
+            axes = resolve(
+                (None,) * rank,
+                module.kernel_size,
+                module.stride,
+                [(p, p) for p in module.padding],
+                None,
+                module.output_padding,
+                module.dilation,
+            )
     except SplitDeconvError as error:
         problem = str(error)
     if problem is None and dtype not in TYPES:
         problem = f"it computes in {dtype.removeprefix('torch.')}"
+    elif problem is None and place is not None:
+        problem = _HELD.format(place)
     return Site(
         name=_label(name, module),
         operator=type(module).__name__,

@@ -14,6 +14,7 @@ from ..model import Model
 from .archive import file
 from .constants import Constants
 from .folding import found_in
+from .layout import laid_out, layout_of
 from .nodes import calls, graphs, lengths, place_of, shown_name
 from .rewrite import Change, copy_of, rewrite
 from .sites import site_of
@@ -69,7 +70,8 @@ class ProgramModel(Model):
                 # What stays open is fixed to the size of the example that it was exported with.
                 hints = [getattr(getattr(n, "node", None), "hint", n) for n in value.shape]
                 whole = [h if n is None else n for n, h in zip(asked, hints, strict=True)]
-                value = torch.zeros(whole, dtype=value.dtype, device=value.device)
+                zeros = torch.zeros(whole, dtype=value.dtype, device=value.device)
+                value = laid_out(zeros, layout_of(value))
             examples.append(value)
         args, kwargs = torch.utils._pytree.tree_unflatten(examples, self._program.call_spec.in_spec)
         try:

@@ -14,6 +14,7 @@ from ..lowering.weights import cut, cut_in_graph, stack, stack_in_graph
 from .aten import Aten
 from .constants import Constants
 from .folding import folded
+from .layout import memory_format, result_format
 from .nodes import arguments, operator_name
 from .signature import Signature
 from .sites import Found
@@ -36,7 +37,8 @@ class Change(NamedTuple):
     fold: bool = False
 
 
-#: Operators whose result is contiguous if what they read is a part of a contiguous tensor.
+#: Operators whose result is contiguous if what they read is a part of a contiguous tensor. With
+#: channels last, their results are as well, so that these settle nothing.
 _SETTLING = frozenset(
     f"aten.{name}"
     for name in (
@@ -103,7 +105,7 @@ def _replace(
     signature = Signature(program)
     # What is folded is stored, so that the input is read where it was.
     with graph.inserting_before(node):
-        y = _emit(program, signature, node, change, nodes, known)
+        y = _emit(program, signature, node, sink, change, nodes, known)
     name = sink.name
     sink.replace_all_uses_with(y)
     signature.drop(sink)
@@ -116,6 +118,7 @@ def _emit(
     program: ExportedProgram,
     signature: Signature,
     node: Node,
+    sink: Node,
     change: Change,
     nodes: dict[str, Node],
     known: _Known,
@@ -158,17 +161,30 @@ def _emit(
         channels,
         np.float32,
     )
-    return _laid_out(ops, ops.call(ops.aten.squeeze.dim, y, 0) if alone else y, node)
+    y = _laid_out(ops, y, x, node, sink)
+    return ops.call(ops.aten.squeeze.dim, y, 0) if alone else y
 
 
-def _laid_out(ops: Aten, y: Node, node: Node) -> Node:
-    """The result in memory as the original's, unless all that read it do not mind: a view might."""
-    # As texts: comparing open lengths would settle them.
-    strides = [str(one.meta["val"].stride()) for one in (y, node)]
-    if strides[0] == strides[1] or all(operator_name(user) in _SETTLING for user in node.users):
-        return y
+def _laid_out(ops: Aten, y: Node, x: Node, node: Node, sink: Node) -> Node:
+    """The result in memory as the original's, unless all that read it do not mind: a view might.
+
+    Args:
+        ops: adds the operator that moves it.
+        y, x: the result and the input, with a batch.
+        node: the transposed convolution.
+        sink: the node whose result `y` replaces.
+    """
     contiguous = require("torch", "torch").contiguous_format
-    return ops.call(ops.aten.clone.default, y, memory_format=contiguous)
+    layout = result_format(node)
+    if all(one == contiguous for one in (layout, *(memory_format(v.meta["val"]) for v in (x, y)))):
+        rank = len(node.meta["val"].shape)
+        # As texts: comparing open lengths would settle them.
+        strides = [str(one.meta["val"].stride()[-rank:]) for one in (y, node)]
+        if strides[0] == strides[1] or all(operator_name(user) in _SETTLING for user in sink.users):
+            return y
+    # Else, the strides of the fake tensors prove nothing: with a batch of 1, the operators take
+    # channels last for contiguous, or the other way round.
+    return ops.call(ops.aten.clone.default, y, memory_format=layout)
 
 
 def _bias(

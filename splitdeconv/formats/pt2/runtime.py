@@ -9,6 +9,7 @@ import numpy as np
 
 from ...extras import require
 from ..port import Input, Runner, number_type, rejected
+from .layout import Layout, laid_out, layout_of
 from .program import tensors_of, values_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class PartInput(NamedTuple):
     dtype: Any
     shape: Shape
     device: Any
+    layout: Layout | None = None
 
 
 class Part(NamedTuple):
@@ -72,7 +74,7 @@ class _Program:
     def __call__(self, feed: Arrays) -> Arrays:
         names = iter(port.name for port in self.inputs)
         flat = [
-            tensor(feed[next(names)], value) if hasattr(value, "shape") else value
+            tensor(feed[next(names)], value, layout_of(value)) if hasattr(value, "shape") else value
             for value in self._values
         ]
         args, kwargs = self._torch.utils._pytree.tree_unflatten(flat, self._spec)
@@ -94,7 +96,7 @@ class _Part:
         self.inputs = tuple(Input(x.name, _number(x.dtype), x.shape) for x in part.inputs)
 
     def __call__(self, feed: Arrays) -> Arrays:
-        given = {x.name: tensor(feed[x.name], x) for x in self._part.inputs}
+        given = {x.name: tensor(feed[x.name], x, x.layout) for x in self._part.inputs}
         try:
             with self._torch.no_grad():
                 return {"y": array(self._part.graph(*given.values()))}
@@ -102,10 +104,16 @@ class _Part:
             raise rejected(error) from None
 
 
-def tensor(values: NumpyArray, like: Any) -> Any:
-    """An array as a tensor of the type and on the device of another one, or of a part's input."""
+def tensor(values: NumpyArray, like: Any, layout: Layout | None) -> Any:
+    """An array as a tensor of the type and on the device of another one, or of a part's input.
+
+    Args:
+        values: the array.
+        like: a tensor, or a part's input.
+        layout: how it lies in memory: programs may read views that other layouts do not allow.
+    """
     made = require("torch", "torch").from_numpy(np.ascontiguousarray(values))
-    return made.to(like.dtype).to(like.device)
+    return laid_out(made.to(like.dtype).to(like.device), layout)
 
 
 def array(values: Any) -> NumpyArray:

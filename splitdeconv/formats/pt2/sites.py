@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: PyTorch's names of element types that convolutions compute in, as sites name them.
 TYPES = {f"torch.{name}": name for name in ("float16", "bfloat16", "float32", "float64")}
+#: Why filters without elements are not split.
+EMPTY = "its filters have no elements"
 _INTERLEAVES = ("concat", "transpose")
 _QUANTIZED = ("quantized_decomposed.", "torchao.")
 
@@ -54,6 +56,8 @@ def site_of(this: Found, constants: Constants) -> Site:
         problem = f"it computes in {dtype.removeprefix('torch.')}"
     elif weight is None or None in weight or x is None:
         problem = "the shape of its filters or its input is not known"
+    elif 0 in weight:
+        problem = EMPTY
     else:
         try:
             axes = _axes(node, x, [n for n in weight[2:] if n is not None])

@@ -110,6 +110,26 @@ def test_complex_numbers_are_refused():
     assert "it computes in complex64" in caught.value.got
 
 
+def test_filters_without_elements_are_refused_alone():
+    class Empty(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = nn.ConvTranspose1d(2, 3, 4, 2)
+
+        def forward(self, x, w):
+            return self.up(x), nn.functional.conv_transpose1d(x, w, stride=2)
+
+    x = torch.randn(1, 2, 5)
+    program = export(Empty(), x, torch.randn(2, 0, 4))
+    rows = sd.inspect(program)
+    assert sorted(rows["verdict"]) == ["convert", "refuse"]
+    assert "its filters have no elements" in set(rows["reason"])
+    # PyTorch itself does not run the program, so that the other layer is verified alone.
+    verification = sd.convert(program).report.verification
+    assert verification
+    assert [output.name for output in verification.outputs] == ["conv_transpose1d"]
+
+
 def test_a_program_without_transposed_convolutions_is_returned_as_it_is():
     program = export(nn.Linear(3, 2), torch.randn(1, 3))
     result = sd.convert(program)
