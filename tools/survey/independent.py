@@ -15,26 +15,38 @@ def outputs(path, inputs):
         inputs: by name, with the samples along the first axis.
 
     Returns:
-        A list over samples of lists over outputs, as float64, with int8 and int16 as steps.
+        A list over samples of lists over outputs.
     """
     run = {".onnx": _onnx, ".tflite": _tflite, ".keras": _keras, ".pt2": _pt2}[path.suffix](path)
     count = len(next(iter(inputs.values())))
     samples = [{name: values[n] for name, values in inputs.items()} for n in range(count)]
-    return [[np.asarray(value, np.float64) for value in run(sample)] for sample in samples]
+    return [[np.asarray(value) for value in run(sample)] for sample in samples]
 
 
 def difference(one, other):
-    """The largest difference, over the largest value of the first; NaN counts as infinite."""
+    """The largest difference, over the largest value of the first; NaN counts as infinite.
+
+    Of whole numbers, as quantized outputs are, it is the steps over all steps that their type has.
+    """
     worst = 0.0
     for a, b in zip(one, other, strict=True):
         for x, y in zip(a, b, strict=True):
             if x.shape != y.shape:
                 return float("inf")
+            scale = _scale(x)
+            x, y = x.astype(np.float64), y.astype(np.float64)
             other_than = (x != y) & ~(np.isnan(x) & np.isnan(y))
             apart = np.nan_to_num(np.abs(x[other_than] - y[other_than]), nan=np.inf)
-            scale = np.abs(x[np.isfinite(x)]).max(initial=0.0) or 1.0
             worst = max(worst, float(apart.max(initial=0.0)) / scale)
     return worst
+
+
+def _scale(values):
+    """What differences of these values are set against."""
+    if np.issubdtype(values.dtype, np.integer):
+        return float(np.iinfo(values.dtype).max) - float(np.iinfo(values.dtype).min)
+    finite = values[np.isfinite(values)].astype(np.float64)
+    return float(np.abs(finite).max(initial=0.0)) or 1.0
 
 
 def _onnx(path):

@@ -36,7 +36,7 @@ def made(entry, folder):
     rounding = None
     if result.expected is not None:
         given = independent.outputs(result.path, result.inputs)
-        first = [[np.asarray(sample, np.float64)] for sample in result.expected]
+        first = [[np.asarray(sample)] for sample in result.expected]
         rounding = independent.difference(first, [sample[:1] for sample in given])
     return {
         "path": str(result.path),

@@ -30,6 +30,14 @@ def test_what_both_lack_is_no_difference_and_zeros_have_a_scale():
     assert difference([[np.zeros(2)]], [[np.array([0, 0.5])]]) == 0.5
 
 
+def test_whole_numbers_are_counted_in_steps_of_their_type():
+    one = [[np.array([3, -2], np.int8)]]
+    assert difference(one, [[np.array([3, 0], np.int8)]]) == 2 / 255
+    assert difference(one, [[np.array([3, -2], np.int8)]]) == 0
+    wide = [[np.array([3, -2], np.int16)]]
+    assert difference(wide, [[np.array([3, 0], np.int16)]]) == 2 / 65535
+
+
 def test_another_number_of_samples_or_outputs_is_an_error():
     for other in ([], [[ONE[0][0]]]):
         with pytest.raises(ValueError, match="argument 2 is shorter"):

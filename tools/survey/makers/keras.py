@@ -70,8 +70,14 @@ def _quantized(path, values):
 
 
 def _spread(model):
-    """Give normalizations statistics and scales that differ, as training does."""
+    """Give weights a size that keeps signals alive, and normalizations statistics that differ.
+
+    Source: He et al., "Delving deep into rectifiers", ICCV 2015: a deviation of the square root of
+    2 over the number of products in a sum.
+    """
     import keras
+    from keras.src.layers.convolutional.base_conv import BaseConv
+    from keras.src.layers.convolutional.base_conv_transpose import BaseConvTranspose
 
     random = np.random.default_rng(0)
     for layer in model._flatten_layers():
@@ -81,3 +87,12 @@ def _spread(model):
             layer.moving_variance.assign(random.uniform(0.5, 1.5, shape))
             layer.gamma.assign(random.uniform(0.5, 1.5, shape))
             layer.beta.assign(random.normal(0, 0.1, shape))
+        elif isinstance(layer, keras.layers.Dense | BaseConv | BaseConvTranspose):
+            *kernel, first, second = layer.kernel.shape
+            products = np.prod(kernel) * first
+            if isinstance(layer, BaseConvTranspose):  # (*kernel, output, input)
+                products = np.prod(kernel) * second / np.prod(layer.strides)
+            deviation = np.sqrt(2 / products)
+            layer.kernel.assign(random.normal(0, deviation, layer.kernel.shape))
+            if layer.bias is not None:
+                layer.bias.assign(random.normal(0, 0.1, layer.bias.shape))
