@@ -20,6 +20,10 @@ from .entries import entries
 from .table import COLUMNS, KEY, NAME, allowed, complete
 
 
+#: Nothing is fetched: weights are seeded, and the libraries need not ask for news of them.
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
 class LostError(Exception):
     """A process gave no answer, with the reason."""
 
@@ -29,7 +33,7 @@ def main(only, times):
     table = measured.read(NAME).reindex(columns=[*COLUMNS, *measured.ORIGIN])
     named = [entry for entry in entries() if re.search(only, entry.name)]
     wanted = [entry for entry in named if not complete(table, entry, times)]
-    with Child("tools.survey.maker") as maker:
+    with Child("tools.survey.maker", _OFFLINE) as maker:
         for entry in track(wanted, "networks"):
             # A new process for each, whose children's memory is that of this file.
             with Child("tools.survey.judge") as judge:
