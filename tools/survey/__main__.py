@@ -19,7 +19,6 @@ from splitdeconv.study import measured
 from .entries import entries
 from .table import COLUMNS, KEY, NAME, allowed, complete
 
-
 #: Nothing is fetched: weights are seeded, and the libraries need not ask for news of them.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
