@@ -18,7 +18,7 @@ class Made:
         path: of the file.
         inputs: by name, with the samples along a new first axis.
         expected: outputs of the network in its own framework, or None where it has no other
-            framework than the file's own, or quantized outputs.
+            framework than the file's own.
         version: the library and its version.
     """
 

@@ -28,7 +28,7 @@ def make(entry, folder):
     else:
         path.write_bytes(_converted(model, kind[1:], values))
     if kind == ["tflite", "int8"]:
-        values, expected = _quantized(path, values), None
+        values, expected = _quantized(path, values, expected)
     return Made(path, values, expected, f"keras {keras.__version__}")
 
 
@@ -57,16 +57,20 @@ def _converted(model, kind, values):
         return converter.convert()
 
 
-def _quantized(path, values):
-    """Inputs of a file whose inputs are quantized, too."""
+def _quantized(path, values, expected):
+    """Inputs and outputs in the steps of a file whose inputs and outputs are quantized, too."""
     from ai_edge_litert.interpreter import Interpreter
 
-    about = Interpreter(str(path)).get_signature_runner().get_input_details()
-    made = {}
-    for name, value in values.items():
-        scale, zero = about[name]["quantization"]
-        made[name] = np.clip(np.round(value / scale) + zero, -128, 127).astype(np.int8)
-    return made
+    runner = Interpreter(str(path)).get_signature_runner()
+    inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    (output,) = outputs.values()
+    steps = {name: _steps(value, inputs[name]) for name, value in values.items()}
+    return steps, _steps(expected, output)
+
+
+def _steps(values, about):
+    scale, zero = about["quantization"]
+    return np.clip(np.round(values / scale) + zero, -128, 127).astype(np.int8)
 
 
 def _spread(model):

@@ -66,34 +66,34 @@ def denoising_autoencoder():
     return keras.Model(given, layers.Conv2D(1, 3, activation="sigmoid", padding="same")(x))
 
 
-def pix2pix(size=128):
-    """Pix2pix's U-Net generator of tensorflow.org/tutorials/generative/pix2pix, at half size."""
+def pix2pix(size=128, base=16):
+    """Pix2pix's U-Net of tensorflow.org/tutorials/generative/pix2pix, at half size and narrower."""
     x = given = keras.Input((size, size, 3), name="image")
     skips = []
-    for index, filters in enumerate((64, 128, 256, 256, 256, 256, 256)):
-        x = layers.Conv2D(filters, 4, 2, "same", use_bias=False)(x)
+    for index, times in enumerate((1, 2, 4, 4, 4, 4, 4)):
+        x = layers.Conv2D(times * base, 4, 2, "same", use_bias=False)(x)
         if index:
             x = layers.BatchNormalization()(x)
         x = layers.LeakyReLU()(x)
         skips.append(x)
-    for filters, skip in zip((256, 256, 256, 256, 128, 64), skips[-2::-1], strict=True):
-        x = layers.Conv2DTranspose(filters, 4, 2, "same", use_bias=False)(x)
+    for times, skip in zip((4, 4, 4, 4, 2, 1), skips[-2::-1], strict=True):
+        x = layers.Conv2DTranspose(times * base, 4, 2, "same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
         x = layers.Concatenate()([x, skip])
     return keras.Model(given, layers.Conv2DTranspose(3, 4, 2, "same", activation="tanh")(x))
 
 
-def cyclegan(size=64, blocks=6):
-    """CycleGAN's generator of keras.io/examples/generative/cyclegan, with group normalization."""
+def cyclegan(size=64, base=16, blocks=6):
+    """CycleGAN's generator of keras.io/examples/generative/cyclegan, narrower."""
     x = given = keras.Input((size, size, 3), name="image")
-    x = _normal(layers.Conv2D(64, 7, padding="same", use_bias=False)(x))
-    for filters in (128, 256):
-        x = _normal(layers.Conv2D(filters, 3, 2, "same", use_bias=False)(x))
+    x = _normal(layers.Conv2D(base, 7, padding="same", use_bias=False)(x))
+    for times in (2, 4):
+        x = _normal(layers.Conv2D(times * base, 3, 2, "same", use_bias=False)(x))
     for _ in range(blocks):
-        y = _normal(layers.Conv2D(256, 3, padding="same", use_bias=False)(x))
-        x = layers.Add()([x, _normal(layers.Conv2D(256, 3, padding="same")(y), None)])
-    for filters in (128, 64):
-        x = _normal(layers.Conv2DTranspose(filters, 3, 2, "same", use_bias=False)(x))
+        y = _normal(layers.Conv2D(4 * base, 3, padding="same", use_bias=False)(x))
+        x = layers.Add()([x, _normal(layers.Conv2D(4 * base, 3, padding="same")(y), None)])
+    for times in (2, 1):
+        x = _normal(layers.Conv2DTranspose(times * base, 3, 2, "same", use_bias=False)(x))
     return keras.Model(given, layers.Conv2D(3, 7, padding="same", activation="tanh")(x))
 
 
