@@ -150,3 +150,21 @@ def test_the_rounding_allowed_is_that_of_the_export():
     assert allowed["tflite int16x8"] == table.allowed("onnx int8 weights")
     assert table.allowed("onnx int8", 0.3) == 0.3
     assert table.allowed("onnx", 0.3) == allowed["onnx"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "fits"),
+    [
+        (np.array([-128, 127], np.int8), True),
+        (np.array([1.5, 1.5]), False),
+        (np.array([1.5, np.inf]), False),
+        (np.array([np.nan, 1]), False),
+        (None, True),
+    ],
+)
+def test_a_network_whose_outputs_show_nothing_is_not_surveyed(outputs, fits):
+    if fits:
+        maker._check(outputs)
+    else:
+        with pytest.raises(ValueError, match="do not vary, or are not finite"):
+            maker._check(outputs)
