@@ -60,6 +60,15 @@ def test_photographs_are_normalized_crops_that_differ():
     assert (draw({"photo": [2, 3, 40, 700]}, "y", 2) != first).any()
 
 
+def test_a_page_is_a_photograph_with_lines_of_text_on_it():
+    page = draw({"page": [1, 3, 160, 300]}, "x", 1)[0, 0]
+    photo = draw({"photo": [1, 3, 160, 300]}, "x", 1)[0, 0]
+    assert page.shape == photo.shape == (3, 160, 300)
+    np.testing.assert_array_equal(page[:, 60:75], photo[:, 60:75])  # between two lines
+    line = page[0, 20:57, 10:290]
+    assert 0.05 < (line < 0).mean() < 0.5 < (line > 2).mean()  # black on white
+
+
 def test_whole_numbers_scans_and_masks():
     numbers = draw({"below": [7, [1, 200]]}, "x", 2)
     assert set(numbers.ravel()) == set(range(7))

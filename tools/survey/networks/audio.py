@@ -22,7 +22,8 @@ def melgan(frames=32, base=256):
         for dilation in (1, 3, 9):
             y = layers.Conv1D(filters, 3, dilation_rate=dilation, padding="same")(x)
             y = layers.Conv1D(filters, 3, padding="same")(layers.LeakyReLU()(y))
-            x = layers.Add()([x, y])
+            # Without weight normalization, sums would grow until the last activation saturates.
+            x = layers.Rescaling(0.7)(layers.Add()([x, y]))
     return keras.Model(given, layers.Conv1D(1, 7, padding="same", activation="tanh")(x))
 
 

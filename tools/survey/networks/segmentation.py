@@ -101,18 +101,18 @@ def fcn8s(size=96, base=8):
 
 
 def vnet(size=16, base=8):
-    """V-Net, Milletari et al. (arXiv 1606.04797), three levels of it: 2x2x2 layers, strides 2."""
+    """V-Net, Milletari et al. (arXiv 1606.04797), three levels of it, with ELU: 2x2x2 layers."""
     x = given = keras.Input((size, size, size, 1), name="volume")
     skips = []
     for level in range(3):
         x = layers.Conv3D(base << level, 5, padding="same")(x)
-        x = layers.PReLU(shared_axes=[1, 2, 3])(x)
+        x = layers.ELU()(x)
         skips.append(x)
         x = layers.Conv3D(base << level + 1, 2, 2)(x)
     for level in range(2, -1, -1):
         x = layers.Conv3DTranspose(base << level, 2, 2)(x)
         x = layers.Conv3D(base << level, 5, padding="same")(layers.Concatenate()([x, skips[level]]))
-        x = layers.PReLU(shared_axes=[1, 2, 3])(x)
+        x = layers.ELU()(x)
     return keras.Model(given, layers.Conv3D(2, 1)(x))
 
 
