@@ -35,6 +35,7 @@ EXTRAS = {
     "14_cpu_runtimes": "tflite,onnx,npu",
     "15_summary": "tflite",
     "16_pytorch": "",
+    "17_networks_of_others": "",
 }
 #: What only TensorFlow does, which Colab's TPU runtimes lack.
 WITHOUT_TENSORFLOW = dict.fromkeys(
