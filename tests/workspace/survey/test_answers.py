@@ -49,3 +49,6 @@ def test_the_readme_counts_them(answers):
     files, networks, layered = map(int, found.groups())
     assert (files, networks) == (len(answers), answers["network"].nunique())
     assert layered == (answers["layers"] > 0).sum()
+    (refused,) = answers[answers["outcome"] == "refused"].to_dict("records")  # "all but one"
+    assert (refused["format"], refused["export"]) == ("tflite", "tflite")
+    assert "convert the Keras or ONNX model" in refused["reason"]
